@@ -1,0 +1,22 @@
+"""The search attributes by which runs are found, in Temporal's UI and by `list`."""
+
+from __future__ import annotations
+
+from temporalio.common import SearchAttributeKey
+
+AGENT_NAME = SearchAttributeKey.for_keyword("AgentName")
+AGENT_STATUS = SearchAttributeKey.for_keyword("AgentStatus")
+AGENT_TURN = SearchAttributeKey.for_int("AgentTurn")
+AGENT_TOKENS = SearchAttributeKey.for_int("AgentTokens")
+AGENT_COST = SearchAttributeKey.for_float("AgentCostUsd")
+AGENT_PARENT = SearchAttributeKey.for_keyword("AgentParent")
+
+SEARCH_ATTRIBUTES = {
+    "AgentName": "Keyword",
+    "AgentStatus": "Keyword",
+    "AgentTurn": "Int",
+    "AgentTokens": "Int",
+    "AgentCostUsd": "Double",
+    "AgentParent": "Keyword",
+}
+"""Name and type, as Temporal's tools spell them; a namespace must have them all."""

@@ -1,0 +1,100 @@
+"""Settings, from the environment and `.env`; read by entry points only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from holdfast.errors import SettingsError
+
+SCRIPTED_MODEL = "scripted"
+DEFAULT_OPENAI_MODEL = "gpt-5-mini"
+DEFAULT_OPENROUTER_MODEL = "openai/gpt-5-mini"
+
+
+class Settings(BaseSettings):
+    """All settings, with their units and defaults; the names in the environment are these in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
+
+    holdfast_home: Path = Path(".holdfast")
+    """State folder of the local stack: databases, logs, workspaces."""
+    holdfast_agents: Annotated[tuple[str, ...], NoDecode] = ()
+    """Modules whose agents the worker serves, beside the shipped ones; comma-separated."""
+
+    temporal_address: str | None = None
+    """host:port; None: the local stack's server."""
+    temporal_namespace: str = "default"
+    temporal_task_queue: str = Field(default="holdfast", min_length=1)
+
+    state_persistence_backend: Literal["surrealdb", "memory"] = "surrealdb"
+    surrealdb_url: str | None = None
+    """None: embedded, under the state folder. Else mem://, surrealkv://PATH, ws:// or wss://."""
+    surrealdb_namespace: str = "sentient_core"
+    surrealdb_database: str = "agents"
+    surrealdb_username: str | None = None
+    surrealdb_password: SecretStr | None = None
+
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    openai_model: str | None = None
+    openrouter_api_key: SecretStr | None = None
+    openrouter_strong_model: str | None = None
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+    agent_execution_timeout: float = Field(default=3600, gt=0)
+    """Seconds that a run may take where neither it nor its agent says."""
+    max_concurrent_agents: int = Field(default=10, ge=1)
+    """Agents that execute at once in one worker; runs that wait do not count."""
+
+    @field_validator("holdfast_agents", mode="before")
+    @classmethod
+    def _split_modules(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Reads the environment and `.env`.
+
+        Raises:
+            SettingsError: one line that names the variable, the value and what is accepted.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]).upper() if first["loc"] else "settings"
+            shown = "(hidden)" if any(word in name for word in ("KEY", "PASSWORD")) else repr(first["input"])
+            raise SettingsError(f"{name}={shown} is not accepted: {first['msg']}") from None
+
+    @property
+    def store_url(self) -> str:
+        """The store that `state_persistence_backend` and `surrealdb_url` ask for, as one URL."""
+        if self.state_persistence_backend == "memory":
+            return "memory://"
+        return self.surrealdb_url or f"surrealkv://{(self.holdfast_home / 'surrealdb').absolute()}"
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model is configured; if not, the scripted model server answers."""
+        return bool(self.openai_api_key or self.openai_base_url or self.openrouter_api_key)
+
+    @property
+    def default_model(self) -> str:
+        """The model that answers where neither run nor agent names one."""
+        if self.openai_api_key or self.openai_base_url:
+            return self.openai_model or DEFAULT_OPENAI_MODEL
+        if self.openrouter_api_key:
+            return self.openrouter_strong_model or DEFAULT_OPENROUTER_MODEL
+        return SCRIPTED_MODEL
