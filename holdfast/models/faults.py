@@ -1,0 +1,151 @@
+"""What a provider's error means for a run: try again, give up, or make the context smaller. No I/O."""
+
+from __future__ import annotations
+
+import email.utils
+import http
+import json
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable
+
+MAX_WORDS = 600  # characters of the provider's own words in a message: error pages can be long
+
+_OVERFLOW_CODES = frozenset({"context_length_exceeded", "context_window_exceeded"})
+_OVERFLOW_WORDS = re.compile(
+    r"maximum context length|context[ _](?:window|length|size)|too many (?:input )?tokens|prompt is too long"
+    r"|maximum number of tokens|reduce the length of the (?:messages|input)",
+    re.IGNORECASE,
+)
+_OVERFLOW_STATUSES = frozenset({None, 400, 413, 422})
+
+_BROKE_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_PASSING_STATUSES = frozenset({408, 409, 425, 429})
+_REFUSAL_CODES = frozenset(
+    {
+        "authentication_error",
+        "content_policy_violation",
+        "invalid_api_key",
+        "invalid_request_error",
+        "model_not_found",
+        "not_found_error",
+        "permission_error",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error as the provider told it."""
+
+    words: str
+    """Its own words, on one line; may be empty."""
+    status: int | None = None
+    """HTTP status, or the one named by an error inside the stream; None: none was named."""
+    codes: frozenset[str] = frozenset()
+    """Its `code` and `type`."""
+    retry_after: float | None = None
+    """Seconds to wait before another attempt; None: it does not say."""
+
+    @classmethod
+    def parse(cls, body: object, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> Fault:
+        """Reads an `error` object, or whatever else stands in its place."""
+        fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+        codes = frozenset(str(fields[key]) for key in ("code", "type") if fields.get(key))
+        return cls(
+            words=_words(body),
+            status=status or next((int(code) for code in codes if re.fullmatch(r"[45]\d\d", code)), None),
+            codes=codes,
+            retry_after=parse_retry_after(headers or {}),
+        )
+
+    def error(self, *, model: str, key_variable: str) -> ModelError:
+        """The error that this is for a run.
+
+        Args:
+            model: the model that was asked.
+            key_variable: the setting that holds the API key, for advice.
+        """
+        told = f"{self._place}: {self.words or self._phrase}"
+        if self._is_overflow:
+            return ContextOverflow(f"the context is too large for model {model!r} ({told})")
+        if self._is_refusal:
+            return ModelRefused(
+                f"the provider refused the request to model {model!r} ({told}){self._hint(key_variable)}"
+            )
+        return ModelUnavailable(
+            f"the provider could not answer for model {model!r} just now ({told})", self.retry_after
+        )
+
+    @property
+    def _is_overflow(self) -> bool:
+        if self.codes & _OVERFLOW_CODES or self.status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return True
+        return self.status in _OVERFLOW_STATUSES and bool(_OVERFLOW_WORDS.search(self.words))
+
+    @property
+    def _is_refusal(self) -> bool:
+        if self.codes & _BROKE_CODES:
+            return True
+        if self.status is None:
+            return bool(self.codes & _REFUSAL_CODES)
+        return self.status < http.HTTPStatus.INTERNAL_SERVER_ERROR and self.status not in _PASSING_STATUSES
+
+    @property
+    def _place(self) -> str:
+        return f"status {self.status}" if self.status else "error inside the stream"
+
+    @property
+    def _phrase(self) -> str:
+        try:
+            return http.HTTPStatus(self.status or 0).phrase
+        except ValueError:
+            return "it gave no reason"
+
+    def _hint(self, key_variable: str) -> str:
+        if self.codes & _BROKE_CODES or self.status == http.HTTPStatus.PAYMENT_REQUIRED:
+            return f"; add credit to the account of {key_variable}"
+        match self.status:
+            case http.HTTPStatus.UNAUTHORIZED:
+                return f"; check {key_variable}"
+            case http.HTTPStatus.FORBIDDEN:
+                return f"; check that {key_variable} may use this model"
+            case http.HTTPStatus.NOT_FOUND:
+                return "; check the model's name and OPENAI_BASE_URL"
+        return ""
+
+
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `retry-after-ms` or `retry-after` (seconds or a date) asks to wait; None: no such header."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    try:
+        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+        return max(0.0, date.timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _words(body: object) -> str:
+    """The human part of an error body, on one line."""
+    if isinstance(body, dict):
+        text = body.get("message") or body.get("detail") or json.dumps(body)
+        metadata = body.get("metadata")
+        if isinstance(metadata, dict) and metadata.get("raw"):  # a router's error carries the real provider's within
+            text = f"{text}: {metadata['raw']}"
+    else:
+        text = body or ""
+    line = " ".join(str(text).split())
+    if line.startswith("<"):
+        return ""  # a proxy's HTML page tells a person less than the status
+    return line if len(line) <= MAX_WORDS else f"{line[:MAX_WORDS]}…"

@@ -1,0 +1,169 @@
+"""The scripted model: a server that plays a model by plain rules, so that agents run without one.
+
+Offered the four file tools it is an honest researcher (see `researcher`); else it says what it was asked, and
+that it is a script. It keeps no state: the request's messages and tools decide. Its token counts are estimates,
+at some four characters a token.
+
+    python -m holdfast.models.scripted --port 8099
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.types import Send
+
+from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
+from holdfast.models.chat import ChatReply, ChatRequest, text_pieces
+from holdfast.models.researcher import MAX_ECHO, TOOLS, Research, ToolUse
+from holdfast.models.server import Answer, BadRequest, chat_app, chat_server, listen, send_reply
+
+LATENCY = 0.02  # seconds before each reply: enough to see the turns of a demo go by
+STREAMING_TIME = 0.05  # seconds over which a text is streamed, however long it is
+
+
+class _Part(BaseModel):
+    text: str = ""
+
+
+class _Function(BaseModel):
+    name: str
+    arguments: str = "{}"
+
+
+class _Call(BaseModel):
+    id: str
+    function: _Function
+
+
+class _Message(BaseModel):
+    role: str
+    content: str | list[_Part] | None = None
+    tool_calls: list[_Call] | None = None
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The content, which may come in parts."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content)
+        return self.content or ""
+
+
+class _ToolFunction(BaseModel):
+    name: str
+
+
+class _Tool(BaseModel):
+    function: _ToolFunction
+
+
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class _Conversation(BaseModel):
+    """What the rules look at in a request."""
+
+    messages: list[_Message] = Field(min_length=1)
+    tools: list[_Tool] | None = None
+
+    @property
+    def offered(self) -> list[str]:
+        """Names of the tools."""
+        return [tool.function.name for tool in self.tools or []]
+
+    def research(self) -> Research:
+        """The newest question, and the tools used since."""
+        roles = [message.role for message in self.messages]
+        asked = len(roles) - 1 - roles[::-1].index("user") if "user" in roles else -1
+        question = self.messages[asked].text.strip() if asked >= 0 else ""
+        since = self.messages[asked + 1 :]
+        results = {message.tool_call_id: message.text for message in since if message.role == "tool"}
+        calls = [call for message in since for call in message.tool_calls or []]
+        return Research(question, [_use(call, results.get(call.id, "error: no result")) for call in calls])
+
+
+def _use(call: _Call, result: str) -> ToolUse:
+    try:
+        arguments: dict[str, Any] = _Arguments.model_validate_json(call.function.arguments).model_dump()
+    except ValidationError:
+        arguments = {}
+    return ToolUse(call.function.name, arguments, result)
+
+
+def respond(request: ChatRequest) -> ChatReply:
+    """What the scripted model says to a request.
+
+    Raises:
+        BadRequest: the request is malformed.
+    """
+    try:
+        conversation = _Conversation.model_validate(request.body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    research = conversation.research()
+    if set(conversation.offered) >= TOOLS:
+        reply = research.next_reply()
+    else:
+        reply = ChatReply(_apology(research.question, conversation.offered))
+    return replace(reply, model=SCRIPTED_MODEL)
+
+
+def _apology(question: str, offered: Sequence[str]) -> str:
+    shown = question if len(question) <= MAX_ECHO else f"{question[:MAX_ECHO]}…"
+    asked = f"I was asked: “{shown}”." if question else "I was asked nothing."
+    tools = f" I was offered the tools {', '.join(offered)} and called none." if offered else ""
+    return (
+        f"{asked} I am a {SCRIPTED_MARK}, so I cannot answer that.{tools} I can only search a folder for the words "
+        f"of a question, with the tools {', '.join(sorted(TOOLS))}. Configure a model to get real answers."
+    )
+
+
+def answering(latency: float) -> Answer:
+    """Makes the answer function of the server.
+
+    Args:
+        latency: seconds before each reply; 0 also streams without pauses.
+    """
+
+    async def answer(request: ChatRequest, send: Send) -> None:
+        reply = respond(request)
+        pause = STREAMING_TIME / (len(text_pieces(reply.text)) + 1) if latency else 0.0
+        # Only text is worth watching: replies that call tools come at once.
+        paced = replace(reply, delay=latency, piece_delay=0.0 if reply.tool_calls else pause)
+        await send_reply(request, paced, send)
+
+    return answer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the server until it is told to stop; gives the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m holdfast.models.scripted", description=f"Runs a chat server with a {SCRIPTED_MARK}."
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0, the default, picks a free one")
+    parser.add_argument(
+        "--latency", type=float, default=LATENCY, help="seconds before each reply (default %(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        sock = listen(options.host, options.port)
+    except OSError as error:
+        print(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    host, port = sock.getsockname()[:2]
+    print(f"{SCRIPTED_MARK}: http://{host}:{port}/v1", flush=True)
+    chat_server(chat_app(answering(options.latency), models=[SCRIPTED_MODEL])).run(sockets=[sock])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""A small OpenAI-compatible chat server over HTTP; what it answers is up to a callable."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from holdfast.models.chat import ChatReply, ChatRequest, StreamChunks, completion, encode, error_body
+
+KEEP_ALIVE = 60  # seconds; longer than clients keep idle connections, so that none is closed under a request
+
+
+class BadRequest(Exception):
+    """The request cannot be answered; its text goes to the client with status 400."""
+
+
+Answer = Callable[[ChatRequest, Send], Awaitable[None]]
+"""Writes the response to a request; it is cancelled when the client goes away."""
+
+
+def chat_app(answer: Answer, *, models: Sequence[str] = ()) -> Starlette:
+    """Makes the web application: chat completions, the list of models, health."""
+
+    async def list_models(_request: Request) -> JSONResponse:
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": "holdfast"} for name in models]
+        return JSONResponse({"object": "list", "data": data})
+
+    async def health(_request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", _ChatEndpoint(answer), methods=["POST"]),
+            Route("/v1/models", list_models),
+            Route("/health", health),
+        ]
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Opens the port, so that its number is known and connections queue before the server runs; 0 picks a free one."""
+    listener = socket.create_server((host, port), backlog=1024)
+    # asyncio does this only for sockets whose protocol is named; without it the end of a reply comes 40 ms late.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def chat_server(app: Starlette) -> uvicorn.Server:
+    """A server for the application, to be run on the socket from `listen`."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="critical",  # a connection cut on purpose is no news
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+class _ChatEndpoint:
+    """Reads a request, has it answered, and stops answering the moment that the client goes away."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            request = await _read(Request(scope, receive))
+        except BadRequest as error:
+            await send_json(send, 400, error_body(str(error)))
+            return
+        await _while_connected(self._answered(request, send), receive)
+
+    async def _answered(self, request: ChatRequest, send: Send) -> None:
+        try:
+            await self._answer(request, send)
+        except BadRequest as error:
+            await send_json(send, 400, error_body(str(error)))
+
+
+async def _read(request: Request) -> ChatRequest:
+    raw = await request.body()
+    try:
+        body = json.loads(raw)
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body["messages"]:
+        raise BadRequest("the body must be a JSON object with a list of 'messages'")
+    headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+    return ChatRequest(body, len(raw), headers)
+
+
+async def _while_connected(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Runs `work` until it ends or the client has left."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(receive())  # the body is read: what comes next is the disconnect
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.wait((working,))
+    if not working.cancelled():
+        working.result()
+
+
+async def send_reply(request: ChatRequest, reply: ChatReply, send: Send) -> None:
+    """Answers with a reply, streamed if that was asked for."""
+    if reply.delay:
+        await asyncio.sleep(reply.delay)
+    if not request.streams:
+        await send_json(send, 200, completion(request, reply))
+        return
+    await start_stream(send)
+    chunks = StreamChunks.of(request, reply)
+    if reply.piece_delay:
+        await send_pieces(send, [chunks.opening, *chunks.pieces], reply.piece_delay)
+        await send_bytes(send, b"".join(chunks.closing), more=False)
+    else:  # one write is what makes a reply without delay cheap
+        await send_bytes(send, b"".join(chunks), more=False)
+
+
+async def send_pieces(send: Send, pieces: Sequence[bytes], delay: float) -> None:
+    """Sends pieces of a stream, each but the first after a delay in seconds."""
+    for number, piece in enumerate(pieces):
+        if number and delay:
+            await asyncio.sleep(delay)
+        await send_bytes(send, piece)
+
+
+async def start_stream(send: Send) -> None:
+    """Begins a response of server-sent events."""
+    await _start(send, 200, "text/event-stream; charset=utf-8", {"cache-control": "no-cache"})
+
+
+async def send_bytes(send: Send, data: bytes, *, more: bool = True) -> None:
+    """Sends a part of a response that has begun."""
+    await send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def send_json(send: Send, status: int, data: object, headers: Mapping[str, str] | None = None) -> None:
+    """Sends a whole JSON response."""
+    await _start(send, status, "application/json", headers or {})
+    await send_bytes(send, encode(data), more=False)
+
+
+async def _start(send: Send, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+    pairs = {"content-type": content_type, **headers}.items()
+    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})

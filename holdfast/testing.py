@@ -1,0 +1,325 @@
+"""What tests of agents need: a model server that answers, and fails, as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from starlette.types import Send
+
+from holdfast.models.chat import ChatReply, ChatRequest, ChatToolCall, StreamChunks, completion, error_body, event
+from holdfast.models.server import (
+    BadRequest,
+    chat_app,
+    chat_server,
+    listen,
+    send_bytes,
+    send_json,
+    send_pieces,
+    send_reply,
+    start_stream,
+)
+
+POLL_INTERVAL = 0.005  # seconds; how exactly waiting for a condition ends
+STOP_TIMEOUT = 10.0  # seconds; a server that stops takes a fraction of one
+
+__all__ = ["ChatRequest", "ChatToolCall", "ModelServer", "RecordedRequest", "Reply"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply(ChatReply):
+    """A reply of the model, or one of the ways in which a provider fails.
+
+    The faults that come after some `pieces` need a streamed request; a piece is some words of the text, or a
+    part of a tool call.
+    """
+
+    hang: bool = False
+    """Sends nothing, not even headers, for as long as the client waits."""
+    hang_after: int | None = None
+    """Sends so many pieces, then nothing for as long as the client waits."""
+    cut_after: int | None = None
+    """Sends so many pieces, then cuts the connection."""
+    unfinished: bool = False
+    """Sends its pieces, then ends the response in good order, without a finish reason."""
+    malformed: bool = False
+    """Sends its pieces, then an event that is not JSON."""
+    stream_error: bool = False
+    """Sends its pieces, then an event with `error_message`, `error_type` and `error_code`."""
+    unstreamed: bool = False
+    """Sends one JSON object although a stream was asked for, as some gateways do; with `stream_error`, an error."""
+    status: int = 200
+    """Another status than 200 sends `error_message` in place of a reply."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of an error, such as `Retry-After`."""
+    error_message: str = "the test asked for this error"
+    error_code: str | None = None
+    error_type: str = "test_error"
+
+    @classmethod
+    def error(cls, status: int, message: str = "the test asked for this error", **fields: Any) -> Self:
+        """An error response; `fields` are those of the class."""
+        return cls(status=status, error_message=message, **fields)
+
+    @classmethod
+    def overflow(cls) -> Self:
+        """What providers say when the context is too large."""
+        message = "This model's maximum context length is 8192 tokens, but the messages resulted in 9000 tokens."
+        return cls.error(400, message, error_code="context_length_exceeded", error_type="invalid_request_error")
+
+
+@dataclass
+class RecordedRequest:
+    """A request that the server received; times are those of `time.monotonic()`, in seconds."""
+
+    body: dict[str, Any]
+    bytes: int
+    """Size of the body."""
+    headers: Mapping[str, str]
+    """Without `authorization`."""
+    received_at: float
+    received_time: float
+    """The same moment by `time.time()`."""
+    finished_at: float | None = None
+    """When the last byte of the answer was sent; None: not yet, or never."""
+    disconnected_at: float | None = None
+    """When the client closed the connection before the answer was whole."""
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The request's messages."""
+        messages: list[dict[str, Any]] = self.body["messages"]
+        return messages
+
+
+class ModelServer:
+    """A model provider for tests: real HTTP on this machine, with replies that the test decides.
+
+    Each request takes the next of the replies that `say`, `call_tools` and `reply` have queued; when there is
+    none, `respond` decides; when that is None the model says "done". A request that goes away while it is held
+    takes none. The server runs in a thread of its own, so a blocked event loop does not stall it. Use it with
+    `with` or `async with`:
+
+        async with ModelServer() as server:
+            server.call_tools(("read_file", {"path": "notes.md"}))
+            server.say("It says hello.")
+            model = OpenAIModel(api_key="test", base_url=server.url, default_model="test")
+
+    Attributes:
+        requests: all requests in order of arrival.
+        respond: decides what no queued reply answers. Called in the server's thread.
+    """
+
+    def __init__(
+        self, respond: Callable[[ChatRequest], ChatReply] | None = None, *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        self.requests: list[RecordedRequest] = []
+        self.respond = respond
+        self._replies: deque[ChatReply] = deque()
+        self._address = (host, port)
+        self._server = chat_server(chat_app(self._answer, models=["test"]))
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._open = asyncio.Event()
+        self._open.set()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._address[1]
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients."""
+        return f"http://{self._address[0]}:{self.port}/v1"
+
+    def say(self, text: str, **fields: Any) -> None:
+        """Queues a reply of text; `fields` are those of `Reply`."""
+        self.reply(Reply(text, **fields))
+
+    def call_tools(self, *calls: tuple[str, Mapping[str, Any] | str], text: str = "", **fields: Any) -> None:
+        """Queues a reply that calls tools, each a name and its arguments; `fields` are those of `Reply`."""
+        self.reply(Reply(text, tool_calls=[ChatToolCall(name, arguments) for name, arguments in calls], **fields))
+
+    def reply(self, *replies: ChatReply) -> None:
+        """Queues replies."""
+        self._replies.extend(replies)
+
+    def hold(self) -> None:
+        """Lets requests arrive but sends no byte in answer, until `release`."""
+        self._in_loop(self._open.clear)
+
+    def release(self) -> None:
+        """Answers the requests that were held, and those to come."""
+        self._in_loop(self._open.set)
+
+    async def wait_for_requests(self, count: int, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """Waits until so many requests have arrived.
+
+        Raises:
+            TimeoutError: they did not within `timeout` seconds.
+        """
+        await _until(
+            lambda: len(self.requests) >= count,
+            timeout,
+            lambda: f"{len(self.requests)} of {count} requests arrived",
+        )
+
+    async def wait_disconnected(self, index: int, timeout: float = 10.0) -> float:  # noqa: ASYNC109
+        """Waits until the client has closed the connection of a request, and gives the moment (`time.monotonic()`).
+
+        Raises:
+            TimeoutError: it did not within `timeout` seconds.
+        """
+
+        def moment() -> float | None:
+            return self.requests[index].disconnected_at if index < len(self.requests) else None
+
+        await _until(lambda: moment() is not None, timeout, lambda: f"request {index} was not disconnected")
+        return moment() or 0.0
+
+    def start(self) -> None:
+        """Opens the port and runs; for those who cannot use `with`."""
+        if self._thread:
+            raise RuntimeError("this ModelServer has been started before; make a new one")
+        sock = listen(*self._address)
+        self._address = sock.getsockname()[:2]
+        ready = threading.Event()
+
+        async def serve() -> None:
+            self._loop = asyncio.get_running_loop()
+            ready.set()
+            await self._server.serve(sockets=[sock])
+
+        self._thread = threading.Thread(target=asyncio.run, args=(serve(),), name="model-server", daemon=True)
+        self._thread.start()
+        ready.wait()
+
+    def stop(self) -> None:
+        """Closes the port and all connections."""
+        self._server.should_exit = True
+        self._server.force_exit = True
+        if self._thread:
+            self._thread.join(STOP_TIMEOUT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await asyncio.to_thread(self.stop)
+
+    def _in_loop(self, change: Callable[[], None]) -> None:
+        if self._loop:
+            self._loop.call_soon_threadsafe(change)
+        else:
+            change()
+
+    async def _answer(self, request: ChatRequest, send: Send) -> None:
+        record = RecordedRequest(request.body, request.size, request.headers, time.monotonic(), time.time())
+        self.requests.append(record)
+        try:
+            await self._open.wait()
+            await _play(request, self._next_reply(request), send)
+            record.finished_at = time.monotonic()
+        except asyncio.CancelledError:
+            record.disconnected_at = time.monotonic()
+            raise
+
+    def _next_reply(self, request: ChatRequest) -> ChatReply:
+        if self._replies:
+            return self._replies.popleft()
+        if not self.respond:
+            return Reply("done")
+        try:
+            return self.respond(request)
+        except BadRequest:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever the test's rule raises, the test should read it
+            return Reply.error(400, f"ModelServer.respond raised {error!r}")
+
+
+class _Cut(Exception):
+    """Leaves a response unfinished, upon which the web server cuts the connection."""
+
+
+async def _play(request: ChatRequest, reply: ChatReply, send: Send) -> None:
+    """Sends a reply with its faults."""
+    if not isinstance(reply, Reply):
+        await send_reply(request, reply, send)
+    elif reply.hang:
+        await _for_ever()
+    elif reply.status != 200:  # noqa: PLR2004
+        await asyncio.sleep(reply.delay)
+        await send_json(send, reply.status, _error(reply), reply.headers)
+    elif reply.unstreamed:
+        await send_json(send, 200, _error(reply) if reply.stream_error else completion(request, reply))
+    elif fault := _stream_fault(reply):
+        await asyncio.sleep(reply.delay)
+        await start_stream(send)
+        chunks, count = StreamChunks.of(request, reply), _pieces_before_fault(reply)
+        await send_pieces(send, [chunks.opening, *chunks.pieces[:count]], reply.piece_delay)
+        await fault(send)
+    else:
+        await send_reply(request, reply, send)
+
+
+def _stream_fault(reply: Reply) -> Callable[[Send], Awaitable[None]] | None:
+    """What goes wrong in the middle of a stream, if something does."""
+
+    async def hang(_send: Send) -> None:
+        await _for_ever()
+
+    async def cut(_send: Send) -> None:
+        raise _Cut
+
+    async def unfinished(send: Send) -> None:
+        await send_bytes(send, b"", more=False)
+
+    async def malformed(send: Send) -> None:
+        await send_bytes(send, b'data: {"choices": [{"delta": \n\n', more=False)
+
+    async def error(send: Send) -> None:
+        await send_bytes(send, event(_error(reply)), more=False)
+
+    faults = {
+        hang: reply.hang_after is not None,
+        cut: reply.cut_after is not None,
+        unfinished: reply.unfinished,
+        malformed: reply.malformed,
+        error: reply.stream_error,
+    }
+    return next((fault for fault, wanted in faults.items() if wanted), None)
+
+
+def _error(reply: Reply) -> dict[str, Any]:
+    return error_body(reply.error_message, code=reply.error_code, kind=reply.error_type)
+
+
+def _pieces_before_fault(reply: Reply) -> int | None:
+    return reply.hang_after if reply.hang_after is not None else reply.cut_after
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def _until(condition: Callable[[], bool], patience: float, state: Callable[[], str]) -> None:
+    """Waits until a condition holds that another thread brings about."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{state()} within {patience:g} s")
+        await asyncio.sleep(POLL_INTERVAL)
