@@ -1,0 +1,243 @@
+"""Agents: what a developer defines, and what a finished run gives back."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from holdfast.errors import AgentDefinitionError, RunFailed
+from holdfast.tool import Tool, tool
+from holdfast.types import AgentSpec, RunResult, RunStatus, Usage
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
+_SHOWN_CHARS = 80  # of a text, in a repr
+
+
+class _Unset(enum.Enum):
+    UNSET = "unset"
+
+
+UNSET = _Unset.UNSET  # tells "not given" from None, where None has a meaning of its own
+
+
+class Agent:
+    """An agent's definition: its instructions, its model, its tools, its limits.
+
+    Use it as it is:
+
+        greeter = Agent(name="greeter", system_prompt="Greet people.", tools=[look_up])
+
+    or derive from it. Class attributes are then the definition, methods under `@tool` are tools:
+
+        class Greeter(Agent):
+            system_prompt = "Greet people."
+            tools = [look_up]
+
+            @tool(read_only=True)
+            def weather(self, city: str) -> str: ...
+
+    Attributes:
+        name: how runs and people refer to the agent; for a subclass that gives none, the class's name.
+        system_prompt: what the model is told before anything else.
+        model: None: the worker's default model.
+        tools: the functions that the model may call. Of an instance: a tuple of `Tool`, the functions
+            first, then the methods in the order of their definition, inherited ones first.
+        max_turns: model calls that a run may make.
+        timeout: seconds that a run may take; None: the worker's AGENT_EXECUTION_TIMEOUT.
+        model_settings: further fields of the request to the model, such as `temperature`.
+    """
+
+    name: str = ""
+    system_prompt: str = ""
+    model: str | None = None
+    tools: Sequence[Any] = ()
+    max_turns: int = 50
+    timeout: float | None = None
+    model_settings: Mapping[str, Any] = MappingProxyType({})
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Names the class's agents after the class, unless it says otherwise itself."""
+        super().__init_subclass__(**kwargs)
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        system_prompt: str | None = None,
+        model: str | _Unset | None = UNSET,
+        tools: Sequence[Callable[..., Any]] | None = None,
+        max_turns: int | None = None,
+        timeout: float | _Unset | None = UNSET,
+        model_settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Defines an agent; what is not given is taken from the class.
+
+        Raises:
+            AgentDefinitionError: the definition cannot work; the message says why.
+        """
+        self.name = _check_name(type(self).name if name is None else name)
+        self.system_prompt = type(self).system_prompt if system_prompt is None else system_prompt
+        self.model = type(self).model if model is UNSET else model
+        self.max_turns = type(self).max_turns if max_turns is None else max_turns
+        self.timeout = type(self).timeout if timeout is UNSET else timeout
+        self.model_settings = dict(type(self).model_settings if model_settings is None else model_settings)
+        functions = _as_tools(self.name, type(self).tools if tools is None else tools)
+        self.tools = _without_namesakes(self.name, (*functions, *self._bind_methods()))
+        self.spec()
+
+    def spec(self) -> AgentSpec:
+        """The definition as data, as a run carries it.
+
+        Raises:
+            AgentDefinitionError: a value is not accepted.
+        """
+        try:
+            return AgentSpec(
+                name=self.name,
+                system_prompt=self.system_prompt,
+                model=self.model,
+                model_settings=dict(self.model_settings),
+                tools=[tool.spec for tool in self.tools],
+                max_turns=self.max_turns,
+                timeout=self.timeout,
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            message = f"agent {self.name!r}: {where}={first['input']!r} is not accepted: {first['msg']}"
+            raise AgentDefinitionError(message) from error
+
+    def __repr__(self) -> str:
+        tools = ", ".join(tool.spec.name for tool in self.tools)
+        return f"<{type(self).__name__} {self.name!r} model={self.model!r} tools=[{tools}]>"
+
+    def _bind_methods(self) -> Iterator[Tool]:
+        """Binds the tools among the class's attributes; from then on `self.method` is the bound tool."""
+        cls = type(self)
+        for name in dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)):
+            attribute = inspect.getattr_static(cls, name)
+            if isinstance(attribute, Tool):
+                _check_method_name(cls, name)
+                vars(self)[name] = bound = attribute.bind(self, self.name)
+                yield bound
+            elif isinstance(attribute, staticmethod | classmethod) and isinstance(attribute.__func__, Tool):
+                raise AgentDefinitionError(
+                    f"{cls.__name__}.{name}: a tool cannot be a {type(attribute).__name__}; "
+                    "make it a method, or a function named in tools=[...]"
+                )
+            elif inspect.isfunction(attribute) and any(isinstance(vars(base).get(name), Tool) for base in cls.__mro__):
+                raise AgentDefinitionError(
+                    f"{cls.__name__}.{name} replaces an inherited tool without being one: put @tool above it"
+                )
+
+
+def _check_name(name: str) -> str:
+    if not name:
+        raise AgentDefinitionError("an agent needs a name: Agent(name=...)")
+    if not _NAME.fullmatch(name):
+        raise AgentDefinitionError(
+            f"agent name {name!r}: 1 to 64 letters, digits, spaces, '_', '.' and '-' are accepted, "
+            "the first one a letter or a digit"
+        )
+    return name
+
+
+def _check_method_name(cls: type[Agent], name: str) -> None:
+    if name in vars(Agent):
+        raise AgentDefinitionError(
+            f"{cls.__name__}.{name}: Agent has an attribute of this name; "
+            f"call the method otherwise and give the tool its name with @tool(name={name!r})"
+        )
+
+
+def _as_tools(agent: str, functions: Sequence[Callable[..., Any]]) -> Iterator[Tool]:
+    if not isinstance(functions, list | tuple):
+        raise AgentDefinitionError(f"agent {agent!r}: tools takes a list of functions, not {functions!r}")
+    for function in functions:
+        made = function if isinstance(function, Tool) else tool(function)
+        if made.needs_instance:
+            raise AgentDefinitionError(f"agent {agent!r}: {made.place} is a method; give it from an instance")
+        yield made
+
+
+def _without_namesakes(agent: str, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
+    known: dict[str, Tool] = {}
+    for candidate in tools:
+        other = known.setdefault(candidate.spec.name, candidate)
+        if other is not candidate:
+            raise AgentDefinitionError(
+                f"agent {agent!r} has two tools named {candidate.spec.name!r}: {other.place} and {candidate.place}"
+            )
+    return tools
+
+
+@dataclass(frozen=True)
+class AgentResult:
+    """How a run ended, for the code that asked for it."""
+
+    success: bool
+    """Whether the run completed."""
+    content: str
+    """The last text that the model wrote."""
+    error: str | None
+    """Why the run did not complete; None when it did."""
+    usage: Usage
+    run_id: str
+    status: RunStatus
+    metadata: dict[str, Any]
+    """`agent`, `turns`, `tool_calls`, `model`, `files`, `started_at`, `finished_at`; see RunResult."""
+    run: RunResult = field(repr=False)
+    """What all of this was taken from."""
+
+    @classmethod
+    def from_run(cls, result: RunResult) -> Self:
+        """Puts a run's result into these terms."""
+        success = result.status is RunStatus.COMPLETED
+        reason = result.error.message if result.error else f"the run ended as {result.status}"
+        return cls(
+            success=success,
+            content=result.output,
+            error=None if success else reason,
+            usage=result.usage,
+            run_id=result.run_id,
+            status=result.status,
+            metadata={
+                "agent": result.agent,
+                "turns": result.turns,
+                "tool_calls": result.tool_calls,
+                "model": result.model,
+                "files": list(result.files),
+                "started_at": result.started_at,
+                "finished_at": result.finished_at,
+            },
+            run=result,
+        )
+
+    @property
+    def reply(self) -> str:
+        """The same as `content`."""
+        return self.content
+
+    def raise_on_failure(self) -> Self:
+        """Gives the result back if the run completed.
+
+        Raises:
+            RunFailed: it did not; the error carries the RunResult.
+        """
+        if not self.success:
+            raise RunFailed(self.run)
+        return self
+
+    def __repr__(self) -> str:
+        text = self.content if self.error is None else self.error
+        shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+        return f"<AgentResult {self.status} run_id={self.run_id!r} {shown!r}>"

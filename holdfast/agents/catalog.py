@@ -1,0 +1,157 @@
+"""The agents that a worker serves."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import holdfast.agents
+from holdfast.agent import Agent
+from holdfast.errors import AgentDefinitionError, UnknownAgent
+from holdfast.tool import Tool
+
+
+class AgentCatalog:
+    """Agents by name; iterating gives them in the order of their names."""
+
+    def __init__(self, agents: Iterable[Agent] = ()) -> None:
+        """Makes a catalog of these agents and no others.
+
+        Raises:
+            AgentDefinitionError: two agents have one name.
+        """
+        self._agents: dict[str, Agent] = {}
+        self._origins: dict[str, str] = {}
+        for agent in agents:
+            self._add(agent, type(agent).__module__)
+
+    @classmethod
+    def load(cls, modules: Iterable[str] = ()) -> AgentCatalog:
+        """Collects the shipped agents and those of each named module.
+
+        From a module are taken: every Agent instance at its top level, and every Agent subclass that
+        it defines itself, instantiated without arguments, unless the module holds an instance of that
+        very class. Names that begin with an underscore are left alone.
+
+        Args:
+            modules: dotted names, as HOLDFAST_AGENTS lists them. Modules in the current working
+                directory can be named too: it is put on `sys.path` if it is not there yet.
+
+        Raises:
+            AgentDefinitionError: a module cannot be imported or defines no agent, an agent cannot be
+                built, two agents have one name, or two functions claim one activity type.
+        """
+        catalog = cls()
+        for module in _shipped_modules():
+            for agent in _agents_in(module):
+                catalog._add(agent, module.__name__)
+        for name in dict.fromkeys(modules):
+            for agent in _agents_named(name):
+                catalog._add(agent, name)
+        catalog.tools()
+        return catalog
+
+    def get(self, name: str) -> Agent:
+        """The agent of this name.
+
+        Raises:
+            UnknownAgent: there is none; the message lists those that there are.
+        """
+        try:
+            return self._agents[name]
+        except KeyError:
+            known = ", ".join(self.names()) or "none"
+            raise UnknownAgent(f"Agent {name!r} not found; known: {known}") from None
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all agents, sorted."""
+        return tuple(sorted(self._agents))
+
+    def tools(self) -> dict[str, Tool]:
+        """The tools of all agents by activity type; one that several agents use is there once.
+
+        Raises:
+            AgentDefinitionError: two functions claim one activity type.
+        """
+        tools: dict[str, Tool] = {}
+        for agent in self:
+            for tool in agent.tools:
+                other = tools.setdefault(tool.spec.activity, tool)
+                if other.function != tool.function:
+                    raise AgentDefinitionError(
+                        f"two functions claim the activity type {tool.spec.activity!r}: "
+                        f"{other.place} and {tool.place}; name one of them otherwise, with @tool(name=...)"
+                    )
+        return tools
+
+    def __iter__(self) -> Iterator[Agent]:
+        return (self._agents[name] for name in self.names())
+
+    def __len__(self) -> int:
+        return len(self._agents)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._agents
+
+    def __repr__(self) -> str:
+        return f"<AgentCatalog: {', '.join(self.names()) or 'empty'}>"
+
+    def _add(self, agent: Agent, origin: str) -> None:
+        if self._agents.setdefault(agent.name, agent) is not agent:
+            raise AgentDefinitionError(
+                f"two agents are named {agent.name!r}: one in {self._origins[agent.name]}, one in {origin}; "
+                "give one of them another name"
+            )
+        self._origins.setdefault(agent.name, origin)
+
+
+def _shipped_modules() -> Iterator[ModuleType]:
+    for module in pkgutil.iter_modules(holdfast.agents.__path__):
+        yield importlib.import_module(f"{holdfast.agents.__name__}.{module.name}")
+
+
+def _agents_named(module: str) -> list[Agent]:
+    _make_working_directory_importable()
+    try:
+        agents = _agents_in(importlib.import_module(module))
+    except (Exception, SystemExit) as error:  # whatever a module of the user's does when it is imported
+        raise AgentDefinitionError(
+            f"HOLDFAST_AGENTS names {module!r}, which cannot be used: {type(error).__name__}: {error}"
+        ) from error
+    if not agents:
+        raise AgentDefinitionError(f"HOLDFAST_AGENTS names {module!r}, which defines no agent")
+    return agents
+
+
+def _make_working_directory_importable() -> None:
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _agents_in(module: ModuleType) -> list[Agent]:
+    public = [value for name, value in vars(module).items() if not name.startswith("_")]
+    instances = [value for value in public if isinstance(value, Agent)]
+    instantiated = {type(instance) for instance in instances}
+    classes = dict.fromkeys(value for value in public if _is_agent_class_of(module, value))
+    return [*instances, *(_build(cls) for cls in classes if cls not in instantiated)]
+
+
+def _is_agent_class_of(module: ModuleType, value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Agent) and value.__module__ == module.__name__
+
+
+def _build(cls: type[Agent]) -> Agent:
+    try:
+        return cls()
+    except AgentDefinitionError:
+        raise
+    except Exception as error:  # whatever a constructor of the user's does
+        raise AgentDefinitionError(
+            f"{cls.__qualname__}() failed: {type(error).__name__}: {error}; "
+            "an agent class must need no arguments, or the module must hold an instance of it"
+        ) from error

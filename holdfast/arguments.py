@@ -1,0 +1,229 @@
+"""A function's arguments as a language model sees them: a JSON schema, and the way back from JSON text."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from types import FrameType, SimpleNamespace
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import ErrorDetails, to_jsonable_python
+
+from holdfast.docstring import Docstring
+from holdfast.errors import AgentDefinitionError
+from holdfast.types import clean_text
+
+SHOWN_ERRORS = 10  # wrong arguments named in one message; a model mends the first few and tries again
+SHOWN_VALUE_CHARS = 80  # of each wrong value; enough to recognise it
+
+
+class BadArguments(ValueError):
+    """Arguments that do not fit their function; the message says which and what is accepted."""
+
+
+class Arguments:
+    """The arguments that a caller outside Python may give to a function.
+
+    Attributes:
+        schema: their JSON schema.
+        injected: names of the parameters that the caller inside Python fills; not in the schema.
+        takes_self: whether the function is a method that waits for its instance.
+    """
+
+    def __init__(self, function: Callable[..., Any], docstring: Docstring, injected: type) -> None:
+        """Reads a function's signature.
+
+        Args:
+            function: a plain function or a method, bound or not.
+            docstring: gives the descriptions of parameters that have none in their annotation.
+            injected: parameters annotated with this type are left to the caller inside Python.
+
+        Raises:
+            AgentDefinitionError: the signature cannot be told to a language model.
+        """
+        parameters = list(inspect.signature(function).parameters.values())
+        self.takes_self = _is_self(parameters)
+        types = _parameter_types(function)
+        given: list[inspect.Parameter] = []
+        names_injected: list[str] = []
+        for parameter in parameters[self.takes_self :]:
+            _check_kind(function, parameter)
+            annotation = types[parameter.name]
+            if annotation in (injected, injected | None):
+                names_injected.append(parameter.name)
+            else:
+                given.append(parameter.replace(annotation=annotation))
+        self.injected = tuple(names_injected)
+        self._names = [parameter.name for parameter in given]
+        self._model = _build_model(function, given, docstring)
+        self.schema = _without_titles(self._model.model_json_schema(schema_generator=_Schema))
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """Turns JSON text into keyword arguments; blank text counts as no arguments.
+
+        Raises:
+            BadArguments: the text is not JSON, or not what the function takes.
+        """
+        try:
+            model = self._model.model_validate_json(clean_text(text).strip() or "{}")
+        except ValidationError as error:
+            raise BadArguments(self._explain(error)) from None
+        return {name: getattr(model, _field_name(number)) for number, name in enumerate(self._names)}
+
+    def _explain(self, error: ValidationError) -> str:
+        found = error.errors(include_url=False, include_context=False)
+        if found[0]["type"] == "json_invalid":
+            problem = f"The arguments are not well-formed JSON ({found[0]['msg'].removeprefix('Invalid JSON: ')})."
+        else:
+            lines = [f"- {_describe_error(detail)}" for detail in found[:SHOWN_ERRORS]]
+            if len(found) > SHOWN_ERRORS:
+                lines.append(f"- and {len(found) - SHOWN_ERRORS} more")
+            problem = "\n".join(["The arguments are wrong:", *lines])
+        return f"{problem}\nAccepted is one JSON object with {_describe_schema(self.schema)}."
+
+
+class _Schema(GenerateJsonSchema):
+    """Says nothing of a default that JSON cannot express: the function still applies it."""
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  declared so by the base
+
+
+def _is_self(parameters: list[inspect.Parameter]) -> bool:
+    return bool(parameters) and parameters[0].name == "self" and parameters[0].annotation is inspect.Parameter.empty
+
+
+def _check_kind(function: Callable[..., Any], parameter: inspect.Parameter) -> None:
+    fault = None
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+        fault = f"{stars}{parameter.name} cannot be described to a model; name each parameter"
+    elif parameter.kind is parameter.POSITIONAL_ONLY:
+        fault = f"parameter {parameter.name!r} is positional-only; tools are called by parameter name"
+    elif parameter.annotation is parameter.empty:
+        fault = f"parameter {parameter.name!r} needs a type, such as {parameter.name}: str"
+    elif isinstance(parameter.default, FieldInfo):
+        fault = f"parameter {parameter.name!r}: put Field(...) into Annotated[type, Field(...)], the default after '='"
+    if fault:
+        raise AgentDefinitionError(f"tool {function.__qualname__}: {fault}")
+
+
+def _parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
+    """Resolves annotations, but for the return type: nobody needs it, and it may exist for type checkers only."""
+    plain = inspect.unwrap(function)
+    names: dict[str, Any] = getattr(plain, "__globals__", {})
+    try:
+        annotations = {name: hint for name, hint in plain.__annotations__.items() if name != "return"}
+        holder = SimpleNamespace(__annotations__=annotations)
+        try:
+            return get_type_hints(holder, globalns=names, include_extras=True)
+        except NameError:
+            return get_type_hints(holder, globalns=names, localns=_names_around(names), include_extras=True)
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        raise AgentDefinitionError(
+            f"tool {function.__qualname__}: a parameter's type cannot be resolved: {error}; "
+            "types of parameters must be importable at run time, not under TYPE_CHECKING"
+        ) from error
+
+
+def _names_around(module_names: Mapping[str, Any]) -> dict[str, Any]:
+    """Local names of the functions and classes of that module which run now: types may be defined there."""
+    found: dict[str, Any] = {}
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  inspect.currentframe() may be None for type checkers
+    while frame:
+        if frame.f_globals is module_names:
+            found = {**frame.f_locals, **found}
+        frame = frame.f_back
+    return found
+
+
+def _build_model(
+    function: Callable[..., Any], parameters: list[inspect.Parameter], docstring: Docstring
+) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for number, parameter in enumerate(parameters):
+        try:
+            TypeAdapter(parameter.annotation).json_schema(schema_generator=_Schema)
+            described = FieldInfo.from_annotation(parameter.annotation).description
+        except (PydanticUserError, NameError, TypeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise AgentDefinitionError(
+                f"tool {function.__qualname__}: parameter {parameter.name!r} has a type that JSON cannot carry: "
+                f"{reason}"
+            ) from error
+        settings: dict[str, Any] = {"alias": parameter.name}
+        if parameter.default is not parameter.empty:
+            settings["default"] = parameter.default
+        if not described and parameter.name in docstring.arguments:
+            settings["description"] = docstring.arguments[parameter.name]
+        fields[_field_name(number)] = (parameter.annotation, Field(**settings))
+    return create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _field_name(number: int) -> str:
+    """Stands for a parameter inside the model, where names such as `json` or `_x` are not free."""
+    return f"p{number}"
+
+
+def _without_titles(schema: Any) -> Any:
+    """Leaves out the titles that pydantic makes of names: they tell a model nothing and cost tokens each turn."""
+    if isinstance(schema, list):
+        return [_without_titles(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    compact: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in ("properties", "$defs"):
+            compact[key] = {name: _without_titles(item) for name, item in value.items()}
+        elif key in ("default", "const", "enum", "examples"):
+            compact[key] = value
+        elif key != "title":
+            compact[key] = _without_titles(value)
+    return compact
+
+
+def _describe_error(detail: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    match detail["type"]:
+        case "missing":
+            return f"{where}: is required"
+        case "extra_forbidden":
+            return f"{where}: no such argument"
+        case _:
+            shown = json.dumps(to_jsonable_python(detail["input"], fallback=repr), ensure_ascii=False)
+            shown = shown if len(shown) <= SHOWN_VALUE_CHARS else f"{shown[:SHOWN_VALUE_CHARS]}…"
+            return f"{where or 'the whole'}: {detail['msg']} (got {shown})"
+
+
+def _describe_schema(schema: Mapping[str, Any]) -> str:
+    """The properties of an object in few words: `path: string (required), max_hits: integer (default 40)`."""
+    properties: dict[str, dict[str, JsonValue]] = schema["properties"]
+    if not properties:
+        return "nothing in it: {}"
+    required = schema.get("required", [])
+    described = []
+    for name, part in properties.items():
+        note = " (required)" if name in required else ""
+        if "default" in part:
+            note = f" (default {json.dumps(part['default'], ensure_ascii=False)})"
+        described.append(f"{name}: {_describe_type(part, schema)}{note}")
+    return ", ".join(described)
+
+
+def _describe_type(part: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+    if "$ref" in part:
+        part = root["$defs"][part["$ref"].rpartition("/")[2]]
+    if "enum" in part:
+        return "one of " + ", ".join(json.dumps(choice, ensure_ascii=False) for choice in part["enum"])
+    if "const" in part:
+        return json.dumps(part["const"], ensure_ascii=False)
+    if "anyOf" in part:
+        return " or ".join(dict.fromkeys(_describe_type(choice, root) for choice in part["anyOf"]))
+    if part.get("type") == "array" and "items" in part:
+        return f"array of {_describe_type(part['items'], root)}"
+    return str(part.get("type", "anything"))

@@ -1,0 +1,188 @@
+"""Tools for the files of a run's workspace: list, search, read, write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Annotated, BinaryIO
+
+from pydantic import Field
+
+from holdfast.tool import ToolContext, ToolError, tool
+from holdfast.tools.listing import Glob, Listing
+from holdfast.tools.workspace import Workspace, relative_path, shown
+from holdfast.types import ToolResult, clean_text
+
+MAX_LISTED = 500  # files in one list; a model that needs more should narrow its question
+MAX_NOTES = 10  # remarks about single files in one result
+
+MAX_SEARCHED_FILE_BYTES = 2 * 1024 * 1024  # bytes; larger files are data or logs rather than documents
+MAX_SEARCHED_BYTES = 200 * 1024 * 1024  # bytes in one search; a few seconds of work, far below the tool's timeout
+MAX_HIT_CHARS = 300  # of a line that is shown as a hit
+HIT_LEAD = 100  # characters shown before a hit that is far to the right
+
+MAX_LINE_BYTES = 8 * 1024  # of a line that is read; longer ones are not written by people
+MAX_PAGE_CHARS = 100 * 1024  # in one result of read_file; below what a tool may give back
+CUT_MARK = " … (line cut)".encode()
+BINARY_PROBE = 8 * 1024  # bytes at the start of a file among which a NUL tells that it is not text
+
+
+@tool(read_only=True)
+def list_files(path: str = ".", pattern: str = "**/*", *, context: ToolContext) -> str:
+    """List the files of the workspace, one a line: path, tab, size in bytes.
+
+    Hidden folders, node_modules and __pycache__ are left out.
+
+    Args:
+        path: Folder to list, relative to the workspace.
+        pattern: Glob below that folder. `*.md` takes the folder's own files, `**/*.md` those of all folders below too.
+        context: The call; its workspace is the one meant.
+    """
+    listing = Listing.of(Workspace(context.workspace), relative_path(path), Glob.parse(pattern))
+    lines = [f"{shown(file)}\t{size}" for file, size in listing.files[:MAX_LISTED]] or ["(no files)"]
+    lines += _shown_notes(listing.notes)
+    left_out = len(listing.files) - MAX_LISTED
+    if left_out > 0:
+        lines.append(f"({left_out} more files were left out; narrow the path or the pattern)")
+    return "\n".join(lines)
+
+
+@tool(read_only=True)
+def search_files(
+    query: str,
+    path: str = ".",
+    max_hits: Annotated[int, Field(ge=1, le=500)] = 40,
+    *,
+    context: ToolContext,
+) -> str:
+    """Search the text files of the workspace for a word or phrase.
+
+    The answer has one hit a line: path, line number, the line's text. The query is taken literally: no wildcards, no
+    regular expressions. Upper and lower case are the same.
+
+    Args:
+        query: The text to look for, within one line.
+        path: Folder or file to search, relative to the workspace.
+        max_hits: Most hits to give back.
+        context: The call; its workspace is the one meant.
+    """
+    if not query.strip() or "\n" in query:
+        raise ToolError("the query must be one line of text that is not blank")
+    workspace = Workspace(context.workspace)
+    listing = Listing.of(workspace, relative_path(path), Glob.parse("**"))
+    hits = list(islice(_hits(workspace, listing, query.casefold()), max_hits + 1))
+    lines = hits[:max_hits] or ["(no hits)"]
+    lines += _shown_notes(listing.notes)
+    if len(hits) > max_hits:
+        lines.append("(more hits were left out; narrow the query or the path)")
+    return "\n".join(lines)
+
+
+@tool(read_only=True)
+def read_file(
+    path: str,
+    start_line: Annotated[int, Field(ge=1)] = 1,
+    max_lines: Annotated[int, Field(ge=1, le=2000)] = 200,
+    *,
+    context: ToolContext,
+) -> str:
+    """Read lines of a text file.
+
+    The first line of the answer says which lines of how many follow; each has its number before it.
+
+    Args:
+        path: File to read, relative to the workspace.
+        start_line: Number of the first line to read.
+        max_lines: Most lines to read.
+        context: The call; its workspace is the one meant.
+    """
+    file_path = relative_path(path)
+    page: list[str] = []
+    room, total = MAX_PAGE_CHARS, 0
+    with Workspace(context.workspace).open(file_path) as file:
+        _refuse_binary(file, file_path)
+        for total, raw in enumerate(_lines(file), start=1):  # to the end, for the header tells the total
+            if total == start_line + len(page) and len(page) < max_lines and room > 0:
+                page.append(f"{total}\t{_text(raw)}")
+                room -= len(page[-1])
+    if not page and (total or start_line > 1):
+        raise ToolError(f"{shown(file_path)!r} has {total} lines; start_line={start_line} is beyond its end")
+    first, last = (start_line, start_line + len(page) - 1) if page else (0, 0)
+    return "\n".join([f"{shown(file_path)} lines {first}-{last} of {total}", *page])
+
+
+@tool(idempotent=True)
+def write_file(path: str, content: str, *, context: ToolContext) -> ToolResult:
+    """Write a text file; a file that is there already is replaced as a whole. Missing folders are made.
+
+    Args:
+        path: File to write, relative to the workspace.
+        content: The file's whole text.
+        context: The call; its workspace is the one meant.
+    """
+    file_path = relative_path(path)
+    data = clean_text(content).encode()
+    Workspace(context.workspace).write(file_path, data)
+    return ToolResult(content=f"wrote {shown(file_path)} ({len(data)} bytes)", files=[shown(file_path)])
+
+
+def _hits(workspace: Workspace, listing: Listing, query: str) -> Iterator[str]:
+    """Yields hits and adds to the listing's notes what could not be searched."""
+    left = MAX_SEARCHED_BYTES
+    for path, size in listing.files:
+        if size > MAX_SEARCHED_FILE_BYTES:
+            listing.notes.append(f"{shown(path)} was not searched: it is larger than 2 MB")
+            continue
+        left -= size
+        if left < 0:
+            listing.notes.append("stopped after 200 MB of text; narrow the path")
+            return
+        try:
+            with workspace.open(path) as file:
+                data = file.read(MAX_SEARCHED_FILE_BYTES)
+        except (ToolError, OSError) as error:
+            listing.notes.append(f"{shown(path)} was not searched: {error}")
+            continue
+        if b"\0" not in data[:BINARY_PROBE]:
+            yield from _hits_in(path, data, query)
+
+
+def _hits_in(path: PurePosixPath, data: bytes, query: str) -> Iterator[str]:
+    for number, raw in enumerate(data.split(b"\n"), start=1):
+        line = _text(raw)
+        place = line.casefold().find(query)
+        if place >= 0:
+            yield f"{shown(path)}:{number}: {_around(line, place, place + len(query))}"
+
+
+def _around(line: str, start: int, end: int) -> str:
+    """As much of a line as is shown: its beginning, or the part that has the hit in it."""
+    first = 0 if end <= MAX_HIT_CHARS else max(0, start - HIT_LEAD)
+    return line[first : first + MAX_HIT_CHARS]
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yields lines; what a line has beyond MAX_LINE_BYTES is passed over, so that memory stays small."""
+    while line := file.readline(MAX_LINE_BYTES):
+        rest = line
+        while not rest.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):
+            line = line[:MAX_LINE_BYTES] + CUT_MARK
+        yield line
+
+
+def _text(raw: bytes) -> str:
+    return raw.rstrip(b"\r\n").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _refuse_binary(file: BinaryIO, path: PurePosixPath) -> None:
+    if b"\0" in file.read(BINARY_PROBE):
+        raise ToolError(f"{shown(path)!r} is not a text file")
+    file.seek(0)
+
+
+def _shown_notes(notes: list[str]) -> list[str]:
+    lines = [f"({note})" for note in notes[:MAX_NOTES]]
+    if len(notes) > MAX_NOTES:
+        lines.append(f"({len(notes) - MAX_NOTES} more remarks were left out)")
+    return lines

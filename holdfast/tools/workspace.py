@@ -1,0 +1,189 @@
+"""A folder that no path leads out of."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+from holdfast.tool import ToolError
+from holdfast.types import clean_text
+
+_TEMPORARY = ".holdfast-"  # begins the names of files that are still being written
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: opening a pipe must not wait
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Item(NamedTuple):
+    """What a folder holds under one name."""
+
+    name: str
+    is_folder: bool
+    size: int | None
+    """Bytes; None for what is no file that can be read."""
+
+
+class Workspace:
+    """Gives access to the files below one folder, and to no others.
+
+    Links are followed only where they end below the folder. A path is first made free of links and then
+    opened name by name, no step following a link: who swaps a folder for a link meanwhile causes an
+    error, not a way out. Every method raises ToolError, with the reason in plain words.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Takes the folder; it need not exist yet."""
+        self._root = Path(os.path.realpath(root))
+
+    def look_up(self, path: PurePosixPath) -> Item:
+        """Says what a path leads to."""
+        with _plain_errors(path):
+            status = self._status(path)
+            return Item(path.name, stat.S_ISDIR(status.st_mode), _size(status))
+
+    def entries(self, path: PurePosixPath, limit: int) -> list[Item]:
+        """Looks at what a folder holds, at most `limit` items, in no order."""
+        with _plain_errors(path), self._folder(self._real(path)) as folder, os.scandir(folder) as entries:
+            return [self._item(path, entry) for entry in islice(entries, limit)]
+
+    def open(self, path: PurePosixPath) -> BinaryIO:
+        """Opens a file for reading."""
+        with _plain_errors(path):
+            real = self._real(path)
+            with self._folder(real.parent) as folder:
+                descriptor = os.open(_name(real), _READ, dir_fd=folder)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return os.fdopen(descriptor, "rb")
+            os.close(descriptor)
+        raise ToolError(f"{shown(path)!r} is not a file; list_files shows the files that there are")
+
+    def write(self, path: PurePosixPath, data: bytes) -> None:
+        """Writes a whole file; after a crash it is there as it was before or as it should be.
+
+        Folders that are missing are made, the workspace's own among them.
+        """
+        with _plain_errors(path):
+            self._root.mkdir(parents=True, exist_ok=True)
+            real = self._real(path)
+            with self._folder(real.parent, create=True) as folder:
+                mode = _mode_to_keep(path, _name(real), folder)
+                temporary = f"{_TEMPORARY}{secrets.token_hex(8)}"
+                descriptor = os.open(temporary, _CREATE, 0o666, dir_fd=folder)
+                try:
+                    _write_through(descriptor, data, mode)
+                    os.replace(temporary, real.name, src_dir_fd=folder, dst_dir_fd=folder)
+                except BaseException:
+                    with suppress(OSError):
+                        os.unlink(temporary, dir_fd=folder)
+                    raise
+                os.fsync(folder)
+
+    def _real(self, path: PurePosixPath) -> PurePosixPath:
+        """The same place, relative, by a path without links."""
+        real = Path(os.path.realpath(self._root / path))
+        if not real.is_relative_to(self._root):
+            raise ToolError(f"the path {shown(path)!r} is not accepted: it leads out of the workspace")
+        return PurePosixPath(real.relative_to(self._root))
+
+    @contextmanager
+    def _folder(self, real: PurePosixPath, *, create: bool = False) -> Iterator[int]:
+        """Opens a folder, given by a path without links."""
+        try:
+            descriptor = os.open(self._root, _STEP)
+        except FileNotFoundError:
+            raise ToolError("the workspace is empty: its folder does not exist yet") from None
+        try:
+            for name in real.parts:
+                if create:
+                    _make_folder(name, descriptor)
+                below = os.open(name, _STEP, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = below
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _status(self, path: PurePosixPath) -> os.stat_result:
+        real = self._real(path)
+        with self._folder(real.parent) as folder:
+            return os.stat(_name(real), dir_fd=folder, follow_symlinks=False)
+
+    def _item(self, folder: PurePosixPath, entry: os.DirEntry[str]) -> Item:
+        if entry.is_dir(follow_symlinks=False):
+            return Item(entry.name, is_folder=True, size=None)
+        if entry.name.startswith(_TEMPORARY):
+            return Item(entry.name, is_folder=False, size=None)
+        try:
+            status = self._status(folder / entry.name) if entry.is_symlink() else entry.stat(follow_symlinks=False)
+        except (OSError, ToolError):  # gone meanwhile, a broken link, or one that leads out
+            return Item(entry.name, is_folder=False, size=None)
+        return Item(entry.name, is_folder=False, size=_size(status))
+
+
+def relative_path(text: str) -> PurePosixPath:
+    """Reads a path as a model wrote it.
+
+    Raises:
+        ToolError: it is empty, absolute, or has `..` in it.
+    """
+    path = PurePosixPath(clean_text(text))
+    if not text or "\0" in text or path.is_absolute() or ".." in path.parts:
+        raise ToolError(f"the path {shown(text)!r} is not accepted: use one below the workspace ('.'), without '..'")
+    return path
+
+
+def shown(path: PurePosixPath | str) -> str:
+    """A path on one line of valid text, whatever bytes its names are made of."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(clean_text(str(path))))
+
+
+@contextmanager
+def _plain_errors(path: PurePosixPath) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise ToolError(f"there is no {shown(path)!r} in the workspace; list_files shows what there is") from None
+    except OSError as error:
+        raise ToolError(f"{shown(path)!r} cannot be used: {error.strerror or error}") from error
+
+
+def _name(real: PurePosixPath) -> str:
+    return real.name or "."
+
+
+def _size(status: os.stat_result) -> int | None:
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _make_folder(name: str, parent: int) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(name, dir_fd=parent)
+        os.fsync(parent)
+
+
+def _mode_to_keep(path: PurePosixPath, name: str, folder: int) -> int | None:
+    """Permissions of the file that is about to be replaced; None when there is none."""
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise ToolError(f"{shown(path)!r} is not a file and cannot be replaced by one; use another path")
+    return stat.S_IMODE(status.st_mode)
+
+
+def _write_through(descriptor: int, data: bytes, mode: int | None) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        os.fsync(descriptor)

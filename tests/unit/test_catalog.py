@@ -1,0 +1,197 @@
+"""The catalog: which agents a worker serves, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from holdfast.agent import Agent
+from holdfast.agents.catalog import AgentCatalog
+from holdfast.agents.researcher import researcher
+from holdfast.errors import AgentDefinitionError, UnknownAgent
+from holdfast.tool import tool
+
+HEAD = "from holdfast.agent import Agent\nfrom holdfast.tool import tool\n"
+
+Write = Callable[..., None]
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Writes modules into the working directory, which is not on sys.path; forgets them afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in {"", str(tmp_path)}])
+    before = set(sys.modules)
+
+    def write(**sources: str) -> None:
+        for name, source in sources.items():
+            (tmp_path / f"{name}.py").write_text(HEAD + dedent(source))
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_shipped_agents_are_always_there() -> None:
+    """A fresh machine would have no agent to run."""
+    catalog = AgentCatalog.load()
+    assert catalog.names() == ("researcher",)
+    assert catalog.get("researcher") is researcher
+    assert list(catalog) == [researcher]
+    assert "researcher" in catalog
+    assert len(catalog) == 1
+    assert set(catalog.tools()) == {"tool.list_files", "tool.search_files", "tool.read_file", "tool.write_file"}
+    assert repr(catalog) == "<AgentCatalog: researcher>"
+
+
+def test_unknown_agent_is_told_with_the_known_ones() -> None:
+    """A slip in a name would leave the user to guess."""
+    catalog = AgentCatalog([Agent(name="b"), Agent(name="a")])
+    with pytest.raises(UnknownAgent, match=r"^Agent 'x' not found; known: a, b$"):
+        catalog.get("x")
+    with pytest.raises(UnknownAgent, match="known: none"):
+        AgentCatalog().get("x")
+
+
+def test_agents_of_modules_are_collected(modules: Write) -> None:
+    """An agent that a module defines would not be served, or one that it merely imports be built again."""
+    modules(
+        mine_base="""
+            class Imported(Agent):
+                def __init__(self):
+                    raise AssertionError("built by a module that only imports it")
+            shared = Agent(name="shared")
+            """,
+        mine_all="""
+            from mine_base import Imported, shared
+            from mine_base import shared as again
+            class Plain(Agent): ...
+            class _Private(Agent): ...
+            class Held(Agent):
+                def __init__(self, name):
+                    super().__init__(name=name)
+            one, two = Held("one"), Held("two")
+            alias = Plain
+            _hidden = Agent(name="hidden")
+            """,
+        mine_other="""
+            from mine_base import shared
+            """,
+    )
+    catalog = AgentCatalog.load(["mine_all", "mine_other", "mine_all"])
+    assert catalog.names() == ("Plain", "one", "researcher", "shared", "two")
+    assert [agent.name for agent in catalog] == list(catalog.names())
+
+
+def test_working_directory_is_put_on_the_path_once(modules: Write) -> None:
+    """A module beside the user's project could not be found, or each load would lengthen sys.path."""
+    modules(mine_here="agent = Agent(name='here')")
+    before = list(sys.path)
+    AgentCatalog.load()
+    assert sys.path == before
+    AgentCatalog.load(["mine_here"])
+    AgentCatalog.load(["mine_here"])
+    assert sys.path == [str(Path.cwd()), *before]
+
+
+def test_one_function_in_two_agents_is_one_tool(modules: Write) -> None:
+    """Two agents could not share a function."""
+    modules(
+        mine_shared="""
+            def look(a: str) -> str: ...
+            class Tidy(Agent):
+                tools = [look]
+                @tool
+                def own(self) -> str: ...
+            class Other(Tidy): ...
+            """
+    )
+    tools = AgentCatalog.load(["mine_shared"]).tools()
+    assert {"tool.look", "tool.Tidy.own", "tool.Other.own"} < set(tools)
+    assert all(activity == tool.spec.activity for activity, tool in tools.items())
+
+
+def test_two_functions_of_one_activity_type_are_refused() -> None:
+    """A worker would run one agent's function in place of another's."""
+
+    def make(reply: str) -> Agent:
+        @tool(name="same")
+        def inner() -> str:
+            return reply
+
+        return Agent(name=reply, tools=[inner])
+
+    with pytest.raises(AgentDefinitionError, match=r"'tool.same': .*inner \(.*:\d+\) and .*inner \(.*:\d+\); name one"):
+        AgentCatalog([make("a"), make("b")]).tools()
+
+
+@dataclass(frozen=True)
+class LoadCase:
+    """A module that cannot be used, and what is said of it."""
+
+    name: str
+    source: str
+    said: str
+
+
+REFUSED = [
+    LoadCase("does not compile", "def", "cannot be used: SyntaxError"),
+    LoadCase("raises", "raise KeyError('k')", "cannot be used: KeyError: 'k'"),
+    LoadCase("exits", "raise SystemExit(2)", "cannot be used: SystemExit: 2"),
+    LoadCase(
+        "imports what is not there", "import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"
+    ),
+    LoadCase("no agent", "answer = 42", "which defines no agent"),
+    LoadCase("bad tool", "@tool\ndef f(x): ...", "tool f: parameter 'x' needs a type"),
+    LoadCase("bad agent", "a = Agent(name='a', max_turns=0)", "max_turns=0 is not accepted"),
+    LoadCase(
+        "needs arguments", "class A(Agent):\n  def __init__(self, x): ...", r"A\(\) failed: TypeError.*instance of it"
+    ),
+    LoadCase("bad class", "class A(Agent):\n  name = '/'", "agent name '/'"),
+]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_module_that_cannot_be_used_is_named(case: LoadCase, modules: Write) -> None:
+    """A worker would start without an agent that it was told to serve, or not say which module is at fault."""
+    modules(mine_bad=case.source)
+    with pytest.raises(AgentDefinitionError, match=f"HOLDFAST_AGENTS names 'mine_bad'.*{case.said}"):
+        AgentCatalog.load(["mine_bad"])
+
+
+@pytest.mark.parametrize("name", ["no_such_module", "no.such.module", "agents/mine.py", "", "..", "a b"])
+def test_module_that_is_not_there_is_named(name: str, modules: Write) -> None:
+    """A slip in HOLDFAST_AGENTS would end in a traceback."""
+    with pytest.raises(AgentDefinitionError, match=f"HOLDFAST_AGENTS names '{name}', which cannot be used: "):
+        AgentCatalog.load([name])
+
+
+def test_two_agents_of_one_name_are_refused(modules: Write) -> None:
+    """A run would be made with either of them."""
+    modules(mine_a="a = Agent(name='twin')", mine_b="b = Agent(name='twin')")
+    with pytest.raises(AgentDefinitionError, match="two agents are named 'twin': one in mine_a, one in mine_b"):
+        AgentCatalog.load(["mine_a", "mine_b"])
+    modules(mine_c="c = Agent(name='researcher')")
+    with pytest.raises(AgentDefinitionError, match=r"'researcher': one in holdfast\.agents\.researcher, one in mine_c"):
+        AgentCatalog.load(["mine_c"])
+
+
+def test_tools_are_checked_when_loading(modules: Write) -> None:
+    """The clash would show only when the worker registers its activities."""
+    modules(mine_clash="def read_file(path: str) -> str: ...\na = Agent(name='a', tools=[read_file])")
+    with pytest.raises(AgentDefinitionError, match=r"'tool\.read_file'"):
+        AgentCatalog.load(["mine_clash"])
+
+
+def test_researcher_is_ready_to_run() -> None:
+    """The shipped agent would lack its instructions, its tools or its limit."""
+    spec = researcher.spec()
+    assert [known.name for known in spec.tools] == ["list_files", "search_files", "read_file", "write_file"]
+    assert spec.max_turns == 30
+    assert "reports/" in spec.system_prompt
+    assert all(f"{known.name}" in spec.system_prompt for known in spec.tools)
