@@ -1,0 +1,42 @@
+"""Side effects: each class does one kind of them and takes what it needs in `__init__`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from activities.finished import FinishedCalls
+from activities.model import ModelActivities
+from activities.run import RunActivities
+from activities.slots import AgentSlots
+from activities.store import StoreActivities
+from activities.tools import ToolActivity
+from holdfast.agents.catalog import AgentCatalog
+from holdfast.ports import ChatModel, RunLog, Store
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What the activities stand on."""
+
+    catalog: AgentCatalog
+    model: ChatModel
+    store: Store
+    run_log: RunLog
+    workspaces: Path
+    """Folder for the workspaces of runs that name none."""
+    default_timeout: float
+    """Seconds that a run may take where neither it nor its agent says."""
+    max_concurrent_agents: int
+
+
+def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
+    """Every activity that a worker registers, the agents' tools included."""
+    slots, finished = AgentSlots(deps.max_concurrent_agents), FinishedCalls()
+    run = RunActivities(deps.catalog, workspaces=deps.workspaces, default_timeout=deps.default_timeout)
+    model = ModelActivities(deps.model, deps.store, slots, finished)
+    store = StoreActivities(deps.store, deps.run_log)
+    tools = [ToolActivity(tool, slots, finished).definition() for tool in deps.catalog.tools().values()]
+    return [run.prepare, model.call, store.append, store.rebuild, *tools]

@@ -1,0 +1,39 @@
+"""Heartbeats for as long as an activity works, so that a dead worker and a cancel are noticed in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+
+HEARTBEAT_INTERVAL = timedelta(seconds=0.8)  # a third of the shortest heartbeat timeout
+
+
+@asynccontextmanager
+async def heartbeats(details: Callable[[], Any] | None = None) -> AsyncIterator[None]:
+    """Heartbeats in the background while the body runs.
+
+    Args:
+        details: gives what each heartbeat carries; shown with the pending activity in Temporal's UI.
+    """
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
+            activity.heartbeat(*([details()] if details else []))
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def stopped_by_user() -> bool:
+    """Whether the cancellation that reached this activity comes from its run, not from a worker that shuts down."""
+    cancellation = activity.cancellation_details()
+    return cancellation is not None and cancellation.cancel_requested

@@ -1,0 +1,154 @@
+"""Calls the model."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.context_cache import ContextCache
+from activities.finished import FinishedCalls
+from activities.heartbeat import heartbeats, stopped_by_user
+from activities.slots import AgentSlots
+from holdfast.errors import (
+    ContextOverflow,
+    ErrorType,
+    ModelRefused,
+    ModelUnavailable,
+    StoreUnavailable,
+    TranscriptUnavailable,
+)
+from holdfast.ports import ChatModel, Store
+from holdfast.protocol import ModelCall, ModelProgress
+from holdfast.types import Context, ModelReply, Usage
+
+log = structlog.get_logger()
+
+LONGEST_PAUSE = 60.0  # seconds between attempts where the provider names none
+MAX_REPLY_BYTES = 512 * 1024  # Temporal refuses a result of 2 MB, and the reply travels on to the mirror
+CHARS_PER_TOKEN = 4  # for estimates
+SHOWN_CHARS = 8_000  # of the text so far in each heartbeat: more than a model writes between two of them
+
+
+class PartialText:
+    """The text of a reply as it arrives."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def add(self, piece: str) -> None:
+        """Takes the next piece."""
+        self._pieces.append(piece)
+
+    def __str__(self) -> str:
+        return "".join(self._pieces)
+
+    def progress(self, turn: int) -> ModelProgress:
+        """What a heartbeat carries."""
+        text = str(self)
+        offset = max(len(text) - SHOWN_CHARS, 0)
+        return ModelProgress(turn=turn, offset=offset, text=text[offset:])
+
+
+class ModelActivities:
+    """Makes one attempt at a model call; Temporal retries."""
+
+    def __init__(self, model: ChatModel, store: Store, slots: AgentSlots, finished: FinishedCalls) -> None:
+        self._model = model
+        self._store = store
+        self._slots = slots
+        self._finished = finished
+        self._cache = ContextCache()
+
+    @activity.defn(name="model.call")
+    async def call(self, call: ModelCall) -> ModelReply:
+        """Makes one streamed model call; after a cancel, gives the text that had arrived.
+
+        Raises:
+            ApplicationError: of a type in ErrorType; says by itself whether and when to try again.
+        """
+        return await self._finished.once(lambda: self._attempt(call))
+
+    async def _attempt(self, call: ModelCall) -> ModelReply:
+        partial = PartialText()
+        started = time.monotonic()
+        try:
+            async with heartbeats(lambda: partial.progress(call.turn)), self._slots.hold(call.run_id):
+                context = await self._context(call)
+                started = time.monotonic()
+                reply = await self._model.complete(
+                    context.spec, context.messages, model=call.model, on_text=partial.add
+                )
+        except asyncio.CancelledError:
+            if not stopped_by_user():
+                raise ApplicationError("the worker shuts down", type=ErrorType.MODEL_UNAVAILABLE) from None
+            return self._partial(call, str(partial), time.monotonic() - started)
+        except ModelUnavailable as error:
+            raise _try_again(error, call.deadline) from None
+        except (ModelRefused, ContextOverflow) as error:
+            kind = ErrorType.CONTEXT_OVERFLOW if isinstance(error, ContextOverflow) else ErrorType.MODEL_REFUSED
+            raise ApplicationError(str(error), type=kind, non_retryable=True) from None
+        return self._checked(reply)
+
+    async def _context(self, call: ModelCall) -> Context:
+        if call.base is None:
+            if call.context is None:
+                raise ApplicationError("a model call without a context", type=ErrorType.INTERNAL, non_retryable=True)
+            context = call.context
+        else:
+            base = self._cache.get(call.run_id, call.base) or await self._stored(call)
+            context = Context.model_construct(spec=base.spec, messages=[*base.messages, *call.tail])
+        self._cache.put(call.run_id, call.head, context)
+        return context
+
+    async def _stored(self, call: ModelCall) -> Context:
+        assert call.base is not None
+        try:
+            return await self._store.context(call.run_id, call.base)
+        except (TranscriptUnavailable, StoreUnavailable) as error:
+            log.info("context not in the store, asking for it inline", reason=str(error))
+            raise ApplicationError(str(error), type=ErrorType.TRANSCRIPT_UNAVAILABLE, non_retryable=True) from None
+
+    def _partial(self, call: ModelCall, text: str, seconds: float) -> ModelReply:
+        """Providers send no usage for a stream that was closed, so that is estimated."""
+        context = self._cache.get(call.run_id, call.head)
+        sent = sum(len(message.content) for message in context.messages) if context else 0
+        return ModelReply(
+            content=text,
+            model=call.model or (context.spec.model if context else None) or "unknown",
+            finish_reason="cancelled",
+            usage=Usage(
+                requests=1,
+                input_tokens=sent // CHARS_PER_TOKEN,
+                output_tokens=len(text) // CHARS_PER_TOKEN,
+            ),
+            seconds=round(seconds, 3),
+        )
+
+    @staticmethod
+    def _checked(reply: ModelReply) -> ModelReply:
+        size = len(reply.model_dump_json().encode())
+        if size > MAX_REPLY_BYTES:
+            raise ApplicationError(
+                f"the model's reply has {size:,} bytes, at most {MAX_REPLY_BYTES:,} are taken; limit max_tokens",
+                type=ErrorType.REPLY_TOO_LARGE,
+                non_retryable=True,
+            )
+        return reply
+
+
+def _try_again(error: ModelUnavailable, deadline: datetime) -> ApplicationError:
+    """Has Temporal make another attempt after a pause, if there is time for it."""
+    attempt = activity.info().attempt
+    backoff = min(LONGEST_PAUSE, 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries
+    pause = timedelta(seconds=backoff if error.retry_after is None else error.retry_after)
+    if datetime.now(UTC) + pause >= deadline:
+        reason = f"{error}; the run's time limit leaves no room for attempt {attempt + 1}"
+        return ApplicationError(reason, type=ErrorType.MODEL_UNAVAILABLE, non_retryable=True)
+    log.warning("model call failed, trying again", attempt=attempt, pause=pause.total_seconds(), reason=str(error))
+    return ApplicationError(str(error), type=ErrorType.MODEL_UNAVAILABLE, next_retry_delay=pause)

@@ -1,0 +1,52 @@
+"""Writes to the mirror."""
+
+from __future__ import annotations
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.heartbeat import heartbeats
+from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable
+from holdfast.ports import RunLog, Store
+from holdfast.types import EntryBatch, RunId, TranscriptRef
+
+
+class StoreActivities:
+    """Takes entries to the store, each batch once or more often, with the same outcome."""
+
+    def __init__(self, store: Store, run_log: RunLog) -> None:
+        self._store = store
+        self._run_log = run_log
+
+    @activity.defn(name="store.append")
+    async def append(self, batch: EntryBatch) -> TranscriptRef:
+        """Appends a batch and gives the mirror's newest entry.
+
+        Raises:
+            ApplicationError: of type MirrorGap with the seq that the mirror needs next, or StoreUnavailable.
+        """
+        async with heartbeats():
+            return await self._append(batch)
+
+    @activity.defn(name="store.rebuild")
+    async def rebuild(self, run_id: RunId) -> TranscriptRef:
+        """Writes a run's whole log anew, from Temporal's history; gives the newest entry.
+
+        Raises:
+            ApplicationError: the store is away, or the run's history is gone.
+        """
+        async with heartbeats():
+            try:
+                async for batch in self._run_log.batches(run_id):
+                    newest = await self._append(batch)
+            except RunNotFound as error:
+                raise ApplicationError(str(error), type=ErrorType.INTERNAL, non_retryable=True) from None
+            return newest
+
+    async def _append(self, batch: EntryBatch) -> TranscriptRef:
+        try:
+            return await self._store.append(batch)
+        except MirrorGap as gap:
+            raise ApplicationError(str(gap), gap.expected, type=ErrorType.MIRROR_GAP, non_retryable=True) from None
+        except StoreUnavailable as error:
+            raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE) from None

@@ -1,0 +1,88 @@
+"""Makes tool calls: one activity type for each tool."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.finished import FinishedCalls
+from activities.heartbeat import heartbeats, stopped_by_user
+from activities.slots import AgentSlots
+from holdfast.protocol import ToolInvocation
+from holdfast.tool import Tool, ToolContext, ToolError
+from holdfast.types import ToolResult, ToolSpec
+
+log = structlog.get_logger()
+
+
+class ToolActivity:
+    """One tool as an activity. What goes wrong in it is data for the model, not a failure of the run."""
+
+    def __init__(self, tool: Tool, slots: AgentSlots, finished: FinishedCalls) -> None:
+        self._tool = tool
+        self._slots = slots
+        self._finished = finished
+
+    def definition(self) -> Callable[..., Any]:
+        """The activity to register, under the tool's own type."""
+
+        @activity.defn(name=self._tool.spec.activity)
+        async def call(invocation: ToolInvocation) -> ToolResult:
+            return await self._finished.once(lambda: self.call(invocation))
+
+        return call
+
+    async def call(self, invocation: ToolInvocation) -> ToolResult:
+        """Makes the call.
+
+        Raises:
+            ApplicationError: only to have Temporal try again, where the tool allows for it.
+        """
+        started = time.monotonic()
+        try:
+            async with heartbeats(), self._slots.hold(invocation.run_id):
+                started = time.monotonic()
+                result = await self._attempt(invocation)
+        except asyncio.CancelledError:
+            if not stopped_by_user():
+                raise ApplicationError("the worker was shut down while the tool ran") from None
+            result = ToolResult(error="the run was stopped while this tool ran")
+        result.seconds = round(time.monotonic() - started, 3)
+        return result
+
+    async def _attempt(self, invocation: ToolInvocation) -> ToolResult:
+        spec = self._tool.spec
+        try:
+            async with asyncio.timeout(spec.timeout) as limit:
+                return await self._tool.call(invocation.call.arguments, _context(invocation))
+        except Exception as error:
+            if limit.expired():
+                return ToolResult(error=f"the tool did not end within {spec.timeout:g} s")
+            reason = str(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {error}"
+            attempt = activity.info().attempt
+            log.warning("tool failed", tool=spec.name, attempt=attempt, reason=reason)
+            if _may_retry(spec, attempt):
+                raise ApplicationError(reason) from error
+            return ToolResult(error=reason)
+
+
+def _may_retry(spec: ToolSpec, attempt: int) -> bool:
+    return spec.repeatable and attempt <= spec.retries
+
+
+def _context(invocation: ToolInvocation) -> ToolContext:
+    return ToolContext(
+        run_id=invocation.run_id,
+        call_id=invocation.call.id,
+        agent=invocation.agent,
+        turn=invocation.turn,
+        attempt=activity.info().attempt,
+        workspace=Path(invocation.workspace or "."),
+    )

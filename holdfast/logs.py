@@ -1,0 +1,65 @@
+"""Logging: structlog for what is ours and what is not, on the console or as JSON."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+from temporalio import activity
+
+NOISY = ("httpx2", "httpcore2", "openai", "websockets", "aiohttp")
+
+
+def configure_logging(level: str, form: Literal["console", "json"]) -> None:
+    """Sends all logs to standard error in one form, with the run id on each line that concerns a run.
+
+    Args:
+        level: DEBUG, INFO, WARNING or ERROR.
+        form: for people, or one JSON object a line.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ExtraAdder(allow={"temporal_workflow", "temporal_activity"}),
+        _add_run,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderer: list[Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if form == "json"
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _add_run(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The run id, from wherever the line comes; Temporal's own context is reduced to it."""
+    workflow = event.pop("temporal_workflow", None) or {}
+    from_activity = event.pop("temporal_activity", None) or {}
+    run_id = workflow.get("workflow_id") or from_activity.get("workflow_id")
+    if run_id is None and activity.in_activity():
+        run_id = activity.info().workflow_id
+    if run_id is not None:
+        event.setdefault("run_id", run_id)
+    return event

@@ -1,0 +1,57 @@
+"""How Holdfast reaches Temporal, and what Temporal's errors mean here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from holdfast.converter import DATA_CONVERTER
+from holdfast.errors import HoldfastError, RunNotFound, TemporalUnavailable, WorkerUnavailable
+
+NOT_ANSWERING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+
+
+async def connect_temporal(address: str, namespace: str = "default", *, identity: str | None = None) -> Client:
+    """Connects; TLS, API keys and profiles come from Temporal's own TEMPORAL_* variables and config file.
+
+    Raises:
+        TemporalUnavailable: no server answers at `address`.
+    """
+    config = ClientConfig.load_client_connect_config()
+    config["target_host"], config["namespace"] = address, namespace
+    try:
+        return await Client.connect(**config, data_converter=DATA_CONVERTER, identity=identity)
+    except (RPCError, RuntimeError) as error:
+        raise TemporalUnavailable(f"no Temporal server answers at {address}: {error}") from error
+
+
+@contextmanager
+def translated_errors(run_id: str) -> Iterator[None]:
+    """Turns Temporal's errors about a run into Holdfast's.
+
+    Raises:
+        RunNotFound: no run has this id.
+        WorkerUnavailable: a query found no worker to answer it.
+        TemporalUnavailable: the server does not answer.
+        HoldfastError: anything else, in Temporal's words.
+    """
+    try:
+        yield
+    except WorkflowQueryFailedError as error:
+        raise HoldfastError(f"run {run_id!r} cannot answer: {error}") from error
+    except RPCError as error:
+        raise _translate(run_id, error) from error
+
+
+def _translate(run_id: str, error: RPCError) -> HoldfastError:
+    if error.status == RPCStatusCode.NOT_FOUND:
+        return RunNotFound(f"there is no run {run_id!r}: {error.message}")
+    if error.status == RPCStatusCode.FAILED_PRECONDITION or "no poller" in error.message:
+        return WorkerUnavailable(f"no worker answers for run {run_id!r}: {error.message}")
+    if error.status in NOT_ANSWERING:
+        return TemporalUnavailable(f"Temporal does not answer: {error.message}")
+    return HoldfastError(f"run {run_id!r}: {error.message}")

@@ -1,0 +1,49 @@
+"""What tests share: one Temporal server for the whole session, and a lab around it for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.settings import Settings
+from holdfast.stack import down, up
+from tests.lab import Lab
+
+TEST_HOME = "HOLDFAST_TEST_HOME"
+SETTINGS = [name.upper() for name in Settings.model_fields]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The controlling process makes the folder that all test processes share."""
+    for name in SETTINGS:
+        os.environ.pop(name, None)
+    if not hasattr(config, "workerinput"):
+        os.environ[TEST_HOME] = tempfile.mkdtemp(prefix="holdfast-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The controlling process ends what the test processes have started."""
+    if not hasattr(config, "workerinput"):
+        home = Path(os.environ.pop(TEST_HOME))
+        asyncio.run(down(Settings(holdfast_home=home), lambda _line: None))
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def temporal_address() -> str:
+    """A Temporal server, started by whichever test needs it first."""
+    settings = Settings(holdfast_home=Path(os.environ[TEST_HOME]), openai_api_key="unused")  # type: ignore[arg-type]
+    return asyncio.run(up(settings, print, worker=False)).address
+
+
+@pytest.fixture
+async def lab(temporal_address: str, tmp_path: Path) -> AsyncIterator[Lab]:
+    """A client, a model server and a store; tests start the worker that they need."""
+    async with Lab.open(temporal_address, tmp_path) as lab:
+        yield lab

@@ -1,0 +1,110 @@
+"""A worker, a model server and a client in one process, against a real Temporal server."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.client import Client
+
+import worker
+from holdfast.agent import Agent
+from holdfast.agents.catalog import AgentCatalog
+from holdfast.client import Holdfast
+from holdfast.models import open_model
+from holdfast.ports import Store
+from holdfast.settings import Settings
+from holdfast.store import open_store
+from holdfast.temporal import connect_temporal
+from holdfast.testing import ModelServer
+from holdfast.types import Entry, RunId
+
+PATIENCE = 30.0  # seconds for a condition; reached only when a test fails
+
+
+@dataclass
+class Lab:
+    """What a test of runs needs; each lab has a task queue of its own."""
+
+    client: Client
+    holdfast: Holdfast
+    server: ModelServer
+    store: Store
+    settings: Settings
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, address: str, folder: Path) -> AsyncIterator[Lab]:
+        """Makes a lab whose store is in memory."""
+        settings = Settings(
+            holdfast_home=folder / "home",
+            temporal_address=address,
+            temporal_task_queue=f"test-{uuid.uuid4().hex[:12]}",
+            state_persistence_backend="memory",
+        )
+        client = await connect_temporal(address)
+        store = open_store(settings.store_url)
+        try:
+            async with ModelServer() as server:
+                queue = settings.temporal_task_queue
+                yield cls(client, Holdfast(client, task_queue=queue), server, store, settings)
+        finally:
+            await store.close()
+
+    @asynccontextmanager
+    async def worker(
+        self, *agents: Agent, store: Store | None = None, max_cached_workflows: int = 0
+    ) -> AsyncIterator[None]:
+        """Runs a worker that serves these agents; by default each workflow task replays the whole run."""
+        model = open_model(
+            openai_api_key="test", openai_base_url=self.server.url, openrouter_api_key=None, default_model="test-model"
+        )
+        running = worker.build_worker(
+            self.client,
+            self.settings,
+            catalog=AgentCatalog(agents),
+            model=model,
+            store=store or self.store,
+            max_cached_workflows=max_cached_workflows,
+            sandboxed=True,
+        )
+        async with running:
+            yield
+        await model.close()
+
+    async def entries(self, run_id: RunId) -> list[Entry]:
+        """The run's whole log, from Temporal's history."""
+        return [entry async for entry in self.holdfast.handle(run_id).entries()]
+
+    async def assert_mirrored(self, run_id: RunId, store: Store | None = None) -> None:
+        """Waits until the mirror has the run's end, and holds it against the history."""
+        store = store or self.store
+        truth = await self.entries(run_id)
+
+        async def caught_up() -> bool:
+            head = await store.head(run_id)
+            return head is not None and head.seq == truth[-1].seq
+
+        await eventually(caught_up)
+        assert await store.entries(run_id, limit=len(truth) + 1) == truth
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:
+    """Waits for a condition.
+
+    Raises:
+        AssertionError: it did not come true in time.
+    """
+    deadline = asyncio.get_running_loop().time() + patience
+    while not await condition():
+        assert asyncio.get_running_loop().time() < deadline, f"not true after {patience:g} s"
+        await asyncio.sleep(0.02)
+
+
+def contents(entries: Iterable[Entry]) -> list[tuple[str, str]]:
+    """The transcript in short: role and text."""
+    return [(message.role, message.content) for entry in entries if (message := entry.message)]

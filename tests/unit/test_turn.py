@@ -1,0 +1,83 @@
+"""Decisions of a run, as tables."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from holdfast.types import Message, ToolCall, ToolSpec
+from workflows.turn import CallModel, CallTools, Finish, GiveUp, Step, describe_call, next_step, refuse_call
+
+CALL = ToolCall(id="1", name="search", arguments='{"query": "x"}')
+
+
+@dataclass(frozen=True)
+class StepCase:
+    name: str
+    last: Message | None
+    turns: int
+    expected: type[Step]
+
+
+STEPS = [
+    StepCase("the question stands", Message(seq=1, role="user", content="hi"), 0, CallModel),
+    StepCase("tools have answered", Message(seq=3, role="tool", content="found"), 1, CallModel),
+    StepCase("a new execution begins between two turns", None, 4, CallModel),
+    StepCase("the model asks for tools", Message(seq=2, role="assistant", tool_calls=[CALL]), 1, CallTools),
+    StepCase("it asks in its last turn", Message(seq=2, role="assistant", tool_calls=[CALL]), 5, CallTools),
+    StepCase("the model answers", Message(seq=2, role="assistant", content="so"), 1, Finish),
+    StepCase("it answers in its last turn", Message(seq=2, role="assistant", content="so"), 5, Finish),
+    StepCase("an empty answer is one too", Message(seq=2, role="assistant"), 1, Finish),
+    StepCase("no turn is left", Message(seq=3, role="tool", content="found"), 5, GiveUp),
+    StepCase("no turn is left after continue-as-new", None, 5, GiveUp),
+]
+
+
+@pytest.mark.parametrize("case", STEPS, ids=lambda case: case.name)
+def test_next_step(case: StepCase) -> None:
+    """A wrong decision here calls the model for nothing, or never ends."""
+    assert isinstance(next_step(case.last, turns=case.turns, max_turns=5), case.expected)
+
+
+def test_give_up_names_the_limit() -> None:
+    """A run that ends without an answer must say which limit ended it and what to do."""
+    step = next_step(None, turns=7, max_turns=7)
+    assert isinstance(step, GiveUp)
+    assert step.error.type == "MaxTurnsExceeded"
+    assert "7 turns" in step.error.message
+    assert "max_turns" in step.error.message
+
+
+def test_unknown_tool_is_refused_with_the_known_ones() -> None:
+    """A model that invents a tool must be told which there are, or it invents the next one."""
+    tools = {"search": ToolSpec(name="search", activity="tool.search")}
+    reason = refuse_call(ToolCall(id="1", name="serch"), tools)
+    assert reason == "there is no tool 'serch'; the tools are: search"
+    assert refuse_call(CALL, tools) is None
+
+
+def test_tool_that_needs_approval_is_not_run() -> None:
+    """Running it without the approval that its author asked for would be the worst answer."""
+    tools = {"search": ToolSpec(name="search", activity="tool.search", approval=True)}
+    assert "approval" in (refuse_call(CALL, tools) or "")
+
+
+@dataclass(frozen=True)
+class LineCase:
+    call: ToolCall
+    line: str
+
+
+LINES = [
+    LineCase(ToolCall(id="1", name="read", arguments='{"path": "notes.md"}'), "read(path=notes.md)"),
+    LineCase(ToolCall(id="1", name="read", arguments="{}"), "read()"),
+    LineCase(ToolCall(id="1", name="read", arguments="{broken"), "read({broken)"),
+    LineCase(ToolCall(id="1", name="read", arguments="[1, 2]"), "read([1, 2])"),
+    LineCase(ToolCall(id="1", name="w", arguments='{"a": "l1\\nl2", "n": {"b": 1}}'), 'w(a=l1 l2, n={"b": 1})'),
+    LineCase(ToolCall(id="1", name="w", arguments='{"a": "' + "x" * 99 + '"}'), f"w(a={'x' * 39}…)"),
+]
+
+
+@pytest.mark.parametrize("case", LINES, ids=lambda case: case.line[:20])
+def test_describe_call(case: LineCase) -> None:
+    """The line stands in Temporal's UI, which refuses long or broken ones."""
+    assert describe_call(case.call) == case.line

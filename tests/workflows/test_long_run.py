@@ -1,0 +1,54 @@
+"""A run of a thousand turns: several executions, one log."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast import Agent, tool
+from holdfast.store import open_store
+from holdfast.testing import ChatRequest, ChatToolCall, Reply
+from tests.lab import Lab
+
+TURNS = 1000
+
+
+@tool(read_only=True)
+async def step(number: int) -> str:
+    """Takes a step."""
+    return f"step {number}"
+
+
+walker = Agent(name="walker", system_prompt="You walk.", tools=[step], max_turns=TURNS)
+
+
+def walk(request: ChatRequest) -> Reply:
+    """Asks for one step after the other, by what the transcript holds."""
+    made = sum(message["role"] == "assistant" for message in request.messages)
+    if made + 1 < TURNS:
+        return Reply(tool_calls=[ChatToolCall("step", {"number": made})])
+    return Reply(text=f"walked {made} steps")
+
+
+@pytest.mark.timeout(600)
+async def test_a_thousand_turns(lab: Lab) -> None:
+    """History is limited; a run is not. What it says of itself must be whole, over all its executions."""
+    lab.server.respond = walk
+    store = open_store("mem://")
+    try:
+        async with lab.worker(walker, store=store, max_cached_workflows=100):
+            handle = await lab.holdfast.start("walker", "Walk.", timeout=600)
+            result = await handle.result(500)
+            assert result.content == f"walked {TURNS - 1} steps"
+            assert result.usage.requests == TURNS
+            assert len(lab.server.requests) == TURNS, "no model call was made twice"
+            description = await lab.client.get_workflow_handle(handle.id).describe()
+            assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
+            messages = [message async for message in handle.transcript()]
+            assert [message.seq for message in messages] == list(range(2 * TURNS + 1))
+            assert [m.content for m in messages if m.role == "tool"] == [f"step {n}" for n in range(TURNS - 1)]
+            late = [message async for message in handle.transcript(after=2 * TURNS - 2)]
+            assert late == messages[-2:]
+            await lab.assert_mirrored(handle.id, store)
+            assert await store.messages(handle.id, limit=10 * TURNS) == messages
+    finally:
+        await store.close()

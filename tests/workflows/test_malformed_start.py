@@ -1,0 +1,89 @@
+"""Whatever somebody types into Temporal's UI, the run ends with words that say what is wrong."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.client import WorkflowFailureError
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from holdfast import Agent, RunStatus
+from tests.lab import Lab
+
+agent = Agent(name="known", system_prompt="You are known.")
+BROKEN_JSON = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"{broken"))
+UNKNOWN_ENCODING = RawValue(Payload(metadata={"encoding": b"binary/strange"}, data=b"\x00"))
+
+
+@dataclass(frozen=True)
+class Start:
+    name: str
+    args: list[Any]
+    words: list[str]
+    type: str = "InvalidRunRequest"
+    workflow: str = "AgentRun"
+
+
+STARTS = [
+    Start("nothing", [], ["no input", '{"agent": "researcher"']),
+    Start("null", [None], ["the input"]),
+    Start("text", ["researcher"], ["the input", "researcher"]),
+    Start("list", [[1, 2]], ["the input"]),
+    Start("missing input", [{"agent": "known"}], ["input: Field required"]),
+    Start("empty input", [{"agent": "known", "input": ""}], ["input: "]),
+    Start("wrong type", [{"agent": "known", "input": 7}], ["input: ", "7"]),
+    Start("unknown field", [{"agent": "known", "input": "x", "inptu": "y"}], ["inptu"]),
+    Start("negative limit", [{"agent": "known", "input": "x", "max_turns": -1}], ["max_turns"]),
+    Start("too large", [{"agent": "known", "input": "x" * 600_000}], ["600,000 bytes"]),
+    Start("broken JSON", [BROKEN_JSON], ["Invalid JSON"]),
+    Start("unknown encoding", [UNKNOWN_ENCODING], ["cannot be read"]),
+    Start("unknown agent", [{"agent": "knwon", "input": "x"}], ["'knwon'", "known", "HOLDFAST_AGENTS"], "UnknownAgent"),
+    Start("unknown workflow", ["x"], ["'AgentRum'", "AgentRun"], "UnknownWorkflowType", "AgentRum"),
+    Start(
+        "a tool that nobody serves",
+        [{"agent": {"name": "odd", "tools": [{"name": "t", "activity": "tool.t"}]}, "input": "x"}],
+        ["'odd'", "t", "HOLDFAST_AGENTS"],
+        "UnknownAgent",
+    ),
+]
+
+
+@pytest.mark.parametrize("start", STARTS, ids=lambda start: start.name)
+async def test_a_malformed_start_fails_in_plain_words(lab: Lab, start: Start) -> None:
+    """Temporal would retry it for ever, and the run would look alive."""
+    async with lab.worker(agent):
+        handle = await lab.client.start_workflow(
+            start.workflow, args=start.args, id=f"malformed-{uuid.uuid4()}", task_queue=lab.settings.temporal_task_queue
+        )
+        with pytest.raises(WorkflowFailureError) as failure:
+            await handle.result()
+    cause = failure.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert cause.type == start.type
+    for words in start.words:
+        assert words in cause.message
+
+
+async def test_two_arguments_fail_too(lab: Lab) -> None:
+    """They fail in Temporal's words, but they do not hang."""
+    async with lab.worker(agent):
+        with pytest.raises(WorkflowFailureError):
+            await lab.client.execute_workflow(
+                "AgentRun", args=["a", "b"], id=f"two-{uuid.uuid4()}", task_queue=lab.settings.temporal_task_queue
+            )
+
+
+async def test_the_client_tells_of_it_as_of_any_failed_run(lab: Lab) -> None:
+    """A run that never began has no log, but it has a result that says why."""
+    async with lab.worker(agent):
+        handle = await lab.holdfast.start("unknwon", "Go.")
+        result = await handle.result(20)
+        listed = [run.status async for run in lab.holdfast.list(agent="unknwon")]
+    assert (result.success, result.status) == (False, RunStatus.FAILED)
+    assert "unknwon" in (result.error or "")
+    assert RunStatus.FAILED in listed

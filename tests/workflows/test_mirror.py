@@ -1,0 +1,143 @@
+"""The mirror follows every run, whatever happens to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from holdfast import Agent, tool
+from holdfast.errors import StoreUnavailable
+from holdfast.store import open_store
+from holdfast.store.memory import MemoryStore
+from holdfast.testing import ChatRequest, ChatToolCall, Reply
+from holdfast.types import Context, EntryBatch, RunId, TranscriptRef
+from tests.lab import Lab
+
+
+class SwitchedStore(MemoryStore):
+    """A store in memory that can be switched off, as a server is stopped, and that counts what it is asked."""
+
+    def __init__(self, *, on: bool = True) -> None:
+        super().__init__()
+        self.on = on
+        self.contexts = 0
+
+    async def append(self, batch: EntryBatch) -> TranscriptRef:
+        self._check()
+        return await super().append(batch)
+
+    async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
+        self.contexts += 1
+        self._check()
+        return await super().context(run_id, upto)
+
+    def _check(self) -> None:
+        if not self.on:
+            raise StoreUnavailable("the store is switched off")
+
+
+@tool(read_only=True)
+async def count(number: int) -> str:
+    """Counts."""
+    return f"{number} " + "counted " * 100
+
+
+counter = Agent(name="counter", system_prompt="You count.", tools=[count], max_turns=100)
+
+
+def count_to(turns: int) -> Callable[[ChatRequest], Reply]:
+    """A model that calls the tool until `turns` are made."""
+
+    def respond(request: ChatRequest) -> Reply:
+        made = sum(message["role"] == "assistant" for message in request.messages)
+        if made + 1 < turns:
+            return Reply(tool_calls=[ChatToolCall("count", {"number": made})])
+        return Reply(text=f"counted to {made}")
+
+    return respond
+
+
+async def test_store_away_for_the_whole_run(lab: Lab) -> None:
+    """The run ends well without it, and the mirror catches up once it is back."""
+    store = SwitchedStore(on=False)
+    lab.server.respond = count_to(4)
+    async with lab.worker(counter, store=store):
+        result = await lab.holdfast.run("counter", "Count.")
+        assert (result.success, result.content) == (True, "counted to 3")
+        assert await store.head(result.run_id) is None
+        store.on = True
+        await lab.assert_mirrored(result.run_id, store)
+    assert len(lab.server.requests) == 4
+
+
+async def test_history_stays_linear_while_the_store_is_away(lab: Lab) -> None:
+    """The context must not travel with each call only because the mirror is behind."""
+    store = SwitchedStore(on=False)
+    lab.server.respond = count_to(12)
+    async with lab.worker(counter, store=store, max_cached_workflows=100):
+        result = await lab.holdfast.run("counter", "Count.")
+        history = await lab.client.get_workflow_handle(result.run_id).fetch_history()
+        store.on = True
+        await lab.assert_mirrored(result.run_id, store)
+    sizes = [
+        event.ByteSize()
+        for event in history.events
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "model.call"
+    ]
+    assert len(sizes) == 12
+    assert max(sizes[2:]) < 1.2 * min(sizes[2:])
+
+
+async def test_a_store_that_lost_everything_is_written_anew(lab: Lab) -> None:
+    """A mirror that was deleted under a live run heals by itself."""
+    store = SwitchedStore()
+    lab.server.respond = count_to(8)
+
+    def forget_after_four(request: ChatRequest) -> Reply:
+        if len(lab.server.requests) == 4:
+            MemoryStore.__init__(store)
+        return count_to(8)(request)
+
+    lab.server.respond = forget_after_four
+    async with lab.worker(counter, store=store):
+        result = await lab.holdfast.run("counter", "Count.")
+        assert result.content == "counted to 7"
+        await lab.assert_mirrored(result.run_id, store)
+
+
+async def test_another_worker_takes_the_context_from_the_store(lab: Lab) -> None:
+    """A worker that has never seen the run goes on from the mirror, without the transcript in history."""
+    store = SwitchedStore()
+    lab.server.call_tools(("count", {"number": 1}))
+    lab.server.reply(Reply.error(503, headers={"Retry-After": "1"}))
+    async with lab.worker(counter, store=store):
+        handle = await lab.holdfast.start("counter", "Count.")
+        await lab.server.wait_for_requests(2)
+    assert store.contexts == 0, "within one worker the cache answers"
+    async with lab.worker(counter, store=store):
+        assert (await handle.result(20)).success
+        assert store.contexts == 1
+        history = await lab.client.get_workflow_handle(handle.id).fetch_history()
+    assert lab.server.requests[1].body == lab.server.requests[2].body
+    calls = [
+        event
+        for event in history.events
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "model.call"
+    ]
+    assert len(calls) == 2, "the context was not asked for inline"
+
+
+async def test_embedded_surrealdb_holds_the_mirror(lab: Lab) -> None:
+    """The same with the real engine."""
+    store = open_store("mem://")
+    lab.server.respond = count_to(5)
+    try:
+        async with lab.worker(counter, store=store):
+            result = await lab.holdfast.run("counter", "Count.")
+            await lab.assert_mirrored(result.run_id, store)
+            summary = await store.summary(result.run_id)
+            messages = await store.messages(result.run_id)
+            assert summary is not None
+            assert (summary.status, summary.turn, summary.tool_calls) == ("completed", 5, 4)
+            assert messages == [message async for message in lab.holdfast.handle(result.run_id).transcript()]
+    finally:
+        await store.close()

@@ -1,0 +1,117 @@
+"""Stop means stop: the model's stream is closed, what it said is kept, the final state is true."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from holdfast import Agent, RunHandle, RunStatus, TextDelta, tool
+from holdfast.testing import Reply
+from tests.lab import Lab, contents
+
+LONG = "This is the beginning of a very long answer that never comes to its end."
+SOON = 3.0  # seconds from a cancel to the closed connection
+
+
+@tool(read_only=True)
+async def wait_for_ever() -> str:
+    """Waits."""
+    await asyncio.Event().wait()
+    return "never"
+
+
+talker = Agent(name="talker", system_prompt="You talk.", tools=[wait_for_ever])
+
+
+async def started_streaming(lab: Lab) -> RunHandle:
+    """A run whose model is in the middle of its answer."""
+    lab.server.reply(Reply(text=LONG, hang_after=1))
+    handle = await lab.holdfast.start("talker", "Talk.")
+    async for event in handle.events():
+        if isinstance(event, TextDelta):
+            return handle
+    raise AssertionError("the run ended before the model said a word")
+
+
+async def test_cancel_during_streaming(lab: Lab) -> None:
+    """The provider must not go on writing, and billing, for nobody."""
+    async with lab.worker(talker, max_cached_workflows=100):
+        handle = await started_streaming(lab)
+        asked = time.monotonic()
+        await handle.cancel()
+        closed = await lab.server.wait_disconnected(0)
+        assert closed - asked < SOON
+        result = await handle.result(30)
+        assert result.status == RunStatus.CANCELLED
+        assert result.content
+        assert LONG.startswith(result.content.rstrip())
+        entries = await lab.entries(handle.id)
+        assert contents(entries)[-1] == ("assistant", result.content)
+        partial = entries[-2].message
+        assert partial is not None
+        assert partial.partial
+        assert result.usage.requests == 1, "what was streamed is counted, as it was paid for"
+        assert (await handle.status()).status == RunStatus.CANCELLED
+        await lab.assert_mirrored(handle.id)
+        listed = [run async for run in lab.holdfast.list(status=RunStatus.CANCELLED, agent="talker", limit=1000)]
+        assert handle.id in [run.run_id for run in listed]
+
+
+async def test_cancel_during_a_tool(lab: Lab) -> None:
+    """A tool that waits must be told, and must not keep the run."""
+    lab.server.call_tools(("wait_for_ever", {}), ("wait_for_ever", {}))
+    async with lab.worker(talker):
+        handle = await lab.holdfast.start("talker", "Wait.")
+        await lab.server.wait_for_requests(1)
+        async for event in handle.events():
+            if event.kind == "message" and event.turn == 1:
+                break
+        await handle.cancel()
+        assert (await handle.result(30)).status == RunStatus.CANCELLED
+        entries = await lab.entries(handle.id)
+        assert [entry.data["error"] for entry in entries if entry.kind == "tool_result"] == [True, True]
+        assert entries[-1].data["result"]["status"] == "cancelled"
+
+
+async def test_cancel_while_the_provider_is_away(lab: Lab) -> None:
+    """Between two attempts nothing is in flight; the run must end all the same."""
+    lab.server.respond = lambda _request: Reply.error(503, headers={"Retry-After": "600"})
+    async with lab.worker(talker):
+        handle = await lab.holdfast.start("talker", "Talk.")
+        await lab.server.wait_for_requests(1)
+        await handle.cancel()
+        assert (await handle.result(20)).status == RunStatus.CANCELLED
+
+
+async def test_cancel_before_a_worker_is_there(lab: Lab) -> None:
+    """The run ends as cancelled as soon as somebody takes it up, without a model call."""
+    handle = await lab.holdfast.start("talker", "Talk.")
+    await handle.cancel()
+    async with lab.worker(talker):
+        assert (await handle.result(20)).status == RunStatus.CANCELLED
+    assert not lab.server.requests
+
+
+async def test_terminate_leaves_a_true_status(lab: Lab) -> None:
+    """The workflow cannot say that it was terminated; the server can, and is asked."""
+    async with lab.worker(talker, max_cached_workflows=100):
+        handle = await started_streaming(lab)
+        await handle.terminate("enough")
+        result = await handle.result(20)
+        assert result.status == RunStatus.TERMINATED
+        assert "enough" in (result.error or "")
+        listed = [run async for run in lab.holdfast.list(status=RunStatus.TERMINATED, agent="talker", limit=1000)]
+        assert [run.status for run in listed if run.run_id == handle.id] == [RunStatus.TERMINATED]
+
+
+@pytest.mark.parametrize("answer", ["Done."])
+async def test_cancel_after_the_end_changes_nothing(lab: Lab, answer: str) -> None:
+    """A late click must not turn success into something else."""
+    lab.server.say(answer)
+    async with lab.worker(talker):
+        handle = await lab.holdfast.start("talker", "Talk.")
+        assert (await handle.result(20)).content == answer
+        await handle.cancel()
+        assert (await handle.result(20)).status == RunStatus.COMPLETED

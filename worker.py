@@ -1,0 +1,194 @@
+"""The worker: settings -> adapters -> Temporal worker. Run it as `python worker.py`; SIGTERM ends it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from pydantic import SecretStr
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities import Dependencies, build_activities
+from holdfast.agents.catalog import AgentCatalog
+from holdfast.errors import HoldfastError, SettingsError, StoreLocked, StoreUnavailable, TemporalUnavailable, UsageError
+from holdfast.logs import configure_logging
+from holdfast.models import open_model
+from holdfast.ports import ChatModel, Store
+from holdfast.run_log import TemporalRunLog
+from holdfast.settings import Settings
+from holdfast.stack import local_address
+from holdfast.stack.search_attributes import command, missing
+from holdfast.store import open_store
+from holdfast.temporal import connect_temporal
+from workflows import WORKFLOWS
+
+log = structlog.get_logger()
+
+GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end within it
+STICKY_TIMEOUT = timedelta(seconds=1)  # how long a workflow task waits for a worker that was killed
+HEARTBEAT_THROTTLE = timedelta(seconds=0.8)  # a cancel reaches a call with its next heartbeat
+CONNECT_PATIENCE = 30.0  # seconds to wait for Temporal at start
+SANDBOX = SandboxRestrictions.default.with_passthrough_modules("holdfast", "pydantic", "pydantic_core", "structlog")
+
+
+def identity() -> str:
+    """This worker's name in Temporal's UI."""
+    return f"holdfast-worker-{os.getpid()}@{socket.gethostname()}"
+
+
+def build_worker(
+    client: Client,
+    settings: Settings,
+    *,
+    catalog: AgentCatalog,
+    model: ChatModel,
+    store: Store,
+    max_cached_workflows: int = 1000,
+    sandboxed: bool = False,
+) -> Worker:
+    """Wires a worker; it does not run yet.
+
+    Args:
+        client: connected to the namespace to serve.
+        settings: task queue and limits.
+        catalog: the agents to serve.
+        model: makes the model calls.
+        store: holds the mirror.
+        max_cached_workflows: 0 replays a run from its beginning at each step, which tests use.
+        sandboxed: has Temporal watch for what is not deterministic, which tests use; every workflow is ours, and
+            the watching costs each workflow task.
+    """
+    deps = Dependencies(
+        catalog=catalog,
+        model=model,
+        store=store,
+        run_log=TemporalRunLog(client),
+        workspaces=settings.holdfast_home / "workspaces",
+        default_timeout=settings.agent_execution_timeout,
+        max_concurrent_agents=settings.max_concurrent_agents,
+    )
+    return Worker(
+        client,
+        task_queue=settings.temporal_task_queue,
+        workflows=WORKFLOWS,
+        activities=build_activities(deps),
+        identity=identity(),
+        workflow_runner=SandboxedWorkflowRunner(SANDBOX) if sandboxed else UnsandboxedWorkflowRunner(),
+        workflow_failure_exception_types=[ValueError, TypeError],
+        max_cached_workflows=max_cached_workflows,
+        max_concurrent_activities=max(100, 20 * settings.max_concurrent_agents),
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+async def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then ends in order: no new work, calls in flight end, the store closes."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    catalog = AgentCatalog.load(settings.holdfast_agents)
+    client = await _connect(settings)
+    await _check_search_attributes(client)
+    async with _adapters(settings) as (model, store):
+        worker = build_worker(client, settings, catalog=catalog, model=model, store=store)
+        async with worker:
+            log.info(
+                "worker serves",
+                task_queue=settings.temporal_task_queue,
+                agents=catalog.names(),
+                model=settings.default_model,
+                store=settings.store_url,
+            )
+            await stop.wait()
+            log.info("worker shuts down, calls in flight may end", seconds=GRACE.seconds)
+    log.info("worker has ended")
+
+
+@asynccontextmanager
+async def _adapters(settings: Settings) -> AsyncIterator[tuple[ChatModel, Store]]:
+    model = open_model(
+        openai_api_key=_secret(settings.openai_api_key),
+        openai_base_url=settings.openai_base_url,
+        openrouter_api_key=_secret(settings.openrouter_api_key),
+        default_model=settings.default_model,
+    )
+    store = open_store(
+        settings.store_url,
+        namespace=settings.surrealdb_namespace,
+        database=settings.surrealdb_database,
+        username=settings.surrealdb_username,
+        password=_secret(settings.surrealdb_password),
+    )
+    try:
+        await store.open()
+    except StoreLocked:
+        raise
+    except StoreUnavailable as error:
+        log.warning("the store is away; runs go on and the mirror catches up", reason=str(error))
+    try:
+        yield model, store
+    finally:
+        await store.close()
+        await model.close()
+
+
+async def _connect(settings: Settings) -> Client:
+    address = settings.temporal_address or local_address(settings.holdfast_home)
+    if address is None:
+        raise TemporalUnavailable("no Temporal server is known: set TEMPORAL_ADDRESS, or use `python starter.py up`")
+    deadline = asyncio.get_running_loop().time() + CONNECT_PATIENCE
+    while True:
+        try:
+            return await connect_temporal(address, settings.temporal_namespace, identity=identity())
+        except TemporalUnavailable as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            log.warning("waiting for Temporal", reason=str(error))
+            await asyncio.sleep(1)
+
+
+async def _check_search_attributes(client: Client) -> None:
+    names = await missing(client)
+    if names:
+        raise SettingsError(
+            f"namespace {client.namespace!r} lacks search attributes; register them with:\n"
+            f"  {command(names, client.namespace)}"
+        )
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
+
+
+def main() -> int:
+    """Entry point; gives the exit code: 0 ended in order, 2 wrong settings, 3 something is away."""
+    try:
+        settings = Settings.load()
+        configure_logging(settings.log_level, settings.log_format)
+        asyncio.run(run(settings))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except HoldfastError as error:
+        print(error, file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""One execution of a run: takes turns until the run is over, is stopped, or goes on in a fresh history."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast.errors import ErrorType
+    from holdfast.protocol import Plan, RunRequest
+    from holdfast.types import RunError, RunProgress, RunResult, RunStatus, ToolCall
+    from workflows import options
+    from workflows.mirror import Outbox
+    from workflows.model_calls import ModelCaller, out_of_time, run_error
+    from workflows.state import RunState
+    from workflows.tool_calls import ToolCaller
+    from workflows.turn import CallModel, CallTools, Finish, GiveUp, next_step
+    from workflows.view import View
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run is over."""
+
+    status: RunStatus
+    error: RunError | None = None
+
+
+class Execution:
+    """What a run consists of: its state, the way to the mirror, and those who make its calls."""
+
+    def __init__(self, request: RunRequest, plan: Plan) -> None:
+        info = workflow.info()
+        carried = request.carried
+        chain = carried.chain if carried else info.run_id
+        self.state = RunState(info.workflow_id, request, plan, now=workflow.now(), chain=chain)
+        if not carried:
+            self.state.begin(workflow.now())
+        self._outbox = Outbox(
+            info.workflow_id, chain, self.state.log, self.state.summary, carried.head if carried else None
+        )
+        self._model = ModelCaller(self.state, self._outbox)
+        self._tools = ToolCaller(self.state)
+        self._view = View()
+        self._stop: RunStatus | None = None
+        self._view.update(self.state)
+
+    async def run(self) -> Outcome | None:
+        """Takes turns until the run is over; None when it shall go on in a new execution."""
+        turns = asyncio.create_task(self._take_turns())
+        remaining = self.state.deadline - workflow.now()
+        try:
+            await workflow.wait([turns], timeout=max(remaining.total_seconds(), 0))
+            self._stop = None if turns.done() else RunStatus.TIMED_OUT
+        except asyncio.CancelledError:
+            self._stop = RunStatus.CANCELLED
+        if self._stop:
+            self.state.doing = "stopping"
+            turns.cancel()
+            await workflow.wait([turns])
+        return turns.result()
+
+    async def end(self, outcome: Outcome) -> RunResult:
+        """Records the end and sees to it that the mirror learns of it, now or later."""
+        result = self.state.finish(workflow.now(), outcome.status, outcome.error)
+        self._view.update(self.state)
+        if not await self._outbox.flush(options.FLUSH_PATIENCE):
+            await self._leave_mirror_to_catch_up()
+        return result
+
+    def next_request(self) -> RunRequest:
+        """What the next execution is started with."""
+        return self.state.request.model_copy(update={"carried": self.state.carry(workflow.info().run_id)})
+
+    def progress(self) -> RunProgress:
+        """Where the run stands."""
+        return self.state.progress(self._outbox.acked_seq)
+
+    async def _take_turns(self) -> Outcome | None:
+        try:
+            while not self._stop:
+                step = next_step(
+                    self.state.last_message, turns=self.state.turns, max_turns=self.state.plan.spec.max_turns
+                )
+                match step:
+                    case CallModel():
+                        await self._call_model()
+                    case CallTools(calls):
+                        await self._call_tools(calls)
+                        if await self._should_continue_as_new():
+                            return None
+                    case Finish():
+                        self.state.mark_turn(workflow.now())
+                        return Outcome(RunStatus.COMPLETED)
+                    case GiveUp(error):
+                        return Outcome(RunStatus.FAILED, error)
+        except ActivityError as error:
+            if not self._stop:
+                return Outcome(RunStatus.TIMED_OUT if out_of_time(error) else RunStatus.FAILED, run_error(error))
+        except asyncio.CancelledError:
+            pass  # between two calls; `_stop` says why
+        return self._stopped()
+
+    async def _call_model(self) -> None:
+        self._outbox.send()
+        reply = await self._model.call()
+        self.state.record_reply(workflow.now(), reply)
+        self._view.update(self.state)
+
+    async def _call_tools(self, calls: list[ToolCall]) -> None:
+        async for call, result in self._tools.call_all(calls):
+            self.state.record_tool_result(workflow.now(), call, result)
+        self.state.mark_turn(workflow.now())
+        self._view.update(self.state)
+
+    def _stopped(self) -> Outcome:
+        if self._stop == RunStatus.TIMED_OUT:
+            message = f"the run's time limit of {self.state.plan.timeout:g} s is over"
+            return Outcome(RunStatus.TIMED_OUT, RunError(type=ErrorType.TIMED_OUT, message=message))
+        return Outcome(RunStatus.CANCELLED, RunError(type=ErrorType.CANCELLED, message="the run was cancelled"))
+
+    async def _should_continue_as_new(self) -> bool:
+        """The next execution starts from the mirror, so the mirror must be complete first."""
+        info = workflow.info()
+        if self._stop or not info.is_continue_as_new_suggested():
+            return False
+        pressing = info.get_current_history_length() > options.CONTINUE_AT_ANY_PRICE
+        return await self._outbox.flush(None if pressing else options.FLUSH_PATIENCE)
+
+    async def _leave_mirror_to_catch_up(self) -> None:
+        run_id = self.state.run_id
+        await workflow.start_child_workflow(
+            "MirrorCatchUp",
+            run_id,
+            id=f"{run_id}/mirror",
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=f"the mirror of {run_id}, once the store is back",
+        )

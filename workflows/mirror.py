@@ -1,0 +1,122 @@
+"""The outbox: takes a run's entries to the mirror, in order, beside the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast.errors import ErrorType
+    from holdfast.types import EntryBatch, RunId, RunSummary, TranscriptRef
+    from workflows.log import Log
+    from workflows.options import STORE_APPEND, STORE_REBUILD
+
+MAX_BATCH_ENTRIES = 200
+MAX_BATCH_BYTES = 512 * 1024  # a quarter of what Temporal takes as an activity's input
+MAX_GAPS = 5  # one after the other; a mirror that will not be mended is not tried for ever
+
+
+class Outbox:
+    """One background task, at most one append in flight, retried for as long as it takes."""
+
+    def __init__(
+        self, run_id: RunId, chain: str, log: Log, summary: Callable[[], RunSummary], acked: TranscriptRef | None = None
+    ) -> None:
+        """
+        Args:
+            run_id: the run whose log it is.
+            chain: see CarriedState.chain.
+            log: where the entries come from.
+            summary: gives the run as it stands.
+            acked: the newest entry that the mirror has already.
+        """
+        self._run_id = run_id
+        self._chain = chain
+        self._log = log
+        self._summary = summary
+        self._pump: asyncio.Task[None] | None = None
+        self._goal = -1
+        self.acked = acked
+
+    @property
+    def acked_seq(self) -> int:
+        """Seq of the newest acknowledged entry; -1: none."""
+        return self.acked.seq if self.acked else -1
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether the mirror has every entry."""
+        return self.acked == self._log.head
+
+    def send(self) -> None:
+        """Has everything recorded so far taken to the mirror; returns at once."""
+        head = self._log.head
+        self._goal = head.seq if head else -1
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._send_until_goal())
+
+    async def flush(self, patience: timedelta | None = None) -> bool:
+        """Sends everything and waits for the mirror; gives whether it has it all.
+
+        Args:
+            patience: how long to wait; None: as long as it takes.
+        """
+        self.send()
+        try:
+            await workflow.wait_condition(lambda: self.is_drained, timeout=patience)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _send_until_goal(self) -> None:
+        gaps = 0
+        while self.acked_seq < self._goal and gaps < MAX_GAPS:
+            try:
+                self.acked = await self._append()
+                gaps = 0
+            except ActivityError as error:
+                gaps += 1
+                await self._make_good(error)
+
+    async def _append(self) -> TranscriptRef:
+        previous, entries = self._log.batch_after(
+            self.acked_seq, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES
+        )
+        await workflow.execute_activity(
+            "store.append",
+            EntryBatch(
+                run_id=self._run_id,
+                chain=self._chain,
+                previous_digest=previous,
+                entries=entries,
+                summary=self._summary(),
+            ),
+            result_type=TranscriptRef,
+            summary=f"entries {entries[0].seq}-{entries[-1].seq} to the mirror",
+            **STORE_APPEND,
+        )
+        return entries[-1].ref
+
+    async def _make_good(self, error: ActivityError) -> None:
+        """The mirror has lost what it acknowledged: send it again, from here or from the history before."""
+        cause = error.cause
+        if not isinstance(cause, ApplicationError) or cause.type != ErrorType.MIRROR_GAP:
+            raise error
+        expected = int(cause.details[0])
+        workflow.logger.warning("the mirror lacks entries from %d on; they are sent again", expected)
+        self.acked = self._log.ref_at(expected - 1) if expected >= self._log.first else await self.rebuild()
+
+    async def rebuild(self) -> TranscriptRef:
+        """Has the whole run written anew from Temporal's history, over continue-as-new; gives the newest entry."""
+        newest: TranscriptRef = await workflow.execute_activity(
+            "store.rebuild",
+            self._run_id,
+            result_type=TranscriptRef,
+            summary="the mirror is written anew from history",
+            **STORE_REBUILD,
+        )
+        return newest

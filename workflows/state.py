@@ -1,0 +1,213 @@
+"""Where a run stands: its plan, its log and its counters; every change is an entry of the log."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from holdfast.protocol import CarriedState, Checkpoint, Plan, RunRequest
+from holdfast.types import (
+    Context,
+    Entry,
+    EntryKind,
+    Message,
+    ModelReply,
+    RunError,
+    RunProgress,
+    RunResult,
+    RunStatus,
+    RunSummary,
+    ToolCall,
+    ToolResult,
+    TranscriptRef,
+    Usage,
+)
+from workflows.log import Log
+
+SUMMARY_CHARS = 200  # of the input, in lists
+
+
+class RunState:
+    """All that a run knows of itself; the workflow decides, this remembers."""
+
+    def __init__(self, run_id: str, request: RunRequest, plan: Plan, *, now: datetime, chain: str) -> None:
+        carried = request.carried
+        self.run_id = run_id
+        self.request = request
+        self.plan = plan
+        self.chain = chain
+        self.log = (
+            Log(head=carried.head, next_message=carried.next_message, previous=carried.previous) if carried else Log()
+        )
+        self.status = RunStatus.RUNNING
+        self.doing = "starting"
+        self.turns = carried.turns if carried else 0
+        self.tool_calls = carried.tool_calls if carried else 0
+        self.usage = carried.usage if carried else Usage()
+        self.output = carried.output if carried else ""
+        self.model = carried.model if carried else None
+        self.files = list(carried.files) if carried else []
+        self.started_at = carried.started_at if carried else now
+        self.finished_at: datetime | None = None
+        self.error: RunError | None = None
+        self._checkpoints: list[Checkpoint] = []
+
+    @property
+    def deadline(self) -> datetime:
+        """When the time limit ends the run."""
+        return self.started_at + timedelta(seconds=self.plan.timeout)
+
+    @property
+    def head(self) -> TranscriptRef:
+        """The newest entry."""
+        head = self.log.head
+        assert head is not None, "the run has begun"
+        return head
+
+    @property
+    def last_message(self) -> Message | None:
+        """The newest message of this execution; None right after continue-as-new."""
+        return self.log.messages[-1] if self.log.messages else None
+
+    def begin(self, now: datetime) -> None:
+        """Records the definition, the system prompt and the input."""
+        request = self.request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_none=True)
+        self._record("start", now, {"agent": _plain(self.plan.spec), "request": request})
+        self._add_message(now, Message(seq=0, role="system", content=self.plan.spec.system_prompt))
+        self._add_message(now, Message(seq=1, role="user", content=self.request.input))
+
+    def record_reply(self, now: datetime, reply: ModelReply) -> Message:
+        """The model has answered: a turn is made."""
+        self.turns += 1
+        self.usage += reply.usage
+        self.model = reply.model
+        cut_short = reply.finish_reason == "cancelled"
+        message = Message(seq=self.log.next_message, role="assistant", content=reply.content)
+        if reply.tool_calls:
+            message.tool_calls = reply.tool_calls
+        if cut_short:
+            message.partial = True
+        if reply.content:
+            self.output = reply.content
+        facts = reply.model_dump(mode="json", include={"model", "finish_reason", "usage", "seconds"})
+        self._add_message(now, message, **facts)
+        return message
+
+    def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult) -> None:
+        """A tool call has ended, well or not."""
+        self.tool_calls += 1
+        content = f"error: {result.error}" if result.error is not None else result.content
+        message = Message(seq=self.log.next_message, role="tool", content=content, tool_call_id=call.id)
+        self._record(
+            "tool_result",
+            now,
+            {
+                "message": _plain(message),
+                "tool": call.name,
+                "error": result.error is not None,
+                "files": result.files,
+                "seconds": result.seconds,
+            },
+        )
+        self.files += [file for file in result.files if file not in self.files]
+
+    def mark_turn(self, now: datetime) -> None:
+        """The turn's tool calls have ended too: the run can be gone back to here."""
+        self._checkpoints.append(Checkpoint(name=f"turn-{self.turns}", turn=self.turns, at=now, ref=self.head))
+
+    def finish(self, now: datetime, status: RunStatus, error: RunError | None = None) -> RunResult:
+        """Ends the run; nothing is recorded after this."""
+        self.status, self.error, self.finished_at = status, error, now
+        self.doing = status.value
+        result = self.result()
+        self._record("finish", now, {"result": result.model_dump(mode="json")})
+        return result
+
+    def result(self) -> RunResult:
+        """How the run ended, or would end now."""
+        return RunResult(
+            run_id=self.run_id,
+            agent=self.plan.spec.name,
+            status=self.status,
+            output=self.output,
+            error=self.error,
+            usage=self.usage,
+            turns=self.turns,
+            tool_calls=self.tool_calls,
+            model=self.model,
+            files=self.files,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+        )
+
+    def summary(self) -> RunSummary:
+        """The run at a glance."""
+        return RunSummary(**self._glance())
+
+    def progress(self, mirrored: int) -> RunProgress:
+        """What the `status` query answers."""
+        return RunProgress(
+            **self._glance(),
+            doing=self.doing,
+            model=self.model,
+            max_turns=self.plan.spec.max_turns,
+            deadline=self.deadline,
+            output=self.output,
+            error=self.error,
+            files=self.files,
+            head=self.head.seq,
+            mirrored=mirrored,
+        )
+
+    def context(self) -> Context | None:
+        """The whole context; None when its beginning lies in an earlier execution."""
+        if self.log.first > 0:
+            return None
+        return Context(spec=self.plan.spec, messages=self.log.messages)
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """The points of this execution that the run can be gone back to, oldest first."""
+        return self._checkpoints
+
+    def carry(self, execution: str) -> CarriedState:
+        """What the next execution takes over."""
+        return CarriedState(
+            chain=self.chain,
+            previous=execution,
+            plan=self.plan,
+            head=self.head,
+            next_message=self.log.next_message,
+            turns=self.turns,
+            tool_calls=self.tool_calls,
+            usage=self.usage,
+            output=self.output,
+            model=self.model,
+            files=self.files,
+            started_at=self.started_at,
+        )
+
+    def _glance(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "agent": self.plan.spec.name,
+            "status": self.status,
+            "turn": self.turns,
+            "usage": self.usage,
+            "tool_calls": self.tool_calls,
+            "input": self.request.input[:SUMMARY_CHARS],
+            "parent": self.request.parent,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+        }
+
+    def _add_message(self, now: datetime, message: Message, **facts: Any) -> None:
+        self._record("message", now, {"message": _plain(message), **facts})
+
+    def _record(self, kind: EntryKind, now: datetime, data: dict[str, Any]) -> Entry:
+        return self.log.append(kind, at=now, turn=self.turns, data=data)
+
+
+def _plain(model: Any) -> dict[str, Any]:
+    """A model as JSON values, without what nobody set: it is written to history several times."""
+    plain: dict[str, Any] = model.model_dump(mode="json", exclude_unset=True)
+    return plain

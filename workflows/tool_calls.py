@@ -1,0 +1,98 @@
+"""Makes the tool calls of a turn, side by side; whatever goes wrong with one is data for the model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutType
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast.protocol import ToolInvocation
+    from holdfast.types import ToolCall, ToolResult, ToolSpec
+    from workflows import options
+    from workflows.state import RunState
+    from workflows.turn import describe_call, refuse_call, tools_by_name
+
+
+class ToolCaller:
+    """Each tool is an activity type of its own."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._tools = tools_by_name(state.plan.spec)
+        self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
+
+    async def call_all(self, calls: list[ToolCall]) -> AsyncIterator[tuple[ToolCall, ToolResult]]:
+        """Gives each call with its result, in the order in which they end.
+
+        Cancelling cancels the calls in flight; they still end, and are still given.
+        """
+        self._state.doing = f"turn {self._state.turns}: {', '.join(describe_call(call) for call in calls[:5])}"
+        tasks = {asyncio.create_task(self._call(call)): call for call in calls}
+        pending = list(tasks)
+        while pending:
+            done, pending = await self._next(pending)
+            for task in done:
+                yield tasks[task], task.result()
+
+    async def _next(
+        self, pending: list[asyncio.Task[ToolResult]]
+    ) -> tuple[list[asyncio.Task[ToolResult]], list[asyncio.Task[ToolResult]]]:
+        while True:
+            try:
+                return await workflow.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                for task in pending:
+                    task.cancel()
+
+    async def _call(self, call: ToolCall) -> ToolResult:
+        refusal = refuse_call(call, self._tools)
+        if refusal is not None:
+            return ToolResult(error=refusal)
+        tool = self._tools[call.name]
+        try:
+            async with self._slots:
+                return await self._execute(call, tool)
+        except ActivityError as error:
+            return ToolResult(error=explain(error, tool))
+        except asyncio.CancelledError:
+            return ToolResult(error="the run was stopped before this call was made")
+
+    async def _execute(self, call: ToolCall, tool: ToolSpec) -> ToolResult:
+        state = self._state
+        result: ToolResult = await workflow.execute_activity(
+            tool.activity,
+            ToolInvocation(
+                run_id=state.run_id,
+                agent=state.plan.spec.name,
+                turn=state.turns,
+                call=call,
+                workspace=state.plan.workspace,
+            ),
+            result_type=ToolResult,
+            summary=describe_call(call),
+            **options.tool_call(tool),
+        )
+        return result
+
+
+def explain(error: ActivityError, tool: ToolSpec) -> str:
+    """What became of a call that gave no result, in words for the model."""
+    cause = error.cause
+    if isinstance(cause, CancelledError):
+        return "the run was stopped while this tool ran"
+    if isinstance(cause, TemporalTimeoutError):
+        if cause.type == TimeoutType.HEARTBEAT and not tool.repeatable:
+            return (
+                "the worker was lost while this tool ran: nobody knows whether it took effect; "
+                "check before you repeat it"
+            )
+        if cause.type == TimeoutType.HEARTBEAT:
+            return f"the worker was lost {options.REPEATABLE_TOOL_ATTEMPTS} times while this tool ran"
+        return f"the tool did not end within {tool.timeout:g} s"
+    if isinstance(cause, ApplicationError):
+        return cause.message
+    return str(cause or error)

@@ -1,0 +1,94 @@
+"""What a run does next, decided by pure functions of what has happened."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from holdfast.errors import ErrorType
+from holdfast.types import AgentSpec, Message, RunError, ToolCall, ToolSpec
+
+
+@dataclass(frozen=True)
+class CallModel:
+    """Ask the model for its next message."""
+
+
+@dataclass(frozen=True)
+class CallTools:
+    """Make the calls that the model asked for."""
+
+    calls: list[ToolCall]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The model has answered."""
+
+    output: str
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The run cannot go on."""
+
+    error: RunError
+
+
+Step = CallModel | CallTools | Finish | GiveUp
+
+
+def next_step(last: Message | None, *, turns: int, max_turns: int) -> Step:
+    """Decides by the newest message.
+
+    Args:
+        last: the newest message; None right after continue-as-new, which comes between two turns.
+        turns: model calls made so far.
+        max_turns: model calls that the run may make.
+    """
+    if last and last.role == "assistant":
+        return CallTools(last.tool_calls) if last.tool_calls else Finish(last.content)
+    if turns >= max_turns:
+        return GiveUp(
+            RunError(
+                type=ErrorType.MAX_TURNS,
+                message=f"no answer after {max_turns} turns, which is this run's limit; "
+                "give it more with max_turns, or a narrower question",
+            )
+        )
+    return CallModel()
+
+
+def refuse_call(call: ToolCall, tools: dict[str, ToolSpec]) -> str | None:
+    """Why a call cannot be made, in words for the model; None when it can."""
+    tool = tools.get(call.name)
+    if tool is None:
+        known = ", ".join(sorted(tools)) or "none"
+        return f"there is no tool {call.name!r}; the tools are: {known}"
+    if tool.approval:
+        return f"the tool {call.name!r} needs a person's approval, which cannot be asked for yet; it was not called"
+    return None
+
+
+def describe_call(call: ToolCall) -> str:
+    """A call on one line: `read_file(path=notes.md)`."""
+    try:
+        arguments = json.loads(call.arguments)
+        shown = ", ".join(f"{name}={_brief(value)}" for name, value in arguments.items())
+    except (ValueError, AttributeError):
+        shown = _brief(call.arguments)
+    return _cut(f"{call.name}({shown})", 120)
+
+
+def tools_by_name(spec: AgentSpec) -> dict[str, ToolSpec]:
+    """The agent's tools by name."""
+    return {tool.name: tool for tool in spec.tools}
+
+
+def _brief(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _cut(" ".join(text.split()), 40)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

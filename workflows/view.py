@@ -1,0 +1,64 @@
+"""What a person sees of a run in Temporal's UI without opening a payload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast.attributes import AGENT_COST, AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
+    from workflows.state import RunState
+
+SHOWN_CHARS = 2_000  # of the output in the details; the UI is no place to read more
+
+
+class View:
+    """Keeps search attributes and the current details up to date; writes only what has changed."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, str | int | float] = {}
+
+    def update(self, state: RunState) -> None:
+        """Shows the run as it stands."""
+        workflow.set_current_details(details(state))
+        updates = self._updates(state)
+        if updates:
+            workflow.upsert_search_attributes(updates)
+
+    def _updates(self, state: RunState) -> list[SearchAttributeUpdate[Any]]:
+        wanted: list[tuple[SearchAttributeKey[Any], Any]] = [
+            (AGENT_NAME, state.plan.spec.name),
+            (AGENT_STATUS, state.status.value),
+            (AGENT_TURN, state.turns),
+            (AGENT_TOKENS, state.usage.total_tokens),
+        ]
+        if state.usage.cost_usd:
+            wanted.append((AGENT_COST, state.usage.cost_usd))
+        if state.request.parent:
+            wanted.append((AGENT_PARENT, state.request.parent))
+        changed = [(key, value) for key, value in wanted if self._shown.get(key.name) != value]
+        self._shown.update({key.name: value for key, value in changed})
+        return [key.value_set(value) for key, value in changed]
+
+
+def details(state: RunState) -> str:
+    """The run in Markdown."""
+    plan, usage = state.plan, state.usage
+    lines = [
+        f"**{state.status}** · {state.doing}",
+        "",
+        f"- agent `{plan.spec.name}`, model `{state.model or plan.spec.model or 'default'}`",
+        f"- turn {state.turns} of at most {plan.spec.max_turns}, {state.tool_calls} tool calls",
+        f"- {usage.total_tokens:,} tokens ({usage.input_tokens:,} in, {usage.output_tokens:,} out)"
+        + (f", ${usage.cost_usd:.4f}" if usage.cost_usd else ""),
+        f"- workspace `{plan.workspace}`",
+    ]
+    if state.files:
+        lines.append(f"- wrote {', '.join(f'`{file}`' for file in state.files)}")
+    if state.error:
+        lines += ["", f"**{state.error.type}**: {state.error.message}"]
+    if state.output:
+        lines += ["", "---", "", state.output[:SHOWN_CHARS]]
+    return "\n".join(lines)
