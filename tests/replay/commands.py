@@ -1,0 +1,60 @@
+"""What a history says that a run asked of Temporal: a replay notices other commands, but not other arguments."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from temporalio.api.common.v1 import Payloads
+from temporalio.client import WorkflowHistory
+
+VOLATILE = {"run_id", "chain", "at", "started_at", "finished_at", "deadline", "digest", "previous_digest", "workspace"}
+VOLATILE |= {"seconds", "id", "tool_call_id"}
+OPTIONS = (
+    "start_to_close_timeout",
+    "schedule_to_close_timeout",
+    "schedule_to_start_timeout",
+    "heartbeat_timeout",
+    "retry_policy",
+)
+
+
+def activity_commands(history: WorkflowHistory) -> list[dict[str, Any]]:
+    """The activities that were asked for, with options and arguments, without what differs from run to run.
+
+    Appends are told by their options alone: how entries are batched depends on timing. The order of calls of one
+    turn does too, so they are sorted within what lies between two model calls.
+    """
+    groups: list[list[dict[str, Any]]] = [[]]
+    for event in history.events:
+        if not event.HasField("activity_task_scheduled_event_attributes"):
+            continue
+        scheduled = event.activity_task_scheduled_event_attributes
+        command = {
+            "type": scheduled.activity_type.name,
+            **{name: MessageToDict(getattr(scheduled, name)) for name in OPTIONS if scheduled.HasField(name)},
+        }
+        if command["type"] != "store.append":
+            command["input"] = _plain(scheduled.input)
+        if command["type"] == "model.call":
+            groups.append([])
+        if command not in groups[-1]:
+            groups[-1].append(command)
+    flat: list[dict[str, Any]] = []
+    for group in groups:
+        flat += sorted(group, key=lambda command: json.dumps(command, sort_keys=True))
+    appends = [command for command in flat if command["type"] == "store.append"]
+    return [*[command for command in flat if command["type"] != "store.append"], *appends[:1]]
+
+
+def _plain(payloads: Payloads) -> list[Any]:
+    return [_without_volatile(json.loads(payload.data)) for payload in payloads.payloads]
+
+
+def _without_volatile(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: "…" if key in VOLATILE else _without_volatile(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_volatile(item) for item in value]
+    return "…" if isinstance(value, str) and value.startswith("recorded-") else value

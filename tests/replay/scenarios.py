@@ -1,0 +1,100 @@
+"""Runs whose histories are kept: one for each behaviour of AgentRun. `python -m tests.replay.record` records them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from holdfast import Agent, RunHandle, TextDelta, tool
+from holdfast.testing import Reply
+from tests.lab import Lab
+from tests.workflows.test_mirror import SwitchedStore
+
+
+@tool(read_only=True, timeout=20)
+async def find(word: str) -> str:
+    """Finds a word."""
+    return f"{word}: found"
+
+
+@tool
+async def change(word: str) -> str:
+    """Changes a word."""
+    raise RuntimeError(f"{word} cannot be changed")
+
+
+agent = Agent(name="recorded", system_prompt="You are recorded.", tools=[find, change], max_turns=4)
+
+Scenario = Callable[[Lab], Awaitable[RunHandle]]
+
+
+async def answers_after_tools(lab: Lab) -> RunHandle:
+    """Two tools side by side, one that fails, one that is unknown, then the answer."""
+    lab.server.call_tools(("find", {"word": "a"}), ("change", {"word": "b"}), text="Looking.")
+    lab.server.call_tools(("unknown", {}))
+    lab.server.say("Found.")
+    return await _ended(lab, await lab.holdfast.start("recorded", "Find it."))
+
+
+async def gives_up(lab: Lab) -> RunHandle:
+    """The turn limit."""
+    for _ in range(2):
+        lab.server.call_tools(("find", {"word": "a"}))
+    return await _ended(lab, await lab.holdfast.start("recorded", "Find it.", max_turns=2))
+
+
+async def is_refused(lab: Lab) -> RunHandle:
+    """The provider refuses."""
+    lab.server.reply(Reply.error(400, "no"))
+    return await _ended(lab, await lab.holdfast.start("recorded", "Find it."))
+
+
+async def is_cancelled(lab: Lab) -> RunHandle:
+    """A cancel in mid-stream."""
+    lab.server.reply(Reply(text="one two three four five six seven eight", hang_after=1))
+    async with lab.worker(agent, max_cached_workflows=100):
+        handle = await lab.holdfast.start("recorded", "Find it.")
+        async for event in handle.events():
+            if isinstance(event, TextDelta):
+                await handle.cancel()
+        return handle
+
+
+async def runs_out_of_time(lab: Lab) -> RunHandle:
+    """The time limit, in mid-stream."""
+    lab.server.reply(Reply(text="one two three four five six seven eight", hang_after=1))
+    return await _ended(lab, await lab.holdfast.start("recorded", "Find it.", timeout=2))
+
+
+async def outlives_its_worker_and_store(lab: Lab) -> RunHandle:
+    """The store is away, and the worker with the context ends: the context travels inline, the mirror follows later."""
+    store = SwitchedStore(on=False)
+    lab.server.call_tools(("find", {"word": "a"}))
+    lab.server.reply(Reply.error(503, headers={"Retry-After": "1"}))
+    lab.server.say("Found.")
+    async with lab.worker(agent, store=store):
+        handle = await lab.holdfast.start("recorded", "Find it.")
+        await lab.server.wait_for_requests(2)
+    async with lab.worker(agent, store=store):
+        await handle.result(60)
+        store.on = True
+        await lab.assert_mirrored(handle.id, store)
+    return handle
+
+
+async def _ended(lab: Lab, handle: RunHandle) -> RunHandle:
+    async with lab.worker(agent):
+        await handle.result(60)
+    return handle
+
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.__name__: scenario
+    for scenario in (
+        answers_after_tools,
+        gives_up,
+        is_refused,
+        is_cancelled,
+        runs_out_of_time,
+        outlives_its_worker_and_store,
+    )
+}

@@ -1,0 +1,70 @@
+"""Runs that were recorded still replay, and new ones still ask for the same."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+import worker
+from holdfast.converter import DATA_CONVERTER
+from tests.lab import Lab
+from tests.replay.commands import activity_commands
+from tests.replay.scenarios import SCENARIOS
+from workflows import WORKFLOWS
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json.gz"))
+
+
+def name_of(path: Path) -> str:
+    """The scenario that a file records."""
+    return path.name.removesuffix(".json.gz")
+
+
+def load(path: Path) -> WorkflowHistory:
+    """A recorded history, under the id that its run had: ids of children are made from it."""
+    text = gzip.decompress(path.read_bytes()).decode()
+    started = WorkflowHistory.from_json("unknown", text).events[0].workflow_execution_started_event_attributes
+    return WorkflowHistory.from_json(started.workflow_id, text)
+
+
+def test_each_scenario_is_recorded() -> None:
+    """A behaviour without a history is one that an upgrade can break unseen."""
+    assert {name_of(path) for path in HISTORIES} >= set(SCENARIOS)
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=name_of)
+async def test_recorded_histories_replay(path: Path) -> None:
+    """A run that is open during an upgrade would hang for ever."""
+    replayer = Replayer(
+        workflows=WORKFLOWS,
+        data_converter=DATA_CONVERTER,
+        workflow_runner=SandboxedWorkflowRunner(worker.SANDBOX),
+        workflow_failure_exception_types=[ValueError, TypeError],
+    )
+    await replayer.replay_workflow(load(path))
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_replay_does_not_depend_on_the_hash_seed(seed: str) -> None:
+    """The order of a set differs between processes; a run moves between processes."""
+    command = [sys.executable, "-m", "pytest", "-q", __file__, "-k", "recorded_histories_replay", "-p", "no:xdist"]
+    environment = os.environ | {"PYTHONHASHSEED": seed}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_commands_are_those_recorded(lab: Lab, name: str) -> None:
+    """Timeouts, retries and arguments are part of what a run does, and a replay does not look at them."""
+    [path] = [path for path in HISTORIES if name_of(path) == name]
+    handle = await SCENARIOS[name](lab)
+    history = await lab.client.get_workflow_handle(handle.id).fetch_history()
+    assert activity_commands(history) == activity_commands(load(path))
