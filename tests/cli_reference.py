@@ -1,0 +1,45 @@
+"""Writes docs/reference/cli.md from the command line's own help: `python -m tests.cli_reference`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "reference" / "cli.md"
+VERBS = [
+    *("run", "list", "show", "watch", "result", "transcript", "cancel", "terminate"),
+    *("agents", "up", "down", "status", "worker", "demo crash"),
+]
+HEADER = """# The command line
+
+`python starter.py …` in a checkout; `holdfast …` where the package is installed. Written by the program itself.
+
+| exit code | meaning |
+|---|---|
+| 0 | well |
+| 1 | the run failed |
+| 2 | wrong use: an argument, a setting, an unknown run or agent |
+| 3 | Temporal, SurrealDB or the worker is away |
+| 124 | timed out |
+| 130 | cancelled, or Ctrl-C: the run itself goes on |
+"""
+
+
+def page() -> str:
+    """The page as it should be."""
+    sections = [f"## {verb}\n\n```text\n{help_of(verb)}```\n" for verb in VERBS]
+    return "\n".join([HEADER, *sections])
+
+
+def help_of(verb: str) -> str:
+    """What `--help` prints at 80 columns."""
+    environment = os.environ | {"HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", "TERM": "dumb"}
+    command = [sys.executable, "starter.py", *verb.split(), "--help"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

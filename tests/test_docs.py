@@ -1,0 +1,112 @@
+"""README and docs show only what works: their commands and blocks are run, in order, as a reader would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from holdfast.settings import Settings
+from tests import cli_reference
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAPERS = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+NOT_HERE = ("python3 -m tests",)  # would run these tests again
+LINKED = ("holdfast", "workflows", "activities", "requirements", "worker.py", "starter.py", "bootstrap.py", "README.md")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    return [Block(*match.groups()) for match in BLOCK.finditer(page.read_text())]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Path]:
+    """A folder like a checkout, where a reader types what the pages say; the stack that comes up is taken down."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in LINKED:
+        (folder / name).symlink_to(ROOT / name)
+    for page in (ROOT / "docs").rglob("*.md"):
+        copy = folder / page.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(page.read_text())
+    yield folder
+    run("python3 starter.py down", folder)
+
+
+def run(command: str, folder: Path) -> str:
+    """Runs a command as the shell would; fails with what it printed."""
+    environment = os.environ | {
+        "HOLDFAST_NO_BOOTSTRAP": "1",
+        "HOLDFAST_HOME": str(folder / ".holdfast"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(folder),
+    }
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=170
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.timeout(600)
+def test_what_a_page_shows_works(page: Path, desk: Path) -> None:
+    """The first thing that does not work as shown is the last that a newcomer tries."""
+    for block in blocks(page):
+        if block.language == "console":
+            for line in block.text.splitlines():
+                assert line.startswith("$ "), f"a console block holds commands alone: {line!r}"
+                command = line.removeprefix("$ ")
+                if command not in NOT_HERE:
+                    run(command, desk)
+        elif block.language == "python":
+            named = re.match(r"# (\w+\.py)\n", block.text)
+            (desk / (named.group(1) if named else "block.py")).write_text(block.text)
+            run(f"python3 {shlex.quote(named.group(1) if named else 'block.py')}", desk)
+        elif block.language == "json":
+            json.loads(block.text)
+        else:
+            assert block.language in ("text", ""), f"nobody runs a block of {block.language!r}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, *PAPERS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """A page that was moved leaves its readers behind."""
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_command_line_reference_is_what_the_program_says() -> None:
+    """`python -m tests.cli_reference` writes it anew."""
+    assert cli_reference.page() == cli_reference.PAGE.read_text()
+
+
+def test_settings_reference_names_each_setting_and_its_default() -> None:
+    """A setting that nobody can find might as well not be there."""
+    text = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    listed = set(re.findall(r"`([A-Z][A-Z_]+)`", text)) - {"DEBUG", "INFO", "WARNING", "ERROR"}
+    assert listed == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, str | int | float) and field.default != 3600:
+            assert re.search(rf"`{name.upper()}`.*`{field.default}`", text), name
