@@ -78,7 +78,7 @@ async def test_parallel_tool_calls_are_put_together(server: ModelServer, model: 
     assert [call.name for call in reply.tool_calls] == ["write_file", "list_files", "broken"]
     assert reply.tool_calls[0].arguments == '{"content": "' + "x" * 3000 + '"}'
     assert [call.arguments for call in reply.tool_calls[1:]] == ["{}", '{"path": ']
-    assert len({call.id for call in reply.tool_calls}) == 3  # noqa: PLR2004
+    assert len({call.id for call in reply.tool_calls}) == 3
 
 
 async def test_request_says_what_the_definition_and_the_transcript_say(server: ModelServer, model: OpenAIModel) -> None:
@@ -274,7 +274,7 @@ async def test_cancel_closes_the_stream_and_keeps_what_came(server: ModelServer,
 
     def keep(piece: str) -> None:
         pieces.append(piece)
-        if len(pieces) == 3:  # noqa: PLR2004
+        if len(pieces) == 3:
             arrived.set()
 
     call = asyncio.create_task(ask(model, keep))
@@ -369,7 +369,7 @@ async def test_server_answers_while_the_loop_is_blocked(server: ModelServer) -> 
     """Tests whose loop is busy would see timeouts that no user sees."""
     health = server.url.replace("/v1", "/health")
     with urllib.request.urlopen(health, timeout=5) as response:  # noqa: ASYNC210  blocking is the point
-        assert response.status == 200  # noqa: PLR2004
+        assert response.status == 200
 
 
 def test_server_can_be_used_without_a_loop() -> None:

@@ -1,0 +1,43 @@
+"""The command line: `python starter.py` in a checkout, `holdfast` where the package is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from io import TextIOWrapper
+
+NATIVE_PART = "temporalio.bridge.temporal_sdk_bridge"
+
+
+def main() -> int:
+    """Runs the command that `sys.argv` names and gives its exit code; see `holdfast.cli.exit_code`.
+
+    Does not return but ends the process once a command has talked to Temporal: threads of the SDK's
+    native part still run then, and now and then abort an interpreter that takes itself down in order.
+    """
+    code = _run()
+    if NATIVE_PART in sys.modules:
+        _flush()
+        os._exit(code)
+    return code
+
+
+def _run() -> int:
+    from holdfast.cli.app import app  # noqa: PLC0415 - importing the package alone stays cheap
+    from holdfast.cli.program import name  # noqa: PLC0415
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to stop
+    try:
+        app(prog_name=name())
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # whoever read may have gone
+            stream.flush()

@@ -1,0 +1,170 @@
+"""`demo crash`: kills a worker in the middle of a turn, and shows from history what that cost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+
+from holdfast.attributes import AGENT_TURN
+from holdfast.cli.crash_report import document, show_evidence, show_verdict, verdict
+from holdfast.cli.evidence import MODEL_CALL, TOOL_CALL, Crash, Evidence, calls_in
+from holdfast.cli.exit_code import ExitCode
+from holdfast.cli.narrator import Narrator
+from holdfast.cli.options import JsonOption
+from holdfast.cli.outcome import Outcome
+from holdfast.cli.output import Output
+from holdfast.cli.session import Session, connected
+from holdfast.client import RunHandle
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.settings import Settings
+from holdfast.stack import Part, kill, start_worker, up
+from holdfast.stack.worker import identity, project_root
+from holdfast.types import Entry
+
+QUESTION = "What happens to a run when its worker is killed?"
+ATTEMPTS = 5  # runs; one that ends before it was caught in the middle of a turn proves nothing
+LOOK_INTERVAL = 0.002  # seconds; the scripted model answers within 20 ms
+SETTLE = 0.05  # seconds; what the frozen worker had sent off has arrived by then
+
+EXAMPLES = """
+    $ demo crash
+    $ demo crash --json | jq .verdict
+"""
+
+
+async def crash(json: JsonOption = False) -> ExitCode:
+    """Kills the worker in mid-turn and shows what is lost.
+
+    The worker gets SIGKILL and is started again. A run of `researcher` over
+    the project's own documents goes on meanwhile. What is shown at the end is
+    read from the run's history in Temporal. Exit code 1 when a call
+    that had finished was made again, or the run did not end well.
+    """
+    out = Output(json=json)
+    if Settings.load().temporal_address is not None:
+        raise UsageError("`demo crash` kills the local stack's worker: unset TEMPORAL_ADDRESS first")
+    async with connected(out, whole=True) as session:
+        for _ in range(ATTEMPTS):
+            run = await _start(session)
+            found = await _crash_and_follow(session, run)
+            if found:
+                return await _report(session, run, found)
+            out.note("that run ended before it could be caught in the middle of a turn; once more")
+    raise HoldfastError(f"{ATTEMPTS} runs ended before one could be caught in the middle of a turn; try again")
+
+
+async def _start(session: Session) -> RunHandle:
+    run_id = f"demo-crash-{uuid4().hex[:8]}"
+    workspace = session.settings.holdfast_home.absolute() / "workspaces" / run_id
+    files = _copy_documents(workspace)
+    run = await session.runs.start("researcher", QUESTION, id=run_id, workspace=workspace)
+    session.out.say(("run ", "dim"), (run.id, "bold"), (f" over {files} of the project's documents", "dim"))
+    return run
+
+
+def _copy_documents(workspace: Path) -> int:
+    """A copy, so that the report does not end up among the project's own files."""
+    root = project_root()
+    source = next((folder for folder in (root / "docs", root) if any(folder.glob("*.md"))), None)
+    if source is None:
+        raise UsageError(f"there are no documents in {str(root)!r} to run the demo on")
+    workspace.mkdir(parents=True)
+    documents = sorted(source.glob("*.md"))
+    for file in documents:
+        shutil.copy(file, workspace)
+    return len(documents)
+
+
+async def _crash_and_follow(session: Session, run: RunHandle) -> Crash | None:
+    """Follows the run to its end, with a crash on the way; None when the run was too fast for one."""
+    narrator, turn_seen = Narrator(session.out), asyncio.Event()
+
+    async def tell() -> None:
+        async for event in run.events():
+            narrator.show(event)
+            if isinstance(event, Entry) and event.kind == "tool_result":
+                turn_seen.set()
+        narrator.end()
+
+    telling = asyncio.create_task(tell())
+    try:
+        crashed = await _crash(session, run, narrator, turn_seen)
+        await telling
+    finally:
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+    return crashed
+
+
+async def _crash(session: Session, run: RunHandle, narrator: Narrator, turn_seen: asyncio.Event) -> Crash | None:
+    out, settings = session.out, session.settings
+    worker = (await up(settings, out.note)).worker
+    if worker is None or not await _freeze_in_mid_turn(session, run, worker, turn_seen):
+        return None
+    await kill(worker)
+    killed = datetime.now(UTC)
+    narrator.end()
+    out.say((f"kill -9 {worker.pid}", "bold red"), "  the worker is dead, in the middle of a turn")
+    restarted = datetime.now(UTC)
+    new = await start_worker(settings, lambda _: None)
+    narrator.end()
+    out.say(("worker started again", "bold green"), f"  pid {new.pid}")
+    return Crash(worker=identity(worker.pid), killed=killed, restarted=restarted)
+
+
+async def _freeze_in_mid_turn(session: Session, run: RunHandle, worker: Part, turn_seen: asyncio.Event) -> bool:
+    """Stops the worker while a call is under way, once a turn was shown; False when the run ended first.
+
+    A stopped process cannot finish the call between our look and the kill, so the call is sure
+    to be under way when the worker dies.
+    """
+    handle = session.client.get_workflow_handle(run.id)
+    while (seen := await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
+        if turn_seen.is_set() and _calls_under_way(seen):
+            os.kill(worker.pid, signal.SIGSTOP)
+            await asyncio.sleep(SETTLE)
+            if _calls_under_way(await handle.describe()):
+                return True
+            os.kill(worker.pid, signal.SIGCONT)
+        await asyncio.sleep(LOOK_INTERVAL)
+    return False
+
+
+def _calls_under_way(seen: WorkflowExecutionDescription) -> bool:
+    """Whether a worker makes a call of a turn that is not the first."""
+    replies = seen.typed_search_attributes.get(AGENT_TURN) or 0
+    begun = [
+        pending.activity_type.name
+        for pending in seen.raw_description.pending_activities
+        if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+    ]
+    in_model = MODEL_CALL in begun and replies >= 1
+    in_tool = any(name.startswith(TOOL_CALL) for name in begun) and replies >= 2
+    return in_model or in_tool
+
+
+async def _report(session: Session, run: RunHandle, crash: Crash) -> ExitCode:
+    out = session.out
+    outcome = await Outcome.of(session, (await run.result()).run)
+    history = await session.client.get_workflow_handle(run.id).fetch_history()
+    evidence = Evidence(await calls_in(history.events, session.client.data_converter), crash)
+    if out.json:
+        out.document({**document(evidence, outcome.result), "result": outcome.document()})
+    else:
+        out.say()
+        show_evidence(out, evidence)
+        out.say()
+        show_verdict(out, evidence, outcome.result)
+        out.say()
+        outcome.show_facts(out)
+    return ExitCode.OK if verdict(evidence, outcome.result) else ExitCode.FAILED

@@ -1,0 +1,125 @@
+"""Tells a person what happens in a run, event by event."""
+
+from __future__ import annotations
+
+import math
+
+from holdfast.cli.live_text import LiveText
+from holdfast.cli.output import STATUS_STYLES, Output
+from holdfast.cli.text import clean, cut, duration, head, one_line, tool_call
+from holdfast.events import Event, Notice, TextDelta
+from holdfast.types import Entry, Message, RunStatus, ToolCall
+
+RESULT_LINES = 3  # of a tool's result that are shown
+INPUT_LINES = 6  # of the question
+
+
+class Narrator:
+    """Shows turns, the text as it comes, tool calls with their arguments, results in short, and notices."""
+
+    def __init__(self, out: Output, *, notices_only: bool = False) -> None:
+        """
+        Args:
+            out: where to tell it.
+            notices_only: whether to say no more than why nothing happens.
+        """
+        self._out = out
+        self._notices_only = notices_only
+        self._turn = 0
+        self._heard = ""  # of the present turn's text, live
+        self._text = LiveText(lambda text: out.say(text, end=""), width=out.width, indent=2)
+        self._calls: dict[str, ToolCall] = {}
+
+    def show(self, event: Event) -> None:
+        """Tells of one event."""
+        if isinstance(event, Notice):
+            self._text.end()
+            self._out.warn(event.text)
+        elif self._notices_only:
+            return
+        elif isinstance(event, TextDelta):
+            self._begin_turn(event.turn)
+            self._hear(event.text)
+        else:
+            self._show_entry(event)
+
+    def end(self) -> None:
+        """Leaves no line half written."""
+        self._text.end()
+
+    def _show_entry(self, entry: Entry) -> None:
+        message = entry.message
+        if entry.kind == "status":
+            self._show_status(RunStatus(entry.data["status"]), str(entry.data.get("reason") or ""))
+        elif message is None:
+            return
+        elif message.role == "user":
+            self._show_input(message)
+        elif message.role == "assistant":
+            self._show_reply(entry, message)
+        elif message.role == "tool":
+            self._show_result(entry, message)
+
+    def _begin_turn(self, turn: int) -> None:
+        if turn != self._turn:
+            self._text.end()
+            self._turn, self._heard = turn, ""
+            self._out.say((f"turn {turn}", "bold"))
+
+    def _hear(self, text: str) -> None:
+        self._heard += text
+        self._text.feed(clean(text))
+
+    def _show_status(self, status: RunStatus, reason: str) -> None:
+        self._text.end()
+        self._out.say((status.value, STATUS_STYLES[status]), f": {one_line(reason)}" if reason else "")
+
+    def _show_input(self, message: Message) -> None:
+        lines, more = head(message.content, INPUT_LINES)
+        for number, line in enumerate(lines):
+            self._out.say(("> " if number == 0 else "  ", "dim"), cut(line, self._out.width - 2))
+        self._say_more(more, indent=2)
+
+    def _show_reply(self, entry: Entry, message: Message) -> None:
+        self._begin_turn(entry.turn)
+        if message.content.startswith(self._heard):
+            self._hear(message.content[len(self._heard) :])
+        else:
+            self._text.end()
+            self._out.say(("  (the call was made again; this is what it gave)", "dim"))
+            self._hear(message.content)
+        self._text.end()
+        if message.partial:
+            self._out.say(("  (cut short)", "dim"))
+        self._calls.clear()
+        for call in message.tool_calls:
+            self._calls[call.id] = call
+            self._out.say(("  → ", "cyan"), cut(tool_call(call), self._out.width - 4))
+
+    def _show_result(self, entry: Entry, message: Message) -> None:
+        self._text.end()
+        failed = bool(entry.data.get("error"))
+        name = self._named(entry, message)
+        seconds = float(entry.data.get("seconds") or math.nan)
+        took = "" if math.isnan(seconds) else f" {duration(seconds)}"
+        lines, more = head(message.content, RESULT_LINES)
+        mark, style = ("  ✗ ", "red") if failed else ("  ← ", "green")
+        beside = self._out.width - len(f"{mark}{name}{took}  ")
+        if len(lines) == 1 and len(lines[0]) <= beside:
+            self._out.say((mark, style), name, (f"{took}  ", "dim"), (lines[0], "red" if failed else "dim"))
+            return
+        self._out.say((mark, style), name, (took, "dim"))
+        for line in lines:
+            self._out.say("      ", (cut(line, self._out.width - 6), "red" if failed else "dim"))
+        self._say_more(more, indent=6)
+
+    def _named(self, entry: Entry, message: Message) -> str:
+        """The tool; with its arguments where the turn called several, as results come in any order."""
+        call = self._calls.get(message.tool_call_id or "")
+        if call and len(self._calls) > 1:
+            return cut(tool_call(call), self._out.width - len("  ←  0.00 s"))
+        return one_line(str(entry.data.get("tool", "tool")))
+
+    def _say_more(self, lines: int, *, indent: int) -> None:
+        if lines:
+            self._out.say((f"{'':{indent}}… {lines} more line{'' if lines == 1 else 's'}", "dim"))

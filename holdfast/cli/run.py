@@ -1,0 +1,124 @@
+"""`run`: starts a run, and follows it."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.exit_code import ExitCode, for_result
+from holdfast.cli.following import follow, wait
+from holdfast.cli.options import JsonOption, seconds
+from holdfast.cli.outcome import Outcome
+from holdfast.cli.output import Output
+from holdfast.cli.program import command
+from holdfast.cli.session import Session, connected
+from holdfast.client import RunHandle
+from holdfast.errors import UsageError
+
+
+class Mode(enum.StrEnum):
+    """How `run` waits."""
+
+    BLOCKING = "blocking"
+    STREAMING = "streaming"
+    BACKGROUND = "background"
+
+
+EXAMPLES = """
+    $ run researcher "What is promised?" --workspace docs
+    $ run researcher - --workspace . < question.txt
+    $ run researcher "Who decides?" --id q-1 --mode background
+    $ run researcher "Who decides?" --json --timeout 60
+"""
+
+
+async def run(
+    agent: Annotated[
+        str, typer.Argument(metavar="AGENT", help="An agent's name; `agents` lists them.", show_default=False)
+    ],
+    text: Annotated[
+        str, typer.Argument(metavar="INPUT", help="What the agent is asked; - reads it from stdin.", show_default=False)
+    ],
+    *,
+    run_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="The run's id, which can be used once. Default: one is made."),
+    ] = None,
+    mode: Annotated[
+        Mode, typer.Option(help="Show everything as it happens, only the end, or start and leave.")
+    ] = Mode.STREAMING,
+    workspace: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder that the agent works in. Default: an empty one of the run's own."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="M", help="The model to use. Default: the agent's, else the worker's.")
+    ] = None,
+    max_turns: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Model calls that the run may make. Default: the agent's.")
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="S", callback=seconds, help="Seconds that the run may take. Default: the agent's."),
+    ] = None,
+    json: JsonOption = False,
+) -> ExitCode:
+    """Starts a run of an agent and shows what happens until it ends.
+
+    The run belongs to the worker: Ctrl-C, a closed terminal or a crash ends only
+    the showing. Exit code: 0 completed, 1 failed, 2 wrong use, 3 a server or the
+    worker is away, 124 timed out, 130 cancelled.
+    """
+    out = Output(json=json)
+    question = _read_input(text)
+    _check_folder(workspace)
+    async with connected(out, whole=True) as session:
+        handle = await session.runs.start(
+            agent, question, id=run_id, model=model, max_turns=max_turns, timeout=timeout, workspace=workspace
+        )
+        if mode is Mode.BACKGROUND:
+            _show_started(session, handle, has_worker=await session.has_worker())
+            return ExitCode.OK
+        out.note(f"run {handle.id}" + (f" · {ui}" if (ui := session.ui(handle.id)) else ""))
+        ended = await (wait if mode is Mode.BLOCKING else follow)(session, handle)
+        outcome = await Outcome.of(session, ended)
+        if json:
+            out.document(outcome.document())
+        else:
+            if mode is Mode.BLOCKING:
+                outcome.show_output(out)
+            else:
+                out.say()
+            outcome.show_facts(out)
+        return for_result(outcome.result)
+
+
+def _read_input(text: str) -> str:
+    if text != "-":
+        return text
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the input on stdin is not UTF-8 text: {error}") from None
+
+
+def _check_folder(workspace: Path | None) -> None:
+    if workspace is not None and not workspace.is_dir():
+        what = "is not a folder" if workspace.exists() else "does not exist"
+        raise UsageError(f"--workspace {str(workspace)!r} {what}; name the folder that the agent shall work in")
+
+
+def _show_started(session: Session, run: RunHandle, *, has_worker: bool) -> None:
+    out, ui = session.out, session.ui(run.id)
+    if out.json:
+        out.document({"run_id": run.id, "ui": ui, "worker": has_worker})
+        return
+    out.say(run.id)
+    out.note(f"  follow it:  {command('watch', run.id)}")
+    out.note(f"  stop it:    {command('cancel', run.id)}")
+    if ui:
+        out.note(f"  look:       {ui}")

@@ -1,0 +1,24 @@
+"""A message of a transcript, in full, for people."""
+
+from __future__ import annotations
+
+from holdfast.cli.output import Output
+from holdfast.cli.text import clean
+from holdfast.types import Message
+
+_STYLES = {"system": "dim", "user": "bold cyan", "assistant": "bold green", "tool": "bold yellow"}
+
+
+def show_message(out: Output, message: Message) -> None:
+    """Writes a message under a line that says whose it is."""
+    facts = [str(message.seq), message.role]
+    if message.tool_call_id:
+        facts.append(f"answers {clean(message.tool_call_id)}")
+    if message.partial:
+        facts.append("cut short")
+    out.say((f"── {' · '.join(facts)}", _STYLES[message.role]))
+    if message.content:
+        out.say(clean(message.content).rstrip())
+    for call in message.tool_calls:
+        out.say(("→ ", "cyan"), f"{clean(call.name)} {clean(call.arguments)}", (f"  {clean(call.id)}", "dim"))
+    out.say()

@@ -1,0 +1,121 @@
+"""What to do with a batch, given what the mirror holds: pure, and the same for every store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.errors import MirrorGap, UsageError
+from holdfast.types import Entry, EntryBatch, TranscriptRef
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where the mirror of a run ends."""
+
+    chain: str
+    started_at: datetime
+    head: TranscriptRef
+
+    @classmethod
+    def after(cls, batch: EntryBatch) -> Stored:
+        """Where it ends once `batch` is written."""
+        return cls(batch.chain, batch.summary.started_at, batch.entries[-1].ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Entries to add, after those from `cut` on are deleted."""
+
+    entries: list[Entry]
+    cut: int | None
+    """None: nothing is deleted."""
+
+
+def check(batch: EntryBatch) -> None:
+    """Refuses a batch that contradicts itself.
+
+    Raises:
+        UsageError: it is empty, not dense, altered, not of one run, or its run id cannot be stored.
+    """
+    where = f"batch of run {batch.run_id!r}"
+    if "\0" in batch.run_id or not _is_utf8(batch.run_id):
+        raise UsageError(f"{where}: a run id must be text without NUL and lone surrogates")
+    if not batch.entries:
+        raise UsageError(f"{where} is empty: it needs at least one entry")
+    if batch.summary.run_id != batch.run_id:
+        raise UsageError(f"{where}: its summary is of run {batch.summary.run_id!r}")
+    if (batch.entries[0].seq == 0) != (batch.previous_digest == ""):
+        raise UsageError(f"{where}: previous_digest must be empty before entry 0, and only there")
+    previous = batch.previous_digest
+    for seq, entry in enumerate(batch.entries, start=batch.entries[0].seq):
+        if entry.seq != seq:
+            raise UsageError(f"{where}: entry {entry.seq} stands where entry {seq} should")
+        if not entry.follows(previous):
+            raise UsageError(f"{where}: entry {seq} was altered, or does not follow the one before it")
+        _check_message(entry, where)
+        previous = entry.digest
+
+
+def continues(batch: EntryBatch, stored: Stored) -> bool:
+    """Whether `batch` begins exactly where the mirror ends: the common case, decided without reading."""
+    return (batch.chain, batch.entries[0].seq, batch.previous_digest) == (
+        stored.chain,
+        stored.head.seq + 1,
+        stored.head.digest,
+    )
+
+
+def overlap(batch: EntryBatch, stored: Stored | None) -> range:
+    """The seqs whose stored digests `decide` compares: the entry before the batch, and those that both have."""
+    if stored is None or stored.chain != batch.chain:
+        return range(0)
+    return range(max(batch.entries[0].seq - 1, 0), min(batch.entries[-1].seq, stored.head.seq) + 1)
+
+
+def decide(batch: EntryBatch, stored: Stored | None, digests: Mapping[int, str]) -> Write | TranscriptRef:
+    """Says what to write, or, where there is nothing to write, what to answer.
+
+    A batch that connects to what is stored but differs from it replaces everything from the first difference on:
+    the writer holds the truth, and a mirror that went wrong must be able to heal in batches of any size.
+
+    Args:
+        batch: has passed `check`.
+        stored: None when the mirror does not know the run.
+        digests: stored digests by seq, over `overlap(batch, stored)`; a missing row is missing here too.
+
+    Raises:
+        MirrorGap: entries before the batch are missing, or do not lead to its `previous_digest`.
+    """
+    first, last = batch.entries[0], batch.entries[-1]
+    if stored is None or stored.chain != batch.chain:
+        if stored is not None and batch.summary.started_at <= stored.started_at:
+            return last.ref  # a newer life of this run id is there: let the old writer rest
+        if first.seq:
+            raise MirrorGap(f"the mirror has nothing of this life of run {batch.run_id!r}: send it from entry 0", 0)
+        return Write(batch.entries, cut=0)
+    expected = stored.head.seq + 1
+    if first.seq > expected:
+        raise MirrorGap(f"the mirror of run {batch.run_id!r} needs entry {expected} before entry {first.seq}", expected)
+    if first.seq and digests.get(first.seq - 1) != batch.previous_digest:
+        raise MirrorGap(f"the mirror of run {batch.run_id!r} differs before entry {first.seq}: send it from entry 0", 0)
+    for index, entry in enumerate(batch.entries):
+        if digests.get(entry.seq) != entry.digest:
+            return Write(batch.entries[index:], cut=entry.seq if entry.seq < expected else None)
+    return stored.head
+
+
+def _check_message(entry: Entry, where: str) -> None:
+    try:
+        _ = entry.message
+    except (KeyError, ValueError) as error:
+        raise UsageError(f"{where}: entry {entry.seq} of kind {entry.kind!r} carries no message: {error}") from None
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,69 @@
+"""Keeps other processes out of an embedded database, which does not do so itself."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from holdfast.errors import StoreLocked, StoreUnavailable
+
+
+class PathLock:
+    """An advisory lock on the file `<path>.lock`; the operating system frees it when its holder dies.
+
+    Args:
+        path: the database's folder; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = Path(os.path.realpath(path))  # two spellings of one folder must meet at one lock
+        self._file = self._path.with_name(f"{self._path.name}.lock")
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Takes the lock, or does nothing when this object holds it.
+
+        Raises:
+            StoreLocked: someone else holds it; the message names the file and the process.
+            StoreUnavailable: the lock file cannot be made.
+        """
+        if self._descriptor is not None:
+            return
+        descriptor = self._open()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise StoreLocked(self._explain(holder)) from None
+            raise StoreUnavailable(f"cannot lock {self._file}: {error.strerror}") from error
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Frees the lock; does nothing when it is not held. The file stays: removing it would let two holders in."""
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # closing is not enough while a child that starts has a copy
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot open {self._file}, the lock of the database: {error.strerror}") from error
+
+    def _explain(self, holder: str) -> str:
+        if holder == str(os.getpid()):
+            who = "this process itself, through another store"
+        else:
+            who = f"process {holder}" if holder else "another process"
+        return (
+            f"the database {self._path} is in use by {who}, which holds {self._file}. "
+            "One process at a time can use an embedded database: stop that one, use another path, "
+            "or point SURREALDB_URL to a SurrealDB server (ws:// or wss://)"
+        )

@@ -1,0 +1,78 @@
+"""The mirror in this process's memory: for tests, and for runs whose mirror need not outlive the worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from holdfast.store.decision import Stored, Write, check, decide, overlap
+from holdfast.store.exact import entry_from, entry_text, summary_from, summary_text
+from holdfast.store.transcript import context_of
+from holdfast.types import Context, Entry, EntryBatch, Message, RunId, RunSummary, TranscriptRef
+
+
+@dataclass(slots=True)
+class _Run:
+    stored: Stored
+    summary: str
+    texts: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+
+
+class MemoryStore:
+    """A Store of dictionaries; keeps text, so that nobody shares an object with it."""
+
+    def __init__(self) -> None:
+        self._runs: dict[RunId, _Run] = {}
+
+    async def open(self) -> None:
+        """Has nothing to do."""
+
+    async def append(self, batch: EntryBatch) -> TranscriptRef:
+        """See `holdfast.ports.Store.append`."""
+        check(batch)
+        run = self._runs.get(batch.run_id)
+        stored = run.stored if run else None
+        digests = {seq: run.digests[seq] for seq in overlap(batch, stored)} if run else {}
+        step = decide(batch, stored, digests)
+        if isinstance(step, TranscriptRef):
+            return step
+        return self._write(batch, step)
+
+    def _write(self, batch: EntryBatch, step: Write) -> TranscriptRef:
+        stored, summary = Stored.after(batch), summary_text(batch.summary)
+        run = self._runs.setdefault(batch.run_id, _Run(stored, summary))
+        if step.cut is not None:
+            del run.texts[step.cut :], run.digests[step.cut :]
+        run.texts += [entry_text(entry) for entry in step.entries]
+        run.digests += [entry.digest for entry in step.entries]
+        run.stored, run.summary = stored, summary
+        return stored.head
+
+    async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
+        """See `holdfast.ports.Store.context`."""
+        return context_of(run_id, await self.entries(run_id, limit=upto.seq + 1), upto)
+
+    async def entries(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Entry]:
+        """See `holdfast.ports.Store.entries`."""
+        run = self._runs.get(run_id)
+        start = max(after + 1, 0)
+        return [entry_from(text) for text in run.texts[start : start + max(limit, 0)]] if run else []
+
+    async def messages(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Message]:
+        """See `holdfast.ports.Store.messages`."""
+        run = self._runs.get(run_id)
+        found = (entry_from(text).message for text in run.texts) if run else ()
+        return [message for message in found if message and message.seq > after][: max(limit, 0)]
+
+    async def summary(self, run_id: RunId) -> RunSummary | None:
+        """See `holdfast.ports.Store.summary`."""
+        run = self._runs.get(run_id)
+        return summary_from(run.summary) if run else None
+
+    async def head(self, run_id: RunId) -> TranscriptRef | None:
+        """See `holdfast.ports.Store.head`."""
+        run = self._runs.get(run_id)
+        return run.stored.head if run else None
+
+    async def close(self) -> None:
+        """Keeps everything: there is nothing to let go of but the data."""

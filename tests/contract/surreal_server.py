@@ -1,0 +1,107 @@
+"""A SurrealDB server for tests: started, stopped, frozen and started again on the same port and files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+USERNAME, PASSWORD = "root", "correct horse"
+START_TIMEOUT = 20.0  # seconds; a start takes a fraction of one
+HOW_TO_GET_IT = (
+    "no SurrealDB server: install `surreal` (surrealdb.com/install) or put it into ~/.cache/holdfast-tests/bin"
+)
+
+
+class SurrealServer:
+    """One server process at a time; a context manager, whose end kills it."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._program = program
+        self._folder = folder
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def find(cls, folder: Path) -> SurrealServer:
+        """A server that keeps its files in `folder`, not yet started; skips the test where there is no program."""
+        cache = Path.home() / ".cache" / "holdfast-tests" / "bin"
+        program = shutil.which("surreal", path=os.pathsep.join((os.environ.get("PATH", ""), str(cache))))
+        if program is None:
+            pytest.skip(HOW_TO_GET_IT)
+        return cls(program, folder)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"ws://127.0.0.1:{self._port}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        options = ("--no-banner", "--user", USERNAME, "--pass", PASSWORD, "--bind", f"127.0.0.1:{self._port}")
+        with (self._folder / "surreal.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, "start", *options, f"surrealkv://{self._folder}/data"], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self._answers():
+            assert self._process.poll() is None, (self._folder / "surreal.log").read_text()
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """Ends it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """Stops it in its tracks: connections stay, answers do not come."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,68 @@
+"""Every shipped store keeps every promise of the Store port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import UsageError
+from holdfast.ports import Store
+from holdfast.store import open_store
+from holdfast.store.conformance import CHECKS, Check, check_store, run_check
+from holdfast.store.memory import MemoryStore
+from holdfast.types import RunId, TranscriptRef
+from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+
+EMBEDDED = ("memory://", "mem://", "surrealkv://")
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("url", EMBEDDED)
+async def test_store_conforms(url: str, check: Check, tmp_path: Path) -> None:
+    """A store in this process breaks a promise of the port."""
+    await run_check(check, lambda: open_store(f"{url}{tmp_path}/a folder" if url == "surrealkv://" else url))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurrealServer]:
+    """A SurrealDB server of this module's own."""
+    with SurrealServer.find(tmp_path_factory.mktemp("surreal")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_store_on_a_server_conforms(check: Check, server: SurrealServer) -> None:
+    """A store on a SurrealDB server breaks a promise of the port."""
+    await run_check(check, lambda: open_store(server.url, username=USERNAME, password=PASSWORD))
+
+
+async def test_the_suite_runs_without_pytest() -> None:
+    """Users cannot test a store of their own with one call."""
+    await check_store(MemoryStore)
+
+
+async def test_the_suite_finds_a_store_that_forgets() -> None:
+    """The checks pass whatever the store does."""
+
+    class Forgetful(MemoryStore):
+        async def head(self, run_id: RunId) -> TranscriptRef | None:
+            return await super().head(f"not {run_id}")
+
+    with pytest.raises(AssertionError, match="broken promise: the head is the newest entry"):
+        await check_store(Forgetful)
+
+
+def test_stores_are_stores() -> None:
+    """A store lacks a method of the port."""
+    assert all(isinstance(open_store(url), Store) for url in ("memory://", "mem://", "surrealkv://x", "ws://localhost"))
+
+
+@pytest.mark.parametrize("url", ["", "surrealdb", "postgres://x", "surrealkv://", "ws://", "ws://me:secret@host"])
+def test_a_url_that_names_no_store_is_refused(url: str) -> None:
+    """A slip in a URL is not seen, or the message gives a password away."""
+    with pytest.raises(UsageError) as refusal:
+        open_store(url)
+    assert "secret" not in str(refusal.value)
+    assert "://" in str(refusal.value) or "user and password" in str(refusal.value)

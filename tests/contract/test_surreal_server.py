@@ -1,0 +1,204 @@
+"""SurrealDB on a server: calls end in time, and the store works again by itself once the server does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from surrealdb import AsyncWsSurrealConnection
+
+from holdfast.errors import StoreUnavailable
+from holdfast.ports import Store
+from holdfast.store import open_store
+from holdfast.store.sample import SampleRun
+from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer, free_port
+
+PROMISE = 10.5  # seconds within which every call ends, with what a busy machine adds
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurrealServer]:
+    with SurrealServer.find(tmp_path_factory.mktemp("surreal")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: SurrealServer) -> SurrealServer:
+    """The module's server, running, though the test before has killed it."""
+    if not running.is_running:
+        running.start()
+    return running
+
+
+@pytest.fixture
+def database() -> str:
+    return f"test_{uuid.uuid4().hex}"
+
+
+def connect(server: SurrealServer, database: str, username: str | None = USERNAME, password: str = PASSWORD) -> Store:
+    return open_store(server.url, database=database, username=username, password=password)
+
+
+@pytest.fixture
+async def store(server: SurrealServer, database: str) -> AsyncIterator[Store]:
+    store = connect(server, database)
+    yield store
+    await store.close()
+
+
+async def administer(server: SurrealServer, database: str, statement: str) -> Any:
+    async with AsyncWsSurrealConnection(server.url) as client:
+        await client.signin({"username": USERNAME, "password": PASSWORD})
+        await client.use("sentient_core", database)
+        return await client.query(statement)
+
+
+async def test_killed_server_is_said_and_overcome(server: SurrealServer, store: Store) -> None:
+    """Writes hang or are lost when the server dies, or the worker has to be started anew afterwards."""
+    run = SampleRun(turns=40)
+    acked = 0
+    for first in range(0, len(run.entries) // 2, 3):
+        acked = (await store.append(run.batch(first, first + 3))).seq
+    writes = asyncio.create_task(write_on(store, run, acked + 1))
+    await asyncio.sleep(0)
+    server.kill()
+    with pytest.raises(StoreUnavailable):
+        await asyncio.wait_for(writes, PROMISE)
+    with pytest.raises(StoreUnavailable, match=server.url):
+        await asyncio.wait_for(store.head(run.run_id), PROMISE)
+    server.start()
+    head = await store.head(run.run_id)
+    assert head is not None
+    assert head.seq >= acked
+    await write_on(store, run, head.seq + 1)
+    assert await store.entries(run.run_id) == run.entries
+
+
+async def write_on(store: Store, run: SampleRun, first: int) -> None:
+    while first < len(run.entries):
+        await store.append(run.batch(first, first + 3))
+        first += 3
+
+
+async def test_restart_between_two_calls_is_not_noticed(server: SurrealServer, store: Store) -> None:
+    """The first call after a restart of the server fails."""
+    run = SampleRun(turns=2)
+    await store.append(run.batch(0, 3))
+    server.kill()
+    server.start()
+    assert await store.append(run.batch(3)) == run.head
+    assert await store.entries(run.run_id) == run.entries
+
+
+async def test_frozen_server_holds_nobody_up_for_long(server: SurrealServer, store: Store) -> None:
+    """A server that accepts and does not answer hangs callers, those in the queue too."""
+    run = SampleRun(turns=2)
+    await store.append(run.batch(0, 3))
+    server.freeze()
+    started = time.monotonic()
+    try:
+        calls = [store.append(run.batch(3)), *(store.head(run.run_id) for _ in range(5))]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    finally:
+        server.thaw()
+    assert time.monotonic() - started < PROMISE
+    assert [type(answer) for answer in answers] == [StoreUnavailable] * 6
+    assert await store.append(run.batch(3)) == run.head
+    assert await store.entries(run.run_id) == run.entries
+
+
+async def test_nobody_listens() -> None:
+    """A wrong address ends in a raw error, or in none."""
+    url = f"ws://127.0.0.1:{free_port()}"
+    store = open_store(url)
+    with pytest.raises(StoreUnavailable, match=f"cannot open {url}"):
+        await store.open()
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "words"),
+    [(USERNAME, "a secret", "did not let user 'root' in"), (None, "", "Anonymous access not allowed")],
+    ids=["wrong password", "no user"],
+)
+async def test_wrong_credentials_are_said(
+    server: SurrealServer, database: str, username: str | None, password: str, words: str
+) -> None:
+    """A user who may not in gets a raw error, or the password is shown."""
+    store = connect(server, database, username, password)
+    with pytest.raises(StoreUnavailable, match=words) as refusal:
+        await store.open()
+    assert "a secret" not in str(refusal.value)
+    await store.close()
+
+
+async def test_user_who_may_only_read(server: SurrealServer, store: Store, database: str) -> None:
+    """A write that the server drops without an error is acknowledged."""
+    run = SampleRun(turns=1)
+    await store.append(run.batch(0, 2))
+    await administer(server, database, "DEFINE USER reader ON DATABASE PASSWORD 'r' ROLES VIEWER")
+    reader = connect(server, database, "reader", "r")
+    assert await reader.entries(run.run_id) == run.entries[:2]
+    with pytest.raises(StoreUnavailable, match="may its user write"):
+        await reader.append(run.batch(2))
+    await reader.close()
+    assert await store.head(run.run_id) == run.entries[1].ref
+
+
+async def test_session_that_has_expired_is_renewed(server: SurrealServer, store: Store, database: str) -> None:
+    """A worker stops working when its session ends."""
+    await store.open()
+    statement = "DEFINE USER brief ON DATABASE PASSWORD 'b' ROLES EDITOR DURATION FOR SESSION 1s"
+    await administer(server, database, statement)
+    brief, run = connect(server, database, "brief", "b"), SampleRun(turns=1)
+    await brief.append(run.batch(0, 2))
+    await asyncio.sleep(1.5)  # the session's own second, and some
+    assert await brief.append(run.batch(2)) == run.head
+    await brief.close()
+
+
+async def test_workers_that_start_together_make_one_schema(server: SurrealServer, database: str) -> None:
+    """Two workers that start on an empty database fail, or apply the schema twice."""
+    stores = [connect(server, database) for _ in range(4)]
+    await asyncio.gather(*(store.open() for store in stores))
+    assert await administer(server, database, "SELECT VALUE version FROM schema_version") == [1]
+    for store in stores:
+        await store.close()
+
+
+async def test_workers_that_write_one_run_agree(server: SurrealServer, database: str) -> None:
+    """A run that moves between workers, or that two of them write at once, ends up torn."""
+    stores, run = [connect(server, database) for _ in range(3)], SampleRun(turns=10)
+    for first in range(0, 18, 3):
+        await stores[first % 2].append(run.batch(first, first + 3))
+    for first in range(18, len(run.entries), 3):
+        batch = run.batch(first, first + 3)
+        heads = await asyncio.gather(*(store.append(batch) for store in stores))
+        assert heads == [batch.entries[-1].ref] * len(stores)
+    for store in stores:
+        assert await store.entries(run.run_id) == run.entries
+        await store.close()
+
+
+async def test_close_ends_while_the_server_is_frozen(server: SurrealServer, database: str) -> None:
+    """A worker cannot be stopped while the database hangs."""
+    store = connect(server, database)
+    await store.open()
+    server.freeze()
+    try:
+        await asyncio.wait_for(store.close(), PROMISE)
+    finally:
+        server.thaw()
+
+
+async def test_address_is_taken_as_it_is(server: SurrealServer, database: str, tmp_path: Path) -> None:
+    """A URL with the path that the server listens on, or with a slash at its end, does not work."""
+    for end in ("/rpc", "/", "/rpc/"):
+        store = open_store(server.url + end, database=database, username=USERNAME, password=PASSWORD)
+        await store.open()
+        await store.close()

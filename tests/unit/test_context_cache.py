@@ -1,0 +1,52 @@
+"""The worker's memory of contexts."""
+
+from __future__ import annotations
+
+from activities.context_cache import MARKS, ContextCache
+from holdfast.types import AgentSpec, Context, Message, TranscriptRef
+
+SPEC = AgentSpec(name="cached")
+
+
+def context(count: int) -> Context:
+    return Context(spec=SPEC, messages=[Message(seq=seq, role="user", content=f"m{seq}") for seq in range(count)])
+
+
+def ref(seq: int, digest: str = "right") -> TranscriptRef:
+    return TranscriptRef(seq=seq, digest=f"{digest}-{seq}")
+
+
+def test_a_point_is_found_by_number_and_digest() -> None:
+    """Another digest means another past: the model must not be shown it."""
+    cache = ContextCache()
+    cache.put("run", ref(5), context(4))
+    found = cache.get("run", ref(5))
+    assert found is not None
+    assert [message.content for message in found.messages] == ["m0", "m1", "m2", "m3"]
+    assert cache.get("run", ref(5, "wrong")) is None
+    assert cache.get("run", ref(4)) is None
+    assert cache.get("other", ref(5)) is None
+
+
+def test_earlier_points_of_a_run_stay_known_for_a_while() -> None:
+    """The mirror may be a turn behind, and a call made again refers to where it did before."""
+    cache = ContextCache()
+    for turn in range(1, MARKS + 2):
+        cache.put("run", ref(turn), context(turn))
+    assert cache.get("run", ref(1)) is None
+    for turn in range(2, MARKS + 2):
+        found = cache.get("run", ref(turn))
+        assert found is not None
+        assert len(found.messages) == turn
+
+
+def test_the_run_that_was_used_longest_ago_goes_first() -> None:
+    """Memory is bounded; a run that is dropped is read from the store again."""
+    cache = ContextCache(max_bytes=900)
+    cache.put("a", ref(1), context(2))
+    cache.put("b", ref(1), context(2))
+    assert cache.get("a", ref(1)) is not None
+    cache.put("c", ref(1), context(2))
+    assert cache.get("b", ref(1)) is None
+    assert cache.get("a", ref(1)) is not None
+    assert cache.get("c", ref(1)) is not None

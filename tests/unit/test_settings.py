@@ -1,0 +1,84 @@
+"""Settings: defaults, and what a bad value leads to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import SettingsError
+from holdfast.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No `.env` of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_defaults(empty_folder: Path) -> None:
+    """With nothing set, everything is local and nothing is needed."""
+    settings = Settings.load()
+    assert settings.store_url == f"surrealkv://{empty_folder / '.holdfast' / 'surrealdb'}"
+    assert not settings.has_model
+    assert settings.default_model == "scripted"
+    assert settings.temporal_address is None
+
+
+@dataclass(frozen=True)
+class BadValue:
+    name: str
+    value: str
+    shown: list[str]
+
+
+BAD = [
+    BadValue("MAX_CONCURRENT_AGENTS", "many", ["MAX_CONCURRENT_AGENTS='many'", "integer"]),
+    BadValue("MAX_CONCURRENT_AGENTS", "0", ["MAX_CONCURRENT_AGENTS='0'", "1"]),
+    BadValue("AGENT_EXECUTION_TIMEOUT", "-5", ["AGENT_EXECUTION_TIMEOUT='-5'", "greater than 0"]),
+    BadValue("LOG_FORMAT", "xml", ["LOG_FORMAT='xml'", "console", "json"]),
+    BadValue("STATE_PERSISTENCE_BACKEND", "redis", ["STATE_PERSISTENCE_BACKEND='redis'", "surrealdb", "memory"]),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: f"{bad.name}={bad.value}")
+def test_a_bad_value_is_named_with_what_is_accepted(bad: BadValue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever set it must see at once which one, and to what."""
+    monkeypatch.setenv(bad.name, bad.value)
+    with pytest.raises(SettingsError) as error:
+        Settings.load()
+    assert "\n" not in str(error.value)
+    for words in bad.shown:
+        assert words in str(error.value)
+
+
+def test_the_environment_wins_over_the_file(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable set for one command must count."""
+    (empty_folder / ".env").write_text("OPENAI_API_KEY=from-file\nOPENAI_MODEL=file-model\nUNKNOWN=x\n")
+    monkeypatch.setenv("OPENAI_MODEL", "environment-model")
+    settings = Settings.load()
+    assert settings.has_model
+    assert settings.default_model == "environment-model"
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "from-file"
+    assert "from-file" not in repr(settings)
+
+
+def test_openai_wins_over_openrouter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One rule, the same as the adapter's."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", "router")
+    assert Settings.load().default_model == "openai/gpt-5-mini"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    assert Settings.load().default_model == "gpt-5-mini"
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files and CI systems set variables to nothing."""
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "")
+    settings = Settings.load()
+    assert not settings.has_model
+    assert settings.temporal_address is None
+    assert Settings(holdfast_agents="a, b,,c").holdfast_agents == ("a", "b", "c")

@@ -1,0 +1,109 @@
+"""The lock that keeps a second process out of an embedded database."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import StoreLocked, StoreUnavailable
+from holdfast.store.lock import PathLock
+
+HOLD = """
+import sys
+from pathlib import Path
+from holdfast.store.lock import PathLock
+PathLock(Path(sys.argv[1])).acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def hold_elsewhere(path: Path) -> subprocess.Popen[str]:
+    """A process that holds the lock of `path` until it is killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
+    """Two processes open one database, or a killed one keeps it locked for ever."""
+    path = tmp_path / "data"
+    with hold_elsewhere(path) as holder:
+        with pytest.raises(StoreLocked) as refusal:
+            PathLock(path).acquire()
+        holder.kill()
+    assert f"process {holder.pid}" in str(refusal.value)
+    assert str(path.with_name("data.lock")) in str(refusal.value)
+    lock = PathLock(path)
+    lock.acquire()
+    lock.release()
+
+
+def test_second_lock_in_one_process_is_refused(tmp_path: Path) -> None:
+    """Two stores of one process open one database, or the message sends the reader after another process."""
+    first, second = PathLock(tmp_path / "data"), PathLock(tmp_path / "data")
+    first.acquire()
+    with pytest.raises(StoreLocked, match="this process itself"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+
+
+def test_two_spellings_of_a_path_meet_at_one_lock(tmp_path: Path) -> None:
+    """A symbolic link leads around the lock."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    lock = PathLock(tmp_path / "real" / "data")
+    lock.acquire()
+    with pytest.raises(StoreLocked):
+        PathLock(tmp_path / "link" / ".." / "link" / "data").acquire()
+    lock.release()
+
+
+def test_lock_is_taken_and_released_once(tmp_path: Path) -> None:
+    """Opening or closing a store twice fails, or leaves the lock held."""
+    lock = PathLock(tmp_path / "data")
+    lock.release()
+    lock.acquire()
+    lock.acquire()
+    lock.release()
+    lock.release()
+    other = PathLock(tmp_path / "data")
+    other.acquire()
+    other.release()
+
+
+def test_holder_is_the_newest_one(tmp_path: Path) -> None:
+    """The message names a process that has long gone."""
+    (tmp_path / "data.lock").write_text("123456789012345\n")
+    lock = PathLock(tmp_path / "data")
+    lock.acquire()
+    assert (tmp_path / "data.lock").read_text() == f"{os.getpid()}\n"
+    lock.release()
+
+
+def test_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
+    """A tool's process that outlives the worker keeps the database locked."""
+    lock = PathLock(tmp_path / "data")
+    lock.acquire()
+    with subprocess.Popen(["sleep", "60"], close_fds=False) as child:
+        lock.release()
+        other = PathLock(tmp_path / "data")
+        other.acquire()
+        other.release()
+        child.kill()
+
+
+def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    """A path in an impossible place ends in a raw OSError."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable, match="cannot open"):
+        PathLock(tmp_path / "file" / "data").acquire()
