@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from datetime import timedelta
 import structlog
 from pydantic import SecretStr
 from temporalio.client import Client
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -127,13 +129,7 @@ async def _adapters(settings: Settings) -> AsyncIterator[tuple[ChatModel, Store]
         openrouter_api_key=_secret(settings.openrouter_api_key),
         default_model=settings.default_model,
     )
-    store = open_store(
-        settings.store_url,
-        namespace=settings.surrealdb_namespace,
-        database=settings.surrealdb_database,
-        username=settings.surrealdb_username,
-        password=_secret(settings.surrealdb_password),
-    )
+    store = _open_store(settings)
     try:
         await store.open()
     except StoreLocked:
@@ -145,6 +141,19 @@ async def _adapters(settings: Settings) -> AsyncIterator[tuple[ChatModel, Store]
     finally:
         await store.close()
         await model.close()
+
+
+def _open_store(settings: Settings) -> Store:
+    try:
+        return open_store(
+            settings.store_url,
+            namespace=settings.surrealdb_namespace,
+            database=settings.surrealdb_database,
+            username=settings.surrealdb_username,
+            password=_secret(settings.surrealdb_password),
+        )
+    except UsageError as error:
+        raise SettingsError(f"SURREALDB_URL is not accepted: {error}") from None
 
 
 async def _connect(settings: Settings) -> Client:
@@ -175,11 +184,19 @@ def _secret(value: SecretStr | None) -> str | None:
     return value.get_secret_value() if value else None
 
 
+def _take_core_logs() -> None:
+    """Has the SDK's native part log through ours; by itself it writes in a form of its own, to standard output."""
+    forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"), prepend_target_on_message=False)
+    kept = TelemetryFilter(core_level="WARN", other_level="ERROR")
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(kept, forwarding))))
+
+
 def main() -> int:
     """Entry point; gives the exit code: 0 ended in order, 2 wrong settings, 3 something is away."""
     try:
         settings = Settings.load()
         configure_logging(settings.log_level, settings.log_format)
+        _take_core_logs()
         asyncio.run(run(settings))
     except UsageError as error:
         print(error, file=sys.stderr)

@@ -6,7 +6,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeats
-from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable
+from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable, UsageError
 from holdfast.ports import RunLog, Store
 from holdfast.types import EntryBatch, RunId, TranscriptRef
 
@@ -48,5 +48,7 @@ class StoreActivities:
             return await self._store.append(batch)
         except MirrorGap as gap:
             raise ApplicationError(str(gap), gap.expected, type=ErrorType.MIRROR_GAP, non_retryable=True) from None
+        except UsageError as error:  # trying again would not make the batch acceptable
+            raise ApplicationError(str(error), type=ErrorType.INTERNAL, non_retryable=True) from None
         except StoreUnavailable as error:
             raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE) from None

@@ -1,8 +1,8 @@
 """Holdfast runs AI agents that do not die.
 
-    async with holdfast.connect() as hf:
-        result = await hf.run("researcher", "What is promised?", workspace="docs")
-        print(result.content)
+async with holdfast.connect() as hf:
+result = await hf.run("researcher", "What is promised?", workspace="docs")
+print(result.content)
 """
 
 from holdfast.agent import Agent, AgentResult

@@ -91,7 +91,7 @@ class Arguments:
 class _Schema(GenerateJsonSchema):
     """Says nothing of a default that JSON cannot express: the function still applies it."""
 
-    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  declared so by the base
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
 
 
 def _is_self(parameters: list[inspect.Parameter]) -> bool:

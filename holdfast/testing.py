@@ -158,7 +158,7 @@ class ModelServer:
         """Answers the requests that were held, and those to come."""
         self._in_loop(self._open.set)
 
-    async def wait_for_requests(self, count: int, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+    async def wait_for_requests(self, count: int, timeout: float = 10.0) -> None:
         """Waits until so many requests have arrived.
 
         Raises:
@@ -170,7 +170,7 @@ class ModelServer:
             lambda: f"{len(self.requests)} of {count} requests arrived",
         )
 
-    async def wait_disconnected(self, index: int, timeout: float = 10.0) -> float:  # noqa: ASYNC109
+    async def wait_disconnected(self, index: int, timeout: float = 10.0) -> float:
         """Waits until the client has closed the connection of a request, and gives the moment (`time.monotonic()`).
 
         Raises:
@@ -261,7 +261,7 @@ async def _play(request: ChatRequest, reply: ChatReply, send: Send) -> None:
         await send_reply(request, reply, send)
     elif reply.hang:
         await _for_ever()
-    elif reply.status != 200:  # noqa: PLR2004
+    elif reply.status != 200:
         await asyncio.sleep(reply.delay)
         await send_json(send, reply.status, _error(reply), reply.headers)
     elif reply.unstreamed:

@@ -42,11 +42,11 @@ class Execution:
         self._outbox = Outbox(
             info.workflow_id, chain, self.state.log, self.state.summary, carried.head if carried else None
         )
-        self._model = ModelCaller(self.state, self._outbox)
-        self._tools = ToolCaller(self.state)
-        self._view = View()
+        self._view = View(self.state)
+        self._model = ModelCaller(self.state, self._outbox, self._view)
+        self._tools = ToolCaller(self.state, self._view)
         self._stop: RunStatus | None = None
-        self._view.update(self.state)
+        self._view.update()
 
     async def run(self) -> Outcome | None:
         """Takes turns until the run is over; None when it shall go on in a new execution."""
@@ -58,7 +58,7 @@ class Execution:
         except asyncio.CancelledError:
             self._stop = RunStatus.CANCELLED
         if self._stop:
-            self.state.doing = "stopping"
+            self._view.doing("stopping")
             turns.cancel()
             await workflow.wait([turns])
         return turns.result()
@@ -66,7 +66,7 @@ class Execution:
     async def end(self, outcome: Outcome) -> RunResult:
         """Records the end and sees to it that the mirror learns of it, now or later."""
         result = self.state.finish(workflow.now(), outcome.status, outcome.error)
-        self._view.update(self.state)
+        self._view.update()
         if not await self._outbox.flush(options.FLUSH_PATIENCE):
             await self._leave_mirror_to_catch_up()
         return result
@@ -108,13 +108,13 @@ class Execution:
         self._outbox.send()
         reply = await self._model.call()
         self.state.record_reply(workflow.now(), reply)
-        self._view.update(self.state)
+        self._view.update()
 
     async def _call_tools(self, calls: list[ToolCall]) -> None:
         async for call, result in self._tools.call_all(calls):
             self.state.record_tool_result(workflow.now(), call, result)
         self.state.mark_turn(workflow.now())
-        self._view.update(self.state)
+        self._view.update()
 
     def _stopped(self) -> Outcome:
         if self._stop == RunStatus.TIMED_OUT:

@@ -12,14 +12,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows import options
     from workflows.mirror import Outbox
     from workflows.state import RunState
+    from workflows.view import View
 
 
 class ModelCaller:
     """Knows which point of the log the next call can refer to, and what to do when that fails."""
 
-    def __init__(self, state: RunState, outbox: Outbox) -> None:
+    def __init__(self, state: RunState, outbox: Outbox, view: View) -> None:
         self._state = state
         self._outbox = outbox
+        self._view = view
         self._last_head: TranscriptRef | None = None
 
     async def call(self) -> ModelReply:
@@ -46,7 +48,7 @@ class ModelCaller:
         if base is None:
             return await self._inline(head)
         if self._state.log.size_after(base.seq) > options.INLINE_LIMIT:
-            self._state.doing = "waiting for the store to take a very long turn"
+            self._view.doing("waiting for the store to take a very long turn")
             await self._outbox.flush()
             base = head
         return self._request(head, base, self._state.log.messages_after(base.seq))
@@ -55,11 +57,11 @@ class ModelCaller:
         """Sends the whole context; where that cannot be, waits for the mirror and refers to it."""
         context = self._state.context()
         if context is None:
-            self._state.doing = "waiting for the mirror to be written anew"
+            self._view.doing("waiting for the mirror to be written anew")
             base = await self._outbox.rebuild()
             return self._request(head, base, self._state.log.messages_after(base.seq))
         if self._state.log.size_after(-1) > options.INLINE_LIMIT:
-            self._state.doing = "waiting for the store, as the context is too long to travel"
+            self._view.doing("waiting for the store, as the context is too long to travel")
             await self._outbox.flush()
             return self._request(head, head, [])
         call = self._request(head, None, [])
@@ -75,7 +77,7 @@ class ModelCaller:
     async def _execute(self, call: ModelCall) -> ModelReply:
         state = self._state
         model = state.model or state.plan.spec.model
-        state.doing = f"turn {call.turn}: the model answers"
+        self._view.doing(f"turn {call.turn}: the model answers")
         reply: ModelReply = await workflow.execute_activity(
             "model.call",
             call,

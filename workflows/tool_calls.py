@@ -15,13 +15,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows import options
     from workflows.state import RunState
     from workflows.turn import describe_call, refuse_call, tools_by_name
+    from workflows.view import View
 
 
 class ToolCaller:
     """Each tool is an activity type of its own."""
 
-    def __init__(self, state: RunState) -> None:
+    def __init__(self, state: RunState, view: View) -> None:
         self._state = state
+        self._view = view
         self._tools = tools_by_name(state.plan.spec)
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
 
@@ -30,7 +32,7 @@ class ToolCaller:
 
         Cancelling cancels the calls in flight; they still end, and are still given.
         """
-        self._state.doing = f"turn {self._state.turns}: {', '.join(describe_call(call) for call in calls[:5])}"
+        self._view.doing(f"turn {self._state.turns}: {', '.join(describe_call(call) for call in calls[:5])}")
         tasks = {asyncio.create_task(self._call(call)): call for call in calls}
         pending = list(tasks)
         while pending:

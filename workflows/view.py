@@ -17,15 +17,21 @@ SHOWN_CHARS = 2_000  # of the output in the details; the UI is no place to read 
 class View:
     """Keeps search attributes and the current details up to date; writes only what has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: RunState) -> None:
+        self._state = state
         self._shown: dict[str, str | int | float] = {}
 
-    def update(self, state: RunState) -> None:
+    def update(self) -> None:
         """Shows the run as it stands."""
-        workflow.set_current_details(details(state))
-        updates = self._updates(state)
+        workflow.set_current_details(details(self._state))
+        updates = self._updates(self._state)
         if updates:
             workflow.upsert_search_attributes(updates)
+
+    def doing(self, what: str) -> None:
+        """Shows what the run does from now on; that is not recorded, so it costs nothing."""
+        self._state.doing = what
+        workflow.set_current_details(details(self._state))
 
     def _updates(self, state: RunState) -> list[SearchAttributeUpdate[Any]]:
         wanted: list[tuple[SearchAttributeKey[Any], Any]] = [
@@ -47,7 +53,7 @@ def details(state: RunState) -> str:
     """The run in Markdown."""
     plan, usage = state.plan, state.usage
     lines = [
-        f"**{state.status}** · {state.doing}",
+        f"**{state.status}**" + ("" if state.status.is_final else f" · {state.doing}"),
         "",
         f"- agent `{plan.spec.name}`, model `{state.model or plan.spec.model or 'default'}`",
         f"- turn {state.turns} of at most {plan.spec.max_turns}, {state.tool_calls} tool calls",

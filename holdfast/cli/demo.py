@@ -24,7 +24,7 @@ from holdfast.cli.outcome import Outcome
 from holdfast.cli.output import Output
 from holdfast.cli.session import Session, connected
 from holdfast.client import RunHandle
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.errors import HoldfastError, UsageError, WorkerUnavailable
 from holdfast.settings import Settings
 from holdfast.stack import Part, kill, start_worker, up
 from holdfast.stack.worker import identity, project_root
@@ -84,45 +84,57 @@ def _copy_documents(workspace: Path) -> int:
     return len(documents)
 
 
+class _Teller:
+    """Follows a run, and can be stopped and go on where it was: a worker that is dead answers no questions."""
+
+    def __init__(self, run: RunHandle, out: Output) -> None:
+        self._run = run
+        self._narrator = Narrator(out)
+        self._after = -1
+        self.turns_told = 0
+
+    async def tell(self) -> None:
+        """Tells what happens from here until the run has ended."""
+        try:
+            async for event in self._run.events(self._after):
+                self._narrator.show(event)
+                if isinstance(event, Entry):
+                    self._after = event.seq
+                    self.turns_told += event.kind == "tool_result"
+        finally:
+            self._narrator.end()
+
+
 async def _crash_and_follow(session: Session, run: RunHandle) -> Crash | None:
     """Follows the run to its end, with a crash on the way; None when the run was too fast for one."""
-    narrator, turn_seen = Narrator(session.out), asyncio.Event()
-
-    async def tell() -> None:
-        async for event in run.events():
-            narrator.show(event)
-            if isinstance(event, Entry) and event.kind == "tool_result":
-                turn_seen.set()
-        narrator.end()
-
-    telling = asyncio.create_task(tell())
+    teller = _Teller(run, session.out)
+    worker = (await up(session.settings, session.out.note)).worker
+    if worker is None:
+        raise WorkerUnavailable("the local stack has no worker to kill")
+    telling = asyncio.create_task(teller.tell())
     try:
-        crashed = await _crash(session, run, narrator, turn_seen)
-        await telling
+        is_frozen = await _freeze_in_mid_turn(session, run, worker, teller)
     finally:
         telling.cancel()
         with suppress(asyncio.CancelledError):
             await telling
-    return crashed
+    crash = await _crash(session, worker) if is_frozen else None
+    await teller.tell()
+    return crash
 
 
-async def _crash(session: Session, run: RunHandle, narrator: Narrator, turn_seen: asyncio.Event) -> Crash | None:
-    out, settings = session.out, session.settings
-    worker = (await up(settings, out.note)).worker
-    if worker is None or not await _freeze_in_mid_turn(session, run, worker, turn_seen):
-        return None
+async def _crash(session: Session, worker: Part) -> Crash:
+    out = session.out
     await kill(worker)
     killed = datetime.now(UTC)
-    narrator.end()
     out.say((f"kill -9 {worker.pid}", "bold red"), "  the worker is dead, in the middle of a turn")
     restarted = datetime.now(UTC)
-    new = await start_worker(settings, lambda _: None)
-    narrator.end()
+    new = await start_worker(session.settings, lambda _: None)
     out.say(("worker started again", "bold green"), f"  pid {new.pid}")
     return Crash(worker=identity(worker.pid), killed=killed, restarted=restarted)
 
 
-async def _freeze_in_mid_turn(session: Session, run: RunHandle, worker: Part, turn_seen: asyncio.Event) -> bool:
+async def _freeze_in_mid_turn(session: Session, run: RunHandle, worker: Part, teller: _Teller) -> bool:
     """Stops the worker while a call is under way, once a turn was shown; False when the run ended first.
 
     A stopped process cannot finish the call between our look and the kill, so the call is sure
@@ -130,7 +142,7 @@ async def _freeze_in_mid_turn(session: Session, run: RunHandle, worker: Part, tu
     """
     handle = session.client.get_workflow_handle(run.id)
     while (seen := await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
-        if turn_seen.is_set() and _calls_under_way(seen):
+        if teller.turns_told and _calls_under_way(seen):
             os.kill(worker.pid, signal.SIGSTOP)
             await asyncio.sleep(SETTLE)
             if _calls_under_way(await handle.describe()):

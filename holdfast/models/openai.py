@@ -21,6 +21,7 @@ from holdfast.types import AgentSpec, Message, ModelReply
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_TIMEOUT = 10.0  # seconds; a host that is there accepts much sooner
 READ_TIMEOUT = 120.0  # seconds between bytes, not for the whole answer: reasoning models think before they stream
+SECRET_LENGTH = 8  # characters; real keys have some forty
 WRITE_TIMEOUT = 30.0  # seconds without progress while sending the request
 
 _BROKEN = (httpx2.HTTPError, OSError)
@@ -137,7 +138,8 @@ class OpenAIModel:
         return translated
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self._api_key, "(the key)")
+        # A placeholder such as "none" is no secret, and taking it out would take words apart.
+        return text.replace(self._api_key, "(the key)") if len(self._api_key) >= SECRET_LENGTH else text
 
 
 def _body(spec: AgentSpec, messages: list[Message], model: str) -> bytes:

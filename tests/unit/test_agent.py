@@ -33,10 +33,10 @@ class Base(Agent):
 
     system_prompt = "Be kind."
     model = "m-base"
-    tools = [look_up]  # noqa: RUF012  as users write it
+    tools = [look_up]
     max_turns = 7
     timeout = 30.0
-    model_settings = {"temperature": 0.5}  # noqa: RUF012  as users write it
+    model_settings = {"temperature": 0.5}
 
     @tool
     def second(self, n: int = 1) -> str:
@@ -52,7 +52,7 @@ class Base(Agent):
 class Derived(Base):
     """Adds a tool and replaces one."""
 
-    tools = [shout]  # noqa: RUF012  as users write it
+    tools = [shout]
 
     @tool
     def third(self) -> str:
@@ -231,7 +231,7 @@ def _clash_with_agent() -> Agent:
 
 def _method_and_function() -> Agent:
     class Both(Agent):
-        tools = [look_up]  # noqa: RUF012  as users write it
+        tools = [look_up]
 
         @tool(name="look_up")
         def other(self) -> str:

@@ -503,7 +503,11 @@ circle: list[Any] = []
 circle.append(circle)
 
 
-@pytest.mark.parametrize("returned", [b"\xff", {"a": b"x"}, Opaque(), circle, {(1, 2): 3}], ids=["bytes", "bytes within", "an object", "a circle", "keys that are no text"])
+@pytest.mark.parametrize(
+    "returned",
+    [b"\xff", {"a": b"x"}, Opaque(), circle, {(1, 2): 3}],
+    ids=["bytes", "bytes within", "an object", "a circle", "keys that are no text"],
+)
 async def test_what_cannot_be_shown_is_told_as_an_error(returned: Any) -> None:
     """The model would be shown a repr, or the call would fail with words about serialisers."""
     result = await _result_of(returned)

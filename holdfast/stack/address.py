@@ -1,0 +1,17 @@
+"""Where the local stack's Temporal server answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from holdfast.stack.state import StateFile
+
+
+def local_address(home: Path) -> str | None:
+    """host:port of the local stack's Temporal server; None when it does not run.
+
+    Args:
+        home: the state folder.
+    """
+    temporal = StateFile(home.absolute()).read().alive("temporal")
+    return temporal.address if temporal else None

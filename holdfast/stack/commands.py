@@ -1,0 +1,70 @@
+"""Running a command to its end without blocking the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+KEPT_LINES = 12  # of output, for the error message
+
+
+class CommandFailed(Exception):
+    """A command did not start, failed, or took too long; the message holds its last words."""
+
+
+async def run(
+    command: Sequence[str],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] = lambda _line: None,
+) -> str:
+    """Runs a command and gives the last lines of its output.
+
+    Args:
+        command: program and arguments.
+        timeout: seconds after which the command, and all that it started, is killed.
+        cwd: where it runs.
+        env: variables to add to the environment.
+        on_line: called with each line as it is written.
+
+    Raises:
+        CommandFailed: it did not start, ended with an exit code other than 0, or took too long.
+    """
+    last: deque[str] = deque(maxlen=KEPT_LINES)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, cwd=cwd, env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise CommandFailed(f"{command[0]}: {error.strerror}") from error
+    try:
+        async with asyncio.timeout(timeout):
+            code = await _follow(process, last, on_line)
+    except TimeoutError as error:
+        raise CommandFailed(f"{command[0]} had not ended after {timeout:.0f} s") from error
+    finally:
+        if process.returncode is None:  # too late, or cancelled
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if code != 0:
+        raise CommandFailed("\n    ".join([f"{command[0]} failed (exit code {code})", *last]))
+    return "\n".join(last)
+
+
+async def _follow(process: Process, last: deque[str], on_line: Callable[[str], None]) -> int:
+    assert process.stdout is not None
+    async for raw in process.stdout:
+        line = raw.decode(errors="replace").rstrip()
+        last.append(line)
+        on_line(line)
+    return await process.wait()

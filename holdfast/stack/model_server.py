@@ -1,0 +1,53 @@
+"""The scripted model server, which answers where no model is configured."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import holdfast
+from holdfast.errors import Unavailable
+from holdfast.stack import process
+from holdfast.stack.claims import Claim
+from holdfast.stack.sockets import LOOPBACK, answers
+from holdfast.stack.state import Part
+
+START_TIMEOUT = 15.0  # seconds; it takes half of one
+POLL_INTERVAL = 0.05  # seconds between attempts to reach it
+
+
+def base_url(part: Part) -> str:
+    """The server's address as OPENAI_BASE_URL spells it."""
+    return f"http://{part.address}/v1"
+
+
+def spawn(home: Path, port: int, claim: Claim) -> Part:
+    """Starts the server in the background."""
+    log = home / "logs" / "model.log"
+    command = [sys.executable, "-m", "holdfast.models.scripted", "--host", LOOPBACK, "--port", str(port)]
+    package_parent = str(Path(holdfast.__path__[0]).parent)  # `-m` alone would look in the current folder
+    search_path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
+    pid = process.spawn(command, log, os.environ | {"PYTHONPATH": search_path}, keep=claim.inherited)
+    part = Part.of("model", pid, log, address=f"{LOOPBACK}:{port}")
+    claim.record(part)
+    return part
+
+
+async def ready(part: Part, log_start: int) -> None:
+    """Waits until the server accepts connections.
+
+    Raises:
+        Unavailable: it ended, or does not; the message has the end of its log.
+    """
+    assert part.address is not None
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + START_TIMEOUT
+    while not answers(int(part.address.rpartition(":")[2])):
+        if not part.is_alive or loop.time() >= deadline:
+            raise Unavailable(
+                f"the scripted model server did not start; its log, {part.log}, ends:\n"
+                f"{process.tail(part.log, log_start)}"
+            )
+        await asyncio.sleep(POLL_INTERVAL)

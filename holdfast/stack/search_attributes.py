@@ -1,0 +1,33 @@
+"""Whether a namespace knows our search attributes, and how to teach it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.client import Client
+
+from holdfast.attributes import SEARCH_ATTRIBUTES
+
+__all__ = ["SEARCH_ATTRIBUTES", "command", "missing"]
+
+
+async def missing(client: Client) -> list[str]:
+    """Names of our search attributes that the client's namespace lacks; without them a run cannot start.
+
+    Raises:
+        RPCError: the server does not answer, or does not let this client ask.
+    """
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    return [name for name in SEARCH_ATTRIBUTES if name not in answer.custom_attributes]
+
+
+def command(names: Iterable[str], namespace: str) -> str:
+    """The shell command that adds these search attributes to a namespace."""
+    words = ["temporal", "operator", "search-attribute", "create", "--namespace", namespace]
+    for name in names:
+        words += ["--name", name, "--type", SEARCH_ATTRIBUTES[name]]
+    return shlex.join(words)

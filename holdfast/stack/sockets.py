@@ -1,0 +1,39 @@
+"""Choosing ports on this machine."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+
+LOOPBACK = "127.0.0.1"
+CONNECT_TIMEOUT = 0.5  # seconds; loopback answers or refuses at once
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of the loopback address now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port just left is free
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return not answers(port)  # some systems let two bind: one to the address, one to all addresses
+
+
+def answers(port: int) -> bool:
+    """Whether something accepts connections on this port."""
+    with socket.socket() as probe:
+        probe.settimeout(CONNECT_TIMEOUT)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def choose(preferred: int, taken: Collection[int] = ()) -> int:
+    """The preferred port where it is free, else any free one that is not in `taken`."""
+    if preferred not in taken and is_free(preferred):
+        return preferred
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port: int = probe.getsockname()[1]
+        if port not in taken:
+            return port

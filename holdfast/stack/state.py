@@ -1,0 +1,115 @@
+"""What the stack remembers between two commands: `stack.json` in the state folder."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from holdfast.errors import SettingsError
+from holdfast.settings import Settings
+from holdfast.stack.process import birth, is_alive
+from holdfast.types import Data
+
+PartName = Literal["temporal", "model", "worker"]
+PortName = Literal["temporal", "ui", "model"]
+
+PREFERRED_PORTS: dict[PortName, int] = {"temporal": 7233, "ui": 8233, "model": 8234}
+"""Temporal's own habits, and the next free one."""
+
+
+class Part(Data):
+    """One process of the stack."""
+
+    name: PartName
+    pid: int
+    born: str
+    """The process's start time, which tells it from a later one with the same pid."""
+    address: str | None = None
+    """host:port that it listens on; None: it listens nowhere."""
+    log: Path
+    version: str | None = None
+    since: AwareDatetime
+    fingerprint: dict[str, str] = Field(default_factory=dict)
+    """For the worker: each setting that it was started with, hashed."""
+
+    @classmethod
+    def of(cls, name: PartName, pid: int, log: Path, address: str | None = None, version: str | None = None) -> Part:
+        """Describes a process that was started just now."""
+        born = birth(pid) or ""
+        return cls(name=name, pid=pid, born=born, address=address, log=log, version=version, since=datetime.now(UTC))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this very process still runs."""
+        return is_alive(self.pid, self.born)
+
+
+class StackState(Data):
+    """The whole of `stack.json`."""
+
+    ports: dict[PortName, int] = Field(default_factory=PREFERRED_PORTS.copy)
+    """As used last: the stack keeps its addresses over restarts."""
+    parts: dict[PartName, Part] = Field(default_factory=dict)
+    """As started last; some may have ended since."""
+
+    def alive(self, name: PartName) -> Part | None:
+        """The part, if it runs."""
+        part = self.parts.get(name)
+        return part if part and part.is_alive else None
+
+
+class StateFile:
+    """Reads and writes `stack.json`."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / "stack.json"
+
+    def read(self) -> StackState:
+        """What is remembered; nothing when the file is missing or is not ours to understand."""
+        state = self._parse()
+        return state if state is not None else StackState()
+
+    def set_damaged_aside(self) -> Path | None:
+        """Renames a file that cannot be understood, so that it can be looked at; gives its new name."""
+        if not self.path.exists() or self._parse() is not None:
+            return None
+        return self.path.replace(self.path.with_suffix(".damaged.json"))
+
+    def write(self, state: StackState) -> None:
+        """Replaces the file in one step: a reader, or a crash, sees the old one or the new one."""
+        draft = self.path.with_suffix(f".{os.getpid()}.tmp")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            stream.write(state.model_dump_json(indent=2))
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(self.path)
+
+    def _parse(self) -> StackState | None:
+        try:
+            return StackState.model_validate_json(self.path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
+            return None
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Makes the state folder and gives its absolute path.
+
+    Raises:
+        SettingsError: it cannot be made or written to.
+    """
+    home = settings.holdfast_home.absolute()
+    probe = home / f".writable.{os.getpid()}"
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what agents say and do
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or error
+        raise SettingsError(
+            f"HOLDFAST_HOME={home} cannot be used as the state folder: {reason}. Name a folder that you may write to."
+        ) from error
+    return home

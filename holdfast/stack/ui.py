@@ -1,0 +1,23 @@
+"""Where Temporal's UI shows a run."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from holdfast.settings import Settings
+from holdfast.stack.sockets import LOOPBACK
+from holdfast.stack.state import StateFile
+from holdfast.types import RunId
+
+
+def ui_url(settings: Settings, run_id: RunId | None = None) -> str | None:
+    """The address of Temporal's UI: of one run, or of all.
+
+    None when it is not known: Temporal is not the local stack's, or the stack is down.
+    """
+    state = StateFile(settings.holdfast_home.absolute()).read()
+    temporal = state.alive("temporal")
+    if temporal is None or settings.temporal_address not in (None, temporal.address):
+        return None
+    workflows = f"http://{LOOPBACK}:{state.ports['ui']}/namespaces/{quote(settings.temporal_namespace)}/workflows"
+    return workflows if run_id is None else f"{workflows}/{quote(run_id, safe='')}"

@@ -1,0 +1,147 @@
+"""The background worker: how it is started, and whether it is still the one that the settings ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+from pydantic import SecretStr
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+import holdfast
+from holdfast.errors import WorkerUnavailable
+from holdfast.settings import SCRIPTED_MODEL, Settings
+from holdfast.stack import process
+from holdfast.stack.claims import Claim
+from holdfast.stack.state import Part
+
+POLL_TIMEOUT = 30.0  # seconds until a new worker must poll; it takes one to three
+POLL_INTERVAL = 0.05  # seconds between questions to the server
+FINGERPRINT_LENGTH = 12  # hex digits: enough to see a change, and a secret cannot be read from them
+
+
+def project_root() -> Path:
+    """The folder of worker.py: beside the package, or the current one.
+
+    Raises:
+        WorkerUnavailable: there is none, as with an installed wheel.
+    """
+    for folder in (Path(holdfast.__path__[0]).parent, Path.cwd()):
+        if (folder / "worker.py").is_file() and (folder / "workflows").is_dir():
+            return folder
+    raise WorkerUnavailable(
+        "there is no worker.py here to start a worker from: the installed package has none. "
+        "Run the command in a checkout of Holdfast, or start a worker from its container image."
+    )
+
+
+def identity(pid: int) -> str:
+    """The name by which Temporal knows the worker with this pid on this machine."""
+    return f"holdfast-worker-{pid}@{socket.gethostname()}"
+
+
+def environment(settings: Settings, address: str, model_url: str | None) -> dict[str, str]:
+    """The worker's environment: ours, with each setting as it is here, wherever it came from.
+
+    Args:
+        settings: what the worker must work with.
+        address: of Temporal.
+        model_url: of the scripted model server; None: a model is configured.
+    """
+    variables = dict(os.environ)
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        if value is not None:
+            variables[name.upper()] = _plain(value)
+    variables |= {"TEMPORAL_ADDRESS": address, "HOLDFAST_HOME": str(settings.holdfast_home.absolute())}
+    if model_url is not None:
+        variables |= {"HOLDFAST_SCRIPTED": "1", "OPENAI_BASE_URL": model_url, "OPENAI_MODEL": SCRIPTED_MODEL}
+    return variables
+
+
+def fingerprint(settings: Settings, root: Path, address: str, model_url: str | None) -> dict[str, str]:
+    """What a worker is started with, each thing hashed, so that no secret is written down."""
+    facts = {name.upper(): _plain(getattr(settings, name) or "") for name in type(settings).model_fields}
+    facts |= {
+        "TEMPORAL_ADDRESS": address,
+        "SURREALDB_URL": settings.store_url,
+        "HOLDFAST_HOME": str(settings.holdfast_home.absolute()),
+        "scripted model server": model_url or "",
+        "project folder": str(root),
+        "Python": sys.executable,
+    }
+    return {name: hashlib.sha256(fact.encode()).hexdigest()[:FINGERPRINT_LENGTH] for name, fact in facts.items()}
+
+
+def changes(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """Names of what differs between two fingerprints."""
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def _plain(value: object) -> str:
+    """A setting as its environment variable spells it."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return str(value)
+
+
+def spawn(root: Path, home: Path, variables: dict[str, str], claim: Claim) -> Part:
+    """Starts the worker in the background."""
+    log = home / "logs" / "worker.log"
+    command = [sys.executable, str(root / "worker.py")]
+    part = Part.of("worker", process.spawn(command, log, variables, keep=claim.inherited), log)
+    claim.record(part)
+    return part
+
+
+async def pollers(client: Client, task_queue: str) -> list[str]:
+    """Identities of the workers that have polled the task queue for workflows in the last minutes."""
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    return [poller.identity for poller in answer.pollers]
+
+
+async def ready(part: Part, client: Client, task_queue: str, log_start: int = 0) -> None:
+    """Waits until Temporal sees the worker poll.
+
+    Raises:
+        WorkerUnavailable: it ended, or did not poll in time; the message has the end of its log.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + POLL_TIMEOUT
+    while not await _polls(part, client, task_queue):
+        if not part.is_alive:
+            raise WorkerUnavailable(_obituary(part, "ended", log_start))
+        if loop.time() >= deadline:
+            fate = f"does not poll task queue {task_queue!r} after {POLL_TIMEOUT:.0f} s"
+            raise WorkerUnavailable(_obituary(part, fate, log_start))
+        await asyncio.sleep(POLL_INTERVAL)
+
+
+async def _polls(part: Part, client: Client, task_queue: str) -> bool:
+    try:
+        return identity(part.pid) in await pollers(client, task_queue)
+    except RPCError:  # a server that has just come back refuses for a moment
+        return False
+
+
+def _obituary(part: Part, fate: str, log_start: int) -> str:
+    return f"the worker {fate}; its log, {part.log}, ends:\n{process.tail(part.log, log_start)}"

@@ -1,0 +1,209 @@
+"""What a command writes, and where: to pipes, at 80 columns, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.cells import cell_len
+
+from holdfast.cli.listing import show_runs
+from holdfast.cli.narrator import Narrator
+from holdfast.cli.output import Output
+from holdfast.cli.show import Log, describe, show_page
+from holdfast.events import Event, Notice, TextDelta
+from holdfast.types import Entry, EntryKind, Message, RunProgress, RunStatus, RunSummary, ToolCall, Usage
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+CALL = ToolCall(id="c1", name="read_file", arguments='{"path": "notes.md"}')
+OTHER = ToolCall(id="c2", name="read_file", arguments='{"path": "other.md"}')
+
+
+@pytest.fixture(autouse=True)
+def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """80 columns, and nothing that would force colours."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def entry(kind: EntryKind, message: Message | None = None, *, seq: int = 0, turn: int = 1, **data: object) -> Entry:
+    if message:
+        data["message"] = message.model_dump(mode="json")
+    return Entry.chained("", seq=seq, at=NOW, kind=kind, turn=turn, data=data)
+
+
+def assistant(text: str, *calls: ToolCall, turn: int = 1, partial: bool = False) -> Entry:
+    message = Message(seq=2, role="assistant", content=text, tool_calls=list(calls), partial=partial)
+    return entry("message", message, turn=turn)
+
+
+def tool_result(call: ToolCall, text: str, *, error: bool = False) -> Entry:
+    message = Message(seq=3, role="tool", content=text, tool_call_id=call.id)
+    return entry("tool_result", message, tool=call.name, error=error, seconds=0.25)
+
+
+def told(capsys: pytest.CaptureFixture[str], events: Sequence[Event], *, notices_only: bool = False) -> str:
+    narrator = Narrator(Output(), notices_only=notices_only)
+    for event in events:
+        narrator.show(event)
+    narrator.end()
+    return capsys.readouterr().out
+
+
+def test_narrator_shows_a_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    """Turn, text, call with arguments and result in short are what a person follows a run for."""
+    shown = told(capsys, [assistant("I look.", CALL), tool_result(CALL, "1\n2\n3\n4\n5")])
+    assert shown.splitlines() == [
+        "turn 1",
+        "  I look.",
+        "  → read_file(path=notes.md)",
+        "  ← read_file 0.2 s",
+        "      1",
+        "      2",
+        "      3",
+        "      … 2 more lines",
+    ]
+
+
+def test_narrator_says_which_of_several_calls_a_result_is_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """Results come in any order: two that are both called read_file say nothing."""
+    shown = told(capsys, [assistant("", CALL, OTHER), tool_result(OTHER, "b"), tool_result(CALL, "a", error=True)])
+    assert "← read_file(path=other.md) 0.2 s  b" in shown
+    assert "✗ read_file(path=notes.md) 0.2 s  a" in shown
+
+
+def test_narrator_shows_live_text_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The entry repeats what the deltas have shown; a reader must not see it twice, nor lose its end."""
+    deltas = [TextDelta(turn=1, text="The ans"), TextDelta(turn=1, text="wer is ")]
+    assert told(capsys, [*deltas, assistant("The answer is 42.")]).splitlines() == ["turn 1", "  The answer is 42."]
+
+
+def test_narrator_says_when_an_answer_was_begun_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    """After a crash the model may say something else: gluing the two together would show what nobody said."""
+    shown = told(capsys, [TextDelta(turn=1, text="Perhaps it is "), assistant("No.")]).splitlines()
+    assert shown == ["turn 1", "  Perhaps it is", "  (the call was made again; this is what it gave)", "  No."]
+
+
+def test_narrator_marks_partial_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """Half an answer that looks like a whole one misleads."""
+    assert "(cut short)" in told(capsys, [assistant("The ans", partial=True)])
+
+
+def test_notices_go_to_stderr_even_when_nothing_else_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--mode blocking` and `result` must not wait in silence for a worker that is not there."""
+    narrator = Narrator(Output(), notices_only=True)
+    narrator.show(assistant("text"))
+    narrator.show(Notice(text="no worker"))
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err == "! no worker\n"
+
+
+def test_everything_fits_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Long lines and escape sequences from models and tools must not wreck an 80-column terminal."""
+    text = "wörter und 漢字 " * 40
+    call = ToolCall(id="c", name="write_file", arguments=json.dumps({"path": "p" * 90, "content": text}))
+    shown = told(capsys, [assistant(f"{text}\x1b[31m", call), tool_result(call, f"\x1b[2J{text}\n" * 9)])
+    assert "\x1b" not in shown
+    assert max(map(cell_len, shown.splitlines())) <= 80
+
+
+def test_json_keeps_stdout_for_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """A word beside the document breaks every script that parses it."""
+    out = Output(json=True)
+    out.say("for people")
+    out.note("note")
+    out.document({"größe": 1})
+    written = capsys.readouterr()
+    assert json.loads(written.out) == {"größe": 1}
+    assert written.err == "for people\nnote\n"
+
+
+def summary(run_id: str, **changes: object) -> RunSummary:
+    fields = {
+        "run_id": run_id,
+        "agent": "researcher",
+        "status": RunStatus.COMPLETED,
+        "turn": 5,
+        "input": "What is promised,\nand to whom? " * 8,
+        "started_at": NOW - timedelta(minutes=2),
+        "finished_at": NOW,
+        **changes,
+    }
+    return RunSummary.model_validate(fields)
+
+
+@pytest.mark.parametrize("length", [8, 20, 34, 50])
+def test_list_cuts_the_input_and_never_the_id(capsys: pytest.CaptureFixture[str], length: int) -> None:
+    """An id that was cut cannot be pasted into the next command."""
+    ids = ["x" * length, "short"]
+    show_runs(Output(), [summary(run_id) for run_id in ids], NOW)
+    titles, *lines = capsys.readouterr().out.splitlines()
+    assert titles.startswith("ID")
+    assert [line.split()[0] for line in lines] == ids
+    assert all("✓ completed" in line and "2m ago" in line for line in lines)
+    assert max(map(cell_len, lines)) <= 80
+
+
+def test_list_shows_an_id_that_takes_the_whole_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ids may have 200 characters: then the line is longer, and still one line."""
+    show_runs(Output(), [summary("x" * 200, status=RunStatus.TIMED_OUT)], NOW)
+    [_, line] = capsys.readouterr().out.splitlines()
+    assert line.split()[0] == "x" * 200
+    assert "timed out" in line
+
+
+def progress(**changes: object) -> RunProgress:
+    fields = {
+        **summary("researcher-1").model_dump(),
+        "usage": Usage(requests=5, input_tokens=1000, output_tokens=234),
+        "max_turns": 30,
+        "deadline": NOW + timedelta(hours=1),
+        "head": 9,
+        "mirrored": 9,
+        "model": "scripted",
+        "files": ["reports/a.md"],
+        **changes,
+    }
+    return RunProgress.model_validate(fields)
+
+
+def test_show_counts_tools_and_marks_the_scripted_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """The page must say how often each tool ran and failed, where files are, and that no model answered."""
+    log = Log()
+    for one in (tool_result(CALL, "a"), tool_result(OTHER, "b", error=True)):
+        log.add(one)
+    show_page(Output(), progress(), log, "/work", "http://ui/run")
+    shown = capsys.readouterr().out
+    assert "read_file ×2 (1 failed)" in shown
+    assert "/work/reports/a.md" in shown
+    assert "scripted model, not a language model" in shown
+    assert "1,234 tokens (1,000 in, 234 out)" in shown
+    assert max(map(cell_len, shown.splitlines())) <= 80
+
+
+def test_show_says_that_the_mirror_is_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who queries the mirror must know that it lacks something."""
+    show_page(Output(), progress(mirrored=3, status=RunStatus.RUNNING, doing="turn 6"), Log(), None, None)
+    shown = capsys.readouterr().out
+    assert "4 of 10 entries" in shown
+    assert "● running · turn 6" in shown
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (entry("start", agent={"name": "researcher"}), "start of researcher"),
+        (entry("status", status="paused", reason="by hand"), "paused: by hand"),
+        (entry("finish", result={"status": "completed"}), "completed"),
+        (assistant("I look.", CALL), "assistant: I look.  → read_file(path=notes.md)"),
+        (tool_result(CALL, "a\nb"), "← read_file  a b"),
+    ],
+    ids=["start", "status", "finish", "reply", "tool"],
+)
+def test_entry_on_one_line(one: Entry, expected: str) -> None:
+    """Each kind of entry has to say what it is; one that is unknown here would show as nothing."""
+    assert describe(one) == expected

@@ -1,0 +1,299 @@
+"""What the stack is made of: processes, ports, locks, the state file, the worker's settings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from holdfast.errors import SettingsError, WorkerUnavailable
+from holdfast.settings import Settings
+from holdfast.stack import process, search_attributes, sockets, status, ui_url, worker
+from holdfast.stack.claims import claim, holder
+from holdfast.stack.locks import is_locked, locked
+from holdfast.stack.state import Part, StackState, StateFile, prepare_home
+
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+)
+OBEDIENT = "import time; print('here', flush=True); time.sleep(60)"
+
+
+def start(folder: Path, code: str, *keep: int) -> Part:
+    """Starts a Python program as the stack starts its parts, and waits until it has written a line."""
+    log = folder / "logs" / "model.log"
+    part = Part.of("model", process.spawn([sys.executable, "-c", code], log, os.environ, keep=keep), log)
+    while process.size(log) == 0:
+        assert part.is_alive, process.tail(log)
+        os.sched_yield()
+    return part
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Iterator[Part]:
+    """A process of the kind that the stack starts."""
+    part = start(tmp_path, OBEDIENT)
+    yield part
+    asyncio.run(process.kill(part.pid, part.born))
+
+
+async def test_a_process_is_known_until_it_ends(sleeper: Part) -> None:
+    """Broken: `up` would start a second one, or take a dead one (a zombie of ours too) for living."""
+    assert process.is_alive(sleeper.pid, sleeper.born)
+    assert await process.stop(sleeper.pid, sleeper.born, patience=10)
+    assert not sleeper.is_alive
+    assert process.birth(sleeper.pid) is None
+
+
+async def test_a_stranger_with_the_same_pid_is_left_alone(sleeper: Part) -> None:
+    """Broken: after a reboot, `down` would end whoever has got the old pid."""
+    stranger = sleeper.model_copy(update={"born": "another boot:1"})
+    assert not stranger.is_alive
+    assert await process.stop(stranger.pid, stranger.born, patience=0.1)
+    await process.kill(stranger.pid, stranger.born)
+    assert sleeper.is_alive
+
+
+def test_ps_tells_processes_apart_where_there_is_no_proc(sleeper: Part) -> None:
+    """Broken: on a Mac nothing could be known again."""
+    born = process._birth_from_ps(sleeper.pid)
+    assert born is not None
+    assert process._birth_from_ps(os.getpid()) is not None
+    os.kill(sleeper.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet reaped
+    assert process._birth_from_ps(sleeper.pid) is None
+
+
+async def test_who_does_not_listen_is_killed(tmp_path: Path) -> None:
+    """Broken: a worker that hangs would keep `down` waiting for ever."""
+    part = start(tmp_path, STUBBORN)
+    assert not await process.stop(part.pid, part.born, patience=0.1)
+    assert not part.is_alive
+
+
+async def test_processes_outlive_the_terminal(sleeper: Part) -> None:
+    """Broken: Ctrl-C in a command, or a closed window, would take the stack with it."""
+    assert os.getsid(sleeper.pid) == sleeper.pid
+    assert os.getpgid(sleeper.pid) != os.getpgid(0)
+
+
+def test_a_large_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: logs would grow for ever."""
+    monkeypatch.setattr(process, "LOG_LIMIT", 10)
+    log = tmp_path / "logs" / "model.log"
+    log.parent.mkdir()
+    log.write_text("more than ten bytes\n")
+    part = start(tmp_path, OBEDIENT)
+    asyncio.run(process.kill(part.pid, part.born))
+    assert log.read_text() == "here\n"
+    assert log.with_suffix(".old.log").read_text() == "more than ten bytes\n"
+
+
+def test_a_tail_shows_the_last_lines_of_this_start(tmp_path: Path) -> None:
+    """Broken: an error would show what an earlier process had written, or the whole log."""
+    log = tmp_path / "a.log"
+    assert "no log" in process.tail(log)
+    log.write_text("of before\n")
+    since = process.size(log)
+    assert "nothing" in process.tail(log, since)
+    with log.open("a") as stream:
+        stream.writelines(f"line {number}\n" for number in range(100))
+    assert process.tail(log, since, lines=2) == "  line 98\n  line 99"
+    assert "of before" not in process.tail(log, since, lines=1000)
+
+
+def test_a_port_that_is_taken_is_passed_over() -> None:
+    """Broken: the stack would not start where somebody else's server uses the port."""
+    with socket.create_server((sockets.LOOPBACK, 0)) as other:
+        taken: int = other.getsockname()[1]
+        assert not sockets.is_free(taken)
+        assert sockets.answers(taken)
+        chosen = sockets.choose(taken)
+        assert chosen != taken
+        assert sockets.choose(chosen, {chosen}) != chosen
+    assert sockets.choose(taken) == taken
+
+
+async def test_a_lock_is_waited_for(tmp_path: Path) -> None:
+    """Broken: two commands at the same time would start two of everything."""
+    path = tmp_path / "a.lock"
+    events: list[str] = []
+    waits = asyncio.Event()
+
+    async def second() -> None:
+        async with locked(path, waits.set):
+            events.append("second works")
+
+    assert not is_locked(path)
+    async with locked(path, lambda: events.append("never")):
+        assert is_locked(path)
+        waiting = asyncio.create_task(second())
+        await waits.wait()
+        events.append("first ends")
+    await waiting
+    assert events == ["first ends", "second works"]
+    assert not is_locked(path)
+
+
+async def test_a_place_is_held_for_as_long_as_its_process_lives(tmp_path: Path) -> None:
+    """Broken: with `stack.json` lost, a second Temporal server would be started on the same database."""
+    with claim(tmp_path, "model") as place:
+        part = start(tmp_path, OBEDIENT, *place.inherited)
+        place.record(part)
+    assert holder(tmp_path, "model") == (part.pid, part.born)
+    with claim(tmp_path, "model") as refused:
+        assert refused.inherited == ()
+    await process.kill(part.pid, part.born)
+    assert holder(tmp_path, "model") is None
+    with claim(tmp_path, "model") as again:
+        assert again.inherited != ()
+
+
+def test_the_state_is_remembered(tmp_path: Path, sleeper: Part) -> None:
+    """Broken: the next command would not find what this one has started."""
+    file = StateFile(tmp_path)
+    assert file.read() == StackState()
+    state = StackState(parts={"model": sleeper})
+    state.ports["ui"] = 4711
+    file.write(state)
+    assert file.read() == state
+    assert file.read().alive("model") == sleeper
+    assert file.read().alive("worker") is None
+    assert [path.name for path in tmp_path.glob("stack*")] == ["stack.json"]
+    assert file.path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("text", ["", '{"ports": {"temp', '{"parts": 3}', '{"a later version": 1}', "\x00" * 50])
+def test_a_damaged_state_file_is_set_aside(tmp_path: Path, text: str) -> None:
+    """Broken: one bad byte in `stack.json` would stop every command."""
+    file = StateFile(tmp_path)
+    file.path.write_text(text)
+    assert file.read() == StackState()
+    aside = file.set_damaged_aside()
+    assert aside is not None
+    assert aside.read_text() == text
+    assert file.set_damaged_aside() is None
+
+
+def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    """Broken: a wrong HOLDFAST_HOME would end in a traceback."""
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    with pytest.raises(
+        SettingsError, match=r"HOLDFAST_HOME=\S+file/home cannot be used as the state folder: Not a dir"
+    ):
+        prepare_home(Settings(holdfast_home=in_the_way / "home"))
+
+
+def test_the_workers_environment_is_what_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken: the worker would poll another queue, or use another model, than the command that started it."""
+    monkeypatch.setenv("SOMETHING_ELSE", "stays")
+    settings = Settings(
+        holdfast_home=tmp_path, holdfast_agents=("a.b", "c"), openai_api_key=SecretStr("k"), max_concurrent_agents=3
+    )
+    variables = worker.environment(settings, "127.0.0.1:1", None)
+    expected = {
+        "SOMETHING_ELSE": "stays",
+        "TEMPORAL_ADDRESS": "127.0.0.1:1",
+        "HOLDFAST_HOME": str(tmp_path),
+        "HOLDFAST_AGENTS": "a.b,c",
+        "OPENAI_API_KEY": "k",
+        "MAX_CONCURRENT_AGENTS": "3",
+    }
+    assert variables.items() >= expected.items()
+    assert "HOLDFAST_SCRIPTED" not in variables
+    monkeypatch.setattr(os, "environ", variables)
+    assert Settings() == settings.model_copy(update={"temporal_address": "127.0.0.1:1"})
+
+
+def test_without_a_model_the_worker_is_told_of_the_scripted_one(tmp_path: Path) -> None:
+    """Broken: the worker would look for a model that nobody has configured."""
+    variables = worker.environment(Settings(holdfast_home=tmp_path), "127.0.0.1:1", "http://127.0.0.1:2/v1")
+    assert variables["HOLDFAST_SCRIPTED"] == "1"
+    assert variables["OPENAI_BASE_URL"] == "http://127.0.0.1:2/v1"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Other settings, and what must be seen to differ."""
+
+    name: str
+    changed: Settings
+
+
+CHANGES = [
+    Change("OPENAI_API_KEY", Settings(openai_api_key=SecretStr("another"))),
+    Change("OPENAI_MODEL", Settings(openai_model="large")),
+    Change("SURREALDB_URL", Settings(surrealdb_url="mem://")),
+    Change("SURREALDB_PASSWORD", Settings(surrealdb_password=SecretStr("p"))),
+    Change("HOLDFAST_AGENTS", Settings(holdfast_agents=("mine",))),
+    Change("TEMPORAL_TASK_QUEUE", Settings(temporal_task_queue="other")),
+    Change("LOG_LEVEL", Settings(log_level="DEBUG")),
+    Change("MAX_CONCURRENT_AGENTS", Settings(max_concurrent_agents=2)),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
+def test_a_changed_setting_is_seen_and_not_written_down(change: Change) -> None:
+    """Broken: a worker would go on with old settings, or `stack.json` would hold a key."""
+    before = worker.fingerprint(Settings(), Path("/p"), "127.0.0.1:1", None)
+    after = worker.fingerprint(change.changed, Path("/p"), "127.0.0.1:1", None)
+    assert worker.changes(before, before) == []
+    assert worker.changes(before, after) == [change.name]
+    assert all(len(digest) == worker.FINGERPRINT_LENGTH for digest in after.values())
+
+
+def test_an_installed_package_says_that_it_has_no_worker(tmp_path: Path) -> None:
+    """Broken: `up` of an installed wheel would fail with words that help nobody."""
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "holdfast").symlink_to(Path(worker.__file__).parents[1])
+    code = "from holdfast.stack.worker import project_root; project_root()"
+    env = {**os.environ, "PYTHONPATH": str(installed)}
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert WorkerUnavailable.__name__ in ended.stderr
+    assert "Run the command in a checkout" in ended.stderr
+
+
+def test_the_ui_is_unknown_when_temporal_is_not_ours(tmp_path: Path, sleeper: Part) -> None:
+    """Broken: a link would lead to a page that is not there, or to another run."""
+    settings = Settings(holdfast_home=tmp_path)
+    assert ui_url(settings, "r") is None
+    state = StackState(parts={"temporal": sleeper.model_copy(update={"name": "temporal", "address": "127.0.0.1:1"})})
+    StateFile(tmp_path).write(state)
+    assert ui_url(settings, "a/b c") == "http://127.0.0.1:8233/namespaces/default/workflows/a%2Fb%20c"
+    assert ui_url(settings.model_copy(update={"temporal_address": "elsewhere:7233"}), "r") is None
+
+
+async def test_the_status_of_nothing(tmp_path: Path) -> None:
+    """Broken: `status` would fail, start something or make folders where nothing runs."""
+    home = tmp_path / "home"
+    found = await status(Settings(holdfast_home=home, surrealdb_url="wss://me:secret@db.example/rpc"))
+    assert [(part.name, part.state) for part in found.parts] == [
+        ("temporal", "stopped"),
+        ("model", "stopped"),
+        ("worker", "stopped"),
+    ]
+    assert found.scripted
+    assert found.store_url == "wss://db.example/rpc"
+    assert found.store_locked is None
+    assert not home.exists()
+
+
+def test_the_command_that_adds_search_attributes() -> None:
+    """Broken: a person with a cluster of their own would be given a command that does not work."""
+    assert search_attributes.command(["AgentName", "AgentCostUsd"], "my ns") == (
+        "temporal operator search-attribute create --namespace 'my ns' "
+        "--name AgentName --type Keyword --name AgentCostUsd --type Double"
+    )
