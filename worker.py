@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -20,6 +21,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunn
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities import Dependencies, build_activities
+from activities.heartbeat import HEARTBEAT_INTERVAL
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.errors import HoldfastError, SettingsError, StoreLocked, StoreUnavailable, TemporalUnavailable, UsageError
 from holdfast.logs import configure_logging
@@ -36,8 +38,8 @@ from workflows import WORKFLOWS
 log = structlog.get_logger()
 
 GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end within it
+TOOL_THREADS = 64  # for tools that block; asyncio's own default is a handful on a small machine
 STICKY_TIMEOUT = timedelta(seconds=1)  # how long a workflow task waits for a worker that was killed
-HEARTBEAT_THROTTLE = timedelta(seconds=0.8)  # a cancel reaches a call with its next heartbeat
 CONNECT_PATIENCE = 30.0  # seconds to wait for Temporal at start
 SANDBOX = SandboxRestrictions.default.with_passthrough_modules("holdfast", "pydantic", "pydantic_core", "structlog")
 
@@ -76,6 +78,7 @@ def build_worker(
         run_log=TemporalRunLog(client),
         workspaces=settings.holdfast_home / "workspaces",
         default_timeout=settings.agent_execution_timeout,
+        default_model=settings.default_model,
         max_concurrent_agents=settings.max_concurrent_agents,
     )
     return Worker(
@@ -91,8 +94,8 @@ def build_worker(
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
-        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+        default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         graceful_shutdown_timeout=GRACE,
     )
 
@@ -101,6 +104,7 @@ async def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT, then ends in order: no new work, calls in flight end, the store closes."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tool"))
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
     catalog = AgentCatalog.load(settings.holdfast_agents)
@@ -192,19 +196,22 @@ def _take_core_logs() -> None:
 
 
 def main() -> int:
-    """Entry point; gives the exit code: 0 ended in order, 2 wrong settings, 3 something is away."""
+    """Entry point: gives 2 for wrong settings, 3 when something is away; ends the process with 0 when all went well."""
     try:
         settings = Settings.load()
         configure_logging(settings.log_level, settings.log_format)
         _take_core_logs()
-        asyncio.run(run(settings))
+        asyncio.Runner().run(run(settings))
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
     except HoldfastError as error:
         print(error, file=sys.stderr)
         return 3
-    return 0
+    # Not by the interpreter's own way out: that waits for the thread of a tool that never ends, and the SDK's native
+    # part now and then aborts in it.
+    logging.shutdown()
+    os._exit(0)
 
 
 if __name__ == "__main__":

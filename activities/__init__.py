@@ -29,13 +29,20 @@ class Dependencies:
     """Folder for the workspaces of runs that name none."""
     default_timeout: float
     """Seconds that a run may take where neither it nor its agent says."""
+    default_model: str
+    """The model that answers where neither run nor agent names one."""
     max_concurrent_agents: int
 
 
 def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Every activity that a worker registers, the agents' tools included."""
     slots, finished = AgentSlots(deps.max_concurrent_agents), FinishedCalls()
-    run = RunActivities(deps.catalog, workspaces=deps.workspaces, default_timeout=deps.default_timeout)
+    run = RunActivities(
+        deps.catalog,
+        workspaces=deps.workspaces,
+        default_timeout=deps.default_timeout,
+        default_model=deps.default_model,
+    )
     model = ModelActivities(deps.model, deps.store, slots, finished)
     store = StoreActivities(deps.store, deps.run_log)
     tools = [ToolActivity(tool, slots, finished).definition() for tool in deps.catalog.tools().values()]

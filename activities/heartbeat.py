@@ -10,7 +10,7 @@ from typing import Any
 
 from temporalio import activity
 
-HEARTBEAT_INTERVAL = timedelta(seconds=0.8)  # a third of the shortest heartbeat timeout
+HEARTBEAT_INTERVAL = timedelta(seconds=0.8)  # a third of the shortest timeout; a cancel comes with the next one
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.context_cache import ContextCache
 from activities.finished import FinishedCalls
@@ -29,6 +29,7 @@ from holdfast.types import Context, ModelReply, Usage
 
 log = structlog.get_logger()
 
+EXPECTED = ApplicationErrorCategory.BENIGN  # logged here in a line; the SDK would add a traceback for each attempt
 LONGEST_PAUSE = 60.0  # seconds between attempts where the provider names none
 MAX_REPLY_BYTES = 512 * 1024  # Temporal refuses a result of 2 MB, and the reply travels on to the mirror
 CHARS_PER_TOKEN = 4  # for estimates
@@ -52,7 +53,7 @@ class PartialText:
         """What a heartbeat carries."""
         text = str(self)
         offset = max(len(text) - SHOWN_CHARS, 0)
-        return ModelProgress(turn=turn, offset=offset, text=text[offset:])
+        return ModelProgress(turn=turn, attempt=activity.info().attempt, offset=offset, text=text[offset:])
 
 
 class ModelActivities:
@@ -86,7 +87,9 @@ class ModelActivities:
                 )
         except asyncio.CancelledError:
             if not stopped_by_user():
-                raise ApplicationError("the worker shuts down", type=ErrorType.MODEL_UNAVAILABLE) from None
+                raise ApplicationError(
+                    "the worker shuts down", type=ErrorType.MODEL_UNAVAILABLE, category=EXPECTED
+                ) from None
             return self._partial(call, str(partial), time.monotonic() - started)
         except ModelUnavailable as error:
             raise _try_again(error, call.deadline) from None
@@ -112,7 +115,9 @@ class ModelActivities:
             return await self._store.context(call.run_id, call.base)
         except (TranscriptUnavailable, StoreUnavailable) as error:
             log.info("context not in the store, asking for it inline", reason=str(error))
-            raise ApplicationError(str(error), type=ErrorType.TRANSCRIPT_UNAVAILABLE, non_retryable=True) from None
+            raise ApplicationError(
+                str(error), type=ErrorType.TRANSCRIPT_UNAVAILABLE, non_retryable=True, category=EXPECTED
+            ) from None
 
     def _partial(self, call: ModelCall, text: str, seconds: float) -> ModelReply:
         """Providers send no usage for a stream that was closed, so that is estimated."""
@@ -151,4 +156,4 @@ def _try_again(error: ModelUnavailable, deadline: datetime) -> ApplicationError:
         reason = f"{error}; the run's time limit leaves no room for attempt {attempt + 1}"
         return ApplicationError(reason, type=ErrorType.MODEL_UNAVAILABLE, non_retryable=True)
     log.warning("model call failed, trying again", attempt=attempt, pause=pause.total_seconds(), reason=str(error))
-    return ApplicationError(str(error), type=ErrorType.MODEL_UNAVAILABLE, next_retry_delay=pause)
+    return ApplicationError(str(error), type=ErrorType.MODEL_UNAVAILABLE, next_retry_delay=pause, category=EXPECTED)

@@ -17,16 +17,18 @@ from holdfast.types import AgentSpec
 class RunActivities:
     """Knows the agents that this worker serves."""
 
-    def __init__(self, catalog: AgentCatalog, *, workspaces: Path, default_timeout: float) -> None:
+    def __init__(self, catalog: AgentCatalog, *, workspaces: Path, default_timeout: float, default_model: str) -> None:
         """
         Args:
             catalog: the agents and tools of this worker.
             workspaces: folder for the workspaces of runs that name none.
             default_timeout: seconds that a run may take where neither it nor its agent says.
+            default_model: the model that answers where neither of them names one.
         """
         self._catalog = catalog
         self._workspaces = workspaces
         self._default_timeout = default_timeout
+        self._default_model = default_model
 
     @activity.defn(name="run.prepare")
     async def prepare(self, wanted: Preparation) -> Plan:
@@ -41,6 +43,7 @@ class RunActivities:
         return Plan(
             spec=spec.model_copy(update={name: value for name, value in changes.items() if value is not None}),
             timeout=wanted.timeout or spec.timeout or self._default_timeout,
+            expected_model=wanted.model or spec.model or self._default_model,
             workspace=wanted.workspace or str((self._workspaces / quote(wanted.run_id, safe="")).absolute()),
         )
 

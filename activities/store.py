@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import structlog
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.heartbeat import heartbeats
 from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable, UsageError
 from holdfast.ports import RunLog, Store
 from holdfast.types import EntryBatch, RunId, TranscriptRef
+
+log = structlog.get_logger()
+
+EXPECTED = ApplicationErrorCategory.BENIGN  # logged here in a line; the SDK would add a traceback for each attempt
 
 
 class StoreActivities:
@@ -47,8 +52,11 @@ class StoreActivities:
         try:
             return await self._store.append(batch)
         except MirrorGap as gap:
-            raise ApplicationError(str(gap), gap.expected, type=ErrorType.MIRROR_GAP, non_retryable=True) from None
+            raise ApplicationError(
+                str(gap), gap.expected, type=ErrorType.MIRROR_GAP, non_retryable=True, category=EXPECTED
+            ) from None
         except UsageError as error:  # trying again would not make the batch acceptable
             raise ApplicationError(str(error), type=ErrorType.INTERNAL, non_retryable=True) from None
         except StoreUnavailable as error:
-            raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE) from None
+            log.warning("the mirror is behind", attempt=activity.info().attempt, reason=str(error))
+            raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -21,7 +22,6 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from holdfast.agent import Agent, AgentResult
 from holdfast.attributes import AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
 from holdfast.errors import (
-    ErrorType,
     RunExists,
     TemporalUnavailable,
     UsageError,
@@ -40,7 +40,6 @@ from holdfast.types import (
     AgentSpec,
     Entry,
     Message,
-    RunError,
     RunId,
     RunProgress,
     RunResult,
@@ -117,15 +116,16 @@ class Holdfast:
             RunExists: the id is taken.
             TemporalUnavailable: the server does not answer.
         """
-        request = RunRequest(
-            agent=agent.spec() if isinstance(agent, Agent) else agent,
-            input=_checked_input(input),
-            model=model,
-            max_turns=max_turns,
-            timeout=timeout,
-            workspace=_absolute(workspace) if workspace else None,
-            tags=tags or {},
-        )
+        wanted = {
+            "agent": agent.spec() if isinstance(agent, Agent) else agent,
+            "input": _checked_input(input),
+            "model": model,
+            "max_turns": max_turns,
+            "timeout": timeout,
+            "workspace": _absolute(workspace) if workspace else None,
+            "tags": tags,
+        }
+        request = _checked_request({name: value for name, value in wanted.items() if value is not None})
         name = request.agent if isinstance(request.agent, str) else request.agent.name
         run_id = _checked_id(id) if id else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
         await self._start(run_id, name, request)
@@ -271,25 +271,12 @@ class RunHandle:
             return await self._failed(failure.cause)
 
     async def _failed(self, cause: BaseException) -> RunResult:
-        if isinstance(cause, ApplicationError):
-            if cause.details:
-                return RunResult.model_validate(cause.details[0])
-            return await self._unbegun(RunError(type=cause.type or ErrorType.INTERNAL, message=cause.message))
+        if isinstance(cause, ApplicationError) and cause.details:
+            return RunResult.model_validate(cause.details[0])
         progress = await self.status()
-        kept = {"run_id", "agent", "status", "output", "error", "usage", "tool_calls", "model", "files", "started_at"}
+        kept = {"run_id", "agent", "status", "output", "error", "usage", "tool_calls", "model", "files"}
+        kept |= {"workspace", "started_at"}
         return RunResult(**progress.model_dump(include=kept), turns=progress.turn, finished_at=progress.finished_at)
-
-    async def _unbegun(self, error: RunError) -> RunResult:
-        """A run that failed before its first turn has nothing to say for itself."""
-        description = await self._log.describe(self.id)
-        return RunResult(
-            run_id=self.id,
-            agent=description.typed_search_attributes.get(AGENT_NAME) or "unknown",
-            status=ENDED.get(description.status, RunStatus.FAILED) if description.status else RunStatus.FAILED,
-            error=error,
-            started_at=description.start_time,
-            finished_at=description.close_time,
-        )
 
 
 def _local_address(settings: Settings) -> str:
@@ -315,6 +302,15 @@ def _checked_input(text: str) -> str:
             f"the input has {size:,} bytes, at most {MAX_INPUT_BYTES:,} are taken; put it in a file of the workspace"
         )
     return text
+
+
+def _checked_request(fields: dict[str, Any]) -> RunRequest:
+    """Only with what was asked for: it is what a person sees in Temporal's UI."""
+    try:
+        return RunRequest.model_validate(fields)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise UsageError(f"the run cannot be started like this: {problems}") from None
 
 
 def _checked_id(run_id: str) -> str:

@@ -7,6 +7,7 @@ HoldfastError
 │   ├── UnknownAgent           no such agent (also a KeyError)
 │   └── RunExists              the run id is taken
 ├── RunNotFound                no run has this id
+├── QueryRefused               a run cannot answer a question
 ├── RunFailed                  the run did not end well; carries its RunResult
 ├── WaitTimedOut               the caller's patience ended; the run goes on
 ├── Unavailable                something that Holdfast stands on is away
@@ -82,6 +83,10 @@ class RunExists(UsageError):
 
 class RunNotFound(HoldfastError):
     """No run has this id."""
+
+
+class QueryRefused(HoldfastError):
+    """A run cannot answer a question."""
 
 
 class RunFailed(HoldfastError):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
+from temporalio.api.enums.v1 import PendingWorkflowTaskState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
@@ -29,7 +29,7 @@ class Follower:
         self._run_id = run_id
         self._after = after
         self._seen: tuple[str | None, int] = (None, -1)
-        self._delta_turn = 0
+        self._delta_of = (0, 0)  # turn and attempt
         self._delta_chars = 0
         self._notice = ""
 
@@ -69,8 +69,8 @@ class Follower:
         return events
 
     def _new_text(self, progress: ModelProgress) -> list[Event]:
-        if progress.turn != self._delta_turn:
-            self._delta_turn, self._delta_chars = progress.turn, 0
+        if (progress.turn, progress.attempt) != self._delta_of:
+            self._delta_of, self._delta_chars = (progress.turn, progress.attempt), 0
         text = progress.text[max(self._delta_chars - progress.offset, 0) :]
         self._delta_chars = max(self._delta_chars, progress.offset + len(progress.text))
         return [TextDelta(turn=progress.turn, text=text)] if text else []
@@ -100,5 +100,4 @@ def _why_again(pending: PendingActivityInfo) -> str | None:
     name = pending.activity_type.name
     if name.startswith("store."):
         return f"the mirror is behind: {pending.last_failure.message}"
-    waiting = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
-    return f"{name}, attempt {pending.attempt}{' to come' if waiting else ''}: {pending.last_failure.message}"
+    return f"{name}, attempt {pending.attempt}, as the one before failed: {pending.last_failure.message}"

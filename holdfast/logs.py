@@ -10,6 +10,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity
 
+PLAIN = structlog.dev.plain_traceback  # one with local variables takes 0.3 s of the event loop, and shows what was said
 NOISY = ("httpx2", "httpcore2", "openai", "websockets", "aiohttp")
 
 
@@ -33,7 +34,7 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
     renderer: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=PLAIN)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -14,6 +14,8 @@ class Plan(Data):
     """With the request's model and limits in place of the agent's."""
     timeout: float
     """Seconds that the run may take."""
+    expected_model: str
+    """The model that will answer, as far as is known at the start: for people to read."""
     workspace: str
     """Absolute path on the worker's machine."""
 
@@ -91,6 +93,7 @@ class ModelProgress(Data):
     """How far a model call has come; travels with its heartbeats."""
 
     turn: int
+    attempt: int
     offset: int
     """Characters that came before `text`."""
     text: Text

@@ -6,15 +6,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHistoryEventFilterType,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
-from holdfast.errors import WorkerUnavailable
+from holdfast.attributes import AGENT_NAME
+from holdfast.errors import ErrorType, QueryRefused, WorkerUnavailable
 from holdfast.protocol import EntryPage, MessagePage
 from holdfast.temporal import translated_errors
 from holdfast.types import Entry, EntryBatch, Message, RunError, RunId, RunProgress, RunStatus, RunSummary
 
-QUERY_TIMEOUT = timedelta(seconds=10)  # replaying a long closed run takes a second or two
+QUERY_TIMEOUT = timedelta(seconds=5)  # replaying a long closed run takes a second or two
+TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the server's word for it, and the client's
 BATCH = 200  # entries at a time on their way to a store
 
 ENDED = {
@@ -24,6 +31,8 @@ ENDED = {
     WorkflowExecutionStatus.TERMINATED: RunStatus.TERMINATED,
     WorkflowExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
 }
+
+TYPES = {RunStatus.CANCELLED: ErrorType.CANCELLED, RunStatus.TIMED_OUT: ErrorType.TIMED_OUT}
 
 
 class _Page(Protocol):
@@ -53,7 +62,7 @@ class TemporalRunLog:
             try:
                 return await handle.query(name, args=args, result_type=result_type, rpc_timeout=QUERY_TIMEOUT)
             except RPCError as error:
-                if error.status == RPCStatusCode.DEADLINE_EXCEEDED:
+                if error.status in TIMED_OUT:
                     raise WorkerUnavailable(
                         f"no worker answered for run {run_id!r} within {QUERY_TIMEOUT.seconds} s"
                     ) from error
@@ -69,14 +78,35 @@ class TemporalRunLog:
             return await self._client.get_workflow_handle(run_id).describe()
 
     async def progress(self, run_id: RunId) -> RunProgress:
-        """Where a run stands; a run that was ended from outside shows its true end."""
+        """Where a run stands; a run that was ended from outside, or never began, shows its true end."""
         description = await self.describe(run_id)
-        progress: RunProgress = await self.query(run_id, "status", result_type=RunProgress)
         ended = ENDED.get(description.status) if description.status else None
+        try:
+            progress: RunProgress = await self.query(run_id, "status", result_type=RunProgress)
+        except (QueryRefused, WorkerUnavailable):
+            if ended is None:
+                raise
+            progress = _unbegun(description)
         if ended and not progress.status.is_final:
             progress.status, progress.doing, progress.finished_at = ended, ended.value, description.close_time
-            progress.error = RunError(type=f"Run{ended.value.title()}", message=f"the run was {ended} from outside")
+            progress.error = await self._why_ended(run_id, ended)
         return progress
+
+    async def _why_ended(self, run_id: RunId, ended: RunStatus) -> RunError:
+        """The reason in the last event of the history; it needs no worker."""
+        history = self._client.get_workflow_handle(run_id).fetch_history_events(
+            event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
+        )
+        async for event in history:
+            if event.HasField("workflow_execution_failed_event_attributes"):
+                failure = event.workflow_execution_failed_event_attributes.failure
+                return RunError(
+                    type=failure.application_failure_info.type or ErrorType.INTERNAL, message=failure.message
+                )
+            if event.HasField("workflow_execution_terminated_event_attributes"):
+                reason = event.workflow_execution_terminated_event_attributes.reason
+                return RunError(type=ErrorType.TERMINATED, message=reason or "the run was terminated")
+        return RunError(type=TYPES.get(ended, ErrorType.INTERNAL), message=f"the run was {ended} from outside")
 
     async def entries(self, run_id: RunId, after: int = -1) -> AsyncIterator[Entry]:
         """All entries with `seq > after`, over continue-as-new, open run or closed."""
@@ -146,3 +176,13 @@ class TemporalRunLog:
                     return
                 execution = later.pop()
             page = await ask(after, execution)
+
+
+def _unbegun(description: WorkflowExecutionDescription) -> RunProgress:
+    """A run that failed before its first turn has nothing to say for itself."""
+    return RunProgress(
+        run_id=description.id,
+        agent=description.typed_search_attributes.get(AGENT_NAME) or "unknown",
+        status=RunStatus.QUEUED,
+        started_at=description.start_time,
+    )

@@ -10,7 +10,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.converter import DATA_CONVERTER
-from holdfast.errors import HoldfastError, RunNotFound, TemporalUnavailable, WorkerUnavailable
+from holdfast.errors import HoldfastError, QueryRefused, RunNotFound, TemporalUnavailable, WorkerUnavailable
 
 NOT_ANSWERING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 
@@ -35,6 +35,7 @@ def translated_errors(run_id: str) -> Iterator[None]:
 
     Raises:
         RunNotFound: no run has this id.
+        QueryRefused: the run itself refuses to answer.
         WorkerUnavailable: a query found no worker to answer it.
         TemporalUnavailable: the server does not answer.
         HoldfastError: anything else, in Temporal's words.
@@ -42,7 +43,7 @@ def translated_errors(run_id: str) -> Iterator[None]:
     try:
         yield
     except WorkflowQueryFailedError as error:
-        raise HoldfastError(f"run {run_id!r} cannot answer: {error}") from error
+        raise QueryRefused(f"run {run_id!r} cannot answer: {error}") from error
     except RPCError as error:
         raise _translate(run_id, error) from error
 

@@ -278,6 +278,8 @@ class RunResult(Data):
     """The model that answered last, as it named itself."""
     files: list[str] = []
     """Files that tools say they wrote, relative to the workspace, in order, without repeats."""
+    workspace: str | None = None
+    """The folder that the tools worked in, on the worker's machine; None: the run never began."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 
@@ -311,6 +313,8 @@ class RunProgress(RunSummary):
     output: Text = ""
     error: RunError | None = None
     files: list[str] = []
+    workspace: str | None = None
+    """The folder that the tools work in, on the worker's machine; None: not known yet."""
     head: int = -1
     """Newest entry's seq; -1: none."""
     mirrored: int = -1

@@ -38,7 +38,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def temporal_address() -> str:
     """A Temporal server, started by whichever test needs it first."""
-    settings = Settings(holdfast_home=Path(os.environ[TEST_HOME]), openai_api_key="unused")  # type: ignore[arg-type]
+    settings = Settings(holdfast_home=Path(os.environ[TEST_HOME]), openai_api_key="unused")
     return asyncio.run(up(settings, print, worker=False)).address
 
 

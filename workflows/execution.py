@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -53,8 +54,11 @@ class Execution:
         turns = asyncio.create_task(self._take_turns())
         remaining = self.state.deadline - workflow.now()
         try:
-            await workflow.wait([turns], timeout=max(remaining.total_seconds(), 0))
-            self._stop = None if turns.done() else RunStatus.TIMED_OUT
+            await workflow.wait_condition(
+                turns.done, timeout=max(remaining, timedelta()), timeout_summary="the run's time limit"
+            )
+        except TimeoutError:
+            self._stop = RunStatus.TIMED_OUT
         except asyncio.CancelledError:
             self._stop = RunStatus.CANCELLED
         if self._stop:

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
 
 MAX_BATCH_ENTRIES = 200
 MAX_BATCH_BYTES = 512 * 1024  # a quarter of what Temporal takes as an activity's input
-MAX_GAPS = 5  # one after the other; a mirror that will not be mended is not tried for ever
+MAX_FAILURES = 5  # one after the other; a mirror that will not be mended is not tried for ever
 
 
 class Outbox:
@@ -63,23 +63,27 @@ class Outbox:
         """Sends everything and waits for the mirror; gives whether it has it all.
 
         Args:
-            patience: how long to wait; None: as long as it takes.
+            patience: how long to wait; None: as long as it takes, or until the mirror will not be mended.
         """
         self.send()
         try:
-            await workflow.wait_condition(lambda: self.is_drained, timeout=patience)
+            await workflow.wait_condition(
+                lambda: self._pump is None or self._pump.done(),
+                timeout=patience,
+                timeout_summary="patience with the mirror",
+            )
         except TimeoutError:
             return False
-        return True
+        return self.is_drained
 
     async def _send_until_goal(self) -> None:
-        gaps = 0
-        while self.acked_seq < self._goal and gaps < MAX_GAPS:
+        failures = 0
+        while self.acked_seq < self._goal and failures < MAX_FAILURES:
             try:
                 self.acked = await self._append()
-                gaps = 0
+                failures = 0
             except ActivityError as error:
-                gaps += 1
+                failures += 1
                 await self._make_good(error)
 
     async def _append(self) -> TranscriptRef:
@@ -105,7 +109,8 @@ class Outbox:
         """The mirror has lost what it acknowledged: send it again, from here or from the history before."""
         cause = error.cause
         if not isinstance(cause, ApplicationError) or cause.type != ErrorType.MIRROR_GAP:
-            raise error
+            workflow.logger.error("the mirror does not take entries after %d: %s", self.acked_seq, cause)
+            return
         expected = int(cause.details[0])
         workflow.logger.warning("the mirror lacks entries from %d on; they are sent again", expected)
         self.acked = self._log.ref_at(expected - 1) if expected >= self._log.first else await self.rebuild()

@@ -76,13 +76,12 @@ class ModelCaller:
 
     async def _execute(self, call: ModelCall) -> ModelReply:
         state = self._state
-        model = state.model or state.plan.spec.model
         self._view.doing(f"turn {call.turn}: the model answers")
         reply: ModelReply = await workflow.execute_activity(
             "model.call",
             call,
             result_type=ModelReply,
-            summary=f"turn {call.turn}" + (f" · {model}" if model else ""),
+            summary=f"turn {call.turn} · {state.model or state.plan.expected_model}",
             **options.MODEL_CALL,
         )
         return reply

@@ -80,8 +80,9 @@ class RunState:
         """The model has answered: a turn is made."""
         self.turns += 1
         self.usage += reply.usage
-        self.model = reply.model
         cut_short = reply.finish_reason == "cancelled"
+        # A provider that was cut short may not have named it.
+        self.model = (self.model or self.plan.expected_model) if cut_short else reply.model
         message = Message(seq=self.log.next_message, role="assistant", content=reply.content)
         if reply.tool_calls:
             message.tool_calls = reply.tool_calls
@@ -136,6 +137,7 @@ class RunState:
             tool_calls=self.tool_calls,
             model=self.model,
             files=self.files,
+            workspace=self.plan.workspace,
             started_at=self.started_at,
             finished_at=self.finished_at,
         )
@@ -155,6 +157,7 @@ class RunState:
             output=self.output,
             error=self.error,
             files=self.files,
+            workspace=self.plan.workspace,
             head=self.head.seq,
             mirrored=mirrored,
         )

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.attributes import AGENT_COST, AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
     from workflows.state import RunState
 
+LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI shows details in a frame that is too low
 SHOWN_CHARS = 2_000  # of the output in the details; the UI is no place to read more
 
 
@@ -49,14 +50,19 @@ class View:
         return [key.value_set(value) for key, value in changed]
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def details(state: RunState) -> str:
     """The run in Markdown."""
     plan, usage = state.plan, state.usage
     lines = [
         f"**{state.status}**" + ("" if state.status.is_final else f" · {state.doing}"),
         "",
-        f"- agent `{plan.spec.name}`, model `{state.model or plan.spec.model or 'default'}`",
-        f"- turn {state.turns} of at most {plan.spec.max_turns}, {state.tool_calls} tool calls",
+        f"- agent `{plan.spec.name}`, model `{state.model or plan.expected_model}`",
+        f"- turn {state.turns} of at most {plan.spec.max_turns}, {counted(state.tool_calls, 'tool call')}",
         f"- {usage.total_tokens:,} tokens ({usage.input_tokens:,} in, {usage.output_tokens:,} out)"
         + (f", ${usage.cost_usd:.4f}" if usage.cost_usd else ""),
         f"- workspace `{plan.workspace}`",
@@ -67,4 +73,4 @@ def details(state: RunState) -> str:
         lines += ["", f"**{state.error.type}**: {state.error.message}"]
     if state.output:
         lines += ["", "---", "", state.output[:SHOWN_CHARS]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *LAST_LINES])

@@ -74,13 +74,13 @@ async def _start(session: Session) -> RunHandle:
 def _copy_documents(workspace: Path) -> int:
     """A copy, so that the report does not end up among the project's own files."""
     root = project_root()
-    source = next((folder for folder in (root / "docs", root) if any(folder.glob("*.md"))), None)
-    if source is None:
+    documents = sorted((root / "docs").rglob("*.md")) or sorted(root.glob("*.md"))
+    if not documents:
         raise UsageError(f"there are no documents in {str(root)!r} to run the demo on")
-    workspace.mkdir(parents=True)
-    documents = sorted(source.glob("*.md"))
-    for file in documents:
-        shutil.copy(file, workspace)
+    for original in documents:
+        copy = workspace / original.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(original, copy)
     return len(documents)
 
 
@@ -91,7 +91,7 @@ class _Teller:
         self._run = run
         self._narrator = Narrator(out)
         self._after = -1
-        self.turns_told = 0
+        self.results_told = 0
 
     async def tell(self) -> None:
         """Tells what happens from here until the run has ended."""
@@ -100,7 +100,7 @@ class _Teller:
                 self._narrator.show(event)
                 if isinstance(event, Entry):
                     self._after = event.seq
-                    self.turns_told += event.kind == "tool_result"
+                    self.results_told += event.kind == "tool_result"
         finally:
             self._narrator.end()
 
@@ -113,20 +113,18 @@ async def _crash_and_follow(session: Session, run: RunHandle) -> Crash | None:
         raise WorkerUnavailable("the local stack has no worker to kill")
     telling = asyncio.create_task(teller.tell())
     try:
-        is_frozen = await _freeze_in_mid_turn(session, run, worker, teller)
+        killed = await _kill_in_mid_turn(session, run, worker, teller)
     finally:
         telling.cancel()
         with suppress(asyncio.CancelledError):
             await telling
-    crash = await _crash(session, worker) if is_frozen else None
+    crash = await _restart(session, worker, killed) if killed else None
     await teller.tell()
     return crash
 
 
-async def _crash(session: Session, worker: Part) -> Crash:
+async def _restart(session: Session, worker: Part, killed: datetime) -> Crash:
     out = session.out
-    await kill(worker)
-    killed = datetime.now(UTC)
     out.say((f"kill -9 {worker.pid}", "bold red"), "  the worker is dead, in the middle of a turn")
     restarted = datetime.now(UTC)
     new = await start_worker(session.settings, lambda _: None)
@@ -134,22 +132,25 @@ async def _crash(session: Session, worker: Part) -> Crash:
     return Crash(worker=identity(worker.pid), killed=killed, restarted=restarted)
 
 
-async def _freeze_in_mid_turn(session: Session, run: RunHandle, worker: Part, teller: _Teller) -> bool:
-    """Stops the worker while a call is under way, once a turn was shown; False when the run ended first.
+async def _kill_in_mid_turn(session: Session, run: RunHandle, worker: Part, teller: _Teller) -> datetime | None:
+    """Kills the worker while a call is under way, once a turn was shown; None when the run ended first.
 
-    A stopped process cannot finish the call between our look and the kill, so the call is sure
-    to be under way when the worker dies.
+    The worker is stopped first: a stopped process cannot finish the call between our look and the kill.
     """
     handle = session.client.get_workflow_handle(run.id)
     while (seen := await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
-        if teller.turns_told and _calls_under_way(seen):
+        if teller.results_told and _calls_under_way(seen):
             os.kill(worker.pid, signal.SIGSTOP)
-            await asyncio.sleep(SETTLE)
-            if _calls_under_way(await handle.describe()):
-                return True
-            os.kill(worker.pid, signal.SIGCONT)
+            try:
+                await asyncio.sleep(SETTLE)
+                if _calls_under_way(await handle.describe()):
+                    await kill(worker)
+                    return datetime.now(UTC)
+            finally:
+                if worker.is_alive:
+                    os.kill(worker.pid, signal.SIGCONT)
         await asyncio.sleep(LOOK_INTERVAL)
-    return False
+    return None
 
 
 def _calls_under_way(seen: WorkflowExecutionDescription) -> bool:
@@ -167,7 +168,7 @@ def _calls_under_way(seen: WorkflowExecutionDescription) -> bool:
 
 async def _report(session: Session, run: RunHandle, crash: Crash) -> ExitCode:
     out = session.out
-    outcome = await Outcome.of(session, (await run.result()).run)
+    outcome = Outcome.of(session, (await run.result()).run)
     history = await session.client.get_workflow_handle(run.id).fetch_history()
     evidence = Evidence(await calls_in(history.events, session.client.data_converter), crash)
     if out.json:

@@ -9,7 +9,7 @@ from holdfast.cli.output import Output, status_mark
 from holdfast.cli.program import command
 from holdfast.cli.session import Session
 from holdfast.cli.text import clean, columns, cost, count, duration, one_line, wrapped
-from holdfast.cli.workspace import absolute, workspace_of
+from holdfast.cli.workspace import absolute
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.types import RunResult
 
@@ -21,23 +21,19 @@ class Outcome:
     """A result, and where to find what belongs to it."""
 
     result: RunResult
-    workspace: str | None
-    """Absolute path on the worker's machine."""
     ui: str | None
     """Address of Temporal's UI on the run."""
 
     @classmethod
-    async def of(cls, session: Session, result: RunResult) -> Outcome:
-        """Looks up what the result itself does not say."""
-        workspace = await workspace_of(session.client, result.run_id)
-        return cls(result, workspace, session.ui(result.run_id))
+    def of(cls, session: Session, result: RunResult) -> Outcome:
+        """Adds what the result itself does not say."""
+        return cls(result, session.ui(result.run_id))
 
     def document(self) -> dict[str, Any]:
         """The result as plain values, with the files' absolute paths."""
         return {
             **self.result.model_dump(mode="json"),
-            "files": absolute(self.result.files, self.workspace),
-            "workspace": self.workspace,
+            "files": absolute(self.result.files, self.result.workspace),
             "ui": self.ui,
             "scripted": is_scripted(self.result.model),
         }
@@ -64,7 +60,7 @@ class Outcome:
     def _places(self) -> list[tuple[str, str]]:
         places = [("run", self.result.run_id)]
         places += model_line(self.result.model)
-        places += [("wrote", file) for file in absolute(self.result.files, self.workspace)]
+        places += [("wrote", file) for file in absolute(self.result.files, self.result.workspace)]
         if self.ui:
             places.append(("look", self.ui))
         return places

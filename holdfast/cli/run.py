@@ -85,7 +85,7 @@ async def run(
             return ExitCode.OK
         out.note(f"run {handle.id}" + (f" · {ui}" if (ui := session.ui(handle.id)) else ""))
         ended = await (wait if mode is Mode.BLOCKING else follow)(session, handle)
-        outcome = await Outcome.of(session, ended)
+        outcome = Outcome.of(session, ended)
         if json:
             out.document(outcome.document())
         else:

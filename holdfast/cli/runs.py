@@ -65,7 +65,7 @@ async def watch(run_id: RunIdArgument, json: JsonOption = False) -> ExitCode:
     entries: list[Entry] = []
     async with connected(out) as session:
         result = await follow(session, session.run(run_id), entries=entries)
-        outcome = await Outcome.of(session, result)
+        outcome = Outcome.of(session, result)
     if json:
         plain = [entry.model_dump(mode="json") for entry in entries]
         out.document({"entries": plain, "result": outcome.document()})
@@ -120,7 +120,7 @@ async def result(
     out = Output(json=json)
     async with connected(out) as session:
         ended = await wait(session, session.run(run_id), timeout=timeout)
-        outcome = await Outcome.of(session, ended)
+        outcome = Outcome.of(session, ended)
     if json:
         out.document(outcome.document())
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -73,9 +74,16 @@ async def connected(out: Output, *, whole: bool = False) -> AsyncIterator[Sessio
         if settings.temporal_address is None:
             raise
         raise TemporalUnavailable(
-            f"{error}; start that server, or unset TEMPORAL_ADDRESS to have a local one started"
+            f"{_without_noise(error)}; start that server, or unset TEMPORAL_ADDRESS to have a local one started"
         ) from error
     yield Session(out, settings, client, Holdfast(client, task_queue=settings.temporal_task_queue))
+
+
+def _without_noise(error: TemporalUnavailable) -> str:
+    """The system's own words, where the SDK wraps them in the names of its types."""
+    said, _, details = str(error).partition(": ")
+    found = re.search(r'message: "([^"]+)"', details)
+    return f"{said}: {found[1]}" if found else str(error)
 
 
 async def _local(settings: Settings, out: Output, *, whole: bool) -> str:

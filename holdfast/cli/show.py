@@ -13,7 +13,7 @@ from holdfast.cli.outcome import Outcome, is_scripted, model_line
 from holdfast.cli.output import Output, status_mark
 from holdfast.cli.session import Session, connected
 from holdfast.cli.text import ago, columns, count, cut, duration, local_time, one_line, tokens, tool_call, wrapped
-from holdfast.cli.workspace import absolute, workspace_of
+from holdfast.cli.workspace import absolute
 from holdfast.client import RunHandle
 from holdfast.errors import HoldfastError, RunNotFound, Unavailable, WaitTimedOut
 from holdfast.types import Entry, RunProgress
@@ -72,12 +72,11 @@ async def show(run_id: RunIdArgument, json: JsonOption = False) -> None:
         log = Log()
         async for entry in run.entries():
             log.add(entry)
-        workspace = await workspace_of(session.client, run_id)
         ui = session.ui(run_id)
     if json:
-        out.document(document(progress, log, workspace, ui))
+        out.document(document(progress, log, ui))
     else:
-        show_page(out, progress, log, workspace, ui)
+        show_page(out, progress, log, ui)
 
 
 async def _show_unbegun(session: Session, run: RunHandle) -> None:
@@ -86,19 +85,18 @@ async def _show_unbegun(session: Session, run: RunHandle) -> None:
         ended = await run.result(timeout=ENDED_PATIENCE)
     except WaitTimedOut:
         raise HoldfastError(f"run {run.id!r} has not begun: its agent is being prepared") from None
-    outcome = await Outcome.of(session, ended.run)
+    outcome = Outcome.of(session, ended.run)
     if session.out.json:
         session.out.document(outcome.document())
     else:
         outcome.show_facts(session.out, lead_on=False)
 
 
-def document(progress: RunProgress, log: Log, workspace: str | None, ui: str | None) -> dict[str, Any]:
+def document(progress: RunProgress, log: Log, ui: str | None) -> dict[str, Any]:
     """The page as plain values."""
     return {
         **progress.model_dump(mode="json"),
-        "files": absolute(progress.files, workspace),
-        "workspace": workspace,
+        "files": absolute(progress.files, progress.workspace),
         "ui": ui,
         "scripted": is_scripted(progress.model),
         "tools": {name: vars(use) for name, use in log.tools.items()},
@@ -106,14 +104,14 @@ def document(progress: RunProgress, log: Log, workspace: str | None, ui: str | N
     }
 
 
-def show_page(out: Output, progress: RunProgress, log: Log, workspace: str | None, ui: str | None) -> None:
+def show_page(out: Output, progress: RunProgress, log: Log, ui: str | None) -> None:
     """Writes the page."""
     sign, style = status_mark(progress.status)
     doing = "" if progress.status.is_final else f" · {one_line(progress.doing)}"
     out.say((progress.run_id, "bold"), "  ", (sign, f"bold {style}"), cut(doing, out.width))
     if progress.error:
         out.say((wrapped(progress.error.message, out.width, indent=2), style))
-    out.lines(columns(_facts(progress, log, workspace, ui, out.width)))
+    out.lines(columns(_facts(progress, log, ui, out.width)))
     if log.last:
         out.say()
         out.say((f"last {count(len(log.last), 'entry').replace('entrys', 'entries')}", "dim"))
@@ -121,7 +119,7 @@ def show_page(out: Output, progress: RunProgress, log: Log, workspace: str | Non
             out.say(*_entry_line(entry, out.width))
 
 
-def _facts(progress: RunProgress, log: Log, workspace: str | None, ui: str | None, width: int) -> list[tuple[str, str]]:
+def _facts(progress: RunProgress, log: Log, ui: str | None, width: int) -> list[tuple[str, str]]:
     room = width - len("  workspace  ")
     facts = [("agent", progress.agent), *model_line(progress.model)]
     facts.append(("input", cut(one_line(progress.input), room)))
@@ -130,9 +128,9 @@ def _facts(progress: RunProgress, log: Log, workspace: str | None, ui: str | Non
     facts.append(("usage", tokens(progress.usage)))
     facts += _wrapped("tools", tool_lines(log.tools), room)
     facts.append(("mirror", _mirror(progress)))
-    if workspace:
-        facts.append(("workspace", workspace))
-    facts += [("wrote", file) for file in absolute(progress.files, workspace)]
+    if progress.workspace:
+        facts.append(("workspace", progress.workspace))
+    facts += [("wrote", file) for file in absolute(progress.files, progress.workspace)]
     if ui:
         facts.append(("look", ui))
     return facts

@@ -47,6 +47,11 @@ class Claim:
         """File descriptors that the process must inherit."""
         return () if self._descriptor is None else (self._descriptor,)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody held the place, recorded or not."""
+        return self._descriptor is not None
+
     def record(self, part: Part) -> None:
         """Writes down whose the place is."""
         if self._descriptor is not None:

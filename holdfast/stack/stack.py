@@ -156,6 +156,11 @@ class _Launcher:
         ports = self._port("temporal"), self._port("ui")
         log_start = process.size(self._home / "logs" / "temporal.log")
         with claim(self._home, "temporal") as place:
+            if not place.is_free:  # its start was broken off before it was recorded; two on one database would ruin it
+                raise TemporalUnavailable(
+                    f"a Temporal server that is not recorded holds {self._home / 'temporal.lock'}: "
+                    "find it with `ps`, end it, and try again"
+                )
             part = server.spawn(binary, self._home, self._settings.temporal_namespace, ports, place)
         self._remember(part)
         client = await server.ready(part, self._settings.temporal_namespace, log_start)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from holdfast.errors import UsageError
 from holdfast.ports import Store
-from holdfast.store.endpoint import MemoryEndpoint, PathEndpoint, ServerEndpoint
+from holdfast.store.embedded import MemoryEndpoint, PathEndpoint
 from holdfast.store.memory import MemoryStore
+from holdfast.store.server import ServerEndpoint
 from holdfast.store.surreal import SurrealStore
 
 __all__ = ["open_store"]

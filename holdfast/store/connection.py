@@ -164,7 +164,7 @@ class Connection:
         try:
             await self._prepare(partial(execute, client))
         except BaseException:
-            await self._endpoint.hang_up(client)
+            await self._endpoint.hang_up(client, failed=True)
             self._endpoint.release()
             raise
         return client
@@ -173,12 +173,12 @@ class Connection:
         if self._endpoint.lasting:
             client, self._client = self._client, None
             if client is not None:
-                await self._endpoint.hang_up(client)
+                await self._endpoint.hang_up(client, failed=True)
 
     async def _close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await self._endpoint.hang_up(client)
+            await self._endpoint.hang_up(client, failed=False)
         self._endpoint.release()
 
 

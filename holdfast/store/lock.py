@@ -21,34 +21,48 @@ class PathLock:
         self._file = self._path.with_name(f"{self._path.name}.lock")
         self._descriptor: int | None = None
 
-    def acquire(self) -> None:
+    def acquire(self) -> bool:
         """Takes the lock, or does nothing when this object holds it.
+
+        Returns:
+            Whether the holder before ended without a clean release.
 
         Raises:
             StoreLocked: someone else holds it; the message names the file and the process.
             StoreUnavailable: the lock file cannot be made.
         """
         if self._descriptor is not None:
-            return
+            return False
         descriptor = self._open()
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            before = _holder(descriptor)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        except OSError as error:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            os.fsync(descriptor)  # a power cut is an unclean end too
+        except BlockingIOError:
+            holder = _holder(descriptor)
             os.close(descriptor)
-            if isinstance(error, BlockingIOError):
-                raise StoreLocked(self._explain(holder)) from None
+            raise StoreLocked(self._explain(holder)) from None
+        except OSError as error:
+            os.close(descriptor)
             raise StoreUnavailable(f"cannot lock {self._file}: {error.strerror}") from error
         self._descriptor = descriptor
+        return before != ""
 
-    def release(self) -> None:
-        """Frees the lock; does nothing when it is not held. The file stays: removing it would let two holders in."""
-        if self._descriptor is not None:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # closing is not enough while a child that starts has a copy
-            os.close(self._descriptor)
-            self._descriptor = None
+    def release(self, *, clean: bool = True) -> None:
+        """Frees the lock; does nothing when it is not held. The file stays: removing it would let two holders in.
+
+        Args:
+            clean: False has the next holder told that this one did not end well.
+        """
+        if self._descriptor is None:
+            return
+        if clean:
+            os.ftruncate(self._descriptor, 0)
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # closing is not enough while a child that starts has a copy
+        os.close(self._descriptor)
+        self._descriptor = None
 
     def _open(self) -> int:
         try:
@@ -67,3 +81,8 @@ class PathLock:
             "One process at a time can use an embedded database: stop that one, use another path, "
             "or point SURREALDB_URL to a SurrealDB server (ws:// or wss://)"
         )
+
+
+def _holder(descriptor: int) -> str:
+    """The process id in a lock file; empty when it was released well, or never held."""
+    return os.pread(descriptor, 32, 0).decode(errors="replace").strip()

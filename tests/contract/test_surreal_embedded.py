@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,19 @@ def url(tmp_path: Path) -> str:
     return f"surrealkv://{tmp_path}/data"
 
 
-def start(mode: str, url: str) -> subprocess.Popen[str]:
+@contextmanager
+def started(mode: str, url: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that uses the database; it is killed at the end."""
     command = [sys.executable, "-m", "tests.contract.store_writer", mode, url]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def finish(mode: str, url: str) -> str:
-    with start(mode, url) as process:
+    with started(mode, url) as process:
         output, _ = process.communicate(timeout=PROCESS_PATIENCE)
     assert process.returncode == 0, output
     return output
@@ -64,7 +70,7 @@ async def rows(url: str, statement: str, **values: Any) -> Any:
 
 async def test_kill_loses_nothing_that_was_acknowledged(url: str) -> None:
     """A kill -9 loses an acknowledged entry, leaves a torn batch or a lock behind."""
-    with start("write_until_killed", url) as process:
+    with started("write_until_killed", url) as process:
         assert process.stdout is not None
         acks = list(itertools.islice(process.stdout, ACKS))
         process.kill()
@@ -84,7 +90,7 @@ async def test_kill_loses_nothing_that_was_acknowledged(url: str) -> None:
 async def test_second_process_is_refused_and_gets_in_later(url: str) -> None:
     """Two processes write to one database, or the one that was refused has to be started anew."""
     store = open_store(url)
-    with start("hold", url) as holder:
+    with started("hold", url) as holder:
         assert holder.stdout is not None
         pid = int(holder.stdout.readline())
         with pytest.raises(StoreLocked, match=f"process {pid}") as refusal:
@@ -141,9 +147,7 @@ async def test_torn_write_is_mended(tmp_path: Path, differs_from: int | None) ->
     end = log_of(tmp_path / "whole").stat().st_size
     expected = [await rows(url, f"SELECT * FROM {table}") for table in TABLES]
     for tear in range(begin, end, (end - begin) // TEARS):
-        torn = f"surrealkv://{tmp_path}/torn-{tear}"
-        shutil.copytree(tmp_path / "whole", tmp_path / f"torn-{tear}")
-        os.truncate(log_of(tmp_path / f"torn-{tear}"), tear)
+        torn = torn_copy(tmp_path, tear)
         store = open_store(torn)
         assert await store.append(run.batch(3, 9)) == run.entries[8].ref
         assert await store.entries(run.run_id) == run.entries[:9]
@@ -159,14 +163,36 @@ async def test_torn_schema_is_mended(tmp_path: Path) -> None:
     run, end = SampleRun(turns=1), log_of(tmp_path / "whole").stat().st_size
     expected = await rows(f"surrealkv://{tmp_path}/whole", "INFO FOR TABLE run")
     for tear in range(end // TEARS, end, end // TEARS):
-        torn = f"surrealkv://{tmp_path}/torn-{tear}"
-        shutil.copytree(tmp_path / "whole", tmp_path / f"torn-{tear}")
-        os.truncate(log_of(tmp_path / f"torn-{tear}"), tear)
+        torn = torn_copy(tmp_path, tear)
         store = open_store(torn)
         assert await store.append(run.batch()) == run.head
         await store.close()
         assert await rows(torn, "INFO FOR TABLE run") == expected
         assert await rows(torn, "SELECT VALUE version FROM schema_version") == [1]
+
+
+@pytest.mark.parametrize("left", [1, 2, 3, 4, 40])
+async def test_rest_of_a_torn_record_swallows_nothing(tmp_path: Path, left: int) -> None:
+    """All that is acknowledged after a power cut is lost at the next opening."""
+    store, run = open_store(f"surrealkv://{tmp_path}/whole"), SampleRun(turns=2)
+    await store.append(run.batch(0, 3))
+    end = log_of(tmp_path / "whole").stat().st_size
+    await store.append(run.batch(3, 6))
+    await store.close()
+    store = open_store(torn_copy(tmp_path, end + left))
+    await store.append(run.batch(3))
+    await store.close()
+    assert await store.entries(run.run_id) == run.entries
+    await store.close()
+
+
+def torn_copy(folder: Path, size: int) -> str:
+    """The database `whole`, as a power cut leaves it whose log has reached `size` bytes; gives its URL."""
+    copy = folder / f"torn-{size}"
+    shutil.copytree(folder / "whole", copy)
+    os.truncate(log_of(copy), size)
+    copy.with_name(f"{copy.name}.lock").write_text("12345\n")  # of a process that is gone
+    return f"surrealkv://{copy}"
 
 
 def log_of(database: Path) -> Path:

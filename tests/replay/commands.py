@@ -33,7 +33,7 @@ def activity_commands(history: WorkflowHistory) -> list[dict[str, Any]]:
         scheduled = event.activity_task_scheduled_event_attributes
         command = {
             "type": scheduled.activity_type.name,
-            **{name: MessageToDict(getattr(scheduled, name)) for name in OPTIONS if scheduled.HasField(name)},
+            **{field.name: MessageToDict(value) for field, value in scheduled.ListFields() if field.name in OPTIONS},
         }
         if command["type"] != "store.append":
             command["input"] = _plain(scheduled.input)

@@ -166,6 +166,7 @@ def progress(**changes: object) -> RunProgress:
         "mirrored": 9,
         "model": "scripted",
         "files": ["reports/a.md"],
+        "workspace": "/work",
         **changes,
     }
     return RunProgress.model_validate(fields)
@@ -176,7 +177,7 @@ def test_show_counts_tools_and_marks_the_scripted_model(capsys: pytest.CaptureFi
     log = Log()
     for one in (tool_result(CALL, "a"), tool_result(OTHER, "b", error=True)):
         log.add(one)
-    show_page(Output(), progress(), log, "/work", "http://ui/run")
+    show_page(Output(), progress(), log, "http://ui/run")
     shown = capsys.readouterr().out
     assert "read_file ×2 (1 failed)" in shown
     assert "/work/reports/a.md" in shown
@@ -187,7 +188,7 @@ def test_show_counts_tools_and_marks_the_scripted_model(capsys: pytest.CaptureFi
 
 def test_show_says_that_the_mirror_is_behind(capsys: pytest.CaptureFixture[str]) -> None:
     """Who queries the mirror must know that it lacks something."""
-    show_page(Output(), progress(mirrored=3, status=RunStatus.RUNNING, doing="turn 6"), Log(), None, None)
+    show_page(Output(), progress(mirrored=3, status=RunStatus.RUNNING, doing="turn 6"), Log(), None)
     shown = capsys.readouterr().out
     assert "4 of 10 entries" in shown
     assert "● running · turn 6" in shown

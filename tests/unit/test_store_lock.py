@@ -81,6 +81,21 @@ def test_lock_is_taken_and_released_once(tmp_path: Path) -> None:
     other.release()
 
 
+def test_unclean_end_is_told_to_the_next_holder(tmp_path: Path) -> None:
+    """A database that was left in the middle of a write is taken for a sound one."""
+    path = tmp_path / "data"
+    with hold_elsewhere(path) as holder:
+        holder.kill()
+    lock = PathLock(path)
+    assert lock.acquire()
+    lock.release(clean=False)
+    assert lock.acquire()
+    assert not lock.acquire()
+    lock.release()
+    assert not lock.acquire()
+    lock.release()
+
+
 def test_holder_is_the_newest_one(tmp_path: Path) -> None:
     """The message names a process that has long gone."""
     (tmp_path / "data.lock").write_text("123456789012345\n")

@@ -1,0 +1,1 @@
+"""Measures what Holdfast costs; see README.md."""

@@ -1,0 +1,39 @@
+"""Many runs at once: turns a second, and the worker's memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from benchmarks.figure import Figure
+from benchmarks.rig import Rig
+
+
+async def measure(rig: Rig, *, repeats: int, runs: int, turns: int) -> list[Figure]:
+    """Has a fresh worker play many runs at once, and the bare workflow as many, in turn."""
+    rig.report(f"{repeats} × {runs} runs at once of {turns} turns, ours and bare")
+    await rig.restart_worker()
+    fresh = rig.worker_memory()
+
+    async def turns_per_second(start: Callable[..., Awaitable[str]]) -> float:
+        async def play() -> None:
+            await rig.wait(await start(turns=turns))
+
+        started = time.perf_counter()
+        await asyncio.gather(*(play() for _ in range(runs)))
+        return runs * turns / (time.perf_counter() - started)
+
+    ours, bare, memory = [], [], []
+    for _ in range(repeats):
+        ours.append(await turns_per_second(rig.start))
+        memory.append(rig.worker_memory())
+        bare.append(await turns_per_second(rig.start_bare))
+    what = f"{runs} runs at once × {turns} turns"
+    return [
+        Figure.of_samples(ours, name="crowd.ours", title=what, unit="turns/s"),
+        Figure.of_samples(bare, name="crowd.bare", title=f"{what}, bare", unit="turns/s"),
+        Figure(name="memory.fresh", title="memory of a fresh worker", value=fresh, unit="MB"),
+        Figure(name="memory.first", title="memory of the worker after the first crowd", value=memory[0], unit="MB"),
+        Figure(name="memory.last", title="memory of the worker after the last crowd", value=memory[-1], unit="MB"),
+    ]

@@ -1,0 +1,30 @@
+"""Three tool calls in one turn, and the same three in one turn each."""
+
+from __future__ import annotations
+
+from benchmarks.agents import NAP
+from benchmarks.figure import Figure
+from benchmarks.rig import Rig
+
+CALLS = 3
+
+
+async def measure(rig: Rig, *, pairs: int, turns: int) -> list[Figure]:
+    """Plays runs with all calls in each turn and runs with one, in turn."""
+    rig.report(f"{CALLS} tools of {NAP:g} s at once and one after the other: {pairs} pairs")
+    together, apart = [], []
+    for _ in range(pairs):
+        at_once = await rig.play(turns=turns, tool="nap", calls=CALLS)
+        one_by_one = await rig.play(turns=turns, tool="nap")
+        together.append(at_once.typical_turn)
+        apart.append(CALLS * one_by_one.typical_turn)
+    what = f"{CALLS} tools of {NAP:g} s"
+    return [
+        Figure.of_samples([1000 * s for s in together], name="tools.together", title=f"{what} in one turn", unit="ms"),
+        Figure.of_samples([1000 * s for s in apart], name="tools.apart", title=f"{what} in three turns", unit="ms"),
+        Figure.of_samples(
+            [joint / single for joint, single in zip(together, apart, strict=True)],
+            name="tools.ratio",
+            title=f"{what}, one turn to three",
+        ),
+    ]

@@ -1,0 +1,74 @@
+"""The model server of the benchmark, a process of its own: `python -m benchmarks.model`.
+
+It speaks the format of the shipped servers, but parses no request and keeps none, so that it is not what is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from benchmarks.script import Script, turn_of
+from holdfast.models.chat import ChatReply, ChatRequest, ChatToolCall, StreamChunks
+from holdfast.models.server import chat_server, listen
+from holdfast.types import Usage
+
+_ASKED = {"model": "bench", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
+_USAGE = Usage(requests=1, input_tokens=1000, output_tokens=20)
+
+
+class ScriptedModel:
+    """Plays the scripts that its requests quote, and remembers when each request came."""
+
+    def __init__(self) -> None:
+        self._arrivals: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
+
+    async def complete(self, request: Request) -> Response:
+        """Answers a request for a chat completion."""
+        body = await request.body()
+        script, turn = Script.find(body), turn_of(body)
+        self._arrivals[script.run].append({"turn": turn, "at": time.time(), "bytes": len(body)})
+        if script.latency:
+            await asyncio.sleep(script.latency)
+        chunks = StreamChunks.of(ChatRequest(_ASKED, len(body), {}), reply(script, turn))
+        return Response(b"".join(chunks), media_type="text/event-stream")
+
+    async def arrivals(self, request: Request) -> Response:
+        """The requests of a run so far."""
+        return JSONResponse(self._arrivals[request.path_params["run"]])
+
+    def app(self) -> Starlette:
+        """The web application."""
+        return Starlette(
+            routes=[
+                Route("/v1/chat/completions", self.complete, methods=["POST"]),
+                Route("/arrivals/{run:path}", self.arrivals),
+            ]
+        )
+
+
+def reply(script: Script, turn: int) -> ChatReply:
+    """What the script has the model say in a turn."""
+    if turn >= script.turns:
+        return ChatReply("That is enough.", usage=_USAGE)
+    names = [f"{turn}-{number}" for number in range(script.calls)]
+    calls = [ChatToolCall(script.tool, {"key": name}, id=f"call_{name}") for name in names]
+    return ChatReply(tool_calls=calls, usage=_USAGE)
+
+
+def main() -> None:
+    """Serves until it is told to stop; says where on its first line."""
+    listener = listen("127.0.0.1", 0)
+    host, port = listener.getsockname()[:2]
+    print(f"http://{host}:{port}", flush=True)
+    chat_server(ScriptedModel().app()).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

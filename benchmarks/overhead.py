@@ -1,0 +1,50 @@
+"""What a turn costs beyond the model's latency, held against the bare workflow."""
+
+from __future__ import annotations
+
+from benchmarks.figure import Figure
+from benchmarks.rig import Pair, Rig
+
+LIMITS = {0.0: 1.5, 0.5: 1.1}
+"""Latency in seconds -> how many times what the bare workflow's turn costs beyond it, ours may."""
+
+
+async def measure(rig: Rig, *, latency: float, turns: int, pairs: int) -> list[Figure]:
+    """Plays runs in pairs and compares the median turns of each pair."""
+    rig.report(f"model latency of {1000 * latency:.0f} ms: {pairs} × {turns} turns, ours and bare")
+    played = await rig.pairs(pairs, turns=turns, latency=latency)
+    name, title = f"overhead.{1000 * latency:.0f}ms", f"turn beyond {1000 * latency:.0f} ms of model"
+    ours = [pair.ours.history.typical_turn - latency for pair in played]
+    bare = [pair.bare.history.typical_turn - latency for pair in played]
+    figures = [
+        Figure.of_samples([1000 * seconds for seconds in ours], name=f"{name}.ours", title=title, unit="ms"),
+        Figure.of_samples([1000 * seconds for seconds in bare], name=f"{name}.bare", title=f"{title}, bare", unit="ms"),
+        Figure.of_samples(
+            [our / their for our, their in zip(ours, bare, strict=True)],
+            name=f"{name}.ratio",
+            title=f"{title}, ours to bare",
+            limit=LIMITS.get(latency),
+        ),
+    ]
+    return [*figures, *(_whole_turn(name, played) if latency else _processor(name, played))]
+
+
+def _whole_turn(name: str, played: list[Pair]) -> list[Figure]:
+    ratios = [pair.ours.history.typical_turn / pair.bare.history.typical_turn for pair in played]
+    return [Figure.of_samples(ratios, name=f"{name}.whole_ratio", title="whole turn, ours to bare")]
+
+
+def _processor(name: str, played: list[Pair]) -> list[Figure]:
+    """Hardly depends on what else the machine does, so it is the figure to watch on a busy one."""
+    ours = [1000 * pair.ours.processor_seconds / pair.ours.history.turns for pair in played]
+    bare = [1000 * pair.bare.processor_seconds / pair.bare.history.turns for pair in played]
+    title = "processor time of a turn"
+    return [
+        Figure.of_samples(ours, name=f"{name}.processor.ours", title=title, unit="ms"),
+        Figure.of_samples(bare, name=f"{name}.processor.bare", title=f"{title}, bare", unit="ms"),
+        Figure.of_samples(
+            [our / their for our, their in zip(ours, bare, strict=True)],
+            name=f"{name}.processor.ratio",
+            title=f"{title}, ours to bare",
+        ),
+    ]

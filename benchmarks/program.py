@@ -1,0 +1,78 @@
+"""The command: what is measured, in which order."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import crowd, fan_out, growth, machine, overhead, plan, recovery, report
+from benchmarks.figure import Figure
+from benchmarks.plan import Plan
+from benchmarks.rig import CROWD, Rig
+
+TURNS_IN_CROWD = 5
+
+
+async def measure(rig: Rig, wanted: Plan) -> list[Figure]:
+    """Takes all measurements."""
+    rig.report("warming up")
+    await rig.pairs(1, turns=wanted.warm_up)
+    figures: list[Figure] = []
+    for latency, (pairs, turns) in wanted.pairs.items():
+        figures += await overhead.measure(rig, latency=latency, turns=turns, pairs=pairs)
+    figures += await growth.measure(rig, wanted.lengths, wanted.bare_lengths)
+    figures += await fan_out.measure(rig, pairs=wanted.fan_outs, turns=wanted.fan_out_turns)
+    figures += await recovery.measure(
+        rig, kills=wanted.kills, latency=wanted.kill_latency, turns_after=wanted.turns_after_kill
+    )
+    figures += await crowd.measure(rig, repeats=wanted.crowds, runs=wanted.crowd, turns=TURNS_IN_CROWD)
+    return figures
+
+
+async def run(wanted: Plan, file: Path | None) -> None:
+    """Starts everything, measures, ends everything, and reports."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel, asyncio.current_task())
+    started = time.monotonic()
+
+    def progress(line: str) -> None:
+        print(f"{time.monotonic() - started:6.1f} s  {line}", file=sys.stderr)
+
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
+        async with Rig.open(Path(folder), progress) as rig:
+            facts = machine.describe(rig.stack.temporal.version if rig.stack.temporal else None)
+            figures = await measure(rig, wanted)
+    facts["MAX_CONCURRENT_AGENTS"] = str(CROWD)
+    facts["took"] = f"{time.monotonic() - started:.0f} s"
+    report.show(Console(), facts, figures)
+    if file:
+        report.write(file, facts, figures)
+
+
+def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task:
+        task.cancel()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; gives the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks/turn_cost.py",
+        description="Measures what a turn of an agent run costs, beside a bare Temporal workflow.",
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, under a minute")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="where the figures are written as JSON too")
+    options = parser.parse_args(arguments)
+    try:
+        asyncio.run(run(plan.QUICK if options.quick else plan.FULL, options.json))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("stopped; everything that was started has been ended", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,192 @@
+"""Everything that is measured, each part in a process of its own, as in production."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from benchmarks.bare_worker import TASK_QUEUE
+from benchmarks.history import RunHistory
+from benchmarks.process import ROOT, running
+from benchmarks.script import Script
+from holdfast.client import Holdfast
+from holdfast.settings import Settings
+from holdfast.stack import Part, Stack, down, kill, start_worker, up
+from holdfast.stack.progress import Report
+from holdfast.temporal import connect_temporal
+
+CROWD = 50  # runs at once in the largest measurement, so that none of them waits for a slot
+MEGABYTE = 1024 * 1024
+POLL_INTERVAL = 0.02  # seconds between questions to the model server
+PATIENCE = 60.0  # seconds for a request to arrive; reached only when something is broken
+
+
+@dataclass(frozen=True)
+class Played:
+    """A run, and what it cost."""
+
+    history: RunHistory
+    processor_seconds: float
+    """Of the worker that played it and of the Temporal server."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same script played by both, one right after the other."""
+
+    ours: Played
+    bare: Played
+
+
+@dataclass
+class Rig:
+    """A local stack with an embedded store, a model server, and the bare worker on the same Temporal server."""
+
+    settings: Settings
+    report: Report
+    stack: Stack
+    worker: Part
+    bare_worker: int
+    """Its pid."""
+    client: Client
+    holdfast: Holdfast
+    model: httpx2.AsyncClient
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, home: Path, report: Report) -> AsyncIterator[Rig]:
+        """Starts everything with its state in the folder `home`; at the end of the block ends everything."""
+        async with AsyncExitStack() as exits:
+            server = await exits.enter_async_context(running("benchmarks.model", log=home / "model.log"))
+            model_url = f"{server.said}/v1"
+            settings = settings_for(home, model_url)
+            exits.push_async_callback(down, settings, report)
+            stack = await up(settings, report, root=ROOT)
+            assert stack.worker is not None
+            bare = await exits.enter_async_context(
+                running("benchmarks.bare_worker", stack.address, model_url, log=home / "bare.log")
+            )
+            model = await exits.enter_async_context(httpx2.AsyncClient(base_url=server.said, trust_env=False))
+            client = await connect_temporal(stack.address)
+            yield cls(settings, report, stack, stack.worker, bare.pid, client, Holdfast(client), model)
+
+    async def play(self, **script: Any) -> RunHistory:
+        """Has Holdfast play a script; takes what Script takes, but for the run's id."""
+        return await self.finish(await self.start(**script))
+
+    async def play_bare(self, **script: Any) -> RunHistory:
+        """Has the bare workflow play a script."""
+        return await self.finish(await self.start_bare(**script))
+
+    async def pairs(self, count: int, **script: Any) -> list[Pair]:
+        """Has both play a script in turn, so that what else the machine does falls on both."""
+
+        async def played(play: Callable[..., Awaitable[RunHistory]]) -> Played:
+            before = self._processor_seconds()
+            history = await play(**script)
+            return Played(history, self._processor_seconds() - before)
+
+        return [Pair(await played(self.play), await played(self.play_bare)) for _ in range(count)]
+
+    async def start(self, **script: Any) -> str:
+        """Starts a run of Holdfast and gives its id."""
+        written = Script(_new_id("ours"), **script)
+        folder = self.settings.holdfast_home / "workspace"
+        await self.holdfast.start("bench", str(written), id=written.run, workspace=folder)
+        return written.run
+
+    async def start_bare(self, **script: Any) -> str:
+        """Starts a run of the bare workflow and gives its id."""
+        written = Script(_new_id("bare"), **script)
+        await self.client.start_workflow("Bare", str(written), id=written.run, task_queue=TASK_QUEUE)
+        return written.run
+
+    async def wait(self, run_id: str) -> None:
+        """Waits until a run of either has ended well.
+
+        Raises:
+            WorkflowFailureError: it failed.
+        """
+        await self.client.get_workflow_handle(run_id).result()
+
+    async def finish(self, run_id: str) -> RunHistory:
+        """Waits until a run of either has ended well, and reads its history."""
+        await self.wait(run_id)
+        return await RunHistory.fetch(self.client, run_id)
+
+    async def request(self, run_id: str, turn: int, *, after: float = 0.0) -> float:
+        """Waits until the model server has got the request of a turn.
+
+        Args:
+            run_id: whose turn.
+            turn: from 1.
+            after: only a request that came after this moment counts.
+
+        Returns:
+            The moment, in seconds since 1970.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                arrivals = (await self.model.get(f"/arrivals/{run_id}")).json()
+                for arrival in arrivals:
+                    if arrival["turn"] == turn and arrival["at"] > after:
+                        return float(arrival["at"])
+                await asyncio.sleep(POLL_INTERVAL)
+
+    async def restart_worker(self) -> float:
+        """Kills the worker as a crash would and starts it at once; gives the moment of the start."""
+        await kill(self.worker)
+        self.worker = await start_worker(self.settings, self.report, root=ROOT)
+        return self.worker.since.timestamp()
+
+    def worker_memory(self) -> float:
+        """Megabytes of memory that the worker has in use (its resident set)."""
+        return float(psutil.Process(self.worker.pid).memory_info().rss) / MEGABYTE
+
+    def _processor_seconds(self) -> float:
+        """Of both workers and the server together; only one of the workers has something to do at a time."""
+        pids = [self.worker.pid, self.bare_worker, *([self.stack.temporal.pid] if self.stack.temporal else [])]
+        times = [psutil.Process(pid).cpu_times() for pid in pids]
+        return sum(float(time.user + time.system) for time in times)
+
+    def store_size(self) -> int:
+        """Bytes on disk of the embedded store."""
+        files = (self.settings.holdfast_home / "surrealdb").rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def settings_for(home: Path, model_url: str) -> Settings:
+    """The stack's settings; all that matters is said, so that nothing around the benchmark changes what it measures."""
+    state = home / "state"
+    return Settings(
+        holdfast_home=state,
+        holdfast_agents=("benchmarks.agents",),
+        temporal_address=None,
+        temporal_namespace="default",
+        temporal_task_queue="holdfast",
+        state_persistence_backend="surrealdb",
+        surrealdb_url=f"surrealkv://{state / 'surrealdb'}",
+        openai_api_key=SecretStr("unused"),
+        openai_base_url=model_url,
+        openai_model="bench",
+        log_level="INFO",
+        agent_execution_timeout=3600,
+        max_concurrent_agents=CROWD,
+    )
+
+
+def _new_id(kind: str) -> str:
+    return f"{kind}-{uuid.uuid4().hex[:12]}"

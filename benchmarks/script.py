@@ -1,0 +1,49 @@
+"""What the model does in a run: written in the run's input, played by the model server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+_WRITTEN = re.compile(rb"script run=(\S+) turns=(\d+) tool=(\w+) calls=(\d+) latency=([\d.]+);")
+_ASSISTANT = b'"assistant"'  # the role in a request's body; no tool of the benchmark returns this word
+
+
+@dataclass(frozen=True)
+class Script:
+    """The model calls a tool in every turn but the last, in which it answers."""
+
+    run: str
+    """The run's id."""
+    turns: int
+    """Model calls."""
+    tool: str = "lookup"
+    calls: int = 1
+    """Tool calls in each turn but the last."""
+    latency: float = 0.0
+    """Seconds before the first byte of each reply."""
+
+    def __str__(self) -> str:
+        """The script as the input of its run."""
+        return (
+            f"script run={self.run} turns={self.turns} tool={self.tool} calls={self.calls} latency={self.latency:.3f};"
+        )
+
+    @classmethod
+    def find(cls, body: bytes) -> Self:
+        """The script that a request's body quotes; the body is not parsed, as it may have megabytes.
+
+        Raises:
+            ValueError: it quotes none.
+        """
+        found = _WRITTEN.search(body)
+        if found is None:
+            raise ValueError("the request quotes no script of the benchmark")
+        run, turns, tool, calls, latency = (group.decode() for group in found.groups())
+        return cls(run, int(turns), tool, int(calls), float(latency))
+
+
+def turn_of(body: bytes) -> int:
+    """Which turn of its run a request asks for, from 1."""
+    return body.count(_ASSISTANT) + 1

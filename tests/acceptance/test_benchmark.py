@@ -1,0 +1,56 @@
+"""The benchmark works, and what it counts is right; its times are not judged here."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import machine, report
+from benchmarks.plan import FULL, Plan
+from benchmarks.program import measure
+from benchmarks.rig import Rig
+
+TINY = Plan(
+    pairs={0.0: (1, 3), 0.05: (1, 2)},
+    lengths={3: 1, 22: 1},
+    bare_lengths={3: 1},
+    fan_outs=1,
+    kills=1,
+    crowds=1,
+    crowd=3,
+    warm_up=2,
+    fan_out_turns=2,
+    kill_latency=0.2,
+    turns_after_kill=1,
+)
+BARE_EVENTS = 12  # of a turn: two activities and two workflow tasks, three events each
+
+
+async def test_every_figure_is_measured(tmp_path: Path) -> None:
+    """A change of worker, stack or history that the benchmark does not follow would show only when it is needed."""
+    async with Rig.open(tmp_path, print) as rig:
+        facts = machine.describe(rig.stack.temporal.version if rig.stack.temporal else None)
+        figures = await measure(rig, TINY)
+    report.write(tmp_path / "figures.json", facts, figures)
+    written = json.loads((tmp_path / "figures.json").read_text())
+    values = {name: figure["value"] for name, figure in written["figures"].items()}
+    assert len(values) == len(figures), "two figures have one name"
+    assert all(value > 0 for value in values.values()), values
+    assert values["history.bare.3.events"] == BARE_EVENTS
+    assert BARE_EVENTS < values["history.22.events"] <= 26
+    assert values["history.22.bytes"] > values["history.bare.3.bytes"] > 2048, "a turn has a tool result of 2 KB"
+    assert values["tools.ratio"] < 1, "tools of one turn run side by side"
+    assert values["overhead.0ms.ratio"] == values["overhead.0ms.ours"] / values["overhead.0ms.bare"]
+    screen = Console(file=io.StringIO(), width=80)
+    report.show(screen, facts, figures)
+    assert isinstance(screen.file, io.StringIO)
+    assert all(word in screen.file.getvalue() for word in ("cores", "Temporal server", "kill -9", "turns/s"))
+
+
+def test_the_full_plan_measures_what_has_a_target() -> None:
+    """A length or a latency that is left out would leave its target unmeasured without a word."""
+    assert set(FULL.pairs) == {0.0, 0.5}
+    assert set(FULL.lengths) >= {10, 100, 200, 1000}

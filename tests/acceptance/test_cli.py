@@ -1,0 +1,332 @@
+"""The command line as people and scripts meet it: real processes, exit codes, both output streams.
+
+One stack for all of it, started by the first command that needs one. The model is the scripted one,
+behind a server that can be told to hold its answers, so that a run stays where a test wants it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from holdfast.models.chat import ChatReply, ChatRequest
+from holdfast.models.scripted import respond
+from holdfast.settings import Settings
+from holdfast.testing import ModelServer
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0  # seconds for one command; the first one may have to start everything
+START_PATIENCE = 600.0  # seconds for the first command, which may have to build a Temporal server
+LATENCY = 0.03  # seconds; a model that answers at once leaves `demo crash` nothing to break off
+QUESTION = "What does the harbour master promise?"
+ANSWER_WORDS = "The harbour master promises that no boat is lost."
+MARK = "scripted model, not a language model"
+NOBODY = "a-queue-that-nobody-polls"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on stdout."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs commands against one stack."""
+
+    home: Path
+    documents: Path
+    server: ModelServer
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        settings = {name.upper() for name in Settings.model_fields}
+        kept = {name: value for name, value in os.environ.items() if name not in settings}
+        return {
+            **kept,
+            "HOLDFAST_NO_BOOTSTRAP": "1",
+            "HOLDFAST_HOME": str(self.home),
+            "OPENAI_BASE_URL": self.server.url,
+            "OPENAI_MODEL": "scripted",
+            "COLUMNS": "80",
+            **changes,
+        }
+
+    def popen(self, *words: str, **changes: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / "starter.py"), *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home.parent,
+            env=self.environment(**changes),
+        )
+
+    def __call__(
+        self,
+        *words: str,
+        stdin: str = "",
+        patience: float = PATIENCE,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> Done:
+        with self.popen(*words, **settings) as process:
+            try:
+                out, err = process.communicate(stdin, timeout=patience)
+            finally:
+                process.kill()
+        assert "Traceback" not in err, err
+        return Done(process.returncode, out, err)
+
+    def start_held(self) -> str:
+        """Starts a run whose first model call gets no answer until the server is released."""
+        self.server.hold()
+        seen = len(self.server.requests)
+        run_id = f"held-{uuid.uuid4().hex[:8]}"
+        assert self("run", "researcher", QUESTION, "--id", run_id, "--mode", "background").code == 0
+        _until_request(self.server, seen)
+        return run_id
+
+
+def _until_request(server: ModelServer, seen: int) -> None:
+    asyncio.run(server.wait_for_requests(seen + 1))
+
+
+def _paced(request: ChatRequest) -> ChatReply:
+    return replace(respond(request), delay=LATENCY)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    folder = tmp_path_factory.mktemp("cli")
+    documents = folder / "documents"
+    documents.mkdir()
+    (documents / "harbour.md").write_text(f"# The harbour\n\n{ANSWER_WORDS}\nBoats come and go.\n")
+    with ModelServer(_paced) as server:
+        cli = Cli(folder / "home", documents, server)
+        first = cli("list", patience=START_PATIENCE)
+        try:
+            assert first.code == 0, first.err
+            assert "starting it" in first.err
+            assert first.out == ""
+            yield cli
+        finally:
+            stopped = cli("down")
+        assert stopped.code == 0
+        assert cli("status").code == 3
+
+
+@pytest.fixture
+def cli(stack: Cli) -> Iterator[Cli]:
+    """The stack, whose model answers again after each test."""
+    yield stack
+    stack.server.release()
+
+
+def test_run_shows_everything_and_ends_well(cli: Cli) -> None:
+    """The main job: turns, tool calls, the answer, that it is scripted, where to look and what was written."""
+    done = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--id", "harbour-1")
+    assert done.code == 0, done.err
+    report = cli.documents / "reports" / "what-does-the-harbour-master-promise.md"
+    assert report.is_file()
+    for expected in ("turn 1", "→ list_files()", "→ search_files(", "← read_file", str(report), MARK, ANSWER_WORDS):
+        assert expected in " ".join(done.out.split()), done.out
+    assert "/workflows/harbour-1" in done.out
+    assert "\x1b" not in done.out + done.err
+    prose = [line for line in done.out.splitlines() if "http" not in line and str(cli.documents) not in line]
+    assert max(map(len, prose)) <= 80
+
+
+def test_json_is_one_document_everywhere(cli: Cli) -> None:
+    """Scripts read stdout; all the commands must tell the same story of one run."""
+    run = cli("run", "researcher", "-", "--workspace", str(cli.documents), "--json", stdin=QUESTION)
+    assert run.code == 0, run.err
+    result = run.json
+    run_id = result["run_id"]
+    assert result["status"] == "completed"
+    assert result["scripted"] is True
+    assert ANSWER_WORDS in result["output"]
+    assert all(Path(file).is_file() for file in result["files"])
+    assert f"run {run_id}" in run.err
+    assert "turn 1" in run.err
+
+    listed = next(one for one in cli("list", "--json").json if one["run_id"] == run_id)
+    shown = cli("show", run_id, "--json").json
+    watched = cli("watch", run_id, "--json").json
+    messages = cli("transcript", run_id, "--json").json
+    again = cli("result", run_id, "--json").json
+    assert again == result == watched["result"]
+    assert listed["turn"] == shown["turn"] == result["turns"]
+    assert sum(tool["calls"] for tool in shown["tools"].values()) == result["tool_calls"]
+    assert [entry["seq"] for entry in watched["entries"]] == list(range(shown["head"] + 1))
+    assert [message["seq"] for message in messages] == list(range(len(messages)))
+    assert messages[1]["content"] == QUESTION
+    assert cli("status", "--json").json["healthy"] is True
+    assert "researcher" in [agent["name"] for agent in cli("agents", "--json").json]
+
+
+def test_pages_for_people(cli: Cli) -> None:
+    """`show`, `list` and `transcript` say what there is, in lines that fit."""
+    started = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--mode", "background")
+    run_id = started.out.strip()
+    assert started.out == f"{run_id}\n"
+    assert f"watch {run_id}" in started.err
+    result = cli("result", run_id)
+    assert result.code == 0
+    assert ANSWER_WORDS in result.out
+    assert result.out.count(f"model  {MARK}") == 1
+    shown = cli("show", run_id)
+    assert "✓ completed" in shown.out
+    assert "list_files ×1" in shown.out
+    listed = cli("list")
+    assert [line for line in listed.out.splitlines() if line.startswith(f"{run_id} ") and "completed" in line]
+    assert max(map(len, listed.out.splitlines())) <= 80
+    assert QUESTION in cli("transcript", run_id).out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["show"], ["watch"], ["result"], ["transcript"], ["cancel"], ["terminate", "--reason", "x"]],
+    ids=lambda words: str(words[0]),
+)
+def test_unknown_run_is_wrong_use(cli: Cli, words: list[str]) -> None:
+    """A mistyped id is the caller's mistake, not a failed run."""
+    done = cli(words[0], "no-such-run", *words[1:])
+    assert done.code == 2, done.err
+    assert "no-such-run" in done.err
+    assert done.out == ""
+
+
+def test_unknown_agent_is_wrong_use(cli: Cli) -> None:
+    """The worker finds out, and says which agents it knows."""
+    done = cli("run", "nobody", "hello")
+    assert done.code == 2
+    assert "researcher" in done.out
+    run_id = next(line.split()[1] for line in done.out.splitlines() if line.startswith("  run "))
+    assert "✗ failed" in cli("show", run_id).out
+
+
+def test_taken_id_is_wrong_use(cli: Cli) -> None:
+    """The id is an idempotency key: a script that runs twice must not pay twice."""
+    words = ("run", "researcher", QUESTION, "--id", "once", "--workspace", str(cli.documents))
+    assert cli(*words).code == 0
+    again = cli(*words)
+    assert again.code == 2
+    assert "'once'" in again.err
+
+
+def test_limits_have_codes_of_their_own(cli: Cli) -> None:
+    """1 when the turns are used up, 124 when the time is."""
+    turns = cli("run", "researcher", QUESTION, "--max-turns", "1", "--workspace", str(cli.documents))
+    assert turns.code == 1
+    assert "no answer after 1 turn" in " ".join(turns.out.split())
+    cli.server.hold()
+    assert cli("run", "researcher", QUESTION, "--timeout", "1").code == 124
+
+
+def test_result_stops_waiting_and_the_run_goes_on(cli: Cli) -> None:
+    """124, and how to come back; the run is not touched."""
+    run_id = cli.start_held()
+    waited = cli("result", run_id, "--timeout", "1")
+    assert waited.code == 124
+    assert f"watch {run_id}" in waited.err
+    cli.server.release()
+    assert cli("result", run_id).code == 0
+
+
+def test_ctrl_c_leaves_the_run_alive(cli: Cli) -> None:
+    """Following is not the run: it ends with 130 and says how to come back and how to stop the run."""
+    run_id = cli.start_held()
+    with cli.popen("watch", run_id) as watching:
+        assert watching.stdout is not None
+        assert QUESTION in watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        _, err = watching.communicate(timeout=PATIENCE)
+    assert watching.returncode == 130
+    assert f"watch {run_id}" in err
+    assert f"cancel {run_id}" in err
+    assert "● running" in cli("show", run_id).out
+    assert cli("cancel", run_id).code == 0
+    assert cli("result", run_id).code == 130
+
+
+def test_terminate_ends_a_run_as_failed(cli: Cli) -> None:
+    """Nobody can ask the run any more; its true end must still be shown."""
+    run_id = cli.start_held()
+    assert cli("terminate", run_id, "--reason", "a test").code == 0
+    assert cli("result", run_id).code == 1
+    assert run_id in cli("list", "--status", "terminated").out
+
+
+@pytest.mark.parametrize("mode", ["blocking", "streaming"])
+def test_missing_worker_is_said_at_once(cli: Cli, mode: str) -> None:
+    """Waiting in silence for a worker that is not there is what people hate most."""
+    elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": NOBODY}
+    with cli.popen("run", "researcher", QUESTION, "--mode", mode, **elsewhere) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("run ")
+        assert f"no worker polls task queue '{NOBODY}'" in waiting.stderr.readline()
+        assert waiting.poll() is None
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(PATIENCE) == 130
+
+
+def test_missing_worker_is_said_in_the_background_too(cli: Cli) -> None:
+    """The run is started and kept; that nothing happens yet must be known."""
+    elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": NOBODY}
+    done = cli("run", "researcher", QUESTION, "--mode", "background", "--json", settings=elsewhere)
+    assert done.code == 0
+    assert done.json["worker"] is False
+    assert "no worker" in done.err
+    silent = cli("result", done.json["run_id"], "--timeout", "2", settings=elsewhere)
+    assert silent.code == 124
+    assert "no worker" in silent.err
+
+
+def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:
+    """`list | head -1` is everyday use."""
+    run_id = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--mode", "background").out.strip()
+    assert cli("result", run_id).code == 0
+    with cli.popen("transcript", run_id) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(PATIENCE) == 0
+
+
+def test_demo_crash_proves_its_point(cli: Cli) -> None:
+    """The evidence comes from history: a call was broken off and made anew, none that had finished was."""
+    done = cli("demo", "crash", "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    assert found["verdict"] is True
+    assert found["in_flight"]
+    assert found["made_again"] == []
+    assert {call["attempts"] for call in found["calls"] if call["key"] not in found["in_flight"]} == {1}
+    assert found["result"]["status"] == "completed"
+    assert "kill -9" in done.err
+
+
+def _address(cli: Cli) -> str:
+    parts = cli("status", "--json").json["parts"]
+    return str(next(part["address"] for part in parts if part["name"] == "temporal"))

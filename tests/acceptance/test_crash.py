@@ -1,0 +1,162 @@
+"""kill -9 of the worker, at any moment: the run goes on, and what has finished is not done again."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from holdfast import RunHandle
+from holdfast.testing import ChatRequest, ChatToolCall, Reply
+from tests.acceptance.crash_agents import open_gate, ran
+from tests.acceptance.processes import Process, Site
+from tests.lab import eventually
+
+RETRY_AFTER = 2.0  # seconds
+DUMPS = 4  # tool results of one turn, 0.4 MB together: one write to the mirror
+KILLS = 2
+
+
+@pytest.fixture
+async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
+    """Where the workers of a test run."""
+    async with Site.open(temporal_address, tmp_path) as site:
+        yield site
+
+
+def bodies(site: Site) -> list[str]:
+    """What the model was asked, request by request."""
+    return [json.dumps(request.body, sort_keys=True) for request in site.server.requests]
+
+
+def assert_answered_once(site: Site, turns: int) -> None:
+    """No answer that the model gave was asked for again."""
+    answered = Counter(json.dumps(request.body, sort_keys=True) for request in site.answered)
+    assert len(answered) == turns
+    assert set(answered.values()) == {1}
+
+
+async def test_kill_during_a_model_call(site: Site) -> None:
+    """The call in flight is made again, from the mirror's transcript; those before it are not paid for twice."""
+    site.server.call_tools(("note", {"number": 1}))
+    site.server.call_tools(("note", {"number": 2}))
+    site.server.reply(Reply("This never comes to an end.", hang_after=1))
+    site.server.say("Both are noted.")
+    worker = await site.worker()
+    run = await site.start("Note 1 and 2.")
+    await site.server.wait_for_requests(3)
+    worker.kill()
+    worker = await site.worker()
+    result = await run.result(60)
+    assert (result.success, result.content) == (True, "Both are noted.")
+    assert len(site.server.requests) == 4
+    assert bodies(site)[2] == bodies(site)[3]
+    assert_answered_once(site, turns=3)
+    assert ran(site.workspace) == {"note 1": 1, "note 2": 1}
+    await site.assert_mirrored(worker, run)
+
+
+async def test_kill_during_tool_calls(site: Site) -> None:
+    """A repeatable tool runs again; of any other the model is told that nobody knows; a finished one stays finished."""
+    site.server.call_tools(("read_slowly", {}), ("pay", {"amount": 5}), ("note", {"number": 1}))
+    site.server.say("I shall ask whether it was paid.")
+    worker = await site.worker()
+    run = await site.start("Pay 5.")
+
+    async def two_run_and_one_has_ended() -> bool:
+        pending = await site.pending(run)
+        started = {name for name, state in pending.items() if state == "STARTED" and name.startswith("tool.")}
+        return started == {"tool.read_slowly", "tool.pay"} and ran(site.workspace).total() == 3
+
+    await eventually(two_run_and_one_has_ended)
+    worker.kill()
+    open_gate(site.workspace)
+    worker = await site.worker()
+    assert (await run.result(60)).success
+    assert ran(site.workspace) == {"read_slowly": 2, "pay 5": 1, "note 1": 1}
+    assert_answered_once(site, turns=2)
+    tool_results = [entry.data async for entry in run.entries() if entry.kind == "tool_result"]
+    told = {data["tool"]: data["message"]["content"] for data in tool_results}
+    assert (told["read_slowly"], told["note"]) == ("read to the end", "noted 1")
+    assert "nobody knows whether it took effect" in told["pay"]
+    assert told["pay"] in [message["content"] for message in site.server.requests[1].messages]
+    await site.assert_mirrored(worker, run)
+
+
+async def test_kill_between_calls(site: Site) -> None:
+    """With nothing in flight nothing is made again, and the provider's wish to be left alone outlives the worker."""
+    site.server.call_tools(("note", {"number": 1}))
+    site.server.reply(Reply.error(503, headers={"Retry-After": f"{RETRY_AFTER:g}"}))
+    site.server.say("It is noted.")
+    worker = await site.worker()
+    run = await site.start("Note 1.")
+    await site.server.wait_for_requests(2)
+
+    async def nothing_is_in_flight() -> bool:
+        return await site.pending(run) == {"model.call": "SCHEDULED"}
+
+    await eventually(nothing_is_in_flight)
+    worker.kill()
+    worker = await site.worker()
+    assert (await run.result(60)).content == "It is noted."
+    first, refused, last = site.server.requests
+    assert len(first.messages) < len(refused.messages)
+    assert refused.body == last.body
+    assert last.received_at - refused.received_at >= RETRY_AFTER
+    assert ran(site.workspace) == {"note 1": 1}
+    await site.assert_mirrored(worker, run)
+
+
+async def test_kill_during_a_mirror_write(site: Site) -> None:
+    """The embedded database survives being cut off in a write, and the mirror has no gap and no double."""
+
+    def dump_on(request: ChatRequest) -> Reply:
+        turn = sum(message["role"] == "assistant" for message in request.messages)
+        return Reply(tool_calls=[ChatToolCall("dump", {"number": DUMPS * turn + part}) for part in range(DUMPS)])
+
+    site.server.respond = dump_on
+    site.server.hold()
+    worker = await site.worker()
+    run = await site.start("Dump.")
+    for _ in range(KILLS):
+        while not await stopped_in_a_write(site, run, worker):
+            pass
+        worker.kill()
+        worker = await site.worker()
+        await site.server.wait_for_requests(len(site.server.requests) + 1)
+    site.server.say("All is dumped.")
+    site.server.release()
+    result = await run.result(60)
+    assert result.content == "All is dumped."
+    assert_answered_once(site, turns=result.metadata["turns"])
+    assert len(site.server.requests) == result.metadata["turns"] + KILLS
+    assert set(ran(site.workspace).values()) == {1}
+    await site.assert_mirrored(worker, run)
+
+
+async def stopped_in_a_write(site: Site, run: RunHandle, worker: Process) -> bool:
+    """Makes one turn, and stops the worker while it writes that to the mirror, if it can be caught at it.
+
+    Caught means: the files have grown, and Temporal does not know of the write's end.
+    """
+
+    def bytes_written() -> int:
+        return sum(file.stat().st_size for file in (site.folder / "mirror").rglob("*") if file.is_file())
+
+    requests = len(site.server.requests)
+    site.server.release()
+    site.server.hold()
+    while True:
+        before = bytes_written()
+        pending = await site.pending(run)
+        if "store.append" not in pending and len(site.server.requests) > requests:
+            return False
+        if pending.get("store.append") == "STARTED" and bytes_written() > before:
+            worker.signal(signal.SIGSTOP)
+            if "store.append" in await site.pending(run):
+                return True
+            worker.signal(signal.SIGCONT)

@@ -1,0 +1,256 @@
+"""The local stack comes up, survives what may happen to it, and goes down; with a small worker of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import urllib.request
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+
+from holdfast.errors import TemporalUnavailable, WorkerUnavailable
+from holdfast.settings import Settings
+from holdfast.stack import Stack, down, kill, local_address, search_attributes, server, start_worker, status, ui_url, up
+from holdfast.stack.state import StateFile
+from holdfast.stack.worker import identity
+from holdfast.temporal import connect_temporal
+
+WORKER = """
+import asyncio, json, os, pathlib, signal, socket
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+@workflow.defn
+class Nothing:
+    @workflow.run
+    async def run(self) -> None: ...
+
+async def main() -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    seen = pathlib.Path(os.environ["HOLDFAST_HOME"], "environment.json")
+    seen.write_text(json.dumps(dict(os.environ)))
+    client = await Client.connect(
+        os.environ["TEMPORAL_ADDRESS"],
+        namespace=os.environ.get("TEMPORAL_NAMESPACE", "default"),
+        identity=f"holdfast-worker-{os.getpid()}@{socket.gethostname()}",
+    )
+    runner = UnsandboxedWorkflowRunner()
+    async with Worker(client, task_queue="holdfast", workflows=[Nothing], workflow_runner=runner):
+        await stop.wait()
+    print("ended in order", flush=True)
+
+asyncio.run(main())
+"""
+
+
+@dataclass
+class Place:
+    """A state folder and a project folder of a test's own."""
+
+    home: Path
+    root: Path
+    said: list[str] = field(default_factory=list)
+
+    def settings(self, **more: Any) -> Settings:
+        """With a model, so that the scripted one is not started, unless told otherwise."""
+        return Settings(**{"holdfast_home": self.home, "openai_api_key": SecretStr("a-secret"), **more})
+
+    async def up(self, *, worker: bool = False, **settings: Any) -> Stack:
+        return await up(self.settings(**settings), self.said.append, worker=worker, root=self.root)
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    place = Place(tmp_path / "home", tmp_path / "project")
+    place.root.mkdir()
+    (place.root / "worker.py").write_text(WORKER)
+    yield place
+    for part in StateFile(place.home).read().parts.values():
+        await kill(part)  # quicker than `down`, which has its own test
+
+
+async def connect(stack: Stack, namespace: str = "default") -> Client:
+    return await connect_temporal(stack.address, namespace)
+
+
+async def retention_days(client: Client) -> int:
+    answer = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    return answer.config.workflow_execution_retention_ttl.ToTimedelta().days
+
+
+async def test_everything_comes_up_stays_up_and_goes_down(place: Place) -> None:
+    """Broken: the one command on a fresh machine; or it would start things anew each time, or leave some behind."""
+    without_model = {"openai_api_key": None}
+    stack = await place.up(worker=True, **without_model)
+    assert stack.temporal
+    assert stack.model
+    assert stack.worker
+    found = await status(place.settings(**without_model))
+    assert {part.name: part.state for part in found.parts} == dict.fromkeys(("temporal", "model", "worker"), "running")
+    assert found.pollers == [identity(stack.worker.pid)]
+    assert found.parts[0].version == stack.temporal.version
+    assert local_address(place.home) == stack.address
+    environment = json.loads((place.home / "environment.json").read_text())
+    assert environment["OPENAI_BASE_URL"] == f"http://{stack.model.address}/v1"
+    assert environment["HOLDFAST_SCRIPTED"] == "1"
+    page = ui_url(place.settings(), "a-run")
+    assert page is not None
+    with await asyncio.to_thread(urllib.request.urlopen, page) as answer:
+        assert answer.status == 200
+
+    said_before = len(place.said)
+    assert await place.up(worker=True, **without_model) == stack
+    assert len(place.said) == said_before
+
+    await down(place.settings(), place.said.append)
+    assert not any(part.is_alive for part in (stack.temporal, stack.model, stack.worker))
+    assert "ended in order" in stack.worker.log.read_text()
+    assert "stopping the worker" in place.said[-3]
+    assert "stopping the Temporal server" in place.said[-1]
+    said_before = len(place.said)
+    await down(place.settings(), place.said.append)
+    assert len(place.said) == said_before
+    assert (await status(place.settings())).parts[0].state == "stopped"
+
+
+async def test_a_killed_server_comes_back_with_everything(place: Place) -> None:
+    """Broken: kill -9 of the server would lose runs, or strand the worker at an address where nobody is."""
+    before = await place.up(worker=True)
+    assert before.temporal
+    assert before.worker
+    handle = await (await connect(before)).start_workflow("Nothing", id="kept", task_queue="nobody")
+    await kill(before.temporal)
+    after = await place.up(worker=True)
+    assert after.temporal
+    assert after.temporal.pid != before.temporal.pid
+    assert (after.address, after.ui, after.worker) == (before.address, before.ui, before.worker)
+    client = await connect(after)
+    assert (await client.get_workflow_handle("kept").describe()).run_id == handle.first_execution_run_id
+    await client.execute_workflow("Nothing", id="new", task_queue="holdfast")
+
+
+async def test_the_namespace_is_made_ready(place: Place) -> None:
+    """Broken: runs could not be listed by agent, their history would be gone after a day, fork and doctor with it."""
+    stack = await place.up()
+    client = await connect(stack)
+    assert await search_attributes.missing(client) == []
+    assert await retention_days(client) == server.RETENTION.days == 90
+
+    other = await place.up(temporal_namespace="other")  # on a database that is there already
+    assert "restarts to make namespace 'other'" in " ".join(place.said)
+    client = await connect(other, "other")
+    assert await search_attributes.missing(client) == []
+    assert await retention_days(client) == 90
+
+
+async def test_a_lost_state_file_does_not_lead_to_a_second_server(place: Place) -> None:
+    """Broken: two servers would write to one database."""
+    before = await place.up()
+    (place.home / "stack.json").write_text('{"ports": {"temp')
+    after = await place.up()
+    assert before.temporal
+    assert after.temporal
+    assert not before.temporal.is_alive
+    assert after.temporal.is_alive
+    assert "was set aside as stack.damaged.json" in place.said[-3]
+
+
+async def test_the_stack_moves_when_its_port_is_taken(place: Place) -> None:
+    """Broken: it would not start, or take somebody else's server for its own."""
+    before = await place.up()
+    await down(place.settings(), place.said.append)
+    port = int(before.address.rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)):
+        moved = await place.up()
+        assert moved.address != before.address
+    await down(place.settings(), place.said.append)
+    assert (await place.up()).address == moved.address  # and keeps its new one
+
+
+async def test_two_at_once_start_one(place: Place) -> None:
+    """Broken: two commands at the same time would start two stacks in one folder."""
+    one, two = await asyncio.gather(place.up(), place.up())
+    assert one == two
+    assert "another command is at work on the stack: waiting for it" in place.said
+
+
+async def test_changed_settings_restart_the_worker(place: Place) -> None:
+    """Broken: a worker would go on with an old model; or the reason, or a secret, would be in the wrong place."""
+    before = await place.up(worker=True)
+    after = await place.up(worker=True, openai_api_key=SecretStr("another-secret"), log_level="DEBUG")
+    assert before.worker
+    assert after.worker
+    assert not before.worker.is_alive
+    assert json.loads((place.home / "environment.json").read_text())["OPENAI_API_KEY"] == "another-secret"
+    assert "the worker restarts, its runs go on by themselves: other settings: LOG_LEVEL, OPENAI_API_KEY" in place.said
+    assert "secret" not in (place.home / "stack.json").read_text() + "".join(place.said)
+
+
+async def test_only_the_worker_can_be_started_again(place: Place) -> None:
+    """Broken: a crash of the worker alone could not be shown, nor mended."""
+    with pytest.raises(TemporalUnavailable, match="the local stack is not up"):
+        await start_worker(place.settings(), place.said.append, root=place.root)
+    before = await place.up(worker=True)
+    assert before.worker
+    await kill(before.worker)
+    again = await start_worker(place.settings(), place.said.append, root=place.root)
+    assert again.is_alive
+    assert again.pid != before.worker.pid
+    assert (await place.up(worker=True)).worker == again
+
+
+async def test_a_worker_that_ends_is_explained(place: Place) -> None:
+    """Broken: `up` would wait half a minute and then not say why there is no worker."""
+    (place.root / "worker.py").write_text("raise SystemExit('SOME_SETTING=3 is not accepted')")
+    with pytest.raises(WorkerUnavailable, match=r"(?s)the worker ended; its log, \S+worker.log, ends:.*SOME_SETTING=3"):
+        await place.up(worker=True)
+
+
+async def test_a_broken_database_is_explained(place: Place) -> None:
+    """Broken: one would be told that the server does not answer, and not why."""
+    place.home.mkdir()
+    (place.home / "temporal.db").write_text("not a database, but long enough to be looked at")
+    with pytest.raises(TemporalUnavailable, match=r"(?s)the Temporal server ended; its log.*file is not a database"):
+        await place.up()
+
+
+async def test_an_address_that_does_not_answer_is_named(place: Place) -> None:
+    """Broken: with a cluster that is away a local server would be started, or the culprit not be named."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    with pytest.raises(TemporalUnavailable, match=f"^TEMPORAL_ADDRESS={address}: .*unset TEMPORAL_ADDRESS"):
+        await place.up(temporal_address=address)
+    found = await status(place.settings(temporal_address=address))
+    assert (found.parts[0].state, found.parts[0].address, found.parts[0].pid) == ("unreachable", address, None)
+
+
+async def test_no_way_to_a_server_names_all_ways(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Broken: on a closed machine one would not know what to do."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    impostor = programs / "temporal"
+    impostor.write_text("#!/bin/sh\necho 'temporal, a calendar'\n")
+    impostor.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing can be downloaded
+    with pytest.raises(TemporalUnavailable) as raised:
+        await place.up()
+    message = str(raised.value)
+    assert f"on PATH: {impostor} is not Temporal's program" in message
+    assert "download by the Temporal SDK: " in message
+    assert "build with Go: no `go` on PATH" in message
+    for way in ("set TEMPORAL_ADDRESS", "`temporal` on PATH", "install Go 1.25"):
+        assert way in message
+    assert [path.name for path in (tmp_path / "cache/holdfast/bin").iterdir()] == [".lock"]

@@ -1,0 +1,113 @@
+"""`worker.py` as whoever runs it sees it: its settings, its logs, its end."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from holdfast.testing import Reply
+from tests.acceptance.crash_agents import ran
+from tests.acceptance.processes import Site
+
+DELAY = 0.3  # seconds that the model takes; long enough for calls to overlap where they may
+
+
+@pytest.fixture
+async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
+    """Where the workers of a test run."""
+    async with Site.open(temporal_address, tmp_path) as site:
+        yield site
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+async def test_a_shutdown_lets_calls_in_flight_end(site: Site, number: signal.Signals) -> None:
+    """A call that is cut off by a deployment is paid for twice."""
+    site.server.call_tools(("note", {"number": 1}))
+    site.server.hold()
+    worker = await site.worker()
+    run = await site.start("Note 1.")
+    await site.server.wait_for_requests(1)
+    worker.signal(number)
+    await worker.wait_for_output("worker shuts down")
+    site.server.release()
+    assert await worker.exit_code() == 0
+    assert "worker has ended" in worker.output
+    assert "Traceback" not in worker.output
+    site.server.say("It is noted.")
+    await site.worker()
+    assert (await run.result(30)).content == "It is noted."
+    assert len(site.server.requests) == 2, "the answer of the call in flight was lost"
+    assert ran(site.workspace) == {"note 1": 1}
+
+
+async def test_one_worker_serves_one_embedded_store(site: Site) -> None:
+    """Two processes on one embedded database destroy it, so the second must say so, and leave the first alone."""
+    worker = await site.worker()
+    second = site.run_worker()
+    assert await second.exit_code() == 3
+    [line] = second.output.splitlines()
+    assert f"in use by process {worker.pid}" in line
+    assert "SURREALDB_URL" in line
+    assert (await (await site.start("Say something.")).result(30)).success
+
+
+@dataclass(frozen=True)
+class Refused:
+    name: str
+    environment: dict[str, str]
+    words: list[str] = field(default_factory=list)
+
+
+REFUSED = [
+    Refused("a word for a number", {"MAX_CONCURRENT_AGENTS": "many"}, ["MAX_CONCURRENT_AGENTS='many'"]),
+    Refused("out of range", {"AGENT_EXECUTION_TIMEOUT": "-1"}, ["AGENT_EXECUTION_TIMEOUT='-1'", "greater than 0"]),
+    Refused("not a choice", {"LOG_FORMAT": "xml"}, ["LOG_FORMAT='xml'", "console", "json"]),
+    Refused("an unknown store", {"SURREALDB_URL": "mysql://x"}, ["SURREALDB_URL", "'mysql://x'", "surrealkv://"]),
+    Refused("no such module", {"HOLDFAST_AGENTS": "no_such_agents"}, ["HOLDFAST_AGENTS", "'no_such_agents'"]),
+    Refused("no agents in it", {"HOLDFAST_AGENTS": "json"}, ["HOLDFAST_AGENTS", "'json'", "no agent"]),
+]
+
+
+async def test_bad_settings_are_refused_in_one_line(site: Site) -> None:
+    """Whoever mistypes a setting must read its name, not a traceback."""
+    workers = [(case, site.run_worker(**case.environment)) for case in REFUSED]
+    for case, worker in workers:
+        assert await worker.exit_code() == 2, case.name
+        lines = worker.output.splitlines()
+        assert len(lines) == 1, case.name
+        for words in case.words:
+            assert words in lines[0], case.name
+
+
+async def test_logs_as_json(site: Site) -> None:
+    """A log collector must be able to read each line, and to find those of a run."""
+    site.server.reply(Reply.error(503, "overloaded", headers={"Retry-After": "0.1"}))
+    site.server.say("Done.")
+    worker = await site.worker(LOG_FORMAT="json")
+    run = await site.start("Do it.")
+    assert (await run.result(30)).success
+    assert await worker.stop() == 0
+    lines = [json.loads(line) for line in worker.output.splitlines()]
+    assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
+    [retried] = [line for line in lines if "overloaded" in line.get("reason", "")]
+    assert retried["run_id"] == run.id
+    assert lines[-1]["event"] == "worker has ended"
+
+
+async def test_agents_executing_at_once_are_limited(site: Site) -> None:
+    """MAX_CONCURRENT_AGENTS protects the provider's rate limit and the machine."""
+    await site.worker(MAX_CONCURRENT_AGENTS="1")
+    site.server.respond = lambda _request: Reply("Done.", delay=DELAY)
+    runs = [await site.start(f"Do {number}.") for number in range(3)]
+    for run in runs:
+        assert (await run.result(30)).success
+    spans = sorted((request.received_at, request.finished_at or 0.0) for request in site.server.requests)
+    assert len(spans) == len(runs)
+    for (_, ended), (begun, _) in pairwise(spans):
+        assert ended <= begun
