@@ -36,7 +36,7 @@ TUNING = (
     # With the default of four partitions a task can lie for two seconds in one that no poller is at.
     ("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
     ("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
-    # A timer that is due within a second may be put off by one: each retry, and so each recovery, would be that much late.
+    # A timer that is due within a second may be put off by one: each retry, and so each recovery, would come late.
     ("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
     # A worker that asks for an activity may run it itself, at once: a turn is a third faster.
     ("--dynamic-config-value", "system.enableActivityEagerExecution=true"),

@@ -98,7 +98,10 @@ class Connection:
 
     async def close(self) -> None:
         """Waits for the statement in flight, then closes the client."""
-        await self._exclusively(self._close)
+        try:
+            await self._exclusively(self._close)
+        except StoreUnavailable:
+            await self._close()  # only a server takes this long, and only callers that it keeps waiting are cut off
 
     async def _exclusively(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         try:

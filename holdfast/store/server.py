@@ -11,9 +11,9 @@ from surrealdb import AsyncWsSurrealConnection, ServerError, Value
 from holdfast.errors import StoreUnavailable, UsageError
 from holdfast.store.endpoint import Client
 
-CALL_PATIENCE = 10.0  # seconds a caller waits for a server, queue and reconnecting included
-DIAL_DEADLINE = 4.0  # seconds to connect, sign in and apply the schema; less than the patience, so that it can be told
-STATEMENT_DEADLINE = 5.0  # seconds for one statement on a server; the slowest here is a page of a run
+CALL_PATIENCE = 9.0  # seconds a caller waits, queue and reconnecting included
+DIAL_DEADLINE = 3.5  # seconds to connect, sign in and apply the schema
+STATEMENT_DEADLINE = 5.0  # seconds for one statement; the slowest is a page of a run
 HANG_UP_DEADLINE = 1.0  # seconds for closing a connection that may already be dead
 
 

@@ -87,6 +87,15 @@ async def test_kill_loses_nothing_that_was_acknowledged(url: str) -> None:
     await store.close()
 
 
+async def test_engine_is_told_to_sync(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An acknowledged entry is lost with the power, though nobody chose that."""
+    monkeypatch.delenv("SURREAL_SYNC_DATA", raising=False)
+    store = open_store(url)
+    await store.open()
+    await store.close()
+    assert os.environ["SURREAL_SYNC_DATA"] == "true"
+
+
 async def test_second_process_is_refused_and_gets_in_later(url: str) -> None:
     """Two processes write to one database, or the one that was refused has to be started anew."""
     store = open_store(url)

@@ -187,11 +187,15 @@ async def test_workers_that_write_one_run_agree(server: SurrealServer, database:
 
 async def test_close_ends_while_the_server_is_frozen(server: SurrealServer, database: str) -> None:
     """A worker cannot be stopped while the database hangs."""
-    store = connect(server, database)
+    store, run = connect(server, database), SampleRun(turns=1)
     await store.open()
     server.freeze()
     try:
+        call = asyncio.create_task(store.append(run.batch()))
+        await asyncio.sleep(0)
         await asyncio.wait_for(store.close(), PROMISE)
+        with pytest.raises(StoreUnavailable, match="did not finish a statement"):
+            await call
     finally:
         server.thaw()
 
