@@ -65,7 +65,8 @@ class Execution:
             self._view.doing("stopping")
             turns.cancel()
             await workflow.wait([turns])
-        return turns.result()
+        outcome = turns.result()
+        return self._stopped() if self._stop and outcome is None else outcome
 
     async def end(self, outcome: Outcome) -> RunResult:
         """Records the end and sees to it that the mirror learns of it, now or later."""
