@@ -36,7 +36,10 @@ def page() -> str:
 
 def help_of(verb: str) -> str:
     """What `--help` prints at 80 columns."""
-    environment = os.environ | {"HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", "TERM": "dumb"}
+    path = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where there is a `python`, not only python3
+    )
+    environment = os.environ | {"HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", "TERM": "dumb", "PATH": path}
     command = [sys.executable, "starter.py", *verb.split(), "--help"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 

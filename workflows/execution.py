@@ -47,7 +47,6 @@ class Execution:
         self._model = ModelCaller(self.state, self._outbox, self._view)
         self._tools = ToolCaller(self.state, self._view)
         self._stop: RunStatus | None = None
-        self._view.update()
 
     async def run(self) -> Outcome | None:
         """Takes turns until the run is over; None when it shall go on in a new execution."""
@@ -110,16 +109,15 @@ class Execution:
         return self._stopped()
 
     async def _call_model(self) -> None:
+        self._view.update()
         self._outbox.send()
         reply = await self._model.call()
         self.state.record_reply(workflow.now(), reply)
-        self._view.update()
 
     async def _call_tools(self, calls: list[ToolCall]) -> None:
         async for call, result in self._tools.call_all(calls):
             self.state.record_tool_result(workflow.now(), call, result)
         self.state.mark_turn(workflow.now())
-        self._view.update()
 
     def _stopped(self) -> Outcome:
         if self._stop == RunStatus.TIMED_OUT:

@@ -23,7 +23,10 @@ class View:
         self._shown: dict[str, str | int | float] = {}
 
     def update(self) -> None:
-        """Shows the run as it stands."""
+        """Shows the run as it stands.
+
+        Called beside a model call, as is the mirror's outbox: the server's work for it is hidden by the model's time.
+        """
         workflow.set_current_details(details(self._state))
         updates = self._updates(self._state)
         if updates:

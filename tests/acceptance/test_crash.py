@@ -133,7 +133,8 @@ async def test_kill_during_a_mirror_write(site: Site) -> None:
     result = await run.result(60)
     assert result.content == "All is dumped."
     assert_answered_once(site, turns=result.metadata["turns"])
-    assert len(site.server.requests) == result.metadata["turns"] + KILLS
+    # A kill may also come before the model call of the same moment has left.
+    assert len(site.server.requests) <= result.metadata["turns"] + KILLS
     assert set(ran(site.workspace).values()) == {1}
     await site.assert_mirrored(worker, run)
 
