@@ -120,7 +120,7 @@ async def ready(part: Part, namespace: str, log_start: int = 0) -> Client:
     deadline = loop.time() + START_TIMEOUT
     while True:
         try:
-            return await connect(part.address, namespace)
+            client = await connect(part.address, namespace)
         except UnknownNamespace:
             raise
         except TemporalUnavailable as error:
@@ -131,6 +131,10 @@ async def ready(part: Part, namespace: str, log_start: int = 0) -> Client:
                     _obituary(part, f"does not answer after {START_TIMEOUT:.0f} s", log_start)
                 ) from error
             await asyncio.sleep(RETRY_INTERVAL)
+        else:
+            if not part.is_alive:  # then it is somebody else who answers there
+                raise TemporalUnavailable(_obituary(part, "ended, and another one answers at its address", log_start))
+            return client
 
 
 def _obituary(part: Part, fate: str, log_start: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from holdfast.errors import TemporalUnavailable, WorkerUnavailable
 from holdfast.settings import Settings
 from holdfast.stack import model_server, process, server, sockets
 from holdfast.stack import worker as workers
-from holdfast.stack.binary import find_server
+from holdfast.stack.binary import ServerBinary, find_server
 from holdfast.stack.claims import claim, holder
 from holdfast.stack.locks import locked
 from holdfast.stack.progress import Report
@@ -153,8 +156,15 @@ class _Launcher:
         before = self.state.parts.get("temporal")
         if before and before.version != binary.server:
             self._report(f"the Temporal database was last used by server {before.version}; now it is {binary.server}'s")
-        ports = self._port("temporal"), self._port("ui")
         log_start = process.size(self._home / "logs" / "temporal.log")
+        async with self._choosing_ports():
+            part, client = await self._spawn_temporal(binary, log_start)
+        await server.prepare_namespace(client)
+        self._report(f"Temporal server {binary.server} started at {part.address}, UI at {ui_url(self._settings)}")
+        return client
+
+    async def _spawn_temporal(self, binary: ServerBinary, log_start: int) -> tuple[Part, Client]:
+        ports = self._port("temporal"), self._port("ui")
         with claim(self._home, "temporal") as place:
             if not place.is_free:  # its start was broken off before it was recorded; two on one database would ruin it
                 raise TemporalUnavailable(
@@ -163,10 +173,7 @@ class _Launcher:
                 )
             part = server.spawn(binary, self._home, self._settings.temporal_namespace, ports, place)
         self._remember(part)
-        client = await server.ready(part, self._settings.temporal_namespace, log_start)
-        await server.prepare_namespace(client)
-        self._report(f"Temporal server {binary.server} started at {part.address}, UI at {ui_url(self._settings)}")
-        return client
+        return part, await server.ready(part, self._settings.temporal_namespace, log_start)
 
     async def model(self) -> Part:
         """Makes sure of the scripted model server."""
@@ -175,10 +182,11 @@ class _Launcher:
             return running
         await self.stop("model")
         log_start = process.size(self._home / "logs" / "model.log")
-        with claim(self._home, "model") as place:
-            part = model_server.spawn(self._home, self._port("model"), place)
-        self._remember(part)
-        await model_server.ready(part, log_start)
+        async with self._choosing_ports():
+            with claim(self._home, "model") as place:
+                part = model_server.spawn(self._home, self._port("model"), place)
+            self._remember(part)
+            await model_server.ready(part, log_start)
         self._report(
             f"scripted model server started at {part.address}: no model is configured, its answers are scripted"
         )
@@ -229,6 +237,11 @@ class _Launcher:
         self._report(f"stopping the {title} (pid {running.pid})")
         if not await process.stop(running.pid, running.born, patience):
             self._report(f"the {title} had not ended after {patience:.0f} s and was killed")
+
+    def _choosing_ports(self) -> AbstractAsyncContextManager[None]:
+        """Until what was started listens: another stack of this machine must not choose the same port meanwhile."""
+        path = Path(tempfile.gettempdir()) / f"holdfast-ports-{os.getuid()}.lock"
+        return locked(path, lambda: self._report("another stack is being started: waiting for it"))
 
     def _port(self, name: PortName) -> int:
         taken = {port for other, port in self.state.ports.items() if other != name}
