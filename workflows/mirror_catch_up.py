@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast.errors import ErrorType
     from holdfast.types import RunId, TranscriptRef
     from workflows.options import STORE_REBUILD
 
@@ -15,7 +17,17 @@ class MirrorCatchUp:
 
     @workflow.run
     async def run(self, run_id: RunId) -> TranscriptRef:
-        """Writes the run's whole log to the mirror; gives the newest entry."""
+        """Writes the run's whole log to the mirror; gives the newest entry.
+
+        Raises:
+            ApplicationError: `run_id` is no run id.
+        """
+        if not isinstance(run_id, str) or not run_id:  # Temporal checks no types for whoever starts it by hand
+            raise ApplicationError(
+                f"MirrorCatchUp takes the id of a run, as a JSON string, not {run_id!r}",
+                type=ErrorType.INVALID_REQUEST,
+                non_retryable=True,
+            )
         newest: TranscriptRef = await workflow.execute_activity(
             "store.rebuild", run_id, result_type=TranscriptRef, summary=f"the mirror of {run_id}", **STORE_REBUILD
         )

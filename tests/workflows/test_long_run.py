@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from holdfast import Agent, tool
 from holdfast.store import open_store
+from holdfast.store.memory import MemoryStore
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from tests.lab import Lab
 
@@ -21,18 +24,22 @@ async def step(number: int) -> str:
 walker = Agent(name="walker", system_prompt="You walk.", tools=[step], max_turns=TURNS)
 
 
-def walk(request: ChatRequest) -> Reply:
-    """Asks for one step after the other, by what the transcript holds."""
-    made = sum(message["role"] == "assistant" for message in request.messages)
-    if made + 1 < TURNS:
-        return Reply(tool_calls=[ChatToolCall("step", {"number": made})])
-    return Reply(text=f"walked {made} steps")
+def walk(turns: int) -> Callable[[ChatRequest], Reply]:
+    """A model that asks for one step after the other, by what the transcript holds."""
+
+    def respond(request: ChatRequest) -> Reply:
+        made = sum(message["role"] == "assistant" for message in request.messages)
+        if made + 1 < turns:
+            return Reply(tool_calls=[ChatToolCall("step", {"number": made})])
+        return Reply(text=f"walked {made} steps")
+
+    return respond
 
 
 @pytest.mark.timeout(600)
 async def test_a_thousand_turns(lab: Lab) -> None:
     """History is limited; a run is not. What it says of itself must be whole, over all its executions."""
-    lab.server.respond = walk
+    lab.server.respond = walk(TURNS)
     store = open_store("mem://")
     try:
         async with lab.worker(walker, store=store, max_cached_workflows=100):
@@ -52,3 +59,47 @@ async def test_a_thousand_turns(lab: Lab) -> None:
             assert await store.messages(handle.id, limit=10 * TURNS) == messages
     finally:
         await store.close()
+
+
+@pytest.mark.timeout(300)
+async def test_a_mirror_that_is_lost_late_comes_back_from_history(lab: Lab) -> None:
+    """After continue-as-new the run itself no longer has its beginning; the mirror must be written from history."""
+    turns, lost = 320, 300
+    store = MemoryStore()
+
+    def lose(request: ChatRequest) -> Reply:
+        if len(lab.server.requests) == lost:
+            MemoryStore.__init__(store)
+        return walk(turns)(request)
+
+    lab.server.respond = lose
+    async with lab.worker(walker, store=store, max_cached_workflows=100):
+        handle = await lab.holdfast.start("walker", "Walk.", timeout=300)
+        result = await handle.result(200)
+        assert result.content == f"walked {turns - 1} steps"
+        assert len(lab.server.requests) == turns
+        description = await lab.client.get_workflow_handle(handle.id).describe()
+        assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
+        await lab.assert_mirrored(handle.id, store)
+
+
+@pytest.mark.timeout(300)
+async def test_a_new_worker_with_an_empty_store_goes_on_after_continue_as_new(lab: Lab) -> None:
+    """Neither memory nor mirror has the beginning: it is fetched from history before the next model call."""
+    turns, moved = 280, 265
+
+    def refuse_once(request: ChatRequest) -> Reply:
+        if len(lab.server.requests) == moved:
+            return Reply.error(503, headers={"Retry-After": "2"})
+        return walk(turns)(request)
+
+    lab.server.respond = refuse_once
+    async with lab.worker(walker, max_cached_workflows=100):
+        handle = await lab.holdfast.start("walker", "Walk.", timeout=300)
+        await lab.server.wait_for_requests(moved, 200)
+    store = MemoryStore()
+    async with lab.worker(walker, store=store, max_cached_workflows=100):
+        result = await handle.result(200)
+        assert result.content == f"walked {turns - 1} steps"
+        assert len(lab.server.requests) == turns + 1
+        await lab.assert_mirrored(handle.id, store)

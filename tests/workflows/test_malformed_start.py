@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -87,3 +88,14 @@ async def test_the_client_tells_of_it_as_of_any_failed_run(lab: Lab) -> None:
     assert (result.success, result.status) == (False, RunStatus.FAILED)
     assert "unknwon" in (result.error or "")
     assert RunStatus.FAILED in listed
+
+
+@pytest.mark.parametrize("args", [[], [{}], [None], ["no such run"]], ids=["nothing", "object", "null", "no run"])
+async def test_the_mirrors_catch_up_does_not_hang_either(lab: Lab, args: list[Any]) -> None:
+    """It is started by runs, but anybody can start it by hand."""
+    async with lab.worker(agent):
+        handle = await lab.client.start_workflow(
+            "MirrorCatchUp", args=args, id=f"catch-up-{uuid.uuid4()}", task_queue=lab.settings.temporal_task_queue
+        )
+        with pytest.raises(WorkflowFailureError):
+            await asyncio.wait_for(handle.result(), 20)
