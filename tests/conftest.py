@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,6 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """The controlling process makes the folder that all test processes share."""
     for name in SETTINGS:
         os.environ.pop(name, None)
+    # A shell starts background jobs with SIGINT ignored, and so would everything be that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         os.environ[TEST_HOME] = tempfile.mkdtemp(prefix="holdfast-tests-")
 
