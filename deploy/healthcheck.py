@@ -11,14 +11,12 @@ import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.service import RPCError
 
 from holdfast.errors import HoldfastError
 from holdfast.settings import Settings
-from holdfast.temporal import connect_temporal
+from holdfast.temporal import connect_temporal, pollers
 
 RECENT = timedelta(minutes=2)  # a poll is held open for a minute, then asked anew
 
@@ -41,14 +39,7 @@ async def check(settings: Settings) -> str | None:
     if settings.temporal_address is None:
         return "TEMPORAL_ADDRESS is not set"
     client = await connect_temporal(settings.temporal_address, settings.temporal_namespace)
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=settings.temporal_namespace,
-            task_queue=TaskQueue(name=settings.temporal_task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-    )
-    polled = last_poll(answer.pollers, socket.gethostname())
+    polled = last_poll(await pollers(client, settings.temporal_task_queue), socket.gethostname())
     if polled is None:
         return f"no worker on this host polls task queue {settings.temporal_task_queue!r}"
     silence = datetime.now(UTC) - polled

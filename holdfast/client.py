@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowFailureError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
@@ -34,7 +31,7 @@ from holdfast.protocol import RunRequest
 from holdfast.run_log import ENDED, TemporalRunLog
 from holdfast.settings import Settings
 from holdfast.stack import local_address
-from holdfast.temporal import connect_temporal, translated_errors
+from holdfast.temporal import connect_temporal, pollers, translated_errors
 from holdfast.types import (
     MAX_INPUT_BYTES,
     AgentSpec,
@@ -171,14 +168,8 @@ class Holdfast:
             WorkerUnavailable: nobody does.
         """
         with translated_errors("any"):
-            answer = await self._client.workflow_service.describe_task_queue(
-                DescribeTaskQueueRequest(
-                    namespace=self._client.namespace,
-                    task_queue=TaskQueue(name=self._task_queue),
-                    task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-                )
-            )
-        if not answer.pollers:
+            polling = await pollers(self._client, self._task_queue)
+        if not polling:
             raise WorkerUnavailable(
                 f"no worker polls task queue {self._task_queue!r}; `python starter.py up` or `worker` starts one"
             )

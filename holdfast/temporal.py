@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
@@ -27,6 +30,22 @@ async def connect_temporal(address: str, namespace: str = "default", *, identity
         return await Client.connect(**config, data_converter=DATA_CONVERTER, identity=identity)
     except (RPCError, RuntimeError) as error:
         raise TemporalUnavailable(f"no Temporal server answers at {address}: {error}") from error
+
+
+async def pollers(client: Client, task_queue: str) -> list[PollerInfo]:
+    """The workers that have polled the task queue for workflows in the last minutes.
+
+    Raises:
+        RPCError: the server does not answer, or does not let this client ask.
+    """
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    return list(answer.pollers)
 
 
 @contextmanager

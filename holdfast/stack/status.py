@@ -17,7 +17,8 @@ from holdfast.stack import server, sockets
 from holdfast.stack.locks import is_locked
 from holdfast.stack.state import Part, PartName, StackState, StateFile
 from holdfast.stack.ui import ui_url
-from holdfast.stack.worker import identity, pollers
+from holdfast.stack.worker import identity
+from holdfast.temporal import pollers
 from holdfast.types import Data
 
 EMBEDDED = "surrealkv://"
@@ -86,7 +87,7 @@ async def _temporal(settings: Settings, state: StackState) -> tuple[PartStatus, 
     try:
         client = await server.connect(address, settings.temporal_namespace)
         version = await _version(client)
-        seen = await pollers(client, settings.temporal_task_queue)
+        seen = [poller.identity for poller in await pollers(client, settings.temporal_task_queue)]
     except (TemporalUnavailable, RPCError):
         return found.model_copy(update={"state": "unreachable"}), []
     return found.model_copy(update={"state": "running", "version": version}), seen

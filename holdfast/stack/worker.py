@@ -11,9 +11,6 @@ import sys
 from pathlib import Path
 
 from pydantic import SecretStr
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -23,6 +20,7 @@ from holdfast.settings import SCRIPTED_MODEL, Settings
 from holdfast.stack import process
 from holdfast.stack.claims import Claim
 from holdfast.stack.state import Part
+from holdfast.temporal import pollers
 
 POLL_TIMEOUT = 30.0  # seconds until a new worker must poll; it takes one to three
 POLL_INTERVAL = 0.05  # seconds between questions to the server
@@ -107,18 +105,6 @@ def spawn(root: Path, home: Path, variables: dict[str, str], claim: Claim) -> Pa
     return part
 
 
-async def pollers(client: Client, task_queue: str) -> list[str]:
-    """Identities of the workers that have polled the task queue for workflows in the last minutes."""
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-    )
-    return [poller.identity for poller in answer.pollers]
-
-
 async def ready(part: Part, client: Client, task_queue: str, log_start: int = 0) -> None:
     """Waits until Temporal sees the worker poll.
 
@@ -138,7 +124,7 @@ async def ready(part: Part, client: Client, task_queue: str, log_start: int = 0)
 
 async def _polls(part: Part, client: Client, task_queue: str) -> bool:
     try:
-        return identity(part.pid) in await pollers(client, task_queue)
+        return identity(part.pid) in {poller.identity for poller in await pollers(client, task_queue)}
     except RPCError:  # a server that has just come back refuses for a moment
         return False
 

@@ -18,9 +18,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast import Entry, Holdfast, RunHandle
 from holdfast.ports import Store
-from holdfast.stack.worker import identity, pollers
+from holdfast.stack.worker import identity
 from holdfast.store import open_store
-from holdfast.temporal import connect_temporal
+from holdfast.temporal import connect_temporal, pollers
 from holdfast.testing import ModelServer, RecordedRequest
 from tests.lab import eventually
 
@@ -161,7 +161,8 @@ class Site:
         async def polls() -> bool:
             assert not worker.has_ended, f"the worker ended; it wrote:\n{worker.tail()}"
             try:
-                return identity(worker.pid) in await pollers(self.client, self.environment["TEMPORAL_TASK_QUEUE"])
+                polling = await pollers(self.client, self.environment["TEMPORAL_TASK_QUEUE"])
+                return identity(worker.pid) in {poller.identity for poller in polling}
             except RPCError:  # a server that has just come back refuses for a moment
                 return False
 
