@@ -124,4 +124,4 @@ def _is_store_locked(url: str) -> bool | None:
     if not url.startswith(EMBEDDED):
         return None
     database = Path(url.removeprefix(EMBEDDED)).resolve()
-    return is_locked(database.with_name(f"{database.name}.lock"))  # see holdfast.store.lock
+    return is_locked(database.with_name(f"{database.name}.lock"))  # see holdfast.database.lock

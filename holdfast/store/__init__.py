@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-from holdfast.errors import UsageError
+from holdfast.database import open_database
 from holdfast.ports import Store
-from holdfast.store.embedded import MemoryEndpoint, PathEndpoint
 from holdfast.store.memory import MemoryStore
-from holdfast.store.server import ServerEndpoint
 from holdfast.store.surreal import SurrealStore
 
-__all__ = ["open_store"]
-
-KNOWN = "memory://, mem://, surrealkv://PATH, ws://HOST:PORT, wss://HOST:PORT"
+__all__ = ["MemoryStore", "SurrealStore", "open_store"]
 
 
-def open_store(
-    url: str,
-    *,
-    namespace: str = "sentient_core",
-    database: str = "agents",
-    username: str | None = None,
-    password: str | None = None,
-) -> Store:
-    """Gives the store that a URL names; it connects when it is first used.
+def open_store(url: str, **options: Any) -> Store:
+    """Gives the store that a URL names; it connects when it is first used, and closes its own database.
 
     Args:
-        url: `memory://` (dictionaries in this process), `mem://` (SurrealDB in this process, in memory),
-            `surrealkv://PATH` (SurrealDB in this process, on files), `ws://` or `wss://` (a SurrealDB server).
-        namespace: SurrealDB's namespace.
-        database: SurrealDB's database.
-        username: a user of the server, the namespace or the database; None: do not sign in.
-        password: of that user.
+        url: `memory://` (dictionaries in this process), or what `holdfast.database.open_database` takes.
+        options: what `holdfast.database.open_database` takes besides.
 
     Raises:
         UsageError: the URL is none of these.
     """
-    scheme, separator, rest = url.partition("://")
-    if not separator or (scheme == "surrealkv" and not rest):
-        raise UsageError(f"store URL {url!r} is not complete; known: {KNOWN}")
-    match scheme:
-        case "memory":
-            return MemoryStore()
-        case "mem":
-            return SurrealStore(MemoryEndpoint(namespace, database))
-        case "surrealkv":
-            return SurrealStore(PathEndpoint(Path(rest).absolute(), namespace, database))
-        case "ws" | "wss":
-            return SurrealStore(ServerEndpoint(url, namespace, database, username, password))
-    raise UsageError(f"store URL {url!r} has an unknown scheme; known: {KNOWN}")
+    if url == "memory://":
+        return MemoryStore()
+    return SurrealStore(open_database(url, **options))

@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from holdfast.database import Database, Overtaken
+from holdfast.database.surql import statement
 from holdfast.errors import StoreUnavailable
-from holdfast.store.connection import Connection, Overtaken
 from holdfast.store.decision import Stored, check, continues, decide, overlap
-from holdfast.store.endpoint import Endpoint
 from holdfast.store.exact import entry_from, summary_from
-from holdfast.store.migrate import migrate
 from holdfast.store.rows import event_id, project, run_id
-from holdfast.store.surql import statement
 from holdfast.store.transcript import context_of
 from holdfast.types import Context, Entry, EntryBatch, Message, RunId, RunSummary, TranscriptRef
 
-APPEND = statement("append")
-TRUNCATE = statement("truncate")
+APPEND = statement("holdfast.store", "append")
+TRUNCATE = statement("holdfast.store", "truncate")
 STORED = "SELECT chain, started_at, head, digest FROM ONLY $run"
 SUMMARY = "SELECT VALUE text FROM ONLY $run"
 DIGESTS = "SELECT id[1] AS seq, digest FROM event:[$id, $first]..=[$id, $last]"
@@ -37,17 +35,17 @@ class SurrealStore:
     A batch is one transaction. Only one that replaces what is stored is two: what it replaces goes first.
 
     Args:
-        endpoint: where the database is.
+        database: where it is kept; closed with the store.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._connection = Connection(endpoint, prepare=migrate)
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._written: dict[RunId, Stored] = {}
         """Where runs ended when this store last wrote them, oldest first; only a hint, which each write verifies."""
 
     async def open(self) -> None:
         """See `holdfast.ports.Store.open`."""
-        await self._connection.open()
+        await self._database.open()
 
     async def append(self, batch: EntryBatch) -> TranscriptRef:
         """See `holdfast.ports.Store.append`."""
@@ -79,7 +77,7 @@ class SurrealStore:
         found: list[Entry] = []
         while len(found) < limit:
             page = min(PAGE, limit - len(found))
-            [texts] = await self._connection.run(ENTRIES, id=run_id, first=after + 1, limit=page)
+            [texts] = await self._database.run(ENTRIES, id=run_id, first=after + 1, limit=page)
             found += [entry_from(text) for text in texts]
             if len(texts) < page:
                 break
@@ -91,7 +89,7 @@ class SurrealStore:
         found: list[Message] = []
         while len(found) < limit:
             page = min(PAGE, limit - len(found))
-            [texts] = await self._connection.run(MESSAGES, id=run_id, first=after + 1, limit=page)
+            [texts] = await self._database.run(MESSAGES, id=run_id, first=after + 1, limit=page)
             found += [message for text in texts if (message := entry_from(text).message)]
             if len(texts) < page:
                 break
@@ -111,7 +109,7 @@ class SurrealStore:
     async def close(self) -> None:
         """See `holdfast.ports.Store.close`."""
         self._written.clear()
-        await self._connection.close()
+        await self._database.close()
 
     async def _where_it_ends(self, batch: EntryBatch) -> Stored | None:
         remembered = self._written.pop(batch.run_id, None)  # comes back only with a write that went well
@@ -126,7 +124,7 @@ class SurrealStore:
         return Stored(row["chain"], row["started_at"], TranscriptRef(seq=row["head"], digest=row["digest"]))
 
     async def _read_run(self, statement: str, run: RunId) -> Any:
-        [found] = await self._connection.run(statement, run=run_id(run))
+        [found] = await self._database.run(statement, run=run_id(run))
         return found
 
     async def _digests(self, batch: EntryBatch, stored: Stored | None) -> dict[int, str]:
@@ -135,7 +133,7 @@ class SurrealStore:
         seqs = overlap(batch, stored)
         if not seqs:
             return {}
-        [rows] = await self._connection.run(DIGESTS, id=batch.run_id, first=seqs[0], last=seqs[-1])
+        [rows] = await self._database.run(DIGESTS, id=batch.run_id, first=seqs[0], last=seqs[-1])
         return {row["seq"]: row["digest"] for row in rows}
 
     async def _truncate(self, batch: EntryBatch, cut: int, stored: Stored | None) -> Stored | None:
@@ -143,7 +141,7 @@ class SurrealStore:
         before = {entry.seq: entry.digest for entry in batch.entries} | {
             batch.entries[0].seq - 1: batch.previous_digest
         }
-        await self._connection.run(
+        await self._database.run(
             TRUNCATE,
             id=batch.run_id,
             run=run_id(batch.run_id),
@@ -158,7 +156,7 @@ class SurrealStore:
 
     async def _write(self, batch: EntryBatch, entries: Sequence[Entry], stored: Stored | None) -> None:
         rows = project(batch, entries)
-        results = await self._connection.run(
+        results = await self._database.run(
             APPEND,
             run=rows.run["id"],
             expected=_stamp(stored),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from surrealdb import AsyncEmbeddedSurrealConnection, RecordID
 
+from holdfast.database.endpoint import Client
+from holdfast.database.lock import PathLock
 from holdfast.errors import StoreUnavailable
-from holdfast.store.endpoint import Client
-from holdfast.store.lock import PathLock
 
 MARK = RecordID("opening", "mark")
 SETTLE_ATTEMPTS = 3  # the first finds the damage and has the engine repair it, the second finds it repaired

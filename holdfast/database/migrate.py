@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from surrealdb import RecordID
 
+from holdfast.database.connection import OVERTAKEN, Execute, Overtaken, StatementFailed
+from holdfast.database.surql import migrations
 from holdfast.errors import StoreUnavailable
-from holdfast.store.connection import OVERTAKEN, Execute, Overtaken, StatementFailed
-from holdfast.store.surql import migrations
 
 MIGRATIONS = migrations()
 """In order; the n-th makes version n. A migration that has been released is never changed."""

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from holdfast.database.endpoint import Client, Endpoint
 from holdfast.errors import StoreUnavailable
-from holdfast.store.endpoint import Client, Endpoint
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from surrealdb import AsyncWsSurrealConnection, ServerError, Value
 
+from holdfast.database.endpoint import Client
 from holdfast.errors import StoreUnavailable, UsageError
-from holdfast.store.endpoint import Client
 
 CALL_PATIENCE = 9.0  # seconds a caller waits, queue and reconnecting included
 DIAL_DEADLINE = 3.5  # seconds to connect, sign in and apply the schema
