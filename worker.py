@@ -26,12 +26,12 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.errors import HoldfastError, SettingsError, StoreLocked, StoreUnavailable, TemporalUnavailable, UsageError
 from holdfast.logs import configure_logging
 from holdfast.models import open_model
-from holdfast.ports import ChatModel, Store
+from holdfast.persistence import Persistence, open_persistence
+from holdfast.ports import ChatModel
 from holdfast.run_log import TemporalRunLog
 from holdfast.settings import Settings
 from holdfast.stack import local_address
 from holdfast.stack.search_attributes import command, missing
-from holdfast.store import open_store
 from holdfast.temporal import connect_temporal
 from workflows import WORKFLOWS
 
@@ -55,7 +55,7 @@ def build_worker(
     *,
     catalog: AgentCatalog,
     model: ChatModel,
-    store: Store,
+    persistence: Persistence,
     max_cached_workflows: int = 1000,
     sandboxed: bool = False,
 ) -> Worker:
@@ -66,7 +66,7 @@ def build_worker(
         settings: task queue and limits.
         catalog: the agents to serve.
         model: makes the model calls.
-        store: holds the mirror.
+        persistence: holds the mirror, and what is kept beside it.
         max_cached_workflows: 0 replays a run from its beginning at each step, which tests use.
         sandboxed: has Temporal watch for what is not deterministic, which tests use; every workflow is ours, and
             the watching costs each workflow task.
@@ -74,7 +74,7 @@ def build_worker(
     deps = Dependencies(
         catalog=catalog,
         model=model,
-        store=store,
+        store=persistence.store,
         run_log=TemporalRunLog(client),
         workspaces=settings.holdfast_home / "workspaces",
         default_timeout=settings.agent_execution_timeout,
@@ -110,8 +110,8 @@ async def run(settings: Settings) -> None:
     catalog = AgentCatalog.load(settings.holdfast_agents)
     client = await _connect(settings)
     await _check_search_attributes(client)
-    async with _adapters(settings) as (model, store):
-        worker = build_worker(client, settings, catalog=catalog, model=model, store=store)
+    async with _adapters(settings) as (model, persistence):
+        worker = build_worker(client, settings, catalog=catalog, model=model, persistence=persistence)
         async with worker:
             log.info(
                 "worker serves",
@@ -126,30 +126,30 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _adapters(settings: Settings) -> AsyncIterator[tuple[ChatModel, Store]]:
+async def _adapters(settings: Settings) -> AsyncIterator[tuple[ChatModel, Persistence]]:
     model = open_model(
         openai_api_key=_secret(settings.openai_api_key),
         openai_base_url=settings.openai_base_url,
         openrouter_api_key=_secret(settings.openrouter_api_key),
         default_model=settings.default_model,
     )
-    store = _open_store(settings)
+    persistence = _open_persistence(settings)
     try:
-        await store.open()
+        await persistence.open()
     except StoreLocked:
         raise
     except StoreUnavailable as error:
         log.warning("the store is away; runs go on and the mirror catches up", reason=str(error))
     try:
-        yield model, store
+        yield model, persistence
     finally:
-        await store.close()
+        await persistence.close()
         await model.close()
 
 
-def _open_store(settings: Settings) -> Store:
+def _open_persistence(settings: Settings) -> Persistence:
     try:
-        return open_store(
+        return open_persistence(
             settings.store_url,
             namespace=settings.surrealdb_namespace,
             database=settings.surrealdb_database,

@@ -16,6 +16,7 @@ HoldfastError
 │   │   └── StoreLocked        another process holds the embedded database
 │   └── WorkerUnavailable      no worker polls the task queue
 ├── MirrorGap                  the mirror lacks entries before the batch
+├── SubscriberTooSlow          a subscriber of the event bus did not keep up
 ├── TranscriptUnavailable      the store cannot give the context that a model call refers to
 └── ModelError                 a model call failed
     ├── ModelUnavailable       worth another attempt, now or after `retry_after`
@@ -136,6 +137,18 @@ class MirrorGap(HoldfastError):
     def __init__(self, message: str, expected: int) -> None:
         super().__init__(message)
         self.expected = expected
+
+
+class SubscriberTooSlow(HoldfastError):
+    """A subscriber did not keep up with its topic, and was let go.
+
+    Attributes:
+        resume_after: the offset of the last event that it got; subscribing after it loses nothing that is kept.
+    """
+
+    def __init__(self, message: str, resume_after: int) -> None:
+        super().__init__(message)
+        self.resume_after = resume_after
 
 
 class TranscriptUnavailable(HoldfastError):

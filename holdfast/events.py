@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import JsonValue
+
 from holdfast.types import Data, Entry, Text
 
 
@@ -23,3 +25,12 @@ class Notice(Data):
 
 
 Event = Entry | TextDelta | Notice
+
+
+class BusEvent(Data):
+    """An event as a subscriber of the event bus gets it."""
+
+    offset: int
+    """Grows within the topic; not dense, as transient events go."""
+    data: dict[str, JsonValue]
+    transient: bool = False

@@ -321,6 +321,15 @@ class RunProgress(RunSummary):
     """Newest entry that the mirror has acknowledged; -1: none."""
 
 
+class MirroredRun(Data):
+    """What the mirror has of a run."""
+
+    summary: RunSummary
+    chain: str
+    """See EntryBatch.chain."""
+    head: TranscriptRef
+
+
 class EntryBatch(Data):
     """Consecutive entries of one run on their way to the mirror."""
 

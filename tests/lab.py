@@ -16,6 +16,7 @@ from holdfast.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.client import Holdfast
 from holdfast.models import open_model
+from holdfast.persistence import Persistence
 from holdfast.ports import Store
 from holdfast.settings import Settings
 from holdfast.store import open_store
@@ -68,7 +69,7 @@ class Lab:
             self.settings,
             catalog=AgentCatalog(agents),
             model=model,
-            store=store or self.store,
+            persistence=Persistence(database=None, store=store or self.store),
             max_cached_workflows=max_cached_workflows,
             sandboxed=True,
         )

@@ -13,7 +13,7 @@ import pytest
 import holdfast
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {"types", "protocol", "events", "errors", "ports", "settings"}
+LEAVES = {"types", "retrieval", "protocol", "events", "errors", "ports", "settings"}
 SDKS = {"openai", "surrealdb", "temporalio", "starlette", "uvicorn", "typer", "rich"}
 MAX_LINES = 400
 PUBLIC_NAMES = """

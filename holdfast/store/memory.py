@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from holdfast.store.decision import Stored, Write, check, decide, overlap
 from holdfast.store.exact import entry_from, entry_text, summary_from, summary_text
 from holdfast.store.transcript import context_of
-from holdfast.types import Context, Entry, EntryBatch, Message, RunId, RunSummary, TranscriptRef
+from holdfast.types import Context, Entry, EntryBatch, Message, MirroredRun, RunId, RunSummary, TranscriptRef
 
 
 @dataclass(slots=True)
@@ -73,6 +73,32 @@ class MemoryStore:
         """See `holdfast.ports.Store.head`."""
         run = self._runs.get(run_id)
         return run.stored.head if run else None
+
+    async def run(self, run_id: RunId) -> MirroredRun | None:
+        """See `holdfast.ports.Store.run`."""
+        run = self._runs.get(run_id)
+        return (
+            MirroredRun(summary=summary_from(run.summary), chain=run.stored.chain, head=run.stored.head)
+            if run
+            else None
+        )
+
+    async def runs(self, after: RunId | None = None, limit: int = 1000) -> list[MirroredRun]:
+        """See `holdfast.ports.Store.runs`."""
+        ids = sorted(run_id for run_id in self._runs if after is None or run_id > after)
+        return [run for run_id in ids[:limit] if (run := await self.run(run_id))]
+
+    async def conclude(self, run: MirroredRun) -> bool:
+        """See `holdfast.ports.Store.conclude`."""
+        stored = await self.run(run.summary.run_id)
+        if stored is None or stored.summary.status.is_final or (stored.chain, stored.head) != (run.chain, run.head):
+            return False
+        self._runs[run.summary.run_id].summary = summary_text(run.summary)
+        return True
+
+    async def delete(self, run_id: RunId) -> None:
+        """See `holdfast.ports.Store.delete`."""
+        self._runs.pop(run_id, None)
 
     async def close(self) -> None:
         """Keeps everything: there is nothing to let go of but the data."""

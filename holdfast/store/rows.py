@@ -11,7 +11,7 @@ from typing import Any
 from surrealdb import RecordID
 
 from holdfast.store.exact import entry_text, summary_text
-from holdfast.types import Entry, EntryBatch, Message, RunId, ToolCall, clean_text
+from holdfast.types import Entry, EntryBatch, Message, RunId, RunSummary, ToolCall, clean_text
 
 Row = dict[str, Any]
 
@@ -127,9 +127,14 @@ def _answer(run: RunId, entry: Entry, message: Message) -> Row:
 
 
 def _run(batch: EntryBatch) -> Row:
-    summary, head = batch.summary, batch.entries[-1]
+    head = batch.entries[-1]
+    return summary_row(batch.summary) | {"chain": batch.chain, "head": head.seq, "digest": head.digest}
+
+
+def summary_row(summary: RunSummary) -> Row:
+    """The part of a run's row that is its summary."""
     return _row(
-        run_id(batch.run_id),
+        run_id(summary.run_id),
         agent=summary.agent,
         status=summary.status.value,
         turn=summary.turn,
@@ -142,8 +147,5 @@ def _run(batch: EntryBatch) -> Row:
         parent=None if summary.parent is None else run_id(storable(summary.parent)),
         started_at=summary.started_at.astimezone(UTC),
         finished_at=summary.finished_at and summary.finished_at.astimezone(UTC),
-        chain=batch.chain,
-        head=head.seq,
-        digest=head.digest,
         text=summary_text(summary),
     )

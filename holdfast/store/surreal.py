@@ -7,18 +7,35 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from surrealdb import RecordID
+
 from holdfast.database import Database, Overtaken
 from holdfast.database.surql import statement
 from holdfast.errors import StoreUnavailable
 from holdfast.store.decision import Stored, check, continues, decide, overlap
 from holdfast.store.exact import entry_from, summary_from
-from holdfast.store.rows import event_id, project, run_id
+from holdfast.store.rows import event_id, project, run_id, summary_row
 from holdfast.store.transcript import context_of
-from holdfast.types import Context, Entry, EntryBatch, Message, RunId, RunSummary, TranscriptRef
+from holdfast.types import (
+    FINAL_STATUSES,
+    Context,
+    Entry,
+    EntryBatch,
+    Message,
+    MirroredRun,
+    RunId,
+    RunSummary,
+    TranscriptRef,
+)
 
 APPEND = statement("holdfast.store", "append")
+DELETE = statement("holdfast.store", "delete")
 TRUNCATE = statement("holdfast.store", "truncate")
 STORED = "SELECT chain, started_at, head, digest FROM ONLY $run"
+RUN = "SELECT chain, head, digest, text FROM ONLY $run"
+RUNS = "SELECT id, chain, head, digest, text FROM run WHERE id > $after ORDER BY id LIMIT $limit"
+CONCLUDE = """UPDATE $run MERGE $row
+    WHERE [chain, head, digest] = $expected AND status NOT IN $final RETURN VALUE head"""
 SUMMARY = "SELECT VALUE text FROM ONLY $run"
 DIGESTS = "SELECT id[1] AS seq, digest FROM event:[$id, $first]..=[$id, $last]"
 ENTRIES = "SELECT VALUE text FROM event:[$id, $first]..=[$id, ..] LIMIT $limit"
@@ -106,6 +123,33 @@ class SurrealStore:
         stored = await self._stored(run_id)
         return stored.head if stored else None
 
+    async def run(self, run_id: RunId) -> MirroredRun | None:
+        """See `holdfast.ports.Store.run`."""
+        row = await self._read_run(RUN, run_id)
+        return None if row is None else _mirrored(row)
+
+    async def runs(self, after: RunId | None = None, limit: int = 1000) -> list[MirroredRun]:
+        """See `holdfast.ports.Store.runs`."""
+        [rows] = await self._database.run(RUNS, after=run_id("" if after is None else after), limit=limit)
+        return [_mirrored(row) for row in rows]
+
+    async def conclude(self, run: MirroredRun) -> bool:
+        """See `holdfast.ports.Store.conclude`."""
+        row = summary_row(run.summary)
+        [changed] = await self._database.run(
+            CONCLUDE,
+            run=row.pop("id"),
+            row=row,
+            expected=[run.chain, run.head.seq, run.head.digest],
+            final=sorted(FINAL_STATUSES),
+        )
+        return bool(changed)
+
+    async def delete(self, run_id: RunId) -> None:
+        """See `holdfast.ports.Store.delete`."""
+        self._written.pop(run_id, None)
+        await self._database.run(DELETE, id=run_id, run=RecordID("run", run_id))
+
     async def close(self) -> None:
         """See `holdfast.ports.Store.close`."""
         self._written.clear()
@@ -174,6 +218,11 @@ class SurrealStore:
         self._written[batch.run_id] = Stored.after(batch)
         if len(self._written) > REMEMBERED_RUNS:
             del self._written[next(iter(self._written))]
+
+
+def _mirrored(row: dict[str, Any]) -> MirroredRun:
+    head = TranscriptRef(seq=row["head"], digest=row["digest"])
+    return MirroredRun(summary=summary_from(row["text"]), chain=row["chain"], head=head)
 
 
 def _stamp(stored: Stored | None) -> list[str | None]:
