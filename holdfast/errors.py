@@ -4,6 +4,7 @@ HoldfastError
 ├── UsageError                 wrong use: the message says what is accepted
 │   ├── SettingsError          a setting has a bad value
 │   ├── AgentDefinitionError   an agent or a tool is defined wrongly
+│   │   └── NotAnAgent         it has no name that is text (also a TypeError)
 │   ├── UnknownAgent           no such agent (also a KeyError)
 │   └── RunExists              the run id is taken
 ├── RunNotFound                no run has this id
@@ -16,7 +17,11 @@ HoldfastError
 │   │   └── StoreLocked        another process holds the embedded database
 │   └── WorkerUnavailable      no worker polls the task queue
 ├── MirrorGap                  the mirror lacks entries before the batch
+├── MirrorDamaged              a row of the mirror cannot be read; `doctor rebuild` writes it anew
+├── BundleDamaged              a file to be imported is cut short or altered
 ├── SubscriberTooSlow          a subscriber of the event bus did not keep up
+│   └── EventsPruned           what it would have got next is no longer there
+├── PayloadUnreadable          a payload's bytes or its key are missing
 ├── TranscriptUnavailable      the store cannot give the context that a model call refers to
 └── ModelError                 a model call failed
     ├── ModelUnavailable       worth another attempt, now or after `retry_after`
@@ -69,6 +74,10 @@ class SettingsError(UsageError):
 
 class AgentDefinitionError(UsageError):
     """An agent or a tool is defined in a way that cannot work."""
+
+
+class NotAnAgent(AgentDefinitionError, TypeError):
+    """What was given is no agent: it has no name, or one that is not text."""
 
 
 class UnknownAgent(UsageError, KeyError):
@@ -139,6 +148,22 @@ class MirrorGap(HoldfastError):
         self.expected = expected
 
 
+class MirrorDamaged(HoldfastError):
+    """A row of the mirror is not what was written; `doctor verify` names it, `doctor rebuild` writes it anew."""
+
+
+class BundleDamaged(HoldfastError):
+    """A file of `export` is cut short, or was altered.
+
+    Attributes:
+        line: where it shows, from 1.
+    """
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
 class SubscriberTooSlow(HoldfastError):
     """A subscriber did not keep up with its topic, and was let go.
 
@@ -151,8 +176,20 @@ class SubscriberTooSlow(HoldfastError):
         self.resume_after = resume_after
 
 
+class EventsPruned(SubscriberTooSlow):
+    """Events after the offset from which a topic was to be read are no longer kept.
+
+    Attributes:
+        resume_after: subscribing after it gives what is left.
+    """
+
+
 class TranscriptUnavailable(HoldfastError):
     """The store cannot give the context that a model call refers to."""
+
+
+class PayloadUnreadable(HoldfastError):
+    """What stands in Temporal or in the database cannot be read: its key is not here, or a part of it is gone."""
 
 
 class ModelError(HoldfastError):

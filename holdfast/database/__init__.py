@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holdfast.database.connection import Overtaken, StatementFailed
 from holdfast.database.database import Database, SurrealDatabase
 from holdfast.database.embedded import MemoryEndpoint, PathEndpoint
-from holdfast.database.server import ServerEndpoint
+from holdfast.database.refusal import Overtaken, StatementFailed
+from holdfast.database.server import HttpEndpoint, Login, WebsocketEndpoint
+from holdfast.database.shared import SharedDatabase
+from holdfast.database.watching import Watch
 from holdfast.errors import UsageError
 
-__all__ = ["Database", "Overtaken", "StatementFailed", "open_database"]
+__all__ = ["KNOWN", "SCHEMES", "Database", "Overtaken", "StatementFailed", "SurrealDatabase", "Watch", "open_database"]
 
-KNOWN = "mem://, surrealkv://PATH, ws://HOST:PORT, wss://HOST:PORT"
+SCHEMES = frozenset(["mem", "surrealkv", "ws", "wss", "http", "https"])
+KNOWN = "mem://, surrealkv://PATH, ws://HOST:PORT, wss://HOST:PORT, http://HOST:PORT, https://HOST:PORT"
 
 
 def open_database(
@@ -22,28 +25,40 @@ def open_database(
     database: str = "agents",
     username: str | None = None,
     password: str | None = None,
+    shared: bool = False,
 ) -> Database:
     """Gives the database that a URL names; it connects when it is first used.
 
     Args:
         url: `mem://` (in this process, in memory), `surrealkv://PATH` (in this process, on files), `ws://` or
-            `wss://` (a SurrealDB server).
+            `wss://` (a SurrealDB server), `http://` or `https://` (the same, where a websocket will not do; what only
+            a websocket can do, `read` and `watch`, is tried over one at the same address all the same).
         namespace: SurrealDB's namespace.
         database: SurrealDB's database.
         username: a user of the server, the namespace or the database; None: do not sign in.
         password: of that user.
+        shared: whether other processes may use `surrealkv://PATH` at the same time, through the one that opened it
+            first; else they are refused.
 
     Raises:
-        UsageError: the URL is none of these.
+        UsageError: the URL is none of these, or a name is one that SurrealDB cannot have.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or (scheme == "surrealkv" and not rest):
         raise UsageError(f"database URL {url!r} is not complete; known: {KNOWN}")
+    if not namespace or not database:
+        raise UsageError("SURREALDB_NAMESPACE and SURREALDB_DATABASE must not be empty")
+    login = Login(namespace, database, username, password)
     match scheme:
         case "mem":
             return SurrealDatabase(MemoryEndpoint(namespace, database))
         case "surrealkv":
-            return SurrealDatabase(PathEndpoint(Path(rest).absolute(), namespace, database))
+            path = Path(rest).absolute()
+            endpoint = PathEndpoint(path, namespace, database)
+            engine = SurrealDatabase(endpoint)
+            return SharedDatabase(path, endpoint, engine) if shared else engine
         case "ws" | "wss":
-            return SurrealDatabase(ServerEndpoint(url, namespace, database, username, password))
+            return SurrealDatabase(WebsocketEndpoint(url, login))
+        case "http" | "https":
+            return SurrealDatabase(HttpEndpoint(url, login))
     raise UsageError(f"database URL {url!r} has an unknown scheme; known: {KNOWN}")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, runtime_checkable
 
-from holdfast.database.connection import Connection
-from holdfast.database.endpoint import Endpoint
-from holdfast.database.migrate import migrate
+from holdfast.database.embedded import EmbeddedEndpoint
+from holdfast.database.live import LiveWatches
+from holdfast.database.migrate import Schema
+from holdfast.database.notes import Notes
+from holdfast.database.pool import Pool
+from holdfast.database.reading import EmbeddedReader, Reader, ServerReader, check_reads, check_rows
+from holdfast.database.server import HttpEndpoint, WebsocketEndpoint
+from holdfast.database.watching import Watch, Watches
 
 
 @runtime_checkable
@@ -26,8 +32,12 @@ class Database(Protocol):
     async def run(self, statement: str, **values: Any) -> list[Any]:
         """Runs one statement, or one transaction, and gives the results of its parts.
 
+        A statement whose connection is lost is run once more: write so that a second time does no harm. On a server
+        several run at once; what must not overlap goes into one transaction, or waits for the answer of the other.
+
         Args:
-            statement: SurrealQL; never put a value into its text.
+            statement: SurrealQL, with the placeholders of `holdfast.database.dialect` where the versions differ;
+                never put a value into its text.
             values: what `$name` stands for in it.
 
         Raises:
@@ -36,6 +46,33 @@ class Database(Protocol):
             StoreUnavailable: there was no answer in time, or no database.
         """
         ...
+
+    async def read(self, statement: str, **values: Any) -> list[Any]:
+        """Runs statements that someone typed, as `run` does; the database itself keeps them from writing.
+
+        Raises:
+            UsageError: it is meant to write, gives more rows than can be shown, or takes too long.
+            StatementFailed: the database refused it, for an error in it as a rule.
+            StoreUnavailable: there was no answer in time, or no database.
+        """
+        ...
+
+    def watch(self, table: str) -> AbstractAsyncContextManager[Watch]:
+        """Watches a table for changes, by whichever process; works while the database is away, too.
+
+        Begin to watch, then read, then wait:
+
+            async with database.watch("event") as watch:
+                while True:
+                    ...  # read what is new
+                    await watch.changed()
+
+        In an embedded database the writers are all in this process, and must say what they change: see `touch`.
+        """
+        ...
+
+    def touch(self, table: str) -> None:
+        """Wakes those in this process who watch `table`; whoever writes to a watched table calls it afterwards."""
 
     async def close(self) -> None:
         """Waits for what is in flight and lets go of everything; may be called twice."""
@@ -48,17 +85,45 @@ class SurrealDatabase:
         endpoint: where it is.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._connection = Connection(endpoint, prepare=migrate)
+    def __init__(self, endpoint: EmbeddedEndpoint | WebsocketEndpoint | HttpEndpoint) -> None:
+        self._pool: Pool[Any] = Pool(endpoint, Schema())
+        self._reader: Reader
+        if isinstance(endpoint, EmbeddedEndpoint):
+            self._reader = EmbeddedReader(endpoint, self._pool)
+            self._watches = Watches()
+            self._notes: Notes | None = Notes(self._pool)
+        else:
+            self._reader = ServerReader(endpoint.websocket(), self._pool)
+            self._watches = LiveWatches(endpoint.websocket())
+            self._notes = None
 
     async def open(self) -> None:
         """See `Database.open`."""
-        await self._connection.open()
+        await self._pool.open()
 
     async def run(self, statement: str, **values: Any) -> list[Any]:
         """See `Database.run`."""
-        return await self._connection.run(statement, **values)
+        return await self._pool.run(statement, **values)
+
+    async def read(self, statement: str, **values: Any) -> list[Any]:
+        """See `Database.read`."""
+        check_reads(statement)
+        return check_rows(await self._reader.read(statement, values))
+
+    def watch(self, table: str) -> AbstractAsyncContextManager[Watch]:
+        """See `Database.watch`."""
+        return self._watches.watch(table)
+
+    def touch(self, table: str) -> None:
+        """See `Database.touch`."""
+        self._watches.ring(table)
+
+    async def note(self, act: str, **values: Any) -> Any:
+        """See `holdfast.database.notes.Noting`."""
+        return None if self._notes is None else await self._notes.call(act, values)
 
     async def close(self) -> None:
         """See `Database.close`."""
-        await self._connection.close()
+        await self._watches.close()
+        await self._reader.close()
+        await self._pool.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from surrealdb import AsyncEmbeddedSurrealConnection, RecordID
 
-from holdfast.database.endpoint import Client
 from holdfast.database.lock import PathLock
 from holdfast.errors import StoreUnavailable
 
@@ -17,28 +16,32 @@ MARK = RecordID("opening", "mark")
 SETTLE_ATTEMPTS = 3  # the first finds the damage and has the engine repair it, the second finds it repaired
 
 
-class _EmbeddedEndpoint:
+class EmbeddedEndpoint:
     """An engine."""
 
+    width = 1  # the engine loses updates when statements overlap
     # A local engine is not given up on: its statements cannot be called back, and the next must wait for them.
     patience: float | None = None
     dial_deadline: float | None = None
     statement_deadline: float | None = None
 
+    lasting: bool
+    trusted: bool
+
     def __init__(self, url: str, namespace: str, database: str) -> None:
-        self._url, self._namespace, self._database = url, namespace, database
+        self._url, self.namespace, self.database = url, namespace, database
 
     def __str__(self) -> str:
         return self._url
 
-    async def dial(self) -> Client:
+    async def dial(self) -> AsyncEmbeddedSurrealConnection:
         """Opens the engine."""
         client = AsyncEmbeddedSurrealConnection(self._url)
         await client.connect()
-        await client.use(self._namespace, self._database)
+        await client.use(self.namespace, self.database)
         return client
 
-    async def hang_up(self, client: Client, *, failed: bool) -> None:  # noqa: ARG002
+    async def hang_up(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:  # noqa: ARG002
         """Closes the engine, which may be past saving: then opening it anew is what helps."""
         with contextlib.suppress(Exception):
             await client.close()
@@ -47,7 +50,7 @@ class _EmbeddedEndpoint:
         """Holds nothing between clients."""
 
 
-class MemoryEndpoint(_EmbeddedEndpoint):
+class MemoryEndpoint(EmbeddedEndpoint):
     """An engine on memory that goes with its client."""
 
     lasting = False
@@ -57,7 +60,7 @@ class MemoryEndpoint(_EmbeddedEndpoint):
         super().__init__("mem://", namespace, database)
 
 
-class PathEndpoint(_EmbeddedEndpoint):
+class PathEndpoint(EmbeddedEndpoint):
     """An engine on files; keeps other processes out."""
 
     lasting = True
@@ -67,8 +70,27 @@ class PathEndpoint(_EmbeddedEndpoint):
         super().__init__(f"surrealkv://{path}", namespace, database)
         self._lock = PathLock(path)
         self._suspect = False
+        self._claimed = False
 
-    async def dial(self) -> Client:
+    def claim(self) -> None:
+        """Takes the lock, to keep it until `unclaim`, whatever becomes of the clients.
+
+        Raises:
+            StoreLocked: another process has the files open.
+        """
+        self._suspect |= self._lock.acquire()
+        self._claimed = True
+
+    def is_held_by(self, pid: int) -> bool:
+        """Whether it is this process that keeps us from the lock."""
+        return self._lock.is_held_by(pid)
+
+    def unclaim(self) -> None:
+        """Frees the lock."""
+        self._claimed = False
+        self.release()
+
+    async def dial(self) -> AsyncEmbeddedSurrealConnection:
         """Takes the lock and opens the files.
 
         Raises:
@@ -82,17 +104,19 @@ class PathEndpoint(_EmbeddedEndpoint):
                 await self._settle()
             return await super().dial()
         except BaseException:
-            self._lock.release(clean=False)
+            self._suspect = True
+            self.release()
             raise
 
-    async def hang_up(self, client: Client, *, failed: bool) -> None:
+    async def hang_up(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:
         """Closes the engine, and remembers if it failed."""
         self._suspect |= failed
         await super().hang_up(client, failed=failed)
 
     def release(self) -> None:
-        """Frees the lock."""
-        self._lock.release(clean=not self._suspect)
+        """Frees the lock, unless it was claimed."""
+        if not self._claimed:
+            self._lock.release(clean=not self._suspect)
 
     async def _settle(self) -> None:
         """Makes sure that what is written is there after the next opening.

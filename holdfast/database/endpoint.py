@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from surrealdb import AsyncWsSurrealConnection
-
-Client = AsyncWsSurrealConnection
-"""The embedded client is a subclass."""
+from typing import Any, Generic, Protocol, TypeVar
 
 
-class Endpoint(Protocol):
-    """Gives clients of one database, one at a time. Shown as text, it is the address without secrets."""
+class Client(Protocol):
+    """What all clients of the `surrealdb` package can do: one request, and the answer as it came."""
 
+    async def query_raw(self, query: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Runs a statement; statuses and errors are in the answer."""
+        ...
+
+
+C = TypeVar("C", bound=Client)
+
+
+class Endpoint(Protocol, Generic[C]):
+    """Gives clients of one database. Shown as text, it is the address without secrets."""
+
+    width: int
+    """Statements that may run at once, each on a client of its own."""
     patience: float | None
     """Seconds that a caller waits at most; None: for as long as it takes."""
     dial_deadline: float | None
@@ -22,11 +30,11 @@ class Endpoint(Protocol):
     trusted: bool
     """Whether a client is sound after it has refused a statement."""
 
-    async def dial(self) -> Client:
+    async def dial(self) -> C:
         """Makes a client that is ready for statements."""
         ...
 
-    async def hang_up(self, client: Client, *, failed: bool) -> None:
+    async def hang_up(self, client: C, *, failed: bool) -> None:
         """Closes a client, whatever state it is in; `failed` says that it gave cause to."""
 
     def release(self) -> None:

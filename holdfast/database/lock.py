@@ -64,6 +64,13 @@ class PathLock:
         os.close(self._descriptor)
         self._descriptor = None
 
+    def is_held_by(self, pid: int) -> bool:
+        """Whether a process has written itself down as the holder; for when somebody is known to hold the lock."""
+        try:
+            return self._file.read_text() == f"{pid}\n"
+        except OSError:
+            return False
+
     def _open(self) -> int:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,52 +2,94 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import re
+from collections.abc import Sequence
+
 from surrealdb import RecordID
 
-from holdfast.database.connection import OVERTAKEN, Execute, Overtaken, StatementFailed
+from holdfast.database.refusal import OVERTAKEN, Overtaken, StatementFailed
+from holdfast.database.session import Execute
 from holdfast.database.surql import migrations
 from holdfast.errors import StoreUnavailable
 
 MIGRATIONS = migrations()
-"""In order; the n-th makes version n. A migration that has been released is never changed."""
+"""In order; the n-th makes version n. A migration that has been released is never changed.
 
+One that only adds leaves older workers working. One that does not says in a line `-- readers: N` which version a worker
+must know from then on.
+"""
+
+READERS = re.compile(r"^-- readers: (\d+)$", re.MULTILINE)
 VERSION_ROW = RecordID("schema_version", "mirror")
+_READ = "RETURN [$row.version ?? 0, $row.readers ?? $row.version ?? 0]"
 _TRANSACTION = f"""
 BEGIN;
 IF ($row.version ?? 0) != $number - 1 {{ THROW '{OVERTAKEN}' }};
 DEFINE TABLE IF NOT EXISTS schema_version COMMENT 'how far the migrations have come';
 -- the migration
-UPSERT $row SET version = $number, applied_at = time::now() RETURN NONE;
+UPSERT $row SET version = $number, readers = $readers, applied_at = time::now() RETURN NONE;
 COMMIT;
 """
-ATTEMPTS = 5  # several workers may start on one server at once: each attempt finds what another has done
+LOST_RACES = 20  # in a row without getting further; as many workers may start on one server at once
+LOST_RACE_PAUSE = 0.1  # seconds at most; who lost lets the others through
 
 
-async def migrate(execute: Execute) -> None:
-    """Applies the migrations that the database lacks, each in a transaction with its version.
+class Schema:
+    """The schema after some migrations.
 
-    Safe when several processes do it at once: the version row is what they contend for.
-
-    Raises:
-        StoreUnavailable: the database was made by a newer version, or a migration failed.
+    Args:
+        texts: the migrations, in order.
     """
-    for _ in range(ATTEMPTS):
-        try:
-            await _apply(execute)
-        except Overtaken:
-            continue
-        except StatementFailed as error:
-            raise StoreUnavailable(f"the schema of the mirror cannot be applied: {error}") from error
-        return
-    raise StoreUnavailable("the schema of the mirror cannot be applied: other processes keep changing it")
 
+    def __init__(self, texts: Sequence[str] = MIGRATIONS) -> None:
+        self._texts = texts
 
-async def _apply(execute: Execute) -> None:
-    [version] = await execute("RETURN $row.version ?? 0", row=VERSION_ROW)
-    if version > len(MIGRATIONS):
-        raise StoreUnavailable(
-            f"the database has schema version {version}, this version of Holdfast knows {len(MIGRATIONS)}: "
-            "use the newer one that made it, or another database"
-        )
-    for number, text in enumerate(MIGRATIONS[version:], start=version + 1):
-        await execute(_TRANSACTION.replace("-- the migration", text), row=VERSION_ROW, number=number)
+    async def is_done(self, execute: Execute) -> bool:
+        """Whether a database has this schema, or a newer one that this version may use.
+
+        Raises:
+            StoreUnavailable: it has a newer one that this version may not use.
+        """
+        return not await self._lacking(execute)
+
+    async def do(self, execute: Execute) -> None:
+        """Applies the migrations that a database lacks, each in a transaction with its version.
+
+        Safe when several processes do it at once: the version row is what they contend for.
+
+        Raises:
+            StoreUnavailable: the database was made by a newer version, or a migration failed.
+        """
+        lost, before = 0, 0
+        while lost < LOST_RACES:
+            try:
+                lacking = await self._lacking(execute)
+                for number in lacking:
+                    await self._apply(execute, number)
+            except Overtaken:
+                lost = lost + 1 if len(lacking) == before else 0
+                before = len(lacking)
+                await asyncio.sleep(random.uniform(0, LOST_RACE_PAUSE))  # noqa: S311
+            except StatementFailed as error:
+                raise StoreUnavailable(f"the schema of the database cannot be applied: {error}") from error
+            else:
+                return
+        raise StoreUnavailable("the schema of the database cannot be applied: other processes keep changing it")
+
+    async def _lacking(self, execute: Execute) -> Sequence[int]:
+        """The numbers of the migrations that have to be applied."""
+        [[version, readers]] = await execute(_READ, row=VERSION_ROW)
+        if readers > len(self._texts):
+            raise StoreUnavailable(
+                f"the database has schema version {version}, and this version of Holdfast knows {len(self._texts)}: "
+                f"it takes one that knows {readers}. Use the newer one that made it, or another database"
+            )
+        return range(version + 1, len(self._texts) + 1)
+
+    async def _apply(self, execute: Execute, number: int) -> None:
+        text = self._texts[number - 1]
+        readers = max(int(found) for found in ["1", *READERS.findall("\n".join(self._texts[:number]))])
+        statement = _TRANSACTION.replace("-- the migration", text)
+        await execute(statement, row=VERSION_ROW, number=number, readers=readers)

@@ -80,6 +80,13 @@ class SurrealServer:
             self._process.wait()
             self._process = None
 
+    def stop(self) -> None:
+        """Asks it to end, and waits."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
     def freeze(self) -> None:
         """Stops it in its tracks: connections stay, answers do not come."""
         self._signal(signal.SIGSTOP)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from surrealdb import AsyncEmbeddedSurrealConnection, RecordID
 
+from holdfast.database.migrate import MIGRATIONS
 from holdfast.errors import StoreLocked, StoreUnavailable, TranscriptUnavailable
 from holdfast.store import open_store
 from holdfast.store.sample import SampleRun
@@ -177,7 +178,7 @@ async def test_torn_schema_is_mended(tmp_path: Path) -> None:
         assert await store.append(run.batch()) == run.head
         await store.close()
         assert await rows(torn, "INFO FOR TABLE run") == expected
-        assert await rows(torn, "SELECT VALUE version FROM schema_version") == [1]
+        assert await rows(torn, "SELECT VALUE version FROM schema_version") == [len(MIGRATIONS)]
 
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4, 40])
@@ -251,12 +252,13 @@ async def test_entries_project_to_rows_that_can_be_queried(url: str) -> None:
     assert [row["tools"] for row in found[:3]] == [[], ["read a\ufffdb"], ["read a\ufffdb"]]
     assert [row["kind"] for row in found[:3]] == ["message", "message", "tool_result"]
 
-    first, second = await rows(url, "SELECT * FROM tool_call")
+    first, second = await rows(url, "SELECT *, result.content AS answer, run.agent AS agent FROM tool_call")
     assert first["id"] == RecordID("tool_call", [run.run_id, 1, "call 1 a\ufffdb"])
     assert (first["tool"], first["arguments"], first["seconds"]) == ("read a\ufffdb", "a\ufffdb", 0.25)
     assert (first["asked"], first["answered"]) == (2, 3)
-    assert (first.get("result"), first.get("error")) == ("a\ufffdb", None)
-    assert (second.get("result"), second.get("error")) == (None, "a\ufffdb")
+    assert (first["answer"], first.get("error")) == ("a\ufffdb", None)
+    assert (second["answer"], second.get("error")) == ("a\ufffdb", "a\ufffdb")
+    assert (first["agent"], first["turn"], second["turn"]) == ("sample", 1, 2)
 
 
 async def test_rewrite_leaves_no_row_of_what_was(url: str) -> None:
@@ -332,9 +334,9 @@ async def test_schema_is_applied_once_and_never_back(url: str) -> None:
     await store.close()
     [second] = await rows(url, "SELECT * FROM schema_version")
     assert first == second
-    await rows(url, "UPDATE schema_version SET version = 1000")
+    await rows(url, "UPDATE schema_version SET version = 1000, readers = 1000")
     with pytest.raises(StoreUnavailable, match="schema version 1000"):
         await store.open()
-    await rows(url, "UPDATE schema_version SET version = $version", version=first["version"])
+    await rows(url, "UPDATE schema_version SET version = $version, readers = 1", version=first["version"])
     await store.open()
     await store.close()

@@ -6,7 +6,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.ports import Store
 from holdfast.store import open_store
 from holdfast.store.sample import SampleRun
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer, free_port
+from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 PROMISE = 10.5  # seconds within which every call ends, with what a busy machine adds
 
@@ -112,15 +111,6 @@ async def test_frozen_server_holds_nobody_up_for_long(server: SurrealServer, sto
     assert await store.entries(run.run_id) == run.entries
 
 
-async def test_nobody_listens() -> None:
-    """A wrong address ends in a raw error, or in none."""
-    url = f"ws://127.0.0.1:{free_port()}"
-    store = open_store(url)
-    with pytest.raises(StoreUnavailable, match=f"cannot open {url}"):
-        await store.open()
-    await store.close()
-
-
 @pytest.mark.parametrize(
     ("username", "password", "words"),
     [(USERNAME, "a secret", "did not let user 'root' in"), (None, "", "Anonymous access not allowed")],
@@ -162,15 +152,6 @@ async def test_session_that_has_expired_is_renewed(server: SurrealServer, store:
     await brief.close()
 
 
-async def test_workers_that_start_together_make_one_schema(server: SurrealServer, database: str) -> None:
-    """Two workers that start on an empty database fail, or apply the schema twice."""
-    stores = [connect(server, database) for _ in range(4)]
-    await asyncio.gather(*(store.open() for store in stores))
-    assert await administer(server, database, "SELECT VALUE version FROM schema_version") == [1]
-    for store in stores:
-        await store.close()
-
-
 async def test_workers_that_write_one_run_agree(server: SurrealServer, database: str) -> None:
     """A run that moves between workers, or that two of them write at once, ends up torn."""
     stores, run = [connect(server, database) for _ in range(3)], SampleRun(turns=10)
@@ -198,11 +179,3 @@ async def test_close_ends_while_the_server_is_frozen(server: SurrealServer, data
             await call
     finally:
         server.thaw()
-
-
-async def test_address_is_taken_as_it_is(server: SurrealServer, database: str, tmp_path: Path) -> None:
-    """A URL with the path that the server listens on, or with a slash at its end, does not work."""
-    for end in ("/rpc", "/", "/rpc/"):
-        store = open_store(server.url + end, database=database, username=USERNAME, password=PASSWORD)
-        await store.open()
-        await store.close()

@@ -1,0 +1,191 @@
+"""Sends statements to the process that holds a database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.frames import CloseCode
+
+from holdfast.database.gateway.card import GatewayCard
+from holdfast.database.gateway.server import FAREWELL, log
+from holdfast.database.gateway.wire import CHANGED, FAILED, MAX_FRAME, MOVED, error_from, packed, unpacked
+from holdfast.errors import StoreUnavailable
+
+CONNECT_PATIENCE = 3.0  # seconds; loopback takes milliseconds, a frozen process for ever
+PULSE = 2.0  # seconds between signs of life, and for each to come
+MISSED_PULSES = 2  # in a row, until the other process counts as frozen: one may be our own loop that was busy
+
+
+class NotCarriedOut(StoreUnavailable):
+    """The statement has changed nothing: it may be sent again, elsewhere."""
+
+
+class GatewayClient:
+    """A connection to a gateway; when it is lost, another must be made. Any number of calls may be in flight.
+
+    Args:
+        socket: a connection that the gateway has accepted.
+        pid: of the process that holds the database.
+    """
+
+    def __init__(self, socket: ClientConnection, pid: int) -> None:
+        self._socket = socket
+        self._holder = f"process {pid}, which holds the database for others too,"
+        self._numbers = itertools.count()
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._bells: dict[int, Callable[[], None]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._usable = True
+        self._lost = False
+        self._reading = asyncio.create_task(self._read())
+        self._listening: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(cls, card: GatewayCard) -> GatewayClient:
+        """Connects to the gateway of a card.
+
+        Raises:
+            NotCarriedOut: nobody answers there, or somebody who does not know the token.
+        """
+        try:
+            socket = await connect(
+                f"ws://{card.address}",
+                additional_headers={"Authorization": f"Bearer {card.token}"},
+                proxy=None,
+                compression=None,
+                max_size=MAX_FRAME,
+                open_timeout=CONNECT_PATIENCE,
+                close_timeout=FAREWELL,
+                ping_interval=None,  # ours, below, tells a busy loop of our own from a frozen process
+                logger=log,
+            )
+        except (OSError, TimeoutError, WebSocketException) as error:
+            reason = str(error) or type(error).__name__
+            raise NotCarriedOut(
+                f"process {card.pid} holds the database and does not answer at {card.address}: {reason}"
+            ) from error
+        return cls(socket, card.pid)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a statement may be sent."""
+        return self._usable
+
+    async def call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
+        """Has a statement carried out, and gives what `Database` gives.
+
+        Raises:
+            NotCarriedOut: it was not; the other process is leaving, or had left.
+            StoreUnavailable: there was no answer; whether it was carried out is not known.
+        """
+        number = next(self._numbers)
+        frame = packed([number, verb, statement, values or {}])
+        if not self._usable:
+            raise NotCarriedOut(f"{self._holder} has gone")
+        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        if self._listening is None or self._listening.done():
+            self._listening = asyncio.create_task(self._listen())
+        try:
+            await self._socket.send(frame)
+            return await future
+        except ConnectionClosed:
+            await asyncio.wait([self._reading])  # which says how it ended
+            return future.result()
+        finally:
+            self._waiting.pop(number, None)
+
+    async def hear(self, table: str, ring: Callable[[], None]) -> None:
+        """Calls back when a table may have changed, and at first; returns when the connection is lost."""
+        number = next(self._numbers)
+        self._bells[number] = ring
+        try:
+            await self._tell(number, "hear", table)
+            await asyncio.shield(self._reading)
+        finally:
+            del self._bells[number]
+            self._begin(self._tell(next(self._numbers), "stop hearing", values={"number": number}))
+
+    def touch(self, table: str) -> None:
+        """Has those woken who watch a table, wherever they are; what was acknowledged before is there by then."""
+        self._begin(self._tell(next(self._numbers), "touch", table))
+
+    async def close(self) -> None:
+        """Waits for what is in flight and hangs up."""
+        while self._waiting and not self._lost:
+            await asyncio.wait(self._waiting.values())
+        self._usable = False
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=FAREWELL)
+        if self._listening is not None:
+            self._listening.cancel()
+        await self._socket.close()
+        await self._reading
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _tell(self, number: int, verb: str, subject: str = "", values: dict[str, Any] | None = None) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await self._socket.send(packed([number, verb, subject, values or {}]))
+
+    async def _read(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            async for frame in self._socket:
+                number, kind, *rest = unpacked(frame if isinstance(frame, bytes) else frame.encode())
+                if kind != CHANGED:
+                    self._settle(self._waiting.get(number), kind, rest)
+                elif number in self._bells:
+                    self._bells[number]()
+        self._give_up(self._farewell())
+
+    def _settle(self, future: asyncio.Future[Any] | None, kind: str, rest: list[Any]) -> None:
+        if kind == MOVED:
+            self._usable = False
+        if future is None or future.done():  # whoever asked was cancelled
+            return
+        if kind == MOVED:
+            future.set_exception(NotCarriedOut(f"{self._holder} is letting go of it"))
+        elif kind == FAILED:
+            future.set_exception(error_from(*rest))
+        else:
+            future.set_result(rest[0])
+
+    async def _listen(self) -> None:
+        """Watches over the other process for as long as something is asked of it."""
+        missed = 0
+        while self._waiting:
+            await asyncio.sleep(PULSE)
+            missed = 0 if await self._has_pulse() else missed + 1
+            if missed == MISSED_PULSES:
+                self._give_up(self._unknown(f"has not answered for {2 * MISSED_PULSES * PULSE:.0f} s"))
+                self._socket.transport.abort()
+
+    async def _has_pulse(self) -> bool:
+        with contextlib.suppress(TimeoutError, ConnectionClosed):
+            async with asyncio.timeout(PULSE):
+                await (await self._socket.ping())
+                return True
+        return False
+
+    def _farewell(self) -> StoreUnavailable:
+        """A gateway that closes in order has answered all that it carried out before it says so."""
+        if self._socket.close_code == CloseCode.GOING_AWAY:
+            return NotCarriedOut(f"{self._holder} has let go of it")
+        return self._unknown("went away")
+
+    def _unknown(self, fate: str) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._holder} {fate}; whether it carried the statement out is not known")
+
+    def _give_up(self, error: StoreUnavailable) -> None:
+        self._usable, self._lost = False, True
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)

@@ -1,0 +1,145 @@
+"""Serves a database to other processes of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import secrets
+from collections.abc import Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from holdfast.database.database import Database
+from holdfast.database.gateway.wire import CHANGED, FAILED, MAX_FRAME, MOVED, OK, ORIGINS, error_parts, packed, unpacked
+from holdfast.database.notes import note
+from holdfast.errors import UsageError
+
+LOOPBACK = "127.0.0.1"
+FAREWELL = 1.0  # seconds for the closing handshake; a client that is frozen does not answer it
+
+log = logging.getLogger(__name__)
+log.setLevel(logging.CRITICAL)  # of connections that come, go and are refused there is nothing to tell
+
+
+async def carry_out(database: Database, verb: str, statement: str, values: dict[str, Any]) -> Any:
+    """Has a database do what a verb names.
+
+    Raises:
+        UsageError: it is none that this version knows.
+    """
+    match verb:
+        case "open":
+            return await database.open()
+        case "run":
+            return await database.run(statement, **values)
+        case "read":
+            return await database.read(statement, **values)
+        case "note":
+            return await note(database, statement, **values)
+    raise UsageError(f"the process that holds the database does not know {verb!r}: is it an older version?")
+
+
+class GatewayServer:
+    """Carries out the statements of others, each in a task of its own; the database puts them in order.
+
+    Args:
+        database: is served; it stays open when the server closes.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self._database = database
+        self._server: Server | None = None
+        self._working: set[asyncio.Task[None]] = set()
+        self._leaving = False
+
+    async def start(self) -> str:
+        """Begins to listen; gives the address."""
+        self._server = await serve(
+            self._attend,
+            LOOPBACK,
+            0,
+            process_request=self._admit,
+            origins=ORIGINS,
+            compression=None,
+            max_size=MAX_FRAME,
+            close_timeout=FAREWELL,
+            logger=log,
+        )
+        [listener] = self._server.sockets
+        return "{}:{}".format(*listener.getsockname()[:2])
+
+    async def close(self) -> None:
+        """Takes no more statements, carries out those that came before, answers them, and hangs up."""
+        self._leaving = True
+        if self._server is None:
+            return
+        while self._working:
+            await asyncio.wait(self._working)
+        self._server.close()  # as "going away": clients take it that what has no answer by now was not carried out
+        await self._server.wait_closed()
+        self._server = None
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        given = request.headers.get("Authorization", "")
+        if hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+            return None
+        return connection.respond(HTTPStatus.UNAUTHORIZED, "the token is not the one of this gateway\n")
+
+    async def _attend(self, connection: ServerConnection) -> None:
+        listeners: dict[int, asyncio.Task[None]] = {}
+        try:
+            async for frame in connection:
+                number, verb, subject, values = unpacked(frame if isinstance(frame, bytes) else frame.encode())
+                match verb:
+                    case "hear":
+                        listeners[number] = asyncio.create_task(self._ring(connection, number, subject))
+                    case "stop hearing":
+                        listeners.pop(values["number"]).cancel()
+                    case "touch":
+                        self._database.touch(subject)
+                    case _:
+                        self._begin(self._serve(connection, number, verb, subject, values))
+        except ConnectionClosed:
+            pass
+        finally:
+            for listener in listeners.values():
+                listener.cancel()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _serve(
+        self, connection: ServerConnection, number: int, verb: str, statement: str, values: dict[str, Any]
+    ) -> None:
+        answer = [MOVED] if self._leaving else await self._carried_out(verb, statement, values)
+        with contextlib.suppress(ConnectionClosed):  # whoever asked has gone; what was done is done
+            await connection.send(_fitting(number, answer))
+
+    async def _carried_out(self, verb: str, statement: str, values: dict[str, Any]) -> list[Any]:
+        try:
+            return [OK, await carry_out(self._database, verb, statement, values)]
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must know
+            return [FAILED, *error_parts(error)]
+
+    async def _ring(self, connection: ServerConnection, number: int, table: str) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            async with self._database.watch(table) as watch:
+                while True:
+                    await connection.send(packed([number, CHANGED]))
+                    await watch.changed()
+
+
+def _fitting(number: int, answer: list[Any]) -> bytes:
+    try:
+        return packed([number, *answer])
+    except UsageError as error:
+        return packed([number, FAILED, *error_parts(error)])

@@ -1,0 +1,89 @@
+"""Live queries: what other processes change on a server is heard here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from surrealdb import Table
+
+from holdfast.database.dialling import is_own_cancel
+from holdfast.database.endpoint import Endpoint
+from holdfast.database.refusal import StatementFailed
+from holdfast.database.session import Session
+from holdfast.database.watching import Watch, Watches
+from holdfast.database.websocket import Websocket
+
+LIVE = "LIVE SELECT VALUE id FROM $table"  # the id alone: a row may be megabytes, and every watcher gets it
+PAUSE = 1.0  # seconds before a lost connection is dialled again; watchers lose nothing, they re-read
+HEARTBEAT = 10.0  # seconds between two proofs that the server is there: a dead one may leave the socket open
+
+
+class LiveWatches(Watches):
+    """The watchers of tables on a server; each table has a connection of its own while someone watches it.
+
+    A server forgets a live query with its connection, so there is nothing to clean up after a crash.
+
+    Args:
+        endpoint: where the server is.
+    """
+
+    def __init__(self, endpoint: Endpoint[Websocket]) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+        self._listeners: dict[str, asyncio.Task[None]] = {}
+
+    @contextlib.asynccontextmanager
+    async def watch(self, table: str) -> AsyncIterator[Watch]:
+        """See `Database.watch`."""
+        async with super().watch(table) as watch:
+            if table not in self._listeners:
+                self._listeners[table] = asyncio.create_task(self._listen(table))
+            yield watch
+
+    async def close(self) -> None:
+        """Stops listening."""
+        for table in list(self._listeners):
+            await self._unwatched(table)
+
+    async def _unwatched(self, table: str) -> None:
+        if listener := self._listeners.pop(table, None):
+            listener.cancel()
+            await asyncio.wait([listener])
+
+    async def _listen(self, table: str) -> None:
+        while True:
+            try:
+                await self._listen_once(table)
+            except (Exception, asyncio.CancelledError) as error:
+                if is_own_cancel(error):
+                    raise
+            await asyncio.sleep(PAUSE)
+
+    async def _listen_once(self, table: str) -> None:
+        async with asyncio.timeout(self._endpoint.dial_deadline):
+            session = Session(await self._endpoint.dial())
+        try:
+            await self._hear(session, table)
+        except StatementFailed:
+            self.ring(table)  # no live query, for want of the table or of a right: look again after each pause
+        finally:
+            await self._endpoint.hang_up(session.client, failed=True)
+
+    async def _hear(self, session: Session[Websocket], table: str) -> None:
+        async with asyncio.timeout(self._endpoint.statement_deadline):
+            [query] = await session.execute(LIVE, table=Table(table))
+            changes = await session.client.subscribe_live(query)
+        self.ring(table)  # what happened before was not heard
+        ringing = asyncio.create_task(self._ring(table, changes))
+        try:
+            while not await session.client.is_lost(within=HEARTBEAT):
+                async with asyncio.timeout(self._endpoint.statement_deadline):
+                    await session.execute("RETURN 1")
+        finally:
+            ringing.cancel()
+
+    async def _ring(self, table: str, changes: AsyncIterator[object]) -> None:
+        async for _ in changes:
+            self.ring(table)

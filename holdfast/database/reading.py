@@ -1,0 +1,203 @@
+"""Runs statements that the database itself keeps from writing: as a user who may only read."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+from surrealdb import AsyncEmbeddedSurrealConnection as EmbeddedClient
+from surrealdb import RecordID, Value
+
+from holdfast.database.connection import Connection
+from holdfast.database.dialling import describe
+from holdfast.database.embedded import EmbeddedEndpoint
+from holdfast.database.pool import Pool
+from holdfast.database.refusal import StatementFailed
+from holdfast.database.server import CALL_PATIENCE, WebsocketEndpoint
+from holdfast.database.session import Session
+from holdfast.database.websocket import ReadOnlyWebsocket, Websocket
+from holdfast.database.words import writing_word
+from holdfast.errors import StoreUnavailable, UsageError
+
+EMBEDDED_DEADLINE = 5.0  # seconds; the mirror waits as long, for the engine does one thing at a time
+SERVER_DEADLINE = 30.0  # seconds; nobody waits for it
+READS_AT_ONCE = 2  # on a server: people and dashboards, which the mirror should not notice
+MOST_ROWS = 10_000  # some 20 MB of events; who wants more wants an export
+DEFINE = "DEFINE USER OVERWRITE {name} ON DATABASE PASSWORD '{password}' ROLES VIEWER DURATION FOR TOKEN 52w"
+REMOVE = "REMOVE USER IF EXISTS {name} ON DATABASE"
+READER = "holdfast_reader"
+MAY_NOT_DEFINE = "Not enough permissions"
+MAY_WRITE = "holdfast: may write"
+TRY_TO_WRITE = f"BEGIN; LET $made = (CREATE $row); IF $made {{ THROW '{MAY_WRITE}' }}; COMMIT"
+"""Writes nothing: not as a viewer, whose write has no effect, and not as another, whose transaction fails."""
+
+
+def check_reads(statement: str) -> None:
+    """Says of a statement that its author meant to write.
+
+    Raises:
+        UsageError: it is one that writes.
+    """
+    if word := writing_word(statement):
+        raise UsageError(
+            f"{word} was refused: only statements that read are run here. A field of that name goes in backticks"
+        )
+
+
+def check_rows(results: list[Any]) -> list[Any]:
+    """Keeps an answer to a size that can be shown.
+
+    Raises:
+        UsageError: it has more rows.
+    """
+    for result in results:
+        if isinstance(result, list) and len(result) > MOST_ROWS:
+            raise UsageError(f"the answer has {len(result)} rows, {MOST_ROWS} are the most: add LIMIT, or GROUP BY")
+    return results
+
+
+class Reader(Protocol):
+    """Runs statements that cannot write."""
+
+    async def read(self, statement: str, values: dict[str, Any]) -> list[Any]:
+        """See `Database.read`."""
+        ...
+
+    async def close(self) -> None:
+        """Closes what is its own."""
+
+
+class EmbeddedReader:
+    """Reads in the engine of this process, whose one session is a viewer's meanwhile.
+
+    Args:
+        endpoint: the engine.
+        pool: its one connection.
+    """
+
+    def __init__(self, endpoint: EmbeddedEndpoint, pool: Pool[EmbeddedClient]) -> None:
+        self._endpoint = endpoint
+        self._pool = pool
+        self._viewer: tuple[EmbeddedClient, str] | None = None  # the token is good for this client
+
+    async def read(self, statement: str, values: dict[str, Any]) -> list[Any]:
+        """See `Database.read`."""
+        return await self._pool.lend(lambda connection: self._read(connection, statement, values))
+
+    async def close(self) -> None:
+        """Holds nothing of its own."""
+
+    async def _read(self, connection: Connection[EmbeddedClient], statement: str, values: dict[str, Any]) -> list[Any]:
+        session = await connection.ready()
+        try:
+            async with self._as_viewer(session), asyncio.timeout(EMBEDDED_DEADLINE):
+                return await session.execute(statement, **values)
+        except StatementFailed:
+            raise
+        except TimeoutError:
+            raise UsageError(
+                f"the statement was stopped after {EMBEDDED_DEADLINE:g} s, for everything else waits for it: "
+                "narrow it, or add LIMIT"
+            ) from None
+        except Exception as error:
+            await connection.drop()
+            raise StoreUnavailable(f"{self._endpoint} cannot be read as a viewer: {describe(error)}") from error
+
+    @asynccontextmanager
+    async def _as_viewer(self, session: Session[EmbeddedClient]) -> AsyncIterator[None]:
+        client = session.client
+        viewer, self._viewer = self._viewer, None  # comes back only where it is still good
+        try:
+            if viewer is None or viewer[0] is not client:
+                viewer = client, await self._sign_in(session)
+            else:
+                await client.authenticate(viewer[1])
+            self._viewer = viewer
+            yield
+        finally:
+            await client.invalidate()
+            await client.use(self._endpoint.namespace, self._endpoint.database)
+
+    async def _sign_in(self, session: Session[EmbeddedClient]) -> str:
+        password = secrets.token_hex()
+        await session.execute(DEFINE.format(name=READER, password=password))
+        where: dict[str, Value] = {"namespace": self._endpoint.namespace, "database": self._endpoint.database}
+        return (await session.client.signin(where | {"username": READER, "password": password})).access or ""
+
+
+class ViewerEndpoint(WebsocketEndpoint):
+    """A server, as a user who may only read: the configured one, or one that is made and forgotten for the purpose.
+
+    A session outlives its user. So none is left behind, and nobody can sign in as it.
+
+    Args:
+        endpoint: the server.
+        pool: connections of the configured user.
+    """
+
+    width = READS_AT_ONCE
+    patience: float | None = SERVER_DEADLINE + CALL_PATIENCE
+    statement_deadline: float | None = SERVER_DEADLINE
+
+    def __init__(self, endpoint: WebsocketEndpoint, pool: Pool[Any]) -> None:
+        super().__init__(endpoint.url, endpoint.login)
+        self._pool = pool
+
+    async def dial(self) -> Websocket:
+        """Connects as a viewer.
+
+        Raises:
+            UsageError: the configured user may write, and may not make one who may not.
+        """
+        name, password = f"{READER}_{secrets.token_hex(8)}", secrets.token_hex()
+        try:
+            await self._pool.run(DEFINE.format(name=name, password=password))
+        except StatementFailed as error:
+            if MAY_NOT_DEFINE not in str(error):
+                raise
+            await self._check_viewer()
+            return await super().dial()
+        try:
+            return await self._dial_as(replace(self.login, username=name, password=password))
+        finally:
+            await self._pool.run(REMOVE.format(name=name))
+
+    async def _connect(self) -> Websocket:
+        client = ReadOnlyWebsocket(self.url)
+        await client.connect()
+        return client
+
+    async def _check_viewer(self) -> None:
+        try:
+            await self._pool.run(TRY_TO_WRITE, row=RecordID("schema_version", "try"))
+        except StatementFailed as error:
+            if MAY_WRITE not in str(error):
+                raise
+            raise UsageError(
+                f"the database cannot be kept from writing: user {self.login.username!r} of {self} may write, and may "
+                "not define a user who may only read. Use a VIEWER or an OWNER of the database"
+            ) from None
+
+
+class ServerReader:
+    """Reads on a server, beside what else runs there.
+
+    Args:
+        endpoint: the server.
+        pool: connections of the configured user.
+    """
+
+    def __init__(self, endpoint: WebsocketEndpoint, pool: Pool[Any]) -> None:
+        self._pool = Pool(ViewerEndpoint(endpoint, pool))
+
+    async def read(self, statement: str, values: dict[str, Any]) -> list[Any]:
+        """See `Database.read`."""
+        return await self._pool.run(statement, **values)
+
+    async def close(self) -> None:
+        """Closes its own connections."""
+        await self._pool.close()

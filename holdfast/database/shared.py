@@ -1,0 +1,179 @@
+"""One embedded database for all processes of a machine: one of them holds it, the others go through that one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from holdfast.database.database import Database
+from holdfast.database.embedded import PathEndpoint
+from holdfast.database.gateway.card import CardFile, GatewayCard
+from holdfast.database.gateway.client import GatewayClient, NotCarriedOut
+from holdfast.database.gateway.holder import Holder
+from holdfast.database.gateway.watches import SharedWatches
+from holdfast.database.migrate import MIGRATIONS
+from holdfast.database.watching import Watch
+from holdfast.errors import StoreLocked, StoreUnavailable
+
+ELECTION_PATIENCE = 3.0  # seconds; between taking the lock and being reachable a process needs milliseconds
+RETRY_INTERVAL = 0.02  # seconds between two attempts, half of it by chance: so that many fall out of step
+
+
+class _Mismatch(StoreLocked):
+    """The holder shares another database than the one that is asked for."""
+
+
+class Seat(Protocol):
+    """How this process reaches the database for now: it holds it, or it has a connection to the one that does."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it still leads there."""
+        ...
+
+    async def call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
+        """Does `open`, `run` or `read` of `Database`, or `note`."""
+
+    async def hear(self, table: str, ring: Callable[[], None]) -> None:
+        """Calls back when a table may have changed, and at first; returns when it leads there no longer."""
+
+    def touch(self, table: str) -> None:
+        """See `Database.touch`."""
+
+    async def close(self) -> None:
+        """Waits for what is in flight, then lets go."""
+
+
+class SharedDatabase:
+    """A Database on files that any number of processes of one machine may have open at once.
+
+    The first to use it holds it: it opens the engine and serves the others. When it closes or dies, the next call of
+    any other makes that one the holder. Of a holder that closes nobody notices anything; a call that was in flight to
+    one that dies fails, and those that come after it do not.
+
+    Args:
+        path: the database's folder.
+        endpoint: of that folder; namespace and database must be the same in all processes.
+        engine: a database on that endpoint, which only this object uses.
+    """
+
+    def __init__(self, path: Path, endpoint: PathEndpoint, engine: Database) -> None:
+        self._endpoint, self._engine = endpoint, engine
+        self._file = CardFile(path)
+        self._seat: Seat | None = None
+        self._election: asyncio.Task[Seat] | None = None
+        self._watches = SharedWatches(self._hear)
+
+    async def open(self) -> None:
+        """See `Database.open`.
+
+        Raises:
+            StoreLocked: a process has the database open and does not share it.
+        """
+        await self._call("open")
+
+    async def run(self, statement: str, **values: Any) -> list[Any]:
+        """See `Database.run`."""
+        results: list[Any] = await self._call("run", statement, values)
+        return results
+
+    async def read(self, statement: str, **values: Any) -> list[Any]:
+        """See `Database.read`."""
+        results: list[Any] = await self._call("read", statement, values)
+        return results
+
+    def watch(self, table: str) -> AbstractAsyncContextManager[Watch]:
+        """See `Database.watch`; hears the other processes that share the database, too."""
+        return self._watches.watch(table)
+
+    def touch(self, table: str) -> None:
+        """See `Database.touch`."""
+        if self._seat is not None and self._seat.is_usable:
+            self._seat.touch(table)
+        else:
+            self._watches.ring(table)  # the others ring by themselves when they look for another holder
+
+    async def note(self, act: str, **values: Any) -> Any:
+        """See `holdfast.database.notes.Noting`; when another process comes to hold the database, notes are gone."""
+        return await self._call("note", act, values)
+
+    async def close(self) -> None:
+        """See `Database.close`; another process may hold the database next."""
+        await self._watches.close()
+        if self._election is not None:
+            await asyncio.wait([self._election])
+        seat, self._seat = self._seat, None
+        if seat is not None:
+            await seat.close()
+
+    @property
+    def is_holder(self) -> bool:
+        """Whether this process has the files open."""
+        return isinstance(self._seat, Holder)
+
+    async def _call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
+        while True:
+            seat = await self._seated()
+            try:
+                return await seat.call(verb, statement, values)
+            except NotCarriedOut:
+                continue  # elsewhere: an election that finds nobody ends this
+
+    async def _hear(self, table: str, ring: Callable[[], None]) -> None:
+        seat = await self._seated()
+        await seat.hear(table, ring)
+
+    async def _seated(self) -> Seat:
+        if self._seat is not None and self._seat.is_usable:
+            return self._seat
+        if self._election is None:  # one for all callers, and it goes on though a caller be cancelled
+            self._election = asyncio.create_task(self._elect())
+            self._election.add_done_callback(self._end_election)
+        return await asyncio.shield(self._election)
+
+    def _end_election(self, election: asyncio.Task[Seat]) -> None:
+        self._election = None
+        if not election.cancelled() and election.exception() is None:
+            self._seat = election.result()
+
+    async def _elect(self) -> Seat:
+        seat, self._seat = self._seat, None
+        if seat is not None:
+            await seat.close()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + ELECTION_PATIENCE
+        while True:
+            try:
+                return await self._hold_or_join()
+            except _Mismatch:
+                raise
+            except StoreUnavailable:
+                if loop.time() >= deadline:
+                    raise
+            await asyncio.sleep(RETRY_INTERVAL * random.uniform(0.5, 1))  # noqa: S311
+
+    async def _hold_or_join(self) -> Seat:
+        try:
+            return await Holder.take(self._endpoint, self._engine, self._file)
+        except StoreLocked:
+            card = self._file.read()
+            if card is None or not self._endpoint.is_held_by(card.pid):
+                raise  # it does not share, or not yet; the card may be of one that died
+        self._check(card)
+        return await GatewayClient.connect(card)
+
+    def _check(self, card: GatewayCard) -> None:
+        ours = (self._endpoint.namespace, self._endpoint.database)
+        if ours != (card.namespace, card.database):
+            raise _Mismatch(
+                f"process {card.pid} has {self._endpoint} open as namespace {card.namespace!r} and database "
+                f"{card.database!r}; here they are {ours[0]!r} and {ours[1]!r}: give both the same settings"
+            )
+        if card.schema_version < len(MIGRATIONS):
+            raise _Mismatch(
+                f"process {card.pid} has {self._endpoint} open and is of an older version of Holdfast: start it anew"
+            )

@@ -1,0 +1,424 @@
+"""Many processes on one embedded database: one holds it, the others go through it, and any of them may die."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from surrealdb import RecordID
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
+
+from holdfast.database import Overtaken, StatementFailed, open_database
+from holdfast.database.gateway.card import CardFile, GatewayCard
+from holdfast.database.gateway.wire import MAX_FRAME
+from holdfast.database.shared import SharedDatabase
+from holdfast.errors import HoldfastError, StoreLocked, StoreUnavailable, UsageError
+from tests.lab import eventually
+
+ROOT = Path(__file__).parents[2]
+FROZEN_PROMISE = 12.0  # seconds within which a call to a frozen holder ends, with what a busy machine adds
+ROWS = 200
+PEER_PATIENCE = 60.0  # seconds for one answer of a process
+
+
+class Refused(Exception):
+    """What a peer was told instead of an answer."""
+
+
+@dataclass
+class Peer:
+    """Another process; see `tests.contract.sharing_peer`."""
+
+    process: asyncio.subprocess.Process
+
+    async def ask(self, verb: str, *arguments: Any) -> Any:
+        """Has it do something; gives the answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps([verb, *arguments]).encode() + b"\n")
+        async with asyncio.timeout(PEER_PATIENCE):
+            line = await self.process.stdout.readline()
+        went_well, *answer = json.loads(line)
+        if not went_well:
+            raise Refused(*answer)
+        return answer[0]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        self.process.send_signal(number)
+
+    async def kill(self) -> None:
+        """Ends it as a crash would."""
+        self.process.kill()
+        await self.process.wait()
+
+
+Start = Callable[[], Awaitable[Peer]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+async def start(path: Path) -> AsyncIterator[Start]:
+    """Starts processes; those that still run are killed at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def started() -> Peer:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.contract.sharing_peer", f"surrealkv://{path}",
+                cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
+            )  # fmt: skip
+            peer = Peer(process)
+            stack.push_async_callback(_end, peer)
+            return peer
+
+        yield started
+
+
+async def _end(peer: Peer) -> None:
+    if peer.process.returncode is None:
+        await peer.kill()
+
+
+@asynccontextmanager
+async def sharing(path: Path, **options: Any) -> AsyncIterator[SharedDatabase]:
+    """This process's own way to the database."""
+    database = open_database(f"surrealkv://{path}", shared=True, **options)
+    assert isinstance(database, SharedDatabase)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def card_of(path: Path) -> GatewayCard:
+    card = CardFile(path).read()
+    assert card is not None
+    return card
+
+
+async def holders(peers: list[Peer]) -> list[Peer]:
+    return [peer for peer in peers if await peer.ask("is_holder")]
+
+
+VALUES: dict[str, Any] = {
+    "record": RecordID("t⟩`", ["a:b", 1, "⟩"]),
+    "time": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    "bytes": b"\x00\xff",
+    "largest": 2**63 - 1,
+    "smallest": -(2**63),
+    "decimal": Decimal("1.10"),
+    "text": "\u2028 é 🙂 \x1b[31m",
+    "nested": {"list": [1, 2.5, True, None, {"deep": [[]]}]},
+}
+
+
+async def test_processes_read_what_each_other_writes(path: Path, start: Start) -> None:
+    """A command beside the worker sees another database, or none."""
+    peer = await start()
+    assert await peer.ask("open") is True
+    async with sharing(path) as ours:
+        await ours.run("CREATE $row SET n = 1", row=RecordID("row", "ours"))
+        assert not ours.is_holder
+        await peer.ask("run", "CREATE row:theirs SET n = 2", {})
+        assert await peer.ask("run", "SELECT VALUE n FROM row", {}) == [[1, 2]]
+        assert await ours.run("SELECT VALUE n FROM row") == [[1, 2]]
+        assert await ours.read("SELECT VALUE n FROM row WHERE n = $n", n=2) == [[2]]
+
+
+@pytest.mark.parametrize("name", VALUES)
+async def test_values_are_the_same_on_both_ways(path: Path, name: str) -> None:
+    """A value changes because somebody else holds the database."""
+    async with sharing(path) as holder, sharing(path) as guest:
+        await holder.open()
+        direct = await holder.run("RETURN $value", value=VALUES[name])
+        assert await guest.run("RETURN $value", value=VALUES[name]) == direct
+        assert not guest.is_holder
+
+
+@dataclass(frozen=True)
+class Failure:
+    statement: str
+    error: type[HoldfastError]
+    words: str
+
+
+FAILURES = [
+    Failure("THROW 'holdfast: overtaken'", Overtaken, "overtaken"),
+    Failure("THROW 'something else'", StatementFailed, "something else"),
+    Failure("CREATE run:1 SET agent = 1", StatementFailed, "agent"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.error.__name__)
+async def test_errors_keep_their_types(path: Path, failure: Failure) -> None:
+    """A caller that waits for `Overtaken` does not know it again."""
+    async with sharing(path) as holder, sharing(path) as guest:
+        await holder.open()
+        with pytest.raises(failure.error, match=failure.words) as raised:
+            await guest.run(failure.statement)
+        assert type(raised.value) is failure.error
+        with pytest.raises(UsageError, match="CREATE"):
+            await guest.read("CREATE row:1")
+        assert await guest.run("RETURN 1") == [1]
+
+
+async def test_large_values_pass_and_too_large_ones_are_refused(path: Path) -> None:
+    """A large message ends the connection, and with it what others do on it."""
+    async with sharing(path) as holder, sharing(path) as guest:
+        await holder.open()
+        text = "x" * 5_000_000
+        slow = asyncio.create_task(guest.run("CREATE row:1 SET text = $text", text=text))
+        with pytest.raises(UsageError, match="bytes in one statement"):
+            await guest.run("RETURN $text", text="x" * MAX_FRAME)
+        with pytest.raises(UsageError, match="bytes in one statement or its answer"):
+            await guest.run("RETURN array::repeat($text, 20)", text=text)
+        with pytest.raises(UsageError, match="cannot be given to the database"):
+            await guest.run("RETURN $it", it=object())
+        await slow
+        assert await guest.run("RETURN row:1.text") == [text]
+
+
+async def test_ten_processes_at_once_lose_no_update(path: Path, start: Start) -> None:
+    """The engine loses updates that overlap: those of other processes must queue, too."""
+    peers = [await start() for _ in range(10)]
+    await asyncio.gather(*(peer.ask("open") for peer in peers))
+    await asyncio.gather(*(peer.ask("count", 40) for peer in peers))
+    assert await peers[0].ask("run", "RETURN counter:one.n", {}) == [400]
+    assert len(await holders(peers)) == 1
+
+
+async def test_five_that_start_at_once_elect_one(path: Path, start: Start) -> None:
+    """Two processes open the files, or all of them wait for each other."""
+    for _ in range(3):
+        peers = [await start() for _ in range(5)]
+        held = await asyncio.gather(*(peer.ask("open") for peer in peers))
+        assert sum(held) == 1
+        await asyncio.gather(*(peer.kill() for peer in peers))
+
+
+async def test_kill_of_holders_loses_nothing_that_was_acknowledged(path: Path, start: Start) -> None:
+    """The process that happens to hold the database takes the writes of others with it."""
+    peers = [await start() for _ in range(4)]
+    await asyncio.gather(*(peer.ask("open") for peer in peers))
+    spared = peers[2:]
+    for doomed in peers[:2]:
+        await asyncio.gather(*(peer.ask("close") for peer in peers))
+        assert await doomed.ask("open") is True
+        await asyncio.gather(*(peer.ask("open") for peer in spared))
+        name = f"after {doomed.process.pid}"
+        writing = [asyncio.create_task(peer.ask("write", f"{name}/{peer.process.pid}", ROWS)) for peer in spared]
+        async with sharing(path) as ours:
+            await eventually(lambda: _has_rows(ours, 20))
+        await doomed.kill()
+        await asyncio.gather(*writing)
+        assert len(await holders(spared)) == 1
+        for peer in spared:
+            assert await peer.ask("run", COUNT, {"name": f"{name}/{peer.process.pid}"}) == [ROWS]
+        await spared[0].ask("run", "DELETE row", {})
+        peers = [peer for peer in peers if peer is not doomed]
+
+
+COUNT = "RETURN count(SELECT 1 FROM row WHERE id[0] = $name)"
+
+
+async def _has_rows(database: SharedDatabase, rows: int) -> bool:
+    [found] = await database.run("RETURN count(SELECT 1 FROM row)")
+    return bool(found >= rows)
+
+
+async def test_holder_that_closes_is_not_missed(path: Path, start: Start) -> None:
+    """Every end of a command that happened to hold the database is an error in the worker."""
+    peers = [await start() for _ in range(3)]
+    leaving, *staying = peers
+    assert await leaving.ask("open") is True
+    await asyncio.gather(*(peer.ask("open") for peer in staying))
+    writing = [asyncio.create_task(peer.ask("write", str(number), ROWS)) for number, peer in enumerate(staying)]
+    async with sharing(path) as ours:
+        await eventually(lambda: _has_rows(ours, 20))
+    await leaving.ask("close")
+    assert await asyncio.gather(*writing) == [[], []], "a call failed"
+    assert len(await holders(peers)) == 1
+    assert await leaving.ask("run", "RETURN count(SELECT 1 FROM row)", {}) == [2 * ROWS]
+
+
+async def test_calls_side_by_side_outlive_a_holder_that_closes(path: Path) -> None:
+    """One call that learns that the holder leaves takes the others, which are being carried out, with it."""
+    async with sharing(path) as holder, sharing(path) as guest:
+        await holder.open()
+        await guest.open()
+        slow = asyncio.create_task(guest.run("CREATE row:begun; SLEEP 300ms; RETURN 'slow'"))
+        begun = asyncio.create_task(holder.run("RETURN 1"))  # the engine is busy with the slow one, or this one ends
+        await asyncio.wait([begun], timeout=0.1)
+        closing = asyncio.create_task(holder.close())
+        calls = [asyncio.create_task(guest.run("CREATE $row", row=RecordID("row", n))) for n in range(50)]
+        await asyncio.gather(closing, *calls)
+        assert (await slow)[-1] == "slow"
+        assert await guest.run("RETURN count(SELECT 1 FROM row)") == [51]
+        assert guest.is_holder
+
+
+async def test_call_in_flight_to_a_holder_that_dies_fails_in_plain_words(path: Path, start: Start) -> None:
+    """A caller waits for ever, or is told that nothing happened where nobody knows."""
+    peer = await start()
+    await peer.ask("open")
+    async with sharing(path) as ours:
+        slow = asyncio.create_task(ours.run("SLEEP 30s"))
+        await ours.open()
+        await asyncio.sleep(0)
+        await peer.kill()
+        with pytest.raises(StoreUnavailable, match=f"process {peer.process.pid}.*is not known"):
+            await slow
+        assert await ours.run("RETURN 1") == [1]
+        assert ours.is_holder
+
+
+async def test_frozen_holder_is_said_in_bounded_time(path: Path, start: Start) -> None:
+    """A suspended worker hangs every command on the machine."""
+    peer = await start()
+    await peer.ask("open")
+    async with sharing(path) as ours, sharing(path) as newcomer:
+        await ours.open()
+        peer.signal(signal.SIGSTOP)
+        for database in (ours, newcomer):
+            begin = time.monotonic()
+            with pytest.raises(StoreUnavailable, match=f"process {peer.process.pid}"):
+                await database.run("RETURN 1")
+            assert time.monotonic() - begin < FROZEN_PROMISE
+        peer.signal(signal.SIGCONT)
+        for database in (ours, newcomer):
+            assert await database.run("RETURN 1") == [1]
+        assert await peer.ask("is_holder")
+
+
+async def test_card_of_a_dead_holder_is_no_obstacle(path: Path, start: Start) -> None:
+    """A crash leaves a file behind that has to be deleted by hand."""
+    peer = await start()
+    await peer.ask("open")
+    await peer.kill()
+    left = card_of(path)
+    async with sharing(path) as ours:
+        await ours.open()
+        assert ours.is_holder
+        assert card_of(path).pid == os.getpid() != left.pid
+    assert CardFile(path).read() is None, "a holder that closes leaves its address behind"
+
+
+async def test_process_that_does_not_share_is_named(path: Path, start: Start) -> None:
+    """Whoever cannot have the database is told a process that died long ago, or nothing."""
+    peer = await start()
+    await peer.ask("open")
+    await peer.kill()
+    alone = open_database(f"surrealkv://{path}")
+    await alone.open()
+    with pytest.raises(Refused, match=f"StoreLocked.*in use by process {os.getpid()}"):
+        await (await start()).ask("open")
+    await alone.close()
+
+
+async def test_other_names_are_refused(path: Path) -> None:
+    """A process reads and writes in a database that its settings do not name."""
+    async with sharing(path) as ours, sharing(path, database="other") as other:
+        await ours.open()
+        with pytest.raises(StoreLocked, match="'agents'; here they are 'sentient_core' and 'other'"):
+            await other.open()
+
+
+HEADERS: dict[str, dict[str, str]] = {
+    "none": {},
+    "wrong token": {"Authorization": "Bearer wrong"},
+    "not ASCII": {"Authorization": "Bearer \xff"},
+    "a web page": {"Origin": "http://127.0.0.1:8088"},
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+async def test_strangers_are_not_let_in(path: Path, name: str) -> None:
+    """Any user of the machine, or any page in a browser, reads what agents say."""
+    async with sharing(path) as ours:
+        await ours.open()
+        file = path.with_name("data.gateway")
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(f"ws://{card_of(path).address}", additional_headers=HEADERS[name], proxy=None)
+        assert refusal.value.response.status_code == 401
+        assert await ours.run("RETURN 1") == [1]
+
+
+async def test_web_page_that_knows_the_token_is_not_let_in(path: Path) -> None:
+    """A token that leaked into a page is enough to read the database from it."""
+    async with sharing(path) as ours:
+        await ours.open()
+        headers, origin = {"Authorization": f"Bearer {card_of(path).token}"}, Origin("http://evil.test")
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(f"ws://{card_of(path).address}", additional_headers=headers, origin=origin, proxy=None)
+        assert refusal.value.response.status_code == 403
+
+
+async def test_caller_that_is_cancelled_leaves_the_others_alone(path: Path, start: Start) -> None:
+    """One caller that gives up takes the connection of all with it, or half an election."""
+    peer = await start()
+    await peer.ask("open")
+    async with sharing(path) as ours:
+        given_up = asyncio.create_task(ours.run("CREATE row:given_up"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert await ours.run("RETURN 1") == [1]
+        calls = [asyncio.create_task(ours.run("RETURN $n", n=n)) for n in range(20)]
+        await asyncio.sleep(0)
+        for call in calls[::2]:
+            call.cancel()
+        assert await asyncio.gather(*calls[1::2]) == [[n] for n in range(1, 20, 2)]
+
+
+async def test_changes_are_heard_across_processes_and_holders(path: Path, start: Start) -> None:
+    """Who follows a run from another process than the one that writes sees nothing, or nothing after a crash."""
+    peer, other = await start(), await start()
+    await peer.ask("open")
+    await other.ask("open")
+    async with sharing(path) as ours, ours.watch("row") as watch, asyncio.timeout(PEER_PATIENCE):
+        await watch.changed()  # the beginning counts as a change
+        for writer in (peer, other):
+            await writer.ask("touch", "row")
+            await watch.changed()
+        ours.touch("row")
+        await watch.changed()
+        await peer.kill()
+        await watch.changed()  # what happens meanwhile may go unheard
+        await other.ask("run", "CREATE row:1", {})
+        await eventually(lambda: _hears(watch.changed(), other))
+
+
+async def _hears(changed: Awaitable[None], writer: Peer) -> bool:
+    await writer.ask("touch", "row")
+    await changed
+    return True
+
+
+async def test_close_lets_go_and_may_be_called_twice(path: Path, start: Start) -> None:
+    """A closed database keeps others out, or cannot be used again."""
+    peer = await start()
+    async with sharing(path) as ours:
+        await ours.run("CREATE row:1")
+        await ours.close()
+        await ours.close()
+        assert await peer.ask("open") is True
+        assert await ours.run("RETURN count(SELECT 1 FROM row)") == [1]

@@ -1,0 +1,164 @@
+"""Who watches a table learns of each change, by whichever process, and whatever happened to the server meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from holdfast.database import Database, Watch, live
+from tests.contract.databases import EMBEDDED, SERVED, Databases
+
+PATIENCE = 10.0  # seconds; a change is heard within milliseconds, a server is back within a second or two
+QUIET = 0.3  # seconds without a call, after which none is taken to come
+NOTES = "SELECT VALUE n FROM note ORDER BY n"
+
+
+async def seen(database: Database, watch: Watch, count: int) -> list[Any]:
+    """Reads and waits, as watchers do, until there are `count` notes."""
+    async with asyncio.timeout(PATIENCE):
+        while len(notes := (await database.run(NOTES))[0]) < count:
+            await watch.changed()
+    return list(notes)
+
+
+async def quiet(watch: Watch) -> bool:
+    try:
+        async with asyncio.timeout(QUIET):
+            await watch.changed()
+    except TimeoutError:
+        return True
+    return False
+
+
+async def settled(watch: Watch) -> None:
+    """Waits until the watch has said that it listens, and nothing more comes."""
+    while not await quiet(watch):
+        pass
+
+
+async def live_queries(database: Database) -> int:
+    [information] = await database.run("INFO FOR TABLE note")
+    return len(information["lives"])
+
+
+async def no_live_queries(database: Database) -> None:
+    """Waits for the server to notice that a connection has gone."""
+    async with asyncio.timeout(PATIENCE):
+        while await live_queries(database):  # noqa: ASYNC110  # there is nothing of ours to wait on
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("kind", EMBEDDED + SERVED)
+async def test_touch_wakes_those_who_watch_that_table(kind: str, databases: Databases) -> None:
+    """A writer cannot tell the watchers of its own process, or wakes the wrong ones."""
+    database = databases.new(kind)
+    await database.run("DEFINE TABLE note; DEFINE TABLE other")
+    async with database.watch("note") as first, database.watch("note") as second, database.watch("other") as other:
+        for watch in (first, second, other):
+            await settled(watch)
+        for _ in range(1000):
+            database.touch("note")
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(first.changed(), second.changed())
+        assert await quiet(first)
+        assert await quiet(other)
+    database.touch("note")
+
+
+@pytest.mark.parametrize("kind", SERVED)
+async def test_changes_by_another_process_are_heard(kind: str, databases: Databases) -> None:
+    """An event that another worker published reaches nobody here."""
+    watching = databases.at(kind, "watched")
+    writing = databases.at(kind, "watched")
+    await writing.run("DEFINE TABLE OVERWRITE note; DELETE note")
+    async with watching.watch("note") as watch:
+        await settled(watch)
+        for number in range(50):
+            await writing.run("CREATE note SET n = $n", n=number)
+        assert await seen(watching, watch, 50) == list(range(50))
+        await settled(watch)
+        await writing.run("DELETE note")
+        async with asyncio.timeout(PATIENCE):
+            await watch.changed()
+
+
+async def test_nothing_is_left_when_nobody_watches(databases: Databases) -> None:
+    """Each subscriber that leaves keeps a live query, and the server slows down."""
+    database = databases.new("ws")
+    await database.run("DEFINE TABLE note")
+    for _ in range(3):
+        async with database.watch("note") as first:
+            async with database.watch("note"):
+                await settled(first)
+            assert await live_queries(database) == 1
+        await no_live_queries(database)
+    async with database.watch("note"):
+        pass
+    await no_live_queries(database)
+
+
+async def test_watcher_wakes_after_a_restart_of_the_server(databases: Databases) -> None:
+    """A change that was made while the connection was lost is never noticed, nor any later one."""
+    database, server = databases.new("ws"), databases.server
+    await database.run("DEFINE TABLE note")
+    async with database.watch("note") as watch:
+        await settled(watch)
+        server.kill()
+        server.start()
+        await database.run("CREATE note SET n = 1")
+        assert await seen(database, watch, 1) == [1]
+        await settled(watch)
+        await database.run("CREATE note SET n = 2")
+        assert await seen(database, watch, 2) == [1, 2]
+
+
+async def test_watching_begins_while_the_server_is_away(databases: Databases) -> None:
+    """A worker that starts before its database hears nothing."""
+    database, server = databases.new("ws"), databases.server
+    await database.run("DEFINE TABLE note")
+    server.kill()
+    async with database.watch("note") as watch:
+        assert await quiet(watch)
+        server.start()
+        async with asyncio.timeout(PATIENCE):
+            await watch.changed()
+
+
+async def test_table_that_is_not_there_yet_can_be_watched(databases: Databases) -> None:
+    """A watcher that came before its table sleeps for good."""
+    database = databases.new("ws")
+    async with database.watch("note") as watch:
+        await database.run("DEFINE TABLE note; CREATE note SET n = 1")
+        assert await seen(database, watch, 1) == [1]
+
+
+async def test_dead_connection_is_noticed(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that hangs leaves watchers on a connection from which nothing will ever come."""
+    monkeypatch.setattr(live, "HEARTBEAT", 0.2)
+    database, server = databases.new("ws"), databases.server
+    await database.run("DEFINE TABLE note")
+    async with database.watch("note") as watch:
+        await settled(watch)
+        server.freeze()
+        try:
+            await asyncio.sleep(database._watches._endpoint.statement_deadline + 0.5)  # type: ignore[attr-defined]
+        finally:
+            server.thaw()
+        await settled(watch)
+        await database.run("CREATE note SET n = 1")
+        assert await seen(database, watch, 1) == [1]
+
+
+async def test_close_ends_the_watching(databases: Databases) -> None:
+    """A closed database keeps a connection open, or tasks that hold the loop up."""
+    database = databases.new("ws")
+    await database.run("DEFINE TABLE note")
+    await database.close()
+    before = asyncio.all_tasks()
+    async with database.watch("note") as watch:
+        async with asyncio.timeout(PATIENCE):
+            await watch.changed()
+        await database.close()
+        assert asyncio.all_tasks() == before
