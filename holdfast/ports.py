@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
 
 from pydantic import JsonValue
 
 from holdfast.events import BusEvent
-from holdfast.retrieval import StoredVector, VectorMatch
+from holdfast.flaws import Flaw
+from holdfast.protocol import Standing
 from holdfast.types import (
     AgentSpec,
     Context,
@@ -21,6 +24,22 @@ from holdfast.types import (
     RunSummary,
     TranscriptRef,
 )
+
+
+class Cipher(Protocol):
+    """Makes text unreadable for whoever has the database alone."""
+
+    def seal(self, text: str) -> str:
+        """Encrypts; the same text gives the same each time."""
+        ...
+
+    def unseal(self, text: str) -> str:
+        """What `seal` was given; text that was never sealed is given back as it is.
+
+        Raises:
+            PayloadUnreadable: the key is not here, or the text was altered.
+        """
+        ...
 
 
 @runtime_checkable
@@ -77,18 +96,58 @@ class Store(Protocol):
         """A page of all rows, ordered by run id, from the first id that is greater than `after`."""
         ...
 
+    async def run_ids(self, after: RunId | None = None, limit: int = 1000, *, unfinished: bool = False) -> list[RunId]:
+        """A page of the ids of all runs, in order, from the first that is greater than `after`.
+
+        Args:
+            after: None: from the beginning.
+            limit: at most so many.
+            unfinished: only runs whose row does not say that they have ended.
+        """
+        ...
+
     async def conclude(self, run: MirroredRun) -> bool:
         """Gives a run the end that it could not record itself: terminated, timed out by the server.
 
-        Only the summary is written, and only if the stored row has the same chain and head and is not final.
+        Only the summary is written, and only if the stored row has the same chain and head and is not final. A run
+        that recorded nothing (a head of seq -1 without digest) gets its row by this, if there is none.
 
         Returns:
             Whether the row now says so by this call.
         """
         ...
 
-    async def delete(self, run_id: RunId) -> None:
-        """Forgets a run with all its rows; one that is not there is no error."""
+    async def flaws(self, log: EntryBatch) -> list[Flaw]:
+        """Holds every row of a run against its log; empty when all are as the log has them.
+
+        Args:
+            log: everything up to the head that the run's row shall have, in one batch.
+        """
+        ...
+
+    async def mend(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
+        """Writes and deletes the rows of a run that are not as its log has them, whatever they claim to be.
+
+        What is right stays readable all the while. Broken off in the middle, it has mended a part.
+
+        Args:
+            log: as `flaws` takes it.
+            seen: what `head` gave before the log was read; with another head nothing is written, as then the log
+                may be the older of the two.
+
+        Returns:
+            Whether all were written; False: the run has other writers, look again.
+        """
+        ...
+
+    async def delete(self, run_id: RunId, *, seen: TranscriptRef | None = None) -> None:
+        """Forgets a run with all its rows; one that is not there is no error.
+
+        Args:
+            run_id: of the run.
+            seen: what `head` gave when it was decided; with another head nothing is deleted, as the run goes on.
+                None: whatever there is.
+        """
 
     async def close(self) -> None:
         """Lets go of everything; may be called twice."""
@@ -127,88 +186,81 @@ class ChatModel(Protocol):
         """Closes connections."""
 
 
-class Embedder(Protocol):
-    """Turns texts into vectors."""
+class EventSubscription(Protocol):
+    """Events of one topic, in order, each once: for one `async for`."""
 
-    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector per text, in order, all of one dimension; splits what is too much for one request.
-
-        Raises:
-            ModelUnavailable: worth another attempt.
-            ModelRefused: not worth one.
-        """
+    async def __aenter__(self) -> Self:
+        """Takes its place at once, rather than when the first event is asked for."""
         ...
 
-    async def close(self) -> None:
-        """Closes connections."""
-
-
-@runtime_checkable
-class VectorStoreProtocol(Protocol):
-    """Vectors of one namespace, found by cosine similarity."""
-
-    async def upsert(
-        self,
-        id: str,  # noqa: A002 - the field's word
-        vector: Sequence[float],
-        metadata: Mapping[str, JsonValue] | None = None,
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Adds a vector, or replaces it with its metadata.
+        """Ends it."""
+
+    def __aiter__(self) -> Self:
+        """The subscription itself."""
+        ...
+
+    async def __anext__(self) -> BusEvent:
+        """Waits for the next event; a bus that is away is waited for.
 
         Raises:
-            ValueError: not the namespace's dimension (the message names both), not finite, or zero.
-        """
-
-    async def query(
-        self,
-        vector: Sequence[float],
-        k: int = 5,
-        *,
-        filter: Mapping[str, JsonValue] | None = None,  # noqa: A002 - the field's word
-    ) -> list[VectorMatch]:
-        """The `k` nearest, best first; of equal scores the smaller id first.
-
-        Args:
-            vector: of the namespace's dimension; raises what `upsert` raises.
-            k: at most so many.
-            filter: only vectors whose metadata has all these values under these keys.
+            StopAsyncIteration: the bus, or this subscription, was closed.
+            SubscriberTooSlow: more events waited than are kept for one subscriber; `resume_after` says where to go on.
+            EventsPruned: events after the given offset are no longer there; so does it here.
+            PayloadUnreadable: an event is encrypted, and its key is not here.
         """
         ...
 
-    async def get_vector(self, id: str) -> StoredVector | None:  # noqa: A002 - the field's word
-        """A vector with its metadata; None when there is none of this id."""
-        ...
-
-    async def delete(self, id: str) -> bool:  # noqa: A002 - the field's word
-        """Removes a vector; says whether it was there."""
-        ...
+    async def aclose(self) -> None:
+        """Ends it; may be called twice."""
 
 
 class EventBus(Protocol):
     """Carries events from who makes them to whoever wants to know, topic by topic."""
 
-    async def publish(self, topic: str, *items: Mapping[str, JsonValue], transient: bool = False) -> int:
-        """Adds events to a topic and gives the last one's offset.
+    async def publish(
+        self, topic: str, *items: Mapping[str, JsonValue], transient: bool = False, key: str | None = None
+    ) -> int:
+        """Adds events to a topic, all or none, next to each other, and gives the last one's offset.
 
         Args:
-            topic: any text; a run's is `run/<run id>`.
-            items: JSON objects.
-            transient: live only: subscribers of this moment get them; nothing is kept for later ones
-                beyond `forget`.
+            topic: text of 1 to 1,000 characters; a run's is `run/<run id>`.
+            items: JSON objects, at most 1 MiB each.
+            transient: live only: subscribers of this moment get them, and later ones what is not yet forgotten, the
+                newest 2,000 at most.
+            key: makes publishing safe to repeat: where this topic has events of this key, nothing is added, and their
+                offset is given; not for transient events.
 
         Raises:
-            StoreUnavailable: they could not be kept; publishing again is safe.
+            UsageError: an argument is not accepted.
+            StoreUnavailable: nobody knows whether they were kept. Published again without a `key`, they may be there
+                twice.
         """
         ...
 
     async def forget(self, topic: str, upto: int) -> None:
         """Drops the transient events of a topic up to and with this offset: what they announced is complete."""
 
-    def subscribe(self, topic: str, after: int | None = None) -> AsyncIterator[BusEvent]:
-        """Events with `offset > after` and all that follow, each once, in order; None: from now on.
+    async def prune(self, before: datetime) -> int:
+        """Deletes events that were published before a time, and gives their number; offsets are not given again.
 
         Raises:
-            SubscriberTooSlow: more events waited than are kept for one subscriber; `resume_after` says where to go on.
+            StoreUnavailable: they could not be deleted, or not all.
+        """
+        ...
+
+    def subscribe(self, topic: str, after: int | None = None) -> EventSubscription:
+        """Events with `offset > after` and all that follow, each once, in order.
+
+        Args:
+            topic: see `publish`.
+            after: the offset of the last event that one has; 0: everything that is kept; None: from now on, which
+                is when the subscription is entered (`async with`), or else when its first event is asked for.
+
+        Raises:
+            UsageError: an argument is not accepted.
         """
         ...
 
@@ -230,4 +282,12 @@ class RunLog(Protocol):
 
     def batches(self, run_id: RunId) -> AsyncIterator[EntryBatch]:
         """The whole log, ready to be appended to a store; raises what `entries` raises."""
+        ...
+
+    async def standing(self, run_id: RunId) -> Standing:
+        """Where a run stands; raises what `entries` raises."""
+        ...
+
+    async def is_catching_up(self, run_id: RunId) -> bool:
+        """Whether something that the run left behind is to complete its mirror."""
         ...

@@ -19,7 +19,8 @@ RunId = str
 """A run's id, which is its workflow id."""
 
 MAX_INPUT_BYTES = 512 * 1024
-"""Largest input of a run, in UTF-8 bytes; Temporal ends a workflow whose input exceeds 2 MB."""
+"""Largest input of a run, in UTF-8 bytes, where nothing takes large payloads off Temporal, which ends a workflow
+whose input exceeds 2 MB."""
 
 
 def clean_text(value: Any) -> Any:
@@ -37,6 +38,12 @@ class Data(BaseModel):
     """Base of all boundary models: unknown fields are refused, so that a typing slip is seen."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class Kept(Data):
+    """Base of what is kept as exact text: fields that a newer version wrote are carried along, unread."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class RunStatus(enum.StrEnum):
@@ -83,7 +90,7 @@ class ToolCall(Data):
         """The arguments as JSON that parses: strict providers refuse a transcript with anything else."""
         try:
             json.loads(self.arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             return json.dumps({"malformed": self.arguments}, ensure_ascii=False)
         return self.arguments
 
@@ -119,7 +126,7 @@ class Message(Data):
         return chat
 
 
-class Usage(Data):
+class Usage(Kept):
     """What model calls have used; adds up with `+`."""
 
     requests: int = 0
@@ -189,6 +196,8 @@ class AgentSpec(Data):
     max_turns: int = Field(default=50, ge=1)
     timeout: float | None = Field(default=None, gt=0)
     """Seconds that a run may take; None: the worker's AGENT_EXECUTION_TIMEOUT."""
+    version: int | None = None
+    """Which version of a registered agent this is; None: it does not come from a registry that counts."""
 
 
 class TranscriptRef(Data):
@@ -203,7 +212,7 @@ class TranscriptRef(Data):
 EntryKind = Literal["start", "message", "tool_result", "status", "finish"]
 
 
-class Entry(Data):
+class Entry(Kept):
     """One item of a run's ordered log.
 
     `data` by kind:
@@ -218,7 +227,8 @@ class Entry(Data):
     """Dense, from 0, within the run."""
     at: AwareDatetime
     """Workflow time."""
-    kind: EntryKind
+    kind: EntryKind | str
+    """A log that a newer version wrote may have kinds that this one does not know; they are kept as they are."""
     turn: int
     data: dict[str, Any]
     digest: str
@@ -232,14 +242,12 @@ class Entry(Data):
 
         `data` must be plain JSON values.
         """
-        canonical = json.dumps([seq, at.isoformat(), kind, turn, data], sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(f"{previous}{canonical}".encode()).hexdigest()
+        digest = _digest(previous, [seq, at.isoformat(), kind, turn, data])
         return cls(seq=seq, at=at, kind=kind, turn=turn, data=data, digest=digest)
 
     def follows(self, previous: str) -> bool:
         """Whether this entry is unaltered and follows the one whose digest is `previous`."""
-        expected = Entry.chained(previous, seq=self.seq, at=self.at, kind=self.kind, turn=self.turn, data=self.data)
-        return expected.digest == self.digest
+        return self.digest == _digest(previous, [self.seq, self.at.isoformat(), self.kind, self.turn, self.data])
 
     @property
     def ref(self) -> TranscriptRef:
@@ -250,11 +258,17 @@ class Entry(Data):
     def message(self) -> Message | None:
         """The transcript message that this entry carries, if it does."""
         if self.kind in ("message", "tool_result"):
-            return Message.model_validate(self.data["message"])
+            return Message.model_validate(self.data["message"], extra="allow")
         return None
 
 
-class RunError(Data):
+def _digest(previous: str, content: list[Any]) -> str:
+    """sha256, hex, of the digest before an entry and of what the entry says."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{previous}{canonical}".encode()).hexdigest()
+
+
+class RunError(Kept):
     """Why a run did not end well."""
 
     type: str
@@ -284,7 +298,7 @@ class RunResult(Data):
     finished_at: AwareDatetime | None = None
 
 
-class RunSummary(Data):
+class RunSummary(Kept):
     """A run at a glance: the row of `run` in the mirror, and a line of a list."""
 
     run_id: RunId
@@ -296,6 +310,10 @@ class RunSummary(Data):
     input: Text = ""
     """The start of the input, at most 200 characters."""
     parent: RunId | None = None
+    model: str | None = None
+    """The model that answered last, as it named itself."""
+    error: RunError | None = None
+    """Why it did not end well, where it did not."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 
@@ -305,18 +323,18 @@ class RunProgress(RunSummary):
 
     doing: str = ""
     """What the run does now, in a few words."""
-    model: str | None = None
     max_turns: int | None = None
     """None: not known yet."""
     deadline: AwareDatetime | None = None
     """When the run's time limit ends it; None: not known yet."""
     output: Text = ""
-    error: RunError | None = None
     files: list[str] = []
     workspace: str | None = None
     """The folder that the tools work in, on the worker's machine; None: not known yet."""
     head: int = -1
     """Newest entry's seq; -1: none."""
+    digest: str = ""
+    """Newest entry's digest, which vouches for all before it; empty: none."""
     mirrored: int = -1
     """Newest entry that the mirror has acknowledged; -1: none."""
 
@@ -363,6 +381,8 @@ class ModelReply(Data):
     usage: Usage
     seconds: float
     """From sending the request to the last byte."""
+    attempts: int = 1
+    """How often the call was begun; more than once after a fault or the loss of its worker."""
 
 
 class ToolResult(Data):
@@ -375,3 +395,5 @@ class ToolResult(Data):
     files: list[str] = []
     """Files written, relative to the workspace."""
     seconds: float = 0.0
+    attempts: int = 1
+    """How often the call was begun."""

@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import Any
 
-from holdfast.database import open_database
+from holdfast.database import KNOWN, SCHEMES, open_database
+from holdfast.errors import UsageError
 from holdfast.ports import Store
 from holdfast.store.memory import MemoryStore
 from holdfast.store.surreal import SurrealStore
 
 __all__ = ["MemoryStore", "SurrealStore", "open_store"]
 
+ENTRY_POINTS = "holdfast.stores"
+"""The group in which installed packages offer stores: the name is a URL's scheme, the value a callable that is given
+the URL and the options of `open_store`, and gives a `Store`."""
+
 
 def open_store(url: str, **options: Any) -> Store:
     """Gives the store that a URL names; it connects when it is first used, and closes its own database.
 
     Args:
-        url: `memory://` (dictionaries in this process), or what `holdfast.database.open_database` takes.
+        url: `memory://` (dictionaries in this process), what `holdfast.database.open_database` takes, or the scheme
+            of a store that an installed package offers.
         options: what `holdfast.database.open_database` takes besides.
 
     Raises:
-        UsageError: the URL is none of these.
+        UsageError: the URL is none of these, or the package's store cannot be loaded.
     """
+    scheme, separator, _ = url.partition("://")
     if url == "memory://":
         return MemoryStore()
-    return SurrealStore(open_database(url, **options))
+    if scheme in SCHEMES and separator:
+        return SurrealStore(open_database(url, **options))
+    return _installed_store(scheme, url, options)
+
+
+def _installed_store(scheme: str, url: str, options: dict[str, Any]) -> Store:
+    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if "://" not in url or scheme not in installed:
+        others = "".join(f", {name}://" for name in sorted(installed))
+        raise UsageError(
+            f"store URL {url!r} has an unknown scheme; known: memory://, {KNOWN}{others}. "
+            f"An installed package offers others as entry points {ENTRY_POINTS!r}"
+        )
+    point = installed[scheme]
+    try:
+        make = point.load()
+    except Exception as error:
+        raise UsageError(f"the store {scheme}:// ({point.value}) cannot be loaded: {error}") from error
+    store = make(url, **options)
+    if not isinstance(store, Store):
+        raise UsageError(f"the store {scheme}:// ({point.value}) lacks a method of holdfast.ports.Store")
+    return store

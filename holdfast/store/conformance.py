@@ -21,6 +21,10 @@ from datetime import datetime, timedelta, timezone
 from holdfast.errors import MirrorGap, TranscriptUnavailable, UsageError
 from holdfast.ports import Store
 from holdfast.store.odd import ODD_VALUES
+from holdfast.store.promise import refused as _refused
+from holdfast.store.promise import require as _require
+from holdfast.store.promise import same as _same
+from holdfast.store.run_checks import RUN_CHECKS
 from holdfast.store.sample import SPEC, SampleRun
 from holdfast.types import Entry, EntryBatch, RunStatus, TranscriptRef, Usage
 
@@ -305,24 +309,8 @@ CHECKS: tuple[Check, ...] = (
     many_runs_at_once_lose_nothing,
     writers_of_one_run_agree,
     a_cancelled_caller_does_no_harm,
+    *RUN_CHECKS,
 )
-
-
-def _require(holds: bool, promise: str) -> None:
-    if not holds:  # not an assert statement: those are gone under `python -O`
-        raise AssertionError(f"broken promise: {promise}")
-
-
-def _same(found: object, expected: object, promise: str) -> None:
-    _require(found == expected, f"{promise}\n  found:    {found!r:.500}\n  expected: {expected!r:.500}")
-
-
-async def _refused(call: Awaitable[object], error: type[Exception]) -> Exception:
-    try:
-        answer = await call
-    except error as refusal:
-        return refusal
-    raise AssertionError(f"broken promise: {error.__name__} is raised\n  found: {answer!r:.500}")
 
 
 async def _gap(store: Store, batch: EntryBatch, expected: int) -> None:

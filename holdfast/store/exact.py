@@ -1,13 +1,17 @@
 """The exact JSON text of entries and summaries: what is stored beside the fields, and what is restored.
 
 A database changes some values in silence (integers of 64 bits and more, keys that are None, NUL). Text survives.
+What a newer version wrote into it beside what this one knows is read, kept and written again.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from holdfast.errors import MirrorDamaged
 from holdfast.types import Entry, RunSummary
 
 
@@ -17,8 +21,13 @@ def entry_text(entry: Entry) -> str:
 
 
 def entry_from(text: str) -> Entry:
-    """The entry that `entry_text` wrote; its digest still fits."""
-    return Entry.model_validate(json.loads(text))
+    """The entry that `entry_text` wrote; its digest still fits.
+
+    Raises:
+        MirrorDamaged: the text is not what `entry_text` wrote.
+    """
+    with _readable():
+        return Entry.model_validate(json.loads(text), extra="allow")
 
 
 def summary_text(summary: RunSummary) -> str:
@@ -27,8 +36,21 @@ def summary_text(summary: RunSummary) -> str:
 
 
 def summary_from(text: str) -> RunSummary:
-    """The summary that `summary_text` wrote."""
-    return RunSummary.model_validate(json.loads(text))
+    """The summary that `summary_text` wrote.
+
+    Raises:
+        MirrorDamaged: the text is not what `summary_text` wrote.
+    """
+    with _readable():
+        return RunSummary.model_validate(json.loads(text), extra="allow")
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise MirrorDamaged(f"a row of the mirror cannot be read, `doctor rebuild` mends it: {error}") from error
 
 
 def _dumps(value: dict[str, Any]) -> str:

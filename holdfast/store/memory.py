@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
+from holdfast.flaws import EXTRA, MISSING, Flaw
 from holdfast.store.decision import Stored, Write, check, decide, overlap
 from holdfast.store.exact import entry_from, entry_text, summary_from, summary_text
 from holdfast.store.transcript import context_of
@@ -41,6 +43,8 @@ class MemoryStore:
     def _write(self, batch: EntryBatch, step: Write) -> TranscriptRef:
         stored, summary = Stored.after(batch), summary_text(batch.summary)
         run = self._runs.setdefault(batch.run_id, _Run(stored, summary))
+        if step.cut is None and not batch.summary.status.is_final and summary_from(run.summary).status.is_final:
+            summary = run.summary  # the run is over, though entries of before its end come late
         if step.cut is not None:
             del run.texts[step.cut :], run.digests[step.cut :]
         run.texts += [entry_text(entry) for entry in step.entries]
@@ -88,17 +92,51 @@ class MemoryStore:
         ids = sorted(run_id for run_id in self._runs if after is None or run_id > after)
         return [run for run_id in ids[:limit] if (run := await self.run(run_id))]
 
+    async def run_ids(self, after: RunId | None = None, limit: int = 1000, *, unfinished: bool = False) -> list[RunId]:
+        """See `holdfast.ports.Store.run_ids`."""
+        runs = await self.runs(after, len(self._runs))
+        return [run.summary.run_id for run in runs if not (unfinished and run.summary.status.is_final)][:limit]
+
     async def conclude(self, run: MirroredRun) -> bool:
         """See `holdfast.ports.Store.conclude`."""
         stored = await self.run(run.summary.run_id)
+        if stored is None and run.head.seq < 0:
+            where = Stored(run.chain, run.summary.started_at, run.head)
+            self._runs[run.summary.run_id] = _Run(where, summary_text(run.summary))
+            return True
         if stored is None or stored.summary.status.is_final or (stored.chain, stored.head) != (run.chain, run.head):
             return False
         self._runs[run.summary.run_id].summary = summary_text(run.summary)
         return True
 
-    async def delete(self, run_id: RunId) -> None:
+    async def flaws(self, log: EntryBatch) -> list[Flaw]:
+        """See `holdfast.ports.Store.flaws`."""
+        run = self._runs.get(log.run_id)
+        wanted = [entry_text(entry) for entry in log.entries]
+        found = run.texts if run else []
+        flaws = [
+            Flaw("event", seq, MISSING if right and not text else EXTRA if text and not right else "altered: text")
+            for seq, (text, right) in enumerate(zip_longest(found, wanted))
+            if text != right
+        ]
+        if run is None:
+            return [*flaws, Flaw("run", None, MISSING)]
+        is_right = (run.stored, run.summary) == (Stored.after(log), summary_text(log.summary))
+        return flaws if is_right else [*flaws, Flaw("run", None, "altered: text")]
+
+    async def mend(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
+        """See `holdfast.ports.Store.mend`."""
+        check(log)
+        if await self.head(log.run_id) != seen:
+            return False
+        self._runs.pop(log.run_id, None)
+        self._write(log, Write(log.entries, cut=None))
+        return True
+
+    async def delete(self, run_id: RunId, *, seen: TranscriptRef | None = None) -> None:
         """See `holdfast.ports.Store.delete`."""
-        self._runs.pop(run_id, None)
+        if seen is None or await self.head(run_id) == seen:
+            self._runs.pop(run_id, None)
 
     async def close(self) -> None:
         """Keeps everything: there is nothing to let go of but the data."""

@@ -11,7 +11,7 @@ from typing import Any
 from surrealdb import RecordID
 
 from holdfast.store.exact import entry_text, summary_text
-from holdfast.types import Entry, EntryBatch, Message, RunId, RunSummary, ToolCall, clean_text
+from holdfast.types import Entry, EntryBatch, Message, RunId, RunSummary, ToolCall, TranscriptRef, clean_text
 
 Row = dict[str, Any]
 
@@ -28,19 +28,37 @@ class Rows:
     messages: list[Row] = field(default_factory=list)
     tool_calls: dict[tuple[int, str], Row] = field(default_factory=dict)
     """By turn and call id: a batch may hold a call and its result."""
+    turn_ends: list[Row] = field(default_factory=list)
+    """Checkpoints at answers that call no tool."""
+    results: list[Row] = field(default_factory=list)
+    """A checkpoint at each tool result, in case that is the one by which its turn ends."""
+    spawned: list[Row] = field(default_factory=list)
+    """The edge to the run, if it has a parent; only with entry 0."""
 
 
 def project(batch: EntryBatch, entries: Sequence[Entry]) -> Rows:
     """The rows for `entries`, which are the last ones of `batch`."""
     rows = Rows(run=_run(batch))
+    if entries[0].seq == 0:
+        rows.spawned += _spawned(batch.summary)
     for entry in entries:
         rows.events.append(_event(batch.run_id, entry))
         if message := entry.message:
             rows.messages.append(_message(batch.run_id, entry, message))
-            for row in _tool_calls(batch.run_id, entry, message):
-                known = rows.tool_calls.setdefault((entry.turn, row["id"].id[2]), row)
-                known.update((name, value) for name, value in row.items() if value is not None and name != "at")
+            _add_tool_calls(rows, batch, entry, message)
     return rows
+
+
+def _add_tool_calls(rows: Rows, batch: EntryBatch, entry: Entry, message: Message) -> None:
+    """Adds calls, answers, and what they make of the turn; should a call be answered twice, the first counts."""
+    calls = _tool_calls(batch.run_id, entry, message)
+    for row in calls:
+        known = rows.tool_calls.setdefault((entry.turn, row["id"].id[2]), row)
+        if message.role == "tool" and (known is row or known.get("answered") is None):
+            rows.results.append(_checkpoint(batch, entry))
+        known.update((name, value) for name, value in row.items() if known.get(name) is None)
+    if message.role == "assistant" and not calls and not message.partial and entry.turn:
+        rows.turn_ends.append(_checkpoint(batch, entry))
 
 
 def run_id(run: RunId) -> RecordID:
@@ -84,14 +102,24 @@ def _message(run: RunId, entry: Entry, message: Message) -> Row:
     if message.role == "tool":
         tools = [str(entry.data.get("tool", ""))]
     return _row(
-        RecordID("message", [run, message.seq]),
+        _message_id(run, message),
         role=message.role,
         content=message.content,
         tools=[storable(tool) for tool in tools],
         turn=entry.turn,
+        attempts=_attempts(entry) if message.role == "assistant" else None,
         at=entry.at.astimezone(UTC),
         entry=event_id(run, entry.seq),
     )
+
+
+def _attempts(entry: Entry) -> int | None:
+    attempts = entry.data.get("attempts")
+    return attempts if isinstance(attempts, int) else None
+
+
+def _message_id(run: RunId, message: Message) -> RecordID:
+    return RecordID("message", [run, message.seq])
 
 
 def _tool_calls(run: RunId, entry: Entry, message: Message) -> list[Row]:
@@ -107,6 +135,8 @@ def _call_id(run: RunId, entry: Entry, call: str) -> RecordID:
 def _call(run: RunId, entry: Entry, call: ToolCall) -> Row:
     return _row(
         _call_id(run, entry, call.id),
+        run=run_id(run),
+        turn=entry.turn,
         tool=call.name,
         arguments=call.arguments,
         at=entry.at.astimezone(UTC),
@@ -118,17 +148,42 @@ def _answer(run: RunId, entry: Entry, message: Message) -> Row:
     seconds = entry.data.get("seconds")
     return _row(
         _call_id(run, entry, message.tool_call_id or ""),
+        run=run_id(run),
+        turn=entry.turn,
         tool=str(entry.data.get("tool", "")),
+        result=_message_id(run, message),
+        error=message.content if entry.data.get("error") else None,
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        attempts=_attempts(entry),
         at=entry.at.astimezone(UTC),
         answered=entry.seq,
-        **{"error" if entry.data.get("error") else "result": message.content},
     )
 
 
+def _checkpoint(batch: EntryBatch, entry: Entry) -> Row:
+    name = f"turn-{entry.turn}"  # as in `holdfast.protocol.Checkpoint`
+    return _row(
+        RecordID("agent_checkpoint", [batch.run_id, entry.seq, name]),
+        agent_name=batch.summary.agent,
+        timestamp=entry.at.astimezone(UTC),
+        data={"name": name, "turn": entry.turn, "seq": entry.seq, "digest": entry.digest},
+    )
+
+
+def _spawned(summary: RunSummary) -> list[Row]:
+    if summary.parent is None:
+        return []
+    parent, child = run_id(storable(summary.parent)), run_id(summary.run_id)
+    return [{"id": RecordID("spawned", [parent.id, child.id]), "in": parent, "out": child}]
+
+
 def _run(batch: EntryBatch) -> Row:
-    head = batch.entries[-1]
-    return summary_row(batch.summary) | {"chain": batch.chain, "head": head.seq, "digest": head.digest}
+    return run_row(batch.summary, batch.chain, batch.entries[-1].ref)
+
+
+def run_row(summary: RunSummary, chain: str, head: TranscriptRef) -> Row:
+    """A run's row."""
+    return summary_row(summary) | {"chain": chain, "head": head.seq, "digest": head.digest}
 
 
 def summary_row(summary: RunSummary) -> Row:
@@ -136,14 +191,18 @@ def summary_row(summary: RunSummary) -> Row:
     return _row(
         run_id(summary.run_id),
         agent=summary.agent,
+        model=summary.model,
         status=summary.status.value,
         turn=summary.turn,
         tool_calls=summary.tool_calls,
         requests=summary.usage.requests,
         input_tokens=summary.usage.input_tokens,
+        cached_tokens=summary.usage.cached_tokens,
         output_tokens=summary.usage.output_tokens,
         cost_usd=summary.usage.cost_usd,
         input=summary.input,
+        error_type=summary.error and summary.error.type,
+        error=summary.error and summary.error.message,
         parent=None if summary.parent is None else run_id(storable(summary.parent)),
         started_at=summary.started_at.astimezone(UTC),
         finished_at=summary.finished_at and summary.finished_at.astimezone(UTC),

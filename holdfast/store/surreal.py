@@ -11,10 +11,14 @@ from surrealdb import RecordID
 
 from holdfast.database import Database, Overtaken
 from holdfast.database.surql import statement
-from holdfast.errors import StoreUnavailable
+from holdfast.errors import MirrorDamaged, StoreUnavailable, TranscriptUnavailable
+from holdfast.flaws import Flaw
+from holdfast.ports import Cipher
 from holdfast.store.decision import Stored, check, continues, decide, overlap
 from holdfast.store.exact import entry_from, summary_from
-from holdfast.store.rows import event_id, project, run_id, summary_row
+from holdfast.store.rows import Row, event_id, project, run_id, summary_row
+from holdfast.store.sealing import seal, seal_row, unseal
+from holdfast.store.surreal_rows import SurrealRows
 from holdfast.store.transcript import context_of
 from holdfast.types import (
     FINAL_STATUSES,
@@ -24,6 +28,7 @@ from holdfast.types import (
     Message,
     MirroredRun,
     RunId,
+    RunStatus,
     RunSummary,
     TranscriptRef,
 )
@@ -33,7 +38,10 @@ DELETE = statement("holdfast.store", "delete")
 TRUNCATE = statement("holdfast.store", "truncate")
 STORED = "SELECT chain, started_at, head, digest FROM ONLY $run"
 RUN = "SELECT chain, head, digest, text FROM ONLY $run"
-RUNS = "SELECT id, chain, head, digest, text FROM run WHERE id > $after ORDER BY id LIMIT $limit"
+RUNS = "SELECT chain, head, digest, text FROM {{record}}('run', $after>..) LIMIT $limit"
+IDS = "SELECT VALUE id FROM {{record}}('run', $after>..) LIMIT $limit"
+UNFINISHED = "SELECT VALUE id FROM run WHERE status IN $open AND id > $last ORDER BY id LIMIT $limit"
+CONCLUDE_UNBEGUN = "INSERT IGNORE INTO run $row RETURN VALUE head"
 CONCLUDE = """UPDATE $run MERGE $row
     WHERE [chain, head, digest] = $expected AND status NOT IN $final RETURN VALUE head"""
 SUMMARY = "SELECT VALUE text FROM ONLY $run"
@@ -41,6 +49,7 @@ DIGESTS = "SELECT id[1] AS seq, digest FROM event:[$id, $first]..=[$id, $last]"
 ENTRIES = "SELECT VALUE text FROM event:[$id, $first]..=[$id, ..] LIMIT $limit"
 MESSAGES = "SELECT VALUE entry.text FROM message:[$id, $first]..=[$id, ..] LIMIT $limit"
 
+OPEN = sorted(status for status in RunStatus if not status.is_final)
 PAGE = 200  # rows a statement reads: some 0.5 MB as a rule, and others get their turn in between
 WRITE_ATTEMPTS = 5  # writers of one run at once are two at most: an activity, and its retry
 REMEMBERED_RUNS = 4096  # some 300 bytes each
@@ -53,10 +62,13 @@ class SurrealStore:
 
     Args:
         database: where it is kept; closed with the store.
+        cipher: hides what was said in runs from whoever reads the database; None: it may be read.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
         self._database = database
+        self._cipher = cipher
+        self._rows = SurrealRows(database, cipher)
         self._written: dict[RunId, Stored] = {}
         """Where runs ended when this store last wrote them, oldest first; only a hint, which each write verifies."""
 
@@ -80,13 +92,14 @@ class SurrealStore:
                 continue
             self._remember(batch)
             return batch.entries[-1].ref
-        raise StoreUnavailable(
-            f"run {batch.run_id!r} has other writers, who came first {WRITE_ATTEMPTS} times in a row"
-        )
+        raise _too_many_writers(batch.run_id)
 
     async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
         """See `holdfast.ports.Store.context`."""
-        entries = await self.entries(run_id, limit=upto.seq + 1)
+        try:
+            entries = await self.entries(run_id, limit=upto.seq + 1)
+        except MirrorDamaged as error:
+            raise TranscriptUnavailable(f"the mirror of run {run_id!r} cannot be read: {error}") from error
         return await asyncio.to_thread(context_of, run_id, entries, upto)  # some 30 µs an entry: too long for the loop
 
     async def entries(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Entry]:
@@ -95,7 +108,7 @@ class SurrealStore:
         while len(found) < limit:
             page = min(PAGE, limit - len(found))
             [texts] = await self._database.run(ENTRIES, id=run_id, first=after + 1, limit=page)
-            found += [entry_from(text) for text in texts]
+            found += [entry_from(unseal(text, self._cipher)) for text in texts]
             if len(texts) < page:
                 break
             after = found[-1].seq
@@ -107,7 +120,8 @@ class SurrealStore:
         while len(found) < limit:
             page = min(PAGE, limit - len(found))
             [texts] = await self._database.run(MESSAGES, id=run_id, first=after + 1, limit=page)
-            found += [message for text in texts if (message := entry_from(text).message)]
+            entries = [entry_from(unseal(text, self._cipher)) for text in texts]
+            found += [message for entry in entries if (message := entry.message)]
             if len(texts) < page:
                 break
             after = found[-1].seq
@@ -116,7 +130,7 @@ class SurrealStore:
     async def summary(self, run_id: RunId) -> RunSummary | None:
         """See `holdfast.ports.Store.summary`."""
         text = await self._read_run(SUMMARY, run_id)
-        return None if text is None else summary_from(text)
+        return None if text is None else summary_from(unseal(text, self._cipher))
 
     async def head(self, run_id: RunId) -> TranscriptRef | None:
         """See `holdfast.ports.Store.head`."""
@@ -126,29 +140,56 @@ class SurrealStore:
     async def run(self, run_id: RunId) -> MirroredRun | None:
         """See `holdfast.ports.Store.run`."""
         row = await self._read_run(RUN, run_id)
-        return None if row is None else _mirrored(row)
+        return None if row is None else self._mirrored(row)
 
     async def runs(self, after: RunId | None = None, limit: int = 1000) -> list[MirroredRun]:
         """See `holdfast.ports.Store.runs`."""
-        [rows] = await self._database.run(RUNS, after=run_id("" if after is None else after), limit=limit)
-        return [_mirrored(row) for row in rows]
+        [rows] = await self._database.run(RUNS, after=after or "", limit=limit)
+        return [self._mirrored(row) for row in rows]
+
+    async def run_ids(self, after: RunId | None = None, limit: int = 1000, *, unfinished: bool = False) -> list[RunId]:
+        """See `holdfast.ports.Store.run_ids`."""
+        values: dict[str, Any] = {"open": OPEN, "last": run_id(after or "")} if unfinished else {"after": after or ""}
+        [ids] = await self._database.run(UNFINISHED if unfinished else IDS, limit=limit, **values)
+        return [str(each.id) for each in ids]
 
     async def conclude(self, run: MirroredRun) -> bool:
         """See `holdfast.ports.Store.conclude`."""
-        row = summary_row(run.summary)
-        [changed] = await self._database.run(
-            CONCLUDE,
-            run=row.pop("id"),
-            row=row,
-            expected=[run.chain, run.head.seq, run.head.digest],
-            final=sorted(FINAL_STATUSES),
-        )
-        return bool(changed)
+        place: Row = {"chain": run.chain, "head": run.head.seq, "digest": run.head.digest}
+        row = seal_row(summary_row(run.summary) | place, self._cipher)
+        for _ in range(WRITE_ATTEMPTS):
+            try:
+                [changed] = await self._database.run(
+                    CONCLUDE_UNBEGUN if run.head.seq < 0 else CONCLUDE,
+                    run=row["id"],
+                    row={name: value for name, value in row.items() if name != "id" or run.head.seq < 0},
+                    expected=list(place.values()),
+                    final=sorted(FINAL_STATUSES),
+                )
+            except Overtaken:
+                continue
+            return bool(changed)
+        raise _too_many_writers(run.summary.run_id)
 
-    async def delete(self, run_id: RunId) -> None:
+    async def flaws(self, log: EntryBatch) -> list[Flaw]:
+        """See `holdfast.ports.Store.flaws`."""
+        return [each.flaw for each in await self._rows.flaws(log)]
+
+    async def mend(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
+        """See `holdfast.ports.Store.mend`."""
+        check(log)
+        self._written.pop(log.run_id, None)
+        return await self._rows.mend(log, seen)
+
+    async def delete(self, run_id: RunId, *, seen: TranscriptRef | None = None) -> None:
         """See `holdfast.ports.Store.delete`."""
         self._written.pop(run_id, None)
-        await self._database.run(DELETE, id=run_id, run=RecordID("run", run_id))
+        stamp = [seen.seq, seen.digest] if seen else None
+        try:
+            await self._database.run(DELETE, id=run_id, run=RecordID("run", run_id), seen=stamp)
+        except Overtaken:
+            if seen is None:
+                raise
 
     async def close(self) -> None:
         """See `holdfast.ports.Store.close`."""
@@ -199,18 +240,28 @@ class SurrealStore:
         return replace(stored, head=TranscriptRef(seq=cut - 1, digest=before[cut - 1]))
 
     async def _write(self, batch: EntryBatch, entries: Sequence[Entry], stored: Stored | None) -> None:
-        rows = project(batch, entries)
+        rows = seal(project(batch, entries), self._cipher)
         results = await self._database.run(
             APPEND,
+            id=batch.run_id,
             run=rows.run["id"],
             expected=_stamp(stored),
             events=rows.events,
             messages=rows.messages,
             tool_calls=list(rows.tool_calls.values()),
+            turn_ends=rows.turn_ends,
+            results=rows.results,
+            spawned=rows.spawned,
+            begins=entries[0].seq == 0,
+            final=sorted(FINAL_STATUSES),
             row=rows.run,
         )
         if [rows.run["head"]] not in results:  # a write that permissions forbid is no error to the database
             raise StoreUnavailable(f"the database did not take entries of run {batch.run_id!r}: may its user write?")
+
+    def _mirrored(self, row: dict[str, Any]) -> MirroredRun:
+        head = TranscriptRef(seq=row["head"], digest=row["digest"])
+        return MirroredRun(summary=summary_from(unseal(row["text"], self._cipher)), chain=row["chain"], head=head)
 
     def _remember(self, batch: EntryBatch) -> None:
         if batch.summary.status.is_final:
@@ -220,9 +271,8 @@ class SurrealStore:
             del self._written[next(iter(self._written))]
 
 
-def _mirrored(row: dict[str, Any]) -> MirroredRun:
-    head = TranscriptRef(seq=row["head"], digest=row["digest"])
-    return MirroredRun(summary=summary_from(row["text"]), chain=row["chain"], head=head)
+def _too_many_writers(run: RunId) -> StoreUnavailable:
+    return StoreUnavailable(f"run {run!r} has other writers, who came first {WRITE_ATTEMPTS} times in a row")
 
 
 def _stamp(stored: Stored | None) -> list[str | None]:

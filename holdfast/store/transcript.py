@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from pydantic import ValidationError
 
 from holdfast.errors import TranscriptUnavailable
-from holdfast.types import AgentSpec, Context, Entry, RunId, TranscriptRef
+from holdfast.types import AgentSpec, Context, Entry, EntryKind, RunId, TranscriptRef
+
+KNOWN_KINDS = frozenset(get_args(EntryKind))
 
 
 def context_of(run_id: RunId, entries: Sequence[Entry], upto: TranscriptRef) -> Context:
@@ -25,9 +28,13 @@ def context_of(run_id: RunId, entries: Sequence[Entry], upto: TranscriptRef) -> 
     for entry in entries:  # one digest vouches for all before it only if the chain holds
         if not entry.follows(previous):
             raise TranscriptUnavailable(f"the mirror of {where} is damaged at entry {entry.seq}")
+        if entry.kind not in KNOWN_KINDS:  # it may change what the model is to see
+            raise TranscriptUnavailable(
+                f"entry {entry.seq} of run {run_id!r} is of kind {entry.kind!r}, which a newer version wrote"
+            )
         previous = entry.digest
     try:
-        spec = AgentSpec.model_validate(entries[0].data["agent"])
+        spec = AgentSpec.model_validate(entries[0].data["agent"], extra="allow")
     except (KeyError, ValidationError):
         raise TranscriptUnavailable(f"entry 0 of run {run_id!r} carries no agent definition") from None
     return Context(spec=spec, messages=[message for entry in entries if (message := entry.message)])

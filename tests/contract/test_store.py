@@ -33,9 +33,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurrealServer]:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-async def test_store_on_a_server_conforms(check: Check, server: SurrealServer) -> None:
+@pytest.mark.parametrize("scheme", ["ws", "http"])
+async def test_store_on_a_server_conforms(scheme: str, check: Check, server: SurrealServer) -> None:
     """A store on a SurrealDB server breaks a promise of the port."""
-    await run_check(check, lambda: open_store(server.url, username=USERNAME, password=PASSWORD))
+    url = server.url.replace("ws", scheme, 1)
+    await run_check(check, lambda: open_store(url, username=USERNAME, password=PASSWORD))
 
 
 async def test_the_suite_runs_without_pytest() -> None:

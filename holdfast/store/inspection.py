@@ -1,0 +1,124 @@
+"""Holds stored rows against those that a log projects to: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from surrealdb import RecordID
+
+from holdfast.flaws import EXTRA, MISSING, Flaw
+from holdfast.ports import Cipher
+from holdfast.store.rows import Row, Rows, project
+from holdfast.store.sealing import EXACT, seal_row, unseal
+from holdfast.types import EntryBatch
+
+RowId = tuple[str, str]
+"""Table and id; the id as text, as ids in SurrealDB may be lists."""
+
+EDGE = "spawned"
+
+
+@dataclass(frozen=True, slots=True)
+class FlawedRow:
+    """A flaw, and the row that it is about."""
+
+    flaw: Flaw
+    id: RecordID
+    right: Row | None
+    """As it should be stored; None: there should be none."""
+
+
+def expected_rows(log: EntryBatch) -> list[Row]:
+    """Every row that a run's whole log projects to; the run's own comes last."""
+    rows = project(log, log.entries)
+    return [
+        *rows.events,
+        *rows.messages,
+        *rows.tool_calls.values(),
+        *rows.turn_ends,
+        *_turns_closed_by_results(rows),
+        *rows.spawned,
+        rows.run,
+    ]
+
+
+def find_flaws(log: EntryBatch, stored: Iterable[Row], cipher: Cipher | None) -> list[FlawedRow]:
+    """Compares, value by value.
+
+    Args:
+        log: everything up to the head that the run's row shall have.
+        stored: all rows of the run.
+        cipher: of the store; rows that were written before there was one are right too.
+    """
+    found = {_row_id(row): row for row in stored}
+    flawed: list[FlawedRow] = []
+    for plain in expected_rows(log):
+        sealed = seal_row(dict(plain), cipher)
+        row = found.pop(_row_id(plain), None)
+        what = MISSING if row is None else _difference(row, plain, sealed, cipher)
+        if what:
+            flawed.append(FlawedRow(_flaw(plain, what), plain["id"], sealed))
+    flawed += [FlawedRow(_flaw(row, EXTRA), row["id"], None) for row in found.values()]
+    return sorted(flawed, key=_place)
+
+
+def _turns_closed_by_results(rows: Rows) -> Iterator[Row]:
+    """As append.surql has it: a turn is closed by the newest answer in it, if none of its calls is open."""
+    answered: dict[int, list[int | None]] = {}
+    for (turn, _), call in rows.tool_calls.items():
+        answered.setdefault(turn, []).append(call.get("answered"))
+    closed = {turn: max(filter(None, seqs)) for turn, seqs in answered.items() if None not in seqs}
+    for checkpoint in rows.results:
+        if closed.get(checkpoint["data"]["turn"]) == checkpoint["data"]["seq"]:
+            yield checkpoint
+
+
+def _difference(row: Row, plain: Row, sealed: Row, cipher: Cipher | None) -> str | None:
+    names = [_altered(row, wanted, cipher) for wanted in (sealed, plain)]
+    return f"altered: {', '.join(names[0])}" if all(names) else None
+
+
+def _altered(row: Row, wanted: Row, cipher: Cipher | None) -> list[str]:
+    names = [name for name in wanted if name != "id"]
+    names += [name for name in row if name not in wanted]
+    return [name for name in names if _value(row, name, cipher) != _value(wanted, name, cipher)]
+
+
+def _value(row: Row, name: str, cipher: Cipher | None) -> Any:
+    value = row.get(name)
+    if name in EXACT and isinstance(value, str):
+        return _opened(value, cipher)
+    if isinstance(value, RecordID):
+        return _row_id({"id": value})
+    if isinstance(value, bool | int | float):
+        return repr(value)  # a database tells 1 from 1.0 and 0.0 from -0.0, Python's == does not
+    return value
+
+
+def _opened(text: str, cipher: Cipher | None) -> str:
+    try:
+        return unseal(text, cipher)
+    except Exception:  # noqa: BLE001 - whatever a cipher makes of altered text: it is not what was written
+        return ""
+
+
+def _row_id(row: Row) -> RowId:
+    identity: RecordID = row["id"]
+    return str(identity.table_name), repr(identity.id)
+
+
+def _flaw(row: Row, what: str) -> Flaw:
+    table, identity = str(row["id"].table_name), row["id"].id
+    key: tuple[int | str, ...] = tuple(identity[1:]) if isinstance(identity, list) and table != EDGE else ()
+    if table == "tool_call":
+        return Flaw(table, row.get("asked", row.get("answered")), what, key)
+    seq = key[0] if key and isinstance(key[0], int) else None
+    return Flaw(table, seq, what, key if len(key) > 1 or seq is None else ())
+
+
+def _place(flawed: FlawedRow) -> tuple[Sequence[Any], str]:
+    order = ("event", "message", "tool_call", "agent_checkpoint", EDGE, "run")
+    table = flawed.flaw.table
+    return (order.index(table) if table in order else len(order), flawed.flaw.seq or 0), repr(flawed.id.id)

@@ -1,0 +1,84 @@
+"""All rows of a run in SurrealDB, for whoever holds the mirror against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from holdfast.database import Database, Overtaken
+from holdfast.database.surql import statement
+from holdfast.ports import Cipher
+from holdfast.store.inspection import EDGE, FlawedRow, find_flaws
+from holdfast.store.rows import Row, run_id
+from holdfast.types import EntryBatch, RunId, TranscriptRef
+
+MEND = statement("holdfast.store", "mend")
+RUN = "SELECT * FROM $run"
+EDGES = "SELECT * FROM $run<-spawned"
+FIRST = {
+    "event": "SELECT * FROM event:[$id, NONE]..=[$id, ..] LIMIT $limit",
+    "message": "SELECT * FROM message:[$id, NONE]..=[$id, ..] LIMIT $limit",
+    "tool_call": "SELECT * FROM tool_call:[$id, NONE]..=[$id, ..] LIMIT $limit",
+    "agent_checkpoint": "SELECT * FROM agent_checkpoint:[$id, NONE]..=[$id, ..] LIMIT $limit",
+}
+PAGES = {
+    "event": "SELECT * FROM event:[$id, $key[0]]>..=[$id, ..] LIMIT $limit",
+    "message": "SELECT * FROM message:[$id, $key[0]]>..=[$id, ..] LIMIT $limit",
+    "tool_call": "SELECT * FROM tool_call:[$id, $key[0], $key[1]]>..=[$id, ..] LIMIT $limit",
+    "agent_checkpoint": "SELECT * FROM agent_checkpoint:[$id, $key[0], $key[1]]>..=[$id, ..] LIMIT $limit",
+}
+PAGE = 200  # rows a statement reads or writes: others get their turn in between
+
+
+class SurrealRows:
+    """Reads them, and writes those that are wrong.
+
+    Args:
+        database: where they are.
+        cipher: see SurrealStore.
+    """
+
+    def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
+        self._database = database
+        self._cipher = cipher
+
+    async def flaws(self, log: EntryBatch) -> list[FlawedRow]:
+        """The rows that are not as `log` has them."""
+        return find_flaws(log, [row async for row in self._all(log.run_id)], self._cipher)
+
+    async def mend(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
+        """Writes and deletes rows until all are as `log` has them; see `holdfast.ports.Store.mend`."""
+        flawed = await self.flaws(log)
+        own = [each for each in flawed if each.flaw.table == "run"]
+        others = [each for each in flawed if each.flaw.table != "run"]
+        steps = [others[first : first + PAGE] for first in range(0, len(others), PAGE)] + [own]
+        try:
+            for step in filter(None, steps):
+                await self._write(log.run_id, step, seen)
+        except Overtaken:
+            return False
+        return True
+
+    async def _write(self, run: RunId, step: Sequence[FlawedRow], seen: TranscriptRef | None) -> None:
+        right = [each.right for each in step if each.right is not None]
+        await self._database.run(
+            MEND,
+            run=run_id(run),
+            seen=[seen.seq, seen.digest] if seen else [None, None],
+            rows=[row for row in right if row["id"].table_name != EDGE],
+            edges=[row for row in right if row["id"].table_name == EDGE],
+            extras=[each.id for each in step if each.right is None],
+        )
+
+    async def _all(self, run: RunId) -> AsyncIterator[Row]:
+        for table, first in FIRST.items():
+            [rows] = await self._database.run(first, id=run, limit=PAGE)
+            while rows:
+                for row in rows:
+                    yield row
+                if len(rows) < PAGE:
+                    break
+                [rows] = await self._database.run(PAGES[table], id=run, key=rows[-1]["id"].id[1:], limit=PAGE)
+        for one in (EDGES, RUN):
+            [rows] = await self._database.run(one, run=run_id(run))
+            for row in rows:
+                yield row

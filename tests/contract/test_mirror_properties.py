@@ -1,0 +1,295 @@
+"""However a run's log reaches the mirror, the same rows are there afterwards; whatever text it carries comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import strategies as st
+
+from holdfast.database.server import STATEMENT_DEADLINE
+from holdfast.errors import MirrorGap, StoreUnavailable, TranscriptUnavailable
+from holdfast.ports import Store
+from holdfast.store import MemoryStore
+from holdfast.store.exact import entry_text
+from holdfast.store.rows import storable
+from holdfast.store.sample import SampleRun
+from holdfast.types import RunStatus, TranscriptRef
+from tests.contract.dump import dump, of_run
+from tests.contract.engine import EXAMPLES, Engine, open_engine
+from tests.contract.logs import FAILURE, Delivery, Log, Slice, Turn, deliveries, logs, texts
+
+SHORT = (Turn("the answer", calls=(), answers=(), extra=None),)
+FAMILY = {"a family": None, "a family/1": "a family", "a family/2": "a family", "a family/1/1": "a family/1"}
+"""Runs with their parents."""
+SURROGATES = frozenset(map(chr, range(0xD800, 0xE000)))
+FAULTS = {
+    "DEFINE FIELD OVERWRITE role ON message TYPE string ASSERT $value = 'nobody'": (
+        "DEFINE FIELD OVERWRITE role ON message TYPE string"
+    ),
+    "DEFINE EVENT fault ON message THEN { THROW 'no room' }": "REMOVE EVENT fault ON message",
+    "DEFINE EVENT fault ON event THEN { THROW 'no room' }": "REMOVE EVENT fault ON event",
+}
+"""Statements that make a write fail in its middle or at its end, and those that mend it."""
+SENDINGS = 20  # of one piece: each may be answered with a gap, or come second to another writer
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Each kind of store."""
+    with open_engine(request.param, tmp_path_factory.mktemp("engine")) as engine:
+        yield engine
+
+
+async def send(store: Store, log: Log, piece: Slice) -> None:
+    """Sends a piece as a run's outbox does: what the mirror lacks before it goes along."""
+    first, end = piece
+    for _ in range(SENDINGS):
+        try:
+            acked = await store.append(log.batch(first, end))
+        except MirrorGap as gap:
+            first = gap.expected
+        except StoreUnavailable as failure:  # the other writers came first
+            assert "other writers" in str(failure)  # noqa: PT017 - any other failure is one of the test
+        else:
+            assert acked.seq >= end - 1
+            return
+    raise AssertionError(f"entries {first} to {end} were not taken")
+
+
+async def send_all(store: Store, delivery: Delivery) -> None:
+    """Has all writers send what they have, at once."""
+
+    async def write(pieces: tuple[Slice, ...]) -> None:
+        for piece in pieces:
+            await send(store, delivery.log, piece)
+
+    await asyncio.gather(*(write(pieces) for pieces in delivery.writers))
+
+
+def test_any_delivery_ends_in_the_same_rows(engine: Engine) -> None:
+    """Rows depend on how a log was cut, on the order of its pieces, on who sent them or how often."""
+
+    async def check(delivery: Delivery) -> None:
+        await send_all(engine.store, delivery)
+        await engine.same_as(delivery.log)
+        await engine.clear()
+
+    engine.always(deliveries(), check)
+
+
+def test_what_was_there_before_leaves_no_trace(engine: Engine) -> None:
+    """A mirror that went wrong, or an older life of a run id, shows through in the rows that replace it."""
+
+    async def check(case: tuple[Delivery, Log, bool, bool]) -> None:
+        delivery, wrong, older, whole = case
+        log = delivery.log
+        before = wrong.other(run_id=log.run_id, parent=log.parent)
+        if older:
+            before = before.other(chain="older life", started_at=log.started_at.replace(year=2025))
+        await engine.store.append(before.batch() if whole else before.batch(0, 2))
+        await send_all(engine.store, delivery)
+        if older:
+            await engine.store.append(before.batch())  # its writer may still be there
+        if older or not before.continues(log):
+            await engine.same_as(log)
+        await engine.clear()
+
+    engine.always(st.tuples(deliveries(), logs(), st.booleans(), st.booleans()), check)
+
+
+def test_a_run_never_goes_back(engine: Engine) -> None:
+    """A batch that is late brings an older summary or an older head back."""
+
+    async def check(delivery: Delivery) -> None:
+        log, newest = delivery.log, -1
+        for piece in (piece for pieces in delivery.writers for piece in pieces):
+            await send(engine.store, log, piece)
+            newest = max(newest, piece[1] - 1)
+            head = await engine.store.head(log.run_id)
+            assert head == log.entries[newest].ref
+            assert await engine.store.summary(log.run_id) == log.summary(newest)
+        await engine.clear()
+
+    engine.always(deliveries(), check)
+
+
+def test_families_come_in_any_order(engine: Engine) -> None:
+    """The edge from a parent is missing when the child came first, or when one of them was written again."""
+
+    async def check(order: list[str]) -> None:
+        for name in order:
+            log = Log(turns=SHORT, ended=True, run_id=name, parent=FAMILY[name])
+            await engine.store.delete(name)
+            await engine.store.append(log.batch())
+        if engine.database is not None:
+            edges = {(row["in"], row["out"]) for row in (await dump(engine.database))["spawned"]}
+            assert edges == {(f'run:"{FAMILY[name]}"', f'run:"{name}"') for name in order if FAMILY[name]}
+        await engine.clear()
+
+    engine.always(st.lists(st.sampled_from(sorted(FAMILY)), min_size=1, max_size=8), check)
+
+
+def test_columns_are_as_near_to_the_text_as_can_be(engine: Engine) -> None:
+    """A column that people query loses more of a text than the characters that no database takes."""
+
+    async def check(text: str) -> None:
+        log = Log(turns=(Turn(text, calls=("a",), answers=(0,), extra=None),), ended=True)
+        await engine.store.append(log.batch())
+        if engine.database is not None:
+            rows = await dump(engine.database)
+            answer, [call], [run] = rows["message"][1], rows["tool_call"], rows["run"]
+            for column in (answer["content"], call["arguments"], run["input"]):
+                assert not set(column) & {"\0", *SURROGATES}
+                assert kept(column) == kept(text)
+        await engine.clear()
+
+    engine.always(texts, check)
+
+
+def kept(text: str) -> str:
+    """What of a text a database takes; what it does not take becomes U+FFFD."""
+    return "".join(character for character in text if character not in {"\0", "\ufffd", *SURROGATES})
+
+
+def test_a_checkpoint_is_where_a_turn_ended(engine: Engine) -> None:
+    """A checkpoint is missing, or points into the middle of a turn, from where no model can go on."""
+
+    async def check(delivery: Delivery) -> None:
+        await send_all(engine.store, delivery)
+        if engine.database is not None:
+            rows = of_run(await dump(engine.database), delivery.log.run_id)["agent_checkpoint"]
+            found = {(row["data"]["name"], row["data"]["seq"], row["data"]["digest"]) for row in rows}
+            assert found == {(f"turn-{turn}", ref.seq, ref.digest) for turn, ref in turn_ends(delivery.log)}
+            assert len(rows) == len(found)
+        await engine.clear()
+
+    engine.always(deliveries(), check)
+
+
+def turn_ends(log: Log) -> Iterator[tuple[int, TranscriptRef]]:
+    """Where the turns of a log ended: the entry by which all that the model had asked for was answered."""
+    open_calls: set[str] = set()
+    for entry in log.entries:
+        message = entry.message
+        if message is None or message.role not in ("assistant", "tool"):
+            continue
+        if message.role == "assistant":
+            open_calls = {storable(call.id) for call in message.tool_calls}
+            ends = not open_calls
+        else:
+            answered = storable(message.tool_call_id)
+            ends = open_calls == {answered}
+            open_calls.discard(answered)
+        if ends:
+            yield entry.turn, entry.ref
+
+
+@pytest.mark.parametrize("statement", FAULTS)
+def test_a_statement_that_fails_leaves_nothing(engine: Engine, statement: str) -> None:
+    """A failure behind the first statement of a write is not seen, or leaves half of it, or poisons the store."""
+    database = engine.database
+    if database is None:
+        pytest.skip("memory has no statements")
+    log = Log(turns=(Turn("t", calls=("a",), answers=(0,), extra=None), *SHORT), ended=True)
+
+    async def check() -> None:
+        await engine.store.append(log.batch(0, 2))
+        before = await dump(database)
+        await database.run(statement)
+        with pytest.raises(StoreUnavailable, match="refused"):
+            await engine.store.append(log.batch(2))
+        await database.run(FAULTS[statement])
+        assert await dump(database) == before
+        await engine.store.append(log.batch(2))
+        await engine.same_as(log)
+        await engine.clear()
+
+    engine.run(check())
+
+
+@pytest.mark.parametrize("size", [5_000_000])
+def test_five_megabytes_in_time(engine: Engine, size: int) -> None:
+    """A large answer does not fit into a statement's deadline: the mirror would stop there for good."""
+
+    async def check() -> None:
+        run = SampleRun(turns=1, extra="漢" * (size // 3))
+        began = time.monotonic()
+        await engine.store.append(run.batch())
+        assert time.monotonic() - began < STATEMENT_DEADLINE / 2
+        assert await engine.store.entries(run.run_id) == run.entries
+        await engine.clear()
+
+    engine.run(check())
+
+
+def test_late_entries_do_not_revive_a_run(engine: Engine) -> None:
+    """A run whose end was found out is shown as running again, for ever, by a batch that was on its way."""
+
+    async def check() -> None:
+        run = SampleRun(turns=3)
+        await engine.store.append(run.batch(0, 6))
+        mirrored = await engine.store.run(run.run_id)
+        assert mirrored is not None
+        ended = mirrored.summary.model_copy(update={"status": RunStatus.TERMINATED, "error": FAILURE})
+        assert await engine.store.conclude(mirrored.model_copy(update={"summary": ended}))
+        await engine.store.append(run.batch(6))
+        assert await engine.store.entries(run.run_id) == run.entries
+        assert await engine.store.head(run.run_id) == run.head
+        assert await engine.store.summary(run.run_id) == ended
+        await engine.clear()
+
+    engine.run(check())
+
+
+def test_the_future_is_kept(engine: Engine) -> None:
+    """What a newer version wrote fails an older reader, or is lost when that writes it again."""
+
+    async def check() -> None:
+        log = Log(turns=SHORT, ended=True).from_the_future()
+        await engine.store.append(log.batch())
+        [*_, strange, finish] = await engine.store.entries(log.run_id)
+        assert (strange.kind, finish.kind) == ("thought", "finish")
+        assert strange.follows(log.entries[-3].digest)
+        assert strange.model_dump()["mood"] == {"calm": 2**70}
+        assert (await engine.store.messages(log.run_id))[1].model_extra == {"tone": "dry"}
+        summary = await engine.store.summary(log.run_id)
+        assert summary is not None
+        assert summary.model_dump()["plan"] == ["b"]
+        with pytest.raises(TranscriptUnavailable, match="thought"):
+            await engine.store.context(log.run_id, log.head)
+        copy = MemoryStore()
+        await copy.append(log.batch().model_copy(update={"entries": await engine.store.entries(log.run_id)}))
+        assert [entry_text(entry) for entry in await copy.entries(log.run_id)] == [
+            entry_text(entry) for entry in log.entries
+        ]
+        await engine.clear()
+
+    engine.run(check())
+
+
+def test_columns_of_the_future_are_left_alone(engine: Engine) -> None:
+    """Reading, going on and concluding fail once a newer version has given a table another column."""
+    database = engine.database
+    if database is None:
+        pytest.skip("memory has no columns")
+    log = Log(turns=SHORT, ended=False)
+
+    async def check() -> None:
+        await database.run("DEFINE FIELD mood ON run TYPE option<string>")
+        await database.run("DEFINE FIELD mood ON event TYPE option<string>")
+        await engine.store.append(log.batch(0, 2))
+        await database.run("UPDATE run SET mood = 'calm'")
+        await database.run("UPDATE event SET mood = 'calm'")
+        assert await engine.store.entries(log.run_id) == log.entries[:2]
+        assert await engine.store.summary(log.run_id) == log.summary(1)
+        await engine.store.append(log.batch(2))
+        assert await engine.store.run(log.run_id) in await engine.store.runs()
+        assert await engine.store.entries(log.run_id) == log.entries
+        await database.run("REMOVE FIELD mood ON run")
+        await database.run("REMOVE FIELD mood ON event")
+        await engine.clear()
+
+    engine.run(check())
