@@ -2,70 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from urllib.parse import quote
 
+import structlog
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from holdfast.agents.catalog import AgentCatalog
-from holdfast.errors import ErrorType, UnknownAgent
+from holdfast.definition import AgentDefinition
+from holdfast.errors import ErrorType, StoreUnavailable, UnknownAgent, UsageError
+from holdfast.payloads.carriage import Carriage
 from holdfast.protocol import Plan, Preparation
+from holdfast.registry.directory import AgentDirectory
 from holdfast.types import AgentSpec
+
+log = structlog.get_logger()
 
 
 class RunActivities:
-    """Knows the agents that this worker serves."""
+    """Knows the agents that this worker can run."""
 
-    def __init__(self, catalog: AgentCatalog, *, workspaces: Path, default_timeout: float, default_model: str) -> None:
+    def __init__(
+        self,
+        agents: AgentDirectory,
+        *,
+        served: Container[str],
+        workspaces: Path,
+        default_timeout: float,
+        default_model: str,
+        carriage: Carriage,
+    ) -> None:
         """
         Args:
-            catalog: the agents and tools of this worker.
+            agents: finds the agents.
+            served: activity types of this worker's tools.
             workspaces: folder for the workspaces of runs that name none.
             default_timeout: seconds that a run may take where neither it nor its agent says.
             default_model: the model that answers where neither of them names one.
+            carriage: knows how large an input may be.
         """
-        self._catalog = catalog
+        self._agents = agents
+        self._served = served
         self._workspaces = workspaces
         self._default_timeout = default_timeout
         self._default_model = default_model
+        self._carriage = carriage
 
     @activity.defn(name="run.prepare")
     async def prepare(self, wanted: Preparation) -> Plan:
         """Finds the agent, puts the request's limits in place of its own, and makes sure of its tools.
 
+        The run goes by this answer to its end, whatever becomes of the agent.
+
         Raises:
-            ApplicationError: the agent is unknown, or it has tools that no worker here serves.
+            ApplicationError: the agent is unknown, or it has tools that no worker here serves; or, to be tried again,
+                the registry is away.
         """
-        spec = self._find(wanted.agent)
+        self._check_input(wanted)
+        spec = await self._find(wanted.agent)
         self._check_tools(spec)
         changes = {"model": wanted.model, "max_turns": wanted.max_turns}
-        return Plan(
+        plan = Plan(
             spec=spec.model_copy(update={name: value for name, value in changes.items() if value is not None}),
             timeout=wanted.timeout or spec.timeout or self._default_timeout,
             expected_model=wanted.model or spec.model or self._default_model,
             workspace=wanted.workspace or str((self._workspaces / quote(wanted.run_id, safe="")).absolute()),
         )
+        if self._carriage.is_private:
+            plan.private = True
+        return plan
 
-    def _find(self, agent: str | AgentSpec) -> AgentSpec:
-        if isinstance(agent, AgentSpec):
-            return agent
-        try:
-            return self._catalog.get(agent).spec()
-        except UnknownAgent as error:
+    def _check_input(self, wanted: Preparation) -> None:
+        limit = self._carriage.max_input_bytes
+        if wanted.input_bytes is not None and wanted.input_bytes > limit:
             raise ApplicationError(
-                f"{error}. Agents of your own: name their module in HOLDFAST_AGENTS and restart the worker",
-                type=ErrorType.UNKNOWN_AGENT,
+                f"this run cannot start: its input has {wanted.input_bytes:,} bytes, at most {limit:,} are taken; "
+                "put it in a file of the workspace",
+                type=ErrorType.INVALID_REQUEST,
                 non_retryable=True,
+            )
+
+    async def _find(self, agent: str | AgentSpec | AgentDefinition) -> AgentSpec:
+        try:
+            return await self._agents.find(agent)
+        except UnknownAgent as error:
+            raise _refusal(
+                f"{error}. Agents of your own: register them (`agents register FILE`), or name their module in "
+                "HOLDFAST_AGENTS and restart the worker"
+            ) from None
+        except UsageError as error:
+            raise _refusal(
+                f"{error}. Name the module that defines what is missing in HOLDFAST_AGENTS and restart the worker"
+            ) from None
+        except StoreUnavailable as error:
+            log.warning("the registry is away", agent=agent, attempt=activity.info().attempt, reason=str(error))
+            raise ApplicationError(
+                str(error), type=ErrorType.STORE_UNAVAILABLE, category=ApplicationErrorCategory.BENIGN
             ) from None
 
     def _check_tools(self, spec: AgentSpec) -> None:
-        served = self._catalog.tools()
-        missing = [tool.name for tool in spec.tools if tool.task_queue is None and tool.activity not in served]
+        missing = [tool.name for tool in spec.tools if tool.task_queue is None and tool.activity not in self._served]
         if missing:
-            raise ApplicationError(
+            raise _refusal(
                 f"agent {spec.name!r} has tools that this worker does not serve: {', '.join(missing)}. "
-                "Name the module that defines them in HOLDFAST_AGENTS and restart the worker",
-                type=ErrorType.UNKNOWN_AGENT,
-                non_retryable=True,
+                "Name the module that defines them in HOLDFAST_AGENTS and restart the worker"
             )
+
+
+def _refusal(message: str) -> ApplicationError:
+    return ApplicationError(message, type=ErrorType.UNKNOWN_AGENT, non_retryable=True)

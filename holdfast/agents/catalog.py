@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import holdfast.agents
+import holdfast.tools
 from holdfast.agent import Agent
 from holdfast.errors import AgentDefinitionError, UnknownAgent
 from holdfast.tool import Tool
@@ -18,14 +19,20 @@ from holdfast.tool import Tool
 class AgentCatalog:
     """Agents by name; iterating gives them in the order of their names."""
 
-    def __init__(self, agents: Iterable[Agent] = ()) -> None:
+    def __init__(self, agents: Iterable[Agent] = (), *, tools: Iterable[Tool] = ()) -> None:
         """Makes a catalog of these agents and no others.
+
+        Args:
+            agents: the agents.
+            tools: served beside the agents' own: for agents that are not defined in code.
 
         Raises:
             AgentDefinitionError: two agents have one name.
         """
         self._agents: dict[str, Agent] = {}
         self._origins: dict[str, str] = {}
+        self._tools = list(tools)
+        self._shipped_tools: dict[str, Tool] = {}
         for agent in agents:
             self._add(agent, type(agent).__module__)
 
@@ -35,22 +42,26 @@ class AgentCatalog:
 
         From a module are taken: every Agent instance at its top level, and every Agent subclass that
         it defines itself, instantiated without arguments, unless the module holds an instance of that
-        very class. Names that begin with an underscore are left alone.
+        very class; and every tool at its top level, for agents that are registered and name it. Names that begin
+        with an underscore are left alone.
 
         Args:
             modules: dotted names, as HOLDFAST_AGENTS lists them. Modules in the current working
                 directory can be named too: it is put on `sys.path` if it is not there yet.
 
         Raises:
-            AgentDefinitionError: a module cannot be imported or defines no agent, an agent cannot be
+            AgentDefinitionError: a module cannot be imported or defines neither agent nor tool, an agent cannot be
                 built, two agents have one name, or two functions claim one activity type.
         """
         catalog = cls()
+        catalog._shipped_tools = {tool.spec.activity: tool for tool in _tools_in(holdfast.tools)}
         for module in _shipped_modules():
             for agent in _agents_in(module):
                 catalog._add(agent, module.__name__)
         for name in dict.fromkeys(modules):
-            for agent in _agents_named(name):
+            agents, tools = _content_of(name)
+            catalog._tools += tools
+            for agent in agents:
                 catalog._add(agent, name)
         catalog.tools()
         return catalog
@@ -72,21 +83,22 @@ class AgentCatalog:
         return tuple(sorted(self._agents))
 
     def tools(self) -> dict[str, Tool]:
-        """The tools of all agents by activity type; one that several agents use is there once.
+        """All tools by activity type: those of the agents, those of their modules, and the shipped ones.
+
+        One that several agents use is there once; a tool of yours takes the place of a shipped one that no agent uses.
 
         Raises:
             AgentDefinitionError: two functions claim one activity type.
         """
         tools: dict[str, Tool] = {}
-        for agent in self:
-            for tool in agent.tools:
-                other = tools.setdefault(tool.spec.activity, tool)
-                if other.function != tool.function:
-                    raise AgentDefinitionError(
-                        f"two functions claim the activity type {tool.spec.activity!r}: "
-                        f"{other.place} and {tool.place}; name one of them otherwise, with @tool(name=...)"
-                    )
-        return tools
+        for tool in (*(tool for agent in self for tool in agent.tools), *self._tools):
+            other = tools.setdefault(tool.spec.activity, tool)
+            if other.function != tool.function:
+                raise AgentDefinitionError(
+                    f"two functions claim the activity type {tool.spec.activity!r}: "
+                    f"{other.place} and {tool.place}; name one of them otherwise, with @tool(name=...)"
+                )
+        return self._shipped_tools | tools
 
     def __iter__(self) -> Iterator[Agent]:
         return (self._agents[name] for name in self.names())
@@ -114,17 +126,18 @@ def _shipped_modules() -> Iterator[ModuleType]:
         yield importlib.import_module(f"{holdfast.agents.__name__}.{module.name}")
 
 
-def _agents_named(module: str) -> list[Agent]:
+def _content_of(module: str) -> tuple[list[Agent], list[Tool]]:
     _make_working_directory_importable()
     try:
-        agents = _agents_in(importlib.import_module(module))
+        imported = importlib.import_module(module)
+        agents, tools = _agents_in(imported), _tools_in(imported)
     except (Exception, SystemExit) as error:  # whatever a module of the user's does when it is imported
         raise AgentDefinitionError(
             f"HOLDFAST_AGENTS names {module!r}, which cannot be used: {type(error).__name__}: {error}"
         ) from error
-    if not agents:
-        raise AgentDefinitionError(f"HOLDFAST_AGENTS names {module!r}, which defines no agent")
-    return agents
+    if not agents and not tools:
+        raise AgentDefinitionError(f"HOLDFAST_AGENTS names {module!r}, which defines no agent and no tool")
+    return agents, tools
 
 
 def _make_working_directory_importable() -> None:
@@ -139,6 +152,11 @@ def _agents_in(module: ModuleType) -> list[Agent]:
     instantiated = {type(instance) for instance in instances}
     classes = dict.fromkeys(value for value in public if _is_agent_class_of(module, value))
     return [*instances, *(_build(cls) for cls in classes if cls not in instantiated)]
+
+
+def _tools_in(module: ModuleType) -> list[Tool]:
+    public = (value for name, value in vars(module).items() if not name.startswith("_"))
+    return list({id(tool): tool for tool in public if isinstance(tool, Tool)}.values())
 
 
 def _is_agent_class_of(module: ModuleType, value: object) -> bool:

@@ -45,7 +45,8 @@ def test_shipped_agents_are_always_there() -> None:
     assert list(catalog) == [researcher]
     assert "researcher" in catalog
     assert len(catalog) == 1
-    assert set(catalog.tools()) == {"tool.list_files", "tool.search_files", "tool.read_file", "tool.write_file"}
+    files = {"tool.list_files", "tool.search_files", "tool.read_file", "tool.write_file"}
+    assert set(catalog.tools()) == files | {"tool.remember", "tool.search_memory"}
     assert repr(catalog) == "<AgentCatalog: researcher>"
 
 

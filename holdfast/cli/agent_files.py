@@ -1,0 +1,123 @@
+"""`agents register`: agents that are written in files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.agents.catalog import AgentCatalog
+from holdfast.cli.options import JsonOption
+from holdfast.cli.output import Output
+from holdfast.cli.program import command
+from holdfast.cli.registry import opened_registry
+from holdfast.cli.text import one_line
+from holdfast.definition import AgentDefinition
+from holdfast.errors import AgentDefinitionError, UsageError
+from holdfast.registry import RegistryProtocol, VersionedRegistry
+from holdfast.registry.documents import Format, read_definition
+from holdfast.registry.tools import check_tools
+from holdfast.settings import Settings
+
+STDIN = "-"
+
+EXAMPLES = """
+    $ agents register guide.toml
+    $ agents register agents/*.yaml --json
+    $ agents register - --format json < guide.json
+"""
+
+
+async def register(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Files with one agent each; - reads from stdin.", show_default=False),
+    ],
+    *,
+    language: Annotated[
+        Format | None, typer.Option("--format", metavar="F", help="toml, yaml or json. Default: by the file's ending.")
+    ] = None,
+    any_tools: Annotated[
+        bool, typer.Option("--any-tools", help="Accept tools that are not known here, but to another worker.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Registers agents that are written in TOML, YAML or JSON.
+
+    Fields: name, description, system_prompt, model, model_settings, tools (names),
+    max_turns, timeout (seconds). What differs from the current version becomes the
+    next one; runs that have begun keep theirs. If any file is wrong, nothing is
+    registered.
+    """
+    out = Output(json=json)
+    settings = Settings.load()
+    catalog = AgentCatalog.load(settings.holdfast_agents)
+    definitions = _read(files, language)
+    if not any_tools:
+        _check_tools(definitions, catalog)
+    async with opened_registry(settings, writes=True) as registry:
+        outcomes = [await _register(registry, definition, file) for file, definition in definitions.items()]
+    for name in (outcome["name"] for outcome in outcomes):
+        if name in catalog:
+            out.warn(f"the code defines an agent {name!r} too: `run {name}` runs that one")
+    if json:
+        out.document(outcomes)
+        return
+    for outcome in outcomes:
+        out.say(_sentence(outcome))
+    out.note(f"  run it:  {command('run', outcomes[-1]['name'], 'INPUT')}")
+
+
+def _read(files: list[str], language: Format | None) -> dict[str, AgentDefinition]:
+    """The definitions by file; all that is wrong with any of them is said at once."""
+    definitions: dict[str, AgentDefinition] = {}
+    faults: list[str] = []
+    for file in files:
+        try:
+            definitions[file] = _read_one(file, language)
+        except UsageError as error:
+            faults.append(str(error))
+    names = [definition.name for definition in definitions.values()]
+    faults += [f"several files define {name!r}" for name in sorted({name for name in names if names.count(name) > 1})]
+    if faults:
+        raise AgentDefinitionError("\n".join(faults))
+    return definitions
+
+
+def _read_one(file: str, language: Format | None) -> AgentDefinition:
+    if file == STDIN:
+        if language is None:
+            raise UsageError("say what is read from stdin: --format toml, yaml or json")
+        return read_definition(sys.stdin.buffer.read(), language, "stdin")
+    try:
+        return read_definition(Path(file).read_bytes(), language or Format.of(file), file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _check_tools(definitions: dict[str, AgentDefinition], catalog: AgentCatalog) -> None:
+    for file, definition in definitions.items():
+        try:
+            check_tools(definition, catalog.tools())
+        except AgentDefinitionError as error:
+            raise AgentDefinitionError(
+                f"{file}: {error}. Name the module that defines them in HOLDFAST_AGENTS, or say --any-tools"
+            ) from None
+
+
+async def _register(registry: RegistryProtocol, definition: AgentDefinition, file: str) -> dict[str, Any]:
+    outcome = {"name": definition.name, "file": file, "version": None, "new": None}
+    if not isinstance(registry, VersionedRegistry):
+        await registry.register(definition)
+        return outcome
+    done = await registry.add(definition, origin="stdin" if file == STDIN else file)
+    return outcome | {"version": done.current.version, "new": done.is_new}
+
+
+def _sentence(outcome: dict[str, Any]) -> str:
+    name, version = one_line(outcome["name"]), outcome["version"]
+    if version is None:
+        return f"{name} is registered"
+    return f"{name}: version {version} is registered" if outcome["new"] else f"{name}: unchanged, version {version}"

@@ -1,0 +1,60 @@
+"""The registry as commands use it, and the agents of the code beside it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from holdfast import configured
+from holdfast.errors import UnknownAgent, UsageError
+from holdfast.registry import AgentVersion, InMemoryRegistry, RegistryProtocol, VersionedRegistry, registry_factory
+from holdfast.settings import Settings
+
+
+@asynccontextmanager
+async def opened_registry(settings: Settings, *, writes: bool = False) -> AsyncIterator[RegistryProtocol]:
+    """The registry that the settings name, until the command ends.
+
+    Args:
+        settings: the present ones.
+        writes: whether something shall be kept; else a database that is not there yet is not made.
+
+    Raises:
+        UsageError: something shall be kept, and the settings keep nothing.
+    """
+    in_memory = settings.agent_registry is None and settings.state_persistence_backend == "memory"
+    if writes and in_memory:
+        raise UsageError(
+            "STATE_PERSISTENCE_BACKEND=memory keeps agents in the memory of each process: what a command registers "
+            "ends with it. Use surrealdb, or name a registry in AGENT_REGISTRY"
+        )
+    if not writes and (in_memory or _is_not_there(settings)):
+        yield InMemoryRegistry()
+        return
+    try:
+        yield registry_factory()
+    finally:
+        await configured.close()
+
+
+def _is_not_there(settings: Settings) -> bool:
+    scheme, _, path = settings.store_url.partition("://")
+    return settings.agent_registry is None and scheme == "surrealkv" and not Path(path).exists()
+
+
+async def history_of(registry: RegistryProtocol, name: str) -> list[AgentVersion]:
+    """All versions of a registered agent, oldest first.
+
+    Raises:
+        UnknownAgent: there are none.
+    """
+    versions = await registry.history(name) if isinstance(registry, VersionedRegistry) else []
+    if not versions:
+        raise UnknownAgent(f"the registry has no version of an agent {name!r}")
+    return versions
+
+
+def unknown(name: str) -> UnknownAgent:
+    """The error for a name that neither code nor registry knows."""
+    return UnknownAgent(f"Agent {name!r} not found; `agents` lists those that there are")

@@ -1,0 +1,211 @@
+"""What every registry must do, as checks that run anywhere; use them to test a registry of your own.
+
+Each check takes a registry and uses names of its own, so that one registry may serve them all:
+
+    await check_registry(MyRegistry)
+
+or, with pytest, one test for each:
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    async def test_my_registry(check):
+        await check(MyRegistry())
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from holdfast.agent import Agent
+from holdfast.definition import AgentDefinition
+from holdfast.registry.conversion import definition_of
+from holdfast.registry.protocol import RegistryProtocol
+
+RegistryFactory = Callable[[], RegistryProtocol]
+"""Makes a registry; whether two of them share their data does not matter."""
+
+Check = Callable[[RegistryProtocol], Awaitable[None]]
+
+CROWD = 20  # agents that are registered at once
+
+HOSTILE_NAMES = (
+    "a:b",
+    "⟩",
+    "'",
+    "\\⟩",
+    "`",
+    '"; DELETE agent; --',
+    "agent:['x', 1]",
+    "a/b/../c",
+    "a@b",
+    "@",
+    "3",
+    "3.0",
+    "NONE",
+    "null",
+    "$name",
+    "naïve 漢字 \U0001f600",
+    "e\u0301",
+    "x" * 1000,
+)
+"""Names that query languages and file systems are known to stumble over."""
+
+
+class LookalikeTool:
+    """A tool of another library."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Lookalike:
+    """An agent of another library: it has a name, and words of its own for the rest."""
+
+    def __init__(self, name: str, **fields: Any) -> None:
+        self.name = name
+        self.instructions = "Help."
+        self.tools = [LookalikeTool("read_file")]
+        vars(self).update(fields)
+
+
+class Helper(Agent):
+    """An agent of ours."""
+
+    system_prompt = "Help."
+
+
+async def check_registry(make: RegistryFactory) -> None:
+    """Runs every check, each on a registry of its own.
+
+    Raises:
+        AssertionError: the registry breaks a promise; the message says which.
+    """
+    for check in CHECKS:
+        await check(make())
+
+
+async def what_is_registered_can_be_had(registry: RegistryProtocol) -> None:
+    """A definition, an agent and a lookalike come back under their names, and can be made definitions of."""
+    _is(isinstance(registry, RegistryProtocol), expected=True, promise="a registry has all methods of the protocol")
+    names = _names(3)
+    definition = AgentDefinition(name=names[0], system_prompt="Help.", tools=["read_file"], model_settings={"n": 2**63})
+    for agent in (definition, Helper(name=names[1]), Lookalike(names[2])):
+        name = definition_of(agent).name
+        _is(await registry.exists(name), expected=False, promise="nothing exists before it is registered")
+        await registry.register(agent)
+        _is(await registry.exists(name), expected=True, promise="what was registered exists")
+        _same(await registry.get(name), agent, "get gives what was registered")
+        _same(await registry.get_agent(name), agent, "get_agent gives what was registered")
+
+
+async def what_is_not_there_is_said(registry: RegistryProtocol) -> None:
+    """`get` raises a KeyError in the agreed words, `get_agent` gives None, nothing is unregistered."""
+    for name in (*_names(1), "", " ", "a\0b", "it's", "x" * 5000, "a@3"):
+        try:
+            await registry.get(name)
+        except KeyError as error:
+            _is(str(error), expected=f"Agent {name!r} not found", promise="the KeyError says which agent is not there")
+        else:
+            raise AssertionError(f"broken promise: get raises KeyError for {name!r:.80}")
+        _is(await registry.get_agent(name), expected=None, promise="get_agent gives None for what is not there")
+        _is(await registry.exists(name), expected=False, promise="what is not there does not exist")
+        _is(await registry.unregister(name), expected=False, promise="what is not there cannot be unregistered")
+
+
+async def the_list_is_in_order_of_first_registration(registry: RegistryProtocol) -> None:
+    """Registering again keeps the place; one that was unregistered goes last when it comes back."""
+    first, second, third = names = sorted(_names(3), reverse=True)
+    for name in names:
+        await registry.register(AgentDefinition(name=name))
+    await registry.register(AgentDefinition(name=first, system_prompt="changed"))
+    _is(await _listed(registry, names), expected=[first, second, third], promise="names are in order of registration")
+    _is(await registry.unregister(first), expected=True, promise="unregister says that the agent was there")
+    _is(await _listed(registry, names), expected=[second, third], promise="an unregistered agent is not listed")
+    _is(await registry.exists(first), expected=False, promise="an unregistered agent does not exist")
+    await registry.register(AgentDefinition(name=first, system_prompt="changed"))
+    _is(await _listed(registry, names), expected=[second, third, first], promise="what comes back goes last")
+
+
+async def the_newest_registration_counts(registry: RegistryProtocol) -> None:
+    """Registering a name again replaces what `get` gives."""
+    [name] = _names(1)
+    for prompt in ("one", "two", "three", "one"):
+        definition = AgentDefinition(name=name, system_prompt=prompt)
+        await registry.register(definition)
+        _same(await registry.get(name), definition, "get gives the newest definition")
+
+
+async def hostile_names_are_names(registry: RegistryProtocol) -> None:
+    """Names that mean something to a database are text, and no two of them are one."""
+    mark = uuid.uuid4().hex
+    names = [f"{name}{mark}"[-1000:] for name in HOSTILE_NAMES] + [f"{mark}{name}"[:1000] for name in HOSTILE_NAMES]
+    for name in names:
+        await registry.register(AgentDefinition(name=name, description=name))
+    _is(await _listed(registry, names), expected=names, promise="hostile names are listed as they are")
+    for name in names:
+        _same(await registry.get(name), AgentDefinition(name=name, description=name), "a hostile name is found")
+        _is(await registry.unregister(name), expected=True, promise="a hostile name is unregistered")
+    _is(await _listed(registry, names), expected=[], promise="hostile names are gone")
+
+
+async def what_is_no_agent_is_refused(registry: RegistryProtocol) -> None:
+    """Things without a name, or with one that cannot be one, leave no trace."""
+    before = await registry.list_agents()
+    for thing in (None, 3, "name", {"name": "x"}, Lookalike.__new__(Lookalike), _named(None), _named(3), _named(["x"])):
+        await _refused(registry, thing, TypeError)
+    for name in ("", " ", " x", "x\n", "a\0b", "\x1b[2J", "\ud800", "x" * 1001, "x@3"):
+        await _refused(registry, _named(name), ValueError)
+    _is(await registry.list_agents(), expected=before, promise="what is refused is not listed")
+
+
+async def all_of_a_crowd_are_registered(registry: RegistryProtocol) -> None:
+    """Registering many at once loses none and lists none twice."""
+    names = _names(CROWD)
+    await asyncio.gather(*(registry.register(AgentDefinition(name=name)) for name in names for _ in range(2)))
+    _is(sorted(await _listed(registry, names)), expected=sorted(names), promise="each of many is listed once")
+
+
+CHECKS: tuple[Check, ...] = (
+    what_is_registered_can_be_had,
+    what_is_not_there_is_said,
+    the_list_is_in_order_of_first_registration,
+    the_newest_registration_counts,
+    hostile_names_are_names,
+    what_is_no_agent_is_refused,
+    all_of_a_crowd_are_registered,
+)
+"""Every promise of the protocol."""
+
+
+def _names(number: int) -> list[str]:
+    mark = uuid.uuid4().hex[:8]
+    return [f"agent {place} {mark}" for place in range(number)]
+
+
+def _named(name: Any) -> Lookalike:
+    return Lookalike(name)
+
+
+async def _listed(registry: RegistryProtocol, names: list[str]) -> list[str]:
+    return [name for name in await registry.list_agents() if name in names]
+
+
+async def _refused(registry: RegistryProtocol, thing: Any, kind: type[Exception]) -> None:
+    try:
+        await registry.register(thing)
+    except kind as error:
+        _is(bool(str(error)), expected=True, promise="a refusal says why")
+    else:
+        raise AssertionError(f"broken promise: {thing!r:.80} is refused with a {kind.__name__}")
+
+
+def _same(found: Any, registered: Any, promise: str) -> None:
+    expected = definition_of(registered).content()
+    _is(definition_of(found).content(), expected=expected, promise=promise)
+
+
+def _is(found: Any, *, expected: Any, promise: str) -> None:
+    if found != expected:
+        raise AssertionError(f"broken promise: {promise}: expected {expected!r:.500}, got {found!r:.500}")

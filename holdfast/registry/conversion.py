@@ -1,0 +1,150 @@
+"""Makes a definition of whatever was registered."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from holdfast.agent import Agent
+from holdfast.definition import AgentDefinition, check_name
+from holdfast.errors import AgentDefinitionError, NotAnAgent
+from holdfast.tool import Tool
+from holdfast.types import AgentSpec
+
+TOOL_PREFIX = "tool."
+"""What the activity types of tools begin with; a definition names a tool by the rest."""
+
+UNKEEPABLE = ("handoffs", "mcp_servers", "input_guardrails", "output_guardrails", "output_type", "hooks", "prompt")
+"""What agents of other libraries may carry and a definition has no word for: better refused than lost."""
+
+PLAIN_FIELDS = ("description", "max_turns", "timeout")
+
+
+def name_of(agent: object) -> str:
+    """The name of whatever is to be registered.
+
+    Raises:
+        NotAnAgent: it has none, or one that is not text (also a TypeError).
+        AgentDefinitionError: the name is not accepted (a ValueError).
+    """
+    if not hasattr(agent, "name"):
+        raise NotAnAgent(f"{_shown(agent)} is no agent: an agent has a name")
+    return check_name(agent.name)
+
+
+def origin_of(agent: object) -> str | None:
+    """Where the code of an agent is; None when it has none."""
+    cls = agent if isinstance(agent, type) else type(agent)
+    if cls in (Agent, AgentDefinition, AgentSpec):
+        return None
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def definition_of(agent: object) -> AgentDefinition:
+    """An agent as a definition.
+
+    Taken are AgentDefinition, AgentSpec, instances and subclasses of Agent, and any object with a `name` whose
+    `system_prompt` (or `instructions`), `model`, `model_settings` and `tools` are data: agents of openai-agents are.
+
+    Raises:
+        NotAnAgent: it has no name.
+        AgentDefinitionError: it holds what a definition cannot; the message says what.
+    """
+    name = name_of(agent)
+    definition = agent if isinstance(agent, AgentDefinition) else _converted(name, agent)
+    definition.check_size()
+    return definition
+
+
+def _converted(name: str, agent: object) -> AgentDefinition:
+    if isinstance(agent, type) and issubclass(agent, Agent):
+        agent = _instance(agent)
+    if isinstance(agent, Agent):
+        agent = agent.spec()
+    if isinstance(agent, AgentSpec):
+        fields = agent.model_dump(exclude={"tools", "version"})
+        return _define(name, fields | {"tools": [_short(name, tool.activity) for tool in agent.tools]})
+    return _define(name, _lookalike(name, agent))
+
+
+def _instance(cls: type[Agent]) -> Agent:
+    try:
+        return cls()
+    except TypeError as error:
+        raise AgentDefinitionError(
+            f"{cls.__qualname__} cannot be registered as a class: {error}; register an instance of it"
+        ) from error
+
+
+def _define(name: str, fields: Mapping[str, Any]) -> AgentDefinition:
+    try:
+        return AgentDefinition.model_validate({**fields, "name": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = f"agent {name!r}: {where}={first['input']!r:.80} cannot be kept: {first['msg']}"
+        raise AgentDefinitionError(message) from error
+
+
+def _lookalike(name: str, agent: object) -> dict[str, Any]:
+    lost = [field for field in UNKEEPABLE if getattr(agent, field, None)]
+    if lost:
+        raise AgentDefinitionError(f"agent {name!r} has {', '.join(lost)}, which a definition cannot keep")
+    fields = {field: value for field in PLAIN_FIELDS if (value := getattr(agent, field, None)) is not None}
+    return fields | {
+        "system_prompt": _prompt(name, agent),
+        "model": getattr(agent, "model", None),
+        "model_settings": _settings(getattr(agent, "model_settings", None)),
+        "tools": [_tool_name(name, tool) for tool in _iterable(name, getattr(agent, "tools", None))],
+    }
+
+
+def _prompt(name: str, agent: object) -> Any:
+    for field in ("system_prompt", "instructions"):
+        value = getattr(agent, field, None)
+        if callable(value):
+            raise AgentDefinitionError(f"agent {name!r}: its {field} are a function, which a definition cannot keep")
+        if value is not None:
+            return value
+    return ""
+
+
+def _settings(settings: Any) -> Any:
+    """As a dictionary, without what is not set; libraries have classes of their own for it."""
+    if isinstance(settings, BaseModel):
+        settings = settings.model_dump(mode="json")
+    elif hasattr(settings, "to_json_dict"):
+        settings = settings.to_json_dict()
+    if isinstance(settings, Mapping):
+        return {key: value for key, value in settings.items() if value is not None}
+    return settings or {}
+
+
+def _iterable(name: str, tools: Any) -> Iterable[Any]:
+    if tools is None or isinstance(tools, list | tuple):
+        return tools or ()
+    raise AgentDefinitionError(f"agent {name!r}: tools is a list, not {_shown(tools)}")
+
+
+def _tool_name(name: str, tool: object) -> str:
+    if isinstance(tool, str):
+        return tool
+    if isinstance(tool, Tool):
+        return _short(name, tool.spec.activity)
+    known = tool.__name__ if inspect.isroutine(tool) else getattr(tool, "name", None)
+    if isinstance(known, str):
+        return known
+    raise AgentDefinitionError(f"agent {name!r}: {_shown(tool)} is no tool, nor the name of one")
+
+
+def _short(name: str, activity: str) -> str:
+    if not activity.startswith(TOOL_PREFIX):
+        raise AgentDefinitionError(f"agent {name!r}: activity {activity!r} is no tool's; those begin with 'tool.'")
+    return activity.removeprefix(TOOL_PREFIX)
+
+
+def _shown(thing: object) -> str:
+    return f"{type(thing).__name__} {thing!r:.80}"

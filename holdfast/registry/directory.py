@@ -1,0 +1,77 @@
+"""Finds the agent that a run asks for: in the code first, then in the registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.agent import Agent
+from holdfast.agents.catalog import AgentCatalog
+from holdfast.definition import AgentDefinition, split_version
+from holdfast.errors import StoreUnavailable, UnknownAgent
+from holdfast.registry.conversion import definition_of
+from holdfast.registry.protocol import RegistryProtocol, VersionedRegistry
+from holdfast.registry.tools import resolve
+from holdfast.types import AgentSpec
+
+SHOWN_NAMES = 50  # of registered agents, in a message
+
+
+class AgentDirectory:
+    """The agents that a worker can run.
+
+    Args:
+        catalog: those that are defined in code, and all tools.
+        registry: those that were registered.
+    """
+
+    def __init__(self, catalog: AgentCatalog, registry: RegistryProtocol) -> None:
+        self._catalog = catalog
+        self._registry = registry
+
+    async def find(self, agent: str | AgentSpec | AgentDefinition) -> AgentSpec:
+        """What a run carries of an agent.
+
+        Args:
+            agent: a name; a name and a version, `NAME@3`, which is looked for in the registry alone; or a definition.
+
+        Raises:
+            UnknownAgent: there is none; the message lists those that there are.
+            AgentDefinitionError: the agent names tools that are not served here.
+            StoreUnavailable: the registry is away, and the code does not define the agent.
+        """
+        if isinstance(agent, str):
+            return self._spec(await self._named(agent))
+        return self._spec(agent)
+
+    async def _named(self, reference: str) -> Any:
+        if reference in self._catalog:
+            return self._catalog.get(reference)
+        name, number = split_version(reference)
+        found = await (self._registry.get_agent(name) if number is None else self._numbered(name, number))
+        if found is None:
+            raise UnknownAgent(f"Agent {reference!r} not found; {await self._known()}")
+        return found
+
+    async def _numbered(self, name: str, number: int) -> AgentDefinition | None:
+        if not isinstance(self._registry, VersionedRegistry):
+            return None
+        found = await self._registry.version(name, number)
+        return found.definition if found else None
+
+    def _spec(self, agent: Any) -> AgentSpec:
+        if isinstance(agent, AgentSpec):
+            return agent
+        if isinstance(agent, Agent):
+            return agent.spec()
+        return resolve(definition_of(agent), self._catalog.tools())
+
+    async def _known(self) -> str:
+        known = f"known: {', '.join(self._catalog.names()) or 'none'}"
+        try:
+            registered = await self._registry.list_agents()
+        except StoreUnavailable:
+            return known
+        if not registered:
+            return known
+        more = f" and {len(registered) - SHOWN_NAMES} more" if len(registered) > SHOWN_NAMES else ""
+        return f"{known}; registered: {', '.join(registered[:SHOWN_NAMES])}{more}"

@@ -1,0 +1,33 @@
+"""Reads JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from holdfast.registry.documents.format import Document, NotReadable
+
+
+def parse_json(text: str) -> Document:
+    """What a text in JSON says; the lines of its keys are not known.
+
+    Raises:
+        NotReadable: it is not JSON, or has a key twice.
+    """
+    try:
+        return Document(json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse), {})
+    except json.JSONDecodeError as error:
+        raise NotReadable(error.msg, error.lineno) from None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise NotReadable(f"{key!r} is there twice")
+        values[key] = value
+    return values
+
+
+def _refuse(constant: str) -> Any:
+    raise NotReadable(f"{constant} is not JSON")

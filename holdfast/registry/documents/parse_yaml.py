@@ -1,0 +1,90 @@
+"""Reads YAML, or rather the part of it that means what it seems to mean.
+
+What YAML 1.1 reads otherwise than it looks (`no` as false, `12:30` as 750, `2026-01-01` as a date, `010` as 8) is
+refused with a word of advice, and so are repeated keys, anchors and tags.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from holdfast.registry.documents.format import Document, NotReadable, Path
+
+_PLAIN = {
+    "tag:yaml.org,2002:bool": re.compile(r"true|false", re.IGNORECASE),
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0|[1-9][0-9]*)"),
+    "tag:yaml.org,2002:float": re.compile(r"[-+]?[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?"),
+    "tag:yaml.org,2002:null": re.compile(r"~|null|", re.IGNORECASE),
+    "tag:yaml.org,2002:str": re.compile(r".*", re.DOTALL),
+}
+"""How a value without quotes must be spelled to be taken for what YAML takes it for."""
+_NUMBER = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
+_KINDS = {"bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date"}
+
+
+def parse_yaml(text: str) -> Document:
+    """What a text in YAML says.
+
+    Raises:
+        NotReadable: it is not YAML, or uses what is not accepted.
+    """
+    try:
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            _refuse(token)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = "; ".join(part for part in (error.context, error.problem) if part)
+        raise NotReadable(what, mark.line + 1 if mark else None) from None
+    except yaml.YAMLError as error:
+        raise NotReadable(" ".join(str(error).split())) from None
+    lines: dict[Path, int] = {}
+    return Document(None if root is None else _value(root, (), lines), lines)
+
+
+def _refuse(token: yaml.Token) -> None:
+    line = token.start_mark.line + 1
+    if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
+        raise NotReadable("anchors (&) and aliases (*) are not accepted: write the value out, or in quotes", line)
+    if isinstance(token, yaml.TagToken | yaml.DirectiveToken):
+        raise NotReadable("tags (!) and directives (%) are not accepted: write the value plainly, or in quotes", line)
+
+
+def _value(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, lines)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, place), lines) for place, item in enumerate(node.value)]
+    return _scalar(node)
+
+
+def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+        if not isinstance(key, str):
+            raise NotReadable(f"the key {key_node.value!r:.60} is not text: put it in quotes", line)
+        if key in values:
+            raise NotReadable(f"{key!r} is there twice", line)
+        lines[(*path, key)] = line
+        values[key] = _value(value_node, (*path, key), lines)
+    return values
+
+
+def _scalar(node: yaml.Node) -> Any:
+    text: str = node.value
+    line = node.start_mark.line + 1
+    if getattr(node, "style", None) is not None:
+        return text
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    spelling = _PLAIN.get(node.tag)
+    if spelling is None or not spelling.fullmatch(text):
+        kind = _KINDS.get(node.tag.rpartition(":")[2], "something else")
+        raise NotReadable(f"YAML takes {text} for {kind}: put it in quotes if text is meant, else spell it out", line)
+    return yaml.SafeLoader("").construct_object(node)

@@ -1,0 +1,112 @@
+"""Reads a definition, and says what is wrong with one: where, and what is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from holdfast.definition import AgentDefinition
+from holdfast.errors import AgentDefinitionError
+from holdfast.registry.documents.format import Document, Format, NotReadable
+from holdfast.registry.documents.parse_json import parse_json
+from holdfast.registry.documents.parse_toml import parse_toml
+from holdfast.registry.documents.parse_yaml import parse_yaml
+
+MAX_BYTES = 1024 * 1024  # of a file; no definition is that long
+GIVEN_BY_REGISTRY = "version"
+ACCEPTED = ", ".join(name for name in AgentDefinition.model_fields if name != GIVEN_BY_REGISTRY)
+
+_PARSERS: dict[Format, Callable[[str], Document]] = {
+    Format.TOML: parse_toml,
+    Format.YAML: parse_yaml,
+    Format.JSON: parse_json,
+}
+_WANTED = {
+    "string_type": "text is accepted, in quotes",
+    "int_type": "a whole number is accepted",
+    "float_type": "a number is accepted",
+    "list_type": "a list is accepted",
+    "dict_type": "a table of names and values is accepted",
+    "finite_number": "a finite number is accepted",
+    "missing": "it must be there",
+}
+
+
+def read_definition(data: bytes, language: Format, source: str) -> AgentDefinition:
+    """The definition that a file holds.
+
+    Args:
+        data: the file's content, UTF-8.
+        language: what it is written in.
+        source: the file's name, for messages.
+
+    Raises:
+        AgentDefinitionError: it holds none; the message names the file, the line where it is known, the field, and
+            what is accepted.
+    """
+    try:
+        definition = _definition(_PARSERS[language](_text(data)))
+    except NotReadable as error:
+        where = source if error.line is None else f"{source}, line {error.line}"
+        raise AgentDefinitionError(f"{where}: {error}") from None
+    except RecursionError:
+        raise AgentDefinitionError(f"{source}: it is nested too deeply") from None
+    try:
+        definition.check_size()
+    except AgentDefinitionError as error:
+        raise AgentDefinitionError(f"{source}: {error}") from None
+    return definition
+
+
+def _text(data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        raise NotReadable(f"the file has {len(data):,} bytes, at most {MAX_BYTES:,} are read")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise NotReadable("this is not UTF-8 text", line) from None
+
+
+def _definition(document: Document) -> AgentDefinition:
+    content = document.content
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        raise NotReadable(f"an agent is a table of fields, and this is {found}; accepted: {ACCEPTED}")
+    if GIVEN_BY_REGISTRY in content:
+        raise NotReadable("version is given by the registry: leave it out", document.line((GIVEN_BY_REGISTRY,)))
+    try:
+        definition = AgentDefinition.model_validate(content)
+    except ValidationError as error:
+        first = _first(error.errors())
+        raise NotReadable(_describe(first), document.line(tuple(first["loc"]))) from None
+    return definition
+
+
+def _first(errors: list[ErrorDetails]) -> ErrorDetails:
+    """A key that is not known is likely the cause of one that is missing."""
+    return next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+
+
+def _describe(error: ErrorDetails) -> str:
+    field = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{field} is unknown; accepted: {ACCEPTED}"
+    if error["type"] == "missing":
+        return f"{field} is missing; accepted: {ACCEPTED}"
+    if error["type"] == "value_error":
+        return f"{field}: {error['ctx']['error']}"
+    return f"{_root(error)}={_shown(error['input'])} is not accepted: {_WANTED.get(error['type'], error['msg'])}"
+
+
+def _root(error: ErrorDetails) -> str:
+    """The field; below `model_settings` the validator's own words for its alternatives are left out."""
+    loc = [str(part) for part in error["loc"]]
+    return ".".join(loc[:2] if loc[0] == "model_settings" else loc)
+
+
+def _shown(value: Any) -> str:
+    return f"{str(value).lower() if isinstance(value, bool) else repr(value):.80}"

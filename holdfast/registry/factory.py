@@ -1,0 +1,111 @@
+"""The registry that the settings ask for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from holdfast.errors import SettingsError, UsageError
+from holdfast.registry.memory import InMemoryRegistry
+from holdfast.registry.protocol import RegistryProtocol
+from holdfast.settings import Settings
+
+RegistryFactory = Callable[[], RegistryProtocol]
+"""Makes a registry that has not connected to anything yet; the class itself, as a rule."""
+
+ENTRY_POINTS = "holdfast.registries"
+"""The group of entry points in which a package names its factories."""
+
+
+def registry_factory(backend: str | None = None) -> RegistryProtocol:
+    """Gives the registry that the settings ask for; it connects when it is first used.
+
+    That is what AGENT_REGISTRY names, else what STATE_PERSISTENCE_BACKEND does. In memory it is a new one, and empty,
+    with each call; on SurrealDB all calls in one process share a connection.
+
+    Args:
+        backend: replaces the settings: `memory`, `surrealdb`, a name given to `register_backend` or by an entry point,
+            or `module:factory`.
+
+    Raises:
+        UsageError: the backend is not known (a ValueError); the message lists those that are.
+        SettingsError: a setting has a bad value (a ValueError).
+    """
+    if backend is not None:
+        return _make(backend)
+    settings = Settings.load()
+    custom = custom_registry(settings)
+    return _make(settings.state_persistence_backend) if custom is None else custom
+
+
+def custom_registry(settings: Settings) -> RegistryProtocol | None:
+    """The registry that AGENT_REGISTRY names; None where it names none.
+
+    Raises:
+        SettingsError: there is no such registry.
+    """
+    if settings.agent_registry is None:
+        return None
+    try:
+        return _make(settings.agent_registry)
+    except UsageError as error:
+        raise SettingsError(f"AGENT_REGISTRY={settings.agent_registry!r} is not accepted: {error}") from error
+
+
+def register_backend(name: str, factory: RegistryFactory) -> None:
+    """Makes a backend known under a name, for AGENT_REGISTRY and `registry_factory`.
+
+    Args:
+        name: replaces a backend of the same name.
+        factory: makes a registry, without arguments.
+    """
+    _backends[name] = factory
+
+
+def _surrealdb() -> RegistryProtocol:
+    from holdfast.configured import persistence  # noqa: PLC0415 - loads the database's client
+
+    kept = persistence()
+    if kept.database is None:
+        raise UsageError("STATE_PERSISTENCE_BACKEND=memory means no SurrealDB: set it to surrealdb")
+    return kept.registry
+
+
+_backends: dict[str, RegistryFactory] = {"memory": InMemoryRegistry, "surrealdb": _surrealdb}
+
+
+def _make(backend: str) -> RegistryProtocol:
+    factory = _imported(backend) if ":" in backend else _named(backend)
+    registry = factory()
+    if not isinstance(registry, RegistryProtocol):
+        raise UsageError(
+            f"backend {backend!r} gives {registry!r:.80}, which lacks methods of RegistryProtocol: "
+            "derive from BaseRegistry"
+        )
+    return registry
+
+
+def _named(backend: str) -> RegistryFactory:
+    installed = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+    if backend in _backends:
+        return _backends[backend]
+    if backend in installed:
+        found: RegistryFactory = installed[backend].load()
+        return found
+    known = ", ".join(sorted(_backends.keys() | installed.keys()))
+    raise UsageError(f"registry backend {backend!r} is unknown; known: {known}, or module:factory")
+
+
+def _imported(place: str) -> RegistryFactory:
+    module, _, name = place.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)  # a program that was installed does not look into the current folder
+    try:
+        factory: RegistryFactory = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:  # whatever a module of the user's does when it is imported
+        raise UsageError(f"{place!r} cannot be used: {type(error).__name__}: {error}") from error
+    return factory

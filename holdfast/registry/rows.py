@@ -1,0 +1,85 @@
+"""The rows that a registered agent is kept as."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+from surrealdb import RecordID
+
+from holdfast.definition import AgentDefinition
+from holdfast.errors import AgentDefinitionError
+from holdfast.registry.protocol import AgentVersion
+
+PLACES = RecordID("agent_place", "last")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a write of an agent goes by, and must still find."""
+
+    version: int | None
+    """The newest; None: the name was never registered."""
+    digest: str | None
+    place: int | None
+    """None: not on the list."""
+    given: int | None
+    """The place that any agent was given last; None: there was none."""
+
+    @property
+    def parts(self) -> list[Any]:
+        """As the database takes it."""
+        return [self.version, self.digest, self.place, self.given]
+
+
+def head_id(name: str) -> RecordID:
+    """Id of the row of a name."""
+    return RecordID("agent_head", name)
+
+
+def version_id(name: str, version: int) -> RecordID:
+    """Id of the row of a version."""
+    return RecordID("agent", [name, version])
+
+
+def version_row(version: AgentVersion) -> dict[str, Any]:
+    """The row of a version; what may be normalised is kept exactly in `text`."""
+    definition = version.definition
+    row = definition.model_dump(include={"name", "version", "model", "tools", "max_turns", "timeout"})
+    return row | {
+        "description": _without_nul(definition.description),
+        "system_prompt": _without_nul(definition.system_prompt),
+        "model": None if definition.model is None else _without_nul(definition.model),
+        "tools": [_without_nul(tool) for tool in definition.tools],
+        "max_turns": min(definition.max_turns, 2**63 - 1),
+        "digest": definition.digest,
+        "origin": version.origin,
+        "registered_at": version.registered_at.astimezone(UTC),
+        "text": definition.text,
+    }
+
+
+def version_from(row: dict[str, Any]) -> AgentVersion:
+    """The version that `version_row` wrote.
+
+    Raises:
+        AgentDefinitionError: a newer version of Holdfast wrote it, in words that this one does not know.
+    """
+    fields = json.loads(row["text"])
+    try:
+        definition = AgentDefinition.model_validate({**fields, "version": row["version"]})
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
+        raise AgentDefinitionError(
+            f"agent {fields.get('name')!r}, version {row['version']}, was registered by a newer version of Holdfast: "
+            f"this one does not understand {where}"
+        ) from None
+    registered_at: datetime = row["registered_at"]
+    return AgentVersion(definition=definition, registered_at=registered_at.astimezone(UTC), origin=row.get("origin"))
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

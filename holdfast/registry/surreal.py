@@ -1,0 +1,160 @@
+"""Agents in SurrealDB, with every version."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from surrealdb import RecordID
+
+from holdfast.database import Database, Overtaken
+from holdfast.database.surql import statement
+from holdfast.definition import AgentDefinition, check_name
+from holdfast.errors import AgentDefinitionError, StoreUnavailable
+from holdfast.registry.base import BaseRegistry, not_found
+from holdfast.registry.conversion import definition_of, origin_of
+from holdfast.registry.protocol import AgentVersion, Registration
+from holdfast.registry.rows import PLACES, Stamp, head_id, version_from, version_id, version_row
+
+T = TypeVar("T")
+
+REGISTER = statement("holdfast.registry", "register")
+STAMP = "RETURN [$head.version, $head.digest, $head.place, $places.given]"
+UNREGISTER = "UPDATE $head SET place = NONE WHERE place != NONE RETURN VALUE version"
+PLACE = "RETURN $head.place"
+CURRENT = "SELECT place, current.{version, text, registered_at, origin} AS row FROM ONLY $head"
+NUMBERED = """RETURN {
+    newest: $head.version, place: $head.place, row: (SELECT version, text, registered_at, origin FROM ONLY $row) }"""
+HISTORY = """SELECT version, text, registered_at, origin FROM agent:[$name, 1]..=[$name, ..]
+    WHERE version <= $head.version"""
+NAMES = "SELECT name, place FROM agent_head WHERE place != NONE ORDER BY place"
+
+ATTEMPTS = 30  # of one write; others write seldom, and each time somebody comes through
+LONGEST_PAUSE = 0.1  # seconds before the next attempt, chosen at random so that those who collided part
+
+
+class SurrealRegistry(BaseRegistry):
+    """Keeps definitions: what is registered comes back as an AgentDefinition, in any process, with its version.
+
+    Args:
+        database: where they are kept; it is shared, and not closed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(self, agent: Any) -> None:
+        """See `RegistryProtocol.register`."""
+        await self.add(agent)
+
+    async def add(self, agent: Any, *, origin: str | None = None) -> Registration:
+        """See `VersionedRegistry.add`."""
+        definition = definition_of(agent)
+        origin = origin or origin_of(agent)
+        return await _until_in_time(definition.name, lambda: self._add(definition, origin))
+
+    async def get(self, name: str) -> AgentDefinition:
+        """See `RegistryProtocol.get`."""
+        found = await self.version(name)
+        if found is None:
+            raise not_found(name)
+        return found.definition
+
+    async def exists(self, name: str) -> bool:
+        """See `RegistryProtocol.exists`."""
+        return _can_be(name) and await self._read(PLACE, name) is not None
+
+    async def list_agents(self) -> list[str]:
+        """See `RegistryProtocol.list_agents`."""
+        [rows] = await self._database.run(NAMES)
+        return [row["name"] for row in rows]
+
+    async def unregister(self, name: str) -> bool:
+        """See `RegistryProtocol.unregister`."""
+        return _can_be(name) and await _until_in_time(name, lambda: self._unregister(name))
+
+    async def version(self, name: str, number: int | None = None) -> AgentVersion | None:
+        """See `VersionedRegistry.version`."""
+        if not _can_be(name):
+            return None
+        if number is None:
+            found = await self._read(CURRENT, name)
+        else:
+            found = await self._read(NUMBERED, name, row=version_id(name, number))
+        if not found or found.get("place") is None or found.get("row") is None:
+            return None
+        if number is not None and number > found["newest"]:
+            return None  # a write that was torn before anybody was told of it
+        return version_from(found["row"])
+
+    async def history(self, name: str) -> list[AgentVersion]:
+        """See `VersionedRegistry.history`."""
+        rows = await self._read(HISTORY, name, name=name) if _can_be(name) else []
+        return [version_from(row) for row in rows]
+
+    async def _add(self, definition: AgentDefinition, origin: str | None) -> Registration:
+        stamp = Stamp(*await self._read(STAMP, definition.name, places=PLACES))
+        version = None
+        if stamp.digest != definition.digest:
+            numbered = definition.model_copy(update={"version": (stamp.version or 0) + 1})
+            version = AgentVersion(definition=numbered, registered_at=datetime.now(UTC), origin=origin)
+        if version or stamp.place is None:
+            await self._write(stamp, definition, version)
+        current = version or await self.version(definition.name)
+        if current is None:
+            raise Overtaken(f"agent {definition.name!r} was unregistered in between")
+        return Registration(current=current, is_new=version is not None)
+
+    async def _write(self, stamp: Stamp, definition: AgentDefinition, version: AgentVersion | None) -> None:
+        """Makes a version current, a new one or the newest that there is; on a list that it is not on it goes last."""
+        name, number = definition.name, version.version if version else stamp.version
+        place = (stamp.given or 0) + 1 if stamp.place is None else stamp.place
+        current = RecordID("agent", [name, number])
+        results = await self._database.run(
+            REGISTER,
+            head=head_id(name),
+            current=current,
+            places=PLACES,
+            expected=stamp.parts,
+            version=version and version_row(version),
+            place=None if stamp.place is not None else {"given": place},
+            row={"name": name, "version": number, "digest": definition.digest, "current": current, "place": place},
+        )
+        _check_taken(name, number, results)
+
+    async def _unregister(self, name: str) -> bool:
+        results = await self._database.run(UNREGISTER, head=head_id(name))
+        if results == [[]] and await self.exists(name):
+            _check_taken(name, None, results)
+        return results != [[]]
+
+    async def _read(self, query: str, name: str, /, **values: Any) -> Any:
+        [found] = await self._database.run(query, head=head_id(name), **values)
+        return found
+
+
+def _can_be(name: object) -> bool:
+    """Whether an agent could be registered under this name; others need not, and some cannot, be asked for."""
+    try:
+        check_name(name)
+    except AgentDefinitionError:
+        return False
+    return True
+
+
+def _check_taken(name: str, number: int | None, results: list[Any]) -> None:
+    """A write that permissions forbid is no error to the database."""
+    if [number] not in results:
+        raise StoreUnavailable(f"the database did not take agent {name!r}: may its user write?")
+
+
+async def _until_in_time(name: str, write: Callable[[], Awaitable[T]]) -> T:
+    for _ in range(ATTEMPTS):
+        try:
+            return await write()
+        except Overtaken:
+            await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - parts those who collided
+    raise StoreUnavailable(f"agent {name!r} has other writers, who came first {ATTEMPTS} times in a row")

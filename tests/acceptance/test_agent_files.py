@@ -1,0 +1,142 @@
+"""Registered agents on the command line: written in a file, run by name, changed while they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance import test_cli
+from tests.acceptance.test_cli import Cli
+
+GUIDE = """
+name = "guide"
+description = "Answers questions about a folder"
+system_prompt = "Version one."
+tools = ["list_files", "search_files", "read_file", "write_file"]
+max_turns = 20
+"""
+
+stack = test_cli.stack  # a stack of this module's own
+
+
+@pytest.fixture
+def cli(stack: Cli) -> Iterator[Cli]:
+    """The stack, whose model answers again after each test."""
+    yield stack
+    stack.server.release()
+
+
+@pytest.fixture
+def guide(tmp_path: Path) -> Path:
+    """A file with an agent."""
+    file = tmp_path / "guide.toml"
+    file.write_text(GUIDE)
+    return file
+
+
+def test_an_agent_lives_in_a_file(cli: Cli, guide: Path) -> None:
+    """Register, run, show, register anew in mid-run, history: the run keeps what it was started with."""
+    registered = cli("agents", "register", str(guide))
+    assert registered.code == 0, registered.err
+    assert registered.out == "guide: version 1 is registered\n"
+    assert cli("agents", "register", str(guide)).out == "guide: unchanged, version 1\n"
+
+    cli.server.hold()
+    seen = len(cli.server.requests)
+    started = cli("run", "guide", "What is there?", "--workspace", str(cli.documents), "--mode", "background")
+    assert started.code == 0, started.err
+    test_cli._until_request(cli.server, seen)
+    guide.write_text(GUIDE.replace("one", "two").replace("20", "1"))
+    again = cli("agents", "register", str(guide), "--json")
+    assert [(one["version"], one["new"]) for one in again.json] == [(2, True)]
+    cli.server.release()
+
+    run_id = started.out.strip()
+    assert cli("result", run_id).code == 0
+    prompts = {request.messages[0]["content"] for request in cli.server.requests[seen:]}
+    assert prompts == {"Version one."}
+    shown = cli("show", run_id)
+    assert "guide, version 1" in shown.out
+    assert cli("show", run_id, "--json").json["agent_version"] == 1
+
+    history = cli("agents", "history", "guide", "--json").json
+    assert [(one["version"], one["system_prompt"]) for one in history] == [(1, "Version one."), (2, "Version two.")]
+    lines = cli("agents", "history", "guide").out.splitlines()
+    assert lines[2].split()[-2:] == ["system_prompt,", "max_turns"]
+    exact = cli("run", "guide@1", "What is there?", "--workspace", str(cli.documents), "--json")
+    assert exact.code == 0, exact.err
+    assert exact.json["agent"] == "guide"
+
+
+def test_what_is_shown_registers_as_the_same(cli: Cli, guide: Path) -> None:
+    """A file made from the registry makes a version of its own, in whatever language."""
+    assert cli("agents", "register", str(guide)).code == 0
+    before = cli("agents", "show", "guide", "--json").json
+    for language in ("toml", "yaml", "json"):
+        text = cli("agents", "show", "guide", "--format", language)
+        again = cli("agents", "register", "-", "--format", language, "--json", stdin=text.out)
+        assert again.json[0]["new"] is False, again.err
+    assert cli("agents", "show", "guide", "--json").json == before
+
+
+def test_the_list_says_where_agents_are_from(cli: Cli, guide: Path) -> None:
+    """Nobody can tell what the code defines from what was registered."""
+    assert cli("agents", "register", str(guide)).code == 0
+    for words in (["agents"], ["agents", "list"]):
+        shown = cli(*words).out.splitlines()
+        lines = {line.split()[0]: line.split()[1:3] for line in shown}
+        assert lines["researcher"][0] == "code"
+        assert lines["guide"][0] == "registry"
+        assert lines["guide"][1].isdigit()
+        assert max(map(len, shown)) <= 80
+    listed = {agent["name"]: agent["from"] for agent in cli("agents", "--json").json}
+    assert listed["researcher"] == "code"
+    assert listed["guide"] == "registry"
+    assert cli("agents", "unregister", "guide").code == 0
+    assert "guide" not in [agent["name"] for agent in cli("agents", "--json").json]
+    refused = cli("run", "guide", "Hello?", "--json")
+    assert refused.code == 2
+    assert "'guide' not found" in refused.json["error"]["message"]
+    assert cli("agents", "unregister", "guide").code == 2
+    assert cli("agents", "show", "guide").code == 2
+    assert cli("agents", "show", "guide", "--version", "1").code == 0
+
+
+def test_nothing_is_registered_when_one_file_is_wrong(cli: Cli, guide: Path, tmp_path: Path) -> None:
+    """Half of a set of agents is registered, and nobody knows which half."""
+    guide.write_text(GUIDE.replace('"guide"', '"fresh"'))
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("name: no\n")
+    tools = tmp_path / "tools.json"
+    tools.write_text('{"name": "flyer", "tools": ["fly"]}')
+    done = cli("agents", "register", str(guide), str(wrong), str(tmp_path / "gone.toml"))
+    assert done.code == 2
+    assert "wrong.yaml, line 1: YAML takes no for true or false" in done.err
+    assert "gone.toml cannot be read" in done.err
+    refused = cli("agents", "register", str(guide), str(tools))
+    assert refused.code == 2
+    assert "'fly'; known: " in refused.err
+    assert "read_file" in refused.err
+    assert "fresh" not in [agent["name"] for agent in cli("agents", "--json").json]
+    assert cli("agents", "register", str(tools), "--any-tools").code == 0
+    assert cli("agents", "register", "-", stdin=GUIDE).code == 2
+    assert cli("agents", "register", str(guide), str(guide.rename(tmp_path / "x.txt"))).code == 2
+    memory = cli("agents", "register", str(tools), "--any-tools", settings={"STATE_PERSISTENCE_BACKEND": "memory"})
+    assert memory.code == 2
+    assert "AGENT_REGISTRY" in memory.err
+
+
+def test_a_registry_of_ones_own_serves_the_worker(cli: Cli, guide: Path) -> None:
+    """AGENT_REGISTRY is taken by the command line and not by the worker, or the other way round."""
+    page = (test_cli.ROOT / "docs" / "howto" / "registry.md").read_text()
+    module = page.partition("# team_registry.py\n")[2].partition("```")[0]
+    (cli.home.parent / "team_registry.py").write_text(module)
+    own = {"AGENT_REGISTRY": "team_registry:SqliteRegistry", "PYTHONPATH": str(cli.home.parent)}
+    guide.write_text(GUIDE.replace('"guide"', '"sqlite guide"'))
+    assert cli("agents", "register", str(guide), settings=own).code == 0
+    assert "sqlite guide" in cli("agents", settings=own).out
+    done = cli("run", "sqlite guide", "Hello?", "--workspace", str(cli.documents), "--json", settings=own)
+    assert done.code == 0, done.err
+    assert cli("run", "sqlite guide", "Hello?").code == 2

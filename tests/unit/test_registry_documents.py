@@ -1,0 +1,222 @@
+"""Definitions in TOML, YAML and JSON: what is written is read the same, and what is wrong is said where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.definition import AgentDefinition
+from holdfast.errors import AgentDefinitionError, UsageError
+from holdfast.registry.documents import Format, read_definition, write_definition
+
+FULL = AgentDefinition(
+    name="guide",
+    description="shows the way",
+    system_prompt='Show the way.\n\n  "Never" guess.\nno\n',
+    model="gpt-5-mini",
+    model_settings={"temperature": 0.5, "stop": ["no", "10:30"], "nested": {"a b": {"c": [1, True, "2026-01-01"]}}},
+    tools=["read_file", "Greeter.weather"],
+    max_turns=7,
+    timeout=30.0,
+)
+TOML = '''
+name = "guide"
+description = "shows the way"
+system_prompt = """
+Show the way.
+
+  \\"Never\\" guess.
+no
+"""
+model = "gpt-5-mini"
+tools = ["read_file", "Greeter.weather"]
+max_turns = 7
+timeout = 30
+
+[model_settings]
+temperature = 0.5
+stop = ["no", "10:30"]
+nested = { "a b" = { c = [1, true, "2026-01-01"] } }
+'''
+YAML = """
+name: guide
+description: shows the way
+system_prompt: |
+  Show the way.
+
+    "Never" guess.
+  no
+model: gpt-5-mini
+tools: [read_file, Greeter.weather]
+max_turns: 7
+timeout: 30
+model_settings:
+  temperature: 0.5
+  stop: ["no", '10:30']
+  nested: {a b: {c: [1, true, "2026-01-01"]}}
+"""
+text_values = st.text(st.characters(codec="utf-8"))
+leaves = st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | text_values
+
+
+def nested(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Values with these leaves."""
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text_values, inner, max_size=3),
+        max_leaves=8,
+    )
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A file that holds no definition, and what its writer must be told."""
+
+    language: Format
+    text: str
+    told: tuple[str, ...]
+
+
+WRONG = [
+    Wrong(Format.TOML, 'name = "a"\nprompt = "x"', ("line 2", "prompt is unknown", "system_prompt")),
+    Wrong(Format.TOML, 'name = "a"\nname = "b"\nmodel = "c"', ("line 2", "overwrite")),
+    Wrong(Format.TOML, "name =", ("line 1", "Invalid value")),
+    Wrong(Format.TOML, 'name = "a"\n# x\n\ntools = [\n 1\n]', ("line 4", "tools.0=1", "text is accepted")),
+    Wrong(
+        Format.TOML, 'name = "a"\nsystem_prompt = """\nmax_turns = "x"\n"""\nmax_turns = "x"', ("line 5", "max_turns")
+    ),
+    Wrong(Format.TOML, 'name = "a"\nmax_turns = true', ("line 2", "max_turns=true", "whole number")),
+    Wrong(Format.TOML, 'name = "a"\nmax_turns = 0', ("line 2", "max_turns=0", "greater than or equal to 1")),
+    Wrong(Format.TOML, 'name = "a"\ntimeout = inf', ("line 2", "timeout=inf", "finite")),
+    Wrong(Format.TOML, 'name = "a"\n[model_settings]\nx = 1\nday = 2026-01-01', ("line 4", "model_settings.day")),
+    Wrong(Format.TOML, 'name = "a"\nversion = 3', ("line 2", "given by the registry")),
+    Wrong(Format.TOML, 'tools = ["read_file"]', ("name is missing",)),
+    Wrong(Format.TOML, 'name = "a"\ntools = ["x", "x"]', ("line 2", "named twice")),
+    Wrong(Format.TOML, 'name = "a@3"', ("line 1", "NAME@3")),
+    Wrong(Format.TOML, 'name = ""', ("line 1", "must not be empty")),
+    Wrong(Format.YAML, "name: no", ("line 1", "YAML takes no for true or false", "quotes")),
+    Wrong(Format.YAML, "name: a\nmodel_settings:\n  stop: [off]", ("line 3", "off", "quotes")),
+    Wrong(Format.YAML, "name: a\nmodel_settings: {at: 12:30}", ("line 2", "12:30", "a number")),
+    Wrong(Format.YAML, "name: 2026-01-01", ("line 1", "a date")),
+    Wrong(Format.YAML, "name: a\nmax_turns: 010", ("line 2", "010", "quotes")),
+    Wrong(Format.YAML, "name: a\nmax_turns: 1_000", ("line 2", "1_000")),
+    Wrong(Format.YAML, "name: a\ntimeout: .inf", ("line 2", ".inf")),
+    Wrong(Format.YAML, "name: a\ntimeout: 1e999", ("line 2", "timeout=inf", "finite")),
+    Wrong(Format.YAML, "name: a\n\nname: b", ("line 3", "'name' is there twice")),
+    Wrong(Format.YAML, "name: a\nmodel_settings: {x: 1, x: 2}", ("line 2", "'x' is there twice")),
+    Wrong(Format.YAML, "name: &n a\nmodel: *n", ("line 1", "anchors")),
+    Wrong(Format.YAML, "name: !!python/name:os.system x", ("line 1", "tags")),
+    Wrong(Format.YAML, "name: a\nmodel_settings: {1: x}", ("line 2", "not text")),
+    Wrong(Format.YAML, "name: a\n? [b]\n: c", ("line 2", "not text")),
+    Wrong(Format.YAML, "name: a\ntools: read_file", ("line 2", "tools='read_file'", "a list")),
+    Wrong(Format.YAML, "name: a\n  model: b", ("line 2",)),
+    Wrong(Format.YAML, "name: a\n---\nname: b", ("line 2", "document")),
+    Wrong(Format.YAML, "", ("this is nothing", "accepted: name")),
+    Wrong(Format.YAML, "- a", ("this is a list",)),
+    Wrong(Format.YAML, "name: a\nmodle: b", ("line 2", "modle is unknown")),
+    Wrong(Format.YAML, "name: \x01", ("not allowed",)),
+    Wrong(Format.JSON, '{"name": "a"\n"x"}', ("line 2",)),
+    Wrong(Format.JSON, '{"name": "a", "name": "b"}', ("'name' is there twice",)),
+    Wrong(Format.JSON, '{"name": "a", "timeout": NaN}', ("NaN is not JSON",)),
+    Wrong(Format.JSON, '{"name": "a", "model_settings": {"x": 1e999}}', ("model_settings.x", "finite")),
+    Wrong(Format.JSON, '{"name": 3}', ("name=3", "text is accepted")),
+    Wrong(Format.JSON, "[" * 100_000, ("nested too deeply",)),
+    Wrong(Format.JSON, '{"name": "a", "system_prompt": "' + "x" * 600_000 + '"}', ("600,", "at most 524,288")),
+    Wrong(Format.JSON, " " * 1_100_000, ("1,100,000 bytes",)),
+]
+
+
+@pytest.mark.parametrize(("language", "text"), [(Format.TOML, TOML), (Format.YAML, YAML)])
+def test_each_language_says_everything(language: Format, text: str) -> None:
+    """A field cannot be written in one of the languages."""
+    assert read_definition(text.encode(), language, "a") == FULL
+
+
+@pytest.mark.parametrize("language", Format)
+def test_what_is_written_is_read_the_same(language: Format) -> None:
+    """`agents show --format` gives a file that registers as another definition."""
+    text = write_definition(FULL, language)
+    assert read_definition(text.encode(), language, "a") == FULL
+    assert write_definition(read_definition(text.encode(), language, "a"), language) == text
+
+
+@pytest.mark.parametrize("language", Format)
+def test_what_has_its_default_is_left_out(language: Format) -> None:
+    """A file for a small agent is full of fields that say nothing."""
+    text = write_definition(AgentDefinition(name="a", version=4), language)
+    assert "max_turns" not in text
+    assert "version" not in text
+    assert read_definition(text.encode(), language, "a") == AgentDefinition(name="a")
+
+
+@given(st.sampled_from([Format.YAML, Format.JSON]), text_values, text_values, nested(st.none() | leaves))
+@settings(max_examples=200, deadline=None)
+def test_any_text_and_any_setting_survive(language: Format, prompt: str, key: str, setting: Any) -> None:
+    """Some prompt or setting comes back changed."""
+    definition = AgentDefinition(name="a", system_prompt=prompt, model_settings={key: setting})
+    text = write_definition(definition, language)
+    assert read_definition(text.encode(), language, "a").digest == definition.digest
+
+
+@given(text_values, text_values, nested(leaves))
+@settings(max_examples=100, deadline=None)
+def test_all_but_null_survives_toml(prompt: str, key: str, setting: Any) -> None:
+    """Some prompt or setting comes back changed."""
+    definition = AgentDefinition(name="a", system_prompt=prompt, model_settings={key: setting})
+    text = write_definition(definition, Format.TOML)
+    assert read_definition(text.encode(), Format.TOML, "a").digest == definition.digest
+
+
+def test_toml_has_no_null() -> None:
+    """A null is lost in silence."""
+    with pytest.raises(UsageError, match="no word for null"):
+        write_definition(AgentDefinition(name="a", model_settings={"x": [None]}), Format.TOML)
+
+
+def test_half_a_surrogate_pair_needs_json() -> None:
+    """A value that two of the languages cannot hold is lost in silence, or shown as a traceback."""
+    definition = AgentDefinition(name="a", model_settings={"x": "\ud800"})
+    assert read_definition(write_definition(definition, Format.JSON).encode(), Format.JSON, "a") == definition
+    with pytest.raises(UsageError, match="json can"):
+        write_definition(definition, Format.TOML)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.language}-{wrong.text[:40]!r}")
+def test_what_is_wrong_is_said_where_it_is(wrong: Wrong) -> None:
+    """A person must guess what a file lacks, or something else is registered than what was written."""
+    with pytest.raises(AgentDefinitionError) as refusal:
+        read_definition(wrong.text.encode(), wrong.language, f"a.{wrong.language}")
+    message = str(refusal.value)
+    assert message.startswith(f"a.{wrong.language}")
+    assert not [word for word in wrong.told if word not in message], message
+    assert len(message) < 400
+
+
+def test_text_that_is_not_utf8_is_refused() -> None:
+    """A file of another encoding is taken for something that it does not say."""
+    with pytest.raises(AgentDefinitionError, match=r"a\.toml, line 2: this is not UTF-8"):
+        read_definition(b'name = "a"\nmodel = "\xff"', Format.TOML, "a.toml")
+
+
+def test_a_byte_order_mark_is_no_content() -> None:
+    """Files of some editors cannot be read."""
+    assert read_definition(b'\xef\xbb\xbfname = "a"', Format.TOML, "a").name == "a"
+
+
+@pytest.mark.parametrize(
+    ("file", "language"), [("a.toml", "toml"), ("b.yml", "yaml"), ("c.YAML", "yaml"), ("d.json", "json")]
+)
+def test_a_files_ending_says_its_language(file: str, language: str) -> None:
+    """A file is read as something that it is not."""
+    assert Format.of(file) == language
+
+
+@pytest.mark.parametrize("file", ["agent", "agent.txt", ".toml.bak", "toml"])
+def test_other_files_are_refused(file: str) -> None:
+    """A slip in a name leads to a syntax error of the wrong language."""
+    with pytest.raises(UsageError, match=r"\.toml, \.yaml, \.yml or \.json"):
+        Format.of(file)

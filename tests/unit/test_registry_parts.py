@@ -1,0 +1,294 @@
+"""The registry's parts that need no database: own registries, the factory, names, conversions, blocking calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import holdfast
+from holdfast import Agent, AgentDefinition, BaseRegistry, InMemoryRegistry, RegistryProtocol, tool
+from holdfast.agents.catalog import AgentCatalog
+from holdfast.blocking import run_blocking
+from holdfast.configured import close
+from holdfast.definition import check_name, split_version
+from holdfast.errors import AgentDefinitionError, NotAnAgent, SettingsError, UsageError
+from holdfast.registry import definition_of, name_of, not_found, register_backend, registry_factory
+from holdfast.registry.conformance import Helper, Lookalike, check_registry
+from holdfast.registry.surreal import SurrealRegistry
+from holdfast.registry.tools import resolve
+
+OWN = """
+from holdfast import BaseRegistry, InMemoryRegistry, run_blocking
+
+class Own(InMemoryRegistry):
+    pass
+
+def broken():
+    return "not a registry"
+"""
+
+
+class Own(BaseRegistry):
+    """The least that a registry of one's own is; its client blocks."""
+
+    def __init__(self, rows: dict[str, Any]) -> None:
+        self._rows = rows
+
+    async def get(self, name: str) -> Any:
+        try:
+            return await run_blocking(self._rows.__getitem__, name)
+        except KeyError:
+            raise not_found(name) from None
+
+    async def register(self, agent: Any) -> None:
+        await run_blocking(self._rows.__setitem__, name_of(agent), agent)
+
+    async def list_agents(self) -> list[str]:
+        return await run_blocking(list, self._rows)
+
+    async def unregister(self, name: str) -> bool:
+        return await run_blocking(self._rows.pop, name, None) is not None
+
+
+async def test_a_registry_of_ones_own_conforms() -> None:
+    """BaseRegistry does not give what is missing, or wants its `__init__` called."""
+    await check_registry(lambda: Own({}))
+    assert isinstance(Own({}), RegistryProtocol)
+
+
+@pytest.mark.parametrize("missing", ["get", "register", "list_agents"])
+def test_a_missing_method_shows_at_construction(missing: str) -> None:
+    """A registry that lacks a method shows it in the middle of a run."""
+    methods = {name: vars(Own)[name] for name in ("get", "register", "list_agents") if name != missing}
+    incomplete = type("Incomplete", (BaseRegistry,), methods)
+    with pytest.raises(TypeError, match=missing):
+        incomplete()
+
+
+async def test_a_registry_need_not_unregister() -> None:
+    """A registry that cannot forget says that it has."""
+    methods = {name: vars(Own)[name] for name in ("__init__", "get", "register", "list_agents")}
+    registry: BaseRegistry = type("Keeper", (BaseRegistry,), methods)({})
+    with pytest.raises(UsageError, match="Keeper cannot unregister 'x'"):
+        await registry.unregister("x")
+
+
+async def test_memory_gives_the_very_object_and_shares_nothing() -> None:
+    """An agent with state comes back as a copy, or appears in another registry."""
+    one, other = InMemoryRegistry(), InMemoryRegistry()
+    agent = Lookalike("guest", instructions=lambda: "a function is welcome here", handoffs=["x"])
+    await one.register(agent)
+    assert await one.get("guest") is agent
+    assert await one.get_agent("guest") is agent
+    assert await other.list_agents() == []
+    await one.register(Helper)
+    assert await one.get("Helper") is Helper
+
+
+async def test_what_is_missing_is_said_in_these_words() -> None:
+    """Code that catches KeyError and shows it shows something else."""
+    with pytest.raises(KeyError) as error:
+        await InMemoryRegistry().get("x")
+    assert str(error.value) == "Agent 'x' not found"
+
+
+@pytest.mark.parametrize("thing", [None, 3, {"name": "x"}, "x", object()])
+def test_a_thing_without_a_name_is_no_agent(thing: object) -> None:
+    """It is registered under a name that nobody gave it."""
+    with pytest.raises(NotAnAgent, match="is no agent: an agent has a name"):
+        name_of(thing)
+    assert issubclass(NotAnAgent, TypeError)
+    assert issubclass(NotAnAgent, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("", "empty"),
+        (" x", "blank"),
+        ("x" * 1001, "1,001 characters"),
+        ("a\0b", "control character"),
+        ("a\nb", "control character"),
+        ("\ud800", "surrogate"),
+        ("guide@3", "version"),
+    ],
+)
+def test_a_name_that_cannot_be_one_is_refused(name: str, told: str) -> None:
+    """It breaks the terminal, the database or the list."""
+    with pytest.raises(AgentDefinitionError, match=told):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [("guide", ("guide", None)), ("guide@3", ("guide", 3)), ("a@b@12", ("a@b", 12)), ("a@b", ("a@b", None)),
+     ("@3", ("@3", None)), ("a@", ("a@", None)), ("a@3.0", ("a@3.0", None)), ("a@-1", ("a@-1", None))],
+)  # fmt: skip
+def test_a_reference_names_a_version_or_none(reference: str, expected: tuple[str, int | None]) -> None:
+    """An exact version cannot be asked for, or a name with a sign in it is torn apart."""
+    assert split_version(reference) == expected
+
+
+async def test_the_factory_needs_no_await_and_no_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The settings do not decide, or asking for the registry opens the database."""
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(registry_factory(), SurrealRegistry)
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing waits for this
+    await close()
+    monkeypatch.setenv("STATE_PERSISTENCE_BACKEND", "memory")
+    first, second = registry_factory(), registry_factory()
+    assert isinstance(first, InMemoryRegistry)
+    assert first is not second
+
+
+def test_an_unknown_backend_is_said_with_those_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip in a setting is an error somewhere else."""
+    with pytest.raises(ValueError, match=r"'redis' is unknown; known: memory, surrealdb, or module:factory"):
+        registry_factory("redis")
+    monkeypatch.setenv("AGENT_REGISTRY", "redis")
+    with pytest.raises(SettingsError, match=r"AGENT_REGISTRY='redis' is not accepted.*memory, surrealdb"):
+        registry_factory()
+    monkeypatch.delenv("AGENT_REGISTRY")
+    monkeypatch.setenv("STATE_PERSISTENCE_BACKEND", "redis")
+    with pytest.raises(ValueError, match=r"STATE_PERSISTENCE_BACKEND='redis'.*'surrealdb' or 'memory'"):
+        registry_factory()
+
+
+def test_a_backend_of_ones_own_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A registry of one's own needs a change to ours."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(tmp_path))])
+    (tmp_path / "own_registry.py").write_text(OWN)
+    monkeypatch.setenv("AGENT_REGISTRY", "own_registry:Own")
+    assert type(registry_factory()).__name__ == "Own"
+    for bad in ("own_registry:broken", "own_registry:nothing", "no_such_module:Own"):
+        monkeypatch.setenv("AGENT_REGISTRY", bad)
+        with pytest.raises(SettingsError, match=f"AGENT_REGISTRY='{bad}' is not accepted"):
+            registry_factory()
+    monkeypatch.setenv("AGENT_REGISTRY", "mine")
+    register_backend("mine", lambda: Own({}))
+    assert isinstance(registry_factory(), Own)
+
+
+def test_a_lookalike_becomes_a_definition() -> None:
+    """An agent of another library loses its settings on the way into the registry."""
+
+    class Settings:
+        def to_json_dict(self) -> dict[str, Any]:
+            return {"temperature": 0.5, "top_p": None}
+
+    @tool(read_only=True)
+    def ours() -> str:
+        """A tool of ours."""
+        return ""
+
+    def plain() -> None: ...
+
+    agent = Lookalike("guest", model="m", model_settings=Settings(), tools=["a", ours, plain, Lookalike("b")])
+    assert definition_of(agent) == AgentDefinition(
+        name="guest", system_prompt="Help.", model="m", model_settings={"temperature": 0.5},
+        tools=["a", "ours", "plain", "b"],
+    )  # fmt: skip
+
+
+def test_a_class_that_needs_arguments_is_refused() -> None:
+    """A traceback of somebody's constructor instead of a word on what to do."""
+
+    class Needy(Agent):
+        def __init__(self, prompt: str) -> None:
+            super().__init__(system_prompt=prompt)
+
+    with pytest.raises(AgentDefinitionError, match=r"Needy cannot be registered as a class.*register an instance"):
+        definition_of(Needy)
+
+
+def test_tools_are_found_by_name() -> None:
+    """A definition gets another tool than it names, or none, and nobody says so."""
+    catalog = AgentCatalog.load()
+    spec = resolve(AgentDefinition(name="x", tools=["read_file"], version=3), catalog.tools())
+    assert ([tool.activity for tool in spec.tools], spec.version) == (["tool.read_file"], 3)
+    with pytest.raises(AgentDefinitionError, match=r"not served here: 'fly'; known: .*read_file"):
+        resolve(AgentDefinition(name="x", tools=["read_file", "fly"]), catalog.tools())
+
+
+def test_two_tools_of_one_name_are_refused() -> None:
+    """The model cannot tell them apart, and the provider refuses the request."""
+
+    class One(Agent):
+        @tool(read_only=True)
+        def act(self) -> str:
+            """Acts."""
+            return ""
+
+    class Other(One):
+        pass
+
+    served = AgentCatalog([One(), Other()]).tools()
+    with pytest.raises(AgentDefinitionError, match="several tools that the model knows as 'act'"):
+        resolve(AgentDefinition(name="x", tools=["One.act", "Other.act"]), served)
+
+
+def test_a_module_may_hold_tools_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tools for registered agents need an agent in the code that nobody wants."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "only_tools.py").write_text(
+        "from holdfast import tool\n\n@tool(read_only=True)\ndef hammer() -> str:\n    '''Hammers.'''\n    return ''\n"
+    )
+    assert "tool.hammer" in AgentCatalog.load(["only_tools"]).tools()
+
+
+async def test_blocking_calls_leave_the_loop_alone() -> None:
+    """One slow client stalls every run of the worker, or does not know whose run it works for."""
+    whose = contextvars.ContextVar("whose", default="nobody's")
+    whose.set("mine")
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0.001)
+
+    ticking = asyncio.create_task(tick())
+    done = threading.Event()
+
+    def block(mark: str, *, seconds: float) -> tuple[str, str, bool]:
+        time.sleep(seconds)
+        done.set()
+        return mark, whose.get(), threading.current_thread() is threading.main_thread()
+
+    assert await run_blocking(block, "x", seconds=0.1) == ("x", "mine", False)
+    assert ticks > 5
+    ticking.cancel()
+    assert done.is_set()
+
+
+async def test_blocking_calls_raise_what_they_raise() -> None:
+    """An error is swallowed, or the caller waits for ever."""
+
+    def stop() -> None:
+        raise StopIteration
+
+    async def late() -> None: ...
+
+    with pytest.raises(ZeroDivisionError):
+        await run_blocking(divmod, 1, 0)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await asyncio.wait_for(run_blocking(stop), 10)
+    with pytest.raises(TypeError, match="await it instead"):
+        _ = await run_blocking(late)
+
+
+def test_the_public_names_are_there() -> None:
+    """The README's imports fail."""
+    names = "RegistryProtocol BaseRegistry InMemoryRegistry registry_factory run_blocking AgentDefinition"
+    assert set(names.split()) <= set(holdfast.__all__)
