@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter, ToJsonOptions
 from temporalio.converter import CompositePayloadConverter, DataConverter
+
+from holdfast.payloads.routing import ANSWER_MARK
+from holdfast.protocol import EntryPage, MessagePage
+from holdfast.types import RunProgress
+
+ANSWERS = (EntryPage, MessagePage, RunProgress)  # of queries
 
 # Made once: the SDK makes a payload converter for each task, and each would build its serialisers anew.
 _ENCODINGS = tuple(PydanticPayloadConverter(ToJsonOptions(exclude_unset=True)).converters.values())
@@ -16,6 +25,14 @@ class HoldfastPayloadConverter(CompositePayloadConverter):
 
     def __init__(self) -> None:
         super().__init__(*_ENCODINGS)
+
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        """As JSON; the answers to queries are marked as such."""
+        payloads = super().to_payloads(values)
+        for value, payload in zip(values, payloads, strict=True):
+            if isinstance(value, ANSWERS):
+                payload.metadata[ANSWER_MARK] = b"1"
+        return payloads
 
 
 DATA_CONVERTER = replace(DataConverter.default, payload_converter_class=HoldfastPayloadConverter)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
 from typing import Literal
 
 import structlog
@@ -11,17 +13,21 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity
 
 PLAIN = structlog.dev.plain_traceback  # one with local variables takes 0.3 s of the event loop, and shows what was said
+QUOTING = ("reason", "error")  # fields that hold the message of an error
+HIDDEN = "(hidden, as payloads are encrypted)"
 NOISY = ("httpx2", "httpcore2", "openai", "websockets", "aiohttp")
 
 
-def configure_logging(level: str, form: Literal["console", "json"]) -> None:
+def configure_logging(level: str, form: Literal["console", "json"], *, private: bool = False) -> None:
     """Sends all logs to standard error in one form, with the run id on each line that concerns a run.
 
     Args:
         level: DEBUG, INFO, WARNING or ERROR.
         form: for people, or one JSON object a line.
+        private: leave out what may repeat something that was said in a run.
     """
     shared: list[Processor] = [
+        *([_without_content] if private else []),
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -40,6 +46,7 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
+            use_get_message=not private,  # of others, only the text that stands in their code
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         )
     )
@@ -52,6 +59,26 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _without_content(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Errors may quote what a tool was given or what a model said: of them only the kind and the place are logged."""
+    event.update((name, HIDDEN) for name in QUOTING if name in event)
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["raised"] = " from ".join(_kind_and_place(error))
+    return event
+
+
+def _kind_and_place(error: BaseException | None) -> Iterator[str]:
+    while error is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        yield type(error).__name__ + (f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else "")
+        error = error.__cause__ or error.__context__
 
 
 def _add_run(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

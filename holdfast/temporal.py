@@ -8,18 +8,38 @@ from contextlib import contextmanager
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import Client, HeaderCodecBehavior, WorkflowQueryFailedError
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.converter import DATA_CONVERTER
-from holdfast.errors import HoldfastError, QueryRefused, RunNotFound, TemporalUnavailable, WorkerUnavailable
+from holdfast.errors import (
+    HoldfastError,
+    PayloadUnreadable,
+    QueryRefused,
+    RunNotFound,
+    TemporalUnavailable,
+    WorkerUnavailable,
+)
 
 NOT_ANSWERING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 
 
-async def connect_temporal(address: str, namespace: str = "default", *, identity: str | None = None) -> Client:
+async def connect_temporal(
+    address: str,
+    namespace: str = "default",
+    *,
+    identity: str | None = None,
+    converter: DataConverter = DATA_CONVERTER,
+) -> Client:
     """Connects; TLS, API keys and profiles come from Temporal's own TEMPORAL_* variables and config file.
+
+    Args:
+        address: host:port.
+        namespace: must be there.
+        identity: this client's name in Temporal's UI.
+        converter: the one by itself reads neither large nor encrypted payloads; see `holdfast.configured.converter`.
 
     Raises:
         TemporalUnavailable: no server answers at `address`.
@@ -27,7 +47,12 @@ async def connect_temporal(address: str, namespace: str = "default", *, identity
     config = ClientConfig.load_client_connect_config()
     config["target_host"], config["namespace"] = address, namespace
     try:
-        return await Client.connect(**config, data_converter=DATA_CONVERTER, identity=identity)
+        return await Client.connect(
+            **config,
+            data_converter=converter,
+            identity=identity,
+            header_codec_behavior=HeaderCodecBehavior.CODEC,
+        )
     except (RPCError, RuntimeError) as error:
         raise TemporalUnavailable(f"no Temporal server answers at {address}: {error}") from error
 
@@ -56,6 +81,7 @@ def translated_errors(run_id: str) -> Iterator[None]:
         RunNotFound: no run has this id.
         QueryRefused: the run itself refuses to answer.
         WorkerUnavailable: a query found no worker to answer it.
+        PayloadUnreadable: what it says is kept where this client does not look.
         TemporalUnavailable: the server does not answer.
         HoldfastError: anything else, in Temporal's words.
     """
@@ -65,6 +91,12 @@ def translated_errors(run_id: str) -> Iterator[None]:
         raise QueryRefused(f"run {run_id!r} cannot answer: {error}") from error
     except RPCError as error:
         raise _translate(run_id, error) from error
+    except RuntimeError as error:
+        if "externally stored payload" not in str(error):
+            raise
+        raise PayloadUnreadable(
+            f"run {run_id!r} has payloads that are kept in the store; connect with the store's settings: {error}"
+        ) from error
 
 
 def _translate(run_id: str, error: RPCError) -> HoldfastError:

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
@@ -20,6 +20,7 @@ from pydantic_core import to_jsonable_python
 from holdfast.arguments import Arguments, BadArguments
 from holdfast.docstring import Docstring
 from holdfast.errors import AgentDefinitionError, HoldfastError
+from holdfast.retrieval import TextMemoryProtocol
 from holdfast.types import ToolResult, ToolSpec, clean_text
 
 P = ParamSpec("P")
@@ -27,12 +28,8 @@ Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
 
-MAX_RESULT_CHARS = 128 * 1024
-"""Longest text that a tool gives back, in characters.
-
-Every later turn pays for it in tokens, and at most six bytes a character in JSON keep it
-below the 2 MB at which Temporal refuses an activity's result.
-"""
+MAX_ERROR_CHARS = 128 * 1024
+"""Longest error that a tool gives back, in characters; how much of a result is too much, the worker decides."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers of models accept
 
@@ -53,6 +50,8 @@ class ToolContext:
     """1 for the first."""
     workspace: Path
     """The folder that the run works in; it may not exist yet."""
+    memories: TextMemoryProtocol | None = field(default=None, repr=False, compare=False)
+    """What agents remember; None: there is no memory here."""
 
     @property
     def idempotency_key(self) -> str:
@@ -266,7 +265,7 @@ def _as_result(returned: Any) -> ToolResult:
     if isinstance(returned, ToolResult):
         return returned.model_copy(
             update={
-                "content": _shortened(returned.content),
+                "content": clean_text(returned.content),
                 "error": None if returned.error is None else _shortened(returned.error),
                 "files": [clean_text(file) for file in returned.files],
             }
@@ -274,7 +273,7 @@ def _as_result(returned: Any) -> ToolResult:
     if returned is None:
         return ToolResult(content="done")
     if isinstance(returned, str):
-        return ToolResult(content=_shortened(returned))
+        return ToolResult(content=clean_text(returned))
     try:
         text = json.dumps(returned, default=_jsonable, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
@@ -282,7 +281,7 @@ def _as_result(returned: Any) -> ToolResult:
             error=f"The tool ran, but what it returned cannot be shown: a value of type {type(returned).__name__} "
             f"({error}). Tools return text, JSON values, pydantic models, ToolResult or None."
         )
-    return ToolResult(content=_shortened(text))
+    return ToolResult(content=clean_text(text))
 
 
 def _jsonable(value: Any) -> Any:
@@ -293,7 +292,5 @@ def _jsonable(value: Any) -> Any:
 
 def _shortened(text: str) -> str:
     text = clean_text(text)
-    left_out = len(text) - MAX_RESULT_CHARS
-    if left_out <= 0:
-        return text
-    return f"{text[:MAX_RESULT_CHARS]}\n(cut here: {left_out} more characters were left out; ask for less at a time)"
+    left_out = len(text) - MAX_ERROR_CHARS
+    return text if left_out <= 0 else f"{text[:MAX_ERROR_CHARS]}\n(cut here: {left_out} more characters were left out)"

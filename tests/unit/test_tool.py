@@ -18,7 +18,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from holdfast.errors import AgentDefinitionError, HoldfastError
-from holdfast.tool import MAX_RESULT_CHARS, Tool, ToolContext, ToolError, tool
+from holdfast.tool import MAX_ERROR_CHARS, Tool, ToolContext, ToolError, tool
 from holdfast.types import ToolResult, ToolSpec, clean_text
 
 if TYPE_CHECKING:
@@ -527,14 +527,22 @@ async def test_tool_result_is_passed_on_as_a_copy() -> None:
 
 
 @pytest.mark.parametrize("as_result", [False, True])
-async def test_long_results_are_cut_and_say_so(as_result: bool) -> None:
-    """A result could exceed what Temporal takes, or a cut one would look whole."""
-    text = "x" * (MAX_RESULT_CHARS + 17)
+async def test_long_results_are_whole(as_result: bool) -> None:
+    """A part of a result, taken for the whole, misleads the model; what is too much, the worker says."""
+    text = "x" * 3_000_000
     result = await _result_of(ToolResult(content=text) if as_result else text)
-    kept, note = result.content.split("\n")
-    assert len(kept) == MAX_RESULT_CHARS
+    assert result.content == text
+
+
+async def test_long_errors_are_cut_and_say_so() -> None:
+    """An error is read to the end by nobody, and a cut one must not look whole."""
+    text = "x" * (MAX_ERROR_CHARS + 17)
+    result = await _result_of(ToolResult(error=text))
+    assert result.error is not None
+    kept, note = result.error.split("\n")
+    assert len(kept) == MAX_ERROR_CHARS
     assert "17 more characters were left out" in note
-    assert (await _result_of(text[:MAX_RESULT_CHARS])).content == text[:MAX_RESULT_CHARS]
+    assert (await _result_of(ToolResult(error=text[:MAX_ERROR_CHARS]))).error == text[:MAX_ERROR_CHARS]
 
 
 # --- errors of the tool's own code

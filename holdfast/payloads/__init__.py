@@ -1,0 +1,1 @@
+"""Payloads that are too large for Temporal or too private for it: stored apart, encrypted."""

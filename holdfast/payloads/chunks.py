@@ -1,0 +1,75 @@
+"""Cuts bytes where their content says so, so that equal content is cut alike wherever it stands.
+
+A tool's result travels inside other JSON each time: cut at fixed offsets, no piece of it would ever be met again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+
+MIN_CHUNK = 8 * 1024
+"""Bytes; smaller ones would cost more in rows than they save."""
+MAX_CHUNK = 128 * 1024
+"""Bytes; also where content has no place to cut, such as one letter a million times."""
+
+WINDOW = 16  # bytes that decide whether there is a cut behind them
+BLOCK = 64 * 1024  # bytes worked on at once: they fit the processor's cache
+CUT = re.compile(rb"\0[\0\1]")  # two hash bytes in a row: a cut every 32 KB
+
+
+def _shuffled(step: int) -> bytes:
+    """A permutation of all bytes, the same on every machine."""
+    return bytes(sorted(range(256), key=lambda byte: hashlib.sha256(bytes([step, byte])).digest()))
+
+
+_FIRST = _shuffled(0)
+_MIX = {width: _shuffled(width) for width in (1, 2, 4, 8)}
+
+
+def chunks(data: bytes) -> Iterator[bytes]:
+    """The pieces of `data` in order; 16 MB take some 0.2 s."""
+    start = 0
+    for stop in _stops(data):
+        yield data[start:stop]
+        start = stop
+
+
+def _stops(data: bytes) -> Iterator[int]:
+    start = 0
+    for cut in _cuts(data):
+        while cut - start > MAX_CHUNK:
+            start += MAX_CHUNK
+            yield start
+        if cut - start >= MIN_CHUNK:
+            start = cut
+            yield start
+    while start < len(data):
+        start = min(start + MAX_CHUNK, len(data))
+        yield start
+
+
+def _cuts(data: bytes) -> Iterator[int]:
+    for start in range(0, len(data), BLOCK):
+        hashes = _hashes(data[start : start + BLOCK + WINDOW])
+        for match in CUT.finditer(hashes):
+            if match.start() < BLOCK:
+                yield start + match.start() + WINDOW
+
+
+def _hashes(block: bytes) -> bytes:
+    """A hash byte for each window of the block.
+
+    All windows at once: hashes of 1 byte make those of 2, these those of 4, and so on. Written on whole integers,
+    each step runs at the speed of C; a loop over the bytes would take a hundred times longer.
+    """
+    hashes = block.translate(_FIRST)
+    for width, table in _MIX.items():
+        hashes = _xor(hashes[width:], hashes[:-width].translate(table))
+    return hashes
+
+
+def _xor(left: bytes, right: bytes) -> bytes:
+    both = int.from_bytes(left, "little") ^ int.from_bytes(right, "little")
+    return both.to_bytes(len(left), "little")

@@ -1,0 +1,52 @@
+"""The data converter that clients and workers share: encrypts where there is a key, stores what is large apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    ExternalStorage,
+    StorageDriver,
+    StorageDriverSelectContext,
+)
+
+from holdfast.converter import DATA_CONVERTER
+from holdfast.payloads.codec import EncryptionCodec
+from holdfast.payloads.driver import PayloadDriver
+from holdfast.payloads.keys import KeyRing
+from holdfast.payloads.routing import goes_to_storage
+
+if TYPE_CHECKING:
+    from holdfast.payloads.shelf import Shelf
+
+
+def data_converter(open_shelf: Callable[[], Shelf] | None, keys: KeyRing | None = None) -> DataConverter:
+    """Makes a converter.
+
+    Args:
+        open_shelf: gives what takes large payloads, with the same keys; called when the first is met. None:
+            everything travels inside Temporal, within its limits.
+        keys: encrypt everything, messages of failures included; None: nothing is encrypted.
+    """
+    converter = DATA_CONVERTER
+    if open_shelf is not None:
+        driver = PayloadDriver(open_shelf, keys)
+        storage = ExternalStorage([driver], driver_selector=partial(_select, driver), payload_size_threshold=0)
+        converter = replace(converter, external_storage=storage)
+    if keys is not None:
+        converter = replace(
+            converter,
+            payload_codec=EncryptionCodec(keys, goes_to_storage if open_shelf is not None else lambda _payload: False),
+            failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+        )
+    return converter
+
+
+def _select(driver: StorageDriver, _context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
+    return driver if goes_to_storage(payload) else None

@@ -1,0 +1,170 @@
+"""Keys: the first encrypts, all decrypt.
+
+The scheme is AES-SIV (RFC 5297), with keys that HKDF derives from the one that was given. It needs no nonce to be safe:
+without one, equal plaintexts have equal ciphertexts and nothing else shows. That is what lets equal chunks be stored
+once and a mirror that is written anew be equal byte by byte; where neither is needed, a random nonce hides it too.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Iterable
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from holdfast.errors import PayloadUnreadable, UsageError
+
+SETTING = "HOLDFAST_ENCRYPTION_KEY"
+KEY_BYTES = 32
+NONCE_BYTES = 16
+KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+ACCEPTED = "base64 of 32 bytes, with a name and a colon before it if you like; `key` makes one"
+SEALED = "sealed:"  # before the key's name and the ciphertext; JSON never begins like this
+
+
+class Key:
+    """One key; shown as text it is its name alone.
+
+    Args:
+        secret: 32 bytes from a good source of chance.
+        name: what is written beside everything that it encrypts; None: a fingerprint.
+    """
+
+    def __init__(self, secret: bytes, name: str | None = None) -> None:
+        self.name = name or hashlib.sha256(b"holdfast key name" + secret).hexdigest()[:8]
+        self._aead = AESSIV(_derive(secret, b"holdfast encryption", 64))
+        self._address = _derive(secret, b"holdfast addresses", 32)
+
+    def __repr__(self) -> str:
+        return f"Key({self.name!r})"
+
+    def address(self, data: bytes) -> bytes:
+        """A name for content that tells nobody without the key what the content is; 32 bytes."""
+        return hmac.digest(self._address, data, "sha256")
+
+    def encrypt(self, data: bytes, *context: bytes) -> bytes:
+        """Encrypts, the same each time.
+
+        Args:
+            data: at least one byte.
+            context: must be the same to decrypt.
+        """
+        return self._aead.encrypt(data, [self.name.encode(), *context])
+
+    def decrypt(self, data: bytes, *context: bytes) -> bytes:
+        """What `encrypt` was given.
+
+        Raises:
+            PayloadUnreadable: it was encrypted with another key or context, or altered.
+        """
+        try:
+            return self._aead.decrypt(data, [self.name.encode(), *context])
+        except (InvalidTag, ValueError):
+            raise PayloadUnreadable(
+                f"what key {self.name!r} is said to have encrypted does not decrypt with it: it was altered, "
+                f"or {SETTING} gives another key this name"
+            ) from None
+
+    def encrypt_anew(self, data: bytes) -> bytes:
+        """Encrypts, differently each time; at least one byte."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self.encrypt(data, nonce)
+
+    def decrypt_anew(self, data: bytes) -> bytes:
+        """What `encrypt_anew` was given; raises what `decrypt` raises."""
+        return self.decrypt(data[NONCE_BYTES:], data[:NONCE_BYTES])
+
+
+class KeyRing:
+    """All keys that are in use.
+
+    Args:
+        keys: the first encrypts, all decrypt; at least one.
+    """
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._keys: dict[str, Key] = {}
+        for key in keys:
+            if key.name in self._keys:
+                raise UsageError(f"two keys are named {key.name!r}: give each a name of its own")
+            self._keys[key.name] = key
+        if not self._keys:
+            raise UsageError("there is no key in it")
+        self.first = next(iter(self._keys.values()))
+
+    @classmethod
+    def parse(cls, text: str) -> KeyRing:
+        """Reads `[name:]base64, ...`.
+
+        Raises:
+            UsageError: it is none; the message does not show the text.
+        """
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return cls(_parse(part, number) for number, part in enumerate(parts, start=1))
+
+    def key(self, name: str) -> Key:
+        """The key of this name.
+
+        Raises:
+            PayloadUnreadable: there is none.
+        """
+        found = self._keys.get(name)
+        if found is None:
+            raise PayloadUnreadable(
+                f"this was encrypted with key {name!r}, which {SETTING} does not hold (it has "
+                f"{', '.join(map(repr, self._keys))}): add that key at the end of it"
+            )
+        return found
+
+    def seal(self, text: str) -> str:
+        """See `holdfast.ports.Cipher.seal`."""
+        sealed = base64.b64encode(self.first.encrypt(b"\0" + text.encode())).decode()
+        return f"{SEALED}{self.first.name}:{sealed}"
+
+    def unseal(self, text: str) -> str:
+        """See `holdfast.ports.Cipher.unseal`."""
+        if not text.startswith(SEALED):
+            return text
+        name, _, sealed = text.removeprefix(SEALED).partition(":")
+        return self.key(name).decrypt(base64.b64decode(sealed))[1:].decode()
+
+
+def key_of(keys: KeyRing | None, name: str) -> Key:
+    """The key of this name.
+
+    Raises:
+        PayloadUnreadable: it is not there, or there are no keys at all.
+    """
+    if keys is None:
+        raise PayloadUnreadable(f"this was encrypted with key {name!r}, and {SETTING} is not set: set it to that key")
+    return keys.key(name)
+
+
+def new_key() -> str:
+    """A fresh key, in the form that the setting takes."""
+    return base64.b64encode(os.urandom(KEY_BYTES)).decode()
+
+
+def _parse(part: str, number: int) -> Key:
+    name, separator, encoded = part.rpartition(":")
+    if separator and not KEY_ID.fullmatch(name):
+        raise UsageError(f"key {number} has a name that is not 1 to 32 letters, digits and _ . -")
+    try:
+        secret = base64.b64decode(encoded.strip(), altchars=b"-_" if set(encoded) & set("-_") else None, validate=True)
+    except (binascii.Error, ValueError):
+        raise UsageError(f"key {number} is not {ACCEPTED}") from None
+    if len(secret) != KEY_BYTES:
+        raise UsageError(f"key {number} has {len(secret)} bytes instead of {KEY_BYTES}: it must be {ACCEPTED}")
+    return Key(secret, name or None)
+
+
+def _derive(secret: bytes, purpose: bytes, length: int) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(secret)

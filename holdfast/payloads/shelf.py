@@ -1,0 +1,148 @@
+"""Takes payloads apart into chunks, and puts them together again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from holdfast.errors import PayloadUnreadable
+from holdfast.payloads.chunks import chunks
+from holdfast.payloads.claim import Claim
+from holdfast.payloads.keys import Key, KeyRing, key_of
+from holdfast.payloads.store import PayloadStore
+
+PLAIN, DEFLATED = b"\0", b"\1"  # first byte of what is stored
+LEVEL = 1  # zlib's fastest: most of the gain on JSON, at some 50 MB/s
+NAME_BYTES = 32
+
+CACHE_BYTES = 32 * 1024 * 1024  # of chunks: what one activity stores, the workflow and the next activity read
+SURE_FOR = 10.0  # seconds in which a chunk that was stored is not looked for again; a database can be emptied
+
+
+class Shelf:
+    """Stores each chunk once, whatever it is a part of.
+
+    Args:
+        store: keeps the chunks.
+        keys: encrypts them; None: they are stored as they are.
+    """
+
+    def __init__(self, store: PayloadStore, keys: KeyRing | None = None) -> None:
+        self._store = store
+        self._keys = keys
+        self._cache = _Cache(CACHE_BYTES)
+        self._sure: dict[str, float] = {}
+
+    async def put(self, data: bytes) -> Claim:
+        """Stores a payload, what is new of it.
+
+        Raises:
+            StoreUnavailable: not all of it could be stored.
+        """
+        key = self._keys.first if self._keys else None
+        manifest, parts = await asyncio.to_thread(_take_apart, data, key)
+        self._cache.add(parts)
+        unsure = [name for name in parts if not self._is_sure(name)]
+        lacking = await self._store.lacking(unsure) if unsure else []
+        if lacking:
+            await self._store.keep(await asyncio.to_thread(_pack, {name: parts[name] for name in lacking}, key))
+        now = time.monotonic()
+        self._sure = {name: at for name, at in self._sure.items() if now - at < SURE_FOR} | dict.fromkeys(unsure, now)
+        return Claim(manifest, len(data), key.name if key else None)
+
+    async def get(self, claim: Claim) -> bytes:
+        """A payload.
+
+        Raises:
+            StoreUnavailable: not now.
+            PayloadUnreadable: a part of it is gone or damaged, or its key is not here.
+        """
+        [listed] = await self._read([claim.manifest], claim)
+        names = [listed[start : start + NAME_BYTES].hex() for start in range(0, len(listed), NAME_BYTES)]
+        data = b"".join(await self._read(names, claim))
+        if len(data) != claim.size:
+            raise PayloadUnreadable(f"a payload of {claim.size:,} bytes came back with {len(data):,}")
+        return data
+
+    async def _read(self, names: list[str], claim: Claim) -> list[bytes]:
+        found = {name: data for name in names if (data := self._cache.get(name)) is not None}
+        missing = [name for name in names if name not in found]
+        if missing:
+            packed = await self._store.fetch(missing)
+            if lost := [name for name in missing if name not in packed]:
+                raise PayloadUnreadable(
+                    f"{len(lost)} of {len(names)} parts of a payload of {claim.size:,} bytes are not in the database "
+                    f"(first: payload:{lost[0]}): was it emptied, or is this another one?"
+                )
+            fresh = await asyncio.to_thread(_unpack, packed, key_of(self._keys, claim.key) if claim.key else None)
+            self._cache.add(fresh)
+            found |= fresh
+        return [found[name] for name in names]
+
+    def _is_sure(self, name: str) -> bool:
+        return time.monotonic() - self._sure.get(name, float("-inf")) < SURE_FOR
+
+
+def _take_apart(data: bytes, key: Key | None) -> tuple[str, dict[str, bytes]]:
+    """The manifest's name, and all chunks by name, the manifest last: what it promises is there before it."""
+    parts: dict[str, bytes] = {}
+    order = b""
+    for chunk in chunks(data):
+        name = _name(chunk, key)
+        parts[name.hex()] = chunk
+        order += name
+    manifest = _name(order, key).hex()
+    parts[manifest] = order
+    return manifest, parts
+
+
+def _name(chunk: bytes, key: Key | None) -> bytes:
+    return key.address(chunk) if key else hashlib.sha256(chunk).digest()
+
+
+def _pack(parts: Mapping[str, bytes], key: Key | None) -> dict[str, bytes]:
+    packed: dict[str, bytes] = {}
+    for name, chunk in parts.items():
+        deflated = zlib.compress(chunk, LEVEL)
+        data = DEFLATED + deflated if len(deflated) < len(chunk) else PLAIN + chunk
+        packed[name] = key.encrypt(data, b"chunk") if key else data
+    return packed
+
+
+def _unpack(packed: Mapping[str, bytes], key: Key | None) -> dict[str, bytes]:
+    parts: dict[str, bytes] = {}
+    for name, stored in packed.items():
+        data = key.decrypt(stored, b"chunk") if key else stored
+        try:
+            chunk = zlib.decompress(data[1:]) if data[:1] == DEFLATED else data[1:]
+        except zlib.error:
+            chunk = b""
+        if _name(chunk, key).hex() != name:
+            raise PayloadUnreadable(f"row payload:{name} is damaged: its content does not fit its name")
+        parts[name] = chunk
+    return parts
+
+
+class _Cache:
+    """Chunks that were in use lately."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._chunks: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, name: str) -> bytes | None:
+        if name in self._chunks:
+            self._chunks.move_to_end(name)
+        return self._chunks.get(name)
+
+    def add(self, chunks: Mapping[str, bytes]) -> None:
+        for name, chunk in chunks.items():
+            self._size += len(chunk) - len(self._chunks.pop(name, b""))
+            self._chunks[name] = chunk
+        while self._size > self._limit:
+            self._size -= len(self._chunks.popitem(last=False)[1])

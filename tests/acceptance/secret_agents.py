@@ -1,0 +1,22 @@
+"""An agent whose every part holds a secret, for tests of what is written where."""
+
+from __future__ import annotations
+
+from holdfast import Agent, tool
+
+CANARY = "xylophoneQuartzJackdaw"
+
+
+@tool(read_only=True)
+async def tell(question: str) -> str:
+    """Tells what was asked, and the secret, at length."""
+    return f"{question}, that is {CANARY}\n" * 8_000
+
+
+@tool(read_only=True)
+async def stumble(question: str) -> str:
+    """Fails with the secret in its error."""
+    raise ValueError(f"cannot say {question} nor {CANARY}")
+
+
+keeper = Agent(name="keeper", system_prompt=f"You keep {CANARY}.", tools=[tell, stumble])

@@ -1,0 +1,93 @@
+"""Temporal's UI in a real browser, with payloads that are encrypted and large: people can read them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from holdfast import RunHandle, Settings
+from holdfast.client import Holdfast
+from holdfast.payloads.client import client_converter
+from holdfast.payloads.keys import new_key
+from holdfast.stack import down, ui_url, up
+from holdfast.stack.sockets import answers
+from holdfast.stack.ui import CODEC_PORT
+from holdfast.temporal import connect_temporal
+from holdfast.testing import ModelServer
+from tests.acceptance.test_temporal_ui import TemporalUi
+from tests.lab import eventually
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@asynccontextmanager
+async def codec(settings: Settings, key: str) -> AsyncIterator[None]:
+    """The endpoint, as the command line starts it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(ROOT / "starter.py"),
+        "codec",
+        cwd=settings.holdfast_home.parent,
+        env=os.environ
+        | {
+            "HOLDFAST_HOME": str(settings.holdfast_home),
+            "HOLDFAST_ENCRYPTION_KEY": key,
+            "HOLDFAST_NO_BOOTSTRAP": "1",
+        },
+    )
+
+    async def listens() -> bool:
+        assert process.returncode is None
+        return answers(CODEC_PORT)
+
+    try:
+        await eventually(listens)
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def finished(settings: Settings, address: str, server: ModelServer) -> RunHandle:
+    """A run with an encrypted small input, and a large answer."""
+    server.say("A large answer. " * 20_000)
+    async with client_converter(settings) as converter:
+        client = await connect_temporal(address, converter=converter)
+        runs = Holdfast(client, task_queue=settings.temporal_task_queue)
+        run = await runs.start("keeper", "What is secret?")
+        await run.result(60)
+        return run
+
+
+async def test_people_can_read_what_temporal_cannot(tmp_path: Path) -> None:
+    """The UI shows ciphertext and references, unless the endpoint runs; then it shows what was said."""
+    if answers(CODEC_PORT):
+        pytest.skip(f"port {CODEC_PORT} is taken")
+    key = new_key()
+    async with ModelServer() as server, TemporalUi.open(tmp_path) as ui:
+        settings = Settings(
+            holdfast_home=tmp_path / "home",
+            holdfast_agents=("tests.acceptance.secret_agents",),
+            holdfast_encryption_key=key,
+            openai_api_key="test",
+            openai_base_url=server.url,
+        )
+        try:
+            stack = await up(settings, print)
+            run = await finished(settings, stack.address, server)
+            url = ui_url(settings, run.id)
+            assert url is not None
+            await ui.page.goto(url)
+            await ui.shows(run.id, "Completed")
+            assert "secret?" not in await ui.page.locator("body").inner_text()
+            async with codec(settings, key):
+                await ui.page.goto(url)
+                await ui.shows("What is secret?", "A large answer. A large answer.")
+        finally:
+            await down(settings, print)

@@ -1,0 +1,137 @@
+"""The codec endpoint, over real HTTP as Temporal's UI speaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+import uvicorn
+from google.protobuf.json_format import MessageToDict, ParseDict
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.converter import DataConverter
+
+from holdfast.database import open_database
+from holdfast.payloads.convert import data_converter
+from holdfast.payloads.endpoint import codec_app
+from holdfast.payloads.keys import KeyRing, new_key
+from holdfast.payloads.shelf import Shelf
+from holdfast.payloads.store import PayloadStore
+from tests.contract.surreal_server import free_port
+from tests.lab import eventually
+
+UI = "http://127.0.0.1:8233"
+LARGE = "a large payload, " * 30_000
+
+
+@asynccontextmanager
+async def serving(converter: DataConverter) -> AsyncIterator[httpx.AsyncClient]:
+    """An endpoint that listens, and a client of it."""
+    port = free_port()
+    app = codec_app(converter, [UI])
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off"))
+
+    async def started() -> bool:
+        return server.started
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(setattr, server, "should_exit", True)
+        task = asyncio.create_task(server._serve())
+        await eventually(started)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            yield client
+    await task
+
+
+@pytest.fixture
+async def converter() -> AsyncIterator[DataConverter]:
+    """Encrypts, and stores what is large."""
+    database, keys = open_database("mem://"), KeyRing.parse(new_key())
+    yield data_converter(partial(Shelf, PayloadStore(database), keys), keys)
+    await database.close()
+
+
+def asked(*payloads: Payload) -> dict[str, Any]:
+    """What the UI sends."""
+    return MessageToDict(Payloads(payloads=payloads))
+
+
+def shown(answer: httpx.Response) -> list[Any]:
+    """What the UI shows."""
+    payloads = ParseDict(answer.json(), Payloads()).payloads
+    assert all(payload.metadata["encoding"] == b"json/plain" for payload in payloads)
+    return [json.loads(payload.data) for payload in payloads]
+
+
+async def test_the_ui_can_read_what_is_encrypted_and_what_is_large(converter: DataConverter) -> None:
+    """Without this, people would see references and ciphertext."""
+    payloads = await converter.encode(["a secret", LARGE, {"a": 1}])
+    payloads.append(Payload(metadata={"encoding": b"json/plain"}, data=b'"never encrypted"'))
+    async with serving(converter) as client:
+        for path in ("/decode", "/default/decode", "/download"):
+            answer = await client.post(path, json=asked(*payloads), headers={"Origin": UI, "X-Namespace": "default"})
+            assert answer.status_code == 200
+            assert answer.headers["access-control-allow-origin"] == UI
+            assert shown(answer) == ["a secret", LARGE, {"a": 1}, "never encrypted"]
+
+
+async def test_what_the_ui_sends_is_encrypted(converter: DataConverter) -> None:
+    """A signal that is sent from the UI must not stand there in clear."""
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=b'"a secret"')
+    async with serving(converter) as client:
+        answer = await client.post("/encode", json=asked(payload))
+    [encoded] = ParseDict(answer.json(), Payloads()).payloads
+    assert encoded.metadata["encoding"] == b"binary/encrypted"
+    assert b"secret" not in base64.b64decode(answer.json()["payloads"][0]["data"])
+    assert await converter.decode([encoded], [str]) == ["a secret"]
+
+
+async def test_the_browser_s_question_beforehand_is_answered(converter: DataConverter) -> None:
+    """Else the browser sends nothing at all."""
+    ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-namespace"}
+    async with serving(converter) as client:
+        allowed = await client.options("/decode", headers={"Origin": UI, **ask})
+        refused = await client.options("/decode", headers={"Origin": "http://evil.example", **ask})
+    assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, UI)
+    assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_pages_of_others_get_nothing(converter: DataConverter) -> None:
+    """A page that a person happens to have open must not read what was said: by no origin, under no name."""
+    async with serving(converter) as client:
+        [payload] = await converter.encode(["a secret"])
+        other_name = await client.post("/decode", json=asked(payload), headers={"Host": "evil.example"})
+        other_page = await client.post("/decode", json=asked(payload), headers={"Origin": "http://evil.example"})
+    assert other_name.status_code == 400
+    assert "secret" not in other_name.text
+    assert "access-control-allow-origin" not in other_page.headers
+
+
+async def test_one_payload_that_cannot_be_read_does_not_hide_the_others(converter: DataConverter) -> None:
+    """A page of the UI asks for all of a history at once."""
+    [foreign] = await data_converter(None, KeyRing.parse(f"theirs:{new_key()}")).encode(["x"])
+    [ours] = await converter.encode(["a secret"])
+    async with serving(converter) as client:
+        answer = await client.post("/decode", json=asked(foreign, ours))
+    unreadable, readable = shown(answer)
+    assert readable == "a secret"
+    assert unreadable.startswith("cannot be shown: this was encrypted with key 'theirs'")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"payloads": 1}', b'{"payloads": [{"data": "not base64!"}]}', b"\xff"]
+)
+async def test_a_bad_request_is_told_so(converter: DataConverter, body: bytes) -> None:
+    """Whoever writes a client of it must see what it takes."""
+    async with serving(converter) as client:
+        answer = await client.post("/decode", content=body)
+        assert (answer.status_code, "Payloads as JSON" in answer.text) == (400, True)
+        assert (await client.get("/decode")).status_code == 405
+        assert (await client.post("/other", content=b"{}")).status_code == 404

@@ -1,0 +1,57 @@
+"""A lab whose large payloads are stored apart, in a real database, with or without encryption."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from holdfast.client import Holdfast
+from holdfast.payloads.convert import data_converter
+from holdfast.payloads.keys import KeyRing
+from holdfast.payloads.shelf import Shelf
+from holdfast.payloads.store import PayloadStore
+from holdfast.persistence import open_persistence
+from holdfast.settings import Settings
+from holdfast.temporal import connect_temporal
+from holdfast.testing import ModelServer
+from tests.lab import Lab
+
+
+@asynccontextmanager
+async def open_stored_lab(
+    address: str,
+    folder: Path,
+    *,
+    url: str | None = None,
+    keys: KeyRing | None = None,
+    **options: Any,
+) -> AsyncIterator[tuple[Lab, PayloadStore]]:
+    """Makes a lab on a database.
+
+    Args:
+        address: of the Temporal server.
+        folder: for everything that is written.
+        url: of the database; None: the embedded engine, in the folder.
+        keys: encrypt everything.
+        options: what `holdfast.database.open_database` takes besides.
+    """
+    settings = Settings(
+        holdfast_home=folder / "home",
+        temporal_address=address,
+        temporal_task_queue=f"test-{uuid.uuid4().hex[:12]}",
+    )
+    persistence = open_persistence(url or f"surrealkv://{folder / 'db'}", keys=keys, **options)
+    payloads = persistence.payloads
+    assert payloads is not None
+    converter = data_converter(partial(Shelf, payloads, keys), keys)
+    client = await connect_temporal(address, converter=converter)
+    runs = Holdfast(client, task_queue=settings.temporal_task_queue, max_input_bytes=settings.max_payload_bytes)
+    try:
+        async with ModelServer() as server:
+            yield Lab(client, runs, server, persistence.store, settings), payloads
+    finally:
+        await persistence.close()
