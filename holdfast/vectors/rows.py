@@ -1,0 +1,70 @@
+"""Vectors as rows of the database."""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+from typing import Any
+
+from surrealdb import RecordID
+
+from holdfast.vectors.metadata import exact_text
+from holdfast.vectors.record import Record
+
+Row = dict[str, Any]
+
+
+def key(text: str) -> str:
+    """A text as part of a record's id: the database loses rows with NUL or half a surrogate pair in theirs.
+
+    It is the text as JSON has it between the quotes, so the same for nearly all.
+    """
+    return exact_text(text)[1:-1]
+
+
+def text_of(key: str) -> str:
+    """The text that `key` was made of."""
+    return str(json.loads(f'"{key}"'))
+
+
+def row_id(namespace: str, id: str) -> RecordID:  # noqa: A002 - the field's word
+    """Id of a vector's row."""
+    return RecordID("vector", [key(namespace), key(id)])
+
+
+def row(namespace: str, record: Record) -> Row:
+    """The row of a vector."""
+    return {
+        "id": row_id(namespace, record.id),
+        "exact": _little_endian(record.numbers).tobytes(),
+        "norm": record.norm,
+        "metadata": record.metadata,
+        "facets": sorted(record.facets),
+    }
+
+
+def entry(namespace: str, nearest: str, record: Record) -> Row:
+    """The entry of a vector in the index: of length 1, as the index keeps 32 bits a number, and may lose others."""
+    return {"id": RecordID(nearest, [key(record.id)]), "row": row_id(namespace, record.id), "unit": record.unit}
+
+
+def record_from(row: Row) -> Record:
+    """The vector that a row is of."""
+    numbers = array("d")
+    numbers.frombytes(row["exact"])
+    return Record(
+        id=text_of(row["id"].id[1]),
+        numbers=_little_endian(numbers),
+        norm=row["norm"],
+        metadata=row["metadata"],
+        facets=frozenset(row["facets"]),
+    )
+
+
+def _little_endian(numbers: array[float]) -> array[float]:
+    """Swaps bytes where the machine's order is the other one; there and back."""
+    if sys.byteorder == "big":
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers

@@ -1,0 +1,294 @@
+"""Vectors on SurrealDB: what is peculiar to its search index."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.database import Database
+from holdfast.errors import StoreUnavailable
+from holdfast.persistence import Persistence, open_persistence
+from holdfast.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
+from holdfast.vectors import MemoryVectorStore
+from holdfast.vectors.index import PATIENCE, Index
+from holdfast.vectors.sample import unit_vectors
+from holdfast.vectors.space import Spaces
+from holdfast.vectors.surreal import SurrealVectors
+from tests.contract import vector_writer
+from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "test"
+RECALL = 0.95
+LONGEST_STALL = (
+    0.5  # seconds that the loop may stand still on a busy machine; the work besides takes many times as long
+)
+
+
+class Statements:
+    """Remembers which statements are run on a database."""
+
+    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._run = database.run
+        self.seen: list[str] = []
+        monkeypatch.setattr(database, "run", self._seeing)
+
+    async def _seeing(self, statement: str, **values: Any) -> list[Any]:
+        self.seen.append(statement)
+        return await self._run(statement, **values)
+
+    def searched(self) -> tuple[bool, bool]:
+        """Whether the index was asked, and whether everything was read."""
+        asked = any("<|" in text for text in self.seen)
+        read = any("FROM vector:[" in text for text in self.seen)
+        self.seen.clear()
+        return asked, read
+
+
+@pytest.fixture(params=["surrealkv", "server"])
+async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Persistence]:
+    """An empty database on each engine."""
+    if request.param == "server":
+        with SurrealServer.find(tmp_path) as server:
+            persistence = open_persistence(server.url, username=USERNAME, password=PASSWORD)
+            yield persistence
+            await persistence.close()
+        return
+    persistence = open_persistence(f"surrealkv://{tmp_path}/data")
+    yield persistence
+    await persistence.close()
+
+
+def database_of(kept: Persistence) -> Database:
+    """The database, which there is."""
+    assert kept.database is not None
+    return kept.database
+
+
+def numbered(vectors: list[list[float]], first: int = 0) -> list[StoredVector]:
+    """Vectors with numbers as ids."""
+    return [StoredVector(id=str(place), vector=vector) for place, vector in enumerate(vectors, start=first)]
+
+
+def ids(matches: list[VectorMatch]) -> list[str]:
+    """What was found."""
+    return [match.id for match in matches]
+
+
+async def recall(store: VectorStoreProtocol, exact: VectorStoreProtocol, queries: list[list[float]]) -> float:
+    """What share of the ten nearest is found."""
+    found = 0
+    for query in queries:
+        found += len(set(ids(await store.query(query, 10))) & set(ids(await exact.query(query, 10))))
+    return found / (10 * len(queries))
+
+
+async def test_the_index_finds_nearly_all(kept: Persistence, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search by index misses what is near, or compares with everything after all, or stalls the loop."""
+    statements = Statements(database_of(kept), monkeypatch)
+    store, exact = kept.vectors(NAMESPACE), MemoryVectorStore()
+    vectors, queries = unit_vectors(2_000, 384, seed=1), unit_vectors(20, 384, seed=2)
+    await exact.upsert_many(numbered(vectors))
+    async with asyncio.TaskGroup() as group:
+        stalls = group.create_task(longest_stall())
+        await store.upsert_many(numbered(vectors))
+        stalls.cancel()
+    statements.searched()
+    assert await recall(store, exact, queries) >= RECALL
+    assert statements.searched() == (True, False)
+    best, same = await store.query(queries[0], 1), await exact.query(queries[0], 1)
+    assert best == same
+
+
+async def longest_stall() -> None:
+    """Fails when the loop stands still for too long."""
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(0.01)
+        assert time.perf_counter() - before < LONGEST_STALL
+
+
+async def test_few_vectors_are_compared(kept: Persistence, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small namespace pays for an index, and gets answers that are nearly right."""
+    statements = Statements(database_of(kept), monkeypatch)
+    store = kept.vectors(NAMESPACE)
+    for vector in numbered(unit_vectors(PATIENCE, 8, seed=1)):
+        await store.upsert_many([vector])
+    await store.query([1] * 8)
+    assert statements.searched() == (False, True)
+
+
+async def test_what_is_written_after_the_index_is_found(kept: Persistence) -> None:
+    """What is added, replaced or deleted after the index was built is searched as it was then."""
+    store, exact = kept.vectors(NAMESPACE), MemoryVectorStore()
+    vectors, others = unit_vectors(600, 32, seed=1), unit_vectors(150, 32, seed=2)
+    changes = numbered(others, first=550)  # replaces 50, adds 100
+    for each in (store, exact):
+        await each.upsert_many(numbered(vectors))
+        await each.upsert_many(changes)
+        for place in range(60):
+            assert await each.delete(str(place))
+    for query in (*vectors[:5], *others[:5], *vectors[550:555]):
+        assert await store.query(query, 10) == await exact.query(query, 10)
+        assert await store.query(query, 300) == await exact.query(query, 300)
+
+
+async def test_the_index_is_built_again_when_much_has_changed(kept: Persistence) -> None:
+    """Searches compare with ever more, or an old index stays behind."""
+    database = database_of(kept)
+    store = kept.vectors(NAMESPACE)
+    await store.upsert_many(numbered(unit_vectors(500, 8, seed=1)))
+    first = await Spaces(database, NAMESPACE).find()
+    await store.upsert_many(numbered(unit_vectors(500, 8, seed=2), first=500))
+    space = await Spaces(database, NAMESPACE).find()
+    assert first is not None
+    assert space is not None
+    assert first.nearest != space.nearest
+    [info] = await database.run("INFO FOR DB")
+    assert [name for name in info["tables"] if name.startswith(space.table)] == [space.nearest]
+    [notes] = await database.run("SELECT count() FROM vector_backlog GROUP ALL")
+    assert sum(row["count"] for row in notes) == 0
+    assert space.learned == 1_000
+
+
+async def test_several_build_at_once(kept: Persistence) -> None:
+    """Builders get into each other's way, or into that of searches."""
+    database = database_of(kept)
+    stores = [SurrealVectors(database)(NAMESPACE) for _ in range(4)]
+    vectors = unit_vectors(PATIENCE * 3, 16, seed=1)
+    exact = MemoryVectorStore()
+    await exact.upsert_many(numbered(vectors))
+
+    async def fill(store: VectorStoreProtocol, first: int) -> None:
+        for start in range(first * 100, len(vectors), 400):
+            await store.upsert_many(numbered(vectors[start : start + 100], start))
+            assert ids(await store.query(vectors[start], 1)) == [str(start)]
+
+    await asyncio.gather(*(fill(store, number) for number, store in enumerate(stores)))
+    assert await recall(stores[0], exact, unit_vectors(10, 16, seed=2)) >= RECALL
+    space = await Spaces(database, NAMESPACE).find()
+    assert space is not None
+    assert space.learned > PATIENCE
+
+
+async def test_a_builder_that_died_is_followed_by_another(kept: Persistence) -> None:
+    """What a dead builder leaves keeps others from building, or ends up in the index."""
+    database, spaces = database_of(kept), Spaces(database_of(kept), NAMESPACE)
+    store = kept.vectors(NAMESPACE)
+    await store.upsert_many(numbered(unit_vectors(PATIENCE, 8, seed=1)))
+    space = await spaces.find()
+    assert space is not None
+    await database.run(f"CREATE {space.other_table}:left CONTENT {{ unit: [1, 2] }}")
+    claim = "UPDATE $space SET builder = 'dead', until = time::now() {} RETURN NONE"
+    await database.run(claim.format("+ 1h"), space=spaces.row)
+    await Index(database, NAMESPACE, spaces).build(space)
+    assert (await spaces.find()) == space, "one that may be alive is left alone"
+    await database.run(claim.format("- 1s"), space=spaces.row)
+    await Index(database, NAMESPACE, spaces).build(space)
+    built = await spaces.find()
+    assert built is not None
+    assert (built.nearest, built.learned) == (space.other_table, PATIENCE)
+    [count] = await database.run(f"SELECT count() FROM {built.nearest} GROUP ALL")
+    assert count == [{"count": PATIENCE}]
+
+
+async def test_without_an_answer_of_the_index_everything_is_compared(
+    kept: Persistence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search fails, or finds nothing, where the index is gone or takes too long."""
+    statements = Statements(database_of(kept), monkeypatch)
+    store = kept.vectors(NAMESPACE)
+    vectors = unit_vectors(600, 8, seed=1)
+    await store.upsert_many(numbered(vectors))
+    database = database_of(kept)
+    space = await Spaces(database, NAMESPACE).find()
+    assert space is not None
+    await database.run(f"REMOVE TABLE {space.nearest}")
+    statements.searched()
+    assert ids(await store.query(vectors[7], 1)) == ["7"]
+    assert statements.searched() == (True, True)
+
+
+async def test_another_database_in_its_place_is_noticed(kept: Persistence) -> None:
+    """After a database was emptied, vectors are refused for a dimension that is gone."""
+    store = kept.vectors(NAMESPACE)
+    await store.upsert("a", [1, 2, 3])
+    await database_of(kept).run("DELETE vector_namespace; DELETE vector; DELETE vector_backlog")
+    await store.upsert("a", [1, 2])
+    assert ids(await store.query([1, 2])) == ["a"]
+
+
+@pytest.mark.parametrize("lines", [2, 6, 13])
+async def test_a_killed_writer_loses_nothing(tmp_path: Path, lines: int) -> None:
+    """A vector that was acknowledged is gone, or is not found, after the process was killed, be it while it built."""
+    url = f"surrealkv://{tmp_path}/data"
+    command = [sys.executable, "-m", "tests.contract.vector_writer", url]
+    writer = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    said = [(await writer.stdout.readline()).decode().strip() for _ in range(lines)]
+    if said[-1] == "building":
+        await asyncio.sleep(0.2)  # somewhere in it; any moment will do
+    writer.kill()
+    await writer.wait()
+    acknowledged = max(int(line) for line in said if line != "building") + 1
+    vectors = unit_vectors(vector_writer.COUNT, vector_writer.DIMENSION, seed=vector_writer.SEED)
+    kept = open_persistence(url)
+    store = kept.vectors(vector_writer.NAMESPACE)
+    for place in range(0, acknowledged, 17):
+        assert ids(await store.query(vectors[place], 1)) == [str(place)]
+        assert await store.get_vector(str(place)) == StoredVector(id=str(place), vector=vectors[place])
+    await store.upsert_many(numbered(vectors))
+    assert ids(await store.query(vectors[-1], 1)) == [str(len(vectors) - 1)]
+    await kept.close()
+
+
+async def test_closing_amid_a_build_is_fine(tmp_path: Path) -> None:
+    """Closing the database while its engine builds an index aborts the process, or damages the files."""
+    script = f"""
+import asyncio
+from holdfast.persistence import open_persistence
+from tests.contract.test_vector_index import numbered, unit_vectors
+
+async def main():
+    kept = open_persistence("surrealkv://{tmp_path}/data")
+    task = asyncio.create_task(kept.vectors("test").upsert_many(numbered(unit_vectors(1_500, 64, seed=1))))
+    while not (await kept.database.run("SELECT VALUE builder FROM vector_namespace"))[0]:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+    task.cancel()
+    await kept.close()
+    print("closed")
+
+asyncio.run(main())
+"""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    output, complaints = await program.communicate()
+    assert (program.returncode, output) == (0, b"closed\n"), complaints
+    kept = open_persistence(f"surrealkv://{tmp_path}/data")
+    vectors = unit_vectors(1_500, 64, seed=1)
+    assert ids(await kept.vectors("test").query(vectors[5], 1)) == ["5"]
+    await kept.close()
+
+
+async def test_a_server_that_is_away_is_said_so(tmp_path: Path) -> None:
+    """A call fails with an error of the client's, or the store does not work again when the server is back."""
+    with SurrealServer.find(tmp_path) as server:
+        kept = open_persistence(server.url, username=USERNAME, password=PASSWORD)
+        store = kept.vectors(NAMESPACE)
+        await store.upsert("a", [1, 2])
+        server.kill()
+        for call in (store.upsert("b", [1, 2]), store.query([1, 2]), store.get_vector("a"), store.delete("a")):
+            with pytest.raises(StoreUnavailable):
+                await call
+        server.start()
+        assert ids(await store.query([1, 2])) == ["a"]
+        await kept.close()
