@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from holdfast.errors import AgentDefinitionError, RunFailed
+from holdfast.retrieval import SHARED_NAMESPACE, MemoryMatch, TextMemoryProtocol, agent_namespace
 from holdfast.tool import Tool, tool
 from holdfast.types import AgentSpec, RunResult, RunStatus, Usage
 
@@ -116,6 +117,32 @@ class Agent:
             message = f"agent {self.name!r}: {where}={first['input']!r} is not accepted: {first['msg']}"
             raise AgentDefinitionError(message) from error
 
+    async def add_text_memory(self, text: str, **metadata: JsonValue) -> str:
+        """Has the agent remember a text, where its tools and `search_text` find it; gives its id.
+
+        Args:
+            text: not blank, at most 64 KB; the same text with the same metadata is kept once.
+            metadata: JSON values by name, which come back with the text.
+
+        Raises:
+            UsageError: the text or the metadata is not accepted.
+            StoreUnavailable: it could not be kept; adding it again is safe.
+        """
+        return await _text_memory().add(agent_namespace(self.name), text, metadata)
+
+    async def search_text(self, query: str, top_k: int = 5) -> list[MemoryMatch]:
+        """Searches what the agent remembers, and what all agents share, by words and by meaning; best first.
+
+        Args:
+            query: words or a sentence.
+            top_k: at most so many, 1 to 100.
+
+        Raises:
+            UsageError: the query is blank, or `top_k` out of bounds.
+            StoreUnavailable: the memories cannot be read.
+        """
+        return await _text_memory().search(query, top_k, namespaces=[agent_namespace(self.name), SHARED_NAMESPACE])
+
     def __repr__(self) -> str:
         tools = ", ".join(tool.spec.name for tool in self.tools)
         return f"<{type(self).__name__} {self.name!r} model={self.model!r} tools=[{tools}]>"
@@ -138,6 +165,12 @@ class Agent:
                 raise AgentDefinitionError(
                     f"{cls.__name__}.{name} replaces an inherited tool without being one: put @tool above it"
                 )
+
+
+def _text_memory() -> TextMemoryProtocol:
+    from holdfast.configured import persistence  # noqa: PLC0415  it loads the database's SDK, which most never need here
+
+    return persistence().memories
 
 
 def _check_name(name: str) -> str:

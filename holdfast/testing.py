@@ -1,4 +1,4 @@
-"""What tests of agents need: a model server that answers, and fails, as it is told."""
+"""What tests of agents need: a model server that answers, and fails, as it is told; embeddings too."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from starlette.types import Send
 
 from holdfast.models.chat import ChatReply, ChatRequest, ChatToolCall, StreamChunks, completion, error_body, event
+from holdfast.models.embedding_wire import EmbeddingRequest, embeddings, hashed_vectors
 from holdfast.models.server import (
     BadRequest,
     chat_app,
@@ -28,7 +29,7 @@ from holdfast.models.server import (
 POLL_INTERVAL = 0.005  # seconds; how exactly waiting for a condition ends
 STOP_TIMEOUT = 10.0  # seconds; a server that stops takes a fraction of one
 
-__all__ = ["ChatRequest", "ChatToolCall", "ModelServer", "RecordedRequest", "Reply"]
+__all__ = ["ChatRequest", "ChatToolCall", "EmbeddingFault", "ModelServer", "RecordedRequest", "Reply"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,23 @@ class Reply(ChatReply):
         return cls.error(400, message, error_code="context_length_exceeded", error_type="invalid_request_error")
 
 
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingFault:
+    """One of the ways in which a provider fails a request for embeddings."""
+
+    status: int = 200
+    """Another status than 200 sends `message` in place of an answer."""
+    message: str = "the test asked for this error"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of an error, such as `Retry-After`."""
+    dimensions: int | None = None
+    """Answers with vectors of so many dimensions, whatever was asked for."""
+    count: int | None = None
+    """Answers with so many vectors at most."""
+    hang: bool = False
+    """Sends nothing for as long as the client waits."""
+
+
 @dataclass
 class RecordedRequest:
     """A request that the server received; times are those of `time.monotonic()`, in seconds."""
@@ -110,9 +128,14 @@ class ModelServer:
             server.say("It says hello.")
             model = OpenAIModel(api_key="test", base_url=server.url, default_model="test")
 
+    Embeddings are made by `embed`, or as the next of the faults says that `fail_embeddings` has queued.
+
     Attributes:
-        requests: all requests in order of arrival.
+        requests: all requests for chats in order of arrival.
         respond: decides what no queued reply answers. Called in the server's thread.
+        embedding_requests: all requests for embeddings in order of arrival.
+        embed: makes the vectors, by feature hashing unless the test says otherwise; or gives a fault.
+            Called in the server's thread.
     """
 
     def __init__(
@@ -120,9 +143,12 @@ class ModelServer:
     ) -> None:
         self.requests: list[RecordedRequest] = []
         self.respond = respond
+        self.embedding_requests: list[RecordedRequest] = []
+        self.embed: Callable[[EmbeddingRequest], Sequence[Sequence[float]] | EmbeddingFault] = hashed_vectors
+        self._embedding_faults: deque[EmbeddingFault] = deque()
         self._replies: deque[ChatReply] = deque()
         self._address = (host, port)
-        self._server = chat_server(chat_app(self._answer, models=["test"]))
+        self._server = chat_server(chat_app(self._answer, models=["test"], embed=self._embed))
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = asyncio.Event()
@@ -149,6 +175,10 @@ class ModelServer:
     def reply(self, *replies: ChatReply) -> None:
         """Queues replies."""
         self._replies.extend(replies)
+
+    def fail_embeddings(self, *faults: EmbeddingFault) -> None:
+        """Queues faults, one for each of the next requests for embeddings."""
+        self._embedding_faults.extend(faults)
 
     def hold(self) -> None:
         """Lets requests arrive but sends no byte in answer, until `release`."""
@@ -238,6 +268,20 @@ class ModelServer:
             record.disconnected_at = time.monotonic()
             raise
 
+    async def _embed(self, request: EmbeddingRequest, send: Send) -> None:
+        record = RecordedRequest(request.body, request.size, request.headers, time.monotonic(), time.time())
+        self.embedding_requests.append(record)
+        try:
+            await self._open.wait()
+            await _play_embeddings(request, self._next_vectors(request), send)
+            record.finished_at = time.monotonic()
+        except asyncio.CancelledError:
+            record.disconnected_at = time.monotonic()
+            raise
+
+    def _next_vectors(self, request: EmbeddingRequest) -> Sequence[Sequence[float]] | EmbeddingFault:
+        return self._embedding_faults.popleft() if self._embedding_faults else self.embed(request)
+
     def _next_reply(self, request: ChatRequest) -> ChatReply:
         if self._replies:
             return self._replies.popleft()
@@ -274,6 +318,22 @@ async def _play(request: ChatRequest, reply: ChatReply, send: Send) -> None:
         await fault(send)
     else:
         await send_reply(request, reply, send)
+
+
+async def _play_embeddings(
+    request: EmbeddingRequest, outcome: Sequence[Sequence[float]] | EmbeddingFault, send: Send
+) -> None:
+    """Sends embeddings, with their faults."""
+    fault = outcome if isinstance(outcome, EmbeddingFault) else EmbeddingFault()
+    vectors = hashed_vectors(request) if isinstance(outcome, EmbeddingFault) else outcome
+    if fault.hang:
+        await _for_ever()
+    if fault.status != 200:
+        await send_json(send, fault.status, error_body(fault.message, kind="test_error"), fault.headers)
+        return
+    if fault.dimensions is not None:
+        vectors = [[1.0] * fault.dimensions for _ in vectors]
+    await send_json(send, 200, embeddings(request, vectors[: fault.count], "test"))
 
 
 def _stream_fault(reply: Reply) -> Callable[[Send], Awaitable[None]] | None:

@@ -64,19 +64,20 @@ class Fault:
             retry_after=parse_retry_after(headers or {}),
         )
 
-    def error(self, *, model: str, key_variable: str) -> ModelError:
+    def error(self, *, model: str, key_variable: str, url_variable: str = "OPENAI_BASE_URL") -> ModelError:
         """The error that this is for a run.
 
         Args:
             model: the model that was asked.
             key_variable: the setting that holds the API key, for advice.
+            url_variable: the setting that names the endpoint, likewise.
         """
         told = f"{self._place}: {self.words or self._phrase}"
         if self._is_overflow:
             return ContextOverflow(f"the context is too large for model {model!r} ({told})")
         if self._is_refusal:
             return ModelRefused(
-                f"the provider refused the request to model {model!r} ({told}){self._hint(key_variable)}"
+                f"the provider refused the request to model {model!r} ({told}){self._hint(key_variable, url_variable)}"
             )
         return ModelUnavailable(
             f"the provider could not answer for model {model!r} just now ({told})", self.retry_after
@@ -107,7 +108,7 @@ class Fault:
         except ValueError:
             return "it gave no reason"
 
-    def _hint(self, key_variable: str) -> str:
+    def _hint(self, key_variable: str, url_variable: str) -> str:
         if self.codes & _BROKE_CODES or self.status == http.HTTPStatus.PAYMENT_REQUIRED:
             return f"; add credit to the account of {key_variable}"
         match self.status:
@@ -116,7 +117,7 @@ class Fault:
             case http.HTTPStatus.FORBIDDEN:
                 return f"; check that {key_variable} may use this model"
             case http.HTTPStatus.NOT_FOUND:
-                return "; check the model's name and OPENAI_BASE_URL"
+                return f"; check the model's name and {url_variable}"
         return ""
 
 

@@ -2,7 +2,7 @@
 
 Offered the four file tools it is an honest researcher (see `researcher`); else it says what it was asked, and
 that it is a script. It keeps no state: the request's messages and tools decide. Its token counts are estimates,
-at some four characters a token.
+at some four characters a token. Embeddings are made by feature hashing, under a name that says so.
 
     python -m holdfast.models.scripted --port 8099
 """
@@ -20,6 +20,7 @@ from starlette.types import Send
 
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.models.chat import ChatReply, ChatRequest, text_pieces
+from holdfast.models.hashing import HASHING_MODEL
 from holdfast.models.researcher import MAX_ECHO, TOOLS, Research, ToolUse
 from holdfast.models.server import Answer, BadRequest, chat_app, chat_server, listen, send_reply
 
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     host, port = sock.getsockname()[:2]
     print(f"{SCRIPTED_MARK}: http://{host}:{port}/v1", flush=True)
-    chat_server(chat_app(answering(options.latency), models=[SCRIPTED_MODEL])).run(sockets=[sock])
+    chat_server(chat_app(answering(options.latency), models=[SCRIPTED_MODEL, HASHING_MODEL])).run(sockets=[sock])
     return 0
 
 

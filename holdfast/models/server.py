@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible chat server over HTTP; what it answers is up to a callable."""
+"""A small OpenAI-compatible server of chats and embeddings over HTTP; what it answers is up to callables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,6 +16,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from holdfast.models.chat import ChatReply, ChatRequest, StreamChunks, completion, encode, error_body
+from holdfast.models.embedding_wire import EmbeddingRequest, embeddings, hashed_vectors
+from holdfast.models.hashing import HASHING_MODEL
+
+R = TypeVar("R")
 
 KEEP_ALIVE = 60  # seconds; longer than clients keep idle connections, so that none is closed under a request
 
@@ -26,10 +30,25 @@ class BadRequest(Exception):
 
 Answer = Callable[[ChatRequest, Send], Awaitable[None]]
 """Writes the response to a request; it is cancelled when the client goes away."""
+Embed = Callable[[EmbeddingRequest, Send], Awaitable[None]]
+"""The same for embeddings."""
 
 
-def chat_app(answer: Answer, *, models: Sequence[str] = ()) -> Starlette:
-    """Makes the web application: chat completions, the list of models, health."""
+async def embed_by_hashing(request: EmbeddingRequest, send: Send) -> None:
+    """Answers with vectors by feature hashing, to whoever knows that this is what they are.
+
+    Raises:
+        BadRequest: another model was asked for.
+    """
+    if (wanted := request.body.get("model")) != HASHING_MODEL:
+        raise BadRequest(
+            f"there is no embedding model {wanted!r} here, only {HASHING_MODEL!r}; set EMBEDDING_MODEL to it"
+        )
+    await send_json(send, 200, embeddings(request, hashed_vectors(request), HASHING_MODEL))
+
+
+def chat_app(answer: Answer, *, models: Sequence[str] = (), embed: Embed = embed_by_hashing) -> Starlette:
+    """Makes the web application: chat completions, embeddings, the list of models, health."""
 
     async def list_models(_request: Request) -> JSONResponse:
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "holdfast"} for name in models]
@@ -40,7 +59,8 @@ def chat_app(answer: Answer, *, models: Sequence[str] = ()) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/v1/chat/completions", _ChatEndpoint(answer), methods=["POST"]),
+            Route("/v1/chat/completions", _Endpoint(answer, _chat_request), methods=["POST"]),
+            Route("/v1/embeddings", _Endpoint(embed, _embedding_request), methods=["POST"]),
             Route("/v1/models", list_models),
             Route("/health", health),
         ]
@@ -71,37 +91,56 @@ def chat_server(app: Starlette) -> uvicorn.Server:
     )
 
 
-class _ChatEndpoint:
+class _Endpoint(Generic[R]):
     """Reads a request, has it answered, and stops answering the moment that the client goes away."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(
+        self,
+        answer: Callable[[R, Send], Awaitable[None]],
+        request: Callable[[dict[str, Any], int, Mapping[str, str]], R],
+    ) -> None:
         self._answer = answer
+        self._request = request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            request = await _read(Request(scope, receive))
+            request = self._request(*await _read(Request(scope, receive)))
         except BadRequest as error:
             await send_json(send, 400, error_body(str(error)))
             return
         await _while_connected(self._answered(request, send), receive)
 
-    async def _answered(self, request: ChatRequest, send: Send) -> None:
+    async def _answered(self, request: R, send: Send) -> None:
         try:
             await self._answer(request, send)
         except BadRequest as error:
             await send_json(send, 400, error_body(str(error)))
 
 
-async def _read(request: Request) -> ChatRequest:
+def _chat_request(body: dict[str, Any], size: int, headers: Mapping[str, str]) -> ChatRequest:
+    if not isinstance(body.get("messages"), list) or not body["messages"]:
+        raise BadRequest("the body must be a JSON object with a list of 'messages'")
+    return ChatRequest(body, size, headers)
+
+
+def _embedding_request(body: dict[str, Any], size: int, headers: Mapping[str, str]) -> EmbeddingRequest:
+    request = EmbeddingRequest(body, size, headers)
+    if fault := request.fault():
+        raise BadRequest(fault)
+    return request
+
+
+async def _read(request: Request) -> tuple[dict[str, Any], int, Mapping[str, str]]:
+    """The body, its size in bytes, and the headers without the key."""
     raw = await request.body()
     try:
         body = json.loads(raw)
     except ValueError as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
-    if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body["messages"]:
-        raise BadRequest("the body must be a JSON object with a list of 'messages'")
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be a JSON object with a list of 'messages', or with an 'input'")
     headers = {name: value for name, value in request.headers.items() if name != "authorization"}
-    return ChatRequest(body, len(raw), headers)
+    return body, len(raw), headers
 
 
 async def _while_connected(work: Coroutine[Any, Any, None], receive: Receive) -> None:

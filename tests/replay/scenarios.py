@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
 
 from holdfast import Agent, RunHandle, TextDelta, tool
-from holdfast.testing import Reply
+from holdfast.memory import InProcessTable, TextMemory
+from holdfast.memory.embedding import BATCH
+from holdfast.models.embeddings import OpenAIEmbedder
+from holdfast.protocol import EmbedRequest
+from holdfast.testing import EmbeddingFault, Reply
+from holdfast.vectors import MemoryVectors
 from tests.lab import Lab
 from tests.workflows.test_mirror import SwitchedStore
 
@@ -81,6 +87,24 @@ async def outlives_its_worker_and_store(lab: Lab) -> RunHandle:
     return handle
 
 
+async def embeds_memories(lab: Lab) -> RunHandle:
+    """Two batches, and an embedding model that is away for a moment."""
+    embedder = OpenAIEmbedder(api_key="test", base_url=lab.server.url, model="test", dimensions=8)
+    memories = TextMemory.of(InProcessTable(), MemoryVectors(), embedder)
+    await memories.add_many("recorded", [f"note {number}" for number in range(BATCH + 1)])
+    lab.server.fail_embeddings(EmbeddingFault(status=503, headers={"Retry-After": "1"}))
+    async with lab.worker(memories=memories):
+        started = await lab.client.start_workflow(
+            "EmbedMemories",
+            EmbedRequest(namespace="recorded"),
+            id=f"recorded-{uuid.uuid4().hex}",
+            task_queue=lab.settings.temporal_task_queue,
+        )
+        await started.result()
+    await memories.close()
+    return lab.holdfast.handle(started.id)
+
+
 async def _ended(lab: Lab, handle: RunHandle) -> RunHandle:
     async with lab.worker(agent):
         await handle.result(60)
@@ -96,5 +120,6 @@ SCENARIOS: dict[str, Scenario] = {
         is_cancelled,
         runs_out_of_time,
         outlives_its_worker_and_store,
+        embeds_memories,
     )
 }

@@ -1,0 +1,52 @@
+"""The embedder that the settings ask for."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from holdfast.errors import SettingsError, UsageError
+from holdfast.models import open_embedder
+from holdfast.models.hashing import HASHING_MODEL
+from holdfast.retrieval import Embedder
+from holdfast.settings import Settings
+from holdfast.stack.model_server import base_url
+from holdfast.stack.state import StateFile
+
+
+def configured_embedder(settings: Settings) -> Embedder | None:
+    """Makes the embedder; where no model at all is configured, that of the local stack's scripted model server.
+
+    Returns:
+        None where there is no embedding model: memories are then found by their words alone.
+
+    Raises:
+        SettingsError: the model has no provider, or a value cannot be used.
+    """
+    model, url = settings.embedding_model, settings.embedding_base_url
+    if model in (None, HASHING_MODEL) and url is None and not settings.has_model:
+        model, url = HASHING_MODEL, _scripted_server(settings)
+        if url is None:
+            return None
+    if model is None:
+        return None
+    try:
+        return open_embedder(
+            model=model,
+            dimensions=settings.embedding_dim,
+            base_url=url,
+            api_key=_secret(settings.embedding_api_key),
+            openai_api_key=_secret(settings.openai_api_key),
+            openai_base_url=settings.openai_base_url,
+            openrouter_api_key=_secret(settings.openrouter_api_key),
+        )
+    except UsageError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _scripted_server(settings: Settings) -> str | None:
+    part = StateFile(settings.holdfast_home.absolute()).read().alive("model")
+    return base_url(part) if part else None
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None

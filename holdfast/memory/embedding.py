@@ -1,0 +1,127 @@
+"""Gives waiting memories their vectors, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from holdfast.errors import ModelError, ModelUnavailable
+from holdfast.memory.record import Record
+from holdfast.memory.table import MemoryTable, Space
+from holdfast.memory.text_memory import TextMemory
+from holdfast.memory.vectors import TextVectors
+
+log = structlog.get_logger()
+
+BATCH = 64  # texts; one or two requests
+PROBE = "Is this text embedded?"  # nothing that a model could refuse
+ZEROS = "the embedding model gave it a vector of zeros"
+
+
+class Embedding:
+    """Embeds what waits in a text memory. Doing a batch twice changes nothing.
+
+    Args:
+        memory: without an embedder there is never anything to do.
+    """
+
+    def __init__(self, memory: TextMemory) -> None:
+        self._spaces = _Spaces(memory.table, memory.vectors) if memory.vectors else None
+
+    async def waiting(self) -> list[Space]:
+        """The namespaces with memories that wait for a vector, or have one of another embedder.
+
+        Raises:
+            StoreUnavailable: the memories cannot be read.
+        """
+        return await self._spaces.waiting() if self._spaces else []
+
+    async def next_batch(self, namespace: str) -> int:
+        """Embeds the next memories that wait and gives their number; 0: none waits.
+
+        Raises:
+            ModelUnavailable: worth another attempt; nothing is lost.
+            ModelRefused: the embedding model refuses whatever it is asked.
+            StoreUnavailable: the memories cannot be read or written.
+        """
+        return await self._spaces.next_batch(namespace) if self._spaces else 0
+
+
+class _Spaces:
+    """The namespaces of a table, as one embedder sees them."""
+
+    def __init__(self, table: MemoryTable, vectors: TextVectors) -> None:
+        self._table = table
+        self._vectors = vectors
+        self._done: dict[str, int] = {}
+        """Revisions of the namespaces in which nothing waited."""
+
+    async def waiting(self) -> list[Space]:
+        changed = [space for space in await self._table.spaces() if self._done.get(space.name) != space.revision]
+        return [space for space in changed if await self._waits(space)]
+
+    async def next_batch(self, namespace: str) -> int:
+        if not await self._adopt(namespace):
+            return 0
+        records = await self._table.pending(namespace, BATCH)
+        if records:
+            await self._table.settle(namespace, await self._embed(namespace, records))
+        return len(records)
+
+    async def _waits(self, space: Space) -> bool:
+        is_ours = space.embedder == self._vectors.name
+        waits = bool(await self._table.pending(space.name, 1)) if is_ours else space.name not in self._vectors.adopted
+        if not waits:
+            self._done[space.name] = space.revision
+        return waits
+
+    async def _adopt(self, namespace: str) -> bool:
+        """Has the namespace go over to our embedder where it had another; says whether it has ours now.
+
+        Once per process: where two workers have different settings, the one that began later prevails. Otherwise
+        each would embed everything anew after the other, for ever.
+        """
+        spaces = await self._table.spaces([namespace])
+        if not spaces:
+            return False
+        is_ours = spaces[0].embedder == self._vectors.name
+        if not is_ours and namespace in self._vectors.adopted:
+            log.warning("memories are left to a worker with another EMBEDDING_MODEL", namespace=namespace)
+            return False
+        if not is_ours:
+            await self._table.adopt(namespace, self._vectors.name)
+        self._vectors.adopted.add(namespace)
+        return True
+
+    async def _embed(self, namespace: str, records: Sequence[Record]) -> list[Record]:
+        """The records with their vectors kept; one that the model refuses is marked, so that it holds up no other."""
+        try:
+            return await self._embed_together(namespace, records)
+        except ModelUnavailable:
+            raise
+        except ModelError as error:
+            await self._vectors.embed([PROBE])  # raises where it is not the texts that the model does not like
+            return await self._embed_apart(namespace, records, error)
+
+    async def _embed_together(self, namespace: str, records: Sequence[Record]) -> list[Record]:
+        vectors = await self._vectors.embed([record.text for record in records])
+        usable = [(record, vector) for record, vector in zip(records, vectors, strict=True) if any(vector)]
+        await self._vectors.keep(namespace, usable)
+        kept = {record.id for record, _ in usable}
+        name = self._vectors.name
+        return [record.embedded(name, None if record.id in kept else ZEROS) for record in records]
+
+    async def _embed_apart(self, namespace: str, records: Sequence[Record], refusal: ModelError) -> list[Record]:
+        """Halves what was refused until the texts that the model does not like stand alone."""
+        if len(records) == 1:
+            return [records[0].embedded(self._vectors.name, str(refusal))]
+        settled: list[Record] = []
+        for half in (records[: len(records) // 2], records[len(records) // 2 :]):
+            try:
+                settled += await self._embed_together(namespace, half)
+            except ModelUnavailable:
+                raise
+            except ModelError as error:
+                settled += await self._embed_apart(namespace, half, error)
+        return settled

@@ -1,0 +1,189 @@
+"""Memories in SurrealDB, embedded or on a server; words are found by its own index."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from holdfast.database import Database, Overtaken
+from holdfast.database.surql import statement
+from holdfast.errors import StoreUnavailable
+from holdfast.memory.record import Record
+from holdfast.memory.rows import FIELDS, memory_id, new_row, record_from, space_id
+from holdfast.memory.table import Place, Space
+
+WRITE = statement("holdfast.memory", "write")
+REMOVE = statement("holdfast.memory", "remove")
+SETTLE = statement("holdfast.memory", "settle")
+MATCH = statement("holdfast.memory", "match")
+DIGESTS = "SELECT id, digest FROM $memories"
+READ = f"SELECT {FIELDS} FROM $memories"  # noqa: S608 - names of fields
+PAGE = f"SELECT {FIELDS} FROM memory:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"  # noqa: S608
+COUNT = "SELECT count() FROM memory:[$namespace, '']..=[$namespace, ..] GROUP ALL"
+PENDING = f"SELECT {FIELDS} FROM memory WHERE pending = $namespace LIMIT $limit"  # noqa: S608
+SPACES = "SELECT id, revision, embedder FROM $spaces"
+ALL_SPACES = "SELECT id, revision, embedder FROM memory_space"
+ADOPT = "UPDATE $memories SET pending = $namespace WHERE embedded_by != $embedder RETURN NONE"
+ADOPTED = "UPSERT $space SET revision = (revision ?? 0) + 1, embedder = $embedder RETURN NONE"
+
+WRITE_ROWS = 10  # sent together: the embedded engine takes some 13 ms for each, and others wait for it
+WRITE_BYTES = 128 * 1024  # of text sent together, for the same reason
+ADOPT_ROWS = 500  # in one statement
+MATCHES_PER_WORD = 200  # beyond these a word says little about a record
+PRESENCE = 0.1  # what a word counts that is too common for the database to give it a score
+ATTEMPTS = 20  # writers of one namespace contend for its revision; each round one of them wins
+LONGEST_PAUSE = 0.05  # seconds between attempts
+
+
+class SurrealTable:
+    """A MemoryTable on SurrealDB.
+
+    Args:
+        database: where it is kept; not closed with the table.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def write(self, namespace: str, records: Sequence[Record]) -> None:
+        """See `MemoryTable.write`."""
+        for batch in _batches(records):
+            rows = {f"row{number}": new_row(record) for number, record in enumerate(await self._changed(batch))}
+            if not rows:
+                continue
+            statements = "\n".join(WRITE.replace("$row", f"${name}") for name in rows)
+            results = await self._contend(statements, space=space_id(namespace), **rows)
+            if any(
+                [row["digest"]] not in results for row in rows.values()
+            ):  # a denied write is no error to the database
+                raise StoreUnavailable(f"the database did not take memories of {namespace!r}: may its user write?")
+
+    async def read(self, places: Sequence[Place]) -> dict[Place, Record]:
+        """See `MemoryTable.read`."""
+        if not places:
+            return {}
+        [rows] = await self._database.run(READ, memories=[memory_id(*place) for place in places])
+        return {(record.namespace, record.id): record for record in map(record_from, rows)}
+
+    async def page(self, namespace: str, after: str, limit: int) -> list[Record]:
+        """See `MemoryTable.page`."""
+        [rows] = await self._database.run(PAGE, namespace=namespace, after=after, limit=limit)
+        return [record_from(row) for row in rows]
+
+    async def count(self, namespace: str) -> int:
+        """See `MemoryTable.count`."""
+        [rows] = await self._database.run(COUNT, namespace=namespace)
+        return rows[0]["count"] if rows else 0
+
+    async def remove(self, namespace: str, id: str) -> bool:  # noqa: A002 - the field's word
+        """See `MemoryTable.remove`."""
+        memory = memory_id(namespace, id)
+        [found] = await self._database.run(DIGESTS, memories=[memory])
+        if not found:
+            return False
+        await self._contend(REMOVE, space=space_id(namespace), memory=memory)
+        [left] = await self._database.run(DIGESTS, memories=[memory])
+        if left:
+            raise StoreUnavailable(f"the database did not remove a memory of {namespace!r}: may its user write?")
+        return True
+
+    async def matches(
+        self, namespaces: Sequence[str], words: Sequence[str], facets: Sequence[str], limit: int
+    ) -> list[Place]:
+        """See `MemoryTable.matches`."""
+        if not words or not namespaces:
+            return []
+        names = [f"word{number}" for number in range(len(words))]
+        statements = "\n".join(MATCH.replace("$word", f"${name}") for name in names)
+        found = await self._database.run(
+            statements,
+            namespaces=list(namespaces),
+            facets=list(facets),
+            limit=max(limit, MATCHES_PER_WORD),
+            **dict(zip(names, words, strict=True)),
+        )
+        return _ranked(found)[:limit]
+
+    async def spaces(self, names: Sequence[str] | None = None) -> list[Space]:
+        """See `MemoryTable.spaces`."""
+        if names is None:
+            [rows] = await self._database.run(ALL_SPACES)
+        else:
+            [rows] = await self._database.run(SPACES, spaces=[space_id(name) for name in names])
+        return [Space(row["id"].id, row["revision"], row.get("embedder")) for row in rows]
+
+    async def pending(self, namespace: str, limit: int) -> list[Record]:
+        """See `MemoryTable.pending`."""
+        [rows] = await self._database.run(PENDING, namespace=namespace, limit=limit)
+        return [record_from(row) for row in rows]
+
+    async def settle(self, namespace: str, records: Sequence[Record]) -> None:
+        """See `MemoryTable.settle`."""
+        ordered = sorted(records, key=_outcome)
+        for (embedder, fault), group in groupby(ordered, key=_outcome):
+            batch = list(group)
+            await self._contend(
+                SETTLE,
+                space=space_id(namespace),
+                memories=[memory_id(record.namespace, record.id) for record in batch],
+                digests=[record.digest for record in batch],
+                embedder=embedder or None,
+                fault=fault or None,
+            )
+
+    async def adopt(self, namespace: str, embedder: str) -> None:
+        """See `MemoryTable.adopt`."""
+        after = ""
+        while records := await self.page(namespace, after, ADOPT_ROWS):
+            places = [memory_id(namespace, record.id) for record in records]
+            await self._contend(ADOPT, memories=places, namespace=namespace, embedder=embedder)
+            after = records[-1].id
+        await self._contend(ADOPTED, space=space_id(namespace), embedder=embedder)
+
+    async def _changed(self, records: Sequence[Record]) -> list[Record]:
+        """Those that are not there yet as they are; the last of each id."""
+        latest = {record.id: record for record in records}
+        places = [memory_id(record.namespace, record.id) for record in latest.values()]
+        [rows] = await self._database.run(DIGESTS, memories=places)
+        known = {row["id"].id[1]: row["digest"] for row in rows}
+        return [record for record in latest.values() if known.get(record.id) != record.digest]
+
+    async def _contend(self, statement: str, **values: Any) -> list[Any]:
+        """Runs a write that others may be faster with."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self._database.run(statement, **values)
+            except Overtaken:
+                await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - spreads retries
+        return await self._database.run(statement, **values)
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        if batch and (len(batch) == WRITE_ROWS or size + len(record.text) > WRITE_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += len(record.text)
+    if batch:
+        yield batch
+
+
+def _outcome(record: Record) -> tuple[str, str]:
+    return record.embedded_by or "", record.fault or ""
+
+
+def _ranked(found: Sequence[Sequence[dict[str, Any]]]) -> list[Place]:
+    """Adds up what each word is worth. A word in more than half of all texts has a score of zero or less."""
+    scores: defaultdict[Place, float] = defaultdict(float)
+    for rows in found:
+        for row in rows:
+            namespace, key = row["id"].id
+            scores[namespace, key] += PRESENCE + max(row["score"], 0.0)
+    return sorted(scores, key=lambda place: (-scores[place], place))

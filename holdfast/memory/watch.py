@@ -1,0 +1,92 @@
+"""Notices memories that wait for their vectors, and has them embedded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError
+
+from holdfast.errors import StoreUnavailable
+from holdfast.memory.embedding import Embedding
+from holdfast.memory.table import Space
+from holdfast.protocol import EmbedRequest
+
+log = structlog.get_logger()
+
+INTERVAL = 2.0  # seconds between looks; each is one small read where nothing has changed
+START_AGAIN = 60.0  # seconds after which a namespace that still waits is started again, should the workflow be gone
+
+
+def workflow_id(namespace: str) -> str:
+    """Id of the workflow that embeds a namespace."""
+    return f"embed-memories/{namespace}"
+
+
+class EmbeddingWatch:
+    """Starts `EmbedMemories` for each namespace in which memories wait, whichever process added them.
+
+    Args:
+        client: connected to the namespace that is served.
+        task_queue: where the workflows run.
+        embedding: knows what waits.
+        interval: seconds between looks.
+    """
+
+    def __init__(self, client: Client, task_queue: str, embedding: Embedding, interval: float = INTERVAL) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._embedding = embedding
+        self._interval = interval
+        self._started: dict[str, tuple[int, float]] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watches while the body runs."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def look(self) -> None:
+        """Starts what is to be started now.
+
+        Raises:
+            StoreUnavailable: the memories cannot be read.
+            RPCError: Temporal is away.
+        """
+        for space in await self._embedding.waiting():
+            if self._is_new(space):
+                await self._start(space.name)
+                self._started[space.name] = space.revision, time.monotonic()
+
+    def _is_new(self, space: Space) -> bool:
+        revision, moment = self._started.get(space.name, (-1, 0.0))
+        return revision != space.revision or time.monotonic() - moment > START_AGAIN
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except (StoreUnavailable, RPCError) as error:
+                log.debug("cannot look for memories to embed, trying again", reason=str(error))
+            await asyncio.sleep(self._interval)
+
+    async def _start(self, namespace: str) -> None:
+        await self._client.start_workflow(
+            "EmbedMemories",
+            EmbedRequest(namespace=namespace),
+            id=workflow_id(namespace),
+            task_queue=self._task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"embeds the memories of {namespace}",
+        )

@@ -1,0 +1,130 @@
+"""Makes vectors of texts through any OpenAI-compatible embeddings endpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import openai
+
+from holdfast.errors import ModelRefused, ModelUnavailable
+from holdfast.models.provider import BROKEN, Provider
+from holdfast.types import clean_text
+
+READ_TIMEOUT = 60.0  # seconds without a byte; a batch takes a second or two as a rule, on a slow machine some more
+BATCH_TEXTS = 64  # in one request; providers take up to 2,048, small servers less
+BATCH_CHARS = 200_000  # in one request: some 50,000 tokens, where providers take 300,000
+
+
+class OpenAIEmbedder:
+    """An `Embedder` on the `openai` client.
+
+    Args:
+        api_key: sent to the provider, and taken out of every message that quotes it.
+        base_url: the endpoint; None: OpenAI's own.
+        model: the embedding model.
+        dimensions: what its vectors have. Asked for where the model lets one choose; any other answer is refused.
+        read_timeout: seconds without a byte after which a request is given up.
+        key_variable: the setting that `api_key` comes from, for advice in messages.
+        url_variable: the setting that `base_url` comes from, likewise.
+
+    Raises:
+        UsageError: the key or the URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str | None,
+        model: str,
+        dimensions: int,
+        read_timeout: float = READ_TIMEOUT,
+        key_variable: str = "OPENAI_API_KEY",
+        url_variable: str = "OPENAI_BASE_URL",
+    ) -> None:
+        self.name = f"{model}@{dimensions}"
+        self._model = model
+        self._dimensions = dimensions
+        self._may_choose = True  # until the model says that its dimension cannot be chosen
+        self._provider = Provider(
+            api_key=api_key,
+            base_url=base_url,
+            read_timeout=read_timeout,
+            key_variable=key_variable,
+            url_variable=url_variable,
+        )
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """See `holdfast.ports.Embedder`."""
+        vectors: list[list[float]] = []
+        for batch in _batches([clean_text(text) for text in texts]):
+            vectors += self._checked(await self._answer(batch), len(batch))
+        return vectors
+
+    async def close(self) -> None:
+        """Closes connections."""
+        await self._provider.close()
+
+    async def _answer(self, texts: list[str]) -> object:
+        try:
+            return await self._request(texts)
+        except ModelRefused as error:
+            if not (self._may_choose and "dimension" in str(error).lower()):
+                raise
+        self._may_choose = False
+        return await self._request(texts)
+
+    async def _request(self, texts: list[str]) -> object:
+        body: dict[str, Any] = {"model": self._model, "input": texts, "encoding_format": "float"}
+        if self._may_choose:
+            body["dimensions"] = self._dimensions
+        try:
+            client = await self._provider.client()
+            return await client.post("/embeddings", body=body, cast_to=object)
+        except (openai.OpenAIError, *BROKEN) as error:
+            raise self._provider.translated(error, self._model) from None  # the cause holds the request, with the key
+        except ValueError as error:
+            raise ModelUnavailable(f"model {self._model!r} sent an answer that cannot be read: {error}") from None
+
+    def _checked(self, answer: object, count: int) -> list[list[float]]:
+        try:
+            vectors = _vectors(answer)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ModelUnavailable(f"model {self._model!r} sent what are no embeddings: {reason}") from None
+        if len(vectors) != count:
+            raise ModelUnavailable(f"model {self._model!r} sent {len(vectors)} vectors for {count} texts")
+        for vector in vectors:
+            if len(vector) != self._dimensions:
+                raise ModelRefused(
+                    f"model {self._model!r} makes vectors of {len(vector)} dimensions, not {self._dimensions}: "
+                    f"set EMBEDDING_DIM={len(vector)}, or use another EMBEDDING_MODEL"
+                )
+        return vectors
+
+
+def _vectors(answer: Any) -> list[list[float]]:
+    """The vectors in the order of the texts, which need not be that of the answer."""
+    items = list(answer["data"])
+    by_index = {int(item.get("index", place)): item["embedding"] for place, item in enumerate(items)}
+    if sorted(by_index) != list(range(len(items))):
+        raise ValueError("the indexes of the vectors are not those of the texts")
+    vectors = [[float(value) for value in by_index[index]] for index in range(len(items))]
+    if not all(math.isfinite(value) for vector in vectors for value in vector):
+        raise ValueError("a vector holds a value that is no number")
+    return vectors
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        if batch and (len(batch) == BATCH_TEXTS or size + len(text) > BATCH_CHARS):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    if batch:
+        yield batch

@@ -1,0 +1,60 @@
+"""Tools for what an agent wants to know again in later runs: remember, search."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from holdfast.errors import UsageError
+from holdfast.retrieval import SHARED_NAMESPACE, MemoryMatch, TextMemoryProtocol, agent_namespace
+from holdfast.tool import ToolContext, ToolError, tool
+
+SHOWN_CHARS = 4_000  # of one memory in a result; the model can ask for more by a narrower query
+
+
+@tool(idempotent=True, retries=3)
+async def remember(text: str, shared: bool = False, *, context: ToolContext) -> str:
+    """Keep a text, to be found again in this and in later runs. Keeping the same text twice changes nothing.
+
+    Args:
+        text: One fact, decision or note that can be understood by itself.
+        shared: Whether all agents may find it, rather than only you.
+        context: The call; its agent is whose memory is meant.
+    """
+    memories = _memories(context)
+    try:
+        identity = await memories.add(SHARED_NAMESPACE if shared else agent_namespace(context.agent), text)
+    except UsageError as error:
+        raise ToolError(str(error)) from None
+    return f"remembered as {identity}"
+
+
+@tool(read_only=True, retries=3)
+async def search_memory(query: str, top_k: Annotated[int, Field(ge=1, le=20)] = 5, *, context: ToolContext) -> str:
+    """Search what was remembered, by you in any run or by anyone for all agents: best matches first.
+
+    Args:
+        query: Words or a sentence that say what you look for.
+        top_k: Most memories to give back.
+        context: The call; its agent is whose memory is meant.
+    """
+    try:
+        found = await _memories(context).search(
+            query, top_k, namespaces=[agent_namespace(context.agent), SHARED_NAMESPACE]
+        )
+    except UsageError as error:
+        raise ToolError(str(error)) from None
+    return "\n\n".join(_shown(number, match) for number, match in enumerate(found, start=1)) or "(nothing found)"
+
+
+def _memories(context: ToolContext) -> TextMemoryProtocol:
+    if context.memories is None:
+        raise ToolError("there is no text memory here")
+    return context.memories
+
+
+def _shown(number: int, match: MemoryMatch) -> str:
+    left_out = len(match.text) - SHOWN_CHARS
+    text = match.text if left_out <= 0 else f"{match.text[:SHOWN_CHARS]}… ({left_out} more characters)"
+    return f"{number}. [{match.id}] {text}"

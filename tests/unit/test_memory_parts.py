@@ -1,0 +1,190 @@
+"""Fusing, remembering, finding words, checking texts: the parts of text memory that need nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from holdfast.errors import UsageError
+from holdfast.memory.cache import RecentlyUsed
+from holdfast.memory.fusion import fuse
+from holdfast.memory.record import MAX_TEXT_BYTES, make_record
+from holdfast.memory.search import Question
+from holdfast.memory.words import MAX_QUERY_WORDS, query_words, stems
+
+
+@dataclass(frozen=True)
+class FusionCase:
+    """Rankings, and the order that they make together."""
+
+    name: str
+    rankings: list[list[str]]
+    order: list[str]
+
+
+FUSION_CASES = [
+    FusionCase("nothing", [[], []], []),
+    FusionCase("one ranking", [["b", "a"], []], ["b", "a"]),
+    FusionCase("found twice beats found first", [["a", "x"], ["b", "x"]], ["x", "a", "b"]),
+    FusionCase("of equal ranks that of the first ranking", [["b"], ["a"]], ["b", "a"]),
+    FusionCase("named twice counts once", [["a", "a", "a"], ["b", "a", "b"]], ["a", "b"]),
+]
+
+
+@pytest.mark.parametrize("case", FUSION_CASES, ids=lambda case: case.name)
+def test_rankings_are_fused(case: FusionCase) -> None:
+    """What both rankings find is buried under what one of them liked."""
+    assert [key for key, _ in fuse(case.rankings)] == case.order
+
+
+def test_scores_of_fusion_are_reciprocal_ranks() -> None:
+    """Scores are not what the documentation says."""
+    assert fuse([["a", "b"], ["b"]], k=60) == [("b", 1 / 62 + 1 / 61), ("a", 1 / 61)]
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def test_the_cache_is_bounded_in_number_weight_and_time() -> None:
+    """A cache that grows, or that keeps what is old, does harm."""
+    clock = Clock()
+    cache: RecentlyUsed[str, int] = RecentlyUsed(entries=2, weight=10, lifetime=5, clock=clock)
+    for value, key in enumerate("abc"):
+        cache.put(key, value)
+    assert [cache.get(key) for key in "abc"] == [None, 1, 2]
+    cache.get("b")
+    cache.put("d", 3)
+    assert [cache.get(key) for key in "bcd"] == [1, None, 3]
+    cache.put("heavy", 4, weight=10)
+    assert len(cache) == 1
+    cache.put("too heavy", 5, weight=11)
+    assert cache.get("too heavy") is None
+    clock.now = 5
+    assert cache.get("heavy") is None
+    assert len(cache) == 0
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        "Haus Häuser Hauses Häusern",
+        "Straße Straßen strasse",
+        "memory memories",
+        "run runs running",
+        "deploy deploys deployed deployment",
+        "Entscheidung Entscheidungen",
+        "café CAFE",
+    ],
+)
+def test_forms_of_a_word_have_one_stem(forms: str) -> None:
+    """A plural, an umlaut or a capital letter hides a text."""
+    assert len(set(stems(forms))) == 1
+
+
+def test_a_query_is_looked_for_by_its_telling_words() -> None:
+    """Each common word costs a read of half the index and says nothing."""
+    assert query_words("What did the customer say about the invoice?") == ["customer", "say", "invoice"]
+    assert query_words("to be or not to be") == ["to", "be", "or", "not"]
+    assert query_words("?! 😀") == []
+    assert query_words("a_b; DROP TABLE x -- c'd") == ["b", "drop", "table", "x", "c", "d"]
+    assert len(query_words(" ".join(f"word{number}" for number in range(100)))) == MAX_QUERY_WORDS
+
+
+@dataclass(frozen=True)
+class BadMemory:
+    """What cannot be kept, and what the message must say."""
+
+    name: str
+    says: str
+    namespace: Any = "shared"
+    text: Any = "text"
+    metadata: Any = None
+    key: Any = None
+
+
+def nested(levels: int) -> Any:
+    """Lists in lists."""
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+BAD_MEMORIES = [
+    BadMemory("blank", "not blank", text=" \n\t"),
+    BadMemory("no text", "type int", text=3),
+    BadMemory("too large", f"{MAX_TEXT_BYTES:,}", text="x" * 5_000_000),
+    BadMemory("too large in bytes", f"{MAX_TEXT_BYTES:,}", text="漢" * (MAX_TEXT_BYTES // 3 + 1)),
+    BadMemory("no namespace", "namespace", namespace=""),
+    BadMemory("namespace with NUL", "printable", namespace="a\0b"),
+    BadMemory("namespace with half a pair", "printable", namespace="a\ud800"),
+    BadMemory("long namespace", "200", namespace="n" * 201),
+    BadMemory("blank id", "id", key=" "),
+    BadMemory("metadata that is a list", "must be an object", metadata=["a"]),
+    BadMemory("metadata with other keys", "keys of JSON are text", metadata={1: 2}),
+    BadMemory("metadata with a date object", "JSON", metadata={"a": object()}),
+    BadMemory("metadata without end", "100 levels", metadata={"a": nested(100_000)}),
+    BadMemory("metadata that is no number", "JSON", metadata={"a": float("nan")}),
+    BadMemory("large metadata", "16,384", metadata={"a": "x" * 20_000}),
+]
+
+
+@pytest.mark.parametrize("bad", BAD_MEMORIES, ids=lambda bad: bad.name)
+def test_what_cannot_be_kept_is_refused_in_words(bad: BadMemory) -> None:
+    """Bad input reaches the database, or fails without saying what is accepted."""
+    with pytest.raises(UsageError, match=bad.says) as refusal:
+        make_record(bad.namespace, bad.text, bad.metadata, key=bad.key)
+    assert len(str(refusal.value)) < 400
+
+
+def test_the_same_memory_has_the_same_id() -> None:
+    """Adding again makes a second copy, or two memories share an id."""
+    first = make_record("shared", "text", {"a": 1, "b": 2})
+    assert make_record("shared", "text", {"b": 2, "a": 1}).id == first.id
+    others = [make_record("x", "text", {"a": 1, "b": 2}), make_record("shared", "text"), make_record("shared", "Text")]
+    assert len({record.id for record in (first, *others)}) == 4
+
+
+@dataclass(frozen=True)
+class BadQuestion:
+    """A search that cannot be answered, and what the message must say."""
+
+    says: str
+    query: Any = "words"
+    top_k: Any = 5
+    namespaces: Any = field(default_factory=lambda: ["shared"])
+    wanted: Any = None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        BadQuestion("blank", query=""),
+        BadQuestion("blank", query=" \n"),
+        BadQuestion("blank", query=None),
+        BadQuestion("1 to 100", top_k=0),
+        BadQuestion("1 to 100", top_k=101),
+        BadQuestion("1 to 100", top_k=True),
+        BadQuestion("1 to 100", top_k=2.5),
+        BadQuestion("at least one", namespaces=[]),
+        BadQuestion("at least one", namespaces="shared"),
+        BadQuestion("filter", wanted=[1]),
+    ],
+    ids=str,
+)
+def test_a_search_that_makes_no_sense_is_refused(bad: BadQuestion) -> None:
+    """A slip is answered with nothing found."""
+    with pytest.raises(UsageError, match=bad.says):
+        Question(bad.query, bad.top_k, bad.namespaces, bad.wanted)
+    with pytest.raises(ValueError, match=bad.says):  # for those who catch Python's own
+        Question(bad.query, bad.top_k, bad.namespaces, bad.wanted)
