@@ -6,23 +6,38 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
+from temporalio.api.failure.v1 import Failure
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowHistoryEventFilterType,
 )
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.attributes import AGENT_NAME
-from holdfast.errors import ErrorType, QueryRefused, WorkerUnavailable
-from holdfast.protocol import EntryPage, MessagePage
+from holdfast.errors import ErrorType, QueryRefused, RunNotFound, WorkerUnavailable
+from holdfast.protocol import EntryPage, MessagePage, Standing
 from holdfast.temporal import translated_errors
-from holdfast.types import Entry, EntryBatch, Message, RunError, RunId, RunProgress, RunStatus, RunSummary
+from holdfast.types import (
+    Entry,
+    EntryBatch,
+    Message,
+    MirroredRun,
+    RunError,
+    RunId,
+    RunProgress,
+    RunStatus,
+    RunSummary,
+    TranscriptRef,
+)
 
 QUERY_TIMEOUT = timedelta(seconds=5)  # replaying a long closed run takes a second or two
+UNHURRIED = timedelta(seconds=30)  # for whoever looks at many runs, so that workers have a lot to replay at once
 TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the server's word for it, and the client's
 BATCH = 200  # entries at a time on their way to a store
+UNBEGUN_EVENTS = 50  # a run that never began has some ten events, however often its first activity was tried
 
 ENDED = {
     WorkflowExecutionStatus.COMPLETED: RunStatus.COMPLETED,
@@ -47,8 +62,21 @@ PageT = TypeVar("PageT", bound=_Page)
 class TemporalRunLog:
     """Asks the workflow of a run, open or closed, and the executions that it continues."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, patience: timedelta = QUERY_TIMEOUT) -> None:
+        """
+        Args:
+            client: connected to the namespace of the runs.
+            patience: how long a worker may take for an answer.
+        """
         self._client = client
+        self._patience = patience
+        self.converter: DataConverter = client.data_converter
+        """Reads what the server has of a run."""
+
+    async def reason(self, failure: Failure) -> str:
+        """The message of a failure, which the server may have encrypted; the failure is changed by it."""
+        await self.converter.decode_failure(failure)
+        return failure.message
 
     async def query(self, run_id: RunId, name: str, *args: Any, result_type: Any, execution: str | None = None) -> Any:
         """Asks a run one of its queries.
@@ -60,11 +88,11 @@ class TemporalRunLog:
         handle = self._client.get_workflow_handle(run_id, run_id=execution)
         with translated_errors(run_id):
             try:
-                return await handle.query(name, args=args, result_type=result_type, rpc_timeout=QUERY_TIMEOUT)
+                return await handle.query(name, args=args, result_type=result_type, rpc_timeout=self._patience)
             except RPCError as error:
                 if error.status in TIMED_OUT:
                     raise WorkerUnavailable(
-                        f"no worker answered for run {run_id!r} within {QUERY_TIMEOUT.seconds} s"
+                        f"no worker answered for run {run_id!r} within {self._patience.seconds} s"
                     ) from error
                 raise
 
@@ -86,11 +114,17 @@ class TemporalRunLog:
         except (QueryRefused, WorkerUnavailable):
             if ended is None:
                 raise
-            progress = _unbegun(description)
+            progress = await _unbegun(description)
         if ended and not progress.status.is_final:
-            progress.status, progress.doing, progress.finished_at = ended, ended.value, description.close_time
-            progress.error = await self._why_ended(run_id, ended)
+            progress = await self._ended_from_outside(progress, description, ended)
         return progress
+
+    async def _ended_from_outside(
+        self, progress: RunProgress, description: WorkflowExecutionDescription, ended: RunStatus
+    ) -> RunProgress:
+        why = await self._why_ended(description.id, ended)
+        said = {"status": ended, "doing": ended.value, "finished_at": description.close_time, "error": why}
+        return progress.model_copy(update=said)
 
     async def _why_ended(self, run_id: RunId, ended: RunStatus) -> RunError:
         """The reason in the last event of the history; it needs no worker."""
@@ -100,9 +134,8 @@ class TemporalRunLog:
         async for event in history:
             if event.HasField("workflow_execution_failed_event_attributes"):
                 failure = event.workflow_execution_failed_event_attributes.failure
-                return RunError(
-                    type=failure.application_failure_info.type or ErrorType.INTERNAL, message=failure.message
-                )
+                kind = failure.application_failure_info.type or ErrorType.INTERNAL
+                return RunError(type=kind, message=await self.reason(failure))
             if event.HasField("workflow_execution_terminated_event_attributes"):
                 reason = event.workflow_execution_terminated_event_attributes.reason
                 return RunError(type=ErrorType.TERMINATED, message=reason or "the run was terminated")
@@ -134,18 +167,66 @@ class TemporalRunLog:
             for message in page.messages:
                 yield message
 
-    async def batches(self, run_id: RunId) -> AsyncIterator[EntryBatch]:
-        """The whole log, ready to be appended to a store."""
+    async def standing(self, run_id: RunId) -> Standing:
+        """Where a run stands, in one moment; never a guess, as what is shown to people may be.
+
+        Raises:
+            RunNotFound: no run has this id.
+            QueryRefused: the run cannot say, though it has begun.
+            WorkerUnavailable: no worker answers, though the run has begun.
+        """
         description = await self.describe(run_id)
-        progress = await self.progress(run_id)
-        summary = RunSummary.model_validate(progress.model_dump(include=set(RunSummary.model_fields)))
-        chain = description.raw_description.workflow_execution_info.first_run_id
+        ended = ENDED.get(description.status) if description.status else None
+        try:
+            progress: RunProgress = await self.query(run_id, "status", result_type=RunProgress)
+        except (QueryRefused, WorkerUnavailable):
+            if ended is None or not await self._never_began(description):
+                raise
+            progress = await _unbegun(description)
+        if ended and not progress.status.is_final:
+            progress = await self._ended_from_outside(progress, description, ended)
+        return Standing(
+            run=MirroredRun(
+                summary=RunSummary.model_validate(progress.model_dump(include=set(RunSummary.model_fields))),
+                chain=description.raw_description.workflow_execution_info.first_run_id,
+                head=TranscriptRef(seq=progress.head, digest=progress.digest),
+            ),
+            ended=ended is not None,
+            mirrored=progress.mirrored,
+        )
+
+    async def is_catching_up(self, run_id: RunId) -> bool:
+        """Whether a workflow that the run left behind is to complete its mirror."""
+        try:
+            description = await self.describe(f"{run_id}/mirror")
+        except RunNotFound:
+            return False
+        return description.status == WorkflowExecutionStatus.RUNNING
+
+    async def _never_began(self, description: WorkflowExecutionDescription) -> bool:
+        """Whether a run recorded nothing: its first entry follows upon the first activity that ends."""
+        handle = self._client.get_workflow_handle(description.id, run_id=description.run_id)
+        seen = 0
+        async for event in handle.fetch_history_events(page_size=UNBEGUN_EVENTS):
+            seen += 1
+            continued = event.workflow_execution_started_event_attributes.continued_execution_run_id
+            if seen > UNBEGUN_EVENTS or continued or event.HasField("activity_task_completed_event_attributes"):
+                return False
+        return True
+
+    async def batches(self, run_id: RunId) -> AsyncIterator[EntryBatch]:
+        """The whole log as of one moment, ready to be appended to a store."""
+        run = (await self.standing(run_id)).run
         previous, waiting = "", list[Entry]()
 
         def batch() -> EntryBatch:
-            return EntryBatch(run_id=run_id, chain=chain, previous_digest=previous, entries=waiting, summary=summary)
+            return EntryBatch(
+                run_id=run_id, chain=run.chain, previous_digest=previous, entries=waiting, summary=run.summary
+            )
 
         async for entry in self.entries(run_id):
+            if entry.seq > run.head.seq:
+                break  # newer than the summary: the end of a run must not be written with a summary from before it
             waiting.append(entry)
             if len(waiting) == BATCH:
                 yield batch()
@@ -178,11 +259,12 @@ class TemporalRunLog:
             page = await ask(after, execution)
 
 
-def _unbegun(description: WorkflowExecutionDescription) -> RunProgress:
+async def _unbegun(description: WorkflowExecutionDescription) -> RunProgress:
     """A run that failed before its first turn has nothing to say for itself."""
     return RunProgress(
         run_id=description.id,
         agent=description.typed_search_attributes.get(AGENT_NAME) or "unknown",
         status=RunStatus.QUEUED,
+        input=str((await description.memo()).get("input", "")),
         started_at=description.start_time,
     )

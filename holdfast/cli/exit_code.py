@@ -18,6 +18,8 @@ class ExitCode(enum.IntEnum):
     """Bad arguments or settings, an unknown run or agent, an id that is taken."""
     UNAVAILABLE = 3
     """Temporal, SurrealDB or the worker is away."""
+    SICK = 4
+    """The mirror is not what the history says."""
     TIMED_OUT = 124
     """The run's own limit or the caller's patience passed; as `timeout` has it."""
     CANCELLED = 130

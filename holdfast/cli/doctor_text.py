@@ -1,0 +1,60 @@
+"""What the doctor found, as lines for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from holdfast.cli.text import clean, count, cut, duration
+from holdfast.doctor import Rebuilt, Report, Verdict
+from holdfast.flaws import Flaw
+
+SHOWN_FLAWS = 20  # of one run; --json has them all
+
+
+def flaw_lines(report: Report, width: int) -> list[str]:
+    """A sick run with what is wrong; nothing for one that is not."""
+    if report.verdict == Verdict.UNCHECKED:
+        return [cut(f"{clean(report.run_id)}: not checked: {clean(report.note)}", width)]
+    if report.verdict != Verdict.SICK:
+        return []
+    found = list(_grouped(report.flaws))
+    lines = [f"{clean(report.run_id)} is sick"]
+    lines += [cut(f"  {clean(flaw)}", width) for flaw in found[:SHOWN_FLAWS]]
+    if len(found) > SHOWN_FLAWS:
+        lines.append(f"  and {len(found) - SHOWN_FLAWS} more; --json has them all")
+    return lines
+
+
+def verified_total(reports: Sequence[Report], seconds: float) -> str:
+    """How many runs are how."""
+    found = Counter(report.verdict for report in reports)
+    kinds = ", ".join(f"{found[verdict]:,} {verdict.value.replace('_', ' ')}" for verdict in Verdict if found[verdict])
+    entries = sum(report.entries for report in reports)
+    looked = f"; {count_entries(entries)}" if entries else ""
+    return f"{count(len(reports), 'run')}{': ' if kinds else ''}{kinds}{looked} in {duration(seconds)}"
+
+
+def rebuilt_line(rebuilt: Rebuilt) -> str | None:
+    """A run whose mirror was changed; None for one that was right."""
+    if not rebuilt.written and not rebuilt.mended:
+        return None
+    lacked = f"{rebuilt.written:,} of {count_entries(rebuilt.entries)} written anew"
+    return f"{clean(rebuilt.run_id)}: {lacked}, {count(rebuilt.mended, 'row')} mended"
+
+
+def count_entries(number: int) -> str:
+    """A number of entries."""
+    return f"{number:,} {'entry' if number == 1 else 'entries'}"
+
+
+def _grouped(flaws: Sequence[Flaw]) -> Iterator[str]:
+    """Rows of a table that follow each other and have the same flaw take one line."""
+    numbered = [(index, flaw) for index, flaw in enumerate(flaws)]
+    for _, group in groupby(numbered, lambda item: (item[1].table, item[1].what, (item[1].seq or 0) - item[0])):
+        same = [flaw for _, flaw in group]
+        if len(same) == 1 or same[0].seq is None or same[0].table == "tool_call":
+            yield from map(str, same)
+        else:
+            yield f"{same[0].table} {same[0].seq}-{same[-1].seq}: {same[0].what}"

@@ -1,0 +1,409 @@
+"""The doctor finds what is wrong with the mirror, and makes it as the history has it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from surrealdb import RecordID
+
+from holdfast import Agent, RunHandle, tool
+from holdfast.database import Database, open_database
+from holdfast.doctor import Census, Rebuilder, Verdict, Verifier, side_by_side
+from holdfast.errors import RunNotFound
+from holdfast.flaws import Flaw
+from holdfast.ports import Store
+from holdfast.run_log import TemporalRunLog
+from holdfast.store import SurrealStore
+from holdfast.store.sample import SampleRun
+from holdfast.testing import ChatRequest, ChatToolCall, Reply
+from holdfast.types import RunStatus
+from tests.contract.dump import TABLES, dump
+from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.lab import Lab, eventually
+
+LIVE_RUNS = 20
+TURNS = 6
+HALFWAY = 3  # turns
+MODEL_DELAY = 0.5  # seconds, where a run shall not be over before the doctor has looked a few times
+
+
+@tool(read_only=True)
+async def step(number: int) -> str:
+    """Takes a step."""
+    return f"step {number}"
+
+
+walker = Agent(name="walker", system_prompt="You walk.", tools=[step], max_turns=1000)
+
+
+def walk(turns: int) -> Callable[[ChatRequest], Reply]:
+    """A model that asks for one step after the other, by what the transcript holds."""
+
+    def respond(request: ChatRequest) -> Reply:
+        made = sum(message["role"] == "assistant" for message in request.messages)
+        if made + 1 < turns:
+            return Reply(tool_calls=[ChatToolCall("step", {"number": made})])
+        return Reply(text=f"walked {made} steps")
+
+    return respond
+
+
+@dataclass
+class Clinic:
+    """A lab whose mirror is a real database, and the doctor."""
+
+    lab: Lab
+    database: Database
+    store: Store
+    log: TemporalRunLog
+    is_server: bool
+
+    @property
+    def verifier(self) -> Verifier:
+        """Looks at every row."""
+        return Verifier(self.store, self.log)
+
+    @property
+    def rebuilder(self) -> Rebuilder:
+        """Makes it right."""
+        return Rebuilder(self.store, self.log)
+
+    @property
+    def census(self) -> Census:
+        """Finds runs."""
+        return Census(self.lab.client, self.lab.settings.temporal_task_queue, self.store)
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """Serves the walker."""
+        async with self.lab.worker(walker, store=self.store, max_cached_workflows=100):
+            yield
+
+    async def walked(self, turns: int = TURNS) -> str:
+        """A run that has ended, with its mirror."""
+        self.lab.server.respond = walk(turns)
+        result = await self.lab.holdfast.run("walker", "Walk.")
+        assert result.success, result.error
+        return result.run_id
+
+    async def flaws(self, run_id: str) -> list[Flaw]:
+        """What the doctor finds."""
+        return list((await self.verifier.verify(run_id)).flaws)
+
+    async def verdict(self, run_id: str) -> Verdict:
+        """What the doctor says."""
+        return (await self.verifier.verify(run_id)).verdict
+
+    async def reference(self, *run_ids: str) -> dict[str, list[dict[str, Any]]]:
+        """Every row as it is in a mirror that never knew anything but the history."""
+        database = open_database("mem://")
+        try:
+            healthy = Rebuilder(SurrealStore(database), self.log)
+            for run_id in run_ids:
+                await healthy.rebuild(run_id)
+            return await dump(database)
+        finally:
+            await database.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurrealServer]:
+    """A SurrealDB server of this module's own."""
+    with SurrealServer.find(tmp_path_factory.mktemp("surreal")) as running:
+        yield running
+
+
+@pytest.fixture(params=["embedded", "server"])
+async def clinic(request: pytest.FixtureRequest, lab: Lab, tmp_path: Path) -> AsyncIterator[Clinic]:
+    """The doctor's workplace, on each engine."""
+    if request.param == "server":
+        url = request.getfixturevalue("server").url
+        database = open_database(url, database=lab.settings.temporal_task_queue, username=USERNAME, password=PASSWORD)
+    else:
+        database = open_database(f"surrealkv://{tmp_path}/mirror")
+    yield Clinic(lab, database, SurrealStore(database), TemporalRunLog(lab.client), request.param == "server")
+    await database.close()
+
+
+async def drop(clinic: Clinic) -> None:
+    """What an operator should not do; of the engine in this process only the rows can be lost while it runs."""
+    [name] = await clinic.database.run("RETURN session::db()")
+    if clinic.is_server:
+        await clinic.database.run(f"REMOVE DATABASE `{name}`")
+    for table in TABLES:
+        await clinic.database.run("DELETE type::table($table)", table=table)
+
+
+async def settled(clinic: Clinic, runs: list[RunHandle]) -> None:
+    """Waits until nothing completes a mirror any more."""
+    for run in runs:
+
+        async def done(run_id: str = run.id) -> bool:
+            return not await clinic.log.is_catching_up(run_id)
+
+        await eventually(done)
+
+
+@pytest.mark.timeout(180)
+async def test_a_database_that_is_dropped_under_live_runs_comes_back(clinic: Clinic) -> None:
+    """Whoever loses the database must lose nothing else: runs go on, and every row can be had again."""
+    paused = asyncio.Event()
+
+    def respond(request: ChatRequest) -> Reply:
+        if paused.is_set():
+            return Reply.error(503, headers={"Retry-After": "0.5"})
+        return walk(TURNS)(request)
+
+    clinic.lab.server.respond = respond
+    async with clinic.worker():
+        runs = [await clinic.lab.holdfast.start("walker", f"Walk {number}.") for number in range(LIVE_RUNS)]
+
+        async def halfway() -> bool:
+            return len(clinic.lab.server.requests) >= LIVE_RUNS * HALFWAY
+
+        await eventually(halfway)
+        paused.set()
+        await drop(clinic)
+        paused.clear()
+        results = await asyncio.gather(*(run.result(60) for run in runs))
+        assert all(result.success for result in results)
+        ids = [run.id for run in runs]
+        await settled(clinic, runs)
+        async for _ in side_by_side(clinic.census.everywhere(), clinic.rebuilder.rebuild):
+            pass
+        assert await dump(clinic.database) == await clinic.reference(*ids)
+        assert {await clinic.verdict(run_id) for run_id in ids} == {Verdict.HEALTHY}
+    assert len({request.body["messages"][1]["content"] for request in clinic.lab.server.requests}) == LIVE_RUNS
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Damage that somebody does behind the store's back, and what the doctor is to call it."""
+
+    name: str
+    row: RecordID
+    change: str
+    named: list[str]
+
+
+def flips(run_id: str, call: str) -> list[Flip]:
+    """One in each table, and in each way that a row can be wrong."""
+    run, event = RecordID("run", run_id), RecordID("event", [run_id, 4])
+    message, calls = RecordID("message", [run_id, 3]), RecordID("tool_call", [run_id, 2, call])
+    checkpoint = RecordID("agent_checkpoint", [run_id, 4, "turn-1"])
+    where = f"tool_call 5 (turn 2, call {call!r})"
+    return [
+        Flip(
+            "text of an entry",
+            event,
+            "UPDATE $row SET text = string::replace(text, 'e', 'f')",
+            ["event 4: altered: text"],
+        ),
+        Flip(
+            "text that is no JSON",
+            event,
+            "UPDATE $row SET text = string::concat('[', text)",
+            ["event 4: altered: text"],
+        ),
+        Flip("digest of an entry", event, "UPDATE $row SET digest = 'a'", ["event 4: altered: digest"]),
+        Flip("time of an entry", event, "UPDATE $row SET at = at + 1ms", ["event 4: altered: at"]),
+        Flip("an entry is gone", event, "DELETE $row", ["event 4: missing"]),
+        Flip(
+            "a message",
+            message,
+            "UPDATE $row SET content = string::concat(content, '.')",
+            ["message 3: altered: content"],
+        ),
+        Flip("a message is gone", message, "DELETE $row", ["message 3: missing"]),
+        Flip("arguments of a call", calls, "UPDATE $row SET arguments = '{}'", [f"{where}: altered: arguments"]),
+        Flip("seconds of a call", calls, "UPDATE $row SET seconds = 1.5", [f"{where}: altered: seconds"]),
+        Flip("a call has an error", calls, "UPDATE $row SET error = 'no'", [f"{where}: altered: error"]),
+        Flip("a checkpoint", checkpoint, "UPDATE $row SET data.digest = 'b'", ["agent_checkpoint 4: altered: data"]),
+        Flip("a run's status", run, "UPDATE $row SET status = 'failed'", ["run: altered: status"]),
+        Flip("a run's text", run, "UPDATE $row SET text = string::concat(text, '}')", ["run: altered: text"]),
+        Flip("a run's head", run, "UPDATE $row SET head = 5", ["run: altered: head"]),
+        Flip("a run's digest", run, "UPDATE $row SET digest = 'c'", ["run: altered: digest"]),
+        Flip("a run's chain", run, "UPDATE $row SET chain = 'd'", ["run: altered: chain"]),
+        Flip(
+            "a run's start",
+            run,
+            "UPDATE $row SET started_at = started_at + 1h, chain = 'e'",
+            ["run: altered: started_at, chain"],
+        ),
+        Flip("a run is gone", run, "DELETE $row", ["run: missing"]),
+        Flip(
+            "one entry too many",
+            RecordID("event", [run_id, 99]),
+            "CREATE $row SET kind = 'x', at = time::now(), turn = 1, digest = '', text = ''",
+            ["event 99: not in the log"],
+        ),
+        Flip(
+            "one message too many",
+            RecordID("message", [run_id, -1]),
+            "CREATE $row SET role = 'x', content = '', tools = [], turn = 1, at = time::now(), entry = event:1",
+            ["message -1: not in the log"],
+        ),
+    ]
+
+
+async def test_every_kind_of_damage_is_named_and_mended(clinic: Clinic) -> None:
+    """A flipped byte that nobody finds is a falsified record."""
+    async with clinic.worker():
+        run_id = await clinic.walked(turns=3)
+        assert await clinic.verdict(run_id) == Verdict.HEALTHY
+        right = await dump(clinic.database)
+        call = next(str(row["id"]) for row in right["tool_call"] if row["asked"] == 5)
+        for flip in flips(run_id, json.loads(call.partition(":")[2])[2]):
+            await clinic.database.run(flip.change, row=flip.row)
+            assert await dump(clinic.database) != right, flip.name
+            assert [str(flaw) for flaw in await clinic.flaws(run_id)] == flip.named, flip.name
+            assert (await clinic.rebuilder.rebuild(run_id)).mended == 1, flip.name
+            assert await dump(clinic.database) == right, flip.name
+        assert await clinic.verdict(run_id) == Verdict.HEALTHY
+
+
+async def test_a_live_run_is_mended_while_its_worker_writes(clinic: Clinic) -> None:
+    """Who mends under a live run must neither lose what the worker writes nor bring back what is old."""
+    clinic.lab.server.respond = lambda request: replace(walk(12)(request), delay=MODEL_DELAY)
+    async with clinic.worker():
+        run = await clinic.lab.holdfast.start("walker", "Walk.")
+        ended = asyncio.create_task(run.result(60))
+        await clinic.lab.server.wait_for_requests(3)
+        rounds = 0
+        while not ended.done():
+            for change in ("UPDATE $row SET content = 'x'", "DELETE $row"):
+                await clinic.database.run(change, row=RecordID("message", [run.id, rounds % 5]))
+            await clinic.database.run("UPDATE $row SET text = 'x'", row=RecordID("event", [run.id, rounds % 7]))
+            await clinic.rebuilder.rebuild(run.id)
+            rounds += 1
+        assert ended.result().success
+        await settled(clinic, [run])
+        await clinic.rebuilder.rebuild(run.id)
+        assert rounds > 1
+        assert await dump(clinic.database) == await clinic.reference(run.id)
+
+
+async def test_a_live_run_may_be_behind_but_must_not_lose_what_was_acknowledged(clinic: Clinic) -> None:
+    """An alarm for every live run is no alarm; silence about a lost row is worse."""
+    async with clinic.worker():
+        clinic.lab.server.respond = walk(3)
+        clinic.lab.server.hold()
+        run = await clinic.lab.holdfast.start("walker", "Walk.")
+        await clinic.lab.server.wait_for_requests(1)
+
+        async def acknowledged() -> bool:
+            return (await run.status()).mirrored >= 2
+
+        await eventually(acknowledged)
+        assert await clinic.verdict(run.id) in (Verdict.HEALTHY, Verdict.BEHIND)
+        await clinic.store.delete(run.id)
+        assert await clinic.verdict(run.id) == Verdict.SICK
+        assert (await clinic.rebuilder.rebuild(run.id)).written == 3
+        assert await clinic.verdict(run.id) == Verdict.HEALTHY
+        clinic.lab.server.release()
+        assert (await run.result(30)).success
+        await settled(clinic, [run])
+        assert await clinic.verdict(run.id) == Verdict.HEALTHY
+
+
+async def test_a_rebuild_that_is_broken_off_can_be_done_again(clinic: Clinic) -> None:
+    """It may be interrupted at any await; doing it again must end in the same rows."""
+    async with clinic.worker():
+        run_id = await clinic.walked(turns=4)
+        right = await dump(clinic.database)
+        for steps in range(1, 40, 4):
+            await clinic.database.run("DELETE $row", row=RecordID("run", run_id))
+            await clinic.database.run("UPDATE message SET content = 'x'")
+            await clinic.database.run("UPDATE event SET digest = 'x' WHERE id[1] > 5")
+            task = asyncio.create_task(clinic.rebuilder.rebuild(run_id))
+            for _ in range(steps):
+                await asyncio.sleep(0.002)
+            task.cancel()
+            await asyncio.wait([task])
+            assert len(await dumped_events(clinic, run_id)) == len(right["event"]), "nobody reads less meanwhile"
+            await clinic.rebuilder.rebuild(run_id)
+            assert await dump(clinic.database) == right
+
+
+async def dumped_events(clinic: Clinic, run_id: str) -> list[Any]:
+    """The ids of the rows of entries."""
+    [ids] = await clinic.database.run("SELECT VALUE id FROM event:[$id, 0]..=[$id, ..]", id=run_id)
+    return list(ids)
+
+
+async def test_what_only_the_mirror_has_is_held_against_itself(clinic: Clinic) -> None:
+    """Histories are deleted in time; damage must be found all the same."""
+    runs = {
+        name: SampleRun(turns=2, run_id=f"{clinic.lab.settings.temporal_task_queue} {name}", status=RunStatus.COMPLETED)
+        for name in ("whole", "an altered message", "an altered entry", "unreadable", "torn", "a run row")
+    }
+    for run in runs.values():
+        await clinic.store.append(run.batch())
+    changes = {
+        "an altered message": ("message", [3], "UPDATE $row SET content = 'x'", "message 3: altered: content"),
+        "an altered entry": (
+            "event",
+            [5],
+            "UPDATE $row SET text = string::replace(text, 'the text', 'tha text')",
+            "event 5: altered: text",
+        ),
+        "unreadable": ("event", [4], "UPDATE $row SET text = '{'", "event 4: altered: text"),
+        "torn": ("event", [2], "DELETE $row", "event 2: missing"),
+        "a run row": ("run", [], "UPDATE $row SET digest = 'x'", "run: altered: digest"),
+    }
+    async with clinic.worker():
+        for name, (table, key, change, flaw) in changes.items():
+            run_id = runs[name].run_id
+            await clinic.database.run(change, row=RecordID(table, [run_id, *key] if key else run_id))
+            assert [str(each) for each in await clinic.flaws(run_id)] == [flaw], name
+        assert await clinic.verdict(runs["whole"].run_id) == Verdict.MIRROR_ONLY
+        with pytest.raises(RunNotFound):
+            await clinic.verifier.verify("never heard of")
+        with pytest.raises(RunNotFound):
+            await clinic.rebuilder.rebuild(runs["torn"].run_id)
+        assert {run_id async for run_id in clinic.census.everywhere()} == {run.run_id for run in runs.values()}
+
+
+async def test_a_quick_look_compares_the_head_and_the_run_row(clinic: Clinic) -> None:
+    """What `--help` promises of `--quick`: one small read, and no more than that."""
+    quick = Verifier(clinic.store, clinic.log, quick=True)
+    async with clinic.worker():
+        run_id = await clinic.walked(turns=2)
+        assert (await quick.verify(run_id)).verdict == Verdict.HEALTHY
+        await clinic.database.run("UPDATE $row SET content = 'x'", row=RecordID("message", [run_id, 1]))
+        assert (await quick.verify(run_id)).verdict == Verdict.HEALTHY
+        await clinic.database.run("UPDATE $row SET digest = 'x'", row=RecordID("run", run_id))
+        found = (await quick.verify(run_id)).flaws
+        assert [str(flaw) for flaw in found] == ["message 1: altered: content", "run: altered: digest"]
+
+
+async def test_without_a_worker_nothing_is_said_to_be_wrong(clinic: Clinic) -> None:
+    """Histories are replayed by workers; that none is there is no finding about the mirror."""
+    async with clinic.worker():
+        run_id = await clinic.walked(turns=2)
+    assert await clinic.verdict(run_id) == Verdict.UNCHECKED
+
+
+@pytest.mark.timeout(300)
+async def test_a_run_that_was_continued_as_new_is_rebuilt_whole(lab: Lab) -> None:
+    """Its log lies in several histories; the mirror must have it all, and damage in the first must be found."""
+    database = open_database("mem://")
+    clinic = Clinic(lab, database, SurrealStore(database), TemporalRunLog(lab.client), is_server=False)
+    async with clinic.worker():
+        run_id = await clinic.walked(turns=280)
+        description = await lab.client.get_workflow_handle(run_id).describe()
+        assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
+        right = await dump(database)
+        await database.run("UPDATE $row SET text = 'x'", row=RecordID("event", [run_id, 7]))
+        assert [str(flaw) for flaw in await clinic.flaws(run_id)] == ["event 7: altered: text"]
+        await drop(clinic)
+        assert (await clinic.rebuilder.rebuild(run_id)).written == len(right["event"])
+        assert await dump(database) == right
+    await database.close()
