@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ STATUS_STYLES: Mapping[RunStatus, str] = {
     RunStatus.TERMINATED: "red",
     RunStatus.TIMED_OUT: "red",
 }
+_LEFT_BY_JSON = re.compile(r"[\x7f-\x9f]")  # control characters that JSON need not escape
 _SIGNS = {RunStatus.COMPLETED: "✓", RunStatus.CANCELLED: "■"}
 
 
@@ -50,6 +52,11 @@ class Output:
     def width(self) -> int:
         """Cells that a line for people may take."""
         return max(MIN_WIDTH, min(self._people.width, MAX_WIDTH))
+
+    @property
+    def full_width(self) -> int:
+        """Cells of the terminal: what a table may take."""
+        return max(MIN_WIDTH, self._people.width)
 
     def say(self, *parts: str | tuple[str, str], end: str = "\n") -> None:
         """Writes for people; a part is text, or text with a style. Lines are left as they are, never wrapped."""
@@ -77,8 +84,9 @@ class Output:
         return wrapped(text, self.width - len("error: ")) if self._stderr.is_terminal else clean(text)
 
     def document(self, value: Any) -> None:
-        """Writes the one JSON document; values must be plain."""
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        """Writes the one JSON document; values must be plain. Nothing in it can steer a terminal."""
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        sys.stdout.write(_LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
         sys.stdout.flush()
 
 

@@ -86,7 +86,7 @@ def tool_call(call: ToolCall) -> str:
     try:
         arguments = json.loads(call.arguments)
         shown = ", ".join(f"{name}={_argument(value)}" for name, value in arguments.items())
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         shown = cut(one_line(call.arguments), SHOWN_ARGUMENT)
     return f"{one_line(call.name)}({shown})"
 

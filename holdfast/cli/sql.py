@@ -1,0 +1,133 @@
+"""`sql`: asks the database."""
+
+from __future__ import annotations
+
+import json as json_text
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.cli.options import JsonOption
+from holdfast.cli.output import Output
+from holdfast.cli.result_table import show_result
+from holdfast.cli.result_text import plain
+from holdfast.cli.storage import opened_persistence
+from holdfast.cli.text import count, duration
+from holdfast.database import Database, StatementFailed
+from holdfast.errors import StoreUnavailable, UsageError
+from holdfast.settings import Settings
+
+STDIN = "-"
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TAKEN = ("self", "statement")  # by the method that the values are given to
+
+EXAMPLES = """
+    $ sql 'SELECT id, status, started_at FROM run ORDER BY started_at DESC LIMIT 5'
+    $ sql 'SELECT * FROM run WHERE agent = $agent' --param agent=researcher
+    $ sql 'SELECT VALUE text FROM event' --json > events.json
+    $ sql < report.surql
+"""
+
+StatementArgument = Annotated[
+    str, typer.Argument(metavar="[STATEMENT]", help="SurrealQL; `-`, or nothing: it is read from standard input.")
+]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        metavar="NAME=VALUE",
+        help="What $NAME stands for: JSON, or else text; may be given several times.",
+        show_default=False,
+    ),
+]
+WideOption = Annotated[bool, typer.Option("--wide", help="Whole values, on lines as long as it takes.")]
+
+
+async def sql(
+    statement: StatementArgument = STDIN, param: ParamOption = None, wide: WideOption = False, json: JsonOption = False
+) -> None:
+    """Asks the database: statements that read, in SurrealQL.
+
+    The tables are `run`, `message`, `tool_call`, `event` and more; `INFO FOR DB`
+    lists them, `INFO FOR TABLE run` its fields. The database itself refuses to
+    write. Answers come while a worker runs, and without one.
+
+    With --json one document is written: a list with the result of each statement,
+    nothing cut, record ids and times as text.
+    """
+    out = Output(json=json)
+    settings = Settings.load()
+    text = _statement(out, statement)
+    values = dict(map(_value, param or []))
+    _check_there(settings)
+    async with opened_persistence(settings) as persistence:
+        results, seconds = await _answer(persistence.database, text, values)
+    if json:
+        out.document(plain(results))
+        rows = sum(len(result) if isinstance(result, list) else 1 for result in results)
+    else:
+        rows = _show(out, results, text, wide=wide)
+    out.note(f"{count(rows, 'row')} in {duration(seconds)}")
+
+
+async def _answer(database: Database | None, text: str, values: dict[str, Any]) -> tuple[list[Any], float]:
+    if database is None:
+        raise UsageError("STATE_PERSISTENCE_BACKEND=memory keeps everything in the worker: no database can be asked")
+    begin = time.monotonic()
+    try:
+        results = await database.read(text, **values)
+    except StatementFailed as error:
+        raise UsageError(str(error).strip()) from error
+    return results, time.monotonic() - begin
+
+
+def _show(out: Output, results: list[Any], text: str, *, wide: bool) -> int:
+    rows = 0
+    for number, result in enumerate(results):
+        if number:
+            out.say()
+        if result in ([], None):
+            out.note("no rows" if result == [] else "NONE")
+        else:
+            rows += show_result(out, result, text, wide=wide)
+    return rows
+
+
+def _statement(out: Output, argument: str) -> str:
+    if argument != STDIN:
+        return argument
+    if sys.stdin.isatty():
+        out.note("type a statement and end it with Ctrl-D")
+    try:
+        text = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is no text: {error}") from error
+    if not text.strip():
+        raise UsageError("no statement was given, neither as an argument nor on standard input")
+    return text
+
+
+def _value(param: str) -> tuple[str, Any]:
+    name, separator, text = param.partition("=")
+    if not separator or not NAME.fullmatch(name) or name in TAKEN:
+        raise UsageError(f"--param {param!r} is not accepted: write NAME=VALUE, NAME like a variable's and not {TAKEN}")
+    try:
+        return name, json_text.loads(text)
+    except ValueError:
+        return name, text
+
+
+def _check_there(settings: Settings) -> None:
+    """Asking must not make a database where there is none, in whatever folder one happens to be."""
+    scheme, _, place = settings.store_url.partition("://")
+    if scheme == "mem":
+        raise UsageError("SURREALDB_URL=mem:// gives each process a database of its own: there is nothing to be asked")
+    if scheme == "surrealkv" and not Path(place).exists():
+        raise StoreUnavailable(
+            f"there is no database at {place} yet: a worker makes it. If there is one elsewhere, HOLDFAST_HOME or "
+            "SURREALDB_URL says where"
+        )

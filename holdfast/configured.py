@@ -1,0 +1,103 @@
+"""What the settings ask for, for entry points and for code that is given no parts of its own."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pydantic import SecretStr
+from temporalio.converter import DataConverter
+
+from holdfast.bus import Bus, MemoryLog
+from holdfast.database import open_database
+from holdfast.database.background import BackgroundDatabase
+from holdfast.embedder import configured_embedder
+from holdfast.errors import SettingsError, UsageError
+from holdfast.payloads.client import key_ring
+from holdfast.payloads.convert import data_converter
+from holdfast.payloads.shelf import Shelf
+from holdfast.persistence import Persistence, open_persistence, persistence_on
+from holdfast.settings import Settings
+
+_guard = threading.Lock()
+_persistence: Persistence | None = None
+
+
+def persistence() -> Persistence:
+    """The process's own persistence: one for everybody, in every event loop; nobody closes it.
+
+    It reads the settings when it is first asked for, connects when it is first used, and is closed when the process
+    ends, or by `close`.
+
+    Raises:
+        SettingsError: a setting has a bad value.
+    """
+    global _persistence  # noqa: PLW0603 - one per process is what this is
+    with _guard:
+        if _persistence is None:
+            _persistence = open_configured(Settings.load(), background=True)
+        return _persistence
+
+
+async def close() -> None:
+    """Closes the process's own persistence; the next use reads the settings anew and opens another."""
+    global _persistence
+    with _guard:
+        old, _persistence = _persistence, None
+    if old is not None:
+        await old.close()
+
+
+def open_configured(settings: Settings, *, background: bool = False) -> Persistence:
+    """Gives the persistence that settings ask for; it connects when it is first used.
+
+    Args:
+        settings: where it is, and who we are there.
+        background: whether it lives in a thread of its own, for any event loop; else it belongs to the loop that
+            uses it first.
+
+    Raises:
+        SettingsError: the place is not one that can be opened, a key is none, or nobody serves the embedding model.
+    """
+    persistence = _kept(settings, background=background)
+    return replace(persistence, bus=Bus(MemoryLog())) if settings.event_bus_backend == "memory" else persistence
+
+
+def _kept(settings: Settings, *, background: bool) -> Persistence:
+    url, options, keys = settings.store_url, _options(settings), key_ring(settings)
+    embedder = configured_embedder(settings)
+    try:
+        if url == "memory://":
+            return open_persistence(url, embedder=embedder)
+        if not background:
+            return open_persistence(url, keys=keys, embedder=embedder, **options)
+        open_database(url, **options)  # a bad address is better said now than at the first use
+        return persistence_on(BackgroundDatabase(lambda: open_database(url, **options)), keys, embedder)
+    except UsageError as error:
+        raise SettingsError(f"SURREALDB_URL is not accepted: {error}") from None
+
+
+def converter(settings: Settings, persistence: Persistence) -> DataConverter:
+    """What reads and writes payloads with these settings; it uses the persistence only where a large one is met.
+
+    Raises:
+        SettingsError: the encryption key is none.
+    """
+    keys, payloads = key_ring(settings), persistence.payloads
+    return data_converter(partial(Shelf, payloads, keys) if payloads is not None else None, keys)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "namespace": settings.surrealdb_namespace,
+        "database": settings.surrealdb_database,
+        "username": settings.surrealdb_username,
+        "password": _secret(settings.surrealdb_password),
+        "shared": True,
+    }
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None

@@ -1,0 +1,198 @@
+"""`sql` as people and scripts use it: beside whoever holds the database, without anybody, and on a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.cli.sql import EXAMPLES
+from holdfast.database import Database, open_database
+from holdfast.settings import Settings
+from holdfast.store import SurrealStore
+from holdfast.store.sample import SampleRun
+from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0  # seconds for one command
+HOSTILE = "\x1b]0;owned\x07 \x1b[2Jred \x9b1m"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Sql:
+    """Runs `starter.py sql` with these settings."""
+
+    settings: dict[str, str]
+
+    async def __call__(self, *words: str, stdin: bytes = b"") -> Done:
+        known = {name.upper() for name in Settings.model_fields}
+        kept = {name: value for name, value in os.environ.items() if name not in known}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(ROOT / "starter.py"), "sql", *words,
+            env={**kept, "HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", **self.settings},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate(stdin)
+        assert process.returncode is not None
+        return Done(process.returncode, out.decode(), err.decode())
+
+    async def json(self, *words: str) -> Any:
+        done = await self(*words, "--json")
+        assert done.code == 0, done.err
+        return json.loads(done.out)
+
+
+async def fill(database: Database) -> None:
+    store = SurrealStore(database)
+    for number in range(3):
+        await store.append(SampleRun(turns=2, run_id=f"sample-{number}", text=HOSTILE).batch())
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Sql:
+    return Sql({"HOLDFAST_HOME": str(tmp_path)})
+
+
+@pytest.fixture
+async def holder(tmp_path: Path) -> AsyncIterator[Database]:
+    """This process, with the database open and three runs in it, as a worker has it."""
+    database = open_database(f"surrealkv://{tmp_path}/surrealdb", shared=True)
+    await fill(database)
+    yield database
+    await database.close()
+
+
+async def test_asks_the_process_that_holds_the_database(embedded: Sql, holder: Database) -> None:
+    """Whoever wants to look has to stop the worker first."""
+    done = await embedded("SELECT id, agent, turn FROM run ORDER BY id")
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        "id              agent   turn",
+        *(f"run:⟨sample-{number}⟩  sample     2" for number in range(3)),
+    ]
+    assert done.err.startswith("3 rows in ")
+    await holder.run("CREATE row:later")
+    assert await embedded.json("SELECT * FROM row") == [[{"id": "row:later"}]]
+
+
+async def test_asks_without_a_worker(embedded: Sql, holder: Database) -> None:
+    """A stack that is down cannot be looked into, or a look keeps it from coming up."""
+    await holder.close()
+    assert await embedded.json("RETURN count(SELECT 1 FROM run)") == [3]
+    assert await holder.run("RETURN 1") == [1]
+
+
+async def test_statements_values_and_standard_input(embedded: Sql, holder: Database) -> None:
+    """Values have to be pasted into statements, or only one statement is answered."""
+    text = (
+        b"SELECT VALUE id FROM run WHERE turn = $turn AND agent = $agent ORDER BY id LIMIT 1; RETURN $turn; RETURN []"
+    )
+    done = await embedded("--param", "turn=2", "--param", "agent=sample", stdin=text)
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == ["run:⟨sample-0⟩", "", "2", ""]
+    assert "no rows" in done.err
+    assert (await embedded("-", stdin=b"RETURN 7")).out == "7\n"
+
+
+async def test_json_loses_nothing_and_neither_way_steers_the_terminal(embedded: Sql, holder: Database) -> None:
+    """What a tool wrote clears the screen of whoever looks at it, or arrives changed."""
+    table = await embedded("SELECT id, content FROM message", "--wide")
+    document = await embedded("SELECT VALUE content FROM message:['sample-0', 0]", "--json")
+    for out in (table.out, document.out):
+        assert not {"\x1b", "\x07", "\x9b"} & set(out)
+    assert "red" in table.out
+    assert json.loads(document.out) == [[HOSTILE]]
+
+
+async def test_examples_of_the_help_work(embedded: Sql, holder: Database) -> None:
+    """The first statement that a person copies is answered with an error."""
+    commands = [line.strip().removeprefix("$ sql ") for line in EXAMPLES.splitlines() if "$ sql '" in line]
+    assert len(commands) == 3
+    for command in commands:
+        done = await embedded(*shlex.split(command.partition(" > ")[0]))
+        assert done.code == 0, done.err
+
+
+@dataclass(frozen=True)
+class Refused:
+    words: list[str]
+    code: int
+    says: str
+    stdin: bytes = b""
+
+
+REFUSED = {
+    "a write": Refused(["CREATE row:1"], 2, "CREATE was refused"),
+    "a hidden write": Refused(["RETURN { IF true { DELETE run } }"], 2, "DELETE was refused"),
+    "a mistake": Refused(["SELEC 1"], 2, "[1:7]"),
+    "no statement": Refused([], 2, "no statement was given", b" \n"),
+    "no text": Refused([], 2, "standard input is no text", b"\xff\xfe"),
+    "a value without a name": Refused(["RETURN 1", "--param", "5"], 2, "write NAME=VALUE"),
+    "a name that is taken": Refused(["RETURN 1", "--param", "statement=5"], 2, "write NAME=VALUE"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_refusals_say_why(name: str, embedded: Sql, holder: Database) -> None:
+    """A mistake ends in a traceback, or a look changes the mirror."""
+    refused = REFUSED[name]
+    done = await embedded(*refused.words, stdin=refused.stdin)
+    assert (done.code, done.out) == (refused.code, ""), done.err
+    assert refused.says in done.err
+    assert "Traceback" not in done.err
+    assert await holder.run("RETURN count(SELECT 1 FROM run)") == [3]
+
+
+@dataclass(frozen=True)
+class Nowhere:
+    settings: dict[str, str]
+    code: int
+    says: str
+
+
+NOWHERE = {
+    "in memory": Nowhere({"STATE_PERSISTENCE_BACKEND": "memory"}, 2, "STATE_PERSISTENCE_BACKEND=memory"),
+    "the engine in memory": Nowhere({"SURREALDB_URL": "mem://"}, 2, "SURREALDB_URL=mem://"),
+    "no database yet": Nowhere({}, 3, "there is no database at"),
+    "no server": Nowhere({"SURREALDB_URL": "ws://127.0.0.1:9"}, 3, "127.0.0.1:9"),
+}
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+async def test_database_that_is_not_there_is_said(name: str, embedded: Sql, tmp_path: Path) -> None:
+    """A look in the wrong folder makes an empty database there, and answers from it."""
+    done = await Sql(embedded.settings | NOWHERE[name].settings)("RETURN 1")
+    assert done.code == NOWHERE[name].code
+    assert NOWHERE[name].says in done.err
+    assert not os.listdir(tmp_path)  # noqa: PTH208 - a Path would be asked in the loop, too
+
+
+async def test_asks_a_server(tmp_path: Path) -> None:
+    """What works in the small does not work with a server."""
+    with SurrealServer.find(tmp_path) as server:
+        database = open_database(server.url, username=USERNAME, password=PASSWORD)
+        await fill(database)
+        ask = Sql({"SURREALDB_URL": server.url, "SURREALDB_USERNAME": USERNAME, "SURREALDB_PASSWORD": PASSWORD})
+        assert await ask.json("SELECT id, turn FROM run ORDER BY id LIMIT 1") == [[{"id": "run:⟨sample-0⟩", "turn": 2}]]
+        refused = await ask("DELETE run")
+        assert (refused.code, "DELETE was refused" in refused.err) == (2, True)
+        assert await database.run("RETURN count(SELECT 1 FROM run)") == [3]
+        await database.close()
