@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from activities.announcer import Announcer
+from activities.deltas import Deltas
 from activities.finished import FinishedCalls
+from activities.memory import MemoryActivities
 from activities.model import ModelActivities
 from activities.run import RunActivities
 from activities.slots import AgentSlots
 from activities.store import StoreActivities
 from activities.tools import ToolActivity
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.ports import ChatModel, RunLog, Store
+from holdfast.memory import Embedding, TextMemory
+from holdfast.payloads.carriage import Carriage
+from holdfast.ports import ChatModel, EventBus, RunLog, Store
+from holdfast.registry.directory import AgentDirectory
+from holdfast.registry.protocol import RegistryProtocol
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,10 @@ class Dependencies:
     model: ChatModel
     store: Store
     run_log: RunLog
+    carriage: Carriage
+    registry: RegistryProtocol
+    memories: TextMemory
+    bus: EventBus
     workspaces: Path
     """Folder for the workspaces of runs that name none."""
     default_timeout: float
@@ -38,12 +49,18 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Every activity that a worker registers, the agents' tools included."""
     slots, finished = AgentSlots(deps.max_concurrent_agents), FinishedCalls()
     run = RunActivities(
-        deps.catalog,
+        AgentDirectory(deps.catalog, deps.registry),
+        served=deps.catalog.tools(),
         workspaces=deps.workspaces,
         default_timeout=deps.default_timeout,
         default_model=deps.default_model,
+        carriage=deps.carriage,
     )
-    model = ModelActivities(deps.model, deps.store, slots, finished)
-    store = StoreActivities(deps.store, deps.run_log)
-    tools = [ToolActivity(tool, slots, finished).definition() for tool in deps.catalog.tools().values()]
-    return [run.prepare, model.call, store.append, store.rebuild, *tools]
+    model = ModelActivities(deps.model, deps.store, slots, finished, deps.carriage, deltas=Deltas(deps.bus))
+    store = StoreActivities(deps.store, deps.run_log, Announcer(deps.bus))
+    memory = MemoryActivities(Embedding(deps.memories))
+    tools = [
+        ToolActivity(tool, slots, finished, deps.carriage, deps.memories).definition()
+        for tool in deps.catalog.tools().values()
+    ]
+    return [run.prepare, model.call, store.append, store.rebuild, memory.embed, *tools]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -12,6 +13,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.context_cache import ContextCache
+from activities.deltas import Deltas
 from activities.finished import FinishedCalls
 from activities.heartbeat import heartbeats, stopped_by_user
 from activities.slots import AgentSlots
@@ -23,6 +25,7 @@ from holdfast.errors import (
     StoreUnavailable,
     TranscriptUnavailable,
 )
+from holdfast.payloads.carriage import Carriage
 from holdfast.ports import ChatModel, Store
 from holdfast.protocol import ModelCall, ModelProgress
 from holdfast.types import Context, ModelReply, Usage
@@ -31,7 +34,6 @@ log = structlog.get_logger()
 
 EXPECTED = ApplicationErrorCategory.BENIGN  # logged here in a line; the SDK would add a traceback for each attempt
 LONGEST_PAUSE = 60.0  # seconds between attempts where the provider names none
-MAX_REPLY_BYTES = 512 * 1024  # Temporal refuses a result of 2 MB, and the reply travels on to the mirror
 CHARS_PER_TOKEN = 4  # for estimates
 SHOWN_CHARS = 8_000  # of the text so far in each heartbeat: more than a model writes between two of them
 
@@ -41,10 +43,14 @@ class PartialText:
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
+        self.listener: Callable[[str], None] | None = None
+        """Is told each piece."""
 
     def add(self, piece: str) -> None:
         """Takes the next piece."""
         self._pieces.append(piece)
+        if self.listener:
+            self.listener(piece)
 
     def __str__(self) -> str:
         return "".join(self._pieces)
@@ -59,11 +65,22 @@ class PartialText:
 class ModelActivities:
     """Makes one attempt at a model call; Temporal retries."""
 
-    def __init__(self, model: ChatModel, store: Store, slots: AgentSlots, finished: FinishedCalls) -> None:
+    def __init__(
+        self,
+        model: ChatModel,
+        store: Store,
+        slots: AgentSlots,
+        finished: FinishedCalls,
+        carriage: Carriage,
+        *,
+        deltas: Deltas,
+    ) -> None:
         self._model = model
         self._store = store
         self._slots = slots
         self._finished = finished
+        self._carriage = carriage
+        self._deltas = deltas
         self._cache = ContextCache()
 
     @activity.defn(name="model.call")
@@ -82,9 +99,13 @@ class ModelActivities:
             async with heartbeats(lambda: partial.progress(call.turn)), self._slots.hold(call.run_id):
                 context = await self._context(call)
                 started = time.monotonic()
-                reply = await self._model.complete(
-                    context.spec, context.messages, model=call.model, on_text=partial.add
-                )
+                with self._deltas.stream(call.run_id, call.turn, activity.info().attempt) as stream:
+                    partial.listener = stream.add
+                    reply = await self._model.complete(
+                        context.spec, context.messages, model=call.model, on_text=partial.add
+                    )
+                self._check(reply)
+                await self._carriage.settle(reply)
         except asyncio.CancelledError:
             if not stopped_by_user():
                 raise ApplicationError(
@@ -96,7 +117,9 @@ class ModelActivities:
         except (ModelRefused, ContextOverflow) as error:
             kind = ErrorType.CONTEXT_OVERFLOW if isinstance(error, ContextOverflow) else ErrorType.MODEL_REFUSED
             raise ApplicationError(str(error), type=kind, non_retryable=True) from None
-        return self._checked(reply)
+        if (attempt := activity.info().attempt) > 1:
+            reply.attempts = attempt
+        return reply
 
     async def _context(self, call: ModelCall) -> Context:
         if call.base is None:
@@ -135,16 +158,14 @@ class ModelActivities:
             seconds=round(seconds, 3),
         )
 
-    @staticmethod
-    def _checked(reply: ModelReply) -> ModelReply:
-        size = len(reply.model_dump_json().encode())
-        if size > MAX_REPLY_BYTES:
+    def _check(self, reply: ModelReply) -> None:
+        if size := self._carriage.excess(reply):
+            limit = self._carriage.max_bytes
             raise ApplicationError(
-                f"the model's reply has {size:,} bytes, at most {MAX_REPLY_BYTES:,} are taken; limit max_tokens",
+                f"the model's reply has {size:,} bytes, at most {limit:,} are taken; limit max_tokens",
                 type=ErrorType.REPLY_TOO_LARGE,
                 non_retryable=True,
             )
-        return reply
 
 
 def _try_again(error: ModelUnavailable, deadline: datetime) -> ApplicationError:

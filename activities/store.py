@@ -6,8 +6,9 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.announcer import Announcer
 from activities.heartbeat import heartbeats
-from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable, UsageError
+from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable, Unavailable, UsageError
 from holdfast.ports import RunLog, Store
 from holdfast.types import EntryBatch, RunId, TranscriptRef
 
@@ -19,9 +20,10 @@ EXPECTED = ApplicationErrorCategory.BENIGN  # logged here in a line; the SDK wou
 class StoreActivities:
     """Takes entries to the store, each batch once or more often, with the same outcome."""
 
-    def __init__(self, store: Store, run_log: RunLog) -> None:
+    def __init__(self, store: Store, run_log: RunLog, announcer: Announcer) -> None:
         self._store = store
         self._run_log = run_log
+        self._announcer = announcer
 
     @activity.defn(name="store.append")
     async def append(self, batch: EntryBatch) -> TranscriptRef:
@@ -46,11 +48,14 @@ class StoreActivities:
                     newest = await self._append(batch)
             except RunNotFound as error:
                 raise ApplicationError(str(error), type=ErrorType.INTERNAL, non_retryable=True) from None
+            except Unavailable as error:  # this worker shuts down, as a rule: another will answer
+                raise ApplicationError(str(error), type=ErrorType.INTERNAL, category=EXPECTED) from None
             return newest
 
     async def _append(self, batch: EntryBatch) -> TranscriptRef:
         try:
-            return await self._store.append(batch)
+            head = await self._store.append(batch)
+            await self._announcer.announce(batch)
         except MirrorGap as gap:
             raise ApplicationError(
                 str(gap), gap.expected, type=ErrorType.MIRROR_GAP, non_retryable=True, category=EXPECTED
@@ -60,3 +65,4 @@ class StoreActivities:
         except StoreUnavailable as error:
             log.warning("the mirror is behind", attempt=activity.info().attempt, reason=str(error))
             raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
+        return head

@@ -15,20 +15,33 @@ from temporalio.exceptions import ApplicationError
 from activities.finished import FinishedCalls
 from activities.heartbeat import heartbeats, stopped_by_user
 from activities.slots import AgentSlots
+from holdfast.payloads.carriage import Carriage
 from holdfast.protocol import ToolInvocation
+from holdfast.retrieval import TextMemoryProtocol
 from holdfast.tool import Tool, ToolContext, ToolError
 from holdfast.types import ToolResult, ToolSpec
 
 log = structlog.get_logger()
 
+MAX_FILES = 1000  # named beside a result that was too large itself
+
 
 class ToolActivity:
     """One tool as an activity. What goes wrong in it is data for the model, not a failure of the run."""
 
-    def __init__(self, tool: Tool, slots: AgentSlots, finished: FinishedCalls) -> None:
+    def __init__(
+        self,
+        tool: Tool,
+        slots: AgentSlots,
+        finished: FinishedCalls,
+        carriage: Carriage,
+        memories: TextMemoryProtocol | None = None,
+    ) -> None:
         self._tool = tool
         self._slots = slots
         self._finished = finished
+        self._carriage = carriage
+        self._memories = memories
 
     def definition(self) -> Callable[..., Any]:
         """The activity to register, under the tool's own type."""
@@ -49,19 +62,32 @@ class ToolActivity:
         try:
             async with heartbeats(), self._slots.hold(invocation.run_id):
                 started = time.monotonic()
-                result = await self._attempt(invocation)
+                result = self._fitting(await self._attempt(invocation))
+                await self._carriage.settle(result)
         except asyncio.CancelledError:
             if not stopped_by_user():
                 raise ApplicationError("the worker was shut down while the tool ran") from None
             result = ToolResult(error="the run was stopped while this tool ran")
         result.seconds = round(time.monotonic() - started, 3)
+        if (attempt := activity.info().attempt) > 1:
+            result.attempts = attempt
         return result
+
+    def _fitting(self, result: ToolResult) -> ToolResult:
+        size = self._carriage.excess(result)
+        if size is None:
+            return result
+        advice = "return less, or write a file"
+        return ToolResult(
+            error=f"the result has {size:,} bytes, at most {self._carriage.max_bytes:,} are taken: {advice}",
+            files=result.files[:MAX_FILES],
+        )
 
     async def _attempt(self, invocation: ToolInvocation) -> ToolResult:
         spec = self._tool.spec
         try:
             async with asyncio.timeout(spec.timeout) as limit:
-                return await self._tool.call(invocation.call.arguments, _context(invocation))
+                return await self._tool.call(invocation.call.arguments, self._context(invocation))
         except Exception as error:
             if limit.expired():
                 return ToolResult(error=f"the tool did not end within {spec.timeout:g} s")
@@ -72,17 +98,17 @@ class ToolActivity:
                 raise ApplicationError(reason) from error
             return ToolResult(error=reason)
 
+    def _context(self, invocation: ToolInvocation) -> ToolContext:
+        return ToolContext(
+            run_id=invocation.run_id,
+            call_id=invocation.call.id,
+            agent=invocation.agent,
+            turn=invocation.turn,
+            attempt=activity.info().attempt,
+            workspace=Path(invocation.workspace or "."),
+            memories=self._memories,
+        )
+
 
 def _may_retry(spec: ToolSpec, attempt: int) -> bool:
     return spec.repeatable and attempt <= spec.retries
-
-
-def _context(invocation: ToolInvocation) -> ToolContext:
-    return ToolContext(
-        run_id=invocation.run_id,
-        call_id=invocation.call.id,
-        agent=invocation.agent,
-        turn=invocation.turn,
-        attempt=activity.info().attempt,
-        workspace=Path(invocation.workspace or "."),
-    )

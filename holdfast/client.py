@@ -18,6 +18,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from holdfast.agent import Agent, AgentResult
 from holdfast.attributes import AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
+from holdfast.definition import AgentDefinition, split_version
 from holdfast.errors import (
     RunExists,
     TemporalUnavailable,
@@ -25,8 +26,11 @@ from holdfast.errors import (
     WaitTimedOut,
     WorkerUnavailable,
 )
+from holdfast.event_bus import BusSource, reachable_bus
 from holdfast.events import Event
 from holdfast.follow import Follower
+from holdfast.payloads.carriage import largest_input
+from holdfast.payloads.client import client_converter
 from holdfast.protocol import RunRequest
 from holdfast.run_log import ENDED, TemporalRunLog
 from holdfast.settings import Settings
@@ -67,26 +71,44 @@ async def connect(settings: Settings | None = None) -> AsyncIterator[Holdfast]:
     """
     settings = settings or Settings.load()
     address = settings.temporal_address or _local_address(settings)
-    client = await connect_temporal(address, settings.temporal_namespace)
-    yield Holdfast(client, task_queue=settings.temporal_task_queue)
+    async with client_converter(settings) as converter, reachable_bus(settings) as bus:
+        client = await connect_temporal(address, settings.temporal_namespace, converter=converter)
+        yield Holdfast(
+            client,
+            task_queue=settings.temporal_task_queue,
+            max_input_bytes=largest_input(converter, settings.max_payload_bytes),
+            bus=bus,
+        )
 
 
 class Holdfast:
     """Runs agents on one task queue of one Temporal namespace."""
 
-    def __init__(self, client: Client, *, task_queue: str = "holdfast") -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        task_queue: str = "holdfast",
+        max_input_bytes: int = MAX_INPUT_BYTES,
+        bus: BusSource | None = None,
+    ) -> None:
         """
         Args:
             client: made by `holdfast.temporal.connect_temporal`, or with its data converter.
             task_queue: where the workers poll.
+            max_input_bytes: the largest input that a run may be given; more than the default needs a converter that
+                takes large payloads off Temporal.
+            bus: gives the event bus, which brings text as it is written; without one it comes up to a second late.
         """
         self._client = client
+        self._max_input_bytes = max_input_bytes
+        self._bus = bus
         self._task_queue = task_queue
         self._log = TemporalRunLog(client)
 
     async def start(
         self,
-        agent: str | Agent | AgentSpec,
+        agent: str | Agent | AgentSpec | AgentDefinition,
         input: str,  # noqa: A002 - the field's word
         *,
         id: RunId | None = None,  # noqa: A002 - the field's word
@@ -99,8 +121,8 @@ class Holdfast:
         """Starts a run and returns at once.
 
         Args:
-            agent: the name of an agent that the worker knows, or a definition.
-            input: what the agent is asked, at most 512 KB.
+            agent: the name of an agent that the worker knows, with or without a version (`NAME@3`), or a definition.
+            input: what the agent is asked, at most MAX_PAYLOAD_BYTES.
             id: the run's id, an idempotency key: starting it twice raises RunExists. None: one is made.
             model: overrides the agent's model.
             max_turns: overrides the agent's limit.
@@ -115,7 +137,7 @@ class Holdfast:
         """
         wanted = {
             "agent": agent.spec() if isinstance(agent, Agent) else agent,
-            "input": _checked_input(input),
+            "input": _checked_input(input, self._max_input_bytes),
             "model": model,
             "max_turns": max_turns,
             "timeout": timeout,
@@ -123,14 +145,14 @@ class Holdfast:
             "tags": tags,
         }
         request = _checked_request({name: value for name, value in wanted.items() if value is not None})
-        name = request.agent if isinstance(request.agent, str) else request.agent.name
+        name = split_version(request.agent)[0] if isinstance(request.agent, str) else request.agent.name
         run_id = _checked_id(id) if id else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
         await self._start(run_id, name, request)
         return self.handle(run_id)
 
     async def run(
         self,
-        agent: str | Agent | AgentSpec,
+        agent: str | Agent | AgentSpec | AgentDefinition,
         input: str,  # noqa: A002 - the field's word
         **options: Any,
     ) -> AgentResult:
@@ -140,7 +162,7 @@ class Holdfast:
 
     def handle(self, id: RunId) -> RunHandle:  # noqa: A002 - the field's word
         """The run of this id; whether there is one shows when it is asked something."""
-        return RunHandle(self._client, self._log, id)
+        return RunHandle(self._client, self._log, id, self._bus)
 
     async def list(
         self, *, status: RunStatus | None = None, agent: str | None = None, limit: int = 50
@@ -201,10 +223,17 @@ class Holdfast:
 class RunHandle:
     """One run, running or ended."""
 
-    def __init__(self, client: Client, log: TemporalRunLog, id: RunId) -> None:  # noqa: A002 - the field's word
+    def __init__(
+        self,
+        client: Client,
+        log: TemporalRunLog,
+        id: RunId,  # noqa: A002 - the field's word
+        bus: BusSource | None = None,
+    ) -> None:
         self.id = id
         self._client = client
         self._log = log
+        self._bus = bus
 
     async def result(self, timeout: float | None = None) -> AgentResult:
         """Waits for the end and gives it, well or not; `raise_on_failure()` on it raises.
@@ -241,7 +270,7 @@ class RunHandle:
 
     def events(self, after: int = -1) -> AsyncIterator[Event]:
         """Everything after entry `after` as it happens, until the run ends."""
-        return Follower(self._log, self.id, after).events()
+        return Follower(self._log, self.id, after, self._bus).events()
 
     async def cancel(self) -> None:
         """Asks the run to stop: a call in flight is broken off, what it gave is kept. Returns at once."""
@@ -284,13 +313,13 @@ def _absolute(folder: str | Path) -> str:
     return str(Path(folder).resolve())
 
 
-def _checked_input(text: str) -> str:
+def _checked_input(text: str, limit: int) -> str:
     if not isinstance(text, str) or not text.strip():
         raise UsageError(f"the input of a run must be text that is not empty, not {text!r}")
     size = len(clean_text(text).encode())
-    if size > MAX_INPUT_BYTES:
+    if size > limit:
         raise UsageError(
-            f"the input has {size:,} bytes, at most {MAX_INPUT_BYTES:,} are taken; put it in a file of the workspace"
+            f"the input has {size:,} bytes, at most {limit:,} are taken; put it in a file of the workspace"
         )
     return text
 

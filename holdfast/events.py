@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from holdfast.types import Data, Entry, Text
+from holdfast.types import Data, Entry, RunId, Text
 
 
 class TextDelta(Data):
@@ -25,6 +25,19 @@ class Notice(Data):
 
 
 Event = Entry | TextDelta | Notice
+
+
+RUNS = "runs"
+"""Topic of what becomes of runs: `kind` "run", `run_id`, `agent` and `status`, for each status that one comes to."""
+
+
+def run_topic(run_id: RunId) -> str:
+    """Topic of what goes on in a run, all of it transient.
+
+    `kind` "delta": `turn`, `attempt`, `offset` (characters before it), `text`, from a model call that is going on.
+    `kind` "entries": the mirror has entries up to `head`.
+    """
+    return f"run/{run_id}"
 
 
 class BusEvent(Data):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 from surrealdb import Table
@@ -12,7 +11,7 @@ from holdfast.database.dialling import is_own_cancel
 from holdfast.database.endpoint import Endpoint
 from holdfast.database.refusal import StatementFailed
 from holdfast.database.session import Session
-from holdfast.database.watching import Watch, Watches
+from holdfast.database.watching import ListeningWatches
 from holdfast.database.websocket import Websocket
 
 LIVE = "LIVE SELECT VALUE id FROM $table"  # the id alone: a row may be megabytes, and every watcher gets it
@@ -20,7 +19,7 @@ PAUSE = 1.0  # seconds before a lost connection is dialled again; watchers lose 
 HEARTBEAT = 10.0  # seconds between two proofs that the server is there: a dead one may leave the socket open
 
 
-class LiveWatches(Watches):
+class LiveWatches(ListeningWatches):
     """The watchers of tables on a server; each table has a connection of its own while someone watches it.
 
     A server forgets a live query with its connection, so there is nothing to clean up after a crash.
@@ -32,25 +31,6 @@ class LiveWatches(Watches):
     def __init__(self, endpoint: Endpoint[Websocket]) -> None:
         super().__init__()
         self._endpoint = endpoint
-        self._listeners: dict[str, asyncio.Task[None]] = {}
-
-    @contextlib.asynccontextmanager
-    async def watch(self, table: str) -> AsyncIterator[Watch]:
-        """See `Database.watch`."""
-        async with super().watch(table) as watch:
-            if table not in self._listeners:
-                self._listeners[table] = asyncio.create_task(self._listen(table))
-            yield watch
-
-    async def close(self) -> None:
-        """Stops listening."""
-        for table in list(self._listeners):
-            await self._unwatched(table)
-
-    async def _unwatched(self, table: str) -> None:
-        if listener := self._listeners.pop(table, None):
-            listener.cancel()
-            await asyncio.wait([listener])
 
     async def _listen(self, table: str) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,3 +57,33 @@ class Watches:
 
     async def _unwatched(self, table: str) -> None:
         """Called when nobody watches `table` any longer."""
+
+
+class ListeningWatches(Watches, ABC):
+    """Watchers of tables that other processes change: each table has a listener while someone watches it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listeners: dict[str, asyncio.Task[None]] = {}
+
+    @asynccontextmanager
+    async def watch(self, table: str) -> AsyncIterator[Watch]:
+        """See `Database.watch`."""
+        async with super().watch(table) as watch:
+            if table not in self._listeners:
+                self._listeners[table] = asyncio.create_task(self._listen(table))
+            yield watch
+
+    async def close(self) -> None:
+        """Stops listening."""
+        for table in list(self._listeners):
+            await self._unwatched(table)
+
+    @abstractmethod
+    async def _listen(self, table: str) -> None:
+        """Rings whenever the table may have changed, until it is cancelled."""
+
+    async def _unwatched(self, table: str) -> None:
+        if listener := self._listeners.pop(table, None):
+            listener.cancel()
+            await asyncio.wait([listener])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
-from holdfast.database.watching import Watch, Watches
+from holdfast.database.watching import ListeningWatches
 
 PAUSE = 0.5  # seconds before a lost holder is looked for again; watchers lose nothing, they re-read
 
@@ -14,7 +14,7 @@ Hear = Callable[[str, Callable[[], None]], Awaitable[None]]
 """Listens to a table until the way to it is lost, and calls back when it may have changed; at first, too."""
 
 
-class SharedWatches(Watches):
+class SharedWatches(ListeningWatches):
     """Watchers, with one listener for each table that is watched.
 
     Args:
@@ -24,25 +24,6 @@ class SharedWatches(Watches):
     def __init__(self, hear: Hear) -> None:
         super().__init__()
         self._hear = hear
-        self._listeners: dict[str, asyncio.Task[None]] = {}
-
-    @contextlib.asynccontextmanager
-    async def watch(self, table: str) -> AsyncIterator[Watch]:
-        """See `Database.watch`."""
-        async with super().watch(table) as watch:
-            if table not in self._listeners:
-                self._listeners[table] = asyncio.create_task(self._listen(table))
-            yield watch
-
-    async def close(self) -> None:
-        """Stops listening."""
-        for table in list(self._listeners):
-            await self._unwatched(table)
-
-    async def _unwatched(self, table: str) -> None:
-        if listener := self._listeners.pop(table, None):
-            listener.cancel()
-            await asyncio.wait([listener])
 
     async def _listen(self, table: str) -> None:
         while True:

@@ -1,0 +1,117 @@
+"""Events in this process's memory."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from holdfast.bus.log import Page, Publication, Stored
+from holdfast.database import Watch
+
+MAX_KEPT = 10_000  # lasting events of one topic; the oldest are pruned
+MAX_TRANSIENT = 2000  # transient events of one topic
+
+
+@dataclass
+class _Topic:
+    """One topic; events by offset, in order."""
+
+    last: int = 0
+    pruned: int = 0
+    events: dict[int, Stored] = field(default_factory=dict)
+    times: dict[int, datetime] = field(default_factory=dict)
+    marks: dict[str, int] = field(default_factory=dict)
+
+    def add(self, publication: Publication) -> int:
+        if (known := self.marks.get(publication.mark)) is not None:
+            return known
+        for text in publication.texts:
+            self.last += 1
+            self.events[self.last] = Stored(self.last, text, publication.transient)
+            self.times[self.last] = datetime.now(UTC)
+        if publication.key is not None:
+            self.marks[publication.mark] = self.last
+        self._trim(transient=publication.transient)
+        return self.last
+
+    def drop(self, offsets: Sequence[int]) -> None:
+        for offset in offsets:
+            if not self.events.pop(offset).transient:
+                self.pruned = max(self.pruned, offset)
+            del self.times[offset]
+        gone = set(offsets)
+        self.marks = {mark: offset for mark, offset in self.marks.items() if offset not in gone}
+
+    def _trim(self, *, transient: bool) -> None:
+        limit = MAX_TRANSIENT if transient else MAX_KEPT
+        if len(self.events) > limit:
+            kind = [each.offset for each in self.events.values() if each.transient is transient]
+            if len(kind) > limit + limit // 10:  # a tenth at a time: each costs a walk over all
+                self.drop(kind[:-limit])
+
+
+class MemoryLog:
+    """An EventLog that goes with its process; may be used from several threads, each with its event loop."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._topics: defaultdict[str, _Topic] = defaultdict(_Topic)
+        self._watches: dict[Watch, asyncio.AbstractEventLoop] = {}
+
+    async def append(self, publications: Sequence[Publication]) -> list[int]:
+        """See `EventLog.append`."""
+        with self._guard:
+            return [self._topics[each.topic].add(each) for each in publications]
+
+    async def read(self, topic: str, after: int, limit: int) -> Page:
+        """See `EventLog.read`."""
+        with self._guard:
+            known = self._topics[topic]
+            events = [stored for offset, stored in known.events.items() if offset > after]
+            return Page(events[:limit], known.pruned, len(events) <= limit)
+
+    async def heads(self, topics: Sequence[str]) -> dict[str, int]:
+        """See `EventLog.heads`."""
+        with self._guard:
+            return {topic: self._topics[topic].last for topic in topics}
+
+    async def forget(self, topic: str, upto: int) -> None:
+        """See `EventLog.forget`."""
+        with self._guard:
+            known = self._topics[topic]
+            known.drop([each.offset for each in known.events.values() if each.transient and each.offset <= upto])
+
+    async def prune(self, before: datetime) -> int:
+        """See `EventLog.prune`."""
+        with self._guard:
+            return sum(_prune(known, before) for known in self._topics.values())
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[Watch]:
+        """See `EventLog.watch`."""
+        watch = Watch()
+        with self._guard:
+            self._watches[watch] = asyncio.get_running_loop()
+        try:
+            yield watch
+        finally:
+            with self._guard:
+                del self._watches[watch]
+
+    def announce(self) -> None:
+        """See `EventLog.announce`."""
+        with self._guard:
+            for watch, loop in self._watches.items():
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(watch.ring)
+
+
+def _prune(topic: _Topic, before: datetime) -> int:
+    old = [offset for offset, at in topic.times.items() if at < before]
+    topic.drop(old)
+    return len(old)

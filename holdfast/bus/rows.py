@@ -1,0 +1,59 @@
+"""Publications as rows of the tables `bus` and `bus_topic`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from surrealdb import RecordID
+
+from holdfast.bus.log import Publication
+
+Row = dict[str, Any]
+
+
+def topic_id(topic: str) -> RecordID:
+    """Id of a topic's row."""
+    return RecordID("bus_topic", topic)
+
+
+def topic_rows(publications: Sequence[Publication]) -> list[Row]:
+    """One for each topic, as a transaction must write a row once.
+
+    `count` is the number of offsets that it needs, `trailing` that of the transient events behind its last lasting
+    one; negative: it has none.
+    """
+    rows: dict[str, Row] = {}
+    for each in publications:
+        row = rows.setdefault(each.topic, {"row": topic_id(each.topic), "count": 0, "trailing": -1})
+        row["count"] += len(each.texts)
+        if not each.transient:
+            row["trailing"] = 0
+        elif row["trailing"] >= 0:
+            row["trailing"] += len(each.texts)
+    return list(rows.values())
+
+
+def event_rows(publications: Sequence[Publication], topics: Sequence[Row], seal: Callable[[str], str]) -> list[Row]:
+    """One for each event; `behind` is the number of those that follow in its topic."""
+    left = {row["row"].id: row["count"] for row in topics}
+    rows: list[Row] = []
+    for each in publications:
+        for number, text in enumerate(each.texts, start=1):
+            left[each.topic] -= 1
+            row = {"topic": each.topic, "row": topic_id(each.topic), "behind": left[each.topic]}
+            row |= {"text": seal(text), "transient": each.transient}
+            if number == len(each.texts):
+                row["key"] = each.mark
+            rows.append(row)
+    return rows
+
+
+def pruned_rows(rows: Sequence[Row]) -> list[Row]:
+    """For each topic of lasting events that are to go, the highest of their offsets."""
+    upto: dict[str, int] = {}
+    for row in rows:
+        topic, offset = row["id"].id
+        if not row["transient"]:
+            upto[topic] = max(upto.get(topic, 0), offset)
+    return [{"row": topic_id(topic), "upto": offset} for topic, offset in upto.items()]

@@ -1,0 +1,180 @@
+"""Events in SurrealDB, embedded or on a server."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any
+
+from holdfast.bus.log import Page, Publication, Stored
+from holdfast.bus.rows import event_rows, pruned_rows, topic_id, topic_rows
+from holdfast.database import Database, Overtaken, Watch
+from holdfast.database.notes import note
+from holdfast.database.surql import statement
+from holdfast.errors import StoreUnavailable
+from holdfast.ports import Cipher
+
+TABLE = "bus"
+PUBLISH = statement("holdfast.bus", "publish")
+PRUNE = statement("holdfast.bus", "prune")
+KNOWN = "SELECT key, id[1] AS offset FROM bus WHERE key IN $keys"
+READ = """
+RETURN [$row.last ?? 0, $row.pruned ?? 0];
+SELECT id[1] AS offset, text, transient FROM bus:[$topic, $first]..=[$topic, ..] LIMIT $limit
+"""
+HEADS = "SELECT id, last, lasting FROM $rows"
+FORGET = "DELETE bus:[$topic, 0]..=[$topic, $upto] WHERE transient RETURN NONE"
+OLD = "SELECT id, transient FROM bus WHERE at < $before LIMIT $limit"
+PRUNE_TOPICS = "DELETE bus_topic WHERE lasting = NONE AND at < $before RETURN NONE"
+
+ATTEMPTS = 40  # workers that publish to one topic contend for its row; each round one of them wins
+LONGEST_PAUSE = 0.03  # seconds between attempts
+KEPT_TRANSIENT = 2000  # of one topic, on a server; see `holdfast.database.notes` for an embedded database
+TRIM_EVERY = 500  # offsets: how often what is beyond them is dropped
+PRUNE_ROWS = 500  # in one statement
+
+
+class SurrealLog:
+    """An EventLog on SurrealDB.
+
+    Lasting events are rows. Transient ones are rows on a server, which are deleted when they are forgotten; beside an
+    embedded database they are notes.
+
+    Args:
+        database: where it is kept; not closed with the log.
+        cipher: hides what events say from whoever reads the database; None: it may be read. Topics stay readable.
+    """
+
+    def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
+        self._database = database
+        self._cipher = cipher
+
+    async def append(self, publications: Sequence[Publication]) -> list[int]:
+        """See `EventLog.append`."""
+        fleeting = [each for each in publications if each.transient]
+        numbers = await self._note(fleeting) if fleeting else None
+        offsets = {} if numbers is None else {each.mark: number for each, number in zip(fleeting, numbers, strict=True)}
+        rows = [each for each in publications if each.mark not in offsets]
+        if rows:
+            offsets |= await self._write(rows)
+        return [offsets[each.mark] for each in publications]
+
+    async def read(self, topic: str, after: int, limit: int) -> Page:
+        """See `EventLog.read`."""
+        values = {"row": topic_id(topic), "topic": topic, "first": after + 1, "limit": limit}
+        [[last, pruned], rows] = await self._database.run(READ, **values)
+        events = [Stored(row["offset"], self._opened(row["text"]), row["transient"]) for row in rows]
+        is_last = len(rows) < limit
+        # After the rows, and only what is below the numbers of that time: so a row with a lower one cannot come later.
+        upto = last if is_last else events[-1].offset
+        notes = await note(self._database, "read", topic=topic, after=after, upto=upto)
+        if notes:
+            events += [Stored(number, text, transient=True) for number, text in notes]
+            events.sort(key=attrgetter("offset"))
+        return Page(events, pruned, is_last)
+
+    async def heads(self, topics: Sequence[str]) -> dict[str, int]:
+        """See `EventLog.heads`."""
+        [rows] = await self._database.run(HEADS, rows=[topic_id(topic) for topic in topics])
+        found = {row["id"].id: row for row in rows}
+        newest: list[int] | None = await note(self._database, "newest", topics=list(topics))
+        if newest is None:
+            return {topic: found[topic]["last"] if topic in found else 0 for topic in topics}
+        lasting = {topic: row.get("lasting") or 0 for topic, row in found.items()}
+        return {topic: max(number, lasting.get(topic, 0)) for topic, number in zip(topics, newest, strict=True)}
+
+    async def forget(self, topic: str, upto: int) -> None:
+        """See `EventLog.forget`."""
+        if await note(self._database, "forget", topic=topic, upto=upto) is None:
+            await self._database.run(FORGET, topic=topic, upto=upto)
+
+    async def prune(self, before: datetime) -> int:
+        """See `EventLog.prune`."""
+        before, pruned = before.astimezone(UTC), 0
+        while True:
+            [rows] = await self._database.run(OLD, before=before, limit=PRUNE_ROWS)
+            if not rows:
+                break
+            await self._contend(PRUNE, topics=pruned_rows(rows), events=[row["id"] for row in rows])
+            pruned += len(rows)
+        await self._contend(PRUNE_TOPICS, before=before)
+        return pruned
+
+    def watch(self) -> AbstractAsyncContextManager[Watch]:
+        """See `EventLog.watch`."""
+        return self._database.watch(TABLE)
+
+    def announce(self) -> None:
+        """See `EventLog.announce`."""
+        self._database.touch(TABLE)
+
+    async def _note(self, publications: Sequence[Publication]) -> list[int] | None:
+        """None: the database takes no notes."""
+        groups = [[each.topic, list(each.texts)] for each in publications]
+        numbers: list[int] | None = await note(self._database, "add", groups=groups)
+        return numbers
+
+    async def _write(self, publications: Sequence[Publication]) -> dict[str, int]:
+        """Gives the offsets by the publications' marks; what was published before keeps its own."""
+        wanted = {each.mark: each for each in publications}
+        repeatable = any(each.key is not None for each in publications)
+        offsets = await self._known(wanted) if repeatable else {}
+        for attempt in range(ATTEMPTS):
+            lacking = [each for mark, each in wanted.items() if mark not in offsets]
+            if not lacking:
+                return offsets
+            try:
+                offsets |= await self._publish(lacking)
+            except Overtaken:
+                await asyncio.sleep(_pause(attempt))
+                offsets |= await self._known(wanted)
+        raise StoreUnavailable(f"other publishers were faster {ATTEMPTS} times in a row: publish again")
+
+    async def _publish(self, publications: Sequence[Publication]) -> dict[str, int]:
+        marks, topics = [each.mark for each in publications], topic_rows(publications)
+        events = event_rows(publications, topics, self._sealed)
+        results = await self._database.run(PUBLISH, keys=marks, topics=topics, events=events)
+        offsets = _offsets(next(result for result in reversed(results) if isinstance(result, list)))
+        if len(offsets) != len(marks):  # permissions that forbid it are no error to the database
+            raise StoreUnavailable("the database did not take events: may its user write?")
+        await self._trim(publications, offsets)
+        return offsets
+
+    async def _trim(self, publications: Sequence[Publication], offsets: dict[str, int]) -> None:
+        """Drops the oldest transient events of topics that have too many."""
+        for each in publications:
+            last = offsets[each.mark]
+            if each.transient and last // TRIM_EVERY > (last - len(each.texts)) // TRIM_EVERY:
+                await self._database.run(FORGET, topic=each.topic, upto=last - KEPT_TRANSIENT)
+
+    async def _known(self, marks: dict[str, Publication]) -> dict[str, int]:
+        [rows] = await self._database.run(KNOWN, keys=list(marks))
+        return _offsets(rows)
+
+    async def _contend(self, text: str, **values: Any) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._database.run(text, **values)
+            except Overtaken:
+                await asyncio.sleep(_pause(attempt))
+            else:
+                return
+        raise StoreUnavailable(f"publishers were faster {ATTEMPTS} times in a row: try again")
+
+    def _sealed(self, text: str) -> str:
+        return text if self._cipher is None else self._cipher.seal(text)
+
+    def _opened(self, text: str) -> str:
+        return text if self._cipher is None else self._cipher.unseal(text)
+
+
+def _offsets(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    return {row["key"]: row["offset"] for row in rows}
+
+
+def _pause(attempt: int) -> float:
+    return random.uniform(0, min(LONGEST_PAUSE, 0.002 * 2**attempt))  # noqa: S311 - spreads who contends

@@ -1,0 +1,99 @@
+"""What the event bus tells of one run while it is followed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+import structlog
+from pydantic import ValidationError
+
+from holdfast.errors import HoldfastError, SubscriberTooSlow
+from holdfast.event_bus import BusSource
+from holdfast.events import BusEvent, run_topic
+from holdfast.ports import EventBus
+from holdfast.protocol import ModelProgress
+from holdfast.types import RunId
+
+log = structlog.get_logger()
+
+
+class DeltaFeed:
+    """Listens to a run's topic; a context manager. Where there is no bus, nothing comes.
+
+    Args:
+        source: gives the bus; None: there is none.
+        run_id: the run.
+
+    Attributes:
+        deltas: text that came and was not taken yet, in order.
+        has_entries: whether new entries were announced since this was last set to False.
+    """
+
+    def __init__(self, source: BusSource | None, run_id: RunId) -> None:
+        self._source = source
+        self._topic = run_topic(run_id)
+        self._task: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self.deltas: deque[ModelProgress] = deque()
+        self.has_entries = False
+
+    async def __aenter__(self) -> Self:
+        """Begins to listen."""
+        if self._source is not None:
+            self._task = asyncio.create_task(self._listen(self._source))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def wait(self, seconds: float) -> bool:
+        """Waits for news, which may have come already; gives whether there are any."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return False
+        self._news.clear()
+        return True
+
+    async def _listen(self, source: BusSource) -> None:
+        try:
+            if bus := source():
+                after: int | None = 0
+                while after is not None:
+                    after = await self._hear(bus, after)
+        except HoldfastError as error:  # heartbeats carry the text too, less often
+            log.debug("no live text from the event bus", reason=str(error))
+
+    async def _hear(self, bus: EventBus, after: int) -> int | None:
+        """Listens until it was too slow, and gives where to go on; None: the bus was closed."""
+        try:
+            async with bus.subscribe(self._topic, after) as events:
+                async for event in events:
+                    self._take(event)
+        except SubscriberTooSlow as error:
+            return error.resume_after
+        return None
+
+    def _take(self, event: BusEvent) -> None:
+        if event.data.get("kind") == "delta":
+            try:
+                self.deltas.append(_progress(event))
+            except ValidationError as error:
+                log.debug("an event of a run cannot be understood", reason=str(error))
+                return
+        else:
+            self.has_entries = True
+        self._news.set()
+
+
+def _progress(event: BusEvent) -> ModelProgress:
+    return ModelProgress.model_validate({name: value for name, value in event.data.items() if name != "kind"})

@@ -1,0 +1,58 @@
+"""The event bus that the settings ask for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.ports import EventBus
+from holdfast.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.persistence import Persistence
+
+BusSource = Callable[[], "EventBus | None"]
+"""Gives a bus when it is first needed; None: there is none that others publish to."""
+
+
+def event_bus() -> EventBus:
+    """Gives the process's own event bus, where the settings say; it connects when it is first used, nobody closes it.
+
+    Raises:
+        SettingsError: a setting has a bad value.
+    """
+    from holdfast.configured import persistence  # noqa: PLC0415 - loads the database's client
+
+    return persistence().bus
+
+
+@asynccontextmanager
+async def reachable_bus(settings: Settings) -> AsyncIterator[BusSource]:
+    """Gives access to the bus of the workers that have these settings; it is opened when it is first asked for.
+
+    There is none where each process keeps its own, or where no worker has made the database yet.
+    """
+    made: list[Persistence] = []
+
+    def bus() -> EventBus | None:
+        if not made and is_reachable(settings):
+            from holdfast.configured import open_configured  # noqa: PLC0415 - loads the database's client
+
+            made.append(open_configured(settings, background=True))
+        return made[0].bus if made else None
+
+    try:
+        yield bus
+    finally:
+        for persistence in made:
+            await persistence.close()
+
+
+def is_reachable(settings: Settings) -> bool:
+    """Whether workers with these settings publish where this process can read it."""
+    scheme, _, place = settings.store_url.partition("://")
+    if settings.event_bus_backend == "memory":
+        return False
+    return scheme in ("ws", "wss", "http", "https") or (scheme == "surrealkv" and Path(place).exists())

@@ -1,0 +1,46 @@
+"""Every event bus keeps the promises of the port, on each kind of database, alone and shared by processes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.bus import Bus, MemoryLog, SurrealLog
+from holdfast.bus.conformance import CHECKS, Check, run_check
+from holdfast.database import open_database
+from holdfast.database.background import BackgroundDatabase
+from holdfast.payloads.keys import KeyRing, new_key
+from tests.contract.databases import EMBEDDED, SERVED, Databases
+
+BACKENDS = ("memory", *EMBEDDED, *SERVED, "gateway", "background", "encrypted")
+
+
+@pytest.fixture(params=BACKENDS)
+async def bus(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> AsyncIterator[Bus]:
+    """A bus on each backend in turn; `gateway` goes through another holder of the database."""
+    kind, url = str(request.param), f"surrealkv://{tmp_path}/shared"
+    match kind:
+        case "memory":
+            yield Bus(MemoryLog())
+        case "gateway":
+            holder, database = open_database(url, shared=True), open_database(url, shared=True)
+            await holder.open()
+            yield Bus(SurrealLog(database))
+            await database.close()
+            await holder.close()
+        case "background":
+            background = BackgroundDatabase(lambda: open_database(url, shared=True))
+            yield Bus(SurrealLog(background))
+            await background.close()
+        case "encrypted":
+            yield Bus(SurrealLog(databases.new("mem"), KeyRing.parse(new_key())))
+        case _:
+            yield Bus(SurrealLog(databases.new(kind)))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_keeps_its_promises(check: Check, bus: Bus) -> None:
+    """A backend that breaks a promise of the port breaks whoever relies on it."""
+    await run_check(check, lambda: bus)

@@ -1,0 +1,156 @@
+"""Whoever follows a run sees text while it is written, each piece once, and nothing of it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+from activities.announcer import Announcer
+from holdfast import Agent, Entry, Event, RunHandle, TextDelta, tool
+from holdfast.bus import Bus, SurrealLog
+from holdfast.bus.expectations import kept
+from holdfast.client import Holdfast
+from holdfast.database import open_database
+from holdfast.events import RUNS, run_topic
+from holdfast.testing import Reply
+from holdfast.types import EntryBatch
+from tests.contract.surreal_server import free_port
+from tests.lab import PATIENCE, Lab, contents, eventually
+
+WORDS = " ".join(f"word{number}" for number in range(180))
+PIECE_DELAY = 0.04  # seconds between pieces of six words: 1.2 s in all, in which there is one heartbeat
+
+
+@tool(read_only=True)
+async def look() -> str:
+    """Looks."""
+    return "seen"
+
+
+writer = Agent(name="writer", system_prompt="You write.", tools=[look])
+
+
+async def followed(handle: RunHandle) -> list[Event]:
+    """Everything that a follower is shown."""
+    async with asyncio.timeout(PATIENCE):
+        return [event async for event in handle.events()]
+
+
+def deltas(events: list[Event], turn: int) -> list[TextDelta]:
+    """The pieces of a turn's text."""
+    return [event for event in events if isinstance(event, TextDelta) and event.turn == turn]
+
+
+async def test_pieces_come_as_they_are_written(lab: Lab) -> None:
+    """Text that comes once a second is no live text; pieces shown twice, or after their message, are noise."""
+    lab.server.call_tools(("look", {}), text=WORDS, piece_delay=PIECE_DELAY)
+    lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY))
+    async with lab.worker(writer, max_cached_workflows=100):
+        events = await followed(await lab.holdfast.start("writer", "Write."))
+    for turn in (1, 2):
+        pieces = deltas(events, turn)
+        assert len(pieces) >= 6, "as many as there were 0.06 s, on a machine that is busy"
+        assert WORDS.startswith("".join(piece.text for piece in pieces))
+        message = next(
+            event for event in events if isinstance(event, Entry) and event.kind == "message" and event.turn == turn
+        )
+        assert events.index(pieces[-1]) < events.index(message)
+    result = next(event for event in events if isinstance(event, Entry) and event.kind == "tool_result")
+    assert events.index(result) < events.index(deltas(events, 2)[0]), "what the model read, then what it wrote"
+    seqs = [event.seq for event in events if isinstance(event, Entry)]
+    assert seqs == list(range(len(seqs)))
+
+
+async def test_who_comes_late_sees_the_whole_sentence(lab: Lab) -> None:
+    """A follower that comes in mid-sentence is shown its end without its beginning."""
+    lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY))
+    async with lab.worker(writer, max_cached_workflows=100):
+        handle = await lab.holdfast.start("writer", "Write.")
+        async for event in handle.events():
+            if isinstance(event, TextDelta) and "word5" in event.text:
+                break
+        pieces = deltas(await followed(handle), 1)
+        assert "".join(piece.text for piece in pieces).startswith("word0 word1")
+
+
+async def test_without_a_bus_heartbeats_bring_the_text(lab: Lab) -> None:
+    """Who cannot reach the bus sees nothing until the message is complete."""
+    lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY * 2))
+    async with lab.worker(writer, max_cached_workflows=100):
+        handle = await lab.holdfast.start("writer", "Write.")
+        alone = Holdfast(lab.client, task_queue=lab.settings.temporal_task_queue).handle(handle.id)
+        pieces = deltas(await followed(alone), 1)
+        assert pieces
+        assert WORDS.startswith("".join(piece.text for piece in pieces))
+
+
+async def test_another_attempt_is_shown_from_its_beginning(lab: Lab) -> None:
+    """What a broken attempt said gets mixed with what the next one says."""
+    lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY, cut_after=20))
+    lab.server.reply(Reply(text=WORDS.upper(), piece_delay=PIECE_DELAY))
+    async with lab.worker(writer, max_cached_workflows=100):
+        events = await followed(await lab.holdfast.start("writer", "Write."))
+    shown = "".join(piece.text for piece in deltas(events, 1))
+    second = shown[shown.index("WORD0") :]
+    assert WORDS.startswith(shown.removesuffix(second))
+    assert WORDS.upper().startswith(second)
+
+
+async def test_nothing_is_left_of_a_complete_message(lab: Lab) -> None:
+    """Pieces of finished messages pile up, and late followers are shown text that they have as a message."""
+    lab.server.reply(Reply(text=WORDS, piece_delay=0.01))
+    async with lab.worker(writer, max_cached_workflows=100):
+        handle = await lab.holdfast.start("writer", "Write.")
+        await handle.result(PATIENCE)
+        head = (await lab.entries(handle.id))[-1].seq
+
+        async def only_the_last_note() -> bool:
+            events = await kept(lab.bus, run_topic(handle.id), 1)
+            return events[0].data == {"kind": "entries", "head": head}
+
+        await eventually(only_the_last_note)
+
+
+async def test_what_becomes_of_a_run_is_told_once(lab: Lab) -> None:
+    """Whoever reacts to ended runs reacts twice, or never."""
+    async with lab.worker(writer):
+        handle = await lab.holdfast.start("writer", "Write.")
+        await handle.result(PATIENCE)
+        await lab.assert_mirrored(handle.id)
+        told = await kept(lab.bus, RUNS, 2)
+        for entries in ((entry,) for entry in await lab.entries(handle.id)):
+            summary = await lab.store.summary(handle.id)
+            run = await lab.store.run(handle.id)
+            assert summary is not None
+            assert run is not None
+            await Announcer(lab.bus).announce(
+                EntryBatch(
+                    run_id=handle.id, chain=run.chain, previous_digest="", entries=list(entries), summary=summary
+                )
+            )
+        await lab.bus.publish(RUNS, {"kind": "end of test"})
+        events = await kept(lab.bus, RUNS, 3)
+    assert events[:2] == told
+    assert [event.data["status"] for event in told] == ["running", "completed"]
+    assert told[1].data == {"kind": "run", "run_id": handle.id, "agent": "writer", "status": "completed"}
+    assert events[2].data == {"kind": "end of test"}
+
+
+async def test_a_bus_that_is_away_costs_a_model_call_nothing(lab: Lab) -> None:
+    """A model call fails, or waits, because nobody can be shown its text."""
+    lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY))
+    database = open_database(f"ws://127.0.0.1:{free_port()}")
+    async with lab.worker(writer, max_cached_workflows=100, bus=Bus(SurrealLog(database))):
+        handle = await lab.holdfast.start("writer", "Write.")
+        await lab.server.wait_for_requests(1)
+
+        async def has_answered() -> bool:
+            return ("assistant", WORDS) in contents(await lab.entries(handle.id))
+
+        await eventually(has_answered)
+        assert len(lab.server.requests) == 1
+        [request] = lab.server.requests
+        assert request.finished_at is not None
+        reply = next(entry for entry in await lab.entries(handle.id) if entry.turn == 1)
+        assert reply.data["seconds"] < request.finished_at - request.received_at + 0.5
+        await handle.terminate("the test is over")
+    await database.close()
