@@ -11,11 +11,13 @@ import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 from pydantic import SecretStr
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -23,16 +25,24 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities import Dependencies, build_activities
 from activities.heartbeat import HEARTBEAT_INTERVAL
 from holdfast.agents.catalog import AgentCatalog
+from holdfast.chores import Chore, chores
+from holdfast.configured import converter, open_configured
+from holdfast.doctor import Census, Reconciler
 from holdfast.errors import HoldfastError, SettingsError, StoreLocked, StoreUnavailable, TemporalUnavailable, UsageError
 from holdfast.logs import configure_logging
+from holdfast.memory import Embedding
+from holdfast.memory.watch import EmbeddingWatch
 from holdfast.models import open_model
-from holdfast.persistence import Persistence, open_persistence
+from holdfast.payloads.carriage import Carriage
+from holdfast.persistence import Persistence
 from holdfast.ports import ChatModel
-from holdfast.run_log import TemporalRunLog
+from holdfast.registry.factory import custom_registry
+from holdfast.run_log import UNHURRIED, TemporalRunLog
 from holdfast.settings import Settings
 from holdfast.stack import local_address
 from holdfast.stack.search_attributes import command, missing
 from holdfast.temporal import connect_temporal
+from holdfast.transfer.retention import retention
 from workflows import WORKFLOWS
 
 log = structlog.get_logger()
@@ -76,6 +86,10 @@ def build_worker(
         model=model,
         store=persistence.store,
         run_log=TemporalRunLog(client),
+        carriage=Carriage(client.data_converter, settings.max_payload_bytes),
+        registry=persistence.registry,
+        memories=persistence.memories,
+        bus=persistence.bus,
         workspaces=settings.holdfast_home / "workspaces",
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,
@@ -108,11 +122,12 @@ async def run(settings: Settings) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
     catalog = AgentCatalog.load(settings.holdfast_agents)
-    client = await _connect(settings)
+    persistence = _persistence(settings)
+    client = await _connect(settings, converter(settings, persistence))
     await _check_search_attributes(client)
-    async with _adapters(settings) as (model, persistence):
+    async with _adapters(settings, persistence) as model:
         worker = build_worker(client, settings, catalog=catalog, model=model, persistence=persistence)
-        async with worker:
+        async with worker, chores(*_chores(client, settings, persistence)):
             log.info(
                 "worker serves",
                 task_queue=settings.temporal_task_queue,
@@ -125,15 +140,32 @@ async def run(settings: Settings) -> None:
     log.info("worker has ended")
 
 
+def _persistence(settings: Settings) -> Persistence:
+    persistence = open_configured(settings)
+    custom = custom_registry(settings)
+    return persistence if custom is None else replace(persistence, registry=custom)
+
+
+def _chores(client: Client, settings: Settings, persistence: Persistence) -> list[Chore]:
+    """What this worker does beside serving."""
+    store, task_queue = persistence.store, settings.temporal_task_queue
+    found: list[Chore] = [EmbeddingWatch(client, task_queue, Embedding(persistence.memories))]
+    if settings.reconcile_interval:
+        census, run_log = Census(client, task_queue, store), TemporalRunLog(client, patience=UNHURRIED)
+        found.append(Reconciler(census, store, run_log, interval=settings.reconcile_interval))
+    if settings.retention is not None:
+        found.append(retention(client, settings.retention, persistence))
+    return found
+
+
 @asynccontextmanager
-async def _adapters(settings: Settings) -> AsyncIterator[tuple[ChatModel, Persistence]]:
+async def _adapters(settings: Settings, persistence: Persistence) -> AsyncIterator[ChatModel]:
     model = open_model(
         openai_api_key=_secret(settings.openai_api_key),
         openai_base_url=settings.openai_base_url,
         openrouter_api_key=_secret(settings.openrouter_api_key),
         default_model=settings.default_model,
     )
-    persistence = _open_persistence(settings)
     try:
         await persistence.open()
     except StoreLocked:
@@ -141,33 +173,22 @@ async def _adapters(settings: Settings) -> AsyncIterator[tuple[ChatModel, Persis
     except StoreUnavailable as error:
         log.warning("the store is away; runs go on and the mirror catches up", reason=str(error))
     try:
-        yield model, persistence
+        yield model
     finally:
         await persistence.close()
         await model.close()
 
 
-def _open_persistence(settings: Settings) -> Persistence:
-    try:
-        return open_persistence(
-            settings.store_url,
-            namespace=settings.surrealdb_namespace,
-            database=settings.surrealdb_database,
-            username=settings.surrealdb_username,
-            password=_secret(settings.surrealdb_password),
-        )
-    except UsageError as error:
-        raise SettingsError(f"SURREALDB_URL is not accepted: {error}") from None
-
-
-async def _connect(settings: Settings) -> Client:
+async def _connect(settings: Settings, data_converter: DataConverter) -> Client:
     address = settings.temporal_address or local_address(settings.holdfast_home)
     if address is None:
         raise TemporalUnavailable("no Temporal server is known: set TEMPORAL_ADDRESS, or use `python starter.py up`")
     deadline = asyncio.get_running_loop().time() + CONNECT_PATIENCE
     while True:
         try:
-            return await connect_temporal(address, settings.temporal_namespace, identity=identity())
+            return await connect_temporal(
+                address, settings.temporal_namespace, identity=identity(), converter=data_converter
+            )
         except TemporalUnavailable as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise
@@ -199,7 +220,8 @@ def main() -> int:
     """Entry point: gives 2 for wrong settings, 3 when something is away; ends the process with 0 when all went well."""
     try:
         settings = Settings.load()
-        configure_logging(settings.log_level, settings.log_format)
+        private = settings.holdfast_encryption_key is not None
+        configure_logging(settings.log_level, settings.log_format, private=private)
         _take_core_logs()
         asyncio.Runner().run(run(settings))
     except UsageError as error:

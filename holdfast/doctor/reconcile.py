@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from holdfast.chores import repeat
 from holdfast.doctor.census import Census
 from holdfast.doctor.crowd import side_by_side
 from holdfast.doctor.rebuild import Rebuilder
 from holdfast.doctor.truth import UNREADABLE
-from holdfast.errors import HoldfastError, RunNotFound, Unavailable
+from holdfast.errors import HoldfastError, RunNotFound
 from holdfast.ports import RunLog, Store
 from holdfast.types import RunId
 
@@ -52,14 +51,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """Goes on until it is cancelled; whatever is away is waited for."""
-        while True:
-            try:
-                await self.round()
-            except Unavailable as error:
-                log.warning("runs that ended from outside are looked for later", reason=str(error))
-            except Exception:  # whatever it is, the worker serves on
-                log.exception("runs that ended from outside cannot be looked for")
-            await asyncio.sleep(self._interval * random.uniform(1 - JITTER, 1))  # noqa: S311 - not a secret
+        await repeat(self.round, interval=self._interval, what="looking for runs that ended from outside")
 
     async def round(self) -> list[RunId]:
         """Looks once; gives the runs whose mirror it changed.

@@ -48,10 +48,11 @@ class Verifier:
         return report
 
     async def _look(self, run_id: RunId) -> tuple[Report, bool]:
-        head = await self._store.head(run_id)  # before the history: a history that is read later has no less
+        seen = await self._stored_run(run_id)  # before the history: a history that is read later has no less
+        head = seen.head if seen else await self._store.head(run_id)
         try:
             standing = await self._log.standing(run_id)
-            if self._quick and await self._is_right_at_a_glance(standing):
+            if self._quick and seen == standing.run:
                 return Report(run_id, Verdict.HEALTHY), False
             truth = await read_truth(self._log, self._store, standing)
         except RunNotFound as gone:
@@ -59,12 +60,6 @@ class Verifier:
         except (WorkerUnavailable, QueryRefused) as error:
             return Report(run_id, Verdict.UNCHECKED, note=str(error)), False
         return await self._compared(truth, head), not standing.ended
-
-    async def _is_right_at_a_glance(self, standing: Standing) -> bool:
-        try:
-            return await self._store.run(standing.run.summary.run_id) == standing.run
-        except UNREADABLE:
-            return False
 
     async def _compared(self, truth: Truth, head: TranscriptRef | None) -> Report:
         run_id, standing = truth.standing.run.summary.run_id, truth.standing
@@ -100,7 +95,7 @@ class Verifier:
         run_id = standing.run.summary.run_id
         if not standing.ended:
             return Report(run_id, Verdict.BEHIND if head is None else Verdict.SICK, flaws=_extra(head))
-        if await self._is_right_at_a_glance(standing):
+        if await self._stored_run(run_id) == standing.run:
             return Report(run_id, Verdict.HEALTHY)
         return Report(run_id, Verdict.SICK, flaws=(Flaw("run", None, "altered: text" if head else MISSING),))
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError
 
-from holdfast.errors import StoreUnavailable
+from holdfast.chores import repeat
 from holdfast.memory.embedding import Embedding
 from holdfast.memory.table import Space
 from holdfast.protocol import EmbedRequest
@@ -46,16 +41,9 @@ class EmbeddingWatch:
         self._interval = interval
         self._started: dict[str, tuple[int, float]] = {}
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Watches while the body runs."""
-        task = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    async def run(self) -> None:
+        """Goes on until it is cancelled; whatever is away is waited for."""
+        await repeat(self.look, interval=self._interval, what="looking for memories that wait for their vectors")
 
     async def look(self) -> None:
         """Starts what is to be started now.
@@ -72,14 +60,6 @@ class EmbeddingWatch:
     def _is_new(self, space: Space) -> bool:
         revision, moment = self._started.get(space.name, (-1, 0.0))
         return revision != space.revision or time.monotonic() - moment > START_AGAIN
-
-    async def _watch(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except (StoreUnavailable, RPCError) as error:
-                log.debug("cannot look for memories to embed, trying again", reason=str(error))
-            await asyncio.sleep(self._interval)
 
     async def _start(self, namespace: str) -> None:
         await self._client.start_workflow(

@@ -115,6 +115,20 @@ async def a_run_is_forgotten_whole(store: Store) -> None:
     same(await store.flaws(runs[0].batch()), [], "and is whole")
 
 
+async def a_run_that_went_on_is_not_forgotten(store: Store) -> None:
+    """Who decides on what was seen forgets that, and nothing newer."""
+    run = SampleRun(turns=2)
+    await store.append(run.batch(0, 4))
+    seen = run.entries[3].ref
+    await store.append(run.batch(4))
+    await store.delete(run.run_id, seen=seen)
+    same(await store.entries(run.run_id), run.entries, "it is there, whole")
+    await store.delete(run.run_id, seen=run.head)
+    same(await store.run(run.run_id), None, "its row is gone")
+    same(await store.entries(run.run_id), [], "its entries are gone")
+    await store.delete(run.run_id, seen=run.head)
+
+
 async def a_mirror_is_held_against_its_log(store: Store) -> None:
     """What was appended, in whatever batches, has no flaw; what is missing or other is named and mended."""
     for run_id in _hostile_ids():
@@ -152,6 +166,7 @@ RUN_CHECKS = (
     a_run_that_went_on_is_not_concluded,
     a_run_that_recorded_nothing_gets_a_row,
     a_run_is_forgotten_whole,
+    a_run_that_went_on_is_not_forgotten,
     a_mirror_is_held_against_its_log,
     mending_writes_what_is_not_there,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,7 @@ from holdfast.types import (
 
 APPEND = statement("holdfast.store", "append")
 DELETE = statement("holdfast.store", "delete")
+DELETE_PART = statement("holdfast.store", "delete_part")
 TRUNCATE = statement("holdfast.store", "truncate")
 STORED = "SELECT chain, started_at, head, digest FROM ONLY $run"
 RUN = "SELECT chain, head, digest, text FROM ONLY $run"
@@ -51,6 +53,7 @@ MESSAGES = "SELECT VALUE entry.text FROM message:[$id, $first]..=[$id, ..] LIMIT
 
 OPEN = sorted(status for status in RunStatus if not status.is_final)
 PAGE = 200  # rows a statement reads: some 0.5 MB as a rule, and others get their turn in between
+DELETED_AT_ONCE = 2000  # entries, with their rows: some 0.3 s
 WRITE_ATTEMPTS = 5  # writers of one run at once are two at most: an activity, and its retry
 REMEMBERED_RUNS = 4096  # some 300 bytes each
 
@@ -184,12 +187,15 @@ class SurrealStore:
     async def delete(self, run_id: RunId, *, seen: TranscriptRef | None = None) -> None:
         """See `holdfast.ports.Store.delete`."""
         self._written.pop(run_id, None)
-        stamp = [seen.seq, seen.digest] if seen else None
-        try:
-            await self._database.run(DELETE, id=run_id, run=RecordID("run", run_id), seen=stamp)
-        except Overtaken:
-            if seen is None:
-                raise
+        values: dict[str, Any] = {"id": run_id, "run": RecordID("run", run_id)}
+        if seen is None:
+            await self._database.run(DELETE, **values, seen=None)
+            return
+        values["seen"] = [seen.seq, seen.digest]
+        with contextlib.suppress(Overtaken):
+            for first in range(0, seen.seq - DELETED_AT_ONCE, DELETED_AT_ONCE):
+                await self._database.run(DELETE_PART, **values, first=first, last=first + DELETED_AT_ONCE - 1)
+            await self._database.run(DELETE, **values)
 
     async def close(self) -> None:
         """See `holdfast.ports.Store.close`."""

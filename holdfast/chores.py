@@ -1,0 +1,59 @@
+"""What a worker does now and then, beside serving."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import structlog
+from temporalio.service import RPCError
+
+from holdfast.errors import Unavailable
+
+log = structlog.get_logger()
+
+JITTER = 0.2  # part of the interval, off it: several workers do not begin all at once
+
+
+class Chore(Protocol):
+    """Something that is done in rounds."""
+
+    async def run(self) -> None:
+        """Goes on until it is cancelled; whatever is away is waited for."""
+
+
+async def repeat(each: Callable[[], Awaitable[object]], *, interval: float, what: str) -> None:
+    """Does a round at intervals until it is cancelled; whatever is away is waited for.
+
+    Args:
+        each: a round.
+        interval: seconds between two rounds.
+        what: it does, for the log.
+    """
+    said = False  # a server that is away for hours is worth one line
+    while True:
+        try:
+            await each()
+            said = False
+        except (Unavailable, RPCError) as error:
+            (log.debug if said else log.warning)("a chore waits", chore=what, reason=str(error))
+            said = True
+        except Exception:  # whatever it is, the worker serves on
+            log.exception("a chore failed", chore=what)
+        await asyncio.sleep(interval * random.uniform(1 - JITTER, 1))  # noqa: S311 - not a secret
+
+
+@asynccontextmanager
+async def chores(*done: Chore) -> AsyncIterator[None]:
+    """Has chores done while the body runs."""
+    tasks = [asyncio.create_task(chore.run()) for chore in done]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

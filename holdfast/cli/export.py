@@ -1,0 +1,242 @@
+"""`export`: takes out what is kept, to be read, learned from, or brought back."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.destination import STDOUT, Write, written
+from holdfast.cli.exit_code import ExitCode
+from holdfast.cli.moment import moment
+from holdfast.cli.news import News
+from holdfast.cli.output import Output
+from holdfast.cli.session import connected
+from holdfast.cli.storage import check_kept, opened_persistence
+from holdfast.cli.text import count, one_line
+from holdfast.doctor import Census
+from holdfast.errors import MirrorDamaged, RunNotFound, UsageError
+from holdfast.persistence import Persistence
+from holdfast.run_log import TemporalRunLog
+from holdfast.settings import Settings
+from holdfast.transfer import (
+    FORMATS,
+    BundleWriter,
+    Format,
+    HistorySource,
+    JsonlExport,
+    MirrorSource,
+    RunRecord,
+    RunSource,
+    Selection,
+)
+from holdfast.transfer.parts import parts_of
+from holdfast.types import RunId, RunStatus
+
+EXAMPLES = """
+    $ export --all -o backup.jsonl
+    $ export researcher-3f9a12bc --format markdown
+    $ export --all --format openai --agent guide -o sft.jsonl
+    $ export --all --format markdown --since 7d --status failed
+"""
+
+
+IN_MEMORY = ("memory://", "mem://")
+"""Where the mirror is out of reach; the history is not."""
+
+
+class FormatName(enum.StrEnum):
+    """What a file can be."""
+
+    JSONL = "jsonl"
+    OPENAI = "openai"
+    SHAREGPT = "sharegpt"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Which runs are meant, and whether all else is, too."""
+
+    run_id: RunId | None
+    selection: Selection
+
+    @property
+    def is_everything(self) -> bool:
+        return self.run_id is None and not self.selection
+
+    def ids(self, source: RunSource) -> AsyncIterable[RunId]:
+        return source.ids() if self.run_id is None else _one(self.run_id)
+
+
+@dataclass
+class _Done:
+    """What was written."""
+
+    runs: int = 0
+    things: int = 0
+    empty: int = 0
+    """Runs of which the format has nothing to show."""
+    skipped: dict[RunId, str] | None = None
+
+
+async def export(
+    run_id: Annotated[str | None, typer.Argument(metavar="ID", help="A run's id.", show_default=False)] = None,
+    *,
+    all: Annotated[bool, typer.Option("--all", help="All runs; in jsonl everything else, too.")] = False,  # noqa: A002
+    format: Annotated[  # noqa: A002 - the option's name
+        FormatName, typer.Option(metavar="FORMAT", help="jsonl, openai, sharegpt or markdown.")
+    ] = FormatName.JSONL,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="- is standard output.")] = STDOUT,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Runs started since, as 2d or 2026-11-01.", show_default=False)
+    ] = None,
+    agent: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Runs of this agent; may be repeated.", show_default=False)
+    ] = None,
+    status: Annotated[
+        list[RunStatus] | None,
+        typer.Option(metavar="STATUS", help="Runs in this status; may be repeated.", show_default=False),
+    ] = None,
+    from_history: Annotated[
+        bool, typer.Option("--from-history", help="Read Temporal's history instead of the mirror.")
+    ] = False,
+) -> ExitCode:
+    """Writes runs, or everything that is kept, to a file.
+
+    \b
+      jsonl     everything, exactly: `import` brings it back, on any engine
+      openai    a line a run, for the fine-tuning of chat models
+      sharegpt  a line a run, as trainers of open models read it
+      markdown  a document a run, for people
+
+    With --all, jsonl holds runs, agents with all versions, vectors, memories,
+    payloads, conversations and events; with --since, --agent or --status only the
+    runs that these name. openai and sharegpt hold completed runs, unless --status
+    says otherwise, up to the last answer that is whole; jsonl and markdown hold
+    runs in any status.
+
+    A file gets its name when it is complete, and only its owner may read it.
+    Nothing in it is encrypted but payloads. A run that the mirror does not have
+    is read from Temporal's history, which takes a worker.
+
+    Exit code: 0, or 4 when the mirror of a run is damaged, so that it is left out.
+    """  # noqa: D301 - \b keeps the list from being wrapped
+    out, settings = Output(), Settings.load()
+    form = FORMATS.get(format.value)
+    wanted = _wanted(run_id, form, all=all, since=since, agents=agent, statuses=status)
+    from_history = from_history or settings.store_url in IN_MEMORY
+    if not from_history:
+        check_kept(settings, "exported")
+    news = News(out)
+    async with opened_persistence(settings) as persistence:
+        source = MirrorSource(persistence.store)
+        is_there = run_id is None or await source.run(run_id) is not None
+        async with _source(out, settings, source, persistence, history=from_history or not is_there) as chosen:
+            with written(output) as write:
+                if form is None:
+                    done = await _everything(news, write, chosen, wanted, persistence)
+                else:
+                    done = await _shown(news, write, chosen, wanted, form)
+    return _say(out, news, done, output)
+
+
+def _wanted(
+    run_id: str | None,
+    form: Format | None,
+    *,
+    all: bool,  # noqa: A002 - the option's name
+    since: str | None,
+    agents: list[str] | None,
+    statuses: list[RunStatus] | None,
+) -> _Wanted:
+    if (run_id is None) != all:
+        raise UsageError("name one run, or all of them with --all")
+    if run_id is not None:
+        if since or agents or statuses:
+            raise UsageError("--since, --agent and --status go with --all")
+        return _Wanted(run_id, Selection())
+    usual = form.statuses if form else frozenset[RunStatus]()
+    return _Wanted(None, Selection(moment(since), frozenset(agents or ()), frozenset(statuses or usual)))
+
+
+@asynccontextmanager
+async def _source(
+    out: Output, settings: Settings, mirror: MirrorSource, persistence: Persistence, *, history: bool
+) -> AsyncIterator[RunSource]:
+    if not history:
+        yield mirror
+        return
+    out.note("reading Temporal's history, not the mirror")
+    async with connected(out) as session:
+        await session.runs.check_worker()
+        census = Census(session.client, settings.temporal_task_queue, persistence.store)
+        yield HistorySource(census, TemporalRunLog(session.client))
+
+
+async def _everything(news: News, write: Write, source: RunSource, wanted: _Wanted, persistence: Persistence) -> _Done:
+    def tell(writer: BundleWriter) -> None:
+        if news.is_due:
+            news.tell(count(writer.counts.total(), "item"))
+
+    writer = BundleWriter(write)
+    job = JsonlExport(writer, tell)
+    writer.begin()
+    if wanted.is_everything:
+        await job.parts(parts_of(persistence))
+    await job.write_runs(source, wanted.ids(source), wanted.selection)
+    _check_found(wanted, job.runs, job.skipped)
+    writer.end()
+    return _Done(job.runs, writer.counts.total(), skipped=job.skipped)
+
+
+async def _shown(news: News, write: Write, source: RunSource, wanted: _Wanted, form: Format) -> _Done:
+    done, skipped = _Done(), dict[RunId, str]()
+    async for run_id in wanted.ids(source):
+        try:
+            run = await source.run(run_id)
+            if run is None or not wanted.selection.takes(run.summary):
+                continue
+            text = form.write(RunRecord(run.summary, [entry async for entry in source.entries(run)]))
+        except MirrorDamaged as error:
+            skipped[run_id] = str(error)
+            continue
+        if text is None:
+            done.empty += 1
+            continue
+        write(text.encode("utf-8", "replace"))
+        done.runs += 1
+        if news.is_due:
+            news.tell(count(done.runs, "run"))
+    _check_found(wanted, done.runs + done.empty, skipped)
+    done.skipped = skipped
+    return done
+
+
+def _check_found(wanted: _Wanted, runs: int, skipped: dict[RunId, str]) -> None:
+    """One run that was asked for and cannot be written is an error, not an empty file."""
+    if wanted.run_id is None or runs:
+        return
+    if skipped:
+        raise MirrorDamaged(f"{skipped[wanted.run_id]}; `doctor rebuild` mends it, --from-history goes without it")
+    raise RunNotFound(f"no run has the id {wanted.run_id!r}; `list` shows those that there are")
+
+
+def _say(out: Output, news: News, done: _Done, output: Path) -> ExitCode:
+    for run_id, why in (done.skipped or {}).items():
+        out.warn(f"{one_line(run_id)} is left out: {one_line(why)}")
+    if done.empty:
+        out.note(f"{count(done.empty, 'run')} without a whole answer left out")
+    place = "standard output" if output == STDOUT else str(output)
+    items = f" ({count(done.things, 'item')})" if done.things else ""
+    out.note(f"{count(done.runs, 'run')}{items} written to {place} in {news.seconds:.1f} s")
+    return ExitCode.SICK if done.skipped else ExitCode.OK
+
+
+async def _one(run_id: RunId) -> AsyncIterator[RunId]:
+    yield run_id

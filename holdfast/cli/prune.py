@@ -1,0 +1,199 @@
+"""`prune`: drops runs that ended long ago."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.cli.exit_code import ExitCode
+from holdfast.cli.moment import moment
+from holdfast.cli.news import News
+from holdfast.cli.options import JsonOption
+from holdfast.cli.output import Output
+from holdfast.cli.storage import check_kept, opened_persistence
+from holdfast.cli.text import count, local_time, one_line
+from holdfast.errors import TemporalUnavailable, UsageError
+from holdfast.payloads.store import Amount
+from holdfast.persistence import Persistence
+from holdfast.settings import Settings
+from holdfast.stack import local_address
+from holdfast.temporal import connect_temporal
+from holdfast.transfer.executions import BEGINNING, Executions
+from holdfast.transfer.pruning import Doomed, Pruner, Spared
+from holdfast.transfer.sizes import log_bytes, old_events
+from holdfast.types import FINAL_STATUSES, RunStatus
+
+SHOWN_SPARED = 20  # runs; --json has them all
+NOTHING = Amount(0, 0)
+
+EXAMPLES = """
+    $ prune --older-than 30d --dry-run
+    $ prune --older-than 30d --keep-failed
+    $ prune --older-than 2026-01-01 --yes --json
+"""
+
+
+@dataclass
+class _Plan:
+    """What would go."""
+
+    before: datetime
+    doomed: list[Doomed] = field(default_factory=list)
+    spared: list[Spared] = field(default_factory=list)
+    log_bytes: int = 0
+    payloads: Amount = NOTHING
+    events: int = 0
+    """On the bus."""
+
+    @property
+    def entries(self) -> int:
+        return sum(each.entries for each in self.doomed)
+
+    def line(self) -> str:
+        runs = f"{count(len(self.doomed), 'run')} that ended before {local_time(self.before)}"
+        chunks = f", {_size(self.payloads.bytes)} of payloads" if self.payloads.count else ""
+        events = f", {count(self.events, 'event')}" if self.events else ""
+        return f"{runs}: {self.entries:,} entries, some {_size(self.log_bytes)}{chunks}{events}"
+
+    def __bool__(self) -> bool:
+        return bool(self.doomed or self.payloads.count or self.events)
+
+
+async def prune(
+    older_than: Annotated[
+        str, typer.Option(metavar="AGE", help="Runs that ended longer ago, as 30d, or before, as 2026-01-01.")
+    ],
+    *,
+    keep_failed: Annotated[bool, typer.Option("--keep-failed", help="Only completed runs go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and leave it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+) -> ExitCode:
+    """Drops runs that ended long ago.
+
+    All rows of a run go, and payloads and events of that time. A run's history in
+    Temporal stays, as do agents, memories, vectors and saved conversations. A run
+    goes only if the mirror says that it has ended, and Temporal does not say that
+    it goes on. Runs of which the two say different things stay, and are listed.
+    Where Temporal does not answer the mirror alone decides, and no payloads go:
+    histories may still need them.
+
+    It may be broken off, and done while runs go on. With RETENTION set, workers do
+    the same by themselves, every hour.
+    """
+    out, settings = Output(json=json), Settings.load()
+    before = max(moment(older_than) or BEGINNING, BEGINNING)
+    check_kept(settings, "pruned")
+    keep = FINAL_STATUSES - {RunStatus.COMPLETED} if keep_failed else frozenset[RunStatus]()
+    executions = await _executions(out, settings)
+    async with opened_persistence(settings) as persistence:
+        pruner = Pruner(persistence.store, executions, keep)
+        plan = await _plan(out, pruner, executions, persistence, before)
+        _tell_spared(out, plan.spared)
+        dropped = 0
+        if not dry_run and _is_agreed(out, plan, yes=yes):
+            dropped = await _drop(out, pruner, executions, persistence, plan)
+        elif not json:
+            out.say(f"{'would go' if dry_run else 'left'}: {plan.line()}")
+    if json:
+        out.document(_document(plan, dropped, dry_run=dry_run))
+    return ExitCode.OK
+
+
+async def _executions(out: Output, settings: Settings) -> Executions | None:
+    """Temporal, if it answers; it is not started for this."""
+    address = settings.temporal_address or local_address(settings.holdfast_home)
+    if address is not None:
+        try:
+            return Executions(await connect_temporal(address, settings.temporal_namespace))
+        except TemporalUnavailable as error:
+            out.note(str(error))
+    out.warn("Temporal does not answer: the mirror alone says which runs have ended, and payloads stay")
+    return None
+
+
+async def _plan(
+    out: Output, pruner: Pruner, executions: Executions | None, persistence: Persistence, before: datetime
+) -> _Plan:
+    plan, news = _Plan(before), News(out)
+    async for found in pruner.find(before):
+        if isinstance(found, Spared):
+            plan.spared.append(found)
+            continue
+        plan.doomed.append(found)
+        plan.log_bytes += await log_bytes(persistence.database, found.run.summary.run_id)
+        if news.is_due:
+            news.tell(f"{count(len(plan.doomed), 'run')} found")
+    plan.payloads = await _payloads(executions, persistence, before, dry_run=True)
+    plan.events = await old_events(persistence.database, before)
+    return plan
+
+
+async def _drop(
+    out: Output, pruner: Pruner, executions: Executions | None, persistence: Persistence, plan: _Plan
+) -> int:
+    dropped, news = 0, News(out)
+    for doomed in plan.doomed:
+        dropped += await pruner.drop(doomed)
+        if news.is_due:
+            news.tell(f"{count(dropped, 'run')} dropped")
+    plan.payloads = await _payloads(executions, persistence, plan.before, dry_run=False)
+    plan.events = await persistence.bus.prune(plan.before)
+    if not out.json:
+        chunks = f", {_size(plan.payloads.bytes)} of payloads" if plan.payloads.count else ""
+        events = f", {count(plan.events, 'event')}" if plan.events else ""
+        out.say(f"dropped: {count(dropped, 'run')}{chunks}{events}")
+    if dropped < len(plan.doomed):
+        out.note(f"{count(len(plan.doomed) - dropped, 'run')} went on meanwhile, and stayed")
+    return dropped
+
+
+async def _payloads(
+    executions: Executions | None, persistence: Persistence, before: datetime, *, dry_run: bool
+) -> Amount:
+    if executions is None or persistence.payloads is None:
+        return NOTHING
+    return await persistence.payloads.prune(await executions.nothing_before(before), dry_run=dry_run)
+
+
+def _is_agreed(out: Output, plan: _Plan, *, yes: bool) -> bool:
+    if yes or not plan:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody can be asked whether to drop {plan.line()}: say --yes, or --dry-run to look only")
+    out.note(plan.line())
+    return typer.confirm("drop them for good?", err=True)
+
+
+def _tell_spared(out: Output, spared: Sequence[Spared]) -> None:
+    for each in spared[:SHOWN_SPARED]:
+        out.warn(f"{one_line(each.run_id)} stays: {one_line(each.why)}")
+    if len(spared) > SHOWN_SPARED:
+        out.warn(f"and {len(spared) - SHOWN_SPARED:,} more; --json has them all")
+
+
+def _document(plan: _Plan, dropped: int, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "before": plan.before.isoformat(),
+        "dry_run": dry_run,
+        "found": len(plan.doomed),
+        "dropped": dropped,
+        "entries": plan.entries,
+        "log_bytes": plan.log_bytes,
+        "payloads": {"count": plan.payloads.count, "bytes": plan.payloads.bytes},
+        "events": plan.events,
+        "runs": [each.run.summary.run_id for each in plan.doomed],
+        "spared": [{"run_id": each.run_id, "why": each.why} for each in plan.spared],
+    }
+
+
+def _size(number: int) -> str:
+    """Bytes as `12 KB`, `3.4 MB`."""
+    if number < 1_000_000:
+        return f"{number / 1_000:.0f} KB"
+    return f"{number / 1_000_000:,.1f} MB"

@@ -1,0 +1,130 @@
+"""Registered agents, with every version, as they travel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from pydantic import AwareDatetime
+
+from holdfast.database import Database
+from holdfast.definition import AgentDefinition
+from holdfast.registry.protocol import AgentVersion
+from holdfast.registry.rows import PLACES, Stamp, head_id, version_id, version_row
+from holdfast.registry.surreal import REGISTER, STAMP, SurrealRegistry
+from holdfast.transfer.bundle import Item
+from holdfast.transfer.part import Tally
+from holdfast.types import Data
+
+HEADS = "SELECT name, place FROM agent_head ORDER BY place, name"
+
+
+class _Version(Data):
+    registered_at: AwareDatetime
+    origin: str | None = None
+    definition: AgentDefinition
+
+    def numbered(self, number: int) -> AgentVersion:
+        definition = self.definition.model_copy(update={"version": number})
+        return AgentVersion(definition=definition, registered_at=self.registered_at, origin=self.origin)
+
+
+class _Agent(Data):
+    kind: str = "agent"
+    name: str
+    place: int | None
+    """In the list; None: it was unregistered."""
+    versions: list[_Version]
+    """Oldest first, from version 1."""
+
+
+class Agents:
+    """The registry in a database. An agent that is here with other versions is left as it is.
+
+    Args:
+        database: where it is.
+    """
+
+    name = "agents"
+    kinds = ("agent",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._registry = SurrealRegistry(database)
+
+    async def dump(self) -> AsyncIterator[Item]:
+        """See `Part.dump`."""
+        [heads] = await self._database.run(HEADS)
+        for head in heads:
+            history = await self._registry.history(head["name"])
+            versions = [
+                _Version(
+                    registered_at=version.registered_at,
+                    origin=version.origin,
+                    definition=version.definition.model_copy(update={"version": None}),
+                )
+                for version in history
+            ]
+            yield _Agent(name=head["name"], place=head.get("place"), versions=versions).model_dump(mode="json")
+
+    def check(self, item: Item) -> None:
+        """See `Part.check`."""
+        _agent(item)
+
+    async def load(self, items: Sequence[Item]) -> Tally:
+        """See `Part.load`."""
+        tally = Tally()
+        for agent in map(_agent, items):
+            await self._load(agent, tally)
+        return tally
+
+    async def _load(self, agent: _Agent, tally: Tally) -> None:
+        here = await self._registry.history(agent.name)
+        pairs = zip(here, agent.versions, strict=False)
+        differing = [old.version for old, new in pairs if old.definition.digest != new.definition.digest]
+        if differing:
+            tally.kept.append(f"agent {agent.name!r}: version {differing[0]} is another one here")
+            return
+        for number in range(len(here) + 1, len(agent.versions) + 1):
+            await self._write(agent, number)
+        if len(here) < len(agent.versions):
+            tally.written += 1
+        else:
+            tally.same += 1
+
+    async def _write(self, agent: _Agent, number: int) -> None:
+        """Adds the next version; of somebody who registers the same agent now, one is told to try again."""
+        head, version = head_id(agent.name), agent.versions[number - 1].numbered(number)
+        [parts] = await self._database.run(STAMP, head=head, places=PLACES)
+        stamp = Stamp(*parts)
+        place, is_new = _place(agent, stamp, first=number == 1)
+        digest, current = version.definition.digest, version_id(agent.name, number)
+        await self._database.run(
+            REGISTER,
+            head=head,
+            current=current,
+            places=PLACES,
+            expected=[number - 1 or None, *stamp.parts[1:]],
+            version=version_row(version),
+            place={"given": place} if is_new else None,
+            row={"name": agent.name, "version": number, "digest": digest, "current": current, "place": place},
+        )
+
+
+def _place(agent: _Agent, stamp: Stamp, *, first: bool) -> tuple[int | None, bool]:
+    """Where the agent goes in the list, and whether no agent had that place before.
+
+    That is its place in the file where the agents here all come before it, so that an empty registry gets the order,
+    and the numbers, of the one that was exported; else behind those that are here.
+    """
+    if not first or agent.place is None:
+        return stamp.place, False
+    return max(agent.place, (stamp.given or 0) + 1), True
+
+
+def _agent(item: Item) -> _Agent:
+    agent = _Agent.model_validate(item, strict=False)
+    if not agent.versions:
+        raise ValueError(f"agent {agent.name!r} has no versions")
+    if odd := [version for version in agent.versions if version.definition.name != agent.name]:
+        raise ValueError(f"agent {agent.name!r} has a version of agent {odd[0].definition.name!r}")
+    return agent

@@ -1,0 +1,146 @@
+"""Text memories as they travel; their vectors travel as vectors."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from pydantic import AwareDatetime
+
+from holdfast.database import Database, Overtaken
+from holdfast.database.surql import statement
+from holdfast.errors import StoreUnavailable
+from holdfast.memory.record import make_record
+from holdfast.memory.rows import FIELDS, Row, new_row, record_from, space_id
+from holdfast.memory.surreal import ALL_SPACES, ATTEMPTS, DIGESTS, LONGEST_PAUSE, WRITE_BYTES, WRITE_ROWS
+from holdfast.memory.vectors import vectors_namespace
+from holdfast.retrieval import Memory
+from holdfast.transfer.bundle import Item
+from holdfast.transfer.part import Tally
+from holdfast.vectors.rows import row_id
+
+REMEMBER = statement("holdfast.transfer", "remember")
+PAGE = f"SELECT {FIELDS}, pending FROM memory:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"  # noqa: S608
+VECTORS = "SELECT VALUE id FROM $vectors"
+PAGE_ROWS = 100  # memories have 64 KB at most, and 2 KB as a rule
+
+
+class _Memory(Memory):
+    kind: str = "memory"
+    space: str | None
+    """The embedder of the whole namespace; None: it was never embedded."""
+    pending: bool
+    """It waits for a vector."""
+    added_at: AwareDatetime
+
+
+class Memories:
+    """All namespaces in a database. A memory whose vector is not here is embedded anew.
+
+    Args:
+        database: where they are.
+    """
+
+    name = "memories"
+    kinds = ("memory",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def dump(self) -> AsyncIterator[Item]:
+        """See `Part.dump`."""
+        [spaces] = await self._database.run(ALL_SPACES)
+        for space in spaces:
+            namespace, embedder = space["id"].id, space.get("embedder")
+            async for row in self._rows(namespace):
+                said = record_from(row).public().model_dump()
+                memory = _Memory(**said, space=embedder, pending=row.get("pending") is not None)
+                yield memory.model_dump(mode="json")
+
+    def check(self, item: Item) -> None:
+        """See `Part.check`."""
+        _row(_Memory.model_validate(item))
+
+    async def load(self, items: Sequence[Item]) -> Tally:
+        """See `Part.load`."""
+        tally = Tally()
+        memories = [_Memory.model_validate(item) for item in items]
+        for (namespace, embedder), group in groupby(memories, lambda memory: (memory.namespace, memory.space)):
+            for batch in _batches(group):
+                new = await self._new(namespace, batch, tally)
+                if new:
+                    await self._write(namespace, embedder, await self._embeddable(namespace, new))
+                    tally.written += len(new)
+        return tally
+
+    async def _rows(self, namespace: str) -> AsyncIterator[Row]:
+        after = ""
+        while True:
+            [rows] = await self._database.run(PAGE, namespace=namespace, after=after, limit=PAGE_ROWS)
+            for row in rows:
+                yield row
+            if len(rows) < PAGE_ROWS:
+                return
+            after = rows[-1]["id"].id[1]
+
+    async def _new(self, namespace: str, memories: Sequence[_Memory], tally: Tally) -> list[Row]:
+        """The rows of those that are not here."""
+        rows = {memory.id: _row(memory) for memory in memories}
+        [found] = await self._database.run(DIGESTS, memories=[row["id"] for row in rows.values()])
+        for here in found:
+            key = here["id"].id[1]
+            if here["digest"] == rows.pop(key)["digest"]:
+                tally.same += 1
+            else:
+                tally.kept.append(f"memory {key!r} of namespace {namespace!r} is another one here")
+        return list(rows.values())
+
+    async def _embeddable(self, namespace: str, rows: list[Row]) -> list[Row]:
+        """The rows; those whose vectors are not here wait for new ones."""
+        vectors = {
+            row["id"].id[1]: row_id(vectors_namespace(row["embedded_by"], namespace), row["id"].id[1])
+            for row in rows
+            if row["embedded_by"] is not None
+        }
+        [found] = await self._database.run(VECTORS, vectors=list(vectors.values()))
+        there = {str(vector) for vector in found}
+        lost = {key for key, vector in vectors.items() if str(vector) not in there}
+        return [row | {"embedded_by": None, "pending": namespace} if row["id"].id[1] in lost else row for row in rows]
+
+    async def _write(self, namespace: str, embedder: str | None, rows: list[Row]) -> None:
+        values: dict[str, Any] = {"space": space_id(namespace), "embedder": embedder, "rows": rows}
+        for _ in range(ATTEMPTS):
+            try:
+                await self._database.run(REMEMBER, **values)
+            except Overtaken:
+                await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - spreads retries
+            else:
+                return
+        raise StoreUnavailable(f"memories of {namespace!r} have other writers, who came first {ATTEMPTS} times")
+
+
+def _row(memory: _Memory) -> Row:
+    """The row of a memory as it was exported; raises ValueError where it could not have been kept."""
+    record = make_record(memory.namespace, memory.text, memory.metadata, key=memory.id)
+    if (record.text, record.metadata) != (memory.text, memory.metadata):
+        raise ValueError("a memory cannot have this text, or this metadata")
+    row = new_row(replace(record, added_at=memory.added_at))
+    row["pending"] = memory.namespace if memory.pending else None
+    return row | {"embedded_by": memory.embedded_by, "fault": memory.fault}
+
+
+def _batches(memories: Iterator[_Memory]) -> Iterator[list[_Memory]]:
+    batch: list[_Memory] = []
+    size = 0
+    for memory in memories:
+        if batch and (len(batch) == WRITE_ROWS or size + len(memory.text) > WRITE_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(memory)
+        size += len(memory.text)
+    if batch:
+        yield batch

@@ -1,0 +1,31 @@
+"""Runs in OpenAI's format for fine-tuning chat models: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from holdfast.transfer.record import RunRecord
+from holdfast.types import ToolSpec
+
+
+def openai_line(run: RunRecord) -> str | None:
+    """A run as an example to learn from; None: the model never came to an answer."""
+    messages = [json.loads(message.chat_json) for message in run.lesson if message.role != "system" or message.content]
+    if not messages:
+        return None
+    example: dict[str, Any] = {"messages": messages}
+    if run.spec and run.spec.tools:
+        example["tools"] = chat_tools(run.spec.tools)
+    return json.dumps(example, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def chat_tools(tools: list[ToolSpec]) -> list[dict[str, Any]]:
+    """Tools as the chat format has them."""
+    return [
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+        }
+        for tool in tools
+    ]

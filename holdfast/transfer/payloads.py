@@ -1,0 +1,62 @@
+"""Chunks of payloads as they travel: Temporal's histories refer to them. They stay encrypted where they are."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import AsyncIterator, Sequence
+
+from holdfast.database import Database
+from holdfast.payloads.store import PayloadStore
+from holdfast.transfer.bundle import Item
+from holdfast.transfer.part import Tally
+
+PAGE = "SELECT id, data FROM {{record}}('payload', $after>..) LIMIT $limit"
+PAGE_ROWS = 16  # of 128 KB at most
+NAME = re.compile(r"[0-9a-f]{64}")
+
+
+class Payloads:
+    """The table of chunks; each counts as used on the day on which it is loaded.
+
+    Args:
+        database: where it is.
+        store: of that database.
+    """
+
+    name = "payloads"
+    kinds = ("payload",)
+
+    def __init__(self, database: Database, store: PayloadStore) -> None:
+        self._database = database
+        self._store = store
+
+    async def dump(self) -> AsyncIterator[Item]:
+        """See `Part.dump`."""
+        after = ""
+        while True:
+            [rows] = await self._database.run(PAGE, after=after, limit=PAGE_ROWS)
+            for row in rows:
+                yield {"kind": "payload", "name": row["id"].id, "data": base64.b64encode(row["data"]).decode()}
+            if len(rows) < PAGE_ROWS:
+                return
+            after = rows[-1]["id"].id
+
+    def check(self, item: Item) -> None:
+        """See `Part.check`."""
+        _chunk(item)
+
+    async def load(self, items: Sequence[Item]) -> Tally:
+        """See `Part.load`."""
+        chunks = dict(map(_chunk, items))
+        lacking = await self._store.lacking(chunks)
+        if lacking:
+            await self._store.keep({name: chunks[name] for name in lacking})
+        return Tally(written=len(lacking), same=len(chunks) - len(lacking))
+
+
+def _chunk(item: Item) -> tuple[str, bytes]:
+    name, data = item.get("name"), item.get("data")
+    if not isinstance(name, str) or not NAME.fullmatch(name) or not isinstance(data, str):
+        raise ValueError("a chunk has a `name` of 64 hexadecimal digits and `data`")
+    return name, base64.b64decode(data, validate=True)

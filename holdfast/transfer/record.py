@@ -1,0 +1,55 @@
+"""A whole run as people and training programs read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from holdfast.types import AgentSpec, Entry, Message, RunSummary
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run with its log.
+
+    Attributes:
+        summary: how it stands.
+        entries: all of them, oldest first.
+    """
+
+    summary: RunSummary
+    entries: Sequence[Entry]
+
+    @property
+    def spec(self) -> AgentSpec | None:
+        """The agent's definition; None: the run ended before it began."""
+        try:
+            return AgentSpec.model_validate(self.entries[0].data["agent"], extra="allow")
+        except (IndexError, KeyError, ValidationError):
+            return None
+
+    @property
+    def messages(self) -> list[Message]:
+        """The whole transcript."""
+        return [message for entry in self.entries if (message := entry.message)]
+
+    @property
+    def lesson(self) -> list[Message]:
+        """The transcript up to the model's last answer that is complete; empty where there is none.
+
+        What a model is trained on must not end with a question, a call that nobody answered, or half a sentence.
+        """
+        messages, end, open_calls = self.messages, 0, set[str]()
+        for place, message in enumerate(messages, start=1):
+            if message.partial:
+                break
+            if message.role == "tool":
+                open_calls.discard(message.tool_call_id or "")
+            elif open_calls:
+                break
+            open_calls.update(call.id for call in message.tool_calls)
+            if message.role == "assistant" and not message.tool_calls:
+                end = place
+        return messages[:end]

@@ -1,0 +1,123 @@
+"""Rows that travel as they stand, of tables that have no rules of their own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from surrealdb import RecordID
+
+from holdfast.database import Database
+from holdfast.transfer.bundle import Item
+from holdfast.transfer.part import Tally
+
+PAGE = "SELECT * FROM {table} WHERE id > $after ORDER BY id LIMIT $limit"
+FIRST = "SELECT * FROM {table} ORDER BY id LIMIT $limit"
+PAGE_ROWS = 200
+HERE = "SELECT * FROM $ids"
+WRITE = "INSERT IGNORE INTO {table} $rows RETURN NONE"
+RELATE = "INSERT RELATION IGNORE INTO {table} $rows RETURN NONE"
+RECORD, TIME, BYTES, ESCAPED = "$record", "$time", "$bytes", "$object"
+
+
+class Rows:
+    """One table.
+
+    Args:
+        database: where it is.
+        name: see `Part.name`.
+        table: a name of our own, which may stand in a statement.
+        relation: whether its rows are edges.
+    """
+
+    def __init__(self, database: Database, name: str, table: str, *, relation: bool = False) -> None:
+        self.name = name
+        self.kinds = (table,)
+        self._database = database
+        self._table = table
+        self._write = (RELATE if relation else WRITE).format(table=table)
+
+    async def dump(self) -> AsyncIterator[Item]:
+        """See `Part.dump`."""
+        [rows] = await self._database.run(FIRST.format(table=self._table), limit=PAGE_ROWS)
+        while rows:
+            for row in rows:
+                yield {"kind": self._table, "row": to_json(row)}
+            if len(rows) < PAGE_ROWS:
+                return
+            after = rows[-1]["id"]
+            [rows] = await self._database.run(PAGE.format(table=self._table), after=after, limit=PAGE_ROWS)
+
+    def check(self, item: Item) -> None:
+        """See `Part.check`."""
+        self._row(item)
+
+    async def load(self, items: Sequence[Item]) -> Tally:
+        """See `Part.load`."""
+        rows = [self._row(item) for item in items]
+        [found] = await self._database.run(HERE, ids=[row["id"] for row in rows])
+        here = {str(row["id"]): to_json(row) for row in found}
+        new = [row for row in rows if str(row["id"]) not in here]
+        if new:
+            await self._database.run(self._write, rows=new)
+        differing = [row["id"] for row in rows if here.get(str(row["id"]), to_json(row)) != to_json(row)]
+        kept = [f"row {identity} is another one here" for identity in differing]
+        return Tally(written=len(new), same=len(rows) - len(new) - len(kept), kept=kept)
+
+    def _row(self, item: Item) -> dict[str, Any]:
+        row = from_json(item.get("row"))
+        identity = row.get("id") if isinstance(row, dict) else None
+        if not isinstance(row, dict) or not isinstance(identity, RecordID) or identity.table_name != self._table:
+            raise ValueError(f"this is no row of table {self._table!r}")
+        return row
+
+
+def to_json(value: Any) -> Any:
+    """A value of the database as plain JSON, from which `from_json` makes the same value."""
+    match value:
+        case RecordID():
+            return {RECORD: [value.table_name, to_json(value.id)]}
+        case datetime():
+            return {TIME: value.astimezone(UTC).isoformat()}
+        case bytes():
+            return {BYTES: base64.b64encode(value).decode()}
+        case list():
+            return [to_json(item) for item in value]
+        case dict():
+            plain = {name: to_json(item) for name, item in value.items() if item is not None}
+            return {ESCAPED: plain} if len(plain) == 1 and next(iter(plain)).startswith("$") else plain
+    return value
+
+
+def from_json(value: Any) -> Any:
+    """What `to_json` was given; raises ValueError or TypeError where it cannot have been."""
+    match value:
+        case list():
+            return [from_json(item) for item in value]
+        case dict():
+            mark, inner = next(iter(value.items()), (None, None))
+            if len(value) == 1 and mark in _MARKED:
+                return _MARKED[mark](inner)
+            return {name: from_json(item) for name, item in value.items()}
+    return value
+
+
+def _record(parts: Any) -> RecordID:
+    table, identity = parts
+    if not isinstance(table, str):
+        raise ValueError("a record id names its table")  # noqa: TRY004 - of data, not of code
+    return RecordID(table, from_json(identity))
+
+
+def _object(inner: Any) -> dict[str, Any]:
+    return {name: from_json(item) for name, item in dict(inner).items()}
+
+
+_MARKED: dict[str, Callable[[Any], Any]] = {
+    RECORD: _record,
+    TIME: datetime.fromisoformat,
+    BYTES: lambda text: base64.b64decode(text, validate=True),
+    ESCAPED: _object,
+}

@@ -1,0 +1,129 @@
+"""Brings runs into a mirror."""
+
+from __future__ import annotations
+
+from holdfast.doctor.truth import UNREADABLE
+from holdfast.errors import MirrorGap
+from holdfast.ports import Store
+from holdfast.store.exact import entry_text
+from holdfast.transfer.part import Tally
+from holdfast.types import Entry, EntryBatch, MirroredRun, RunStatus, RunSummary
+
+BATCH = 200  # entries in one transaction
+BATCH_CHARS = 1_000_000  # of their text: others wait while it is written
+
+
+class RunLoader:
+    """Takes one run after the other: `begin`, then its entries in order.
+
+    The mirror's own rules hold: a newer life of a run id is never replaced by an older one, and of two mirrors of one
+    life the longer one stays. Where the two contradict each other, what is here stays as well: which of them is right
+    the history alone can tell.
+
+    A run that is broken off in the middle says `running` until it is loaded again to its end.
+
+    Args:
+        store: the mirror.
+
+    Attributes:
+        tally: of whole runs.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.tally = Tally()
+        self._run: MirroredRun | None = None
+        self._known: MirroredRun | None = None
+        self._waiting: list[Entry] = []
+        self._chars = 0
+        self._previous = ""
+
+    async def begin(self, run: MirroredRun) -> None:
+        """Takes a run's row."""
+        self._run, self._known, self._waiting, self._chars, self._previous = run, None, [], 0, ""
+        try:
+            self._known = await self._store.run(run.summary.run_id)
+            fault = await self._fault(run, self._known)
+        except UNREADABLE as error:
+            fault = f"what is here cannot be read: {error}"
+        if fault is not None:
+            self._keep(fault)
+        elif run.head.seq < 0:
+            await self._conclude(run)
+
+    async def add(self, entry: Entry) -> None:
+        """Takes the next entry; with the last one, the run is complete."""
+        if self._run is None:
+            return  # this run is left as it is
+        self._waiting.append(entry)
+        self._chars += len(entry_text(entry))
+        is_last = entry.seq == self._run.head.seq
+        if is_last or len(self._waiting) == BATCH or self._chars > BATCH_CHARS:
+            await self._flush(self._run, is_last=is_last)
+        if is_last and self._run is not None:
+            await self._conclude(self._run)
+
+    async def _fault(self, run: MirroredRun, known: MirroredRun | None) -> str | None:
+        """Why a run is not to be written; None: it is."""
+        if known is None:
+            return None
+        if known.chain != run.chain:
+            is_older = run.summary.started_at <= known.summary.started_at
+            return "a newer run of this id is here" if is_older else None
+        if known.head.seq <= run.head.seq:
+            return None  # the entry that both have is compared when it comes
+        shared = await self._store.entries(known.summary.run_id, run.head.seq - 1, 1)
+        if run.head.seq >= 0 and [entry.digest for entry in shared] != [run.head.digest]:
+            return f"entry {run.head.seq} is another one here; `doctor verify` says which is right"
+        self.tally.same += 1
+        self._run = None
+        return None
+
+    async def _flush(self, run: MirroredRun, *, is_last: bool) -> None:
+        """Writes what waits. Entries that are here are sent once more if they came with the newest: it may be torn."""
+        batch, known = self._waiting, self._known
+        self._waiting, self._chars = [], 0
+        same_life = known is not None and known.chain == run.chain
+        if known is not None and same_life and batch[0].seq <= known.head.seq <= batch[-1].seq:
+            here = batch[known.head.seq - batch[0].seq]
+            if here.digest != known.head.digest:
+                self._keep(f"entry {here.seq} is another one here; `doctor verify` says which is right")
+                return
+        if known is None or not same_life or batch[-1].seq >= known.head.seq:
+            await self._append(run, batch, is_last=is_last)
+        self._previous = batch[-1].digest
+
+    async def _append(self, run: MirroredRun, entries: list[Entry], *, is_last: bool) -> None:
+        try:
+            await self._store.append(
+                EntryBatch(
+                    run_id=run.summary.run_id,
+                    chain=run.chain,
+                    previous_digest=self._previous,
+                    entries=entries,
+                    summary=run.summary if is_last else _unfinished(run.summary),
+                )
+            )
+        except MirrorGap as gap:
+            self._keep(f"somebody else writes this run: {gap}")
+
+    async def _conclude(self, run: MirroredRun) -> None:
+        if run.summary.status.is_final or run.head.seq < 0:
+            await self._store.conclude(run)
+        known, self._run = self._known, None
+        if known is not None and (known.chain, known.head) == (run.chain, run.head):
+            self.tally.same += 1
+        else:
+            self.tally.written += 1
+
+    def _keep(self, why: str) -> None:
+        assert self._run is not None
+        self.tally.kept.append(f"run {self._run.summary.run_id!r}: {why}")
+        self._run = None
+
+
+def _unfinished(summary: RunSummary) -> RunSummary:
+    """Of a run that is being written: it must not look complete before it is."""
+    if not summary.status.is_final:
+        return summary
+    return summary.model_copy(update={"status": RunStatus.RUNNING, "finished_at": None, "error": None})

@@ -1,0 +1,38 @@
+"""Runs in the ShareGPT format, as trainers of open models read it: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from holdfast.transfer.openai import chat_tools
+from holdfast.transfer.record import RunRecord
+from holdfast.types import Message, ToolCall
+
+SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
+
+
+def sharegpt_line(run: RunRecord) -> str | None:
+    """A run as a conversation; None: the model never came to an answer.
+
+    Each call of a tool is an item of its own, and so is the text that came with it.
+    """
+    turns = [turn for message in run.lesson for turn in _turns(message)]
+    if not turns:
+        return None
+    conversation: dict[str, Any] = {"id": run.summary.run_id, "conversations": turns}
+    if run.spec and run.spec.tools:
+        conversation["tools"] = json.dumps(chat_tools(run.spec.tools), ensure_ascii=False)
+    return json.dumps(conversation, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _turns(message: Message) -> Iterator[dict[str, str]]:
+    if message.content or message.role == "tool" or (message.role == "assistant" and not message.tool_calls):
+        yield {"from": SPEAKERS[message.role], "value": message.content}
+    for call in message.tool_calls:
+        yield {"from": "function_call", "value": json.dumps(_call(call), ensure_ascii=False)}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"name": call.name, "arguments": json.loads(call.sound_arguments)}

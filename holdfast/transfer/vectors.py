@@ -1,0 +1,113 @@
+"""Vectors as they travel; the indexes over them are built anew."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import groupby
+
+from holdfast.database import Database
+from holdfast.errors import UsageError
+from holdfast.retrieval import StoredVector, VectorStoreProtocol
+from holdfast.transfer.bundle import Item
+from holdfast.transfer.part import Tally
+from holdfast.vectors.index import ALL
+from holdfast.vectors.pages import pages
+from holdfast.vectors.record import record
+from holdfast.vectors.rows import record_from, row_id, text_of
+from holdfast.vectors.space import Spaces
+
+NAMESPACES = "SELECT id, dimension FROM vector_namespace"
+HERE = "SELECT id, exact, norm, metadata, facets FROM $rows"
+
+
+class Vectors:
+    """All namespaces in a database.
+
+    Args:
+        database: where they are.
+        open_vectors: gives the vector store of a namespace of it.
+    """
+
+    name = "vectors"
+    kinds = ("vector_namespace", "vector")
+
+    def __init__(self, database: Database, open_vectors: Callable[[str], VectorStoreProtocol]) -> None:
+        self._database = database
+        self._open = open_vectors
+
+    async def dump(self) -> AsyncIterator[Item]:
+        """See `Part.dump`."""
+        [spaces] = await self._database.run(NAMESPACES)
+        for space in spaces:
+            namespace = text_of(space["id"].id[0])
+            yield {"kind": "vector_namespace", "namespace": namespace, "dimension": space["dimension"]}
+            async for rows in pages(self._database, ALL, namespace, facets=[]):
+                for row in rows:
+                    yield {"kind": "vector", "namespace": namespace, **record_from(row).stored().model_dump()}
+
+    def check(self, item: Item) -> None:
+        """See `Part.check`."""
+        namespace = _namespace(item)
+        if item["kind"] == "vector_namespace":
+            _dimension(item)
+        else:
+            vector = _vector(item)
+            record(namespace, vector.id, vector.vector, vector.metadata)
+
+    async def load(self, items: Sequence[Item]) -> Tally:
+        """See `Part.load`."""
+        tally = Tally()
+        if items[0]["kind"] == "vector_namespace":
+            for item in items:
+                await self._claim(_namespace(item), _dimension(item), tally)
+            return tally
+        for namespace, group in groupby(items, _namespace):
+            await self._load(namespace, [_vector(item) for item in group], tally)
+        return tally
+
+    async def _claim(self, namespace: str, dimension: int, tally: Tally) -> None:
+        here = await Spaces(self._database, namespace).claim(dimension)
+        if here != dimension:
+            tally.kept.append(f"vector namespace {namespace!r} has dimension {here} here, and {dimension} in the file")
+
+    async def _load(self, namespace: str, vectors: list[StoredVector], tally: Tally) -> None:
+        ids = [row_id(namespace, vector.id) for vector in vectors]
+        [rows] = await self._database.run(HERE, rows=ids)
+        here = {(stored := record_from(row).stored()).id: stored for row in rows}
+        new = [vector for vector in vectors if vector.id not in here]
+        for vector in vectors:
+            if vector.id not in here:
+                continue
+            if _text(here[vector.id]) == _text(vector):
+                tally.same += 1
+            else:
+                tally.kept.append(f"vector {vector.id!r} of namespace {namespace!r} is another one here")
+        try:
+            await self._open(namespace).upsert_many(new)
+        except UsageError as error:
+            tally.kept.append(f"{len(new)} vectors of namespace {namespace!r}: {error}")
+        else:
+            tally.written += len(new)
+
+
+def _text(vector: StoredVector) -> str:
+    """As text, in which 1 is not 1.0 and 0.0 is not -0.0."""
+    return repr((vector.vector, vector.metadata))
+
+
+def _vector(item: Item) -> StoredVector:
+    return StoredVector.model_validate({name: item.get(name) for name in ("id", "vector", "metadata")})
+
+
+def _namespace(item: Item) -> str:
+    namespace = item.get("namespace")
+    if not isinstance(namespace, str):
+        raise ValueError("`namespace` is missing, or no text")  # noqa: TRY004 - of data, not of code
+    return namespace
+
+
+def _dimension(item: Item) -> int:
+    dimension = item.get("dimension")
+    if not isinstance(dimension, int) or dimension < 1:
+        raise ValueError("`dimension` is missing, or no whole number above 0")
+    return dimension

@@ -1,0 +1,222 @@
+"""`export`, `import` and `prune` as people and scripts use them, killed in the middle, too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+from asyncio.subprocess import Process
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli.export import EXAMPLES as EXPORT_EXAMPLES
+from holdfast.cli.importing import EXAMPLES as IMPORT_EXAMPLES
+from holdfast.cli.prune import EXAMPLES as PRUNE_EXAMPLES
+from holdfast.database import open_database
+from holdfast.persistence import open_persistence
+from holdfast.settings import Settings
+from holdfast.store.sample import SampleRun
+from holdfast.types import RunStatus
+from tests.contract.moving import contents
+from tests.lab import eventually
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 100.0  # seconds for one command
+LONG_AGO = datetime.now(UTC) - timedelta(days=40)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+@dataclass(frozen=True)
+class Home:
+    """A state folder, and commands that use it."""
+
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"surrealkv://{self.folder}/surrealdb"
+
+    async def begin(self, *words: str) -> Process:
+        """Starts a command."""
+        known = {name.upper() for name in Settings.model_fields}
+        kept = {name: value for name, value in os.environ.items() if name not in known}
+        return await asyncio.create_subprocess_exec(
+            sys.executable, str(ROOT / "starter.py"), *words, cwd=self.folder.parent,
+            env={**kept, "HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", "HOLDFAST_HOME": str(self.folder)},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+
+    async def __call__(self, *words: str, stdin: bytes = b"") -> Done:
+        process = await self.begin(*words)
+        async with asyncio.timeout(PATIENCE):
+            out, err = await process.communicate(stdin)
+        assert process.returncode is not None
+        return Done(process.returncode, out, err.decode())
+
+
+@pytest.fixture
+async def old(tmp_path: Path) -> Home:
+    """A database with runs of forty days ago, and one that was failing."""
+    home = Home(tmp_path / "old")
+    persistence = open_persistence(home.url)
+    for number in range(150):
+        status = RunStatus.FAILED if number == 3 else RunStatus.COMPLETED
+        run = SampleRun(turns=10, run_id=f"run-{number:03}", started_at=LONG_AGO, status=status)
+        await persistence.store.append(run.batch())
+    await persistence.memories.add("shared", "Meyer pays late.")
+    await persistence.close()
+    return home
+
+
+async def rows_of(home: Home) -> dict[str, list[dict[str, object]]]:
+    """Everything that a home keeps."""
+    database = open_database(home.url)
+    found = await contents(database)
+    await database.close()
+    return found
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """What is left of files that were not completed."""
+    return list(folder.glob(".*.part"))
+
+
+async def test_an_import_that_is_killed_is_completed_by_the_next(old: Home, tmp_path: Path) -> None:
+    """Somebody who restores a backup and loses power has to begin with an empty database, and may not know it."""
+    file, new = tmp_path / "backup.jsonl", Home(tmp_path / "new")
+    done = await old("export", "--all", "-o", str(file))
+    assert done.code == 0, done.err
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    process = await new.begin("import", str(file))
+    assert process.stderr is not None
+    assert b"the file is whole" in await process.stderr.readline()
+
+    async def writes() -> bool:
+        return size(new.folder / "surrealdb") > 1_000_000
+
+    await eventually(writes)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    left = await rows_of(new)
+    assert 0 < len(left["run"]) < 150
+
+    again = await new("import", str(file), "--json")
+    assert again.code == 0, again.err
+    runs = json.loads(again.out)["parts"]["runs"]
+    assert runs["written"] + runs["same"] == 150
+    assert runs["kept"] == []
+    assert await rows_of(new) == await rows_of(old)
+
+
+async def test_files_go_through_pipes_and_damaged_ones_are_refused(old: Home, tmp_path: Path) -> None:
+    """A transfer that broke off half way is taken for whole."""
+    new = Home(tmp_path / "new")
+    whole = await old("export", "--all")
+    assert whole.code == 0, whole.err
+    cut = await new("import", "-", stdin=whole.out[:-500])
+    assert cut.code == 1
+    assert "cut short" in cut.err
+    assert "line " in cut.err
+    assert (await new("import", "-", "--dry-run", stdin=whole.out)).code == 0
+    assert (await rows_of(new))["run"] == []
+    assert (await new("import", "-", "--only", "robots", stdin=whole.out)).code == 2
+    assert (await new("import", "-", "--only", "runs", stdin=whole.out)).code == 0
+    found = await rows_of(new)
+    assert (len(found["run"]), len(found["memory"])) == (150, 0)
+
+
+async def test_an_export_that_fails_leaves_the_file_that_was_there(old: Home, tmp_path: Path) -> None:
+    """A backup that breaks off replaces the one of yesterday."""
+    file = tmp_path / "backup.jsonl"
+    file.write_text("yesterday's")
+    empty = Home(tmp_path / "empty")
+    assert (await empty("export", "--all", "-o", str(file))).code == 3
+    assert (await old("export", "-o", str(file))).code == 2
+    database = open_database(old.url)
+    await database.run("UPDATE run SET text = 'damaged'")
+    await database.close()
+    done = await old("export", "run-001", "-o", str(file))
+    assert done.code == 1
+    assert "doctor rebuild" in done.err
+    assert file.read_text() == "yesterday's"
+    assert unfinished(tmp_path) == []
+    all_of_them = await old("export", "--all", "-o", str(file))
+    assert all_of_them.code == 4
+    assert (await old("import", str(file), "--dry-run")).code == 0
+
+
+async def test_formats_and_filters(old: Home) -> None:
+    """Training data has failed runs in it, or a filter takes all."""
+    lines = (await old("export", "--all", "--format", "openai", "--agent", "nobody")).out.splitlines()
+    assert lines == []
+    shown = await old("export", "--all", "--format", "markdown", "--status", "failed")
+    assert shown.code == 0, shown.err
+    assert shown.out.startswith(b"# run-003\n")
+    assert shown.out.count(b"\n# run") == 0
+    some = await old("export", "--all", "--since", "1d")
+    assert json.loads(some.out.splitlines()[-1])["counts"] == {}
+
+
+async def test_prune_asks_shows_and_drops(old: Home) -> None:
+    """Runs are dropped that nobody agreed to drop."""
+    look = await old("prune", "--older-than", "30d", "--dry-run", "--json")
+    assert look.code == 0, look.err
+    assert "Temporal does not answer" in look.err
+    plan = json.loads(look.out)
+    assert (plan["found"], plan["dropped"], plan["entries"]) == (150, 0, 150 * 32)
+    assert plan["log_bytes"] > 100_000
+    unasked = await old("prune", "--older-than", "30d")
+    assert unasked.code == 2
+    assert "say --yes" in unasked.err
+    assert json.loads((await old("prune", "--older-than", "50d", "--yes", "--json")).out)["found"] == 0
+    done = await old("prune", "--older-than", "30d", "--keep-failed", "--yes", "--json")
+    assert json.loads(done.out)["dropped"] == 149
+    found = await rows_of(old)
+    assert [row["id"] for row in found["run"]] == ['run:"run-003"']
+    assert len(found["event"]) == 32
+    assert len(found["memory"]) == 1
+    assert (await old("prune", "--older-than", "soon")).code == 2
+
+
+async def test_prune_that_is_killed_is_completed_by_the_next(old: Home) -> None:
+    """Runs that were dropped in part stay for ever, or come back."""
+    before = size(old.folder / "surrealdb")
+    process = await old.begin("prune", "--older-than", "30d", "--yes")
+
+    async def has_begun() -> bool:
+        return size(old.folder / "surrealdb") > before + 20_000  # looking adds nothing to the files
+
+    await eventually(has_begun)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    assert 0 < len((await rows_of(old))["run"]) < 150
+    assert (await old("prune", "--older-than", "30d", "--yes")).code == 0
+    found = await rows_of(old)
+    assert {name for name, rows in found.items() if rows} == {"memory", "memory_space"}
+
+
+@pytest.mark.parametrize("examples", [EXPORT_EXAMPLES, IMPORT_EXAMPLES, PRUNE_EXAMPLES])
+def test_examples_fit_a_terminal(examples: str) -> None:
+    """The help of a command is cut or wrapped where it matters."""
+    lines = [line.strip().replace("$ ", "  python3 starter.py ", 1) for line in examples.splitlines()]
+    assert max(map(len, lines)) <= 80

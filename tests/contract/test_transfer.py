@@ -1,0 +1,377 @@
+"""What is exported comes back: all of it, exactly, from either engine to the other; damage is noticed and named."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from surrealdb import RecordID
+
+from holdfast.definition import AgentDefinition
+from holdfast.errors import BundleDamaged, UsageError
+from holdfast.persistence import Persistence
+from holdfast.retrieval import StoredVector
+from holdfast.store import MemoryStore
+from holdfast.store.sample import SampleRun
+from holdfast.transfer import BundleWriter, Importer, JsonlExport, Selection, Tally, inspect
+from holdfast.transfer.bundle import TRAILER, exact_line
+from holdfast.transfer.parts import parts_of
+from holdfast.types import Entry, MirroredRun, RunId, RunStatus
+from tests.contract.databases import Databases
+from tests.contract.moving import BEGAN, TABLES, contents, exported, fill, imported, lines_of, opened, run
+
+
+@pytest.mark.parametrize(("origin", "target"), [("surrealkv", "ws"), ("ws", "surrealkv"), ("mem", "http")])
+async def test_everything_moves_to_another_engine(origin: str, target: str, databases: Databases) -> None:
+    """Somebody who moves from the embedded database to a server, or back, loses something."""
+    old, new = databases.new(origin), databases.new(target)
+    await fill(opened(old))
+    file = await exported(opened(old))
+    before = await contents(old)
+    tallies = await imported(opened(new), file)
+    after = await contents(new)
+    for table in TABLES:
+        assert after[table] == before[table], table
+    assert {name: tally.kept for name, tally in tallies.items() if tally.kept} == {}
+    assert tallies["runs"].written == 31
+
+    again = await imported(opened(new), file)
+    assert await contents(new) == before
+    assert {name: tally.written for name, tally in again.items() if tally.written} == {}
+    assert lines_of(await exported(opened(new))) == lines_of(file)
+
+
+def resealed(lines: list[bytes]) -> bytes:
+    """A file of these lines with a trailer that fits them: altered by somebody who knows the format."""
+    counts: dict[str, int] = {}
+    for line in lines[1:-1]:
+        kind = json.loads(line)["kind"]
+        counts[kind] = counts.get(kind, 0) + 1
+    body = b"".join(lines[:-1])
+    return body + exact_line({"kind": TRAILER, "counts": counts, "sha256": hashlib.sha256(body).hexdigest()})
+
+
+def edited(lines: list[bytes], kind: str, change: Callable[[dict[str, Any]], None]) -> bytes:
+    """The file with its last item of a kind changed, and a trailer that fits."""
+    place = max(number for number, line in enumerate(lines) if json.loads(line)["kind"] == kind)
+    item = json.loads(lines[place])
+    change(item)
+    return resealed([*lines[:place], exact_line(item), *lines[place + 1 :]])
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that happens to files."""
+
+    name: str
+    do: Callable[[list[bytes]], bytes]
+    said: str
+    error: type[Exception] = BundleDamaged
+
+
+DAMAGES = [
+    Damage("empty", lambda _: b"", "line 1: the file is empty"),
+    Damage("no export", lambda _: b'{"a": 1}\n', "line 1: this is no file", UsageError),
+    Damage("no text", lambda _: b"\xff\xfe\x00\n", "line 1: this is no file", UsageError),
+    Damage("newer", lambda lines: lines[0].replace(b'"version":1', b'"version":9'), "version 9", UsageError),
+    Damage("without its trailer", lambda lines: b"".join(lines[:-1]), "was cut short"),
+    Damage("cut in a line", lambda lines: b"".join(lines)[:-100], "was cut short"),
+    Damage("cut early", lambda lines: b"".join(lines)[:5000], "was cut short"),
+    Damage("one letter altered", lambda lines: b"".join(lines).replace(b"remember", b"rEmember", 1), "was altered"),
+    Damage("a line missing", lambda lines: b"".join([*lines[:5], *lines[6:]]), "lines are missing"),
+    Damage("a line twice", lambda lines: b"".join([*lines[:5], lines[4], *lines[5:]]), "or too many"),
+    Damage("two files", lambda lines: b"".join(lines + lines), "something follows the trailer"),
+    Damage("not JSON", lambda lines: b"".join([*lines[:3], b"{]\n", *lines[3:]]), "line 4 is no JSON"),
+    Damage(
+        "an entry altered, and sealed again",
+        lambda lines: edited(lines, "entry", lambda item: item["entry"].update(turn=7)),
+        "this entry cannot be taken: entry",
+    ),
+    Damage(
+        "the last entry left out, and sealed again",
+        lambda lines: resealed([line for line in lines if line != last(lines, "entry")]),
+        "its entries end before",
+    ),
+    Damage(
+        "a head altered, and sealed again",
+        lambda lines: edited(lines, "run", lambda item: item["head"].__setitem__(1, "0" * 64)),
+        "cannot be taken",
+    ),
+    Damage(
+        "a vector of text",
+        lambda lines: edited(lines, "vector", lambda item: item.update(vector="[1]")),
+        "this vector cannot be taken",
+    ),
+    Damage(
+        "an agent under another's name",
+        lambda lines: edited(lines, "agent", lambda item: item.update(name="other")),
+        "this agent cannot be taken",
+    ),
+    Damage(
+        "a row of another table",
+        lambda lines: edited(lines, "forked", lambda item: item["row"].update(id={"$record": ["run", "x"]})),
+        "this is no row of table 'forked'",
+    ),
+    Damage("an unknown kind", lambda lines: edited(lines, "agent", lambda item: item.update(kind="robot")), "'robot'"),
+    Damage(
+        "a chunk with another name",
+        lambda lines: edited(lines, "payload", lambda item: item.update(name="../x")),
+        "this payload cannot be taken",
+    ),
+]
+
+
+def last(lines: list[bytes], kind: str) -> bytes:
+    return [line for line in lines if json.loads(line)["kind"] == kind][-1]
+
+
+async def test_a_damaged_file_is_refused_before_anything_is_written(databases: Databases) -> None:
+    """Half a backup is taken for a whole one, or what was forged for what was written."""
+    old, new = databases.new("mem"), databases.new("mem")
+    await fill(opened(old))
+    lines = (await exported(opened(old))).splitlines(keepends=True)
+    empty = await contents(new)
+    for damage in DAMAGES:
+        with pytest.raises(damage.error, match="line") as refusal:
+            await imported(opened(new), damage.do(lines))
+        assert damage.said in str(refusal.value), damage.name
+        assert await contents(new) == empty, damage.name
+
+
+class BrokenOff(Exception):
+    """The power is gone."""
+
+
+@pytest.mark.parametrize("part", [0.1, 0.6, 0.9, 0.97])
+async def test_what_was_broken_off_goes_on(part: float, databases: Databases) -> None:
+    """An import that was interrupted cannot be completed, or what is half there looks whole."""
+    old, new = databases.new("mem"), databases.new("surrealkv")
+    await fill(opened(old))
+    file = await exported(opened(old))
+    end = int(file.count(b"\n") * part)
+    persistence = opened(new)
+    parts = parts_of(persistence)
+
+    def stop(line: int) -> None:
+        if line >= end:
+            raise BrokenOff
+
+    with pytest.raises(BrokenOff):
+        await Importer(persistence.store, parts, tell=stop).load(io.BytesIO(file), inspect(io.BytesIO(file), parts))
+    for there in await persistence.store.runs():
+        is_whole = len(await persistence.store.entries(there.summary.run_id)) == there.head.seq + 1
+        assert is_whole
+    await imported(opened(new), file)
+    assert await contents(new) == await contents(old)
+
+
+async def moved(origin: MemoryStore, target: MemoryStore) -> Tally:
+    """Brings the runs of one mirror into another."""
+    file = await exported(Persistence(database=None, store=origin))
+    return (await imported(Persistence(database=None, store=target), file))["runs"]
+
+
+async def holding(*samples: SampleRun) -> MemoryStore:
+    store = MemoryStore()
+    for sample in samples:
+        await store.append(sample.batch())
+    return store
+
+
+async def test_a_long_run_that_is_half_there_says_that_it_runs() -> None:
+    """Whoever reads the mirror takes a part of a run for all of it."""
+    sample = run(1, turns=150)
+    store = MemoryStore()
+    file = await exported(Persistence(database=None, store=await holding(sample)))
+
+    def stop(line: int) -> None:
+        if line == 300:
+            raise BrokenOff
+
+    with pytest.raises(BrokenOff):
+        await Importer(store, [], tell=stop).load(io.BytesIO(file), inspect(io.BytesIO(file), []))
+    half = await store.run(sample.run_id)
+    assert half is not None
+    assert half.summary.status == RunStatus.RUNNING
+    assert 0 < half.head.seq < sample.head.seq
+
+    await imported(Persistence(database=None, store=store), file)
+    whole = await store.run(sample.run_id)
+    assert whole is not None
+    assert (whole.summary, whole.head) == (sample.batch().summary, sample.head)
+
+
+async def test_a_newer_life_is_not_replaced_by_an_older_one() -> None:
+    """A backup overwrites the run that has taken the id since."""
+    older, newer = run(1), run(1, chain="next life", started_at=BEGAN + timedelta(days=1))
+    store = await holding(newer)
+    tally = await moved(await holding(older), store)
+    assert "a newer run of this id" in tally.kept[0]
+    assert await store.head(newer.run_id) == newer.head
+
+    store = await holding(older)
+    assert (await moved(await holding(newer), store)).written == 1
+    assert await store.head(newer.run_id) == newer.head
+
+
+async def test_of_two_mirrors_of_one_run_the_longer_one_stays() -> None:
+    """A backup of a run that went on takes back what happened since."""
+    sample = run(1, turns=90, status=RunStatus.RUNNING)
+    part = MemoryStore()
+    await part.append(sample.batch(0, 100))
+    whole = await holding(sample)
+    assert (await moved(part, whole)).same == 1
+    assert await whole.head(sample.run_id) == sample.head
+    assert (await moved(whole, part)).written == 1
+    assert await part.entries(sample.run_id) == sample.entries
+
+
+@pytest.mark.parametrize("length", [(40, 30), (30, 40), (30, 30)])
+async def test_mirrors_that_contradict_each_other_are_left_to_the_doctor(length: tuple[int, int]) -> None:
+    """A forged or an odd file rewrites what happened."""
+    here, there = run(1, turns=length[0]), run(1, turns=length[1], differs_from=20)
+    store = await holding(here)
+    tally = await moved(await holding(there), store)
+    assert (tally.written, tally.same) == (0, 0)
+    assert "is another one here; `doctor verify`" in tally.kept[0]
+    assert await store.entries(here.run_id) == here.entries
+
+
+async def test_a_run_with_a_damaged_mirror_is_left_out_and_named(databases: Databases) -> None:
+    """One bad row makes a backup of all others impossible, or travels on unseen."""
+    old, new = databases.new("mem"), databases.new("mem")
+    store = opened(old).store
+    for number in (1, 2, 3):
+        await store.append(run(number).batch())
+    await old.run("UPDATE $row SET text = string::replace(text, 'at', 'ta')", row=RecordID("event", [run(2).run_id, 3]))
+    await old.run("UPDATE $row SET text = 'no JSON'", row=RecordID("run", run(1).run_id))
+    skipped: dict[RunId, str] = {}
+    file = await exported(opened(old), skipped=skipped)
+    assert set(skipped) == {run(1).run_id, run(2).run_id}
+    assert (await imported(opened(new), file))["runs"].written == 1
+    assert await opened(new).store.run_ids() == [run(3).run_id]
+
+
+async def test_only_what_is_asked_for_is_loaded(databases: Databases) -> None:
+    """Somebody who wants the agents of a backup gets its runs as well."""
+    old, new = databases.new("mem"), databases.new("mem")
+    await fill(opened(old))
+    await imported(opened(new), await exported(opened(old)), only=frozenset(["agents"]))
+    found = await contents(new)
+    assert {table for table in TABLES if found[table]} == {"agent", "agent_head", "agent_place"}
+
+
+async def test_a_memory_without_its_vector_is_embedded_anew(databases: Databases) -> None:
+    """Memories that were imported without vectors are never found by what they mean."""
+    old, new = databases.new("mem"), databases.new("mem")
+    await fill(opened(old))
+    await imported(opened(new), await exported(opened(old)), only=frozenset(["memories"]))
+    waiting = await opened(new).memories.table.pending("shared", 100)
+    assert len(waiting) == await opened(new).memories.count("shared") > 0
+
+
+async def test_what_is_here_otherwise_stays_and_is_named(databases: Databases) -> None:
+    """An import overwrites agents, vectors and memories that people have changed since."""
+    old, new = databases.new("mem"), databases.new("mem")
+    for database, prompt in ((old, "theirs"), (new, "ours")):
+        kept = opened(database)
+        await kept.registry.register(AgentDefinition(name="guide", system_prompt=prompt))
+        await kept.vectors("v").upsert_many([StoredVector(id="a", vector=[1.0, len(prompt)])])
+        await kept.vectors(f"only {prompt}").upsert_many([StoredVector(id="a", vector=[1.0])])
+        await kept.memories.add("shared", prompt, id="a")
+    await opened(old).registry.register(AgentDefinition(name="new"))
+    await opened(old).vectors("dimension").upsert_many([StoredVector(id="a", vector=[1.0, 2.0])])
+    await opened(new).vectors("dimension").upsert_many([StoredVector(id="b", vector=[1.0])])
+    tallies = await imported(opened(new), await exported(opened(old)))
+    assert tallies["agents"].kept == ["agent 'guide': version 1 is another one here"]
+    assert tallies["memories"].kept == ["memory 'a' of namespace 'shared' is another one here"]
+    assert "vector 'a' of namespace 'v' is another one here" in tallies["vectors"].kept
+    assert any("has dimension 1" in why for why in tallies["vectors"].kept)
+    ours = await opened(new).registry.get("guide")
+    assert ours.system_prompt == "ours"
+    assert await opened(new).registry.list_agents() == ["guide", "new"]
+    assert (await opened(new).vectors("only theirs").get_vector("a")) is not None
+
+
+class EndlessSource:
+    """A run that is longer than memory: its entries are made as they are asked for."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._sample = run(0)
+
+    async def ids(self) -> AsyncIterator[RunId]:
+        yield "long"
+
+    async def run(self, run_id: RunId) -> MirroredRun:
+        head = self._sample.head
+        async for entry in self.entries(None):
+            head = entry.ref
+        summary = self._sample.batch().summary.model_copy(update={"run_id": run_id})
+        return MirroredRun(summary=summary, chain="x", head=head)
+
+    async def entries(self, _run: MirroredRun | None) -> AsyncIterator[Entry]:
+        previous = ""
+        for seq in range(self._length):
+            entry = Entry.chained(previous, seq=seq, at=BEGAN, kind="status", turn=seq, data={"text": "x" * 200})
+            previous = entry.digest
+            yield entry
+
+
+class Pipe:
+    """Keeps nothing of what goes through it but its size."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def take(self, data: bytes) -> None:
+        self.size += len(data)
+
+
+async def test_memory_does_not_grow_with_what_is_exported() -> None:
+    """A large database cannot be exported on the machine that holds it."""
+    peaks = []
+    for length in (500, 10_000):
+        pipe, source = Pipe(), EndlessSource(length)
+        writer = BundleWriter(pipe.take)
+        tracemalloc.start()
+        writer.begin()
+        await JsonlExport(writer).write_runs(source, source.ids(), Selection())
+        writer.end()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert pipe.size > length * 300
+    assert peaks[1] < peaks[0] + 100_000
+
+
+@pytest.mark.parametrize("kind", ["mem", "ws"])
+async def test_a_long_run_goes_in_pieces(kind: str, databases: Databases) -> None:
+    """Dropping one long run keeps everybody else waiting, or leaves a part of it."""
+    database = databases.new(kind)
+    store = opened(database).store
+    long, other = run(1, turns=2_000, extra=None), run(2)
+    for first in range(0, len(long.entries), 1_000):
+        await store.append(long.batch(first, first + 1_000))
+    await store.append(other.batch())
+    parts: list[str] = []
+    whole = database.run
+
+    async def counted(statement: str, **values: Any) -> list[Any]:
+        parts.append(statement)
+        return await whole(statement, **values)
+
+    database.run = counted  # type: ignore[method-assign]
+    await store.delete(long.run_id, seen=long.head)
+    assert len(parts) == 4
+    found = await contents(database)
+    assert {str(row["id"]) for row in found["event"]} == {
+        f"event:{json.dumps([other.run_id, e.seq])}" for e in other.entries
+    }
+    assert len(found["run"]) == 1

@@ -1,0 +1,191 @@
+"""Old runs go, and never one that goes on, whatever the mirror believes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from holdfast import Agent, RunHandle, tool
+from holdfast.errors import TemporalUnavailable
+from holdfast.persistence import open_persistence
+from holdfast.store import MemoryStore
+from holdfast.store.sample import SampleRun
+from holdfast.transfer.executions import Executions, Life
+from holdfast.transfer.pruning import Doomed, Pruner, Spared
+from holdfast.transfer.retention import Retention, Round
+from holdfast.types import RunStatus
+from tests.lab import Lab, eventually
+
+HOUR = timedelta(hours=1)
+
+
+@tool(read_only=True)
+async def note(number: int) -> str:
+    """Notes a number."""
+    return f"noted {number}"
+
+
+clerk = Agent(name="clerk", system_prompt="You note.", tools=[note])
+
+
+@pytest.fixture
+async def executions(lab: Lab) -> AsyncIterator[Executions]:
+    """What Temporal says; what the model server holds back is let go in the end."""
+    yield Executions(lab.client)
+    lab.server.release()
+
+
+def later() -> datetime:
+    """A moment before which everything has ended."""
+    return datetime.now(UTC) + HOUR
+
+
+async def ended(lab: Lab) -> RunHandle:
+    """A run that is over, in its mirror too."""
+    lab.server.say("done")
+    run = await lab.holdfast.start("clerk", "Go.")
+    await run.result()
+    await lab.assert_mirrored(run.id)
+    return run
+
+
+async def waiting(lab: Lab) -> RunHandle:
+    """A run that waits for the model, with something in its mirror."""
+    lab.server.call_tools(("note", {"number": 1}))
+    asked = len(lab.server.requests)
+    run = await lab.holdfast.start("clerk", "Note 1.")
+    await lab.server.wait_for_requests(asked + 1)
+    lab.server.hold()
+    await lab.server.wait_for_requests(asked + 2)
+
+    async def mirrored() -> bool:
+        return await lab.store.head(run.id) is not None
+
+    await eventually(mirrored)
+    return run
+
+
+async def found(pruner: Pruner, before: datetime) -> dict[str, type[Doomed | Spared]]:
+    """What would become of each old run."""
+    runs = [each async for each in pruner.find(before)]
+    return {each.run.summary.run_id if isinstance(each, Doomed) else each.run_id: type(each) for each in runs}
+
+
+async def test_a_run_that_ended_long_ago_goes(lab: Lab, executions: Executions) -> None:
+    """The database grows for ever, or a run that ended yesterday is gone."""
+    async with lab.worker(clerk):
+        run = await ended(lab)
+        pruner = Pruner(lab.store, executions)
+        assert await found(pruner, datetime.now(UTC) - HOUR) == {}
+        [doomed] = [each async for each in pruner.find(later())]
+        assert isinstance(doomed, Doomed)
+        assert await pruner.drop(doomed)
+        assert await lab.store.run(run.id) is None
+        assert await lab.store.entries(run.id) == []
+        assert await found(pruner, later()) == {}
+
+
+async def test_a_live_run_stays_whatever_the_mirror_says(lab: Lab, executions: Executions) -> None:
+    """A mirror that is wrong about a run costs the run its record while it goes on."""
+    async with lab.worker(clerk):
+        run = await waiting(lab)
+        pruner = Pruner(lab.store, executions)
+        assert await found(pruner, later()) == {}
+
+        there = await lab.store.run(run.id)
+        assert there is not None
+        over = {"status": RunStatus.COMPLETED, "finished_at": there.summary.started_at}
+        said = there.model_copy(update={"summary": there.summary.model_copy(update=over)})
+        assert await lab.store.conclude(said)
+        [spared] = [each async for each in pruner.find(later())]
+        assert isinstance(spared, Spared)
+        assert "Temporal that it goes on" in spared.why
+        assert not await pruner.drop(Doomed(said))
+        assert await lab.store.run(run.id) is not None
+        await run.terminate("the test is over")
+
+
+async def test_a_run_whose_end_the_mirror_missed_stays_and_is_named(lab: Lab, executions: Executions) -> None:
+    """What nobody can be sure of is deleted, or kept for ever without a word."""
+    async with lab.worker(clerk):
+        run = await waiting(lab)
+        await run.terminate("hangs")
+
+        async def closed() -> bool:
+            return await executions.life(run.id) == Life.CLOSED
+
+        await eventually(closed)
+        assert await found(Pruner(lab.store, executions), later()) == {run.id: Spared}
+        assert await lab.store.run(run.id) is not None
+
+
+async def test_a_run_that_began_anew_in_between_stays(lab: Lab, executions: Executions) -> None:
+    """What takes the id of a run that is being dropped is dropped with it."""
+    store = lab.store
+    ended_at = datetime.now(UTC) - 2 * HOUR
+    old = SampleRun(turns=1, run_id="again", started_at=ended_at, status=RunStatus.COMPLETED)
+    await store.append(old.batch())
+    pruner = Pruner(store, executions)
+    [doomed] = [each async for each in pruner.find(datetime.now(UTC) - HOUR)]
+    new = SampleRun(turns=2, run_id="again", chain="next")
+    await store.append(new.batch())
+    assert isinstance(doomed, Doomed)
+    assert not await pruner.drop(doomed)
+    assert await store.head("again") == new.head
+
+
+@pytest.mark.parametrize("kind", ["memory", "surrealkv"])
+async def test_pruning_beside_runs_that_go_on(kind: str, tmp_path: Path, lab: Lab, executions: Executions) -> None:
+    """Old runs cannot be dropped while others are written, or two at it at once are in each other's way."""
+    persistence = open_persistence("memory://" if kind == "memory" else f"surrealkv://{tmp_path}/db")
+    store = persistence.store
+    long_ago = datetime.now(UTC) - 2 * HOUR
+    olds = [SampleRun(turns=3, started_at=long_ago, status=RunStatus.FAILED) for _ in range(20)]
+    for old in olds:
+        await store.append(old.batch())
+    live = [SampleRun(turns=10) for _ in range(5)]
+
+    async def write(sample: SampleRun) -> None:
+        for first in range(0, len(sample.entries), 4):
+            await store.append(sample.batch(first, first + 4))
+
+    keeping = Pruner(store, None, frozenset([RunStatus.FAILED]))
+    assert await found(keeping, datetime.now(UTC) - HOUR) == {}
+    rounds = [Retention(Pruner(store, executions), executions, HOUR).round() for _ in range(2)]
+    done = await asyncio.gather(*rounds, *map(write, live))
+    assert {each.spared for each in done if isinstance(each, Round)} == {0}
+    assert set(await store.run_ids()) == {sample.run_id for sample in live}
+    for sample in live:
+        assert await store.entries(sample.run_id) == sample.entries
+    await persistence.close()
+
+
+async def test_a_round_without_temporal_drops_nothing(lab: Lab) -> None:
+    """A worker that has lost Temporal believes a mirror that is behind."""
+
+    class Away(Executions):
+        async def life(self, run_id: str) -> Life:  # noqa: ARG002 - the base's
+            raise TemporalUnavailable("no Temporal server answers")
+
+    store = MemoryStore()
+    long_ago = datetime.now(UTC) - 2 * HOUR
+    await store.append(SampleRun(turns=1, started_at=long_ago, status=RunStatus.COMPLETED).batch())
+    away = Away(lab.client)
+    with pytest.raises(TemporalUnavailable):
+        await Retention(Pruner(store, away), away, HOUR).round()
+    assert len(await store.run_ids()) == 1
+
+
+async def test_payloads_stay_while_a_history_may_need_them(lab: Lab, executions: Executions) -> None:
+    """A run that waits for weeks finds its input gone."""
+    async with lab.worker(clerk):
+        run = await ended(lab)
+        standing = await lab.store.run(run.id)
+        assert standing is not None
+        assert await executions.nothing_before(later()) <= standing.summary.started_at
+        long_ago = datetime(2021, 1, 1, tzinfo=UTC)
+        assert await executions.nothing_before(long_ago) == long_ago
