@@ -48,7 +48,7 @@ async def running(module: str, *arguments: str, log: Path) -> AsyncIterator[Runn
     try:
         yield Running(process.pid, await _first_line(process, module, log))
     finally:
-        await _end(process)
+        await end(process)
 
 
 async def _first_line(process: asyncio.subprocess.Process, module: str, log: Path) -> str:
@@ -64,7 +64,8 @@ async def _first_line(process: asyncio.subprocess.Process, module: str, log: Pat
     return line.decode().strip()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Asks a process to end, and ends it if it does not."""
     if process.returncode is not None:
         return
     process.terminate()

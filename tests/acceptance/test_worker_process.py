@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.store import open_store
 from holdfast.testing import Reply
 from tests.acceptance.crash_agents import ran
 from tests.acceptance.processes import Site
@@ -46,15 +48,27 @@ async def test_a_shutdown_lets_calls_in_flight_end(site: Site, number: signal.Si
     assert ran(site.workspace) == {"note 1": 1}
 
 
-async def test_one_worker_serves_one_embedded_store(site: Site) -> None:
+async def test_workers_share_one_embedded_store(site: Site) -> None:
+    """A second worker is refused, or the mirror stays away when the worker that holds the database is killed."""
+    holder, other = await site.worker(), await site.worker()
+    first = await site.start("Say something.")
+    assert (await first.result(30)).success
+    holder.kill()
+    second = await site.start("Say something else.")
+    assert (await second.result(30)).success
+    await site.assert_mirrored(other, first, second)
+
+
+async def test_worker_refuses_a_store_that_is_not_shared(site: Site) -> None:
     """Two processes on one embedded database destroy it, so the second must say so, and leave the first alone."""
-    worker = await site.worker()
-    second = site.run_worker()
-    assert await second.exit_code() == 3
-    [line] = second.output.splitlines()
-    assert f"in use by process {worker.pid}" in line
+    store = open_store(site.environment["SURREALDB_URL"])
+    await store.open()
+    worker = site.run_worker()
+    assert await worker.exit_code() == 3
+    [line] = worker.output.splitlines()
+    assert f"in use by process {os.getpid()}" in line
     assert "SURREALDB_URL" in line
-    assert (await (await site.start("Say something.")).result(30)).success
+    await store.close()
 
 
 @dataclass(frozen=True)

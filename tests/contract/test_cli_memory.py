@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 from holdfast import Agent, configured
-from holdfast.cli.app import app
+from holdfast.cli.app import application
 
 Call = Callable[..., Result]
 
@@ -26,7 +26,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.chdir(tmp_path)
 
     def call(*words: str, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(app, list(words), prog_name="holdfast", input=stdin)
+        return CliRunner().invoke(application(), list(words), prog_name="holdfast", input=stdin)
 
     return call
 

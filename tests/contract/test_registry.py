@@ -169,7 +169,7 @@ async def test_an_agents_class_is_remembered(registry: SurrealRegistry) -> None:
 @pytest.mark.parametrize(
     "fields",
     [{"instructions": lambda: "x"}, {"handoffs": ["x"]}, {"model": object()}, {"tools": [3]}, {"tools": "read_file"}],
-    ids=str,
+    ids=["function for instructions", "handoffs", "object for a model", "number for a tool", "tools that are text"],
 )
 async def test_what_would_be_lost_is_refused(fields: dict[str, Any], registry: SurrealRegistry) -> None:
     """An agent comes back as less than it was, and nobody was told."""

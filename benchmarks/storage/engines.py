@@ -1,0 +1,138 @@
+"""The engines that are measured, each with a database that is empty at first."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.process import running
+from benchmarks.storage.server import PASSWORD, USERNAME, Server
+from holdfast.database import Database, SurrealDatabase, open_database
+from holdfast.database.embedded import EmbeddedEndpoint, MemoryEndpoint, PathEndpoint
+from holdfast.database.server import HttpEndpoint, Login, WebsocketEndpoint
+from holdfast.payloads.store import PayloadStore
+from holdfast.persistence import Persistence, open_persistence, persistence_on
+
+MEMORY, MEM, SURREALKV, GATEWAY, WS, NARROW, HTTP = "memory", "mem", "surrealkv", "gateway", "ws", "narrow", "http"
+TITLES = {
+    MEMORY: "memory",
+    MEM: "mem",
+    SURREALKV: "surrealkv",
+    GATEWAY: "surrealkv, shared",
+    WS: "ws",
+    NARROW: "ws, 1 connection",
+    HTTP: "http",
+}
+SERVED = (WS, NARROW, HTTP)
+NAMESPACE = "sentient_core"
+
+
+class Counted(SurrealDatabase):
+    """A database that counts its statements."""
+
+    statements = 0
+
+    async def run(self, statement: str, **values: Any) -> list[Any]:
+        """See `Database.run`."""
+        self.statements += 1
+        return await super().run(statement, **values)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that is open."""
+
+    kind: str
+    persistence: Persistence
+    folder: Path | None
+    """Its files, which a server's databases share; None: it has none, or they are another process's."""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return TITLES[self.kind]
+
+    @property
+    def database(self) -> Database:
+        """Where everything is; not of dictionaries."""
+        assert self.persistence.database is not None
+        return self.persistence.database
+
+    @property
+    def payloads(self) -> PayloadStore:
+        """Where large payloads are; not of dictionaries."""
+        assert self.persistence.payloads is not None
+        return self.persistence.payloads
+
+    @property
+    def statements(self) -> int:
+        """How many it has run."""
+        assert isinstance(self.persistence.database, Counted)
+        return self.persistence.database.statements
+
+    def size(self) -> int:
+        """Bytes of its files."""
+        assert self.folder is not None
+        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+
+
+class Engines:
+    """Opens engines.
+
+    Args:
+        folder: for files.
+        server: None: what needs one is left out.
+        exits: closes them.
+    """
+
+    def __init__(self, folder: Path, server: Server | None, exits: AsyncExitStack) -> None:
+        self._folder = folder
+        self.server = server
+        self._exits = exits
+
+    def has(self, kind: str) -> bool:
+        """Whether there is such an engine here."""
+        return self.server is not None or kind not in SERVED
+
+    async def open(self, *kinds: str) -> list[Engine]:
+        """An empty engine of each of these kinds that are here."""
+        return [await self._opened(kind) for kind in kinds if self.has(kind)]
+
+    async def _opened(self, kind: str) -> Engine:
+        name = f"bench_{uuid.uuid4().hex[:12]}"
+        engine = await self._made(kind, name, self._folder / name)
+        self._exits.push_async_callback(engine.persistence.close)
+        await engine.persistence.open()
+        return engine
+
+    async def _made(self, kind: str, name: str, folder: Path) -> Engine:
+        match kind:
+            case "memory":
+                return Engine(kind, open_persistence("memory://"), None)
+            case "mem":
+                return Engine(kind, _on(MemoryEndpoint(NAMESPACE, name)), None)
+            case "surrealkv":
+                return Engine(kind, _on(PathEndpoint(folder, NAMESPACE, name)), folder)
+            case "gateway":
+                holder = running("benchmarks.storage.holder", str(folder), log=folder.with_suffix(".log"))
+                await self._exits.enter_async_context(holder)
+                return Engine(kind, persistence_on(open_database(f"surrealkv://{folder}", shared=True)), None)
+        assert self.server is not None
+        return Engine(kind, _on(_endpoint(kind, self.server, name)), self.server.folder)
+
+
+def _on(endpoint: EmbeddedEndpoint | WebsocketEndpoint | HttpEndpoint) -> Persistence:
+    return persistence_on(Counted(endpoint))
+
+
+def _endpoint(kind: str, server: Server, name: str) -> WebsocketEndpoint | HttpEndpoint:
+    login = Login(NAMESPACE, name, USERNAME, PASSWORD)
+    if kind == HTTP:
+        return HttpEndpoint(f"http://{server.address}", login)
+    endpoint = WebsocketEndpoint(f"ws://{server.address}", login)
+    if kind == NARROW:
+        endpoint.width = 1
+    return endpoint

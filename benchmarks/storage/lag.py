@@ -1,0 +1,100 @@
+"""How long after a run has recorded an entry the mirror shows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from statistics import quantiles
+
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from benchmarks.figure import Figure
+from benchmarks.rig import Rig
+from benchmarks.storage.engines import SURREALKV, TITLES, WS
+from benchmarks.storage.server import PASSWORD, USERNAME, Server
+from holdfast.client import RunHandle
+from holdfast.types import TranscriptRef
+
+LATENCY = 0.5  # seconds that the model takes: runs that only think would all be at the store at once
+
+Ack = tuple[int, float]
+"""An entry and the moment, in seconds since 1970, when it and all before it were known to be visible."""
+
+
+async def measure(rig: Rig, server: Server | None, *, crowds: Sequence[int], turns: int) -> list[Figure]:
+    """Plays runs side by side, on a worker with the embedded store, then on one with a server.
+
+    Args:
+        rig: plays them.
+        server: keeps the mirror the second time; None: there is no second time.
+        crowds: how many runs at once.
+        turns: of each run.
+    """
+    embedded = rig.settings
+    try:
+        figures = await _on(rig, SURREALKV, {}, crowds, turns)
+        if server is not None:
+            url = f"ws://{server.address}"
+            login = {"surrealdb_username": USERNAME, "surrealdb_password": SecretStr(PASSWORD)}
+            figures += await _on(rig, WS, {"surrealdb_url": url, **login}, crowds, turns)
+    finally:
+        rig.settings = embedded
+    await rig.restart_worker()
+    return figures
+
+
+async def _on(rig: Rig, kind: str, place: dict[str, object], crowds: Sequence[int], turns: int) -> list[Figure]:
+    rig.settings = rig.settings.model_copy(update={**place, "max_concurrent_agents": max(crowds)})
+    await rig.restart_worker()
+    await rig.play(turns=turns)  # counts for nothing: first imports, first connections
+    figures: list[Figure] = []
+    for crowd in crowds:
+        rig.report(f"mirror lag, {TITLES[kind]}, {crowd} at once")
+        runs = await asyncio.gather(*(rig.start(turns=turns, latency=LATENCY) for _ in range(crowd)))
+        await asyncio.gather(*map(rig.wait, runs))
+        lags = [lag for run in runs for lag in await _lags(rig.client, rig.holdfast.handle(run))]
+        figures += _figures(lags, kind, crowd)
+    return figures
+
+
+async def _lags(client: Client, run: RunHandle) -> list[float]:
+    """Milliseconds for each entry, by the clock of the Temporal server."""
+    acks = await _acks(client, run)
+    lags = []
+    async for entry in run.entries():
+        moment = next(at for seq, at in acks if seq >= entry.seq)
+        lags.append(1000 * (moment - entry.at.timestamp()))
+    return lags
+
+
+async def _acks(client: Client, run: RunHandle) -> list[Ack]:
+    """The ends of all writes to the mirror, out of the history: so nobody has to ask the store meanwhile."""
+    appends, acks = set[int](), list[Ack]()
+    async for event in client.get_workflow_handle(run.id).fetch_history_events():
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "store.append":
+            appends.add(event.event_id)
+        ended = event.activity_task_completed_event_attributes
+        if ended.scheduled_event_id in appends:
+            [newest] = await client.data_converter.decode(ended.result.payloads, [TranscriptRef])
+            acks.append((newest.seq, event.event_time.ToNanoseconds() / 1e9))
+    head = (await run.status()).head
+    return acks if acks and acks[-1][0] >= head else [*acks, (head, await _caught_up(client, run))]
+
+
+async def _caught_up(client: Client, run: RunHandle) -> float:
+    """When what the run left behind had completed its mirror."""
+    left = client.get_workflow_handle(f"{run.id}/mirror")
+    await left.result()
+    closed = (await left.describe()).close_time
+    assert closed is not None
+    return closed.timestamp()
+
+
+def _figures(lags: list[float], kind: str, crowd: int) -> list[Figure]:
+    title = f"mirror lag, {TITLES[kind]}, {crowd} at once"
+    cuts = quantiles(lags, n=20)
+    return [
+        Figure(name=f"lag.{kind}.{crowd}.p50", title=f"{title}, p50", value=cuts[9], unit="ms"),
+        Figure(name=f"lag.{kind}.{crowd}.p95", title=f"{title}, p95", value=cuts[18], unit="ms"),
+    ]

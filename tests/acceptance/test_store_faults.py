@@ -1,0 +1,218 @@
+"""A store that dies, hangs, is full or lets nobody in: runs do not notice, and the mirror is right afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from holdfast.database import Database, open_database
+from holdfast.database.migrate import MIGRATIONS, Schema
+from holdfast.database.pool import Pool
+from holdfast.database.server import Login, WebsocketEndpoint
+from holdfast.stack.worker import identity
+from tests.acceptance.crowd import ALL_AT_ONCE, Crowd, served_by
+from tests.acceptance.processes import Site
+from tests.acceptance.small_disk import small_disk
+from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from workflows.options import STORE_TIMEOUT
+
+DISK = 24  # megabytes
+KILLS = 2
+FROZEN_FOR = STORE_TIMEOUT.total_seconds() + 1  # seconds: longer than any deadline of a write to the mirror
+BEHIND = "the mirror is behind"
+LOGIN = {"username": USERNAME, "password": PASSWORD}
+
+
+@pytest.fixture
+async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
+    """Where the workers of a test run."""
+    async with Site.open(temporal_address, tmp_path) as site:
+        yield site
+
+
+@pytest.fixture
+def surreal(tmp_path: Path) -> Iterator[SurrealServer]:
+    """A SurrealDB server of the test's own, running."""
+    folder = tmp_path / "surreal"
+    folder.mkdir()
+    with SurrealServer.find(folder) as surreal:
+        yield surreal
+
+
+async def test_the_server_is_killed_under_twenty_runs(site: Site, surreal: SurrealServer) -> None:
+    """Runs wait for a database that is gone, or it comes back with less than it had acknowledged."""
+    worker = await site.worker(**served_by(surreal))
+    crowd = await Crowd.start(site)
+    for _ in range(KILLS):
+        await crowd.advance(10)
+        surreal.kill()
+        await crowd.advance(20)
+        await asyncio.to_thread(surreal.start)
+    await crowd.end_well()
+    assert BEHIND in worker.output
+    await crowd.assert_mirrored(surreal.url, **LOGIN)
+
+
+async def test_the_server_hangs_under_twenty_runs(site: Site, surreal: SurrealServer) -> None:
+    """Runs wait for a database that keeps its connections and does not answer, or what it does late falsifies them."""
+    worker = await site.worker(**served_by(surreal))
+    crowd = await Crowd.start(site)
+    await crowd.advance(20)
+    surreal.freeze()
+    frozen_at = time.monotonic()
+    await crowd.end_well()
+    assert BEHIND in worker.output
+    await asyncio.sleep(frozen_at + FROZEN_FOR - time.monotonic())
+    surreal.thaw()
+    await crowd.assert_mirrored(surreal.url, **LOGIN)
+
+
+async def test_the_server_is_restarted_under_two_workers(site: Site, surreal: SurrealServer) -> None:
+    """Upgrading database and workers in working hours costs a run, or the workers get in each other's way."""
+    await _make_old(surreal)
+    workers = await asyncio.gather(*(site.worker(**served_by(surreal)) for _ in range(2)))
+    crowd = await Crowd.start(site)
+    await crowd.advance(20)
+    await asyncio.to_thread(surreal.stop)
+    await crowd.advance(20)
+    await asyncio.to_thread(surreal.start)
+    await crowd.end_well()
+    await crowd.assert_mirrored(surreal.url, **LOGIN)
+    assert await crowd.writers() == {identity(worker.pid) for worker in workers}
+
+
+async def _make_old(surreal: SurrealServer) -> None:
+    """Has the server's database as the first version left it."""
+    login = Login("sentient_core", "agents", USERNAME, PASSWORD)
+    old = Pool(WebsocketEndpoint(surreal.url, login), Schema(MIGRATIONS[:1]))
+    await old.open()
+    await old.close()
+
+
+async def test_the_disk_of_the_embedded_database_is_full(site: Site, tmp_path: Path) -> None:
+    """A full disk stops agents, or leaves a database that cannot be used when there is room again."""
+    with small_disk(tmp_path / "disk", DISK) as disk:
+        url = f"surrealkv://{disk.folder}/mirror"
+        worker = await site.worker(**ALL_AT_ONCE, SURREALDB_URL=url)
+        crowd = await Crowd.start(site)
+        await crowd.advance(20)
+        disk.fill()
+        await crowd.end_well()
+        assert BEHIND in worker.output
+        assert await crowd.lag() > 0
+        disk.free()
+        await crowd.assert_mirrored(url)
+        assert await worker.stop() == 0
+        await site.worker(SURREALDB_URL=url)  # what was cut short shows when the files are opened again
+        await crowd.assert_mirrored(url)
+
+
+async def test_the_disk_of_the_server_is_full(site: Site, tmp_path: Path) -> None:
+    """The same, where the database is another process."""
+    with small_disk(tmp_path / "disk", DISK) as disk, SurrealServer.find(disk.folder) as surreal:
+        worker = await site.worker(**served_by(surreal))
+        crowd = await Crowd.start(site)
+        await crowd.advance(20)
+        disk.fill()
+        await crowd.end_well()
+        assert BEHIND in worker.output
+        assert await crowd.lag() > 0
+        disk.free()
+        await crowd.assert_mirrored(surreal.url, **LOGIN)
+        assert await worker.stop() == 0
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A database that lets a worker in only when somebody has set it right."""
+
+    name: str
+    settings: dict[str, str]
+    """Of the worker, beside the server's address."""
+    words: str
+    """What the log must say."""
+    before: str
+    """What the administrator has done."""
+    after: str = ""
+    """What sets it right; empty: other settings do."""
+    namespace: str = "sentient_core"
+    """Where the administrator does it."""
+    restart_with: dict[str, str] | None = None
+    """What differs in the settings of the worker that is started then; None: the one that runs finds out by itself."""
+
+
+MISFITS = [
+    Misfit(
+        "wrong password",
+        {"SURREALDB_USERNAME": "clerk", "SURREALDB_PASSWORD": "mistyped"},
+        "check SURREALDB_USERNAME and SURREALDB_PASSWORD",
+        before="DEFINE USER clerk ON ROOT PASSWORD 'right' ROLES EDITOR",
+        after="DEFINE USER OVERWRITE clerk ON ROOT PASSWORD 'mistyped' ROLES EDITOR",
+    ),
+    Misfit(
+        "wrong namespace",
+        {"SURREALDB_NAMESPACE": "theirs", "SURREALDB_USERNAME": "tenant", "SURREALDB_PASSWORD": "right"},
+        "that it is a user of namespace 'theirs'",
+        before="DEFINE USER tenant ON NAMESPACE PASSWORD 'right' ROLES EDITOR",
+        namespace="ours",
+        restart_with={"SURREALDB_NAMESPACE": "ours"},
+    ),
+    Misfit(
+        "may not write",
+        {"SURREALDB_NAMESPACE": "looked_at", "SURREALDB_USERNAME": "viewer", "SURREALDB_PASSWORD": "right"},
+        "may its user write?",
+        before="DEFINE USER viewer ON NAMESPACE PASSWORD 'right' ROLES VIEWER",
+        after="DEFINE USER OVERWRITE viewer ON NAMESPACE PASSWORD 'right' ROLES EDITOR",
+        namespace="looked_at",
+        restart_with={},  # the server let us in, and a session keeps the rights that its user had then
+    ),
+    Misfit(
+        "a schema of a newer version",
+        {"SURREALDB_NAMESPACE": "newer"},
+        "Use the newer one that made it, or another database",
+        before="UPDATE schema_version SET old = [version, readers], version = 9999, readers = 9999",
+        after="UPDATE schema_version SET version = old[0], readers = old[1]",
+        namespace="newer",
+    ),
+]
+
+
+async def test_a_database_that_does_not_let_us_in(
+    temporal_address: str, tmp_path: Path, surreal: SurrealServer
+) -> None:
+    """A setting of the database stops agents, or an operator is not told which it is."""
+    async with asyncio.TaskGroup() as group:
+        for misfit in MISFITS:
+            group.create_task(_misfit(misfit, temporal_address, tmp_path, surreal))
+
+
+async def _misfit(misfit: Misfit, address: str, folder: Path, surreal: SurrealServer) -> None:
+    own = folder / misfit.name
+    own.mkdir()
+    async with _administrator(surreal, misfit) as administrator, Site.open(address, own) as site:
+        await administrator.run(misfit.before)
+        worker = await site.worker(**served_by(surreal, **misfit.settings))
+        crowd = await Crowd.start(site, runs=1)
+        await crowd.end_well()
+        assert misfit.words in worker.output, misfit.name
+        if misfit.after:
+            await administrator.run(misfit.after)
+        if misfit.restart_with is not None:
+            assert await worker.stop() == 0
+            await site.worker(**served_by(surreal, **{**misfit.settings, **misfit.restart_with}))
+        await crowd.assert_mirrored(surreal.url, namespace=misfit.namespace, **LOGIN)
+
+
+@asynccontextmanager
+async def _administrator(surreal: SurrealServer, misfit: Misfit) -> AsyncIterator[Database]:
+    database = open_database(surreal.url, namespace=misfit.namespace, username=USERNAME, password=PASSWORD)
+    try:
+        yield database
+    finally:
+        await database.close()
