@@ -6,15 +6,19 @@ print(result.content)
 """
 
 from holdfast.agent import Agent, AgentResult
+from holdfast.blocking import run_blocking
 from holdfast.client import Holdfast, RunHandle, connect
+from holdfast.definition import AgentDefinition
 from holdfast.errors import (
     AgentDefinitionError,
+    EventsPruned,
     HoldfastError,
     RunExists,
     RunFailed,
     RunNotFound,
     SettingsError,
     StoreUnavailable,
+    SubscriberTooSlow,
     TemporalUnavailable,
     Unavailable,
     UnknownAgent,
@@ -22,7 +26,11 @@ from holdfast.errors import (
     WaitTimedOut,
     WorkerUnavailable,
 )
-from holdfast.events import Event, Notice, TextDelta
+from holdfast.event_bus import event_bus
+from holdfast.events import BusEvent, Event, Notice, TextDelta
+from holdfast.ports import EventBus
+from holdfast.registry import BaseRegistry, InMemoryRegistry, RegistryProtocol, registry_factory
+from holdfast.retrieval import Memory, MemoryMatch
 from holdfast.settings import Settings
 from holdfast.tool import Tool, ToolContext, ToolError, tool
 from holdfast.types import (
@@ -39,20 +47,30 @@ from holdfast.types import (
     ToolSpec,
     Usage,
 )
+from holdfast.vectors import VectorStore
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "AgentDefinition",
     "AgentDefinitionError",
     "AgentResult",
     "AgentSpec",
+    "BaseRegistry",
+    "BusEvent",
     "Entry",
     "Event",
+    "EventBus",
+    "EventsPruned",
     "Holdfast",
     "HoldfastError",
+    "InMemoryRegistry",
+    "Memory",
+    "MemoryMatch",
     "Message",
     "Notice",
+    "RegistryProtocol",
     "RunError",
     "RunExists",
     "RunFailed",
@@ -65,6 +83,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StoreUnavailable",
+    "SubscriberTooSlow",
     "TemporalUnavailable",
     "TextDelta",
     "Tool",
@@ -77,8 +96,12 @@ __all__ = [
     "UnknownAgent",
     "Usage",
     "UsageError",
+    "VectorStore",
     "WaitTimedOut",
     "WorkerUnavailable",
     "connect",
+    "event_bus",
+    "registry_factory",
+    "run_blocking",
     "tool",
 ]

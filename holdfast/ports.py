@@ -251,6 +251,21 @@ class EventBus(Protocol):
         """
         ...
 
+    async def read(self, topic: str, after: int = 0, limit: int = 200) -> list[BusEvent]:
+        """Events with `offset > after` that are there now, oldest first; none: there are no more.
+
+        Args:
+            topic: see `publish`.
+            after: see `subscribe`.
+            limit: some so many at a time, at least one.
+
+        Raises:
+            UsageError: an argument is not accepted.
+            EventsPruned: events after the given offset are no longer there.
+            StoreUnavailable: they cannot be read.
+        """
+        ...
+
     def subscribe(self, topic: str, after: int | None = None) -> EventSubscription:
         """Events with `offset > after` and all that follow, each once, in order.
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, Field
 
-from holdfast.types import AgentSpec, Context, Data, Entry, Message, RunId, Text, ToolCall, TranscriptRef, Usage
+from holdfast.definition import AgentDefinition
+from holdfast.types import (
+    AgentSpec,
+    Context,
+    Data,
+    Entry,
+    Message,
+    MirroredRun,
+    RunId,
+    Text,
+    ToolCall,
+    TranscriptRef,
+    Usage,
+)
 
 
 class Plan(Data):
@@ -18,6 +31,8 @@ class Plan(Data):
     """The model that will answer, as far as is known at the start: for people to read."""
     workspace: str
     """Absolute path on the worker's machine."""
+    private: bool = False
+    """Payloads are encrypted: no content may stand where Temporal shows it to everybody."""
 
 
 class CarriedState(Data):
@@ -43,8 +58,8 @@ class CarriedState(Data):
 class RunRequest(Data):
     """The one input of an `AgentRun` workflow."""
 
-    agent: str | AgentSpec
-    """A name that the worker knows, or a whole definition."""
+    agent: str | AgentSpec | AgentDefinition
+    """A name that the worker knows, with or without a version (`NAME@3`), or a whole definition."""
     input: Text = Field(min_length=1)
     model: str | None = None
     """Overrides the agent's model."""
@@ -63,11 +78,13 @@ class Preparation(Data):
     """What the worker is asked before a run's first turn."""
 
     run_id: RunId
-    agent: str | AgentSpec
+    agent: str | AgentSpec | AgentDefinition
     model: str | None = None
     max_turns: int | None = None
     timeout: float | None = None
     workspace: str | None = None
+    input_bytes: int | None = None
+    """Of a large input; None: it is a small one."""
 
 
 class ModelCall(Data):
@@ -122,6 +139,17 @@ class EntryPage(Data):
     """Temporal's id of the execution that holds the entries before `first`."""
 
 
+class Standing(Data):
+    """Where a run stands in Temporal's history, at one moment: what its row in the mirror is to say."""
+
+    run: MirroredRun
+    """A run that has recorded nothing has a head of seq -1, without digest."""
+    ended: bool
+    """Whether Temporal has closed it."""
+    mirrored: int
+    """Newest entry that the mirror has acknowledged; -1: none."""
+
+
 class MessagePage(Data):
     """What the `transcript` query answers: a part of the transcript, oldest first."""
 
@@ -141,3 +169,13 @@ class Checkpoint(Data):
     turn: int
     at: AwareDatetime
     ref: TranscriptRef
+
+
+class EmbedRequest(Data):
+    """The one input of an `EmbedMemories` workflow."""
+
+    namespace: str = Field(min_length=1)
+    done: int = 0
+    """Memories embedded by the executions before this one."""
+    batches: int = Field(default=300, ge=1)
+    """Activities of one execution; a history holds some 8,000."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from holdfast.age import ACCEPTED_AGES, age
 from holdfast.errors import SettingsError
 
 SCRIPTED_MODEL = "scripted"
@@ -24,6 +26,13 @@ class Settings(BaseSettings):
     """State folder of the local stack: databases, logs, workspaces."""
     holdfast_agents: Annotated[tuple[str, ...], NoDecode] = ()
     """Modules whose agents the worker serves, beside the shipped ones; comma-separated."""
+    holdfast_encryption_key: SecretStr | None = None
+    """Keys for payloads and mirror, `[name:]base64`, comma-separated: the first encrypts, all decrypt."""
+    max_payload_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    """Bytes, as JSON, that an input, a tool's result or a model's reply may have."""
+
+    agent_registry: str | None = None
+    """Registry of agents: a backend's name, or `module:factory`; None: what `state_persistence_backend` says."""
 
     temporal_address: str | None = None
     """host:port; None: the local stack's server."""
@@ -31,8 +40,11 @@ class Settings(BaseSettings):
     temporal_task_queue: str = Field(default="holdfast", min_length=1)
 
     state_persistence_backend: Literal["surrealdb", "memory"] = "surrealdb"
+    event_bus_backend: Literal["surrealdb", "memory"] = "surrealdb"
+    """Where events are kept; in memory where everything is. In memory they reach nobody but their own process."""
     surrealdb_url: str | None = None
-    """None: embedded, under the state folder. Else mem://, surrealkv://PATH, ws:// or wss://."""
+    """None: embedded, under the state folder. Else mem://, surrealkv://PATH, ws://, wss://, http:// or
+    https://HOST:PORT, or the scheme of an installed store."""
     surrealdb_namespace: str = "sentient_core"
     surrealdb_database: str = "agents"
     surrealdb_username: str | None = None
@@ -44,10 +56,23 @@ class Settings(BaseSettings):
     openrouter_api_key: SecretStr | None = None
     openrouter_strong_model: str | None = None
 
+    embedding_model: str | None = None
+    """Makes the vectors of text memory; None: memories are found by their words alone."""
+    embedding_dim: int = Field(default=384, ge=1, le=4096)
+    """Dimensions of its vectors."""
+    embedding_base_url: str | None = None
+    """Where it is, if not where the chat model is."""
+    embedding_api_key: SecretStr | None = None
+    """Its key, if not the chat model's."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
     agent_execution_timeout: float = Field(default=3600, gt=0)
     """Seconds that a run may take where neither it nor its agent says."""
+    reconcile_interval: float = Field(default=60, ge=0)
+    """Seconds between two looks of a worker for runs that were ended from outside; 0: it does not look."""
+    retention: Annotated[timedelta | None, NoDecode] = None
+    """How long ended runs, payloads and events are kept, as `90d`; None: for ever. Workers drop what is older."""
     max_concurrent_agents: int = Field(default=10, ge=1)
     """Agents that execute at once in one worker; runs that wait do not count."""
 
@@ -57,6 +82,16 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
+
+    @field_validator("retention", mode="before")
+    @classmethod
+    def _length(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        found = age(value)
+        if not found:
+            raise ValueError(f"it must be {ACCEPTED_AGES}, and more than nothing")
+        return found
 
     @field_validator("log_level", mode="before")
     @classmethod

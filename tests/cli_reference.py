@@ -7,12 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from holdfast.cli.verbs import VERBS
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reference" / "cli.md"
-VERBS = [
-    *("run", "list", "show", "watch", "result", "transcript", "cancel", "terminate"),
-    *("agents", "up", "down", "status", "worker", "demo crash"),
-]
 HEADER = """# The command line
 
 `python starter.py …` in a checkout; `holdfast …` where the package is installed. Written by the program itself.
@@ -23,6 +21,7 @@ HEADER = """# The command line
 | 1 | the run failed |
 | 2 | wrong use: an argument, a setting, an unknown run or agent |
 | 3 | Temporal, SurrealDB or the worker is away |
+| 4 | the mirror is damaged: `doctor rebuild` mends it |
 | 124 | timed out |
 | 130 | cancelled, or Ctrl-C: the run itself goes on |
 """
@@ -30,7 +29,7 @@ HEADER = """# The command line
 
 def page() -> str:
     """The page as it should be."""
-    sections = [f"## {verb}\n\n```text\n{help_of(verb)}```\n" for verb in VERBS]
+    sections = [f"## {verb.words}\n\n```text\n{help_of(verb.words)}```\n" for verb in VERBS]
     return "\n".join([HEADER, *sections])
 
 

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from temporalio.client import Client
@@ -14,10 +14,12 @@ from temporalio.client import Client
 import worker
 from holdfast.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
+from holdfast.bus import Bus, MemoryLog
 from holdfast.client import Holdfast
+from holdfast.memory import TextMemory
 from holdfast.models import open_model
 from holdfast.persistence import Persistence
-from holdfast.ports import Store
+from holdfast.ports import EventBus, Store
 from holdfast.settings import Settings
 from holdfast.store import open_store
 from holdfast.temporal import connect_temporal
@@ -36,6 +38,7 @@ class Lab:
     server: ModelServer
     store: Store
     settings: Settings
+    bus: EventBus = field(default_factory=lambda: Bus(MemoryLog()))
 
     @classmethod
     @asynccontextmanager
@@ -48,19 +51,27 @@ class Lab:
             state_persistence_backend="memory",
         )
         client = await connect_temporal(address)
-        store = open_store(settings.store_url)
+        store, bus = open_store(settings.store_url), Bus(MemoryLog())
         try:
             async with ModelServer() as server:
                 queue = settings.temporal_task_queue
-                yield cls(client, Holdfast(client, task_queue=queue), server, store, settings)
+                runs = Holdfast(client, task_queue=queue, bus=lambda: bus)
+                yield cls(client, runs, server, store, settings, bus)
         finally:
+            await bus.close()
             await store.close()
 
     @asynccontextmanager
     async def worker(
-        self, *agents: Agent, store: Store | None = None, max_cached_workflows: int = 0
+        self,
+        *agents: Agent,
+        store: Store | None = None,
+        memories: TextMemory | None = None,
+        bus: EventBus | None = None,
+        max_cached_workflows: int = 0,
     ) -> AsyncIterator[None]:
         """Runs a worker that serves these agents; by default each workflow task replays the whole run."""
+        kept = Persistence(database=None, store=store or self.store, bus=bus or self.bus)
         model = open_model(
             openai_api_key="test", openai_base_url=self.server.url, openrouter_api_key=None, default_model="test-model"
         )
@@ -69,7 +80,7 @@ class Lab:
             self.settings,
             catalog=AgentCatalog(agents),
             model=model,
-            persistence=Persistence(database=None, store=store or self.store),
+            persistence=replace(kept, memories=memories) if memories else kept,
             max_cached_workflows=max_cached_workflows,
             sandboxed=True,
         )

@@ -13,14 +13,17 @@ import pytest
 import holdfast
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {"types", "retrieval", "protocol", "events", "errors", "ports", "settings"}
+LEAVES = {"definition", "flaws", "types", "retrieval", "protocol", "events", "errors", "ports", "settings"}
 SDKS = {"openai", "surrealdb", "temporalio", "starlette", "uvicorn", "typer", "rich"}
 MAX_LINES = 400
 PUBLIC_NAMES = """
-    Agent AgentDefinitionError AgentResult AgentSpec Entry Event Holdfast HoldfastError Message Notice RunError
-    RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus RunSummary Settings SettingsError
-    StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError ToolResult ToolSpec
+    Agent AgentDefinitionError AgentResult AgentSpec Entry Event Holdfast HoldfastError Memory MemoryMatch Message
+    Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus RunSummary Settings
+    SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError ToolResult ToolSpec
     Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
+    AgentDefinition BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
+    VectorStore
+    BusEvent EventBus EventsPruned SubscriberTooSlow event_bus
 """
 
 
@@ -91,6 +94,18 @@ ARROWS = [
         {"workflows", "worker", *parts("settings", "store", "models", "client")} | (SDKS - {"temporalio"}),
     ),
     Arrow(
+        "the database knows nothing of what stands on it",
+        sources("holdfast/database"),
+        parts("settings", "client", "models", "store", "registry", "vectors", "memory", "bus", "payloads", "doctor")
+        | parts("transfer", "persistence", "configured", "stack", "cli")
+        | (SDKS - {"surrealdb"}),
+    ),
+    Arrow(
+        "what stands on the database knows no client of runs and no model",
+        sources("holdfast/bus", "holdfast/payloads", "holdfast/transfer", "holdfast/doctor"),
+        parts("client", "models", "stack", "cli") | {"openai", "uvicorn"},
+    ),
+    Arrow(
         "stores know nothing but their port",
         sources("holdfast/store"),
         parts("settings", "client", "models", "stack", "cli") | (SDKS - {"surrealdb"}),
@@ -99,6 +114,22 @@ ARROWS = [
         "models know nothing but their port",
         sources("holdfast/models"),
         parts("settings", "client", "store", "stack", "cli") | {"surrealdb", "temporalio", "typer", "rich"},
+    ),
+    Arrow(
+        "vectors know ports and the database; where they are kept is asked for when they are used",
+        sources("holdfast/vectors"),
+        parts("settings", "client", "models", "store", "stack", "cli") | (SDKS - {"surrealdb"}),
+    ),
+    Arrow(
+        "text memory knows ports and the database",
+        sources("holdfast/memory"),
+        parts("settings", "client", "models", "store", "stack", "cli", "configured")
+        | (SDKS - {"surrealdb", "temporalio"}),
+    ),
+    Arrow(
+        "the event bus knows its port and the database",
+        sources("holdfast/bus"),
+        parts("settings", "client", "models", "stack", "cli", "configured") | (SDKS - {"surrealdb"}),
     ),
     Arrow(
         "agents and tools need no server",

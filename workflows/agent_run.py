@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.protocol import Checkpoint, EntryPage, MessagePage, Plan, Preparation, RunRequest
-    from holdfast.types import RunProgress, RunResult, RunStatus, Usage
+    from holdfast.types import MAX_INPUT_BYTES, RunProgress, RunResult, RunStatus, Usage
     from workflows import options
     from workflows.execution import Execution, Outcome
     from workflows.log import Log
@@ -102,17 +102,21 @@ async def prepare(wanted: RunRequest) -> Plan:
     Raises:
         ApplicationError: no such agent, or its tools are not served.
     """
+    preparation = Preparation(
+        run_id=workflow.info().workflow_id,
+        agent=wanted.agent,
+        model=wanted.model,
+        max_turns=wanted.max_turns,
+        timeout=wanted.timeout,
+        workspace=wanted.workspace,
+    )
+    size = len(wanted.input.encode())
+    if size > MAX_INPUT_BYTES:
+        preparation.input_bytes = size  # how much more may be taken depends on the worker
     try:
         plan: Plan = await workflow.execute_activity(
             "run.prepare",
-            Preparation(
-                run_id=workflow.info().workflow_id,
-                agent=wanted.agent,
-                model=wanted.model,
-                max_turns=wanted.max_turns,
-                timeout=wanted.timeout,
-                workspace=wanted.workspace,
-            ),
+            preparation,
             result_type=Plan,
             summary="the agent's definition and limits",
             **options.PREPARE,

@@ -90,6 +90,14 @@ STORE_REBUILD = ActivityOptions(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
 )
 
+MEMORY_EMBED = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+    retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=30)),
+)
+"""One batch, for as long as it takes: memories are found by their words meanwhile. Errors of the embedding model
+bring their own pauses."""
+
 
 def tool_call(tool: ToolSpec) -> ActivityOptions:
     """A repeatable tool outlives its workers; any other runs once, whatever happens."""

@@ -13,7 +13,6 @@ with workflow.unsafe.imports_passed_through():
 
     from holdfast.errors import ErrorType
     from holdfast.protocol import RunRequest
-    from holdfast.types import MAX_INPUT_BYTES
 
 EXAMPLE = '{"agent": "researcher", "input": "What is promised?"}'
 
@@ -32,11 +31,6 @@ def parse_request(raw: RawValue) -> RunRequest:
         raise _refusal("; ".join(_problem(dict(item)) for item in error.errors()[:5])) from None
     except Exception as error:  # noqa: BLE001 - whatever a payload can hold that is not JSON
         raise _refusal(f"its input cannot be read as JSON: {error}") from None
-    size = len(request.input.encode())
-    if size > MAX_INPUT_BYTES:
-        raise _refusal(
-            f"input has {size:,} bytes, at most {MAX_INPUT_BYTES:,} are taken; put it in a file of the workspace"
-        )
     return request
 
 

@@ -91,7 +91,7 @@ class RunState:
         if reply.content:
             self.output = reply.content
         facts = reply.model_dump(mode="json", include={"model", "finish_reason", "usage", "seconds"})
-        self._add_message(now, message, **facts)
+        self._add_message(now, message, **facts, **_again(reply.attempts))
         return message
 
     def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult) -> None:
@@ -108,6 +108,7 @@ class RunState:
                 "error": result.error is not None,
                 "files": result.files,
                 "seconds": result.seconds,
+                **_again(result.attempts),
             },
         )
         self.files += [file for file in result.files if file not in self.files]
@@ -151,14 +152,13 @@ class RunState:
         return RunProgress(
             **self._glance(),
             doing=self.doing,
-            model=self.model,
             max_turns=self.plan.spec.max_turns,
             deadline=self.deadline,
             output=self.output,
-            error=self.error,
             files=self.files,
             workspace=self.plan.workspace,
             head=self.head.seq,
+            digest=self.head.digest,
             mirrored=mirrored,
         )
 
@@ -199,6 +199,8 @@ class RunState:
             "tool_calls": self.tool_calls,
             "input": self.request.input[:SUMMARY_CHARS],
             "parent": self.request.parent,
+            "model": self.model,
+            "error": self.error,
             "started_at": self.started_at,
             "finished_at": self.finished_at,
         }
@@ -208,6 +210,11 @@ class RunState:
 
     def _record(self, kind: EntryKind, now: datetime, data: dict[str, Any]) -> Entry:
         return self.log.append(kind, at=now, turn=self.turns, data=data)
+
+
+def _again(attempts: int) -> dict[str, int]:
+    """What an entry says of a call that was begun more than once."""
+    return {"attempts": attempts} if attempts > 1 else {}
 
 
 def _plain(model: Any) -> dict[str, Any]:

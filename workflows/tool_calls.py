@@ -75,7 +75,7 @@ class ToolCaller:
                 workspace=state.plan.workspace,
             ),
             result_type=ToolResult,
-            summary=describe_call(call),
+            summary=call.name if state.plan.private else describe_call(call),
             **options.tool_call(tool),
         )
         return result

@@ -75,7 +75,7 @@ def describe_call(call: ToolCall) -> str:
     try:
         arguments = json.loads(call.arguments)
         shown = ", ".join(f"{name}={_brief(value)}" for name, value in arguments.items())
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         shown = _brief(call.arguments)
     return _cut(f"{call.name}({shown})", 120)
 

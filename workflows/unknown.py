@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from holdfast.errors import ErrorType
 
-KNOWN = ("AgentRun", "MirrorCatchUp")
+KNOWN = ("AgentRun", "MirrorCatchUp", "EmbedMemories")
 
 
 @workflow.defn(dynamic=True)

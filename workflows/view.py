@@ -58,13 +58,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _version(number: int | None) -> str:
+    return f" version {number}" if number else ""
+
+
 def details(state: RunState) -> str:
     """The run in Markdown."""
     plan, usage = state.plan, state.usage
     lines = [
         f"**{state.status}**" + ("" if state.status.is_final else f" · {state.doing}"),
         "",
-        f"- agent `{plan.spec.name}`, model `{state.model or plan.expected_model}`",
+        f"- agent `{plan.spec.name}`{_version(plan.spec.version)}, model `{state.model or plan.expected_model}`",
         f"- turn {state.turns} of at most {plan.spec.max_turns}, {counted(state.tool_calls, 'tool call')}",
         f"- {usage.total_tokens:,} tokens ({usage.input_tokens:,} in, {usage.output_tokens:,} out)"
         + (f", ${usage.cost_usd:.4f}" if usage.cost_usd else ""),

@@ -24,14 +24,14 @@ def main() -> int:
 
 
 def _run() -> int:
-    from holdfast.cli.app import app  # noqa: PLC0415 - importing the package alone stays cheap
+    from holdfast.cli.app import application  # noqa: PLC0415 - importing the package alone stays cheap
     from holdfast.cli.program import name  # noqa: PLC0415
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to stop
     try:
-        app(prog_name=name())
+        application(sys.argv[1:])(prog_name=name())
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return 0

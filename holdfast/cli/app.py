@@ -2,46 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import typer
 
-from holdfast.cli import agents, demo, run, runs, show, stack, worker
-from holdfast.cli.command import register
+from holdfast.cli.command import register, register_default
 from holdfast.cli.program import name
+from holdfast.cli.verbs import GROUPS, Verb, asked_for
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
-app = typer.Typer(
-    help=f"""Runs AI agents that do not die.
 
-    \b
-    Begin with:
-      {name()} run researcher "What is promised?" --workspace docs
-      {name()} list
-    Commands start the local stack when they need it, unless TEMPORAL_ADDRESS
-    names a server.""",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings=SETTINGS,
-)
+def application(words: Sequence[str] = ()) -> typer.Typer:
+    """Makes the command line.
 
-register(app, "run", run.run, examples=run.EXAMPLES)
-register(app, "list", runs.list_runs, examples=runs.LIST_EXAMPLES)
-register(app, "show", show.show, examples=show.EXAMPLES)
-register(app, "watch", runs.watch, examples=runs.WATCH_EXAMPLES)
-register(app, "result", runs.result, examples=runs.RESULT_EXAMPLES)
-register(app, "transcript", runs.transcript, examples=runs.TRANSCRIPT_EXAMPLES)
-register(app, "cancel", runs.cancel, examples=runs.CANCEL_EXAMPLES)
-register(app, "terminate", runs.terminate, examples=runs.TERMINATE_EXAMPLES)
-register(app, "agents", agents.agents, examples=agents.EXAMPLES)
-register(app, "up", stack.up, examples=stack.UP_EXAMPLES)
-register(app, "down", stack.down, examples=stack.DOWN_EXAMPLES)
-register(app, "status", stack.status, examples=stack.STATUS_EXAMPLES)
-register(app, "worker", worker.worker, examples=worker.EXAMPLES)
+    Args:
+        words: of a call; only what they may mean is loaded. None: everything.
+    """
+    app = typer.Typer(
+        help=f"""Runs AI agents that do not die.
 
-_demos = typer.Typer(
-    help="Shows what Holdfast is for.", no_args_is_help=True, rich_markup_mode=None, context_settings=SETTINGS
-)
-register(_demos, "crash", demo.crash, examples=demo.EXAMPLES)
-app.add_typer(_demos, name="demo")
+        \b
+        Begin with:
+          {name()} run researcher "What is promised?" --workspace docs
+          {name()} list
+        Commands start the local stack when they need it, unless TEMPORAL_ADDRESS
+        names a server.""",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=SETTINGS,
+    )
+    groups: dict[str, typer.Typer] = {}
+    app.callback()(lambda: None)  # else Typer takes the only command that is loaded for the program itself
+    for verb in asked_for(words):
+        _add(app, groups, verb)
+    return app
+
+
+def _add(app: typer.Typer, groups: dict[str, typer.Typer], verb: Verb) -> None:
+    function, examples = verb.load()
+    group = verb.group or verb.words
+    if group not in GROUPS:
+        register(app, verb.words, function, examples=examples)
+        return
+    if group not in groups:
+        groups[group] = _group(GROUPS[group])
+        app.add_typer(groups[group], name=group)
+    if verb.words == group:
+        register_default(groups[group], function, examples=examples)
+    else:
+        register(groups[group], verb.words.split()[1], function, examples=examples)
+
+
+def _group(description: str) -> typer.Typer:
+    return typer.Typer(
+        help=description or None, no_args_is_help=bool(description), rich_markup_mode=None, context_settings=SETTINGS
+    )

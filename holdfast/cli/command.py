@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import ParamSpec
+from typing import Concatenate, ParamSpec
 
 import typer
 
@@ -35,6 +35,26 @@ def register(app: typer.Typer, verb: str, function: Command[P], *, examples: str
         examples: shell commands, one a line, with `$` for this program.
     """
     app.command(verb, help=_help(function, examples))(_guarded(function))
+
+
+def register_default(
+    app: typer.Typer, function: Callable[Concatenate[typer.Context, P], Awaitable[ExitCode | None]], *, examples: str
+) -> None:
+    """Makes a command what a group of commands does when it is called alone.
+
+    Args:
+        app: the group.
+        function: as `register` takes it; its first argument is `context`.
+        examples: as `register` takes them.
+    """
+    guarded = _guarded(function)
+
+    @functools.wraps(function)
+    def default(context: typer.Context, *args: P.args, **kwargs: P.kwargs) -> None:
+        if context.invoked_subcommand is None:
+            guarded(context, *args, **kwargs)
+
+    app.callback(invoke_without_command=True, help=_help(function, examples))(default)
 
 
 def _help(function: Callable[..., object], examples: str) -> str:

@@ -57,7 +57,7 @@ async def verify(
     deep: DeepOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Compares the mirror with Temporal's history, and names what is wrong.
+    """Compares the mirror with Temporal's history.
 
     --deep, as for one run: every value of every row is held against what the
     run's history projects to. --quick, as for --all: a healthy run costs one

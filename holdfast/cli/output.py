@@ -85,9 +85,16 @@ class Output:
 
     def document(self, value: Any) -> None:
         """Writes the one JSON document; values must be plain. Nothing in it can steer a terminal."""
-        text = json.dumps(value, indent=2, ensure_ascii=False)
-        sys.stdout.write(_LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
-        sys.stdout.flush()
+        _write_json(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def line(self, value: Any) -> None:
+        """Writes one of many JSON documents, on a line of its own; as `document` does."""
+        _write_json(json.dumps(value, ensure_ascii=False))
+
+
+def _write_json(text: str) -> None:
+    sys.stdout.write(_LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    sys.stdout.flush()
 
 
 def status_mark(status: RunStatus) -> tuple[str, str]:

@@ -8,11 +8,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 
 from holdfast.cli.output import Output
 from holdfast.cli.program import command
 from holdfast.client import Holdfast, RunHandle
 from holdfast.errors import TemporalUnavailable, WorkerUnavailable
+from holdfast.event_bus import reachable_bus
+from holdfast.payloads.carriage import largest_input
+from holdfast.payloads.client import client_converter
 from holdfast.settings import Settings
 from holdfast.stack import local_address, ui_url, up
 from holdfast.temporal import connect_temporal
@@ -67,16 +71,23 @@ async def connected(out: Output, *, whole: bool = False) -> AsyncIterator[Sessio
         Unavailable: something could not be reached or started.
     """
     settings = Settings.load()
-    address = settings.temporal_address or await _local(settings, out, whole=whole)
+    async with client_converter(settings) as converter, reachable_bus(settings) as bus:
+        address = settings.temporal_address or await _local(settings, out, whole=whole)
+        client = await _connect(settings, address, converter)
+        limit = largest_input(converter, settings.max_payload_bytes)
+        runs = Holdfast(client, task_queue=settings.temporal_task_queue, max_input_bytes=limit, bus=bus)
+        yield Session(out, settings, client, runs)
+
+
+async def _connect(settings: Settings, address: str, converter: DataConverter) -> Client:
     try:
-        client = await connect_temporal(address, settings.temporal_namespace)
+        return await connect_temporal(address, settings.temporal_namespace, converter=converter)
     except TemporalUnavailable as error:
         if settings.temporal_address is None:
             raise
         raise TemporalUnavailable(
             f"{_without_noise(error)}; start that server, or unset TEMPORAL_ADDRESS to have a local one started"
         ) from error
-    yield Session(out, settings, client, Holdfast(client, task_queue=settings.temporal_task_queue))
 
 
 def _without_noise(error: TemporalUnavailable) -> str:

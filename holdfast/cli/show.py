@@ -40,12 +40,16 @@ class ToolUse:
 class Log:
     """What a run's log adds up to."""
 
+    agent_version: int | None = None
+    """Which version of a registered agent runs; None: it was not registered."""
     tools: dict[str, ToolUse] = field(default_factory=dict)
     last: deque[Entry] = field(default_factory=lambda: deque(maxlen=LAST_ENTRIES))
 
     def add(self, entry: Entry) -> None:
         """Takes the next entry."""
         self.last.append(entry)
+        if entry.kind == "start":
+            self.agent_version = entry.data.get("agent", {}).get("version")
         if entry.kind == "tool_result":
             use = self.tools.setdefault(str(entry.data.get("tool", "?")), ToolUse())
             use.calls += 1
@@ -96,6 +100,7 @@ def document(progress: RunProgress, log: Log, ui: str | None) -> dict[str, Any]:
     """The page as plain values."""
     return {
         **progress.model_dump(mode="json"),
+        "agent_version": log.agent_version,
         "files": absolute(progress.files, progress.workspace),
         "ui": ui,
         "scripted": is_scripted(progress.model),
@@ -121,7 +126,8 @@ def show_page(out: Output, progress: RunProgress, log: Log, ui: str | None) -> N
 
 def _facts(progress: RunProgress, log: Log, ui: str | None, width: int) -> list[tuple[str, str]]:
     room = width - len("  workspace  ")
-    facts = [("agent", progress.agent), *model_line(progress.model)]
+    version = f", version {log.agent_version}" if log.agent_version else ""
+    facts = [("agent", f"{progress.agent}{version}"), *model_line(progress.model)]
     facts.append(("input", cut(one_line(progress.input), room)))
     facts.append(("started", _when(progress)))
     facts.append(("turns", f"{progress.turn} of at most {progress.max_turns}"))

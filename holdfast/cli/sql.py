@@ -26,9 +26,9 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TAKEN = ("self", "statement")  # by the method that the values are given to
 
 EXAMPLES = """
-    $ sql 'SELECT id, status, started_at FROM run ORDER BY started_at DESC LIMIT 5'
-    $ sql 'SELECT * FROM run WHERE agent = $agent' --param agent=researcher
-    $ sql 'SELECT VALUE text FROM event' --json > events.json
+    $ sql 'SELECT id, status, turn FROM run LIMIT 5'
+    $ sql 'SELECT * FROM run WHERE agent = $a' --param a=clerk
+    $ sql 'SELECT VALUE text FROM event' --json > log.json
     $ sql < report.surql
 """
 

@@ -103,7 +103,7 @@ def show_stack(out: Output, found: StackStatus, now: datetime) -> None:
         _show_part(out, part, now)
     if not found.scripted:
         out.say(f"{'model':10} ", found.model)
-    lock = {True: "open in a worker", False: "not open", None: "a server"}[found.store_locked]
+    lock = {True: "in use", False: "not open", None: "a server"}[found.store_locked]
     out.say(f"{'store':10} ", found.store_url, (f"  {lock}", "dim"))
     workers = ", ".join(found.pollers) or "nobody polls it"
     out.say(f"{'queue':10} ", f"{found.task_queue} in {found.namespace}", (f"  {workers}", "dim"))

@@ -60,7 +60,15 @@ class UnknownNamespace(TemporalUnavailable):
     """The server answers and does not have the namespace."""
 
 
-def spawn(binary: ServerBinary, home: Path, namespace: str, ports: tuple[int, int], claim: Claim) -> Part:
+def spawn(
+    binary: ServerBinary,
+    home: Path,
+    namespace: str,
+    ports: tuple[int, int],
+    claim: Claim,
+    *,
+    codec_endpoint: str | None = None,
+) -> Part:
     """Starts the server in the background.
 
     Args:
@@ -69,9 +77,12 @@ def spawn(binary: ServerBinary, home: Path, namespace: str, ports: tuple[int, in
         namespace: made if the database does not have it.
         ports: of the server and of its UI.
         claim: its place, which the process inherits.
+        codec_endpoint: where its UI has payloads decrypted; None: nowhere.
     """
     log = home / "logs" / "temporal.log"
     command = [str(binary.path), "server", "start-dev", *_flags(home / "temporal.db", namespace, ports)]
+    if codec_endpoint:
+        command += ["--ui-codec-endpoint", codec_endpoint]
     pid = process.spawn(command, log, os.environ, keep=claim.inherited)
     part = Part.of("temporal", pid, log, address=f"{LOOPBACK}:{ports[0]}", version=binary.server)
     claim.record(part)

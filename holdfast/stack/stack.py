@@ -19,7 +19,7 @@ from holdfast.stack.claims import claim, holder
 from holdfast.stack.locks import locked
 from holdfast.stack.progress import Report
 from holdfast.stack.state import Part, PartName, PortName, StackState, StateFile, prepare_home
-from holdfast.stack.ui import ui_url
+from holdfast.stack.ui import codec_endpoint, ui_url
 
 PATIENCE: dict[PartName, float] = {"worker": 30.0, "model": 5.0, "temporal": 15.0}
 """Seconds that each part has to end by itself; the worker lets its activities finish."""
@@ -171,7 +171,14 @@ class _Launcher:
                     f"a Temporal server that is not recorded holds {self._home / 'temporal.lock'}: "
                     "find it with `ps`, end it, and try again"
                 )
-            part = server.spawn(binary, self._home, self._settings.temporal_namespace, ports, place)
+            part = server.spawn(
+                binary,
+                self._home,
+                self._settings.temporal_namespace,
+                ports,
+                place,
+                codec_endpoint=codec_endpoint() if self._settings.holdfast_encryption_key else None,
+            )
         self._remember(part)
         return part, await server.ready(part, self._settings.temporal_namespace, log_start)
 

@@ -9,6 +9,13 @@ from holdfast.stack.sockets import LOOPBACK
 from holdfast.stack.state import StateFile
 from holdfast.types import RunId
 
+CODEC_PORT = 8089
+
+
+def codec_endpoint(port: int = CODEC_PORT) -> str:
+    """Where `codec` answers Temporal's UI."""
+    return f"http://{LOOPBACK}:{port}"
+
 
 def ui_url(settings: Settings, run_id: RunId | None = None) -> str | None:
     """The address of Temporal's UI: of one run, or of all.

@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 
 import holdfast
 from holdfast.errors import WorkerUnavailable
+from holdfast.models.hashing import HASHING_MODEL
 from holdfast.settings import SCRIPTED_MODEL, Settings
 from holdfast.stack import process
 from holdfast.stack.claims import Claim
@@ -63,6 +64,7 @@ def environment(settings: Settings, address: str, model_url: str | None) -> dict
     variables |= {"TEMPORAL_ADDRESS": address, "HOLDFAST_HOME": str(settings.holdfast_home.absolute())}
     if model_url is not None:
         variables |= {"HOLDFAST_SCRIPTED": "1", "OPENAI_BASE_URL": model_url, "OPENAI_MODEL": SCRIPTED_MODEL}
+        variables.setdefault("EMBEDDING_MODEL", HASHING_MODEL)
     return variables
 
 

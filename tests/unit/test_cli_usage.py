@@ -8,21 +8,19 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from holdfast.cli.app import app
+from holdfast.cli.app import application
+from holdfast.cli.verbs import VERBS
 
-VERBS = [
-    *("run", "list", "show", "watch", "result", "transcript", "cancel", "terminate"),
-    *("agents", "up", "down", "status", "worker", "demo crash"),
-]
+WORDS = [verb.words for verb in VERBS]
 LONGEST_NAME = "python3 starter.py"
 
 
 def call(*words: str, stdin: str | None = None) -> tuple[int, str]:
-    result = CliRunner().invoke(app, list(words), prog_name="holdfast", input=stdin)
+    result = CliRunner().invoke(application(), list(words), prog_name="holdfast", input=stdin)
     return result.exit_code, result.output
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", WORDS)
 def test_help_teaches_by_example(verb: str) -> None:
     """Each verb's help shows it at work, within 80 columns however the program is called."""
     code, shown = call(*verb.split(), "--help")
@@ -38,7 +36,7 @@ def test_every_verb_is_explained() -> None:
     code, shown = call("--help")
     assert code == 0
     commands = shown.partition("Commands:\n")[2].splitlines()
-    assert sorted(line.split()[0] for line in commands) == sorted({verb.split()[0] for verb in VERBS})
+    assert sorted(line.split()[0] for line in commands) == sorted({verb.split()[0] for verb in WORDS})
     assert not [line for line in commands if line.endswith("...")]
 
 

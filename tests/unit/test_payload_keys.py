@@ -120,7 +120,7 @@ def test_sealed_text_comes_back(text: str) -> None:
     sealed = keys.seal(text)
     assert keys.unseal(sealed) == text
     assert sealed == keys.seal(text), "a mirror that is written anew is equal byte by byte"
-    assert not text or text not in sealed.removeprefix("sealed:")
+    assert len(text) < 8 or text not in sealed, "a letter may stand in any text"
 
 
 def test_text_that_was_never_sealed_is_given_back() -> None:

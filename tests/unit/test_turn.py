@@ -1,5 +1,6 @@
 """Decisions of a run, as tables."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -72,6 +73,7 @@ LINES = [
     LineCase(ToolCall(id="1", name="read", arguments="{}"), "read()"),
     LineCase(ToolCall(id="1", name="read", arguments="{broken"), "read({broken)"),
     LineCase(ToolCall(id="1", name="read", arguments="[1, 2]"), "read([1, 2])"),
+    LineCase(ToolCall(id="1", name="read", arguments="[" * 100_000), f"read({'[' * 39}…)"),
     LineCase(ToolCall(id="1", name="w", arguments='{"a": "l1\\nl2", "n": {"b": 1}}'), 'w(a=l1 l2, n={"b": 1})'),
     LineCase(ToolCall(id="1", name="w", arguments='{"a": "' + "x" * 99 + '"}'), f"w(a={'x' * 39}…)"),
 ]
@@ -81,3 +83,10 @@ LINES = [
 def test_describe_call(case: LineCase) -> None:
     """The line stands in Temporal's UI, which refuses long or broken ones."""
     assert describe_call(case.call) == case.line
+
+
+@pytest.mark.parametrize("arguments", ["{broken", "[" * 100_000], ids=["broken", "deep"])
+def test_arguments_that_do_not_parse_go_back_as_text(arguments: str) -> None:
+    """A transcript with what no JSON reader takes is refused by the provider, at every further turn."""
+    call = ToolCall(id="1", name="read", arguments=arguments)
+    assert json.loads(call.sound_arguments) == {"malformed": arguments}

@@ -10,6 +10,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 
 from holdfast import Agent
+from holdfast.chores import chores
 from holdfast.memory import Embedding, TextMemory
 from holdfast.memory.watch import EmbeddingWatch, workflow_id
 from holdfast.models.embeddings import OpenAIEmbedder
@@ -39,7 +40,7 @@ async def serving(lab: Lab, persistence: Persistence) -> AsyncIterator[None]:
     """A worker that also looks for memories to embed."""
     embedding = Embedding(persistence.memories)
     watch = EmbeddingWatch(lab.client, lab.settings.temporal_task_queue, embedding, interval=0.05)
-    async with lab.worker(scribe, memories=persistence.memories), watch.running():
+    async with lab.worker(scribe, memories=persistence.memories), chores(watch):
         yield
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from holdfast import Agent, RunHandle, RunStatus, TextDelta, tool
+from holdfast import Agent, Entry, RunHandle, RunStatus, TextDelta, tool
 from holdfast.testing import Reply
 from tests.lab import Lab, contents
 
@@ -66,7 +66,7 @@ async def test_cancel_during_a_tool(lab: Lab) -> None:
         handle = await lab.holdfast.start("talker", "Wait.")
         await lab.server.wait_for_requests(1)
         async for event in handle.events():
-            if event.kind == "message" and event.turn == 1:
+            if isinstance(event, Entry) and event.kind == "message" and event.turn == 1:
                 break
         await handle.cancel()
         assert (await handle.result(30)).status == RunStatus.CANCELLED
