@@ -152,7 +152,7 @@ def _chores(client: Client, settings: Settings, persistence: Persistence) -> lis
     found: list[Chore] = [EmbeddingWatch(client, task_queue, Embedding(persistence.memories))]
     if settings.reconcile_interval:
         census, run_log = Census(client, task_queue, store), TemporalRunLog(client, patience=UNHURRIED)
-        found.append(Reconciler(census, store, run_log, interval=settings.reconcile_interval))
+        found.append(Reconciler(census, store, run_log, persistence.bus, interval=settings.reconcile_interval))
     if settings.retention is not None:
         found.append(retention(client, settings.retention, persistence))
     return found

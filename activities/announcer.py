@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from holdfast.errors import StoreUnavailable
-from holdfast.events import RUNS, run_topic
+from holdfast.events import RUNS, run_event, run_topic
 from holdfast.ports import EventBus
 from holdfast.types import Entry, EntryBatch, RunStatus
 
@@ -29,7 +29,7 @@ class Announcer:
         """
         for entry in batch.entries:
             if status := _status(entry):
-                event = {"kind": "run", "run_id": batch.run_id, "agent": batch.summary.agent, "status": status.value}
+                event = run_event(batch.run_id, batch.summary.agent, status)
                 await self._bus.publish(RUNS, event, key=f"{batch.run_id}/{batch.chain}/{entry.seq}")
         task = asyncio.create_task(self._note(batch))
         self._tasks.add(task)

@@ -10,7 +10,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter, ToJsonOptions
 from temporalio.converter import CompositePayloadConverter, DataConverter
 
-from holdfast.payloads.routing import ANSWER_MARK
+from holdfast.payloads.routing import ANSWER_MARK, THRESHOLD
 from holdfast.protocol import EntryPage, MessagePage
 from holdfast.types import RunProgress
 
@@ -27,10 +27,10 @@ class HoldfastPayloadConverter(CompositePayloadConverter):
         super().__init__(*_ENCODINGS)
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
-        """As JSON; the answers to queries are marked as such."""
+        """As JSON; large answers to queries are marked as such, for `goes_to_storage`."""
         payloads = super().to_payloads(values)
         for value, payload in zip(values, payloads, strict=True):
-            if isinstance(value, ANSWERS):
+            if isinstance(value, ANSWERS) and payload.ByteSize() >= THRESHOLD:
                 payload.metadata[ANSWER_MARK] = b"1"
         return payloads
 

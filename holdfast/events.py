@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from holdfast.types import Data, Entry, RunId, Text
+from holdfast.types import Data, Entry, RunId, RunStatus, Text
 
 
 class TextDelta(Data):
@@ -29,6 +29,11 @@ Event = Entry | TextDelta | Notice
 
 RUNS = "runs"
 """Topic of what becomes of runs: `kind` "run", `run_id`, `agent` and `status`, for each status that one comes to."""
+
+
+def run_event(run_id: RunId, agent: str, status: RunStatus) -> dict[str, JsonValue]:
+    """What topic `runs` says of a run that has come to a status."""
+    return {"kind": "run", "run_id": run_id, "agent": agent, "status": status.value}
 
 
 def run_topic(run_id: RunId) -> str:

@@ -13,8 +13,9 @@ from holdfast.doctor.crowd import side_by_side
 from holdfast.doctor.rebuild import Rebuilder
 from holdfast.doctor.truth import UNREADABLE
 from holdfast.errors import HoldfastError, RunNotFound
-from holdfast.ports import RunLog, Store
-from holdfast.types import RunId
+from holdfast.events import RUNS, run_event
+from holdfast.ports import EventBus, RunLog, Store
+from holdfast.types import MirroredRun, RunId
 
 log = structlog.get_logger()
 
@@ -37,11 +38,13 @@ class Reconciler:
         census: finds runs.
         store: the mirror.
         run_log: the truth.
+        bus: is told of each end, once.
         interval: seconds between two rounds.
     """
 
-    def __init__(self, census: Census, store: Store, run_log: RunLog, *, interval: float) -> None:
+    def __init__(self, census: Census, store: Store, run_log: RunLog, bus: EventBus, *, interval: float) -> None:
         self._census = census
+        self._bus = bus
         self._store = store
         self._log = run_log
         self._rebuilder = Rebuilder(store, run_log)
@@ -104,6 +107,7 @@ class Reconciler:
         standing = await self._log.standing(run_id)
         if not standing.ended or await self._log.is_catching_up(run_id):
             return False
+        await self._announce(standing.run)  # first: once the mirror is right, nobody looks at the run again
         # Entries first: an append that is still on its way then finds nothing to write, with a summary from before.
         changed = False
         if standing.run.head.seq >= 0 and await self._store.head(run_id) != standing.run.head:
@@ -112,6 +116,16 @@ class Reconciler:
         if changed:
             log.info("the mirror has the end of a run", run_id=run_id, status=standing.run.summary.status.value)
         return changed
+
+    async def _announce(self, run: MirroredRun) -> None:
+        """Says how a run ended that could not record it; of others the append has said so."""
+        summary = run.summary
+        if run.head.seq >= 0:
+            async for entry in self._log.entries(summary.run_id, run.head.seq - 1):
+                if entry.kind == "finish":
+                    return
+        event = run_event(summary.run_id, summary.agent, summary.status)
+        await self._bus.publish(RUNS, event, key=f"{summary.run_id}/{run.chain}/end")
 
     async def _is_final(self, run_id: RunId) -> bool:
         try:

@@ -20,7 +20,7 @@ from holdfast.converter import DATA_CONVERTER
 from holdfast.payloads.codec import EncryptionCodec
 from holdfast.payloads.driver import PayloadDriver
 from holdfast.payloads.keys import KeyRing
-from holdfast.payloads.routing import goes_to_storage
+from holdfast.payloads.routing import ANSWER_MARK, goes_to_storage
 
 if TYPE_CHECKING:
     from holdfast.payloads.shelf import Shelf
@@ -49,4 +49,7 @@ def data_converter(open_shelf: Callable[[], Shelf] | None, keys: KeyRing | None 
 
 
 def _select(driver: StorageDriver, _context: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
-    return driver if goes_to_storage(payload) else None
+    if goes_to_storage(payload):
+        return driver
+    payload.metadata.pop(ANSWER_MARK, None)  # Temporal's CLI shows plain JSON only where there is no other metadata
+    return None

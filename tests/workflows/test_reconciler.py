@@ -11,6 +11,7 @@ import pytest
 from holdfast import Agent, RunHandle, tool
 from holdfast.doctor import Census, Reconciler, Verdict, Verifier
 from holdfast.errors import ErrorType
+from holdfast.events import RUNS
 from holdfast.run_log import TemporalRunLog
 from holdfast.types import RunStatus, RunSummary
 from tests.lab import Lab, eventually
@@ -39,7 +40,7 @@ class Ward:
     def reconciler(self) -> Reconciler:
         """One more worker's, freshly started."""
         census = Census(self.lab.client, self.lab.settings.temporal_task_queue, self.store)
-        return Reconciler(census, self.store, self.log, interval=HOUR)
+        return Reconciler(census, self.store, self.log, self.lab.bus, interval=HOUR)
 
     async def started(self, **options: object) -> RunHandle:
         """A run that waits for the model's second answer."""
@@ -50,6 +51,11 @@ class Ward:
         self.lab.server.hold()
         await self.lab.server.wait_for_requests(asked + 2)
         return run
+
+    async def announced(self, run: RunHandle) -> list[object]:
+        """What the event bus was told of a run."""
+        told = await self.lab.bus.read(RUNS)
+        return [event.data["status"] for event in told if event.data["run_id"] == run.id]
 
     async def closed(self, run: RunHandle, status: RunStatus) -> None:
         """Waits until the list of closed runs has it."""
@@ -100,6 +106,7 @@ async def test_a_terminated_run_gets_its_end_and_its_reason(ward: Ward) -> None:
         assert (row.turn, row.tool_calls) == (1, 1), "what the run did is still there"
         assert await ward.verdict(run) == Verdict.HEALTHY
         assert await reconciler.round() == [], "it is done once"
+        assert await ward.announced(run) == ["running", "terminated"]
 
 
 async def test_entries_that_a_terminated_run_did_not_get_to_the_mirror_are_added(ward: Ward) -> None:
@@ -216,12 +223,14 @@ async def test_a_new_worker_finds_what_happened_while_none_was_there(ward: Ward)
             await ward.store.append(batch.model_copy(update={"entries": entries[:3], "summary": early}))
         assert await ward.reconciler().round() == [result.run_id]
         assert await ward.store.run(result.run_id) == kept
+        told = await ward.announced(ward.lab.holdfast.handle(result.run_id))
+        assert told == ["running", "completed"], "an end that the run itself has told is not told again"
 
 
 async def test_it_goes_on_by_itself(ward: Ward) -> None:
     """A loop that ends at the first error is found out when it is needed."""
     census = Census(ward.lab.client, ward.lab.settings.temporal_task_queue, ward.store)
-    reconciler = Reconciler(census, ward.store, ward.log, interval=0.05)
+    reconciler = Reconciler(census, ward.store, ward.log, ward.lab.bus, interval=0.05)
     async with ward.lab.worker(clerk, store=ward.store):
         run = await ward.started()
         looking = asyncio.create_task(reconciler.run())
