@@ -48,8 +48,9 @@ class Deltas:
         newest = 0
         try:
             while await stream.has_more():
-                newest = await self._next(topic, stream, newest)
                 await stream.rest(PAUSE if self._away else COALESCE)
+                if not stream.has_ended:  # what is written in less time comes with the message
+                    newest = await self._next(topic, stream, newest)
             if newest:
                 await self._bus.forget(topic, newest)
         except StoreUnavailable as error:
@@ -98,10 +99,15 @@ class DeltaStream:
         self._ended.set()
         self._arrived.set()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the message is complete, or will not be."""
+        return self._ended.is_set()
+
     async def has_more(self) -> bool:
         """Waits for text; False: the stream has ended, and what is left goes with the message."""
         await self._arrived.wait()
-        return not self._ended.is_set()
+        return not self.has_ended
 
     async def rest(self, seconds: float) -> None:
         """Waits, at most until the end."""
