@@ -277,6 +277,17 @@ async def test_a_memory_without_its_vector_is_embedded_anew(databases: Databases
     assert len(waiting) == await opened(new).memories.count("shared") > 0
 
 
+async def test_imported_memories_are_found_by_their_words_after_a_restart(databases: Databases) -> None:
+    """The index of words forgets most of what came in together."""
+    old, new = databases.new("mem"), databases.new("surrealkv")
+    chapters = [f"Chapter {number} of the handbook" for number in range(40)]
+    await opened(old).memories.add_many("book", chapters)
+    await imported(opened(new), await exported(opened(old)))
+    await new.close()  # the next use opens the files anew
+    found = await opened(new).memories.search("handbook", 100, namespaces=["book"])
+    assert sorted(match.text for match in found if "text" in match.found_by) == sorted(chapters)
+
+
 async def test_what_is_here_otherwise_stays_and_is_named(databases: Databases) -> None:
     """An import overwrites agents, vectors and memories that people have changed since."""
     old, new = databases.new("mem"), databases.new("mem")
