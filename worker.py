@@ -15,7 +15,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import structlog
-from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.converter import DataConverter
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
@@ -38,7 +37,7 @@ from holdfast.persistence import Persistence
 from holdfast.ports import ChatModel
 from holdfast.registry.factory import custom_registry
 from holdfast.run_log import UNHURRIED, TemporalRunLog
-from holdfast.settings import Settings
+from holdfast.settings import Settings, revealed
 from holdfast.stack import local_address
 from holdfast.stack.search_attributes import command, missing
 from holdfast.temporal import connect_temporal
@@ -161,9 +160,9 @@ def _chores(client: Client, settings: Settings, persistence: Persistence) -> lis
 @asynccontextmanager
 async def _adapters(settings: Settings, persistence: Persistence) -> AsyncIterator[ChatModel]:
     model = open_model(
-        openai_api_key=_secret(settings.openai_api_key),
+        openai_api_key=revealed(settings.openai_api_key),
         openai_base_url=settings.openai_base_url,
-        openrouter_api_key=_secret(settings.openrouter_api_key),
+        openrouter_api_key=revealed(settings.openrouter_api_key),
         default_model=settings.default_model,
     )
     try:
@@ -203,10 +202,6 @@ async def _check_search_attributes(client: Client) -> None:
             f"namespace {client.namespace!r} lacks search attributes; register them with:\n"
             f"  {command(names, client.namespace)}"
         )
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value else None
 
 
 def _take_core_logs() -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pydantic import SecretStr
 from temporalio.converter import DataConverter
 
 from holdfast.bus import Bus, MemoryLog
@@ -19,7 +18,7 @@ from holdfast.payloads.client import key_ring
 from holdfast.payloads.convert import data_converter
 from holdfast.payloads.shelf import Shelf
 from holdfast.persistence import Persistence, open_persistence, persistence_on
-from holdfast.settings import Settings
+from holdfast.settings import Settings, revealed
 
 _guard = threading.Lock()
 _persistence: Persistence | None = None
@@ -94,10 +93,6 @@ def _options(settings: Settings) -> dict[str, Any]:
         "namespace": settings.surrealdb_namespace,
         "database": settings.surrealdb_database,
         "username": settings.surrealdb_username,
-        "password": _secret(settings.surrealdb_password),
+        "password": revealed(settings.surrealdb_password),
         "shared": True,
     }
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value else None

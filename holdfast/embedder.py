@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import SecretStr
-
 from holdfast.errors import SettingsError, UsageError
 from holdfast.models import open_embedder
 from holdfast.models.hashing import HASHING_MODEL
 from holdfast.retrieval import Embedder
-from holdfast.settings import Settings
+from holdfast.settings import Settings, revealed
 from holdfast.stack.model_server import base_url
 from holdfast.stack.state import StateFile
 
@@ -34,10 +32,10 @@ def configured_embedder(settings: Settings) -> Embedder | None:
             model=model,
             dimensions=settings.embedding_dim,
             base_url=url,
-            api_key=_secret(settings.embedding_api_key),
-            openai_api_key=_secret(settings.openai_api_key),
+            api_key=revealed(settings.embedding_api_key),
+            openai_api_key=revealed(settings.openai_api_key),
             openai_base_url=settings.openai_base_url,
-            openrouter_api_key=_secret(settings.openrouter_api_key),
+            openrouter_api_key=revealed(settings.openrouter_api_key),
         )
     except UsageError as error:
         raise SettingsError(str(error)) from None
@@ -46,7 +44,3 @@ def configured_embedder(settings: Settings) -> Embedder | None:
 def _scripted_server(settings: Settings) -> str | None:
     part = StateFile(settings.holdfast_home.absolute()).read().alive("model")
     return base_url(part) if part else None
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.ports import EventBus
@@ -52,7 +51,6 @@ async def reachable_bus(settings: Settings) -> AsyncIterator[BusSource]:
 
 def is_reachable(settings: Settings) -> bool:
     """Whether workers with these settings publish where this process can read it."""
-    scheme, _, place = settings.store_url.partition("://")
-    if settings.event_bus_backend == "memory":
+    if settings.event_bus_backend == "memory" or settings.missing_database:
         return False
-    return scheme in ("ws", "wss", "http", "https") or (scheme == "surrealkv" and Path(place).exists())
+    return settings.store_url.partition("://")[0] in ("surrealkv", "ws", "wss", "http", "https")

@@ -121,6 +121,17 @@ class Settings(BaseSettings):
         return self.surrealdb_url or f"surrealkv://{(self.holdfast_home / 'surrealdb').absolute()}"
 
     @property
+    def is_in_memory(self) -> bool:
+        """Whether each process keeps its own things in its memory, where no other can reach them."""
+        return self.store_url.partition("://")[0] in ("memory", "mem")
+
+    @property
+    def missing_database(self) -> Path | None:
+        """Where the embedded database will be, while nobody has made it; None: it is there, or is no embedded one."""
+        scheme, _, place = self.store_url.partition("://")
+        return Path(place) if scheme == "surrealkv" and not Path(place).exists() else None
+
+    @property
     def has_model(self) -> bool:
         """Whether a model is configured; if not, the scripted model server answers."""
         return bool(self.openai_api_key or self.openai_base_url or self.openrouter_api_key)
@@ -133,3 +144,8 @@ class Settings(BaseSettings):
         if self.openrouter_api_key:
             return self.openrouter_strong_model or DEFAULT_OPENROUTER_MODEL
         return SCRIPTED_MODEL
+
+
+def revealed(secret: SecretStr | None) -> str | None:
+    """A secret's text, for whoever needs it to sign in."""
+    return secret.get_secret_value() if secret else None

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from time import monotonic
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ import typer
 from holdfast.cli.doctor_text import count_entries, flaw_lines, rebuilt_line, verified_total
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.moment import moment
+from holdfast.cli.news import News
 from holdfast.cli.options import JsonOption
 from holdfast.cli.output import Output
 from holdfast.cli.program import command
@@ -26,8 +26,6 @@ from holdfast.errors import QueryRefused, RunNotFound, UsageError, WorkerUnavail
 from holdfast.ports import RunLog, Store
 from holdfast.run_log import UNHURRIED, TemporalRunLog
 from holdfast.types import RunId
-
-NEWS_INTERVAL = 5.0  # seconds between two words of how far it has come
 
 RunOption = Annotated[str | None, typer.Argument(metavar="ID", help="A run's id.", show_default=False)]
 AllOption = Annotated[bool, typer.Option("--all", help="All runs instead of one.")]
@@ -77,20 +75,19 @@ async def verify(
     out = Output(json=json)
     clinic = _Clinic.of(run_id, all=all, since=since)
     reports: list[Report] = []
-    began = monotonic()
+    news = News(out)
     async with _opened(out) as (session, store, log):
         verifier = Verifier(store, log, quick=all if deep is None else not deep)
-        news = _News(out, began)
         async for report in side_by_side(clinic.runs(session, store), verifier.verify):
             reports.append(report)
             out.lines(flaw_lines(report, out.width))
-            news.tell(count(len(reports), "run"))
+            news.tell(len(reports), "run")
     found = Counter(report.verdict for report in reports)
     if json:
         runs = [report.document for report in reports if report.verdict != Verdict.HEALTHY or not all]
         out.document({"found": {verdict.value: found[verdict] for verdict in Verdict}, "runs": runs})
     else:
-        out.say(verified_total(reports, monotonic() - began))
+        out.say(verified_total(reports, news.seconds))
         if all and deep is None:
             out.note("newest entries and run rows were compared; --deep compares every row")
         if found[Verdict.SICK]:
@@ -122,20 +119,19 @@ async def rebuild(
     out = Output(json=json)
     clinic = _Clinic.of(run_id, all=all, since=since)
     done: list[_Attempt] = []
-    began = monotonic()
+    news = News(out)
     async with _opened(out) as (session, store, log):
         rebuilder = Rebuilder(store, log)
 
         async def attempt(run: RunId) -> _Attempt:
             return await _attempt(rebuilder, run, alone=not all)
 
-        news = _News(out, began)
         async for each in side_by_side(clinic.runs(session, store), attempt):
             done.append(each)
             if line := each.line():
                 out.say(line)
-            news.tell(count(len(done), "run"))
-    return _show_rebuilt(out, done, monotonic() - began)
+            news.tell(len(done), "run")
+    return _show_rebuilt(out, done, news.seconds)
 
 
 @dataclass(frozen=True)
@@ -218,22 +214,8 @@ class _Clinic:
 async def _opened(out: Output) -> AsyncIterator[tuple[Session, Store, RunLog]]:
     """Temporal, a worker and the mirror, or a word on which of them is missing."""
     async with connected(out) as session:
-        if session.settings.store_url in ("memory://", "mem://"):
+        if session.settings.is_in_memory:
             raise UsageError("the mirror is in the worker's memory, out of the doctor's reach; settings say so")
         await session.runs.check_worker()
         async with opened_persistence(session.settings) as persistence:
             yield session, persistence.store, TemporalRunLog(session.client, patience=UNHURRIED)
-
-
-class _News:
-    """Says now and then how far a long work has come."""
-
-    def __init__(self, out: Output, began: float) -> None:
-        self._out = out
-        self._began = self._last = began
-
-    def tell(self, done: str) -> None:
-        now = monotonic()
-        if now - self._last >= NEWS_INTERVAL:
-            self._last = now
-            self._out.note(f"{done} after {duration(now - self._began)}")

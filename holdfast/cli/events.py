@@ -90,7 +90,7 @@ async def publish(
     out = Output(json=json)
     settings = Settings.load()
     item = _parsed(sys.stdin.read() if event == "-" else event)
-    if settings.event_bus_backend == "memory" or settings.store_url.startswith("mem"):
+    if settings.event_bus_backend == "memory" or settings.is_in_memory:
         raise UsageError(NOT_SHARED)
     async with opened_persistence(settings) as persistence:
         offset = await persistence.bus.publish(topic, item, key=key)
@@ -155,7 +155,7 @@ def _check_reachable(settings: Settings) -> None:
     """Asking must not make a database where there is none."""
     if is_reachable(settings):
         return
-    if settings.event_bus_backend == "memory" or settings.store_url.startswith("mem"):
+    if settings.event_bus_backend == "memory" or settings.is_in_memory:
         raise UsageError(NOT_SHARED)
     raise StoreUnavailable(
         f"there is no database at {settings.store_url.partition('://')[2]} yet: a worker makes it, or `publish`"

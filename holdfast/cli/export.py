@@ -46,10 +46,6 @@ EXAMPLES = """
 """
 
 
-IN_MEMORY = ("memory://", "mem://")
-"""Where the mirror is out of reach; the history is not."""
-
-
 class FormatName(enum.StrEnum):
     """What a file can be."""
 
@@ -130,7 +126,7 @@ async def export(
     out, settings = Output(), Settings.load()
     form = FORMATS.get(format.value)
     wanted = _wanted(run_id, form, all=all, since=since, agents=agent, statuses=status)
-    from_history = from_history or settings.store_url in IN_MEMORY
+    from_history = from_history or settings.is_in_memory  # the mirror is out of reach then, the history is not
     if not from_history:
         check_kept(settings, "exported")
     news = News(out)
@@ -181,8 +177,7 @@ async def _source(
 
 async def _everything(news: News, write: Write, source: RunSource, wanted: _Wanted, persistence: Persistence) -> _Done:
     def tell(writer: BundleWriter) -> None:
-        if news.is_due:
-            news.tell(count(writer.counts.total(), "item"))
+        news.tell(writer.counts.total(), "item")
 
     writer = BundleWriter(write)
     job = JsonlExport(writer, tell)
@@ -211,8 +206,7 @@ async def _shown(news: News, write: Write, source: RunSource, wanted: _Wanted, f
             continue
         write(text.encode("utf-8", "replace"))
         done.runs += 1
-        if news.is_due:
-            news.tell(count(done.runs, "run"))
+        news.tell(done.runs, "run")
     _check_found(wanted, done.runs + done.empty, skipped)
     done.skipped = skipped
     return done

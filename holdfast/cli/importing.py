@@ -18,7 +18,7 @@ from holdfast.cli.options import JsonOption
 from holdfast.cli.output import Output
 from holdfast.cli.storage import opened_persistence
 from holdfast.cli.table import show_table
-from holdfast.cli.text import count, one_line
+from holdfast.cli.text import one_line
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
 from holdfast.transfer import Importer, Part, Tally, inspect
@@ -59,7 +59,7 @@ async def import_(
     Parts: runs, agents, vectors, memories, payloads, conversations, forks, events.
     """
     out, settings = Output(json=json), Settings.load()
-    if settings.store_url in ("memory://", "mem://"):
+    if settings.is_in_memory:
         raise UsageError("the settings keep everything in the memory of each process: nothing can be imported")
     async with opened_persistence(settings) as persistence:
         parts = parts_of(persistence)
@@ -69,7 +69,7 @@ async def import_(
             found = inspect(stream, parts)
             out.note(f"the file is whole: {_contents(found)}")
             stream.seek(0)
-            importer = Importer(persistence.store, parts, only=chosen, tell=lambda line: _tell(news, line))
+            importer = Importer(persistence.store, parts, only=chosen, tell=lambda line: news.tell(line, "line"))
             if not dry_run:
                 try:
                     await importer.load(stream, found)
@@ -103,11 +103,6 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     with stream:
         yield stream
-
-
-def _tell(news: News, line: int) -> None:
-    if news.is_due:
-        news.tell(count(line, "line"))
 
 
 def _contents(found: Inspection) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from holdfast.cli.output import Output
-from holdfast.cli.text import duration
+from holdfast.cli.text import count, duration
 
 INTERVAL = 5.0  # seconds between two words
 
@@ -26,12 +26,9 @@ class News:
         """Since the beginning."""
         return monotonic() - self._began
 
-    @property
-    def is_due(self) -> bool:
-        """Whether it is time for another word."""
-        return monotonic() - self._last >= INTERVAL
-
-    def tell(self, done: str) -> None:
-        """Says what has been done so far."""
-        self._last = monotonic()
-        self._out.note(f"{done} after {duration(self.seconds)}")
+    def tell(self, number: int, noun: str, done: str = "") -> None:
+        """Says what has come so far, if it is time for another word; may be called as often as one likes."""
+        now = monotonic()
+        if now - self._last >= INTERVAL:
+            self._last = now
+            self._out.note(" ".join(filter(None, (count(number, noun), done, "after", duration(self.seconds)))))

@@ -127,8 +127,7 @@ async def _plan(
             continue
         plan.doomed.append(found)
         plan.log_bytes += await log_bytes(persistence.database, found.run.summary.run_id)
-        if news.is_due:
-            news.tell(f"{count(len(plan.doomed), 'run')} found")
+        news.tell(len(plan.doomed), "run", "found")
     plan.payloads = await _payloads(executions, persistence, before, dry_run=True)
     plan.events = await old_events(persistence.database, before)
     return plan
@@ -140,8 +139,7 @@ async def _drop(
     dropped, news = 0, News(out)
     for doomed in plan.doomed:
         dropped += await pruner.drop(doomed)
-        if news.is_due:
-            news.tell(f"{count(dropped, 'run')} dropped")
+        news.tell(dropped, "run", "dropped")
     plan.payloads = await _payloads(executions, persistence, plan.before, dry_run=False)
     plan.events = await persistence.bus.prune(plan.before)
     if not out.json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from holdfast import configured
 from holdfast.errors import UnknownAgent, UsageError
@@ -29,18 +28,13 @@ async def opened_registry(settings: Settings, *, writes: bool = False) -> AsyncI
             "STATE_PERSISTENCE_BACKEND=memory keeps agents in the memory of each process: what a command registers "
             "ends with it. Use surrealdb, or name a registry in AGENT_REGISTRY"
         )
-    if not writes and (in_memory or _is_not_there(settings)):
+    if not writes and (in_memory or (settings.agent_registry is None and settings.missing_database)):
         yield InMemoryRegistry()
         return
     try:
         yield registry_factory()
     finally:
         await configured.close()
-
-
-def _is_not_there(settings: Settings) -> bool:
-    scheme, _, path = settings.store_url.partition("://")
-    return settings.agent_registry is None and scheme == "surrealkv" and not Path(path).exists()
 
 
 async def history_of(registry: RegistryProtocol, name: str) -> list[AgentVersion]:

@@ -6,7 +6,6 @@ import json as json_text
 import re
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,10 +14,10 @@ from holdfast.cli.options import JsonOption
 from holdfast.cli.output import Output
 from holdfast.cli.result_table import show_result
 from holdfast.cli.result_text import plain
-from holdfast.cli.storage import opened_persistence
+from holdfast.cli.storage import check_made, opened_persistence
 from holdfast.cli.text import count, duration
 from holdfast.database import Database, StatementFailed
-from holdfast.errors import StoreUnavailable, UsageError
+from holdfast.errors import UsageError
 from holdfast.settings import Settings
 
 STDIN = "-"
@@ -122,12 +121,6 @@ def _value(param: str) -> tuple[str, Any]:
 
 
 def _check_there(settings: Settings) -> None:
-    """Asking must not make a database where there is none, in whatever folder one happens to be."""
-    scheme, _, place = settings.store_url.partition("://")
-    if scheme == "mem":
+    if settings.store_url.startswith("mem://"):
         raise UsageError("SURREALDB_URL=mem:// gives each process a database of its own: there is nothing to be asked")
-    if scheme == "surrealkv" and not Path(place).exists():
-        raise StoreUnavailable(
-            f"there is no database at {place} yet: a worker makes it. If there is one elsewhere, HOLDFAST_HOME or "
-            "SURREALDB_URL says where"
-        )
+    check_made(settings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from holdfast.configured import open_configured
 from holdfast.errors import StoreUnavailable, UsageError
@@ -39,10 +38,18 @@ def check_kept(settings: Settings, what: str) -> None:
         UsageError: everything is in the memory of another process.
         StoreUnavailable: there is no database yet.
     """
-    scheme, _, place = settings.store_url.partition("://")
-    if scheme in ("memory", "mem"):
+    if settings.is_in_memory:
         raise UsageError(f"the settings keep everything in the memory of each process: nothing can be {what}")
-    if scheme == "surrealkv" and not Path(place).exists():
+    check_made(settings)
+
+
+def check_made(settings: Settings) -> None:
+    """Asking must not make a database where there is none, in whatever folder one happens to be.
+
+    Raises:
+        StoreUnavailable: there is no database yet.
+    """
+    if place := settings.missing_database:
         raise StoreUnavailable(
             f"there is no database at {place} yet: a worker makes it. If there is one elsewhere, HOLDFAST_HOME or "
             "SURREALDB_URL says where"
