@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from temporalio.api.failure.v1 import Failure
@@ -19,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from holdfast.attributes import AGENT_NAME
 from holdfast.errors import ErrorType, QueryRefused, RunNotFound, WorkerUnavailable
 from holdfast.protocol import EntryPage, MessagePage, Standing
-from holdfast.temporal import translated_errors
+from holdfast.temporal import pollers, translated_errors
 from holdfast.types import (
     Entry,
     EntryBatch,
@@ -33,8 +33,12 @@ from holdfast.types import (
     TranscriptRef,
 )
 
-QUERY_TIMEOUT = timedelta(seconds=5)  # replaying a long closed run takes a second or two
-UNHURRIED = timedelta(seconds=30)  # for whoever looks at many runs, so that workers have a lot to replay at once
+PATIENCE = tuple(timedelta(seconds=s) for s in (5, 10, 20))
+"""How long each asking may take: a worker that died holding a query must not be waited for, but one that replays
+a long run among other work needs longer than a moment."""
+UNHURRIED = (timedelta(seconds=30),) * 2
+"""For whoever looks at many runs, so that workers have a lot to replay at once."""
+STILL_POLLING = timedelta(seconds=70)  # an idle worker's poll lasts a minute; its beginning is what the server tells
 TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the server's word for it, and the client's
 BATCH = 200  # entries at a time on their way to a store
 UNBEGUN_EVENTS = 50  # a run that never began has some ten events, however often its first activity was tried
@@ -62,11 +66,12 @@ PageT = TypeVar("PageT", bound=_Page)
 class TemporalRunLog:
     """Asks the workflow of a run, open or closed, and the executions that it continues."""
 
-    def __init__(self, client: Client, *, patience: timedelta = QUERY_TIMEOUT) -> None:
+    def __init__(self, client: Client, *, patience: Sequence[timedelta] = PATIENCE) -> None:
         """
         Args:
             client: connected to the namespace of the runs.
-            patience: how long a worker may take for an answer.
+            patience: how long a worker may take for an answer, each time that it is asked; the next time comes
+                only where a worker polls.
         """
         self._client = client
         self._patience = patience
@@ -86,15 +91,24 @@ class TemporalRunLog:
             WorkerUnavailable: no worker answers.
         """
         handle = self._client.get_workflow_handle(run_id, run_id=execution)
+        waited = timedelta()
         with translated_errors(run_id):
-            try:
-                return await handle.query(name, args=args, result_type=result_type, rpc_timeout=self._patience)
-            except RPCError as error:
-                if error.status in TIMED_OUT:
-                    raise WorkerUnavailable(
-                        f"no worker answered for run {run_id!r} within {self._patience.seconds} s"
-                    ) from error
-                raise
+            for patience in self._patience:
+                try:
+                    return await handle.query(name, args=args, result_type=result_type, rpc_timeout=patience)
+                except RPCError as error:
+                    if error.status not in TIMED_OUT:
+                        raise
+                waited += patience
+                if not await self._is_polled_for(run_id):
+                    break
+        raise WorkerUnavailable(f"no worker answered for run {run_id!r} within {waited.total_seconds():g} s")
+
+    async def _is_polled_for(self, run_id: RunId) -> bool:
+        """Whether a worker has asked for this run's kind of work of late."""
+        queue = (await self.describe(run_id)).task_queue
+        since = datetime.now(UTC) - STILL_POLLING
+        return any(poller.last_access_time.ToDatetime(UTC) > since for poller in await pollers(self._client, queue))
 
     async def describe(self, run_id: RunId) -> WorkflowExecutionDescription:
         """What the server itself knows of a run; needs no worker.
