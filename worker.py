@@ -36,7 +36,8 @@ from holdfast.payloads.carriage import Carriage
 from holdfast.persistence import Persistence
 from holdfast.ports import ChatModel
 from holdfast.registry.factory import custom_registry
-from holdfast.run_log import UNHURRIED, TemporalRunLog
+from holdfast.replayed import UNHURRIED
+from holdfast.run_log import TemporalRunLog
 from holdfast.settings import Settings, revealed
 from holdfast.stack import local_address
 from holdfast.stack.search_attributes import command, missing

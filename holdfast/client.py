@@ -257,8 +257,7 @@ class RunHandle:
 
     async def usage(self) -> Usage:
         """Tokens and cost so far."""
-        usage: Usage = await self._log.query(self.id, "usage", result_type=Usage)
-        return usage
+        return (await self.status()).usage
 
     def entries(self, after: int = -1) -> AsyncIterator[Entry]:
         """The run's log after entry `after`, as far as it goes now."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import (
@@ -14,12 +13,13 @@ from temporalio.client import (
     WorkflowHistoryEventFilterType,
 )
 from temporalio.converter import DataConverter
-from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.attributes import AGENT_NAME
-from holdfast.errors import ErrorType, QueryRefused, RunNotFound, WorkerUnavailable
-from holdfast.protocol import EntryPage, MessagePage, Standing
-from holdfast.temporal import pollers, translated_errors
+from holdfast.errors import ErrorType, PayloadUnreadable, QueryRefused, RunNotFound, WorkerUnavailable
+from holdfast.protocol import Standing
+from holdfast.recorded import RecordedLog
+from holdfast.replayed import PATIENCE, ReplayedLog
+from holdfast.temporal import translated_errors
 from holdfast.types import (
     Entry,
     EntryBatch,
@@ -28,18 +28,12 @@ from holdfast.types import (
     RunError,
     RunId,
     RunProgress,
+    RunResult,
     RunStatus,
     RunSummary,
     TranscriptRef,
 )
 
-PATIENCE = tuple(timedelta(seconds=s) for s in (5, 10, 20))
-"""How long each asking may take: a worker that died holding a query must not be waited for, but one that replays
-a long run among other work needs longer than a moment."""
-UNHURRIED = (timedelta(seconds=30),) * 2
-"""For whoever looks at many runs, so that workers have a lot to replay at once."""
-STILL_POLLING = timedelta(seconds=70)  # an idle worker's poll lasts a minute; its beginning is what the server tells
-TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the server's word for it, and the client's
 BATCH = 200  # entries at a time on their way to a store
 UNBEGUN_EVENTS = 50  # a run that never began has some ten events, however often its first activity was tried
 
@@ -54,27 +48,18 @@ ENDED = {
 TYPES = {RunStatus.CANCELLED: ErrorType.CANCELLED, RunStatus.TIMED_OUT: ErrorType.TIMED_OUT}
 
 
-class _Page(Protocol):
-    more: bool
-    first: int
-    previous: str | None
-
-
-PageT = TypeVar("PageT", bound=_Page)
-
-
 class TemporalRunLog:
-    """Asks the workflow of a run, open or closed, and the executions that it continues."""
+    """Reads what a run recorded, and where nothing else serves, asks its workflow.
+
+    Args:
+        client: connected to the namespace of the runs.
+        patience: see ReplayedLog.
+    """
 
     def __init__(self, client: Client, *, patience: Sequence[timedelta] = PATIENCE) -> None:
-        """
-        Args:
-            client: connected to the namespace of the runs.
-            patience: how long a worker may take for an answer, each time that it is asked; the next time comes
-                only where a worker polls.
-        """
         self._client = client
-        self._patience = patience
+        self._recorded = RecordedLog(client)
+        self._replayed = ReplayedLog(client, patience=patience)
         self.converter: DataConverter = client.data_converter
         """Reads what the server has of a run."""
 
@@ -82,33 +67,6 @@ class TemporalRunLog:
         """The message of a failure, which the server may have encrypted; the failure is changed by it."""
         await self.converter.decode_failure(failure)
         return failure.message
-
-    async def query(self, run_id: RunId, name: str, *args: Any, result_type: Any, execution: str | None = None) -> Any:
-        """Asks a run one of its queries.
-
-        Raises:
-            RunNotFound: no run has this id.
-            WorkerUnavailable: no worker answers.
-        """
-        handle = self._client.get_workflow_handle(run_id, run_id=execution)
-        waited = timedelta()
-        with translated_errors(run_id):
-            for patience in self._patience:
-                try:
-                    return await handle.query(name, args=args, result_type=result_type, rpc_timeout=patience)
-                except RPCError as error:
-                    if error.status not in TIMED_OUT:
-                        raise
-                waited += patience
-                if not await self._is_polled_for(run_id):
-                    break
-        raise WorkerUnavailable(f"no worker answered for run {run_id!r} within {waited.total_seconds():g} s")
-
-    async def _is_polled_for(self, run_id: RunId) -> bool:
-        """Whether a worker has asked for this run's kind of work of late."""
-        queue = (await self.describe(run_id)).task_queue
-        since = datetime.now(UTC) - STILL_POLLING
-        return any(poller.last_access_time.ToDatetime(UTC) > since for poller in await pollers(self._client, queue))
 
     async def describe(self, run_id: RunId) -> WorkflowExecutionDescription:
         """What the server itself knows of a run; needs no worker.
@@ -122,16 +80,27 @@ class TemporalRunLog:
     async def progress(self, run_id: RunId) -> RunProgress:
         """Where a run stands; a run that was ended from outside, or never began, shows its true end."""
         description = await self.describe(run_id)
-        ended = ENDED.get(description.status) if description.status else None
+        ended = _ended(description)
         try:
-            progress: RunProgress = await self.query(run_id, "status", result_type=RunProgress)
+            progress = await self._replayed.progress(run_id)
         except (QueryRefused, WorkerUnavailable):
             if ended is None:
                 raise
-            progress = await _unbegun(description)
+            finish = await self._finish(description)
+            progress = _finished(finish) if finish else await _unbegun(description)
         if ended and not progress.status.is_final:
             progress = await self._ended_from_outside(progress, description, ended)
         return progress
+
+    async def _finish(self, description: WorkflowExecutionDescription) -> EntryBatch | None:
+        """The last entries of a run that came to its own end, if the mirror has acknowledged them."""
+        try:
+            last = await self._recorded.last(description.id, description.run_id)
+        except PayloadUnreadable:
+            return None
+        if last is None or not last.is_acknowledged or last.batch.entries[-1].kind != "finish":
+            return None
+        return last.batch
 
     async def _ended_from_outside(
         self, progress: RunProgress, description: WorkflowExecutionDescription, ended: RunStatus
@@ -157,29 +126,47 @@ class TemporalRunLog:
 
     async def entries(self, run_id: RunId, after: int = -1) -> AsyncIterator[Entry]:
         """All entries with `seq > after`, over continue-as-new, open run or closed."""
-
-        async def ask(seq: int, execution: str) -> EntryPage:
-            page: EntryPage = await self.query(run_id, "entries", seq, result_type=EntryPage, execution=execution)
-            return page
-
-        async for page in self._pages(run_id, after, ask, lambda page: page.entries[-1].seq if page.entries else None):
-            for entry in page.entries:
-                yield entry
+        description = await self.describe(run_id)
+        if await self._is_all(description, after):
+            return
+        async for entry in self._recorded_entries(description, after):
+            yield entry
+            after = entry.seq
+            if entry.kind == "finish":
+                return
+        async for entry in self._replayed.entries(run_id, description.run_id, after):
+            yield entry
 
     async def messages(self, run_id: RunId, after: int = -1) -> AsyncIterator[Message]:
         """All transcript messages with `seq > after`, over continue-as-new, open run or closed."""
+        description = await self.describe(run_id)
+        if await self._is_all(description, after):
+            return
+        async for entry in self._recorded_entries(description, after):  # no message has a higher seq than its entry
+            if entry.message and entry.message.seq > after:
+                yield entry.message
+                after = entry.message.seq
+            if entry.kind == "finish":
+                return
+        async for message in self._replayed.messages(run_id, description.run_id, after):
+            yield message
 
-        async def ask(seq: int, execution: str) -> MessagePage:
-            page: MessagePage = await self.query(
-                run_id, "transcript", seq, result_type=MessagePage, execution=execution
-            )
-            return page
+    async def _is_all(self, description: WorkflowExecutionDescription, after: int) -> bool:
+        """Whether a run is known to have recorded nothing after an entry, and never to record more."""
+        if after < 0 or _ended(description) is None:
+            return False
+        finish = await self._finish(description)
+        return finish is not None and finish.entries[-1].seq <= after
 
-        async for page in self._pages(
-            run_id, after, ask, lambda page: page.messages[-1].seq if page.messages else None
-        ):
-            for message in page.messages:
-                yield message
+    async def _recorded_entries(self, description: WorkflowExecutionDescription, after: int) -> AsyncIterator[Entry]:
+        """What need not be replayed: an open execution is in its worker's memory, a closed one is not."""
+        closed = _ended(description) is not None
+        if closed or description.raw_description.workflow_execution_info.first_run_id != description.run_id:
+            try:
+                async for entry in self._recorded.entries(description.id, description.run_id, after, closed=closed):
+                    yield entry
+            except PayloadUnreadable:
+                return  # a replay needs no inputs of activities
 
     async def standing(self, run_id: RunId) -> Standing:
         """Where a run stands, in one moment; never a guess, as what is shown to people may be.
@@ -190,24 +177,19 @@ class TemporalRunLog:
             WorkerUnavailable: no worker answers, though the run has begun.
         """
         description = await self.describe(run_id)
-        ended = ENDED.get(description.status) if description.status else None
+        ended = _ended(description)
+        if ended and (finish := await self._finish(description)):
+            return _standing(_finished(finish), finish.chain, ended=True)
         try:
-            progress: RunProgress = await self.query(run_id, "status", result_type=RunProgress)
+            progress = await self._replayed.progress(run_id)
         except (QueryRefused, WorkerUnavailable):
             if ended is None or not await self._never_began(description):
                 raise
             progress = await _unbegun(description)
         if ended and not progress.status.is_final:
             progress = await self._ended_from_outside(progress, description, ended)
-        return Standing(
-            run=MirroredRun(
-                summary=RunSummary.model_validate(progress.model_dump(include=set(RunSummary.model_fields))),
-                chain=description.raw_description.workflow_execution_info.first_run_id,
-                head=TranscriptRef(seq=progress.head, digest=progress.digest),
-            ),
-            ended=ended is not None,
-            mirrored=progress.mirrored,
-        )
+        chain = description.raw_description.workflow_execution_info.first_run_id
+        return _standing(progress, chain, ended=ended is not None)
 
     async def is_catching_up(self, run_id: RunId) -> bool:
         """Whether a workflow that the run left behind is to complete its mirror."""
@@ -248,29 +230,38 @@ class TemporalRunLog:
         if waiting:
             yield batch()
 
-    async def _pages(
-        self,
-        run_id: RunId,
-        after: int,
-        ask: Callable[[int, str], Awaitable[PageT]],
-        last: Callable[[PageT], int | None],
-    ) -> AsyncIterator[PageT]:
-        """Goes back to the execution that holds what follows `after`, then forward page by page."""
-        execution = (await self.describe(run_id)).run_id
-        later: list[str] = []
-        page = await ask(after, execution)
-        while page.previous and page.first > after + 1:
-            later.append(execution)
-            execution = page.previous
-            page = await ask(after, execution)
-        while True:
-            yield page
-            after = last(page) if last(page) is not None else after  # type: ignore[assignment]
-            if not page.more:
-                if not later:
-                    return
-                execution = later.pop()
-            page = await ask(after, execution)
+
+def _ended(description: WorkflowExecutionDescription) -> RunStatus | None:
+    """How Temporal has a run's end; None: it is open."""
+    return ENDED.get(description.status) if description.status else None
+
+
+def _standing(progress: RunProgress, chain: str, *, ended: bool) -> Standing:
+    return Standing(
+        run=MirroredRun(
+            summary=RunSummary.model_validate(progress.model_dump(include=set(RunSummary.model_fields))),
+            chain=chain,
+            head=TranscriptRef(seq=progress.head, digest=progress.digest),
+        ),
+        ended=ended,
+        mirrored=progress.mirrored,
+    )
+
+
+def _finished(last: EntryBatch) -> RunProgress:
+    """Where a run stands whose mirror has its end."""
+    finish = last.entries[-1]
+    result = RunResult.model_validate(finish.data["result"])
+    return RunProgress(
+        **dict(last.summary),
+        doing=result.status.value,
+        output=result.output,
+        files=result.files,
+        workspace=result.workspace,
+        head=finish.seq,
+        digest=finish.digest,
+        mirrored=finish.seq,
+    )
 
 
 async def _unbegun(description: WorkflowExecutionDescription) -> RunProgress:

@@ -24,7 +24,8 @@ from holdfast.cli.text import count, duration
 from holdfast.doctor import Census, Rebuilder, Rebuilt, Report, Verdict, Verifier, side_by_side
 from holdfast.errors import QueryRefused, RunNotFound, UsageError, WorkerUnavailable
 from holdfast.ports import RunLog, Store
-from holdfast.run_log import UNHURRIED, TemporalRunLog
+from holdfast.replayed import UNHURRIED
+from holdfast.run_log import TemporalRunLog
 from holdfast.types import RunId
 
 RunOption = Annotated[str | None, typer.Argument(metavar="ID", help="A run's id.", show_default=False)]

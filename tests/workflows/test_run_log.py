@@ -1,4 +1,4 @@
-"""How long a run's log waits for a worker to answer."""
+"""A run's log can be read at any time: without a worker where it recorded all, else by asking it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast import Agent, WorkerUnavailable, run_log
+from holdfast import Agent, RunHandle, RunStatus, WorkerUnavailable, replayed
+from holdfast.replayed import ReplayedLog
 from holdfast.run_log import TemporalRunLog
-from holdfast.testing import Reply
-from tests.lab import Lab
+from holdfast.store.memory import MemoryStore
+from holdfast.testing import ChatRequest, Reply
+from holdfast.types import Entry, Message
+from tests.lab import Lab, eventually
+from tests.workflows.test_long_run import walk, walker
+from tests.workflows.test_mirror import SwitchedStore, count_to, counter
 
 NO_TIME = timedelta(milliseconds=1)  # no worker answers as fast
 MOMENT = timedelta(milliseconds=500)
@@ -18,37 +23,140 @@ AMPLE = timedelta(seconds=60)
 speaker = Agent(name="speaker", system_prompt="You speak.")
 
 
-async def finished_run(lab: Lab) -> str:
+async def finished_run(lab: Lab) -> RunHandle:
     """A run that has ended and is in no worker's memory."""
     lab.server.reply(Reply(text="Said."))
     handle = await lab.holdfast.start("speaker", "Speak.")
     await handle.result(60)
-    return handle.id
+    return handle
+
+
+async def replayed_log(lab: Lab, run: RunHandle, after: int) -> tuple[list[Entry], list[Message]]:
+    """What the workflow itself says of its entries and messages."""
+    log = ReplayedLog(lab.client)
+    newest = (await lab.client.get_workflow_handle(run.id).describe()).run_id
+    entries = [entry async for entry in log.entries(run.id, newest, after)]
+    return entries, [message async for message in log.messages(run.id, newest, after)]
+
+
+async def assert_the_same_without_worker(lab: Lab, run: RunHandle, *afters: int) -> None:
+    """Whatever is read with nobody to ask must be what the workflow says."""
+    async with lab.worker(walker, counter, speaker):
+        progress = await run.status()
+        said = [await replayed_log(lab, run, after) for after in afters]
+    log = TemporalRunLog(lab.client, patience=(NO_TIME,))
+    for after, (entries, messages) in zip(afters, said, strict=True):
+        assert [entry async for entry in log.entries(run.id, after)] == entries
+        assert [message async for message in log.messages(run.id, after)] == messages
+    standing = await log.standing(run.id)
+    assert (standing.ended, standing.mirrored) == (True, progress.mirrored)
+    assert (standing.run.head.seq, standing.run.head.digest) == (progress.head, progress.digest)
+    assert await log.progress(run.id) == progress.model_copy(update={"max_turns": None, "deadline": None})
+
+
+async def test_a_finished_run_needs_no_worker(lab: Lab) -> None:
+    """Broken: to look at what was done last night one must start a worker first."""
+    async with lab.worker(speaker):
+        run = await finished_run(lab)
+    await assert_the_same_without_worker(lab, run, -1, 0, 2, 1000)
+
+
+@pytest.mark.timeout(300)
+async def test_executions_that_are_closed_need_no_worker(lab: Lab) -> None:
+    """Broken: each look at the beginning of a run that goes on for weeks has all of it replayed."""
+    turns, held = 280, 275
+
+    def hold(request: ChatRequest) -> Reply:
+        if len(lab.server.requests) == held:
+            return Reply(text="I am tired of walking.", hang_after=1)
+        return walk(turns)(request)
+
+    lab.server.respond = hold
+    async with lab.worker(walker, max_cached_workflows=100):
+        run = await lab.holdfast.start("walker", "Walk.", timeout=300)
+        await lab.server.wait_for_requests(held, 200)
+        description = await lab.client.get_workflow_handle(run.id).describe()
+        assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
+        entries, messages = await replayed_log(lab, run, -1)
+        assert [entry async for entry in run.entries()] == entries
+        assert [message async for message in run.transcript()] == messages
+        await run.cancel()
+        await run.result(60)
+    await assert_the_same_without_worker(lab, run, -1, 3, 500, 10_000)
+
+
+async def test_entries_that_no_append_carried_are_asked_for(lab: Lab) -> None:
+    """Broken: a mirror that was lost in mid-run, and written anew from history, leaves a hole in what is read."""
+    store, turns, lost = MemoryStore(), 12, 8
+
+    def lose(request: ChatRequest) -> Reply:
+        if len(lab.server.requests) == lost:
+            MemoryStore.__init__(store)
+        return count_to(turns)(request)
+
+    lab.server.respond = lose
+    async with lab.worker(counter, store=store, max_cached_workflows=100):
+        run = await lab.holdfast.start("counter", "Count.")
+        await run.result(60)
+        entries, messages = await replayed_log(lab, run, -1)
+        assert [entry async for entry in run.entries()] == entries
+        assert [message async for message in run.transcript()] == messages
+        assert len(messages) == 2 * turns + 1
+
+
+async def test_a_run_that_its_mirror_has_not_taken_is_asked(lab: Lab) -> None:
+    """Broken: of a run that ended while its store was away, the end is missing, or the mirror said to be complete."""
+    store = SwitchedStore(on=False)
+    lab.server.respond = count_to(3)
+    async with lab.worker(counter, store=store):
+        run = await lab.holdfast.start("counter", "Count.")
+        await run.result(60)
+        entries, _ = await replayed_log(lab, run, -1)
+        assert [entry async for entry in run.entries()] == entries
+        assert (await TemporalRunLog(lab.client).standing(run.id)).mirrored == -1
+        store.on = True
+        await lab.assert_mirrored(run.id, store)
+
+
+async def test_a_terminated_run_is_asked(lab: Lab) -> None:
+    """Broken: what a run recorded after its last append is not shown when it was ended from outside."""
+    lab.server.reply(Reply(text="A long answer that does not end.", hang_after=1))
+    async with lab.worker(speaker, max_cached_workflows=100):
+        run = await lab.holdfast.start("speaker", "Speak.")
+        await lab.server.wait_for_requests(1, 60)
+
+        async def is_mirrored() -> bool:
+            return await lab.store.head(run.id) is not None
+
+        await eventually(is_mirrored)
+        await lab.client.get_workflow_handle(run.id).terminate("enough")
+        entries, messages = await replayed_log(lab, run, -1)
+        assert [entry async for entry in run.entries()] == entries
+        assert [message.content for message in messages] == ["You speak.", "Speak."]
+        standing = await TemporalRunLog(lab.client).standing(run.id)
+        assert (standing.ended, standing.run.summary.status) == (True, RunStatus.TERMINATED)
 
 
 async def test_a_busy_worker_is_asked_again(lab: Lab) -> None:
     """Broken: a long run that a loaded worker takes seconds to replay cannot be read at all."""
     async with lab.worker(speaker):
-        run_id = await finished_run(lab)
-        log = TemporalRunLog(lab.client, patience=(NO_TIME, AMPLE))
-        messages = [message.content async for message in log.messages(run_id)]
-    assert messages == ["You speak.", "Speak.", "Said."]
+        run = await finished_run(lab)
+        progress = await ReplayedLog(lab.client, patience=(NO_TIME, AMPLE)).progress(run.id)
+    assert progress.status == RunStatus.COMPLETED
 
 
 async def test_patience_ends(lab: Lab) -> None:
     """Broken: whoever asks for a run while its worker is stuck waits for ever."""
     async with lab.worker(speaker):
-        run_id = await finished_run(lab)
-        log = TemporalRunLog(lab.client, patience=(NO_TIME, NO_TIME))
-        with pytest.raises(WorkerUnavailable, match=rf"no worker answered for run '{run_id}' within 0\.002 s"):
-            await log.standing(run_id)
+        run = await finished_run(lab)
+        with pytest.raises(WorkerUnavailable, match=rf"no worker answered for run '{run.id}' within 0\.002 s"):
+            await ReplayedLog(lab.client, patience=(NO_TIME, NO_TIME)).progress(run.id)
 
 
 async def test_nobody_is_waited_for_where_nobody_polls(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken: with the worker gone each question takes half a minute to be refused."""
     async with lab.worker(speaker):
-        run_id = await finished_run(lab)
-    monkeypatch.setattr(run_log, "STILL_POLLING", timedelta())
-    log = TemporalRunLog(lab.client, patience=(MOMENT, AMPLE))
+        run = await finished_run(lab)
+    monkeypatch.setattr(replayed, "STILL_POLLING", timedelta())
     with pytest.raises(WorkerUnavailable, match=r"within 0\.5 s"):
-        await log.standing(run_id)
+        await ReplayedLog(lab.client, patience=(MOMENT, AMPLE)).progress(run.id)
