@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ from typing import Any
 
 from holdfast.bus.log import Page, Publication, Stored
 from holdfast.bus.rows import event_rows, pruned_rows, topic_id, topic_rows
-from holdfast.database import Database, Overtaken, Watch
+from holdfast.database import Database, Overtaken, Watch, until_in_time
 from holdfast.database.notes import note
 from holdfast.database.surql import statement
 from holdfast.errors import StoreUnavailable
@@ -31,8 +29,6 @@ FORGET = "DELETE bus:[$topic, 0]..=[$topic, $upto] WHERE transient RETURN NONE"
 OLD = "SELECT id, transient FROM bus WHERE at < $before LIMIT $limit"
 PRUNE_TOPICS = "DELETE bus_topic WHERE lasting = NONE AND at < $before RETURN NONE"
 
-ATTEMPTS = 40  # workers that publish to one topic contend for its row; each round one of them wins
-LONGEST_PAUSE = 0.03  # seconds between attempts
 KEPT_TRANSIENT = 2000  # of one topic, on a server; see `holdfast.database.notes` for an embedded database
 TRIM_EVERY = 500  # offsets: how often what is beyond them is dropped
 PRUNE_ROWS = 500  # in one statement
@@ -99,9 +95,9 @@ class SurrealLog:
             [rows] = await self._database.run(OLD, before=before, limit=PRUNE_ROWS)
             if not rows:
                 break
-            await self._contend(PRUNE, topics=pruned_rows(rows), events=[row["id"] for row in rows])
+            await self._drop(PRUNE, topics=pruned_rows(rows), events=[row["id"] for row in rows])
             pruned += len(rows)
-        await self._contend(PRUNE_TOPICS, before=before)
+        await self._drop(PRUNE_TOPICS, before=before)
         return pruned
 
     def watch(self) -> AbstractAsyncContextManager[Watch]:
@@ -123,16 +119,16 @@ class SurrealLog:
         wanted = {each.mark: each for each in publications}
         repeatable = any(each.key is not None for each in publications)
         offsets = await self._known(wanted) if repeatable else {}
-        for attempt in range(ATTEMPTS):
+
+        async def publish() -> dict[str, int]:
             lacking = [each for mark, each in wanted.items() if mark not in offsets]
-            if not lacking:
-                return offsets
             try:
-                offsets |= await self._publish(lacking)
+                return offsets | (await self._publish(lacking) if lacking else {})
             except Overtaken:
-                await asyncio.sleep(_pause(attempt))
-                offsets |= await self._known(wanted)
-        raise StoreUnavailable(f"other publishers were faster {ATTEMPTS} times in a row: publish again")
+                offsets.update(await self._known(wanted))
+                raise
+
+        return await until_in_time(publish, "the event bus")
 
     async def _publish(self, publications: Sequence[Publication]) -> dict[str, int]:
         marks, topics = [each.mark for each in publications], topic_rows(publications)
@@ -155,15 +151,8 @@ class SurrealLog:
         [rows] = await self._database.run(KNOWN, keys=list(marks))
         return _offsets(rows)
 
-    async def _contend(self, text: str, **values: Any) -> None:
-        for attempt in range(ATTEMPTS):
-            try:
-                await self._database.run(text, **values)
-            except Overtaken:
-                await asyncio.sleep(_pause(attempt))
-            else:
-                return
-        raise StoreUnavailable(f"publishers were faster {ATTEMPTS} times in a row: try again")
+    async def _drop(self, text: str, **values: Any) -> None:
+        await until_in_time(lambda: self._database.run(text, **values), "the event bus")
 
     def _sealed(self, text: str) -> str:
         return text if self._cipher is None else self._cipher.seal(text)
@@ -174,7 +163,3 @@ class SurrealLog:
 
 def _offsets(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
     return {row["key"]: row["offset"] for row in rows}
-
-
-def _pause(attempt: int) -> float:
-    return random.uniform(0, min(LONGEST_PAUSE, 0.002 * 2**attempt))  # noqa: S311 - spreads who contends

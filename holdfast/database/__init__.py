@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from holdfast.database.contention import until_in_time
 from holdfast.database.database import Database, SurrealDatabase
 from holdfast.database.embedded import MemoryEndpoint, PathEndpoint
 from holdfast.database.refusal import Overtaken, StatementFailed
@@ -12,7 +13,17 @@ from holdfast.database.shared import SharedDatabase
 from holdfast.database.watching import Watch
 from holdfast.errors import UsageError
 
-__all__ = ["KNOWN", "SCHEMES", "Database", "Overtaken", "StatementFailed", "SurrealDatabase", "Watch", "open_database"]
+__all__ = [
+    "KNOWN",
+    "SCHEMES",
+    "Database",
+    "Overtaken",
+    "StatementFailed",
+    "SurrealDatabase",
+    "Watch",
+    "open_database",
+    "until_in_time",
+]
 
 SCHEMES = frozenset(["mem", "surrealkv", "ws", "wss", "http", "https"])
 KNOWN = "mem://, surrealkv://PATH, ws://HOST:PORT, wss://HOST:PORT, http://HOST:PORT, https://HOST:PORT"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from holdfast.database import Database, Overtaken
+from holdfast.database import Database, until_in_time
 from holdfast.database.surql import statement
 from holdfast.errors import StoreUnavailable
 from holdfast.memory.record import Record
@@ -35,8 +33,6 @@ WRITE_BYTES = 128 * 1024  # of text sent together, for the same reason
 ADOPT_ROWS = 500  # in one statement
 MATCHES_PER_WORD = 200  # beyond these a word says little about a record
 PRESENCE = 0.1  # what a word counts that is too common for the database to give it a score
-ATTEMPTS = 20  # writers of one namespace contend for its revision; each round one of them wins
-LONGEST_PAUSE = 0.05  # seconds between attempts
 
 
 class SurrealTable:
@@ -56,7 +52,7 @@ class SurrealTable:
             if not rows:
                 continue
             statements = "\n".join(WRITE.replace("$row", f"${name}") for name in rows)
-            results = await self._contend(statements, space=space_id(namespace), **rows)
+            results = await self._write(namespace, statements, **rows)
             if any(
                 [row["digest"]] not in results for row in rows.values()
             ):  # a denied write is no error to the database
@@ -85,7 +81,7 @@ class SurrealTable:
         [found] = await self._database.run(DIGESTS, memories=[memory])
         if not found:
             return False
-        await self._contend(REMOVE, space=space_id(namespace), memory=memory)
+        await self._write(namespace, REMOVE, memory=memory)
         [left] = await self._database.run(DIGESTS, memories=[memory])
         if left:
             raise StoreUnavailable(f"the database did not remove a memory of {namespace!r}: may its user write?")
@@ -126,9 +122,9 @@ class SurrealTable:
         ordered = sorted(records, key=_outcome)
         for (embedder, fault), group in groupby(ordered, key=_outcome):
             batch = list(group)
-            await self._contend(
+            await self._write(
+                namespace,
                 SETTLE,
-                space=space_id(namespace),
                 memories=[memory_id(record.namespace, record.id) for record in batch],
                 digests=[record.digest for record in batch],
                 embedder=embedder or None,
@@ -140,9 +136,9 @@ class SurrealTable:
         after = ""
         while records := await self.page(namespace, after, ADOPT_ROWS):
             places = [memory_id(namespace, record.id) for record in records]
-            await self._contend(ADOPT, memories=places, namespace=namespace, embedder=embedder)
+            await self._write(namespace, ADOPT, memories=places, namespace=namespace, embedder=embedder)
             after = records[-1].id
-        await self._contend(ADOPTED, space=space_id(namespace), embedder=embedder)
+        await self._write(namespace, ADOPTED, embedder=embedder)
 
     async def _changed(self, records: Sequence[Record]) -> list[Record]:
         """Those that are not there yet as they are; the last of each id."""
@@ -152,14 +148,12 @@ class SurrealTable:
         known = {row["id"].id[1]: row["digest"] for row in rows}
         return [record for record in latest.values() if known.get(record.id) != record.digest]
 
-    async def _contend(self, statement: str, **values: Any) -> list[Any]:
-        """Runs a write that others may be faster with."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await self._database.run(statement, **values)
-            except Overtaken:
-                await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - spreads retries
-        return await self._database.run(statement, **values)
+    async def _write(self, namespace: str, text: str, /, **values: Any) -> list[Any]:
+        """Runs a write that counts the revision of a namespace up, for which its writers contend."""
+        return await until_in_time(
+            lambda: self._database.run(text, **values, space=space_id(namespace)),
+            f"memory namespace {namespace!r}",
+        )
 
 
 def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from surrealdb import RecordID
 
-from holdfast.database import Database, Overtaken
+from holdfast.database import Database, Overtaken, until_in_time
 from holdfast.database.surql import statement
 from holdfast.definition import AgentDefinition, check_name
 from holdfast.errors import AgentDefinitionError, StoreUnavailable
@@ -32,9 +29,6 @@ HISTORY = """SELECT version, text, registered_at, origin FROM agent:[$name, 1]..
     WHERE version <= $head.version"""
 NAMES = "SELECT name, place FROM agent_head WHERE place != NONE ORDER BY place"
 
-ATTEMPTS = 30  # of one write; others write seldom, and each time somebody comes through
-LONGEST_PAUSE = 0.1  # seconds before the next attempt, chosen at random so that those who collided part
-
 
 class SurrealRegistry(BaseRegistry):
     """Keeps definitions: what is registered comes back as an AgentDefinition, in any process, with its version.
@@ -54,7 +48,7 @@ class SurrealRegistry(BaseRegistry):
         """See `VersionedRegistry.add`."""
         definition = definition_of(agent)
         origin = origin or origin_of(agent)
-        return await _until_in_time(definition.name, lambda: self._add(definition, origin))
+        return await until_in_time(lambda: self._add(definition, origin), f"agent {definition.name!r}")
 
     async def get(self, name: str) -> AgentDefinition:
         """See `RegistryProtocol.get`."""
@@ -74,7 +68,7 @@ class SurrealRegistry(BaseRegistry):
 
     async def unregister(self, name: str) -> bool:
         """See `RegistryProtocol.unregister`."""
-        return _can_be(name) and await _until_in_time(name, lambda: self._unregister(name))
+        return _can_be(name) and await until_in_time(lambda: self._unregister(name), f"agent {name!r}")
 
     async def version(self, name: str, number: int | None = None) -> AgentVersion | None:
         """See `VersionedRegistry.version`."""
@@ -149,12 +143,3 @@ def _check_taken(name: str, number: int | None, results: list[Any]) -> None:
     """A write that permissions forbid is no error to the database."""
     if [number] not in results:
         raise StoreUnavailable(f"the database did not take agent {name!r}: may its user write?")
-
-
-async def _until_in_time(name: str, write: Callable[[], Awaitable[T]]) -> T:
-    for _ in range(ATTEMPTS):
-        try:
-            return await write()
-        except Overtaken:
-            await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - parts those who collided
-    raise StoreUnavailable(f"agent {name!r} has other writers, who came first {ATTEMPTS} times in a row")

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.database import Database, Overtaken
+from holdfast.database import Database, Overtaken, until_in_time
 from holdfast.database.surql import statement
 from holdfast.errors import MirrorDamaged, StoreUnavailable, TranscriptUnavailable
 from holdfast.flaws import Flaw
@@ -54,7 +55,6 @@ MESSAGES = "SELECT VALUE entry.text FROM message:[$id, $first]..=[$id, ..] LIMIT
 OPEN = sorted(status for status in RunStatus if not status.is_final)
 PAGE = 200  # rows a statement reads: some 0.5 MB as a rule, and others get their turn in between
 DELETED_AT_ONCE = 2000  # entries, with their rows: some 0.3 s
-WRITE_ATTEMPTS = 5  # writers of one run at once are two at most: an activity, and its retry
 REMEMBERED_RUNS = 4096  # some 300 bytes each
 
 
@@ -82,20 +82,7 @@ class SurrealStore:
     async def append(self, batch: EntryBatch) -> TranscriptRef:
         """See `holdfast.ports.Store.append`."""
         check(batch)
-        for _ in range(WRITE_ATTEMPTS):
-            stored = await self._where_it_ends(batch)
-            step = decide(batch, stored, await self._digests(batch, stored))
-            if isinstance(step, TranscriptRef):
-                return step
-            try:
-                if step.cut is not None:
-                    stored = await self._truncate(batch, step.cut, stored)
-                await self._write(batch, step.entries, stored)
-            except Overtaken:
-                continue
-            self._remember(batch)
-            return batch.entries[-1].ref
-        raise _too_many_writers(batch.run_id)
+        return await until_in_time(lambda: self._append(batch), f"run {batch.run_id!r}")
 
     async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
         """See `holdfast.ports.Store.context`."""
@@ -160,19 +147,16 @@ class SurrealStore:
         """See `holdfast.ports.Store.conclude`."""
         place: Row = {"chain": run.chain, "head": run.head.seq, "digest": run.head.digest}
         row = seal_row(summary_row(run.summary) | place, self._cipher)
-        for _ in range(WRITE_ATTEMPTS):
-            try:
-                [changed] = await self._database.run(
-                    CONCLUDE_UNBEGUN if run.head.seq < 0 else CONCLUDE,
-                    run=row["id"],
-                    row={name: value for name, value in row.items() if name != "id" or run.head.seq < 0},
-                    expected=list(place.values()),
-                    final=sorted(FINAL_STATUSES),
-                )
-            except Overtaken:
-                continue
-            return bool(changed)
-        raise _too_many_writers(run.summary.run_id)
+        conclude = partial(
+            self._database.run,
+            CONCLUDE_UNBEGUN if run.head.seq < 0 else CONCLUDE,
+            run=row["id"],
+            row={name: value for name, value in row.items() if name != "id" or run.head.seq < 0},
+            expected=list(place.values()),
+            final=sorted(FINAL_STATUSES),
+        )
+        [changed] = await until_in_time(conclude, f"run {run.summary.run_id!r}")
+        return bool(changed)
 
     async def flaws(self, log: EntryBatch) -> list[Flaw]:
         """See `holdfast.ports.Store.flaws`."""
@@ -201,6 +185,17 @@ class SurrealStore:
         """See `holdfast.ports.Store.close`."""
         self._written.clear()
         await self._database.close()
+
+    async def _append(self, batch: EntryBatch) -> TranscriptRef:
+        stored = await self._where_it_ends(batch)
+        step = decide(batch, stored, await self._digests(batch, stored))
+        if isinstance(step, TranscriptRef):
+            return step
+        if step.cut is not None:
+            stored = await self._truncate(batch, step.cut, stored)
+        await self._write(batch, step.entries, stored)
+        self._remember(batch)
+        return batch.entries[-1].ref
 
     async def _where_it_ends(self, batch: EntryBatch) -> Stored | None:
         remembered = self._written.pop(batch.run_id, None)  # comes back only with a write that went well
@@ -275,10 +270,6 @@ class SurrealStore:
         self._written[batch.run_id] = Stored.after(batch)
         if len(self._written) > REMEMBERED_RUNS:
             del self._written[next(iter(self._written))]
-
-
-def _too_many_writers(run: RunId) -> StoreUnavailable:
-    return StoreUnavailable(f"run {run!r} has other writers, who came first {WRITE_ATTEMPTS} times in a row")
 
 
 def _stamp(stored: Stored | None) -> list[str | None]:

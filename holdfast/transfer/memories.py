@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -11,12 +9,11 @@ from typing import Any
 
 from pydantic import AwareDatetime
 
-from holdfast.database import Database, Overtaken
+from holdfast.database import Database, until_in_time
 from holdfast.database.surql import statement
-from holdfast.errors import StoreUnavailable
 from holdfast.memory.record import make_record
 from holdfast.memory.rows import FIELDS, Row, new_row, record_from, space_id
-from holdfast.memory.surreal import ALL_SPACES, ATTEMPTS, DIGESTS, LONGEST_PAUSE, WRITE_BYTES, WRITE_ROWS
+from holdfast.memory.surreal import ALL_SPACES, DIGESTS, WRITE_BYTES, WRITE_ROWS
 from holdfast.memory.vectors import vectors_namespace
 from holdfast.retrieval import Memory
 from holdfast.transfer.bundle import Item
@@ -113,14 +110,7 @@ class Memories:
 
     async def _write(self, namespace: str, embedder: str | None, rows: list[Row]) -> None:
         values: dict[str, Any] = {"space": space_id(namespace), "embedder": embedder, "rows": rows}
-        for _ in range(ATTEMPTS):
-            try:
-                await self._database.run(REMEMBER, **values)
-            except Overtaken:
-                await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - spreads retries
-            else:
-                return
-        raise StoreUnavailable(f"memories of {namespace!r} have other writers, who came first {ATTEMPTS} times")
+        await until_in_time(lambda: self._database.run(REMEMBER, **values), f"memory namespace {namespace!r}")
 
 
 def _row(memory: _Memory) -> Row:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -11,7 +9,7 @@ from typing import TypeVar
 from pydantic import JsonValue
 
 from holdfast.blocking import run_blocking
-from holdfast.database import Database, Overtaken
+from holdfast.database import Database, Overtaken, until_in_time
 from holdfast.database.surql import statement
 from holdfast.errors import StoreUnavailable
 from holdfast.retrieval import StoredVector, VectorMatch
@@ -30,8 +28,6 @@ DELETE = statement("holdfast.vectors", "delete")
 GET = "SELECT id, exact, norm, metadata, facets FROM ONLY $row"
 
 BATCH = 32_768  # numbers a transaction writes: 85 vectors of 384, 0.26 MB; encoding them holds the loop up for 5 ms
-ATTEMPTS = 30  # of one write; each time that one comes too late, another has come through
-LONGEST_PAUSE = 0.1  # seconds before the next attempt, chosen at random so that those who collided part
 
 
 class SurrealVectors:
@@ -130,15 +126,14 @@ class SurrealVectorStore:
             )
 
     async def _until_in_time(self, work: Callable[[], Awaitable[T]]) -> T:
-        for _ in range(ATTEMPTS):
+        async def attempt() -> T:
             try:
                 return await work()
             except Overtaken:
                 self._spaces.forget()
-                await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - parts those who collided
-        raise StoreUnavailable(
-            f"vector namespace {self._namespace!r} has other writers, who came first {ATTEMPTS} times in a row"
-        )
+                raise
+
+        return await until_in_time(attempt, f"vector namespace {self._namespace!r}")
 
 
 def _batches(made: list[Record]) -> Iterator[list[Record]]:

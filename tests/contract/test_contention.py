@@ -1,0 +1,51 @@
+"""Writers that plan by what they read: each of them gets its turn, and none writes over another."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from holdfast.database import Database, Overtaken, until_in_time
+from holdfast.errors import StoreUnavailable
+from tests.contract.databases import EMBEDDED, SERVED, Databases
+
+WRITERS = 12
+ROUNDS = 5
+ADD = """
+BEGIN;
+IF (counter:a.n ?? 0) != $seen { THROW 'holdfast: overtaken' };
+UPSERT counter:a SET n = $seen + 1;
+COMMIT
+"""
+
+
+async def add_one(database: Database) -> None:
+    """Looks, thinks, and writes what it came to."""
+    [seen] = await database.run("RETURN counter:a.n ?? 0")
+    await asyncio.sleep(0)
+    await database.run(ADD, seen=seen)
+
+
+@pytest.mark.parametrize("kind", [*EMBEDDED, *SERVED])
+async def test_each_writer_gets_its_turn(kind: str, databases: Databases) -> None:
+    """Broken: of a crowd of workers that write to one place, one gives up, or one's write is lost."""
+    database = databases.new(kind)
+    await database.run("DEFINE TABLE counter")
+
+    async def write_all() -> None:
+        for _ in range(ROUNDS):
+            await until_in_time(lambda: add_one(database), "the counter")
+
+    await asyncio.gather(*(write_all() for _ in range(WRITERS)))
+    assert await database.run("RETURN counter:a.n") == [WRITERS * ROUNDS]
+
+
+async def test_who_never_is_in_time_is_told() -> None:
+    """Broken: a writer that never gets through tries for ever, or says nothing of why."""
+
+    async def too_late() -> None:
+        raise Overtaken("somebody was faster")
+
+    with pytest.raises(StoreUnavailable, match=r"the counter has other writers, who came first \d+ times in a row"):
+        await until_in_time(too_late, "the counter")
