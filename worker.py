@@ -43,6 +43,7 @@ from holdfast.stack import local_address
 from holdfast.stack.search_attributes import command, missing
 from holdfast.temporal import connect_temporal
 from holdfast.transfer.retention import retention
+from holdfast.workflow_runner import FaithfulRunner
 from workflows import WORKFLOWS
 
 log = structlog.get_logger()
@@ -101,7 +102,9 @@ def build_worker(
         workflows=WORKFLOWS,
         activities=build_activities(deps),
         identity=identity(),
-        workflow_runner=SandboxedWorkflowRunner(SANDBOX) if sandboxed else UnsandboxedWorkflowRunner(),
+        workflow_runner=FaithfulRunner(
+            SandboxedWorkflowRunner(SANDBOX) if sandboxed else UnsandboxedWorkflowRunner(), client
+        ),
         workflow_failure_exception_types=[ValueError, TypeError],
         max_cached_workflows=max_cached_workflows,
         max_concurrent_activities=max(100, 20 * settings.max_concurrent_agents),

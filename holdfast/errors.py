@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from holdfast.types import RunResult
 
 
+NOT_YET = "this worker has not been given the newest workflow task of the run yet: ask again"
+"""A worker's answer to a query that came before the workflow task that it needs; see `FaithfulRunner`."""
+
+
 class ErrorType(enum.StrEnum):
     """`ApplicationError.type` of failures, defined once for those who raise and those who handle."""
 

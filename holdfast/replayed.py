@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from holdfast.errors import WorkerUnavailable
+from holdfast.errors import NOT_YET, WorkerUnavailable
 from holdfast.protocol import EntryPage, MessagePage
 from holdfast.temporal import pollers, translated_errors
 from holdfast.types import Entry, Message, RunId, RunProgress
@@ -20,6 +21,7 @@ a long run among other work needs longer than a moment."""
 UNHURRIED = (timedelta(seconds=30),) * 2
 """For whoever looks at many runs, so that workers have a lot to replay at once."""
 STILL_POLLING = timedelta(seconds=70)  # an idle worker's poll lasts a minute; its beginning is what the server tells
+NOT_YET_PAUSE = 0.2  # seconds; a workflow task that waits for a dead worker comes after one
 TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the server's word for it, and the client's
 
 
@@ -93,6 +95,11 @@ class ReplayedLog:
             for patience in self._patience:
                 try:
                     return await handle.query(name, args=args, result_type=result_type, rpc_timeout=patience)
+                except WorkflowQueryFailedError as error:
+                    if NOT_YET not in str(error):
+                        raise
+                    await asyncio.sleep(NOT_YET_PAUSE)
+                    continue
                 except RPCError as error:
                     if error.status not in TIMED_OUT:
                         raise

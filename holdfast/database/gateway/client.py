@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -36,6 +37,7 @@ class GatewayClient:
 
     def __init__(self, socket: ClientConnection, pid: int) -> None:
         self._socket = socket
+        self._pid = pid
         self._holder = f"process {pid}, which holds the database for others too,"
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -86,7 +88,7 @@ class GatewayClient:
         """
         number = next(self._numbers)
         frame = packed([number, verb, statement, values or {}])
-        if not self._usable:
+        if not self._usable or _has_died(self._pid):  # a death is known before its connection tells
             raise NotCarriedOut(f"{self._holder} has gone")
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         if self._listening is None or self._listening.done():
@@ -189,3 +191,13 @@ class GatewayClient:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(error)
+
+
+def _has_died(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # it is there, and somebody else's
+    return False
