@@ -37,7 +37,7 @@ class GatewayClient:
 
     def __init__(self, socket: ClientConnection, pid: int) -> None:
         self._socket = socket
-        self._pid = pid
+        self._pid = None if _has_died(pid) else pid  # None: a container of its own hides it
         self._holder = f"process {pid}, which holds the database for others too,"
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -88,7 +88,9 @@ class GatewayClient:
         """
         number = next(self._numbers)
         frame = packed([number, verb, statement, values or {}])
-        if not self._usable or _has_died(self._pid):  # a death is known before its connection tells
+        if not self._usable or (
+            self._pid is not None and _has_died(self._pid)
+        ):  # a death is known before its connection tells
             raise NotCarriedOut(f"{self._holder} has gone")
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         if self._listening is None or self._listening.done():
