@@ -20,6 +20,7 @@ from holdfast.memory import TextMemory
 from holdfast.models import open_model
 from holdfast.persistence import Persistence
 from holdfast.ports import EventBus, Store
+from holdfast.replayed import ReplayedLog
 from holdfast.settings import Settings
 from holdfast.store import open_store
 from holdfast.temporal import connect_temporal
@@ -90,7 +91,7 @@ class Lab:
 
     async def entries(self, run_id: RunId) -> list[Entry]:
         """The run's whole log, from Temporal's history."""
-        return [entry async for entry in self.holdfast.handle(run_id).entries()]
+        return await replayed_entries(self.client, run_id)
 
     async def assert_mirrored(self, run_id: RunId, store: Store | None = None) -> None:
         """Waits until the mirror has the run's end, and holds it against the history."""
@@ -103,6 +104,12 @@ class Lab:
 
         await eventually(caught_up)
         assert await store.entries(run_id, limit=len(truth) + 1) == truth
+
+
+async def replayed_entries(client: Client, run_id: RunId) -> list[Entry]:
+    """The log as the workflow has it when its history is replayed, whatever it handed to its mirror."""
+    newest = (await client.get_workflow_handle(run_id).describe()).run_id
+    return [entry async for entry in ReplayedLog(client).entries(run_id, newest, -1)]
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:

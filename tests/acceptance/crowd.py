@@ -20,6 +20,7 @@ from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from tests.acceptance.crash_agents import ran
 from tests.acceptance.processes import PATIENCE, Site
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.lab import replayed_entries
 
 RUNS = 20
 TURNS = 5  # of each run: a tool call in each but the last
@@ -72,7 +73,7 @@ class Crowd:
             for run in self.runs:
                 report = await verifier.verify(run.id)
                 assert report.verdict == Verdict.HEALTHY, report
-                entries = [entry async for entry in run.entries()]
+                entries = await replayed_entries(self.site.client, run.id)
                 assert await store.entries(run.id, limit=len(entries) + 1) == entries
 
     async def writers(self) -> set[str]:

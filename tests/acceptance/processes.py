@@ -22,7 +22,7 @@ from holdfast.stack.worker import identity
 from holdfast.store import open_store
 from holdfast.temporal import connect_temporal, pollers
 from holdfast.testing import ModelServer, RecordedRequest
-from tests.lab import eventually
+from tests.lab import eventually, replayed_entries
 
 ROOT = Path(__file__).parents[2]
 AGENTS = "tests.acceptance.crash_agents"
@@ -193,7 +193,7 @@ class Site:
 
     async def assert_mirrored(self, worker: Process, *runs: RunHandle) -> None:
         """Ends the worker in order, opens the store that it leaves, and holds it against the history."""
-        truths = [(run, [entry async for entry in run.entries()]) for run in runs]
+        truths = [(run, await replayed_entries(self.client, run.id)) for run in runs]
         for run in runs:
             await self.mirror_catches_up(run)
         assert await worker.stop() == 0, worker.tail()

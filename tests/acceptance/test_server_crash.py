@@ -19,7 +19,7 @@ from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from tests.acceptance.crash_agents import open_gate, ran
 from tests.acceptance.processes import Site, assert_equal
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer, free_port
-from tests.lab import eventually
+from tests.lab import eventually, replayed_entries
 from workflows.options import HEARTBEAT_TIMEOUT
 
 OUTAGE = HEARTBEAT_TIMEOUT.total_seconds() + 0.5  # seconds: long enough for the server to think its worker dead
@@ -179,7 +179,7 @@ def count_to(turns: int) -> Callable[[ChatRequest], Reply]:
 
 async def assert_catches_up(site: Site, surreal: SurrealServer, run: RunHandle) -> None:
     """Holds the database against the history, once the worker has nothing left to send."""
-    truth = [entry async for entry in run.entries()]
+    truth = await replayed_entries(site.client, run.id)
     await site.mirror_catches_up(run)
     store = open_store(surreal.url, username=USERNAME, password=PASSWORD)
     try:

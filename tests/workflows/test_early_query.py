@@ -14,10 +14,8 @@ from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
 import worker
 from holdfast import Agent, RunHandle, RunStatus, tool
 from holdfast.errors import NOT_YET
-from holdfast.replayed import ReplayedLog
 from holdfast.run_log import TemporalRunLog
 from holdfast.testing import ChatToolCall, Reply
-from holdfast.types import Entry
 from tests.lab import Lab, contents, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -84,12 +82,6 @@ async def has_answered(handle: WorkflowHandle[Any, Any]) -> bool:
     return not (await handle.describe()).raw_description.pending_activities
 
 
-async def replayed(lab: Lab, run: RunHandle) -> list[Entry]:
-    """The log as a worker has it that begins with nothing but the history."""
-    newest = (await lab.client.get_workflow_handle(run.id).describe()).run_id
-    return [entry async for entry in ReplayedLog(lab.client).entries(run.id, newest, -1)]
-
-
 async def test_a_query_takes_no_run_further(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken: the run goes on with other times than its replay has, and its mirror does not fit its history."""
     left = await orphan(lab, monkeypatch)
@@ -99,7 +91,7 @@ async def test_a_query_takes_no_run_further(lab: Lab, monkeypatch: pytest.Monkey
         assert (await left.run.status()).turn == 1
         await left.run.result(60)
         entries = [entry async for entry in left.run.entries()]
-        assert entries == await replayed(lab, left.run)
+        assert entries == await lab.entries(left.run.id)
         await lab.assert_mirrored(left.run.id)
 
 
@@ -112,7 +104,7 @@ async def test_a_closed_run_is_told_whole(lab: Lab, monkeypatch: pytest.MonkeyPa
         assert (await left.run.status()).turn == 1
         entries = [entry async for entry in left.run.entries()]
         assert [role for role, _ in contents(entries)] == ["system", "user", "assistant"]
-        assert entries == await replayed(lab, left.run)
+        assert entries == await lab.entries(left.run.id)
         standing = await TemporalRunLog(lab.client).standing(left.run.id)
         assert standing.run.summary.status == RunStatus.TERMINATED
         assert standing.run.head == entries[-1].ref
