@@ -23,10 +23,10 @@ TIME_TO_ASK = timedelta(seconds=1)  # a second before Temporal takes the workflo
 class FaithfulRunner(WorkflowRunner):
     """Refuses queries that would have a run act upon events before a workflow task has brought them.
 
-    A query may wait for a worker, and then comes with all the history that there is. The SDK applies all of it, events
-    that no workflow task has brought yet included, and keeps the workflow in memory as it is then. Those events have
-    happened at the time of the workflow task before them, and apart from others that the workflow task brings: the run
-    would record other times than each later replay, and might make its calls in another order.
+    A query that waited for a worker comes with all the history that there is by then. The SDK applies all of it, events
+    that no workflow task has brought yet included, and keeps the workflow in memory as it is then. To the run those
+    events happen at the time of the workflow task before them, and apart from what the next one brings: it would record
+    other times than each later replay, and might make its calls in another order.
 
     So such a query fails, with a message that says to ask again, and the workflow is forgotten. Where the run is closed
     there will be no workflow task, each replay has the same times, and the query is answered.
