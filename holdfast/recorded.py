@@ -31,7 +31,7 @@ class LastAppend:
 
 
 class RecordedLog:
-    """Reads executions of a run without having them replayed, which takes a worker and some 3 ms a turn and core.
+    """Reads executions of a run without having them replayed, which takes a worker and some 8 ms a turn.
 
     It gives what was handed over: nothing of what a run recorded after its last append, and nothing of what the mirror
     was given by other means, as after it had lost its rows. Where such entries follow, the replayed log has them.

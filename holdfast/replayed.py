@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from temporalio.client import Client, WorkflowQueryFailedError
@@ -21,7 +22,8 @@ a long run among other work needs longer than a moment."""
 UNHURRIED = (timedelta(seconds=30),) * 2
 """For whoever looks at many runs, so that workers have a lot to replay at once."""
 STILL_POLLING = timedelta(seconds=70)  # an idle worker's poll lasts a minute; its beginning is what the server tells
-NOT_YET_PAUSE = 0.2  # seconds; a workflow task that waits for a dead worker comes after one
+NOT_YET_PAUSE = 0.2  # seconds before a worker is asked again that said so
+TOO_EARLY = 10  # times; from the second on, Temporal sends a query together with the workflow task
 TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the server's word for it, and the client's
 
 
@@ -94,12 +96,7 @@ class ReplayedLog:
         with translated_errors(run_id):
             for patience in self._patience:
                 try:
-                    return await handle.query(name, args=args, result_type=result_type, rpc_timeout=patience)
-                except WorkflowQueryFailedError as error:
-                    if NOT_YET not in str(error):
-                        raise
-                    await asyncio.sleep(NOT_YET_PAUSE)
-                    continue
+                    return await _ask(partial(handle.query, name, args=args, result_type=result_type), patience)
                 except RPCError as error:
                     if error.status not in TIMED_OUT:
                         raise
@@ -113,6 +110,18 @@ class ReplayedLog:
         queue = (await self._client.get_workflow_handle(run_id).describe()).task_queue
         since = datetime.now(UTC) - STILL_POLLING
         return any(poller.last_access_time.ToDatetime(UTC) > since for poller in await pollers(self._client, queue))
+
+
+async def _ask(query: Callable[..., Awaitable[Any]], patience: timedelta) -> Any:
+    """Asks until the worker has been given what it needs for an answer."""
+    for _ in range(TOO_EARLY):
+        try:
+            return await query(rpc_timeout=patience)
+        except WorkflowQueryFailedError as error:
+            if NOT_YET not in str(error):
+                raise
+        await asyncio.sleep(NOT_YET_PAUSE)
+    return await query(rpc_timeout=patience)
 
 
 async def _pages(
