@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from surrealdb import RecordID
 from websockets.asyncio.client import connect
@@ -288,6 +289,19 @@ async def test_call_in_flight_to_a_holder_that_dies_fails_in_plain_words(path: P
         with pytest.raises(StoreUnavailable, match=f"process {peer.process.pid}.*is not known"):
             await slow
         assert await ours.run("RETURN 1") == [1]
+        assert ours.is_holder
+
+
+async def test_a_death_is_known_before_the_connection_tells(path: Path, start: Start) -> None:
+    """Broken: a statement is sent to a process that is no more, and nobody knows whether it was carried out."""
+    peer = await start()
+    await peer.ask("open")
+    async with sharing(path) as ours:
+        assert await ours.run("RETURN 1") == [1]
+        peer.signal(signal.SIGKILL)
+        while psutil.pid_exists(peer.process.pid):  # a thread reaps it; this loop must not hear of it
+            time.sleep(0.01)  # noqa: ASYNC251 - on purpose
+        assert await ours.run("RETURN 2") == [2]
         assert ours.is_holder
 
 

@@ -88,9 +88,9 @@ class GatewayClient:
         """
         number = next(self._numbers)
         frame = packed([number, verb, statement, values or {}])
-        if not self._usable or (
-            self._pid is not None and _has_died(self._pid)
-        ):  # a death is known before its connection tells
+        if self._pid is not None and _has_died(self._pid):
+            self._usable = False  # the connection tells it too, but perhaps only when the statement is on its way
+        if not self._usable:
             raise NotCarriedOut(f"{self._holder} has gone")
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         if self._listening is None or self._listening.done():
