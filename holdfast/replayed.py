@@ -139,7 +139,8 @@ async def _pages(
         page = await ask(after, execution)
     while True:
         yield page
-        after = last(page) if last(page) is not None else after  # type: ignore[assignment]
+        newest = last(page)
+        after = after if newest is None else newest
         if not page.more:
             if not later:
                 return
