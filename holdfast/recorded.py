@@ -17,6 +17,7 @@ from holdfast.types import Entry, EntryBatch, RunId
 
 APPEND = "store.append"  # the activity that takes entries to the mirror
 LAST_EVENTS = 30  # after a run's last append come a few about what was left to do, and its close
+FIRST_EVENTS = 30  # a run appends beside its first model call
 EVENTS = 1000  # at a time; some 600 KB
 
 T = TypeVar("T")
@@ -65,6 +66,13 @@ class RecordedLog:
                             after = entry.seq
                             yield entry
 
+    async def first(self, run_id: RunId, execution: str) -> EntryBatch | None:
+        """The first append of an execution; raises what `last` raises."""
+        with translated_errors(run_id):
+            async for batch in self._batches(run_id, execution, FIRST_EVENTS):
+                return batch
+        return None
+
     async def last(self, run_id: RunId, execution: str) -> LastAppend | None:
         """The last append of an execution that is closed; None: there is none near its end.
 
@@ -96,9 +104,9 @@ class RecordedLog:
             return None  # and nobody knows what the input is: it may be of any hand
         return (await self._decoded(begun.input, RunRequest)).carried
 
-    async def _batches(self, run_id: RunId, execution: str) -> AsyncIterator[EntryBatch]:
+    async def _batches(self, run_id: RunId, execution: str, page: int = EVENTS) -> AsyncIterator[EntryBatch]:
         handle = self._client.get_workflow_handle(run_id, run_id=execution)
-        async for event in handle.fetch_history_events(page_size=EVENTS):
+        async for event in handle.fetch_history_events(page_size=page):
             if _is_append(event):
                 yield await self._batch(event)
 

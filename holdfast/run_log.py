@@ -21,6 +21,7 @@ from holdfast.recorded import RecordedLog
 from holdfast.replayed import PATIENCE, ReplayedLog
 from holdfast.temporal import translated_errors
 from holdfast.types import (
+    AgentSpec,
     Entry,
     EntryBatch,
     Message,
@@ -81,13 +82,14 @@ class TemporalRunLog:
         """Where a run stands; a run that was ended from outside, or never began, shows its true end."""
         description = await self.describe(run_id)
         ended = _ended(description)
+        if ended and (finish := await self._finish(description)):
+            return _finished(finish, await self._max_turns(description))
         try:
             progress = await self._replayed.progress(run_id)
         except (QueryRefused, WorkerUnavailable):
             if ended is None:
                 raise
-            finish = await self._finish(description)
-            progress = _finished(finish) if finish else await _unbegun(description)
+            progress = await _unbegun(description)
         if ended and not progress.status.is_final:
             progress = await self._ended_from_outside(progress, description, ended)
         return progress
@@ -101,6 +103,16 @@ class TemporalRunLog:
         if last is None or not last.is_acknowledged or last.batch.entries[-1].kind != "finish":
             return None
         return last.batch
+
+    async def _max_turns(self, description: WorkflowExecutionDescription) -> int | None:
+        """What the run began with; None where its beginning cannot be read any more."""
+        begun = description.raw_description.workflow_execution_info.first_run_id
+        try:
+            first = await self._recorded.first(description.id, begun)
+        except (RunNotFound, PayloadUnreadable):
+            return None
+        start = first.entries[0].data if first else {}
+        return AgentSpec.model_validate(start["agent"]).max_turns if "agent" in start else None
 
     async def _ended_from_outside(
         self, progress: RunProgress, description: WorkflowExecutionDescription, ended: RunStatus
@@ -248,13 +260,14 @@ def _standing(progress: RunProgress, chain: str, *, ended: bool) -> Standing:
     )
 
 
-def _finished(last: EntryBatch) -> RunProgress:
+def _finished(last: EntryBatch, max_turns: int | None = None) -> RunProgress:
     """Where a run stands whose mirror has its end."""
     finish = last.entries[-1]
     result = RunResult.model_validate(finish.data["result"])
     return RunProgress(
         **dict(last.summary),
         doing=result.status.value,
+        max_turns=max_turns,
         output=result.output,
         files=result.files,
         workspace=result.workspace,

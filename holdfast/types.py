@@ -326,7 +326,7 @@ class RunProgress(RunSummary):
     max_turns: int | None = None
     """None: not known yet."""
     deadline: AwareDatetime | None = None
-    """When the run's time limit ends it; None: not known yet."""
+    """When the run's time limit ends it; None: not known yet, or the run is over."""
     output: Text = ""
     files: list[str] = []
     workspace: str | None = None

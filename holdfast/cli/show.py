@@ -130,7 +130,8 @@ def _facts(progress: RunProgress, log: Log, ui: str | None, width: int) -> list[
     facts = [("agent", f"{progress.agent}{version}"), *model_line(progress.model)]
     facts.append(("input", cut(one_line(progress.input), room)))
     facts.append(("started", _when(progress)))
-    facts.append(("turns", f"{progress.turn} of at most {progress.max_turns}"))
+    most = f" of at most {progress.max_turns}" if progress.max_turns else ""
+    facts.append(("turns", f"{progress.turn}{most}"))
     facts.append(("usage", tokens(progress.usage)))
     facts += _wrapped("tools", tool_lines(log.tools), room)
     facts.append(("mirror", _mirror(progress)))
