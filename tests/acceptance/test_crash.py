@@ -14,6 +14,7 @@ from holdfast import RunHandle
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from tests.acceptance.crash_agents import open_gate, ran
 from tests.acceptance.processes import Process, Site
+from tests.freezing import freeze
 from tests.lab import eventually
 
 RETRY_AFTER = 2.0  # seconds
@@ -157,7 +158,7 @@ async def stopped_in_a_write(site: Site, run: RunHandle, worker: Process) -> boo
         if "store.append" not in pending and len(site.server.requests) > requests:
             return False
         if pending.get("store.append") == "STARTED" and bytes_written() > before:
-            worker.signal(signal.SIGSTOP)
+            freeze(worker.pid)
             if "store.append" in await site.pending(run):
                 return True
             worker.signal(signal.SIGCONT)

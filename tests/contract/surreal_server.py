@@ -16,6 +16,8 @@ from typing import Self
 
 import pytest
 
+from tests.freezing import freeze
+
 USERNAME, PASSWORD = "root", "correct horse"
 START_TIMEOUT = 20.0  # seconds; a start takes a fraction of one
 HOW_TO_GET_IT = (
@@ -89,15 +91,13 @@ class SurrealServer:
 
     def freeze(self) -> None:
         """Stops it in its tracks: connections stay, answers do not come."""
-        self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        freeze(self._process.pid)
 
     def thaw(self) -> None:
         """Lets it go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        self._process.send_signal(number)
+        self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         try:

@@ -29,6 +29,7 @@ from holdfast.database.gateway.card import CardFile, GatewayCard
 from holdfast.database.gateway.wire import MAX_FRAME
 from holdfast.database.shared import SharedDatabase
 from holdfast.errors import HoldfastError, StoreLocked, StoreUnavailable, UsageError
+from tests.freezing import freeze
 from tests.lab import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -311,7 +312,7 @@ async def test_frozen_holder_is_said_in_bounded_time(path: Path, start: Start) -
     await peer.ask("open")
     async with sharing(path) as ours, sharing(path) as newcomer:
         await ours.open()
-        peer.signal(signal.SIGSTOP)
+        freeze(peer.process.pid)
         for database in (ours, newcomer):
             begin = time.monotonic()
             with pytest.raises(StoreUnavailable, match=f"process {peer.process.pid}"):

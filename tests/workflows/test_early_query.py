@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
+from temporalio.client import WorkflowQueryFailedError
 
 import worker
 from holdfast import Agent, RunHandle, RunStatus, tool
@@ -19,92 +19,106 @@ from holdfast.testing import ChatToolCall, Reply
 from tests.lab import Lab, contents, eventually
 
 ROOT = Path(__file__).parents[2]
-ANSWER_TIME = 2.5  # seconds, in which the worker is killed and the query begun
 
 
-@tool(read_only=True)
-async def listen() -> str:
-    """Listens."""
-    return "nothing"
+def speaker(heard: asyncio.Event) -> Agent:
+    """An agent with a tool that ends when it is told to."""
+
+    @tool(read_only=True)
+    async def listen() -> str:
+        """Listens until there is something to hear."""
+        await heard.wait()
+        return "a knock"
+
+    return Agent(name="speaker", system_prompt="You speak.", tools=[listen])
 
 
-speaker = Agent(name="speaker", system_prompt="You speak.", tools=[listen])
+@asynccontextmanager
+async def orphan(lab: Lab, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunHandle]:
+    """A run whose worker was killed in the middle of a tool call; activities are served, workflows by nobody."""
+    lab.server.reply(Reply(tool_calls=[ChatToolCall("listen", {})]))
+    lab.server.reply(Reply(text="Somebody knocked."))
+    async with AsyncExitStack() as stack:
+        with monkeypatch.context() as patch:
+            patch.setattr(worker, "WORKFLOWS", [])
+            await stack.enter_async_context(lab.worker(agent))
+        yield await left_alone(lab)
 
 
-@dataclass
-class Orphan:
-    """A run whose worker was killed, and that has had a model's answer since."""
-
-    run: RunHandle
-    query: asyncio.Task[Any]
-    """Begun before the answer, and waiting for a worker."""
-
-
-async def orphan(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Orphan:
-    """A run that nobody serves any more: its workflow's worker was killed, that of its activities has ended."""
-    lab.server.reply(Reply(tool_calls=[ChatToolCall("listen", {})], delay=ANSWER_TIME))
-    lab.server.reply(Reply(text="Said."))
-    monkeypatch.setattr(worker, "WORKFLOWS", [])
-    async with lab.worker(speaker):
-        monkeypatch.undo()
-        peer = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.workflows.workflow_peer",
-            lab.client.service_client.config.target_host,
-            lab.settings.temporal_task_queue,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=ROOT,
-        )
-        try:
-            assert peer.stdout is not None
-            assert await peer.stdout.readline() == b"serving\n"
-            run = await lab.holdfast.start("speaker", "Speak.")
-            await lab.server.wait_for_requests(1, 60)
-            await eventually(lambda: is_mirrored(lab, run))
-        finally:
-            peer.kill()
-            await peer.wait()
-        handle = lab.client.get_workflow_handle(run.id)
-        query = asyncio.create_task(handle.query("status"))
-        await eventually(lambda: has_answered(handle))
-        return Orphan(run, query)
+async def left_alone(lab: Lab) -> RunHandle:
+    """Has another process run the workflow, and kills it."""
+    peer = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.workflows.workflow_peer",
+        lab.client.service_client.config.target_host,
+        lab.settings.temporal_task_queue,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    try:
+        assert peer.stdout is not None
+        assert await peer.stdout.readline() == b"serving\n"
+        run = await lab.holdfast.start("speaker", "Speak.")
+        await eventually(lambda: waits_for(lab, run, "tool.listen"))
+    finally:
+        peer.kill()
+        await peer.wait()
+    return run
 
 
-async def is_mirrored(lab: Lab, run: RunHandle) -> bool:
-    """Whether the append of the first entries is in history: nothing but the model's answer is to come."""
-    pending = (await lab.client.get_workflow_handle(run.id).describe()).raw_description.pending_activities
-    return await lab.store.head(run.id) is not None and [each.activity_type.name for each in pending] == ["model.call"]
+async def waits_for(lab: Lab, run: RunHandle, *activities: str) -> bool:
+    """Whether these calls are all that a run has under way, with no workflow task to come."""
+    description = (await lab.client.get_workflow_handle(run.id).describe()).raw_description
+    pending = [each.activity_type.name for each in description.pending_activities]
+    return pending == list(activities) and not description.HasField("pending_workflow_task")
 
 
-async def has_answered(handle: WorkflowHandle[Any, Any]) -> bool:
-    """Whether the model's answer is in history."""
-    return not (await handle.describe()).raw_description.pending_activities
+@asynccontextmanager
+async def new_worker(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Serves workflows alone."""
+    async with AsyncExitStack() as stack:
+        with monkeypatch.context() as patch:
+            patch.setattr(worker, "build_activities", lambda _: [])
+            await stack.enter_async_context(lab.worker(max_cached_workflows=100))
+        yield
 
 
 async def test_a_query_takes_no_run_further(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken: the run goes on with other times than its replay has, and its mirror does not fit its history."""
-    left = await orphan(lab, monkeypatch)
-    async with lab.worker(speaker, max_cached_workflows=100):
-        with pytest.raises(WorkflowQueryFailedError, match=NOT_YET):
-            await left.query
-        assert (await left.run.status()).turn == 1
-        await left.run.result(60)
-        entries = [entry async for entry in left.run.entries()]
-        assert entries == await lab.entries(left.run.id)
-        await lab.assert_mirrored(left.run.id)
+    heard = asyncio.Event()
+    async with orphan(lab, speaker(heard), monkeypatch) as run:
+        query = asyncio.create_task(lab.client.get_workflow_handle(run.id).query("status"))
+        await asyncio.sleep(0)
+        async with new_worker(lab, monkeypatch):  # the query waits for the one that was killed, and so will the task
+            heard.set()
+            with pytest.raises(WorkflowQueryFailedError, match=NOT_YET):
+                await query
+            assert (await run.status()).tool_calls == 1
+            await run.result(60)
+            entries = [entry async for entry in run.entries()]
+            assert entries == await lab.entries(run.id)
+            await lab.assert_mirrored(run.id)
 
 
 async def test_a_closed_run_is_told_whole(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken: an answer that was paid for is lost where the run was terminated before a worker could see it."""
-    left = await orphan(lab, monkeypatch)
-    left.query.cancel()
-    await lab.client.get_workflow_handle(left.run.id).terminate("enough")
-    async with lab.worker(speaker, max_cached_workflows=100):
-        assert (await left.run.status()).turn == 1
-        entries = [entry async for entry in left.run.entries()]
-        assert [role for role, _ in contents(entries)] == ["system", "user", "assistant"]
-        assert entries == await lab.entries(left.run.id)
-        standing = await TemporalRunLog(lab.client).standing(left.run.id)
-        assert standing.run.summary.status == RunStatus.TERMINATED
-        assert standing.run.head == entries[-1].ref
+    """Broken: what was done and paid for is lost where the run was terminated before a worker could see it."""
+    heard = asyncio.Event()
+    async with orphan(lab, speaker(heard), monkeypatch) as run:
+        heard.set()
+        await eventually(lambda: has_ended(lab, run, "tool.listen"))
+        await lab.client.get_workflow_handle(run.id).terminate("enough")
+        async with new_worker(lab, monkeypatch):
+            assert (await run.status()).tool_calls == 1
+            entries = [entry async for entry in run.entries()]
+            assert contents(entries)[-1] == ("tool", "a knock")
+            assert entries == await lab.entries(run.id)
+            standing = await TemporalRunLog(lab.client).standing(run.id)
+            assert standing.run.summary.status == RunStatus.TERMINATED
+            assert standing.run.head == entries[-1].ref
+
+
+async def has_ended(lab: Lab, run: RunHandle, activity: str) -> bool:
+    """Whether a call's result is in history."""
+    description = (await lab.client.get_workflow_handle(run.id).describe()).raw_description
+    return activity not in [each.activity_type.name for each in description.pending_activities]

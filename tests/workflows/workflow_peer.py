@@ -11,7 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from holdfast.temporal import connect_temporal
 from workflows import WORKFLOWS
 
-STICKY = timedelta(seconds=5)  # what is meant for this worker alone waits so long once it is killed
+STICKY = timedelta(seconds=8)  # what is meant for this worker alone waits so long once it is killed
 
 
 async def main(address: str, task_queue: str) -> None:
