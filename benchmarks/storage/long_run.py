@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import groupby
+
+from temporalio.client import Client
 
 from benchmarks.figure import Figure
 from benchmarks.rig import Rig
 from benchmarks.storage.engines import SURREALKV, WS, Engine, Engines
 from holdfast.doctor import Rebuilder
 from holdfast.ports import Store
+from holdfast.replayed import UNHURRIED, ReplayedLog
 from holdfast.run_log import TemporalRunLog
 from holdfast.types import Entry, EntryBatch, MirroredRun, RunId
 
@@ -41,7 +44,7 @@ async def measure(rig: Rig, engines: Engines, *, turns: int, repeats: int) -> li
     for engine in await engines.open(SURREALKV, WS):
         rig.report(f"its mirror, {engine.title}")
         figures.append(_disk(engine.kind, f"{what}, {engine.title}", await _growth(engine, run, entries)))
-    figures.append(await _read(run_log, run_id, repeats))
+    figures += await _read(rig.client, run_id, repeats)
     for kind in (SURREALKV, WS):
         for way, rebuild in (("doctor", _by_doctor), ("activity", _by_activity)):
             rig.report(f"its mirror anew, {kind}, {way}")
@@ -71,14 +74,26 @@ async def _growth(engine: Engine, run: MirroredRun, entries: list[Entry]) -> int
     return engine.size() - before
 
 
-async def _read(run_log: TemporalRunLog, run_id: RunId, repeats: int) -> Figure:
-    """How fast the log comes from history, which is a part of every rebuild."""
-    rates = []
+async def _read(client: Client, run_id: RunId, repeats: int) -> list[Figure]:
+    """How fast the log comes from history, which is a part of every rebuild, and how fast by asking the workflow."""
+    recorded, replayed = TemporalRunLog(client), ReplayedLog(client, patience=UNHURRIED)
+    newest = (await recorded.describe(run_id)).run_id
+    rates: dict[str, list[float]] = {"history": [], "replayed": []}
     for _ in range(repeats):
-        started = time.perf_counter()
-        entries = [entry async for entry in run_log.entries(run_id)]
-        rates.append(len(entries) / (time.perf_counter() - started))
-    return Figure.of_samples(rates, name="rebuild.history", title="reading the log alone", unit="entries/s")
+        rates["history"].append(await _rate(recorded.entries(run_id)))
+        rates["replayed"].append(await _rate(replayed.entries(run_id, newest, -1)))
+    titles = {"history": "reading the log alone", "replayed": "asking the workflow for it"}
+    return [
+        Figure.of_samples(rates[way], name=f"rebuild.{way}", title=title, unit="entries/s")
+        for way, title in titles.items()
+    ]
+
+
+async def _rate(entries: AsyncIterator[Entry]) -> float:
+    started, count = time.perf_counter(), 0
+    async for _ in entries:
+        count += 1
+    return count / (time.perf_counter() - started)
 
 
 async def _by_doctor(store: Store, run_log: TemporalRunLog, run_id: RunId) -> None:
