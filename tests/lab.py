@@ -106,10 +106,10 @@ class Lab:
         assert await store.entries(run_id, limit=len(truth) + 1) == truth
 
 
-async def replayed_entries(client: Client, run_id: RunId) -> list[Entry]:
+async def replayed_entries(client: Client, run_id: RunId, after: int = -1) -> list[Entry]:
     """The log as the workflow has it when its history is replayed, whatever it handed to its mirror."""
     newest = (await client.get_workflow_handle(run_id).describe()).run_id
-    return [entry async for entry in ReplayedLog(client).entries(run_id, newest, -1)]
+    return [entry async for entry in ReplayedLog(client).entries(run_id, newest, after)]
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:

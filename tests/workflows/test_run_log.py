@@ -12,7 +12,7 @@ from holdfast.run_log import TemporalRunLog
 from holdfast.store.memory import MemoryStore
 from holdfast.testing import ChatRequest, Reply
 from holdfast.types import Entry, Message
-from tests.lab import Lab, eventually
+from tests.lab import Lab, eventually, replayed_entries
 from tests.workflows.test_long_run import walk, walker
 from tests.workflows.test_mirror import SwitchedStore, count_to, counter
 
@@ -33,10 +33,9 @@ async def finished_run(lab: Lab) -> RunHandle:
 
 async def replayed_log(lab: Lab, run: RunHandle, after: int) -> tuple[list[Entry], list[Message]]:
     """What the workflow itself says of its entries and messages."""
-    log = ReplayedLog(lab.client)
     newest = (await lab.client.get_workflow_handle(run.id).describe()).run_id
-    entries = [entry async for entry in log.entries(run.id, newest, after)]
-    return entries, [message async for message in log.messages(run.id, newest, after)]
+    messages = ReplayedLog(lab.client).messages(run.id, newest, after)
+    return await replayed_entries(lab.client, run.id, after), [message async for message in messages]
 
 
 async def assert_the_same_without_worker(lab: Lab, run: RunHandle, *afters: int) -> None:
