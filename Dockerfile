@@ -23,6 +23,7 @@ COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
 COPY bootstrap.py starter.py worker.py deploy/healthcheck.py ./
 COPY activities/ activities/
+COPY docs/ docs/
 COPY holdfast/ holdfast/
 COPY workflows/ workflows/
 RUN python -m compileall -q .

@@ -26,6 +26,7 @@ def ensure(lock: str) -> None:
     path = ROOT / lock
     if os.environ.get(OPT_OUT) == "1" or _is_stamped(Path(sys.prefix), path) or _is_installed(path):
         os.environ.pop(REENTERED, None)
+        _let_own_packages_win()
         return
     if os.environ.get(REENTERED) == "1":
         sys.exit(f"bootstrap: {sys.executable} still lacks what {lock} names. Remove {VENV} and run this again.")
@@ -33,6 +34,12 @@ def ensure(lock: str) -> None:
         _set_up(path)
     os.environ[REENTERED] = "1"
     os.execv(PYTHON, [str(PYTHON), *sys.orig_argv[1:]])  # noqa: S606 - the same program, in its own environment
+
+
+def _let_own_packages_win() -> None:
+    """Moves this folder to the end of `sys.path`, so that it does not hide a user's own package `workflows`."""
+    if sys.path and sys.path[0] == str(ROOT):
+        sys.path.append(sys.path.pop(0))
 
 
 def _stamp(prefix: Path, lock: Path) -> Path:

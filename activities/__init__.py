@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from activities.announcer import Announcer
-from activities.deltas import Deltas
-from activities.finished import FinishedCalls
-from activities.memory import MemoryActivities
-from activities.model import ModelActivities
-from activities.run import RunActivities
-from activities.slots import AgentSlots
-from activities.store import StoreActivities
-from activities.tools import ToolActivity
+from holdfast.activities.announcer import Announcer
+from holdfast.activities.deltas import Deltas
+from holdfast.activities.finished import FinishedCalls
+from holdfast.activities.memory import MemoryActivities
+from holdfast.activities.model import ModelActivities
+from holdfast.activities.run import RunActivities
+from holdfast.activities.slots import AgentSlots
+from holdfast.activities.store import StoreActivities
+from holdfast.activities.tools import ToolActivity
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.memory import Embedding, TextMemory
-from holdfast.payloads.carriage import Carriage
+from holdfast.agents.directory import AgentDirectory
 from holdfast.ports import ChatModel, EventBus, RunLog, Store
-from holdfast.registry.directory import AgentDirectory
-from holdfast.registry.protocol import RegistryProtocol
+from holdfast.ports.registry import RegistryProtocol
+from holdfast.storage.memory import Embedding, TextMemory
+from holdfast.temporal.payload_limits import PayloadLimits
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Dependencies:
     model: ChatModel
     store: Store
     run_log: RunLog
-    carriage: Carriage
+    limits: PayloadLimits
     registry: RegistryProtocol
     memories: TextMemory
     bus: EventBus
@@ -54,13 +54,13 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         workspaces=deps.workspaces,
         default_timeout=deps.default_timeout,
         default_model=deps.default_model,
-        carriage=deps.carriage,
+        limits=deps.limits,
     )
-    model = ModelActivities(deps.model, deps.store, slots, finished, deps.carriage, deltas=Deltas(deps.bus))
+    model = ModelActivities(deps.model, deps.store, slots, finished, deps.limits, deltas=Deltas(deps.bus))
     store = StoreActivities(deps.store, deps.run_log, Announcer(deps.bus))
     memory = MemoryActivities(Embedding(deps.memories))
     tools = [
-        ToolActivity(tool, slots, finished, deps.carriage, deps.memories).definition()
+        ToolActivity(tool, slots, finished, deps.limits, deps.memories).definition()
         for tool in deps.catalog.tools().values()
     ]
     return [run.prepare, model.call, store.append, store.rebuild, memory.embed, *tools]

@@ -9,9 +9,10 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.heartbeat import heartbeats
+from holdfast import names
+from holdfast.activities.heartbeat import heartbeats
 from holdfast.errors import ErrorType, ModelError, ModelUnavailable, StoreUnavailable
-from holdfast.memory import Embedding
+from holdfast.storage.memory import Embedding
 
 log = structlog.get_logger()
 
@@ -25,7 +26,7 @@ class MemoryActivities:
     def __init__(self, embedding: Embedding) -> None:
         self._embedding = embedding
 
-    @activity.defn(name="memory.embed")
+    @activity.defn(name=names.MEMORY_EMBED)
     async def embed(self, namespace: str) -> int:
         """Embeds the next memories of a namespace that wait, and gives their number; 0: none waits.
 

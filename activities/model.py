@@ -12,11 +12,12 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.context_cache import ContextCache
-from activities.deltas import Deltas
-from activities.finished import FinishedCalls
-from activities.heartbeat import heartbeats, stopped_by_user
-from activities.slots import AgentSlots
+from holdfast import names
+from holdfast.activities.context_cache import ContextCache
+from holdfast.activities.deltas import Deltas
+from holdfast.activities.finished import FinishedCalls
+from holdfast.activities.heartbeat import heartbeats, stopped_by_user
+from holdfast.activities.slots import AgentSlots
 from holdfast.errors import (
     ContextOverflow,
     ErrorType,
@@ -25,9 +26,9 @@ from holdfast.errors import (
     StoreUnavailable,
     TranscriptUnavailable,
 )
-from holdfast.payloads.carriage import Carriage
 from holdfast.ports import ChatModel, Store
 from holdfast.protocol import ModelCall, ModelProgress
+from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import Context, ModelReply, Usage
 
 log = structlog.get_logger()
@@ -71,7 +72,7 @@ class ModelActivities:
         store: Store,
         slots: AgentSlots,
         finished: FinishedCalls,
-        carriage: Carriage,
+        limits: PayloadLimits,
         *,
         deltas: Deltas,
     ) -> None:
@@ -79,11 +80,11 @@ class ModelActivities:
         self._store = store
         self._slots = slots
         self._finished = finished
-        self._carriage = carriage
+        self._limits = limits
         self._deltas = deltas
         self._cache = ContextCache()
 
-    @activity.defn(name="model.call")
+    @activity.defn(name=names.MODEL_CALL)
     async def call(self, call: ModelCall) -> ModelReply:
         """Makes one streamed model call; after a cancel, gives the text that had arrived.
 
@@ -105,7 +106,7 @@ class ModelActivities:
                         context.spec, context.messages, model=call.model, on_text=partial.add
                     )
                 self._check(reply)
-                await self._carriage.settle(reply)
+                await self._limits.settle(reply)
         except asyncio.CancelledError:
             if not stopped_by_user():
                 raise ApplicationError(
@@ -159,8 +160,8 @@ class ModelActivities:
         )
 
     def _check(self, reply: ModelReply) -> None:
-        if size := self._carriage.excess(reply):
-            limit = self._carriage.max_bytes
+        if size := self._limits.excess(reply):
+            limit = self._limits.max_bytes
             raise ApplicationError(
                 f"the model's reply has {size:,} bytes, at most {limit:,} are taken; limit max_tokens",
                 type=ErrorType.REPLY_TOO_LARGE,

@@ -10,11 +10,12 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from holdfast import names
+from holdfast.agents.directory import AgentDirectory
 from holdfast.definition import AgentDefinition
 from holdfast.errors import ErrorType, StoreUnavailable, UnknownAgent, UsageError
-from holdfast.payloads.carriage import Carriage
 from holdfast.protocol import Plan, Preparation
-from holdfast.registry.directory import AgentDirectory
+from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import AgentSpec
 
 log = structlog.get_logger()
@@ -31,7 +32,7 @@ class RunActivities:
         workspaces: Path,
         default_timeout: float,
         default_model: str,
-        carriage: Carriage,
+        limits: PayloadLimits,
     ) -> None:
         """
         Args:
@@ -40,16 +41,16 @@ class RunActivities:
             workspaces: folder for the workspaces of runs that name none.
             default_timeout: seconds that a run may take where neither it nor its agent says.
             default_model: the model that answers where neither of them names one.
-            carriage: knows how large an input may be.
+            limits: knows how large an input may be.
         """
         self._agents = agents
         self._served = served
         self._workspaces = workspaces
         self._default_timeout = default_timeout
         self._default_model = default_model
-        self._carriage = carriage
+        self._limits = limits
 
-    @activity.defn(name="run.prepare")
+    @activity.defn(name=names.RUN_PREPARE)
     async def prepare(self, wanted: Preparation) -> Plan:
         """Finds the agent, puts the request's limits in place of its own, and makes sure of its tools.
 
@@ -69,12 +70,12 @@ class RunActivities:
             expected_model=wanted.model or spec.model or self._default_model,
             workspace=wanted.workspace or str((self._workspaces / quote(wanted.run_id, safe="")).absolute()),
         )
-        if self._carriage.is_private:
+        if self._limits.is_private:
             plan.private = True
         return plan
 
     def _check_input(self, wanted: Preparation) -> None:
-        limit = self._carriage.max_input_bytes
+        limit = self._limits.max_input_bytes
         if wanted.input_bytes is not None and wanted.input_bytes > limit:
             raise ApplicationError(
                 f"this run cannot start: its input has {wanted.input_bytes:,} bytes, at most {limit:,} are taken; "

@@ -6,8 +6,9 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.announcer import Announcer
-from activities.heartbeat import heartbeats
+from holdfast import names
+from holdfast.activities.announcer import Announcer
+from holdfast.activities.heartbeat import heartbeats
 from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable, Unavailable, UsageError
 from holdfast.ports import RunLog, Store
 from holdfast.types import EntryBatch, RunId, TranscriptRef
@@ -25,7 +26,7 @@ class StoreActivities:
         self._run_log = run_log
         self._announcer = announcer
 
-    @activity.defn(name="store.append")
+    @activity.defn(name=names.MIRROR_APPEND)
     async def append(self, batch: EntryBatch) -> TranscriptRef:
         """Appends a batch and gives the mirror's newest entry.
 
@@ -35,7 +36,7 @@ class StoreActivities:
         async with heartbeats():
             return await self._append(batch)
 
-    @activity.defn(name="store.rebuild")
+    @activity.defn(name=names.MIRROR_REBUILD)
     async def rebuild(self, run_id: RunId) -> TranscriptRef:
         """Writes a run's whole log anew, from Temporal's history; gives the newest entry.
 

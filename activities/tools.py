@@ -12,13 +12,13 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.finished import FinishedCalls
-from activities.heartbeat import heartbeats, stopped_by_user
-from activities.slots import AgentSlots
-from holdfast.payloads.carriage import Carriage
+from holdfast.activities.finished import FinishedCalls
+from holdfast.activities.heartbeat import heartbeats, stopped_by_user
+from holdfast.activities.slots import AgentSlots
+from holdfast.agents.tool import Tool, ToolContext, ToolError
+from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.protocol import ToolInvocation
-from holdfast.retrieval import TextMemoryProtocol
-from holdfast.tool import Tool, ToolContext, ToolError
+from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult, ToolSpec
 
 log = structlog.get_logger()
@@ -34,13 +34,13 @@ class ToolActivity:
         tool: Tool,
         slots: AgentSlots,
         finished: FinishedCalls,
-        carriage: Carriage,
+        limits: PayloadLimits,
         memories: TextMemoryProtocol | None = None,
     ) -> None:
         self._tool = tool
         self._slots = slots
         self._finished = finished
-        self._carriage = carriage
+        self._limits = limits
         self._memories = memories
 
     def definition(self) -> Callable[..., Any]:
@@ -63,7 +63,7 @@ class ToolActivity:
             async with heartbeats(), self._slots.hold(invocation.run_id):
                 started = time.monotonic()
                 result = self._fitting(await self._attempt(invocation))
-                await self._carriage.settle(result)
+                await self._limits.settle(result)
         except asyncio.CancelledError:
             if not stopped_by_user():
                 raise ApplicationError("the worker was shut down while the tool ran") from None
@@ -74,12 +74,12 @@ class ToolActivity:
         return result
 
     def _fitting(self, result: ToolResult) -> ToolResult:
-        size = self._carriage.excess(result)
+        size = self._limits.excess(result)
         if size is None:
             return result
         advice = "return less, or write a file"
         return ToolResult(
-            error=f"the result has {size:,} bytes, at most {self._carriage.max_bytes:,} are taken: {advice}",
+            error=f"the result has {size:,} bytes, at most {self._limits.max_bytes:,} are taken: {advice}",
             files=result.files[:MAX_FILES],
         )
 

@@ -9,9 +9,9 @@ import sys
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
 from benchmarks.bare import Bare, BareActivities
+from holdfast.composition.worker import STICKY_TIMEOUT
 from holdfast.models import open_model
-from holdfast.temporal import connect_temporal
-from worker import STICKY_TIMEOUT
+from holdfast.temporal.connection import connect_temporal
 
 TASK_QUEUE = "bare"
 

@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from benchmarks.script import Script, turn_of
-from holdfast.models.chat import ChatReply, ChatRequest, ChatToolCall, StreamChunks
-from holdfast.models.server import chat_server, listen
+from holdfast.scripted.chat import ChatReply, ChatRequest, ChatToolCall, StreamChunks
+from holdfast.scripted.server import chat_server, listen
 from holdfast.types import Usage
 
 _ASKED = {"model": "bench", "messages": [], "stream": True, "stream_options": {"include_usage": True}}

@@ -17,13 +17,13 @@ from temporalio.client import Client
 
 from benchmarks.bare_worker import TASK_QUEUE
 from benchmarks.history import RunHistory
-from benchmarks.process import ROOT, running
+from benchmarks.process import running
 from benchmarks.script import Script
-from holdfast.client import Holdfast
+from holdfast.client.client import Holdfast
 from holdfast.settings import Settings
 from holdfast.stack import Part, Stack, down, kill, start_worker, up
 from holdfast.stack.progress import Report
-from holdfast.temporal import connect_temporal
+from holdfast.temporal.connection import connect_temporal
 
 CROWD = 50  # runs at once in the largest measurement, so that none of them waits for a slot
 MEGABYTE = 1024 * 1024
@@ -71,7 +71,7 @@ class Rig:
             model_url = f"{server.said}/v1"
             settings = settings_for(home, model_url)
             exits.push_async_callback(down, settings, report)
-            stack = await up(settings, report, root=ROOT)
+            stack = await up(settings, report)
             assert stack.worker is not None
             bare = await exits.enter_async_context(
                 running("benchmarks.bare_worker", stack.address, model_url, log=home / "bare.log")
@@ -149,7 +149,7 @@ class Rig:
     async def restart_worker(self) -> float:
         """Kills the worker as a crash would and starts it at once; gives the moment of the start."""
         await kill(self.worker)
-        self.worker = await start_worker(self.settings, self.report, root=ROOT)
+        self.worker = await start_worker(self.settings, self.report)
         return self.worker.since.timestamp()
 
     def worker_memory(self) -> float:

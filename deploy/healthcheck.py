@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from holdfast.errors import HoldfastError
 from holdfast.settings import Settings
-from holdfast.temporal import connect_temporal, pollers
+from holdfast.temporal.connection import connect_temporal, pollers
 
 RECENT = timedelta(minutes=2)  # a poll is held open for a minute, then asked anew
 

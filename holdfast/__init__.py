@@ -1,107 +1,29 @@
-"""Holdfast runs AI agents that do not die.
+"""Holdfast runs AI agents that survive crashes.
 
-async with holdfast.connect() as hf:
-result = await hf.run("researcher", "What is promised?", workspace="docs")
-print(result.content)
+    async with holdfast.connect() as hf:
+        result = await hf.run("researcher", "Which limits does a run have?", workspace="docs")
+        print(result.content)
+
+The public names are listed in `__init__.pyi`. Each is loaded when it is first used, so that importing the package costs
+little: a script that defines agents never loads the database's SDK.
 """
 
-from holdfast.agent import Agent, AgentResult
-from holdfast.blocking import run_blocking
-from holdfast.client import Holdfast, RunHandle, connect
-from holdfast.definition import AgentDefinition
-from holdfast.errors import (
-    AgentDefinitionError,
-    EventsPruned,
-    HoldfastError,
-    RunExists,
-    RunFailed,
-    RunNotFound,
-    SettingsError,
-    StoreUnavailable,
-    SubscriberTooSlow,
-    TemporalUnavailable,
-    Unavailable,
-    UnknownAgent,
-    UsageError,
-    WaitTimedOut,
-    WorkerUnavailable,
-)
-from holdfast.event_bus import event_bus
-from holdfast.events import BusEvent, Event, Notice, TextDelta
-from holdfast.ports import EventBus
-from holdfast.registry import BaseRegistry, InMemoryRegistry, RegistryProtocol, registry_factory
-from holdfast.retrieval import Memory, MemoryMatch
-from holdfast.settings import Settings
-from holdfast.tool import Tool, ToolContext, ToolError, tool
-from holdfast.types import (
-    AgentSpec,
-    Entry,
-    Message,
-    RunError,
-    RunProgress,
-    RunResult,
-    RunStatus,
-    RunSummary,
-    ToolCall,
-    ToolResult,
-    ToolSpec,
-    Usage,
-)
-from holdfast.vectors import VectorStore
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+import lazy_loader
 
-__all__ = [
-    "Agent",
-    "AgentDefinition",
-    "AgentDefinitionError",
-    "AgentResult",
-    "AgentSpec",
-    "BaseRegistry",
-    "BusEvent",
-    "Entry",
-    "Event",
-    "EventBus",
-    "EventsPruned",
-    "Holdfast",
-    "HoldfastError",
-    "InMemoryRegistry",
-    "Memory",
-    "MemoryMatch",
-    "Message",
-    "Notice",
-    "RegistryProtocol",
-    "RunError",
-    "RunExists",
-    "RunFailed",
-    "RunHandle",
-    "RunNotFound",
-    "RunProgress",
-    "RunResult",
-    "RunStatus",
-    "RunSummary",
-    "Settings",
-    "SettingsError",
-    "StoreUnavailable",
-    "SubscriberTooSlow",
-    "TemporalUnavailable",
-    "TextDelta",
-    "Tool",
-    "ToolCall",
-    "ToolContext",
-    "ToolError",
-    "ToolResult",
-    "ToolSpec",
-    "Unavailable",
-    "UnknownAgent",
-    "Usage",
-    "UsageError",
-    "VectorStore",
-    "WaitTimedOut",
-    "WorkerUnavailable",
-    "connect",
-    "event_bus",
-    "registry_factory",
-    "run_blocking",
-    "tool",
-]
+from holdfast.agents import services
+
+if TYPE_CHECKING:
+    from holdfast.ports.retrieval import TextMemoryProtocol
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def _text_memory() -> "TextMemoryProtocol":
+    from holdfast.composition.persistence import shared_persistence  # noqa: PLC0415 - loads the database's SDK
+
+    return shared_persistence().memories
+
+
+services.provide(text_memory=_text_memory)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from holdfast.age import ACCEPTED_AGES, age
+from holdfast._util.age import ACCEPTED_AGES, age
 from holdfast.errors import SettingsError
 
 SCRIPTED_MODEL = "scripted"

@@ -11,19 +11,19 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-import worker
-from holdfast.agent import Agent
+from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.bus import Bus, MemoryLog
-from holdfast.client import Holdfast
-from holdfast.memory import TextMemory
+from holdfast.client.client import Holdfast
+from holdfast.composition import worker
 from holdfast.models import open_model
-from holdfast.persistence import Persistence
 from holdfast.ports import EventBus, Store
-from holdfast.replayed import ReplayedLog
 from holdfast.settings import Settings
-from holdfast.store import open_store
-from holdfast.temporal import connect_temporal
+from holdfast.storage.bus import Bus, MemoryLog
+from holdfast.storage.memory import TextMemory
+from holdfast.storage.mirror import open_store
+from holdfast.storage.persistence import Persistence
+from holdfast.temporal.connection import connect_temporal
+from holdfast.temporal.replayed import ReplayedLog
 from holdfast.testing import ModelServer
 from holdfast.types import Entry, RunId
 

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from holdfast.client import Holdfast
-from holdfast.payloads.convert import data_converter
-from holdfast.payloads.keys import KeyRing
-from holdfast.payloads.shelf import Shelf
-from holdfast.payloads.store import PayloadStore
-from holdfast.persistence import open_persistence
+from holdfast.client.client import Holdfast
 from holdfast.settings import Settings
-from holdfast.temporal import connect_temporal
+from holdfast.storage.encryption import KeyRing
+from holdfast.storage.payloads.chunk_store import ChunkStore
+from holdfast.storage.payloads.data_converter import data_converter
+from holdfast.storage.payloads.store import PayloadStore
+from holdfast.storage.persistence import open_persistence
+from holdfast.temporal.connection import connect_temporal
 from holdfast.testing import ModelServer
 from tests.lab import Lab
 
@@ -37,7 +37,7 @@ async def open_stored_lab(
         folder: for everything that is written.
         url: of the database; None: the embedded engine, in the folder.
         keys: encrypt everything.
-        options: what `holdfast.database.open_database` takes besides.
+        options: what `holdfast.storage.database.open_database` takes besides.
     """
     settings = Settings(
         holdfast_home=folder / "home",
@@ -47,7 +47,7 @@ async def open_stored_lab(
     persistence = open_persistence(url or f"surrealkv://{folder / 'db'}", keys=keys, **options)
     payloads = persistence.payloads
     assert payloads is not None
-    converter = data_converter(partial(Shelf, payloads, keys), keys)
+    converter = data_converter(partial(ChunkStore, payloads, keys), keys)
     client = await connect_temporal(address, converter=converter)
     runs = Holdfast(client, task_queue=settings.temporal_task_queue, max_input_bytes=settings.max_payload_bytes)
     try:

@@ -10,19 +10,20 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast import names
     from holdfast.protocol import Checkpoint, EntryPage, MessagePage, Plan, Preparation, RunRequest
     from holdfast.types import MAX_INPUT_BYTES, RunProgress, RunResult, RunStatus, Usage
-    from workflows import options
-    from workflows.execution import Execution, Outcome
-    from workflows.log import Log
-    from workflows.model_calls import error_type, run_error
-    from workflows.request import parse_request
-    from workflows.state import SUMMARY_CHARS
+    from holdfast.workflows import options
+    from holdfast.workflows.execution import Execution, Outcome
+    from holdfast.workflows.log import Log
+    from holdfast.workflows.model_calls import error_type, run_error
+    from holdfast.workflows.request import parse_request
+    from holdfast.workflows.state import SUMMARY_CHARS
 
 NO_INPUT = RawValue(Payload())
 
 
-@workflow.defn(name="AgentRun")
+@workflow.defn(name=names.AGENT_RUN)
 class AgentRun:
     """Model call, tool calls, and again, until the model answers, a limit is reached or somebody stops it."""
 
@@ -49,7 +50,7 @@ class AgentRun:
             workflow.continue_as_new(execution.next_request())
         return conclude(outcome, await execution.end(outcome))
 
-    @workflow.query
+    @workflow.query(name=names.QUERY_STATUS)
     def status(self) -> RunProgress:
         """Where the run stands."""
         if self._execution:
@@ -58,27 +59,27 @@ class AgentRun:
             return queued(self._wanted)
         raise ApplicationError("the run never began, as its input was refused; its failure says why")
 
-    @workflow.query
+    @workflow.query(name=names.QUERY_ENTRIES)
     def entries(self, after: int = -1) -> EntryPage:
         """The run's log after entry `after`."""
         return (self._execution.state.log if self._execution else Log()).page(after)
 
-    @workflow.query
+    @workflow.query(name=names.QUERY_TRANSCRIPT)
     def transcript(self, after: int = -1) -> MessagePage:
         """The transcript after message `after`."""
         return (self._execution.state.log if self._execution else Log()).message_page(after)
 
-    @workflow.query
+    @workflow.query(name=names.QUERY_USAGE)
     def usage(self) -> Usage:
         """Tokens and cost so far."""
         return self._execution.state.usage if self._execution else Usage()
 
-    @workflow.query
+    @workflow.query(name=names.QUERY_CHECKPOINTS)
     def checkpoints(self) -> list[Checkpoint]:
         """The ends of the turns of this execution, as points that the run can be gone back to."""
         return self._execution.state.checkpoints() if self._execution else []
 
-    @workflow.query
+    @workflow.query(name=names.QUERY_PENDING_APPROVALS)
     def pending_approvals(self) -> list[str]:
         """Calls that wait for a person; none, as tools that need approval are refused."""
         return []
@@ -115,7 +116,7 @@ async def prepare(wanted: RunRequest) -> Plan:
         preparation.input_bytes = size  # how much more may be taken depends on the worker
     try:
         plan: Plan = await workflow.execute_activity(
-            "run.prepare",
+            names.RUN_PREPARE,
             preparation,
             result_type=Plan,
             summary="the agent's definition and limits",

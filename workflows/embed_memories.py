@@ -10,12 +10,13 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
+    from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.protocol import EmbedRequest
-    from workflows.options import MEMORY_EMBED
+    from holdfast.workflows.options import MEMORY_EMBED
 
 
-@workflow.defn(name="EmbedMemories")
+@workflow.defn(name=names.EMBED_MEMORIES)
 class EmbedMemories:
     """One per namespace at a time. A worker starts it when memories wait; it is as patient as it needs to be."""
 
@@ -39,7 +40,7 @@ class EmbedMemories:
 
     async def _embed_batch(self, request: EmbedRequest) -> int:
         embedded: int = await workflow.execute_activity(
-            "memory.embed",
+            names.MEMORY_EMBED,
             request.namespace,
             result_type=int,
             summary=f"the next that wait in {request.namespace}",

@@ -10,16 +10,17 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import RunError, RunProgress, RunResult, RunStatus, ToolCall
-    from workflows import options
-    from workflows.mirror import Outbox
-    from workflows.model_calls import ModelCaller, out_of_time, run_error
-    from workflows.state import RunState
-    from workflows.tool_calls import ToolCaller
-    from workflows.turn import CallModel, CallTools, Finish, GiveUp, next_step
-    from workflows.view import View
+    from holdfast.workflows import options
+    from holdfast.workflows.mirror import Outbox
+    from holdfast.workflows.model_calls import ModelCaller, out_of_time, run_error
+    from holdfast.workflows.state import RunState
+    from holdfast.workflows.tool_calls import ToolCaller
+    from holdfast.workflows.turn import CallModel, CallTools, Finish, GiveUp, next_step
+    from holdfast.workflows.view import View
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Execution:
     async def _leave_mirror_to_catch_up(self) -> None:
         run_id = self.state.run_id
         await workflow.start_child_workflow(
-            "MirrorCatchUp",
+            names.MIRROR_CATCH_UP,
             run_id,
             id=f"{run_id}/mirror",
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,

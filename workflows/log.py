@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.protocol import EntryPage, MessagePage
 from holdfast.types import Entry, EntryKind, Message, TranscriptRef
-from workflows.options import PAGE_BYTES
+from holdfast.workflows.options import PAGE_BYTES
 
 
 class Log:

@@ -10,10 +10,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.types import EntryBatch, RunId, RunSummary, TranscriptRef
-    from workflows.log import Log
-    from workflows.options import STORE_APPEND, STORE_REBUILD
+    from holdfast.workflows.log import Log
+    from holdfast.workflows.options import STORE_APPEND, STORE_REBUILD
 
 MAX_BATCH_ENTRIES = 200
 MAX_BATCH_BYTES = 512 * 1024  # a quarter of what Temporal takes as an activity's input
@@ -91,7 +92,7 @@ class Outbox:
             self.acked_seq, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES
         )
         await workflow.execute_activity(
-            "store.append",
+            names.MIRROR_APPEND,
             EntryBatch(
                 run_id=self._run_id,
                 chain=self._chain,
@@ -118,7 +119,7 @@ class Outbox:
     async def rebuild(self) -> TranscriptRef:
         """Has the whole run written anew from Temporal's history, over continue-as-new; gives the newest entry."""
         newest: TranscriptRef = await workflow.execute_activity(
-            "store.rebuild",
+            names.MIRROR_REBUILD,
             self._run_id,
             result_type=TranscriptRef,
             summary="the mirror is written anew from history",

@@ -6,12 +6,13 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.types import RunId, TranscriptRef
-    from workflows.options import STORE_REBUILD
+    from holdfast.workflows.options import STORE_REBUILD
 
 
-@workflow.defn(name="MirrorCatchUp")
+@workflow.defn(name=names.MIRROR_CATCH_UP)
 class MirrorCatchUp:
     """Started by a run that ended while its store was away; as patient as it needs to be."""
 
@@ -29,6 +30,6 @@ class MirrorCatchUp:
                 non_retryable=True,
             )
         newest: TranscriptRef = await workflow.execute_activity(
-            "store.rebuild", run_id, result_type=TranscriptRef, summary=f"the mirror of {run_id}", **STORE_REBUILD
+            names.MIRROR_REBUILD, run_id, result_type=TranscriptRef, summary=f"the mirror of {run_id}", **STORE_REBUILD
         )
         return newest

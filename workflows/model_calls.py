@@ -6,13 +6,14 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.protocol import ModelCall
     from holdfast.types import Message, ModelReply, RunError, TranscriptRef
-    from workflows import options
-    from workflows.mirror import Outbox
-    from workflows.state import RunState
-    from workflows.view import View
+    from holdfast.workflows import options
+    from holdfast.workflows.mirror import Outbox
+    from holdfast.workflows.state import RunState
+    from holdfast.workflows.view import View
 
 
 class ModelCaller:
@@ -78,7 +79,7 @@ class ModelCaller:
         state = self._state
         self._view.doing(f"turn {call.turn}: the model answers")
         reply: ModelReply = await workflow.execute_activity(
-            "model.call",
+            names.MODEL_CALL,
             call,
             result_type=ModelReply,
             summary=f"turn {call.turn} · {state.model or state.plan.expected_model}",

@@ -22,7 +22,7 @@ from holdfast.types import (
     TranscriptRef,
     Usage,
 )
-from workflows.log import Log
+from holdfast.workflows.log import Log
 
 SUMMARY_CHARS = 200  # of the input, in lists
 

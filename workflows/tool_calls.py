@@ -12,10 +12,10 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 with workflow.unsafe.imports_passed_through():
     from holdfast.protocol import ToolInvocation
     from holdfast.types import ToolCall, ToolResult, ToolSpec
-    from workflows import options
-    from workflows.state import RunState
-    from workflows.turn import describe_call, refuse_call, tools_by_name
-    from workflows.view import View
+    from holdfast.workflows import options
+    from holdfast.workflows.state import RunState
+    from holdfast.workflows.turn import describe_call, refuse_call, tools_by_name
+    from holdfast.workflows.view import View
 
 
 class ToolCaller:

@@ -9,9 +9,8 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast import names
     from holdfast.errors import ErrorType
-
-KNOWN = ("AgentRun", "MirrorCatchUp", "EmbedMemories")
 
 
 @workflow.defn(dynamic=True)
@@ -27,7 +26,7 @@ class UnknownWorkflow:
         """
         name = workflow.info().workflow_type
         raise ApplicationError(
-            f"there is no workflow type {name!r}; known: {', '.join(KNOWN)}. An agent is run by AgentRun",
+            f"there is no workflow type {name!r}; known: {', '.join(names.WORKFLOWS)}. An agent is run by AgentRun",
             type=ErrorType.UNKNOWN_WORKFLOW,
             non_retryable=True,
         )

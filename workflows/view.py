@@ -8,8 +8,8 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
-    from holdfast.attributes import AGENT_COST, AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
-    from workflows.state import RunState
+    from holdfast.search_attributes import AGENT_COST, AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
+    from holdfast.workflows.state import RunState
 
 LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI shows details in a frame that is too low
 SHOWN_CHARS = 2_000  # of the output in the details; the UI is no place to read more

@@ -10,11 +10,11 @@ from typing import Any
 
 from benchmarks.process import running
 from benchmarks.storage.server import PASSWORD, USERNAME, Server
-from holdfast.database import Database, SurrealDatabase, open_database
-from holdfast.database.embedded import EmbeddedEndpoint, MemoryEndpoint, PathEndpoint
-from holdfast.database.server import HttpEndpoint, Login, WebsocketEndpoint
-from holdfast.payloads.store import PayloadStore
-from holdfast.persistence import Persistence, open_persistence, persistence_on
+from holdfast.storage.database import Database, SurrealDatabase, open_database
+from holdfast.storage.database.embedded import EmbeddedEndpoint, MemoryEndpoint, PathEndpoint
+from holdfast.storage.database.server import HttpEndpoint, Login, WebsocketEndpoint
+from holdfast.storage.payloads.store import PayloadStore
+from holdfast.storage.persistence import Persistence, open_persistence, persistence_on
 
 MEMORY, MEM, SURREALKV, GATEWAY, WS, NARROW, HTTP = "memory", "mem", "surrealkv", "gateway", "ws", "narrow", "http"
 TITLES = {

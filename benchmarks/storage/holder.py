@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 
-from holdfast.database import open_database
+from holdfast.storage.database import open_database
 
 
 async def hold(folder: str) -> None:

@@ -13,7 +13,7 @@ from benchmarks.figure import Figure
 from benchmarks.rig import Rig
 from benchmarks.storage.engines import SURREALKV, TITLES, WS
 from benchmarks.storage.server import PASSWORD, USERNAME, Server
-from holdfast.client import RunHandle
+from holdfast.client.run_handle import RunHandle
 from holdfast.types import TranscriptRef
 
 LATENCY = 0.5  # seconds that the model takes: runs that only think would all be at the store at once
@@ -72,7 +72,7 @@ async def _acks(client: Client, run: RunHandle) -> list[Ack]:
     """The ends of all writes to the mirror, out of the history: so nobody has to ask the store meanwhile."""
     appends, acks = set[int](), list[Ack]()
     async for event in client.get_workflow_handle(run.id).fetch_history_events():
-        if event.activity_task_scheduled_event_attributes.activity_type.name == "store.append":
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "mirror.append":
             appends.add(event.event_id)
         ended = event.activity_task_completed_event_attributes
         if ended.scheduled_event_id in appends:

@@ -11,10 +11,10 @@ from temporalio.client import Client
 from benchmarks.figure import Figure
 from benchmarks.rig import Rig
 from benchmarks.storage.engines import SURREALKV, WS, Engine, Engines
-from holdfast.doctor import Rebuilder
+from holdfast.ops.doctor import Rebuilder
 from holdfast.ports import Store
-from holdfast.replayed import UNHURRIED, ReplayedLog
-from holdfast.run_log import TemporalRunLog
+from holdfast.temporal.replayed import UNHURRIED, ReplayedLog
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import Entry, EntryBatch, MirroredRun, RunId
 
 KILOBYTE = 1024
@@ -101,7 +101,7 @@ async def _by_doctor(store: Store, run_log: TemporalRunLog, run_id: RunId) -> No
 
 
 async def _by_activity(store: Store, run_log: TemporalRunLog, run_id: RunId) -> None:
-    """What the activity `store.rebuild` does: it looks at nothing that is there."""
+    """What the activity `mirror.rebuild` does: it looks at nothing that is there."""
     async for batch in run_log.batches(run_id):
         await store.append(batch)
 
@@ -120,5 +120,5 @@ def _disk(name: str, title: str, grown: int) -> Figure:
 def _rebuilt(rates: list[float], kind: str, way: str) -> list[Figure]:
     if not rates:
         return []
-    words = {"doctor": "doctor rebuild", "activity": "store.rebuild"}[way]
+    words = {"doctor": "doctor rebuild", "activity": "mirror.rebuild"}[way]
     return [Figure.of_samples(rates, name=f"rebuild.{kind}.{way}", title=f"{words}, {kind}", unit="entries/s")]

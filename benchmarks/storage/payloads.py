@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from benchmarks.figure import Figure
 from benchmarks.storage.engines import SURREALKV, WS, Engine, Engines
-from holdfast.payloads.shelf import Shelf
 from holdfast.stack.progress import Report
+from holdfast.storage.payloads.chunk_store import ChunkStore
 
 MEGABYTE = 1024 * 1024
 WORDS = [f"word{number:04d}" for number in range(4096)]
@@ -44,9 +44,9 @@ async def _timed(engine: Engine, size: int, repeats: int) -> list[Figure]:
     for repeat in range(repeats):
         data = text(size, f"{size} MB, {repeat}")
         started = time.perf_counter()
-        claim = await Shelf(engine.payloads).put(data)
+        claim = await ChunkStore(engine.payloads).put(data)
         stores.append(1000 * (time.perf_counter() - started))
-        reader = Shelf(engine.payloads)  # another worker's: it has nothing in its cache
+        reader = ChunkStore(engine.payloads)  # another worker's: it has nothing in its cache
         started = time.perf_counter()
         fetched = await reader.get(claim)
         fetches.append(1000 * (time.perf_counter() - started))
@@ -63,7 +63,7 @@ async def _journeys(engine: Engine, size: int) -> list[Figure]:
     before, result = (await engine.payloads.amount()).bytes, text(size, "journeys")
     stored = []
     for envelope in JOURNEYS:
-        await Shelf(engine.payloads).put(envelope % result)
+        await ChunkStore(engine.payloads).put(envelope % result)
         stored.append((await engine.payloads.amount()).bytes - before)
     title = f"{size} MB, {engine.title}"
     return [

@@ -13,7 +13,7 @@ from benchmarks.figure import Figure
 from benchmarks.storage.engines import GATEWAY, HTTP, MEM, MEMORY, NARROW, SURREALKV, WS, Engine, Engines
 from holdfast.ports import Store
 from holdfast.stack.progress import Report
-from holdfast.store.sample import SampleRun
+from holdfast.storage.mirror.sample import SampleRun
 
 KINDS = (MEMORY, MEM, SURREALKV, GATEWAY, WS, NARROW, HTTP)
 TEXT = "What a run says in a turn, and what its tools say to it. " * 4  # some 0.2 KB, which a turn has nine times

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from benchmarks.figure import Figure
 from benchmarks.storage.engines import SURREALKV, WS, Engine, Engines
-from holdfast.retrieval import StoredVector, VectorStoreProtocol
+from holdfast.ports.retrieval import StoredVector, VectorStoreProtocol
 from holdfast.stack.progress import Report
-from holdfast.vectors import MemoryVectorStore
-from holdfast.vectors.index import Index
-from holdfast.vectors.sample import unit_vectors
-from holdfast.vectors.space import Spaces
+from holdfast.storage.vectors import MemoryVectorStore
+from holdfast.storage.vectors.index import Index
+from holdfast.storage.vectors.sample import unit_vectors
+from holdfast.storage.vectors.space import Spaces
 
 NAMESPACE = "benchmark"
 DIMENSION = 384

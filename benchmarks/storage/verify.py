@@ -8,8 +8,8 @@ import time
 from benchmarks.figure import Figure
 from benchmarks.rig import Rig
 from benchmarks.storage.engines import SURREALKV, WS, Engine, Engines
-from holdfast.doctor import Rebuilder, Verdict, Verifier
-from holdfast.run_log import TemporalRunLog
+from holdfast.ops.doctor import Rebuilder, Verdict, Verifier
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunId
 
 

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 JITTER = 0.2  # part of the interval, off it: several workers do not begin all at once
 
 
-class Chore(Protocol):
+class BackgroundTask(Protocol):
     """Something that is done in rounds."""
 
     async def run(self) -> None:
@@ -39,17 +39,17 @@ async def repeat(each: Callable[[], Awaitable[object]], *, interval: float, what
             await each()
             said = False
         except (Unavailable, RPCError) as error:
-            (log.debug if said else log.warning)("a chore waits", chore=what, reason=str(error))
+            (log.debug if said else log.warning)("a task waits", task=what, reason=str(error))
             said = True
         except Exception:  # whatever it is, the worker serves on
-            log.exception("a chore failed", chore=what)
+            log.exception("a task failed", task=what)
         await asyncio.sleep(interval * random.uniform(1 - JITTER, 1))  # noqa: S311 - not a secret
 
 
 @asynccontextmanager
-async def chores(*done: Chore) -> AsyncIterator[None]:
-    """Has chores done while the body runs."""
-    tasks = [asyncio.create_task(chore.run()) for chore in done]
+async def background_tasks(*done: BackgroundTask) -> AsyncIterator[None]:
+    """Has background_tasks done while the body runs."""
+    tasks = [asyncio.create_task(task.run()) for task in done]
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ R = TypeVar("R")
 WIDTH = 8  # runs at once: each keeps a worker busy with a replay, and workers have runs to serve
 
 
-async def side_by_side(
+async def map_concurrently(
     items: AsyncIterable[T], work: Callable[[T], Awaitable[R]], width: int = WIDTH
 ) -> AsyncIterator[R]:
     """What `work` makes of each item, as it comes.

@@ -1,4 +1,4 @@
-"""Agents: what a developer defines, and what a finished run gives back."""
+"""Agents, as developers define them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import enum
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
-from holdfast.errors import AgentDefinitionError, RunFailed
-from holdfast.retrieval import SHARED_NAMESPACE, MemoryMatch, TextMemoryProtocol, agent_namespace
-from holdfast.tool import Tool, tool
-from holdfast.types import AgentSpec, RunResult, RunStatus, Usage
+from holdfast.agents import services
+from holdfast.agents.tool import Tool, tool
+from holdfast.errors import AgentDefinitionError
+from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
+from holdfast.types import AgentSpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
 _SHOWN_CHARS = 80  # of a text, in a repr
@@ -128,7 +128,7 @@ class Agent:
             UsageError: the text or the metadata is not accepted.
             StoreUnavailable: it could not be kept; adding it again is safe.
         """
-        return await _text_memory().add(agent_namespace(self.name), text, metadata)
+        return await services.text_memory().add(agent_namespace(self.name), text, metadata)
 
     async def search_text(self, query: str, top_k: int = 5) -> list[MemoryMatch]:
         """Searches what the agent remembers, and what all agents share, by words and by meaning; best first.
@@ -141,7 +141,9 @@ class Agent:
             UsageError: the query is blank, or `top_k` out of bounds.
             StoreUnavailable: the memories cannot be read.
         """
-        return await _text_memory().search(query, top_k, namespaces=[agent_namespace(self.name), SHARED_NAMESPACE])
+        return await services.text_memory().search(
+            query, top_k, namespaces=[agent_namespace(self.name), SHARED_NAMESPACE]
+        )
 
     def __repr__(self) -> str:
         tools = ", ".join(tool.spec.name for tool in self.tools)
@@ -165,12 +167,6 @@ class Agent:
                 raise AgentDefinitionError(
                     f"{cls.__name__}.{name} replaces an inherited tool without being one: put @tool above it"
                 )
-
-
-def _text_memory() -> TextMemoryProtocol:
-    from holdfast.configured import persistence  # noqa: PLC0415  it loads the database's SDK, which most never need here
-
-    return persistence().memories
 
 
 def _check_name(name: str) -> str:
@@ -211,66 +207,3 @@ def _without_namesakes(agent: str, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
                 f"agent {agent!r} has two tools named {candidate.spec.name!r}: {other.place} and {candidate.place}"
             )
     return tools
-
-
-@dataclass(frozen=True)
-class AgentResult:
-    """How a run ended, for the code that asked for it."""
-
-    success: bool
-    """Whether the run completed."""
-    content: str
-    """The last text that the model wrote."""
-    error: str | None
-    """Why the run did not complete; None when it did."""
-    usage: Usage
-    run_id: str
-    status: RunStatus
-    metadata: dict[str, Any]
-    """`agent`, `turns`, `tool_calls`, `model`, `files`, `started_at`, `finished_at`; see RunResult."""
-    run: RunResult = field(repr=False)
-    """What all of this was taken from."""
-
-    @classmethod
-    def from_run(cls, result: RunResult) -> Self:
-        """Puts a run's result into these terms."""
-        success = result.status is RunStatus.COMPLETED
-        reason = result.error.message if result.error else f"the run ended as {result.status}"
-        return cls(
-            success=success,
-            content=result.output,
-            error=None if success else reason,
-            usage=result.usage,
-            run_id=result.run_id,
-            status=result.status,
-            metadata={
-                "agent": result.agent,
-                "turns": result.turns,
-                "tool_calls": result.tool_calls,
-                "model": result.model,
-                "files": list(result.files),
-                "started_at": result.started_at,
-                "finished_at": result.finished_at,
-            },
-            run=result,
-        )
-
-    @property
-    def reply(self) -> str:
-        """The same as `content`."""
-        return self.content
-
-    def raise_on_failure(self) -> Self:
-        """Gives the result back if the run completed.
-
-        Raises:
-            RunFailed: it did not; the error carries the RunResult.
-        """
-        if not self.success:
-            raise RunFailed(self.run)
-        return self
-
-    def __repr__(self) -> str:
-        text = self.content if self.error is None else self.error
-        shown = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
-        return f"<AgentResult {self.status} run_id={self.run_id!r} {shown!r}>"

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import ErrorDetails, to_jsonable_python
 
-from holdfast.docstring import Docstring
+from holdfast.agents.docstring import Docstring
 from holdfast.errors import AgentDefinitionError
 from holdfast.types import clean_text
 

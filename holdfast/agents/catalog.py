@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-import holdfast.agents
+import holdfast.agents.shipped
 import holdfast.tools
-from holdfast.agent import Agent
+from holdfast.agents.agent import Agent
+from holdfast.agents.tool import Tool
 from holdfast.errors import AgentDefinitionError, UnknownAgent
-from holdfast.tool import Tool
 
 
 class AgentCatalog:
@@ -122,8 +122,8 @@ class AgentCatalog:
 
 
 def _shipped_modules() -> Iterator[ModuleType]:
-    for module in pkgutil.iter_modules(holdfast.agents.__path__):
-        yield importlib.import_module(f"{holdfast.agents.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(holdfast.agents.shipped.__path__):
+        yield importlib.import_module(f"{holdfast.agents.shipped.__name__}.{module.name}")
 
 
 def _content_of(module: str) -> tuple[list[Agent], list[Tool]]:

@@ -8,14 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from holdfast.agent import Agent
+from holdfast.agents.agent import Agent
+from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition, check_name
 from holdfast.errors import AgentDefinitionError, NotAnAgent
-from holdfast.tool import Tool
+from holdfast.names import TOOL_PREFIX
 from holdfast.types import AgentSpec
-
-TOOL_PREFIX = "tool."
-"""What the activity types of tools begin with; a definition names a tool by the rest."""
 
 UNKEEPABLE = ("handoffs", "mcp_servers", "input_guardrails", "output_guardrails", "output_type", "hooks", "prompt")
 """What agents of other libraries may carry and a definition has no word for: better refused than lost."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.agent import Agent
+from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
+from holdfast.agents.conversion import definition_of
+from holdfast.agents.resolve import resolve
 from holdfast.definition import AgentDefinition, split_version
 from holdfast.errors import StoreUnavailable, UnknownAgent
-from holdfast.registry.conversion import definition_of
-from holdfast.registry.protocol import RegistryProtocol, VersionedRegistry
-from holdfast.registry.tools import resolve
+from holdfast.ports.registry import RegistryProtocol, VersionedRegistry
 from holdfast.types import AgentSpec
 
 SHOWN_NAMES = 50  # of registered agents, in a message

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError
-from holdfast.registry.conversion import TOOL_PREFIX
-from holdfast.tool import Tool
+from holdfast.names import TOOL_PREFIX
 from holdfast.types import AgentSpec
 
 

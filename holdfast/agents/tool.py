@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
-from holdfast.arguments import Arguments, BadArguments
-from holdfast.docstring import Docstring
+from holdfast.agents.arguments import Arguments, BadArguments
+from holdfast.agents.docstring import Docstring
 from holdfast.errors import AgentDefinitionError, HoldfastError
-from holdfast.retrieval import TextMemoryProtocol
+from holdfast.names import TOOL_PREFIX
+from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.types import ToolResult, ToolSpec, clean_text
 
 P = ParamSpec("P")
@@ -108,7 +109,7 @@ class Tool:
         """
         if not self.needs_instance:
             return self
-        activity = f"tool.{agent}.{self.spec.name}" if agent else self.spec.activity
+        activity = f"{TOOL_PREFIX}{agent}.{self.spec.name}" if agent else self.spec.activity
         spec = self.spec.model_copy(update={"activity": activity})
         return Tool(MethodType(self.function, instance), spec, self._arguments)
 
@@ -230,7 +231,7 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
             name=name,
             description=docstring.description if description is None else description,
             parameters=arguments.schema,
-            activity=f"tool.{name}",
+            activity=f"{TOOL_PREFIX}{name}",
             **traits,
         )
     except ValidationError as error:

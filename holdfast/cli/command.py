@@ -16,8 +16,8 @@ from typing import Concatenate, ParamSpec
 import typer
 
 from holdfast.cli.exit_code import ExitCode, for_error
-from holdfast.cli.output import Output
 from holdfast.cli.program import name
+from holdfast.cli.render.output import Output
 from holdfast.errors import HoldfastError
 from holdfast.settings import Settings
 

@@ -10,10 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
 from temporalio.converter import DataConverter
 
+from holdfast import names
 from holdfast.protocol import ModelCall, ToolInvocation
-
-MODEL_CALL = "model.call"
-TOOL_CALL = "tool."
 
 
 @dataclass
@@ -113,10 +111,10 @@ class _Reader:
 
     async def _scheduled(self, task: ActivityTaskScheduledEventAttributes, at: datetime) -> Call | None:
         kind = task.activity_type.name
-        if kind == MODEL_CALL:
+        if kind == names.MODEL_CALL:
             [model] = await self.converter.decode(task.input.payloads, [ModelCall])
             return Call(key=f"model/{model.turn}/{model.head.digest}", what=f"turn {model.turn}: model", scheduled=at)
-        if kind.startswith(TOOL_CALL):
+        if kind.startswith(names.TOOL_PREFIX):
             [tool] = await self.converter.decode(task.input.payloads, [ToolInvocation])
             return Call(
                 key=f"tool/{tool.turn}/{tool.call.id}", what=f"turn {tool.turn}: {tool.call.name}", scheduled=at

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from holdfast.cli.narrator import Narrator
 from holdfast.cli.program import command
+from holdfast.cli.render.narrator import Narrator
 from holdfast.cli.session import Session
-from holdfast.client import RunHandle
+from holdfast.client.run_handle import RunHandle
 from holdfast.errors import HoldfastError, Unavailable, WaitTimedOut
 from holdfast.types import Entry, RunResult
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from holdfast.age import ACCEPTED_AGES, age
+from holdfast._util.age import ACCEPTED_AGES, age
 from holdfast.errors import UsageError
 
 ACCEPTED = f"{ACCEPTED_AGES}, or a date such as 2026-11-01 or 2026-11-01T09:30"

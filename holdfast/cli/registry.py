@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from holdfast import configured
+from holdfast.composition.persistence import close_shared_persistence
+from holdfast.composition.registry import registry_factory
 from holdfast.errors import UnknownAgent, UsageError
-from holdfast.registry import AgentVersion, InMemoryRegistry, RegistryProtocol, VersionedRegistry, registry_factory
 from holdfast.settings import Settings
+from holdfast.storage.registry import AgentVersion, InMemoryRegistry, RegistryProtocol, VersionedRegistry
 
 
 @asynccontextmanager
@@ -34,7 +35,7 @@ async def opened_registry(settings: Settings, *, writes: bool = False) -> AsyncI
     try:
         yield registry_factory()
     finally:
-        await configured.close()
+        await close_shared_persistence()
 
 
 async def history_of(registry: RegistryProtocol, name: str) -> list[AgentVersion]:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from temporalio.client import Client
-from temporalio.converter import DataConverter
 
-from holdfast.cli.output import Output
 from holdfast.cli.program import command
-from holdfast.client import Holdfast, RunHandle
+from holdfast.cli.render.output import Output
+from holdfast.client.client import Holdfast
+from holdfast.client.run_handle import RunHandle
+from holdfast.composition.client import open_client
+from holdfast.composition.keys import key_ring
 from holdfast.errors import TemporalUnavailable, WorkerUnavailable
-from holdfast.event_bus import reachable_bus
-from holdfast.payloads.carriage import largest_input
-from holdfast.payloads.client import client_converter
 from holdfast.settings import Settings
 from holdfast.stack import local_address, ui_url, up
-from holdfast.temporal import connect_temporal
 from holdfast.types import RunId
 
 
@@ -71,23 +69,22 @@ async def connected(out: Output, *, whole: bool = False) -> AsyncIterator[Sessio
         Unavailable: something could not be reached or started.
     """
     settings = Settings.load()
-    async with client_converter(settings) as converter, reachable_bus(settings) as bus:
-        address = settings.temporal_address or await _local(settings, out, whole=whole)
-        client = await _connect(settings, address, converter)
-        limit = largest_input(converter, settings.max_payload_bytes)
-        runs = Holdfast(client, task_queue=settings.temporal_task_queue, max_input_bytes=limit, bus=bus)
-        yield Session(out, settings, client, runs)
+    key_ring(settings)  # a bad key is reported before anything is started
+    address = settings.temporal_address or await _local(settings, out, whole=whole)
+    async with AsyncExitStack() as stack:
+        try:
+            runs = await stack.enter_async_context(open_client(settings, address))
+        except TemporalUnavailable as error:
+            raise _with_advice(settings, error) from error
+        yield Session(out, settings, runs.temporal, runs)
 
 
-async def _connect(settings: Settings, address: str, converter: DataConverter) -> Client:
-    try:
-        return await connect_temporal(address, settings.temporal_namespace, converter=converter)
-    except TemporalUnavailable as error:
-        if settings.temporal_address is None:
-            raise
-        raise TemporalUnavailable(
-            f"{_without_noise(error)}; start that server, or unset TEMPORAL_ADDRESS to have a local one started"
-        ) from error
+def _with_advice(settings: Settings, error: TemporalUnavailable) -> TemporalUnavailable:
+    if settings.temporal_address is None:
+        return error
+    return TemporalUnavailable(
+        f"{_without_noise(error)}; start that server, or unset TEMPORAL_ADDRESS to have a local one started"
+    )
 
 
 def _without_noise(error: TemporalUnavailable) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from holdfast.configured import open_configured
+from holdfast.composition.persistence import open_configured
 from holdfast.errors import StoreUnavailable, UsageError
-from holdfast.persistence import Persistence
 from holdfast.settings import Settings
+from holdfast.storage.persistence import Persistence
 
 
 @asynccontextmanager

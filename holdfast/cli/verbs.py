@@ -15,7 +15,7 @@ class Verb:
     words: str
     """What is typed: one word, or that of a group and its own."""
     module: str
-    """In `holdfast.cli`."""
+    """In `holdfast.cli.commands`."""
     function: str
     examples: str = "EXAMPLES"
     """Name of the module's examples of it."""
@@ -27,7 +27,7 @@ class Verb:
 
     def load(self) -> tuple[Callable[..., Any], str]:
         """The function, and its examples."""
-        module = import_module(f"holdfast.cli.{self.module}")
+        module = import_module(f"holdfast.cli.commands.{self.module}")
         return getattr(module, self.function), getattr(module, self.examples)
 
 

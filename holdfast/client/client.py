@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from temporalio.client import Client, WorkflowExecution, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecution
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from holdfast.agent import Agent, AgentResult
-from holdfast.attributes import AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
+from holdfast import names
+from holdfast.agents.agent import Agent
+from holdfast.client.result import AgentResult
+from holdfast.client.run_handle import RunHandle
 from holdfast.definition import AgentDefinition, split_version
 from holdfast.errors import (
     RunExists,
-    TemporalUnavailable,
     UsageError,
-    WaitTimedOut,
     WorkerUnavailable,
 )
-from holdfast.event_bus import BusSource, reachable_bus
-from holdfast.events import Event
-from holdfast.follow import Follower
-from holdfast.payloads.carriage import largest_input
-from holdfast.payloads.client import client_converter
+from holdfast.ports import BusSource
 from holdfast.protocol import RunRequest
-from holdfast.run_log import ENDED, TemporalRunLog
-from holdfast.settings import Settings
-from holdfast.stack import local_address
-from holdfast.temporal import connect_temporal, pollers, translated_errors
+from holdfast.search_attributes import AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
+from holdfast.temporal.connection import pollers, translated_errors
+from holdfast.temporal.run_log import ENDED, TemporalRunLog
 from holdfast.types import (
     MAX_INPUT_BYTES,
     AgentSpec,
-    Entry,
-    Message,
     RunId,
-    RunProgress,
-    RunResult,
     RunStatus,
     RunSummary,
     Usage,
@@ -61,26 +50,6 @@ EXECUTION_STATUS = {
 }
 
 
-@asynccontextmanager
-async def connect(settings: Settings | None = None) -> AsyncIterator[Holdfast]:
-    """Connects to the Temporal server that the settings name, else to the local stack's.
-
-    Raises:
-        SettingsError: a setting has a bad value.
-        TemporalUnavailable: nothing answers; the message says what to do.
-    """
-    settings = settings or Settings.load()
-    address = settings.temporal_address or _local_address(settings)
-    async with client_converter(settings) as converter, reachable_bus(settings) as bus:
-        client = await connect_temporal(address, settings.temporal_namespace, converter=converter)
-        yield Holdfast(
-            client,
-            task_queue=settings.temporal_task_queue,
-            max_input_bytes=largest_input(converter, settings.max_payload_bytes),
-            bus=bus,
-        )
-
-
 class Holdfast:
     """Runs agents on one task queue of one Temporal namespace."""
 
@@ -94,7 +63,7 @@ class Holdfast:
     ) -> None:
         """
         Args:
-            client: made by `holdfast.temporal.connect_temporal`, or with its data converter.
+            client: made by `holdfast.temporal.connection.connect_temporal`, or with its data converter.
             task_queue: where the workers poll.
             max_input_bytes: the largest input that a run may be given; more than the default needs a converter that
                 takes large payloads off Temporal.
@@ -105,6 +74,11 @@ class Holdfast:
         self._bus = bus
         self._task_queue = task_queue
         self._log = TemporalRunLog(client)
+
+    @property
+    def temporal(self) -> Client:
+        """The Temporal client, for what this class does not cover."""
+        return self._client
 
     async def start(
         self,
@@ -201,7 +175,7 @@ class Holdfast:
         try:
             with translated_errors(run_id):
                 await self._client.start_workflow(
-                    "AgentRun",
+                    names.AGENT_RUN,
                     request,
                     id=run_id,
                     task_queue=self._task_queue,
@@ -218,94 +192,6 @@ class Holdfast:
                 )
         except WorkflowAlreadyStartedError:
             raise RunExists(f"there is a run {run_id!r} already; follow it, or start with another id") from None
-
-
-class RunHandle:
-    """One run, running or ended."""
-
-    def __init__(
-        self,
-        client: Client,
-        log: TemporalRunLog,
-        id: RunId,  # noqa: A002 - the field's word
-        bus: BusSource | None = None,
-    ) -> None:
-        self.id = id
-        self._client = client
-        self._log = log
-        self._bus = bus
-
-    async def result(self, timeout: float | None = None) -> AgentResult:
-        """Waits for the end and gives it, well or not; `raise_on_failure()` on it raises.
-
-        Args:
-            timeout: seconds to wait; the run goes on if they pass. None: as long as it takes.
-
-        Raises:
-            RunNotFound: no run has this id.
-            WaitTimedOut: the time passed.
-        """
-        try:
-            async with asyncio.timeout(timeout):
-                return AgentResult.from_run(await self._ended())
-        except TimeoutError:
-            raise WaitTimedOut(f"run {self.id!r} has not ended within {timeout:g} s; it goes on") from None
-
-    async def status(self) -> RunProgress:
-        """Where the run stands."""
-        return await self._log.progress(self.id)
-
-    async def usage(self) -> Usage:
-        """Tokens and cost so far."""
-        return (await self.status()).usage
-
-    def entries(self, after: int = -1) -> AsyncIterator[Entry]:
-        """The run's log after entry `after`, as far as it goes now."""
-        return self._log.entries(self.id, after)
-
-    def transcript(self, after: int = -1) -> AsyncIterator[Message]:
-        """The messages after message `after`, as far as they go now."""
-        return self._log.messages(self.id, after)
-
-    def events(self, after: int = -1) -> AsyncIterator[Event]:
-        """Everything after entry `after` as it happens, until the run ends."""
-        return Follower(self._log, self.id, after, self._bus).events()
-
-    async def cancel(self) -> None:
-        """Asks the run to stop: a call in flight is broken off, what it gave is kept. Returns at once."""
-        with translated_errors(self.id):
-            await self._client.get_workflow_handle(self.id).cancel()
-
-    async def terminate(self, reason: str) -> None:
-        """Ends the run at once, without a chance to tidy up; prefer `cancel`."""
-        with translated_errors(self.id):
-            await self._client.get_workflow_handle(self.id).terminate(reason=reason)
-
-    async def _ended(self) -> RunResult:
-        try:
-            with translated_errors(self.id):
-                result: RunResult = await self._client.get_workflow_handle(self.id, result_type=RunResult).result()
-                return result
-        except WorkflowFailureError as failure:
-            return await self._failed(failure.cause)
-
-    async def _failed(self, cause: BaseException) -> RunResult:
-        if isinstance(cause, ApplicationError) and cause.details:
-            return RunResult.model_validate(cause.details[0])
-        progress = await self.status()
-        kept = {"run_id", "agent", "status", "output", "error", "usage", "tool_calls", "model", "files"}
-        kept |= {"workspace", "started_at"}
-        return RunResult(**progress.model_dump(include=kept), turns=progress.turn, finished_at=progress.finished_at)
-
-
-def _local_address(settings: Settings) -> str:
-    address = local_address(settings.holdfast_home)
-    if address is None:
-        raise TemporalUnavailable(
-            f"no local stack runs in {str(settings.holdfast_home)!r}: start it with `python starter.py up`, "
-            "or name a server in TEMPORAL_ADDRESS"
-        )
-    return address
 
 
 def _absolute(folder: str | Path) -> str:

@@ -11,9 +11,8 @@ import structlog
 from pydantic import ValidationError
 
 from holdfast.errors import HoldfastError, SubscriberTooSlow
-from holdfast.event_bus import BusSource
 from holdfast.events import BusEvent, run_topic
-from holdfast.ports import EventBus
+from holdfast.ports import BusSource, EventBus
 from holdfast.protocol import ModelProgress
 from holdfast.types import RunId
 

@@ -11,12 +11,13 @@ from temporalio.api.enums.v1 import PendingWorkflowTaskState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
-from holdfast.delta_feed import DeltaFeed
+from holdfast import names
+from holdfast.client.delta_feed import DeltaFeed
 from holdfast.errors import WorkerUnavailable
-from holdfast.event_bus import BusSource
 from holdfast.events import Event, Notice, TextDelta
+from holdfast.ports import BusSource
 from holdfast.protocol import ModelProgress
-from holdfast.run_log import TemporalRunLog
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunId
 
 POLL_INTERVAL = 0.15  # seconds; a describe costs the server about a millisecond
@@ -125,7 +126,7 @@ class Follower:
     async def _deltas(self, description: WorkflowExecutionDescription) -> list[Event]:
         events: list[Event] = []
         for pending in description.raw_description.pending_activities:
-            if pending.activity_type.name == "model.call" and pending.heartbeat_details.payloads:
+            if pending.activity_type.name == names.MODEL_CALL and pending.heartbeat_details.payloads:
                 [progress] = await self._log.converter.decode(pending.heartbeat_details.payloads, [ModelProgress])
                 events += [*self._new_text(progress), *self._made_fitting()]
         return events
@@ -165,6 +166,6 @@ class Follower:
 def _why_again(pending: PendingActivityInfo, reason: str) -> str:
     """Why a call is being made again."""
     name = pending.activity_type.name
-    if name.startswith("store."):
+    if name.startswith("mirror."):
         return f"the mirror is behind: {reason}"
     return f"{name}, attempt {pending.attempt}, as the one before failed: {reason}"

@@ -8,28 +8,13 @@ from typing import TYPE_CHECKING
 
 from temporalio.converter import DataConverter
 
-from holdfast.errors import SettingsError, UsageError
-from holdfast.payloads.convert import data_converter
-from holdfast.payloads.keys import SETTING, KeyRing
+from holdfast.composition.keys import key_ring
 from holdfast.settings import Settings
+from holdfast.storage.payloads.data_converter import data_converter
 
 if TYPE_CHECKING:
-    from holdfast.payloads.shelf import Shelf
-    from holdfast.persistence import Persistence
-
-
-def key_ring(settings: Settings) -> KeyRing | None:
-    """The keys that settings give; None: nothing is encrypted.
-
-    Raises:
-        SettingsError: they are none; the message does not show them.
-    """
-    if settings.holdfast_encryption_key is None:
-        return None
-    try:
-        return KeyRing.parse(settings.holdfast_encryption_key.get_secret_value())
-    except UsageError as error:
-        raise SettingsError(f"{SETTING}=(hidden) is not accepted: {error}") from None
+    from holdfast.storage.payloads.chunk_store import ChunkStore
+    from holdfast.storage.persistence import Persistence
 
 
 @asynccontextmanager
@@ -42,7 +27,7 @@ async def client_converter(settings: Settings) -> AsyncIterator[DataConverter]:
     keys, lazily = key_ring(settings), _Lazily(settings)
     stored = settings.store_url != "memory://"
     try:
-        yield data_converter(lazily.shelf if stored else None, keys)
+        yield data_converter(lazily.chunk_store if stored else None, keys)
     finally:
         await lazily.close()
 
@@ -54,13 +39,13 @@ class _Lazily:
         self._settings = settings
         self._opened: Persistence | None = None
 
-    def shelf(self) -> Shelf:
-        from holdfast.configured import open_configured  # noqa: PLC0415
-        from holdfast.payloads.shelf import Shelf  # noqa: PLC0415
+    def chunk_store(self) -> ChunkStore:
+        from holdfast.composition.persistence import open_configured  # noqa: PLC0415
+        from holdfast.storage.payloads.chunk_store import ChunkStore  # noqa: PLC0415
 
         self._opened = open_configured(self._settings)
         assert self._opened.payloads is not None, "every database has room for payloads"
-        return Shelf(self._opened.payloads, key_ring(self._settings))
+        return ChunkStore(self._opened.payloads, key_ring(self._settings))
 
     async def close(self) -> None:
         if self._opened is not None:

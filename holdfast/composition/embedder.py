@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from holdfast.errors import SettingsError, UsageError
 from holdfast.models import open_embedder
-from holdfast.models.hashing import HASHING_MODEL
-from holdfast.retrieval import Embedder
+from holdfast.ports.retrieval import Embedder
+from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.settings import Settings, revealed
 from holdfast.stack.model_server import base_url
 from holdfast.stack.state import StateFile

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from holdfast.ports import EventBus
+from holdfast.ports import BusSource, EventBus
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
-    from holdfast.persistence import Persistence
-
-BusSource = Callable[[], "EventBus | None"]
-"""Gives a bus when it is first needed; None: there is none that others publish to."""
+    from holdfast.storage.persistence import Persistence
 
 
 def event_bus() -> EventBus:
@@ -22,9 +19,9 @@ def event_bus() -> EventBus:
     Raises:
         SettingsError: a setting has a bad value.
     """
-    from holdfast.configured import persistence  # noqa: PLC0415 - loads the database's client
+    from holdfast.composition.persistence import shared_persistence  # noqa: PLC0415 - loads the database's client
 
-    return persistence().bus
+    return shared_persistence().bus
 
 
 @asynccontextmanager
@@ -37,7 +34,7 @@ async def reachable_bus(settings: Settings) -> AsyncIterator[BusSource]:
 
     def bus() -> EventBus | None:
         if not made and is_reachable(settings):
-            from holdfast.configured import open_configured  # noqa: PLC0415 - loads the database's client
+            from holdfast.composition.persistence import open_configured  # noqa: PLC0415 - loads the database's client
 
             made.append(open_configured(settings, background=True))
         return made[0].bus if made else None

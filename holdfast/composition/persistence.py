@@ -9,26 +9,26 @@ from typing import Any
 
 from temporalio.converter import DataConverter
 
-from holdfast.bus import Bus, MemoryLog
-from holdfast.database import open_database
-from holdfast.database.background import BackgroundDatabase
-from holdfast.embedder import configured_embedder
+from holdfast.composition.embedder import configured_embedder
+from holdfast.composition.keys import key_ring
 from holdfast.errors import SettingsError, UsageError
-from holdfast.payloads.client import key_ring
-from holdfast.payloads.convert import data_converter
-from holdfast.payloads.shelf import Shelf
-from holdfast.persistence import Persistence, open_persistence, persistence_on
 from holdfast.settings import Settings, revealed
+from holdfast.storage.bus import Bus, MemoryLog
+from holdfast.storage.database import open_database
+from holdfast.storage.database.background import BackgroundDatabase
+from holdfast.storage.payloads.chunk_store import ChunkStore
+from holdfast.storage.payloads.data_converter import data_converter
+from holdfast.storage.persistence import Persistence, open_persistence, persistence_on
 
 _guard = threading.Lock()
 _persistence: Persistence | None = None
 
 
-def persistence() -> Persistence:
+def shared_persistence() -> Persistence:
     """The process's own persistence: one for everybody, in every event loop; nobody closes it.
 
     It reads the settings when it is first asked for, connects when it is first used, and is closed when the process
-    ends, or by `close`.
+    ends, or by `close_shared_persistence`.
 
     Raises:
         SettingsError: a setting has a bad value.
@@ -40,7 +40,7 @@ def persistence() -> Persistence:
         return _persistence
 
 
-async def close() -> None:
+async def close_shared_persistence() -> None:
     """Closes the process's own persistence; the next use reads the settings anew and opens another."""
     global _persistence
     with _guard:
@@ -85,7 +85,7 @@ def converter(settings: Settings, persistence: Persistence) -> DataConverter:
         SettingsError: the encryption key is none.
     """
     keys, payloads = key_ring(settings), persistence.payloads
-    return data_converter(partial(Shelf, payloads, keys) if payloads is not None else None, keys)
+    return data_converter(partial(ChunkStore, payloads, keys) if payloads is not None else None, keys)
 
 
 def _options(settings: Settings) -> dict[str, Any]:

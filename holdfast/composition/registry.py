@@ -9,9 +9,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from holdfast.errors import SettingsError, UsageError
-from holdfast.registry.memory import InMemoryRegistry
-from holdfast.registry.protocol import RegistryProtocol
+from holdfast.ports.registry import RegistryProtocol
 from holdfast.settings import Settings
+from holdfast.storage.registry.memory import InMemoryRegistry
 
 RegistryFactory = Callable[[], RegistryProtocol]
 """Makes a registry that has not connected to anything yet; the class itself, as a rule."""
@@ -66,9 +66,9 @@ def register_backend(name: str, factory: RegistryFactory) -> None:
 
 
 def _surrealdb() -> RegistryProtocol:
-    from holdfast.configured import persistence  # noqa: PLC0415 - loads the database's client
+    from holdfast.composition.persistence import shared_persistence  # noqa: PLC0415 - loads the database's client
 
-    kept = persistence()
+    kept = shared_persistence()
     if kept.database is None:
         raise UsageError("STATE_PERSISTENCE_BACKEND=memory means no SurrealDB: set it to surrealdb")
     return kept.registry

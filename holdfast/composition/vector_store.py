@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import JsonValue
 
-from holdfast.registry import BaseRegistry
-from holdfast.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
-from holdfast.vectors.checks import check_name
-
-if TYPE_CHECKING:
-    from holdfast.persistence import Persistence
+from holdfast.composition.persistence import shared_persistence
+from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
+from holdfast.storage.persistence import Persistence
+from holdfast.storage.registry import BaseRegistry
+from holdfast.storage.vectors.checks import check_name
 
 
 class VectorStore(BaseRegistry):
@@ -106,32 +105,30 @@ class VectorStore(BaseRegistry):
         return await self._vectors.delete(id)
 
     async def exists(self, name: str) -> bool:
-        """See `holdfast.registry.RegistryProtocol.exists`."""
+        """See `holdfast.storage.registry.RegistryProtocol.exists`."""
         return await self._persistence.registry.exists(name)
 
     async def get(self, name: str) -> Any:
-        """See `holdfast.registry.RegistryProtocol.get`."""
+        """See `holdfast.storage.registry.RegistryProtocol.get`."""
         return await self._persistence.registry.get(name)
 
     async def register(self, agent: Any) -> None:
-        """See `holdfast.registry.RegistryProtocol.register`."""
+        """See `holdfast.storage.registry.RegistryProtocol.register`."""
         await self._persistence.registry.register(agent)
 
     async def list_agents(self) -> list[str]:
-        """See `holdfast.registry.RegistryProtocol.list_agents`."""
+        """See `holdfast.storage.registry.RegistryProtocol.list_agents`."""
         return await self._persistence.registry.list_agents()
 
     async def unregister(self, name: str) -> bool:
-        """See `holdfast.registry.RegistryProtocol.unregister`."""
+        """See `holdfast.storage.registry.RegistryProtocol.unregister`."""
         return await self._persistence.registry.unregister(name)
 
     @property
     def _persistence(self) -> Persistence:
         if self._given is not None:
             return self._given
-        from holdfast import configured  # noqa: PLC0415 - loads the database's client
-
-        return configured.persistence()
+        return shared_persistence()
 
     @property
     def _vectors(self) -> VectorStoreProtocol:

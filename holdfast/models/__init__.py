@@ -8,7 +8,7 @@ from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.ports import ChatModel
-    from holdfast.retrieval import Embedder
+    from holdfast.ports.retrieval import Embedder
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 SCRIPTED_MODEL = "scripted"

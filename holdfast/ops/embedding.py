@@ -8,10 +8,11 @@ import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
-from holdfast.chores import repeat
-from holdfast.memory.embedding import Embedding
-from holdfast.memory.table import Space
+from holdfast import names
+from holdfast._util.background import repeat
 from holdfast.protocol import EmbedRequest
+from holdfast.storage.memory.embedding import Embedding
+from holdfast.storage.memory.table import Space
 
 log = structlog.get_logger()
 
@@ -63,7 +64,7 @@ class EmbeddingWatch:
 
     async def _start(self, namespace: str) -> None:
         await self._client.start_workflow(
-            "EmbedMemories",
+            names.EMBED_MEMORIES,
             EmbedRequest(namespace=namespace),
             id=workflow_id(namespace),
             task_queue=self._task_queue,

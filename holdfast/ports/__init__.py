@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
@@ -10,7 +11,6 @@ from typing import Protocol, Self, runtime_checkable
 from pydantic import JsonValue
 
 from holdfast.events import BusEvent
-from holdfast.flaws import Flaw
 from holdfast.protocol import Standing
 from holdfast.types import (
     AgentSpec,
@@ -24,6 +24,29 @@ from holdfast.types import (
     RunSummary,
     TranscriptRef,
 )
+
+MISSING = "missing"
+EXTRA = "not in the log"
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """A row that is not as the run's log has it."""
+
+    table: str
+    seq: int | None
+    """Of an entry; in table `message` of a message; None: the row is the run's own, or an edge."""
+    what: str
+    """`missing`, `not in the log`, or `altered: ` and the names of the fields."""
+    key: tuple[int | str, ...] = ()
+    """What follows the run id in the row's id, where it is more than the seq: turn and call id of a tool call."""
+
+    def __str__(self) -> str:
+        place = self.table if self.seq is None else f"{self.table} {self.seq}"
+        return f"{place}{self._detail()}: {self.what}"
+
+    def _detail(self) -> str:
+        return f" (turn {self.key[0]}, call {self.key[1]!r})" if self.table == "tool_call" and self.key else ""
 
 
 class Cipher(Protocol):
@@ -306,3 +329,7 @@ class RunLog(Protocol):
     async def is_catching_up(self, run_id: RunId) -> bool:
         """Whether something that the run left behind is to complete its mirror."""
         ...
+
+
+BusSource = Callable[[], "EventBus | None"]
+"""Returns a bus when it is first needed; None: there is none that others publish to."""

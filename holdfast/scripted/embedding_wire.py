@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.models.hashing import hashed_vector
+from holdfast.scripted.hashing import hashed_vector
 
 DEFAULT_DIMENSIONS = 384
 MAX_DIMENSIONS = 4096

@@ -4,7 +4,7 @@ Offered the four file tools it is an honest researcher (see `researcher`); else 
 that it is a script. It keeps no state: the request's messages and tools decide. Its token counts are estimates,
 at some four characters a token. Embeddings are made by feature hashing, under a name that says so.
 
-    python -m holdfast.models.scripted --port 8099
+    python -m holdfast.scripted.model --port 8099
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import Send
 
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
-from holdfast.models.chat import ChatReply, ChatRequest, text_pieces
-from holdfast.models.hashing import HASHING_MODEL
-from holdfast.models.researcher import MAX_ECHO, TOOLS, Research, ToolUse
-from holdfast.models.server import Answer, BadRequest, chat_app, chat_server, listen, send_reply
+from holdfast.scripted.chat import ChatReply, ChatRequest, text_pieces
+from holdfast.scripted.hashing import HASHING_MODEL
+from holdfast.scripted.researcher import MAX_ECHO, TOOLS, Research, ToolUse
+from holdfast.scripted.server import Answer, BadRequest, chat_app, chat_server, listen, send_reply
 
 LATENCY = 0.02  # seconds before each reply: enough to see the turns of a demo go by
 STREAMING_TIME = 0.05  # seconds over which a text is streamed, however long it is
@@ -147,7 +147,7 @@ def answering(latency: float) -> Answer:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the server until it is told to stop; gives the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m holdfast.models.scripted", description=f"Runs a chat server with a {SCRIPTED_MARK}."
+        prog="python -m holdfast.scripted.model", description=f"Runs a chat server with a {SCRIPTED_MARK}."
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0, the default, picks a free one")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.models import SCRIPTED_MARK
-from holdfast.models.chat import ChatReply, ChatToolCall
-from holdfast.models.evidence import (
+from holdfast.scripted.chat import ChatReply, ChatToolCall
+from holdfast.scripted.evidence import (
     REPORTS,
     WINDOW,
     Finding,

@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from holdfast.models.chat import ChatReply, ChatRequest, StreamChunks, completion, encode, error_body
-from holdfast.models.embedding_wire import EmbeddingRequest, embeddings, hashed_vectors
-from holdfast.models.hashing import HASHING_MODEL
+from holdfast.scripted.chat import ChatReply, ChatRequest, StreamChunks, completion, encode, error_body
+from holdfast.scripted.embedding_wire import EmbeddingRequest, embeddings, hashed_vectors
+from holdfast.scripted.hashing import HASHING_MODEL
 
 R = TypeVar("R")
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 
-import holdfast
 from holdfast.errors import Unavailable
 from holdfast.stack import process
 from holdfast.stack.claims import Claim
@@ -26,10 +24,8 @@ def base_url(part: Part) -> str:
 def spawn(home: Path, port: int, claim: Claim) -> Part:
     """Starts the server in the background."""
     log = home / "logs" / "model.log"
-    command = [sys.executable, "-m", "holdfast.models.scripted", "--host", LOOPBACK, "--port", str(port)]
-    package_parent = str(Path(holdfast.__path__[0]).parent)  # `-m` alone would look in the current folder
-    search_path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
-    pid = process.spawn(command, log, os.environ | {"PYTHONPATH": search_path}, keep=claim.inherited)
+    command = process.module_command("holdfast.scripted.model", "--host", LOOPBACK, "--port", str(port))
+    pid = process.spawn(command, log, process.with_package(os.environ), keep=claim.inherited)
     part = Part.of("model", pid, log, address=f"{LOOPBACK}:{port}")
     claim.record(part)
     return part

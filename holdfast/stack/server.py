@@ -14,15 +14,15 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNa
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from holdfast.attributes import SEARCH_ATTRIBUTES
 from holdfast.errors import TemporalUnavailable
+from holdfast.search_attributes import SEARCH_ATTRIBUTES
 from holdfast.stack import process
 from holdfast.stack.binary import ServerBinary
 from holdfast.stack.claims import Claim
-from holdfast.stack.search_attributes import missing
 from holdfast.stack.sockets import LOOPBACK
 from holdfast.stack.state import Part
-from holdfast.temporal import connect_temporal
+from holdfast.temporal.connection import connect_temporal
+from holdfast.temporal.visibility import missing
 
 TUNING = (
     # SQLite's rollback journal syncs twice for a commit; the write-ahead log once.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Stack:
     """None: no worker was asked for and none runs."""
 
 
-async def up(settings: Settings, report: Report, *, worker: bool = True, root: Path | None = None) -> Stack:
+async def up(settings: Settings, report: Report, *, worker: bool = True, program: Sequence[str] | None = None) -> Stack:
     """Starts what does not run yet; with everything running it only makes sure of that.
 
     Args:
@@ -52,7 +53,7 @@ async def up(settings: Settings, report: Report, *, worker: bool = True, root: P
             the scripted one is not needed.
         report: is told in plain lines what is started, stopped and waited for.
         worker: whether a worker must run, with these settings.
-        root: folder of worker.py; None: that of this checkout.
+        program: the command that runs the worker; None: the package's own.
 
     Raises:
         TemporalUnavailable: no server answers, and none could be started.
@@ -66,13 +67,13 @@ async def up(settings: Settings, report: Report, *, worker: bool = True, root: P
         client = await launcher.temporal()
         model = None if settings.has_model else await launcher.model()
         if worker:
-            await launcher.worker(client, model, root or workers.project_root())
+            await launcher.worker(client, model, program or workers.command())
             if settings.has_model:
                 await launcher.stop("model")  # only after the worker that used it
         return launcher.stack(client)
 
 
-async def start_worker(settings: Settings, report: Report, *, root: Path | None = None) -> Part:
+async def start_worker(settings: Settings, report: Report, *, program: Sequence[str] | None = None) -> Part:
     """Starts the worker if it does not run; everything else must be up.
 
     Raises:
@@ -88,7 +89,7 @@ async def start_worker(settings: Settings, report: Report, *, root: Path | None 
             raise TemporalUnavailable("the local stack is not up, so there is no Temporal server for a worker")
         client = await server.connect(address, settings.temporal_namespace)
         model = None if settings.has_model else state.alive("model")
-        return await launcher.worker(client, model, root or workers.project_root())
+        return await launcher.worker(client, model, program or workers.command())
 
 
 async def down(settings: Settings, report: Report) -> None:
@@ -199,11 +200,11 @@ class _Launcher:
         )
         return part
 
-    async def worker(self, client: Client, model: Part | None, root: Path) -> Part:
+    async def worker(self, client: Client, model: Part | None, program: Sequence[str]) -> Part:
         """Makes sure of a worker with the present settings."""
         address = client.service_client.config.target_host
         model_url = model_server.base_url(model) if model else None
-        wanted = workers.fingerprint(self._settings, root, address, model_url)
+        wanted = workers.fingerprint(self._settings, program, address, model_url)
         running = self.state.alive("worker")
         if running:
             reason = await self._objection(running, wanted, client)
@@ -214,7 +215,7 @@ class _Launcher:
         variables = workers.environment(self._settings, address, model_url)
         log_start = process.size(self._home / "logs" / "worker.log")
         with claim(self._home, "worker") as place:
-            part = workers.spawn(root, self._home, variables, place).model_copy(update={"fingerprint": wanted})
+            part = workers.spawn(program, self._home, variables, place).model_copy(update={"fingerprint": wanted})
         self._remember(part)
         try:
             await workers.ready(part, client, self._settings.temporal_task_queue, log_start)

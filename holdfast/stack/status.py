@@ -18,7 +18,7 @@ from holdfast.stack.locks import is_locked
 from holdfast.stack.state import Part, PartName, StackState, StateFile
 from holdfast.stack.ui import ui_url
 from holdfast.stack.worker import identity
-from holdfast.temporal import pollers
+from holdfast.temporal.connection import pollers
 from holdfast.types import Data
 
 EMBEDDED = "surrealkv://"
@@ -124,4 +124,4 @@ def _is_store_locked(url: str) -> bool | None:
     if not url.startswith(EMBEDDED):
         return None
     database = Path(url.removeprefix(EMBEDDED)).resolve()
-    return is_locked(database.with_name(f"{database.name}.lock"))  # see holdfast.database.lock
+    return is_locked(database.with_name(f"{database.name}.lock"))  # see holdfast.storage.database.lock

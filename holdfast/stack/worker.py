@@ -7,40 +7,29 @@ import hashlib
 import json
 import os
 import socket
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-import holdfast
 from holdfast.errors import WorkerUnavailable
-from holdfast.models.hashing import HASHING_MODEL
+from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.settings import SCRIPTED_MODEL, Settings
 from holdfast.stack import process
 from holdfast.stack.claims import Claim
 from holdfast.stack.state import Part
-from holdfast.temporal import pollers
+from holdfast.temporal.connection import pollers
 
 POLL_TIMEOUT = 30.0  # seconds until a new worker must poll; it takes one to three
 POLL_INTERVAL = 0.05  # seconds between questions to the server
 FINGERPRINT_LENGTH = 12  # hex digits: enough to see a change, and a secret cannot be read from them
 
 
-def project_root() -> Path:
-    """The folder of worker.py: beside the package, or the current one.
-
-    Raises:
-        WorkerUnavailable: there is none, as with an installed wheel.
-    """
-    for folder in (Path(holdfast.__path__[0]).parent, Path.cwd()):
-        if (folder / "worker.py").is_file() and (folder / "workflows").is_dir():
-            return folder
-    raise WorkerUnavailable(
-        "there is no worker.py here to start a worker from: the installed package has none. "
-        "Run the command in a checkout of Holdfast, or start a worker from its container image."
-    )
+def command() -> list[str]:
+    """Returns the command that runs a worker."""
+    return process.module_command("holdfast.worker")
 
 
 def identity(pid: int) -> str:
@@ -68,7 +57,7 @@ def environment(settings: Settings, address: str, model_url: str | None) -> dict
     return variables
 
 
-def fingerprint(settings: Settings, root: Path, address: str, model_url: str | None) -> dict[str, str]:
+def fingerprint(settings: Settings, program: Sequence[str], address: str, model_url: str | None) -> dict[str, str]:
     """What a worker is started with, each thing hashed, so that no secret is written down."""
     facts = {name.upper(): _plain(getattr(settings, name) or "") for name in type(settings).model_fields}
     facts |= {
@@ -76,8 +65,7 @@ def fingerprint(settings: Settings, root: Path, address: str, model_url: str | N
         "SURREALDB_URL": settings.store_url,
         "HOLDFAST_HOME": str(settings.holdfast_home.absolute()),
         "scripted model server": model_url or "",
-        "project folder": str(root),
-        "Python": sys.executable,
+        "worker program": "\0".join([*program, str(process.PACKAGE_PARENT)]),
     }
     return {name: hashlib.sha256(fact.encode()).hexdigest()[:FINGERPRINT_LENGTH] for name, fact in facts.items()}
 
@@ -98,11 +86,11 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def spawn(root: Path, home: Path, variables: dict[str, str], claim: Claim) -> Part:
+def spawn(program: Sequence[str], home: Path, variables: dict[str, str], claim: Claim) -> Part:
     """Starts the worker in the background."""
     log = home / "logs" / "worker.log"
-    command = [sys.executable, str(root / "worker.py")]
-    part = Part.of("worker", process.spawn(command, log, variables, keep=claim.inherited), log)
+    pid = process.spawn(program, log, process.with_package(variables), keep=claim.inherited)
+    part = Part.of("worker", pid, log)
     claim.record(part)
     return part
 

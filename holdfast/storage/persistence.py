@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.bus import Bus, MemoryLog, SurrealLog
-from holdfast.database import SCHEMES, Database, open_database
 from holdfast.errors import UsageError
-from holdfast.memory import InProcessTable, SurrealTable, TextMemory
-from holdfast.payloads.keys import KeyRing
-from holdfast.payloads.store import PayloadStore
 from holdfast.ports import EventBus, Store
-from holdfast.registry import InMemoryRegistry, RegistryProtocol
-from holdfast.registry.surreal import SurrealRegistry
-from holdfast.retrieval import Embedder, VectorStoreProtocol
-from holdfast.store import MemoryStore, SurrealStore, open_store
-from holdfast.vectors import MemoryVectors
-from holdfast.vectors.surreal import SurrealVectors
+from holdfast.ports.retrieval import Embedder, VectorStoreProtocol
+from holdfast.storage.bus import Bus, MemoryLog, SurrealLog
+from holdfast.storage.database import SCHEMES, Database, open_database
+from holdfast.storage.encryption import KeyRing
+from holdfast.storage.memory import InProcessTable, SurrealTable, TextMemory
+from holdfast.storage.mirror import MemoryStore, SurrealStore, open_store
+from holdfast.storage.payloads.store import PayloadStore
+from holdfast.storage.registry import InMemoryRegistry, RegistryProtocol
+from holdfast.storage.registry.surreal import SurrealRegistry
+from holdfast.storage.vectors import MemoryVectors
+from holdfast.storage.vectors.surreal import SurrealVectors
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ def open_persistence(
     """Gives the backend that a URL names; it connects when it is first used.
 
     Args:
-        url: `memory://` (dictionaries in this process), what `holdfast.database.open_database` takes, or the scheme of
-            a store that an installed package offers: then the mirror is there, and all else in this process's memory.
+        url: `memory://` (dictionaries in this process), what `open_database` takes, or the scheme of a
+            store that an installed package offers: then the mirror is there, and all else in this process's memory.
         keys: encrypt what the mirror holds; in this process's memory nothing is encrypted.
         embedder: makes the vectors of text memory, and is closed with it; None: words alone decide.
-        options: what `holdfast.database.open_database` takes besides.
+        options: what `holdfast.storage.database.open_database` takes besides.
 
     Raises:
         UsageError: the URL is none of these, or names an installed store, which does not encrypt, with keys.

@@ -13,7 +13,6 @@ from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from holdfast.converter import DATA_CONVERTER
 from holdfast.errors import (
     HoldfastError,
     PayloadUnreadable,
@@ -22,6 +21,7 @@ from holdfast.errors import (
     TemporalUnavailable,
     WorkerUnavailable,
 )
+from holdfast.temporal.converter import DATA_CONVERTER
 
 NOT_ANSWERING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 
@@ -39,7 +39,8 @@ async def connect_temporal(
         address: host:port.
         namespace: must be there.
         identity: this client's name in Temporal's UI.
-        converter: the one by itself reads neither large nor encrypted payloads; see `holdfast.configured.converter`.
+        converter: the one by itself reads neither large nor encrypted payloads; see
+            `holdfast.composition.persistence.converter`.
 
     Raises:
         TemporalUnavailable: no server answers at `address`.

@@ -10,8 +10,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter, ToJsonOptions
 from temporalio.converter import CompositePayloadConverter, DataConverter
 
-from holdfast.payloads.routing import ANSWER_MARK, THRESHOLD
 from holdfast.protocol import EntryPage, MessagePage
+from holdfast.temporal.routing import ANSWER_MARK, THRESHOLD
 from holdfast.types import RunProgress
 
 ANSWERS = (EntryPage, MessagePage, RunProgress)  # of queries

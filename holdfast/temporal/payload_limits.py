@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from temporalio.converter import DataConverter
 
 from holdfast.errors import StoreUnavailable
-from holdfast.payloads.routing import INLINE_LIMIT
+from holdfast.temporal.routing import INLINE_LIMIT
 from holdfast.types import MAX_INPUT_BYTES
 
 log = structlog.get_logger()
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 PAUSE = 2.0  # seconds between attempts to store a result while the store is away
 
 
-class Carriage:
+class PayloadLimits:
     """What a worker's activities know of the way to Temporal.
 
     Args:

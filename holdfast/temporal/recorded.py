@@ -11,11 +11,11 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client
 
+from holdfast import names
 from holdfast.protocol import CarriedState, RunRequest
-from holdfast.temporal import translated_errors
+from holdfast.temporal.connection import translated_errors
 from holdfast.types import Entry, EntryBatch, RunId
 
-APPEND = "store.append"  # the activity that takes entries to the mirror
 LAST_EVENTS = 30  # after a run's last append come a few about what was left to do, and its close
 FIRST_EVENTS = 30  # a run appends beside its first model call
 EVENTS = 1000  # at a time; some 600 KB
@@ -131,4 +131,4 @@ class RecordedLog:
 
 
 def _is_append(event: HistoryEvent) -> bool:
-    return event.activity_task_scheduled_event_attributes.activity_type.name == APPEND
+    return event.activity_task_scheduled_event_attributes.activity_type.name == names.MIRROR_APPEND

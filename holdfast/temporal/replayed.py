@@ -11,9 +11,10 @@ from typing import Any, Protocol, TypeVar
 from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from holdfast import names
 from holdfast.errors import NOT_YET, WorkerUnavailable
 from holdfast.protocol import EntryPage, MessagePage
-from holdfast.temporal import pollers, translated_errors
+from holdfast.temporal.connection import pollers, translated_errors
 from holdfast.types import Entry, Message, RunId, RunProgress
 
 PATIENCE = tuple(timedelta(seconds=s) for s in (5, 10, 20))
@@ -51,7 +52,7 @@ class ReplayedLog:
 
     async def progress(self, run_id: RunId) -> RunProgress:
         """Where a run stands, as it knows itself; raises what `query` raises."""
-        progress: RunProgress = await self.query(run_id, "status", result_type=RunProgress)
+        progress: RunProgress = await self.query(run_id, names.QUERY_STATUS, result_type=RunProgress)
         return progress
 
     async def entries(self, run_id: RunId, newest: str, after: int) -> AsyncIterator[Entry]:
@@ -64,7 +65,9 @@ class ReplayedLog:
         """
 
         async def ask(seq: int, execution: str) -> EntryPage:
-            page: EntryPage = await self.query(run_id, "entries", seq, result_type=EntryPage, execution=execution)
+            page: EntryPage = await self.query(
+                run_id, names.QUERY_ENTRIES, seq, result_type=EntryPage, execution=execution
+            )
             return page
 
         async for page in _pages(newest, after, ask, lambda page: page.entries[-1].seq if page.entries else None):
@@ -76,7 +79,7 @@ class ReplayedLog:
 
         async def ask(seq: int, execution: str) -> MessagePage:
             page: MessagePage = await self.query(
-                run_id, "transcript", seq, result_type=MessagePage, execution=execution
+                run_id, names.QUERY_TRANSCRIPT, seq, result_type=MessagePage, execution=execution
             )
             return page
 

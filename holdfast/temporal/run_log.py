@@ -14,12 +14,12 @@ from temporalio.client import (
 )
 from temporalio.converter import DataConverter
 
-from holdfast.attributes import AGENT_NAME
 from holdfast.errors import ErrorType, PayloadUnreadable, QueryRefused, RunNotFound, WorkerUnavailable
 from holdfast.protocol import Standing
-from holdfast.recorded import RecordedLog
-from holdfast.replayed import PATIENCE, ReplayedLog
-from holdfast.temporal import translated_errors
+from holdfast.search_attributes import AGENT_NAME
+from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.recorded import RecordedLog
+from holdfast.temporal.replayed import PATIENCE, ReplayedLog
 from holdfast.types import (
     AgentSpec,
     Entry,

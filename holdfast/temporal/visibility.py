@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-from holdfast.attributes import SEARCH_ATTRIBUTES
+from holdfast.search_attributes import SEARCH_ATTRIBUTES
 
 __all__ = ["SEARCH_ATTRIBUTES", "command", "missing"]
 

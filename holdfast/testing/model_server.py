@@ -12,9 +12,9 @@ from typing import Any, Self
 
 from starlette.types import Send
 
-from holdfast.models.chat import ChatReply, ChatRequest, ChatToolCall, StreamChunks, completion, error_body, event
-from holdfast.models.embedding_wire import EmbeddingRequest, embeddings, hashed_vectors
-from holdfast.models.server import (
+from holdfast.scripted.chat import ChatReply, ChatRequest, ChatToolCall, StreamChunks, completion, error_body, event
+from holdfast.scripted.embedding_wire import EmbeddingRequest, embeddings, hashed_vectors
+from holdfast.scripted.server import (
     BadRequest,
     chat_app,
     chat_server,

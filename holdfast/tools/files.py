@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 
 from pydantic import Field
 
-from holdfast.tool import ToolContext, ToolError, tool
+from holdfast.agents.tool import ToolContext, ToolError, tool
 from holdfast.tools.listing import Glob, Listing
 from holdfast.tools.workspace import Workspace, relative_path, shown
 from holdfast.types import ToolResult, clean_text

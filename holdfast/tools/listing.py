@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Self
 
-from holdfast.tool import ToolError
+from holdfast.agents.tool import ToolError
 from holdfast.tools.workspace import Workspace, shown
 
 MAX_ENTRIES = 20_000  # directory entries that one listing looks at; some tenths of a second of work

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from holdfast.agents.tool import ToolContext, ToolError, tool
 from holdfast.errors import UsageError
-from holdfast.retrieval import SHARED_NAMESPACE, MemoryMatch, TextMemoryProtocol, agent_namespace
-from holdfast.tool import ToolContext, ToolError, tool
+from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, TextMemoryProtocol, agent_namespace
 
 SHOWN_CHARS = 4_000  # of one memory in a result; the model can ask for more by a narrower query
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from holdfast.tool import ToolError
+from holdfast.agents.tool import ToolError
 from holdfast.types import clean_text
 
 _TEMPORARY = ".holdfast-"  # begins the names of files that are still being written

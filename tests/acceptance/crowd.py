@@ -12,10 +12,10 @@ from typing import Any, Self
 from temporalio.client import Client
 
 from holdfast import RunHandle
-from holdfast.doctor import Verdict, Verifier
-from holdfast.persistence import open_persistence
+from holdfast.ops.doctor import Verdict, Verifier
 from holdfast.ports import Store
-from holdfast.run_log import TemporalRunLog
+from holdfast.storage.persistence import open_persistence
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from tests.acceptance.crash_agents import ran
 from tests.acceptance.processes import PATIENCE, Site
@@ -64,7 +64,7 @@ class Crowd:
 
         Args:
             url: of the database.
-            options: what `holdfast.database.open_database` takes besides.
+            options: what `holdfast.storage.database.open_database` takes besides.
         """
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(self.site.mirror_catches_up(run) for run in self.runs))
@@ -89,7 +89,7 @@ class Crowd:
 async def _writers(client: Client, run: RunHandle) -> set[str]:
     appends, writers = set[int](), set[str]()
     async for event in client.get_workflow_handle(run.id).fetch_history_events():
-        if event.activity_task_scheduled_event_attributes.activity_type.name == "store.append":
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "mirror.append":
             appends.add(event.event_id)
         started = event.activity_task_started_event_attributes
         if started.scheduled_event_id in appends:

@@ -19,8 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from holdfast import Entry, Holdfast, RunHandle
 from holdfast.ports import Store
 from holdfast.stack.worker import identity
-from holdfast.store import open_store
-from holdfast.temporal import connect_temporal, pollers
+from holdfast.storage.mirror import open_store
+from holdfast.temporal.connection import connect_temporal, pollers
 from holdfast.testing import ModelServer, RecordedRequest
 from tests.lab import eventually, replayed_entries
 

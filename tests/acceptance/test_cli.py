@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.models.chat import ChatReply, ChatRequest
-from holdfast.models.scripted import respond
+from holdfast.scripted.chat import ChatReply, ChatRequest
+from holdfast.scripted.model import respond
 from holdfast.settings import Settings
 from holdfast.testing import ModelServer
 

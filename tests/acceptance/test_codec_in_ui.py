@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from holdfast import RunHandle, Settings
-from holdfast.client import Holdfast
-from holdfast.payloads.client import client_converter
-from holdfast.payloads.keys import new_key
+from holdfast.client.client import Holdfast
+from holdfast.composition.converter import client_converter
 from holdfast.stack import down, ui_url, up
 from holdfast.stack.sockets import answers
 from holdfast.stack.ui import CODEC_PORT
-from holdfast.temporal import connect_temporal
+from holdfast.storage.encryption import new_key
+from holdfast.temporal.connection import connect_temporal
 from holdfast.testing import ModelServer
 from tests.acceptance.test_temporal_ui import TemporalUi
 from tests.lab import eventually

@@ -155,10 +155,10 @@ async def stopped_in_a_write(site: Site, run: RunHandle, worker: Process) -> boo
     while True:
         before = bytes_written()
         pending = await site.pending(run)
-        if "store.append" not in pending and len(site.server.requests) > requests:
+        if "mirror.append" not in pending and len(site.server.requests) > requests:
             return False
-        if pending.get("store.append") == "STARTED" and bytes_written() > before:
+        if pending.get("mirror.append") == "STARTED" and bytes_written() > before:
             freeze(worker.pid)
-            if "store.append" in await site.pending(run):
+            if "mirror.append" in await site.pending(run):
                 return True
             worker.signal(signal.SIGCONT)

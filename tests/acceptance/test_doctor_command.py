@@ -16,8 +16,8 @@ from surrealdb import RecordID
 
 from holdfast import RunHandle
 from holdfast.cli.storage import opened_persistence
-from holdfast.persistence import Persistence
 from holdfast.settings import Settings
+from holdfast.storage.persistence import Persistence
 from tests.acceptance.processes import ROOT, Site
 from tests.lab import eventually
 

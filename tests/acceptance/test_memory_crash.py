@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.memory import TextMemory
-from holdfast.memory.embedding import BATCH
-from holdfast.models.embedding_wire import hashed_vectors
-from holdfast.persistence import open_persistence
+from holdfast.scripted.embedding_wire import hashed_vectors
+from holdfast.storage.memory import TextMemory
+from holdfast.storage.memory.embedding import BATCH
+from holdfast.storage.persistence import open_persistence
 from holdfast.testing import EmbeddingFault
 from tests.acceptance.processes import Site
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.export import EXAMPLES as EXPORT_EXAMPLES
-from holdfast.cli.importing import EXAMPLES as IMPORT_EXAMPLES
-from holdfast.cli.prune import EXAMPLES as PRUNE_EXAMPLES
-from holdfast.database import open_database
-from holdfast.persistence import open_persistence
+from holdfast.cli.commands.export import EXAMPLES as EXPORT_EXAMPLES
+from holdfast.cli.commands.importing import EXAMPLES as IMPORT_EXAMPLES
+from holdfast.cli.commands.prune import EXAMPLES as PRUNE_EXAMPLES
 from holdfast.settings import Settings
-from holdfast.store.sample import SampleRun
+from holdfast.storage.database import open_database
+from holdfast.storage.mirror.sample import SampleRun
+from holdfast.storage.persistence import open_persistence
 from holdfast.types import RunStatus
 from tests.contract.moving import contents
 from tests.lab import eventually

@@ -14,12 +14,12 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 
 from holdfast import RunStatus, Settings
-from holdfast.client import Holdfast
-from holdfast.configured import open_configured
-from holdfast.payloads.client import client_converter
-from holdfast.payloads.keys import new_key
+from holdfast.client.client import Holdfast
+from holdfast.composition.converter import client_converter
+from holdfast.composition.persistence import open_configured
 from holdfast.stack import down, up
-from holdfast.temporal import connect_temporal
+from holdfast.storage.encryption import new_key
+from holdfast.temporal.connection import connect_temporal
 from holdfast.testing import ModelServer, Reply
 from tests.acceptance.secret_agents import CANARY
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer

@@ -14,13 +14,13 @@ import pytest
 from holdfast import RunHandle, Settings
 from holdfast.stack import Part, down, kill, up
 from holdfast.stack.state import StackState, StateFile
-from holdfast.store import open_store
+from holdfast.storage.mirror import open_store
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
+from holdfast.workflows.options import HEARTBEAT_TIMEOUT
 from tests.acceptance.crash_agents import open_gate, ran
 from tests.acceptance.processes import Site, assert_equal
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer, free_port
 from tests.lab import eventually, replayed_entries
-from workflows.options import HEARTBEAT_TIMEOUT
 
 OUTAGE = HEARTBEAT_TIMEOUT.total_seconds() + 0.5  # seconds: long enough for the server to think its worker dead
 TURNS = 6

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from holdfast.cli.sql import EXAMPLES
-from holdfast.database import Database, open_database
+from holdfast.cli.commands.sql import EXAMPLES
 from holdfast.settings import Settings
-from holdfast.store import SurrealStore
-from holdfast.store.sample import SampleRun
+from holdfast.storage.database import Database, open_database
+from holdfast.storage.mirror import SurrealStore
+from holdfast.storage.mirror.sample import SampleRun
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 ROOT = Path(__file__).parents[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ from temporalio.client import Client
 
 from holdfast.errors import TemporalUnavailable, WorkerUnavailable
 from holdfast.settings import Settings
-from holdfast.stack import Stack, down, kill, local_address, search_attributes, server, start_worker, status, ui_url, up
+from holdfast.stack import Stack, down, kill, local_address, server, start_worker, status, ui_url, up
 from holdfast.stack.state import StateFile
 from holdfast.stack.worker import identity
-from holdfast.temporal import connect_temporal
+from holdfast.temporal import visibility
+from holdfast.temporal.connection import connect_temporal
 
 WORKER = """
 import asyncio, json, os, pathlib, signal, socket
@@ -65,8 +67,13 @@ class Place:
         """With a model, so that the scripted one is not started, unless told otherwise."""
         return Settings(**{"holdfast_home": self.home, "openai_api_key": SecretStr("a-secret"), **more})
 
+    @property
+    def program(self) -> list[str]:
+        """The command of the worker."""
+        return [sys.executable, str(self.root / "worker.py")]
+
     async def up(self, *, worker: bool = False, **settings: Any) -> Stack:
-        return await up(self.settings(**settings), self.said.append, worker=worker, root=self.root)
+        return await up(self.settings(**settings), self.said.append, worker=worker, program=self.program)
 
 
 @pytest.fixture
@@ -143,13 +150,13 @@ async def test_the_namespace_is_made_ready(place: Place) -> None:
     """Broken: runs could not be listed by agent, their history would be gone after a day, fork and doctor with it."""
     stack = await place.up()
     client = await connect(stack)
-    assert await search_attributes.missing(client) == []
+    assert await visibility.missing(client) == []
     assert await retention_days(client) == server.RETENTION.days == 90
 
     other = await place.up(temporal_namespace="other")  # on a database that is there already
     assert "restarts to make namespace 'other'" in " ".join(place.said)
     client = await connect(other, "other")
-    assert await search_attributes.missing(client) == []
+    assert await visibility.missing(client) == []
     assert await retention_days(client) == 90
 
 
@@ -199,11 +206,11 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
 async def test_only_the_worker_can_be_started_again(place: Place) -> None:
     """Broken: a crash of the worker alone could not be shown, nor mended."""
     with pytest.raises(TemporalUnavailable, match="the local stack is not up"):
-        await start_worker(place.settings(), place.said.append, root=place.root)
+        await start_worker(place.settings(), place.said.append, program=place.program)
     before = await place.up(worker=True)
     assert before.worker
     await kill(before.worker)
-    again = await start_worker(place.settings(), place.said.append, root=place.root)
+    again = await start_worker(place.settings(), place.said.append, program=place.program)
     assert again.is_alive
     assert again.pid != before.worker.pid
     assert (await place.up(worker=True)).worker == again

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.database import Database, open_database
-from holdfast.database.migrate import MIGRATIONS, Schema
-from holdfast.database.pool import Pool
-from holdfast.database.server import Login, WebsocketEndpoint
 from holdfast.stack.worker import identity
+from holdfast.storage.database import Database, open_database
+from holdfast.storage.database.migrate import MIGRATIONS, Schema
+from holdfast.storage.database.pool import Pool
+from holdfast.storage.database.server import Login, WebsocketEndpoint
+from holdfast.workflows.options import STORE_TIMEOUT
 from tests.acceptance.crowd import ALL_AT_ONCE, Crowd, served_by
 from tests.acceptance.processes import Site
 from tests.acceptance.small_disk import small_disk
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
-from workflows.options import STORE_TIMEOUT
 
 DISK = 24  # megabytes
 KILLS = 2

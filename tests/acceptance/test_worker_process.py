@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.store import open_store
+from holdfast.storage.mirror import open_store
 from holdfast.testing import Reply
 from tests.acceptance.crash_agents import ran
 from tests.acceptance.processes import Site

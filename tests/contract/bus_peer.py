@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from holdfast.bus import Bus, SurrealLog
-from holdfast.database import open_database
+from holdfast.storage.bus import Bus, SurrealLog
+from holdfast.storage.database import open_database
 
 
 async def main(url: str, topic: str, count: int) -> None:

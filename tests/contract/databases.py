@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from holdfast.database import Database, open_database
+from holdfast.storage.database import Database, open_database
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 EMBEDDED = ("mem", "surrealkv")

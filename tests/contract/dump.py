@@ -9,7 +9,7 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.database import Database
+from holdfast.storage.database import Database
 
 TABLES = ("run", "message", "tool_call", "agent_checkpoint", "event", "conversation", "spawned", "forked")
 """Every table that a run's log projects to, and those that will be."""

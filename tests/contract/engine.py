@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.database import Database, open_database
 from holdfast.ports import Store
-from holdfast.store import MemoryStore, SurrealStore
+from holdfast.storage.database import Database, open_database
+from holdfast.storage.mirror import MemoryStore, SurrealStore
 from tests.contract.dump import TABLES, dump, of_run
 from tests.contract.logs import Log
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer

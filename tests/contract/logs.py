@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from hypothesis import strategies as st
 
-from holdfast.store.sample import SPEC
+from holdfast.storage.mirror.sample import SPEC
 from holdfast.types import (
     Entry,
     EntryBatch,

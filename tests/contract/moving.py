@@ -9,16 +9,16 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.database import Database
 from holdfast.definition import AgentDefinition
-from holdfast.memory import Embedding
-from holdfast.models.hashing import hashed_vector
-from holdfast.persistence import Persistence, persistence_on
-from holdfast.retrieval import StoredVector
-from holdfast.store.odd import ODD_VALUES
-from holdfast.store.sample import SampleRun
-from holdfast.transfer import BundleWriter, Importer, JsonlExport, MirrorSource, Selection, Tally, inspect
-from holdfast.transfer.parts import parts_of
+from holdfast.ops.transfer import BundleWriter, Importer, JsonlExport, MirrorSource, Selection, Tally, inspect
+from holdfast.ops.transfer.parts import parts_of
+from holdfast.ports.retrieval import StoredVector
+from holdfast.scripted.hashing import hashed_vector
+from holdfast.storage.database import Database
+from holdfast.storage.edge_cases import EDGE_CASES
+from holdfast.storage.memory import Embedding
+from holdfast.storage.mirror.sample import SampleRun
+from holdfast.storage.persistence import Persistence, persistence_on
 from holdfast.types import MirroredRun, RunId, RunStatus, TranscriptRef
 from tests.contract import dump as rows
 
@@ -66,7 +66,7 @@ def run(number: int, **options: Any) -> SampleRun:
         "run_id": f"run {number:02} ⟩'`\\",
         "started_at": BEGAN + timedelta(minutes=number),
         "text": TEXTS[number % len(TEXTS)],
-        "extra": [odd.value for odd in ODD_VALUES][number % len(ODD_VALUES)],
+        "extra": [odd.value for odd in EDGE_CASES][number % len(EDGE_CASES)],
         "status": RunStatus.COMPLETED,
     }
     return SampleRun(**given | options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from holdfast.database import open_database
+from holdfast.storage.database import open_database
 
 
 async def main(url: str, database: str, username: str, password: str) -> None:

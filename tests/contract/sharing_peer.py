@@ -9,9 +9,9 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.database import open_database
-from holdfast.database.shared import SharedDatabase
 from holdfast.errors import HoldfastError, StoreUnavailable
+from holdfast.storage.database import open_database
+from holdfast.storage.database.shared import SharedDatabase
 
 WRITE = "CREATE $row SET at = time::now() RETURN NONE"
 WRITE_AGAIN = "UPSERT $row SET at = time::now() RETURN NONE"

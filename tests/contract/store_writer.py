@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from holdfast.errors import StoreUnavailable
 from holdfast.ports import Store
-from holdfast.store import open_store
-from holdfast.store.sample import SampleRun
+from holdfast.storage.mirror import open_store
+from holdfast.storage.mirror.sample import SampleRun
 
 STEP = 3  # entries a batch
 DISK = 400_000  # bytes that a file may have while the disk is "full"

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import configured
-from holdfast.database import Database, StatementFailed, open_database
-from holdfast.database.background import BackgroundDatabase
+from holdfast.composition.persistence import close_shared_persistence, shared_persistence
 from holdfast.errors import SettingsError
+from holdfast.storage.database import Database, StatementFailed, open_database
+from holdfast.storage.database.background import BackgroundDatabase
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0  # seconds; reached only when a test fails
 PROGRAM = """
 import asyncio
-from holdfast import configured
+from holdfast.composition.persistence import close_shared_persistence, shared_persistence
 
 async def count() -> None:
-    database = configured.persistence().database
+    database = shared_persistence().database
     [n] = await database.run("RETURN (UPSERT ONLY counter:one SET n = (n ?? 0) + 1).n")
     print(n, flush=True)
 
@@ -111,17 +111,17 @@ async def test_settings_are_read_when_they_are_needed(monkeypatch: pytest.Monkey
     """A bad address is found out by the first statement, or the settings of an earlier time stay."""
     monkeypatch.setenv("SURREALDB_URL", "mysql://x")
     with pytest.raises(SettingsError, match=r"SURREALDB_URL.*mysql"):
-        configured.persistence()
+        shared_persistence()
     monkeypatch.setenv("SURREALDB_URL", "mem://")
-    first = configured.persistence()
-    assert configured.persistence() is first
+    first = shared_persistence()
+    assert shared_persistence() is first
     assert first.database is not None
     await first.database.run("CREATE row:1")
     assert await asyncio.to_thread(lambda: asyncio.run(_rows(first.database))) == [1]
-    await configured.close()
+    await close_shared_persistence()
     monkeypatch.setenv("STATE_PERSISTENCE_BACKEND", "memory")
-    assert configured.persistence().database is None
-    await configured.close()
+    assert shared_persistence().database is None
+    await close_shared_persistence()
 
 
 async def _rows(database: Database | None) -> list[int]:

@@ -12,8 +12,9 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
-from holdfast import Agent, configured
+from holdfast import Agent
 from holdfast.cli.app import application
+from holdfast.composition.persistence import close_shared_persistence
 
 Call = Callable[..., Result]
 
@@ -107,7 +108,7 @@ def test_an_agents_own_methods_use_the_same_memory(call: Call) -> None:
         try:
             return [(match.text, match.metadata) for match in await clerk.search_text("vault", top_k=1)]
         finally:
-            await configured.close()
+            await close_shared_persistence()
 
     assert asyncio.run(add()) == asyncio.run(add())
     assert asyncio.run(search()) == [("The vault code is kept by Ines.", {"kind": "fact"})]

@@ -18,12 +18,12 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import DataConverter
 
-from holdfast.database import open_database
-from holdfast.payloads.convert import data_converter
-from holdfast.payloads.endpoint import codec_app
-from holdfast.payloads.keys import KeyRing, new_key
-from holdfast.payloads.shelf import Shelf
-from holdfast.payloads.store import PayloadStore
+from holdfast.api.codec import codec_app
+from holdfast.storage.database import open_database
+from holdfast.storage.encryption import KeyRing, new_key
+from holdfast.storage.payloads.chunk_store import ChunkStore
+from holdfast.storage.payloads.data_converter import data_converter
+from holdfast.storage.payloads.store import PayloadStore
 from tests.contract.surreal_server import free_port
 from tests.lab import eventually
 
@@ -54,7 +54,7 @@ async def serving(converter: DataConverter) -> AsyncIterator[httpx.AsyncClient]:
 async def converter() -> AsyncIterator[DataConverter]:
     """Encrypts, and stores what is large."""
     database, keys = open_database("mem://"), KeyRing.parse(new_key())
-    yield data_converter(partial(Shelf, PayloadStore(database), keys), keys)
+    yield data_converter(partial(ChunkStore, PayloadStore(database), keys), keys)
     await database.close()
 
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from holdfast.database import Database, Overtaken, until_in_time
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database import Database, Overtaken, until_in_time
 from tests.contract.databases import EMBEDDED, SERVED, Databases
 
 WRITERS = 12

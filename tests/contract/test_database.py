@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 from surrealdb import RecordID
 
-from holdfast.database import Database, SurrealDatabase, open_database, server
 from holdfast.errors import StoreUnavailable, UsageError
-from holdfast.store import SurrealStore, open_store
-from holdfast.store.sample import SampleRun
+from holdfast.storage.database import Database, SurrealDatabase, open_database, server
+from holdfast.storage.mirror import SurrealStore, open_store
+from holdfast.storage.mirror.sample import SampleRun
 from tests.contract.databases import EMBEDDED, SERVED, Databases
 from tests.contract.surreal_server import PASSWORD, USERNAME, free_port
 

@@ -11,13 +11,13 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from holdfast.embedder import configured_embedder
+from holdfast.composition.embedder import configured_embedder
 from holdfast.errors import ModelError, ModelRefused, ModelUnavailable, SettingsError
 from holdfast.models import open_embedder
-from holdfast.models.embedding_wire import EmbeddingRequest
 from holdfast.models.embeddings import BATCH_TEXTS, OpenAIEmbedder
-from holdfast.models.hashing import HASHING_MODEL, hashed_vector
-from holdfast.models.server import chat_app
+from holdfast.scripted.embedding_wire import EmbeddingRequest
+from holdfast.scripted.hashing import HASHING_MODEL, hashed_vector
+from holdfast.scripted.server import chat_app
 from holdfast.settings import Settings
 from holdfast.testing import EmbeddingFault, ModelServer
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.bus import Bus, MemoryLog, SurrealLog
-from holdfast.bus.conformance import CHECKS, Check, run_check
-from holdfast.database import open_database
-from holdfast.database.background import BackgroundDatabase
-from holdfast.payloads.keys import KeyRing, new_key
+from holdfast.storage.bus import Bus, MemoryLog, SurrealLog
+from holdfast.storage.bus.conformance import CHECKS, Check, run_check
+from holdfast.storage.database import open_database
+from holdfast.storage.database.background import BackgroundDatabase
+from holdfast.storage.encryption import KeyRing, new_key
 from tests.contract.databases import EMBEDDED, SERVED, Databases
 
 BACKENDS = ("memory", *EMBEDDED, *SERVED, "gateway", "background", "encrypted")

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from holdfast.bus import Bus, MemoryLog, SurrealLog, pump
-from holdfast.bus.expectations import growing, kept, nothing_comes, numbers, taken, topic
-from holdfast.bus.log import Publication
-from holdfast.bus.surreal import PUBLISH
-from holdfast.database import Database, SurrealDatabase, open_database
-from holdfast.database.background import BackgroundDatabase
-from holdfast.database.notes import BLOCK, MAX_NOTES, MAX_TOPICS
 from holdfast.errors import PayloadUnreadable, StoreUnavailable
 from holdfast.events import BusEvent
-from holdfast.payloads.keys import KeyRing, new_key
+from holdfast.storage.bus import Bus, MemoryLog, SurrealLog, pump
+from holdfast.storage.bus.expectations import growing, kept, nothing_comes, numbers, taken, topic
+from holdfast.storage.bus.log import Publication
+from holdfast.storage.bus.surreal import PUBLISH
+from holdfast.storage.database import Database, SurrealDatabase, open_database
+from holdfast.storage.database.background import BackgroundDatabase
+from holdfast.storage.database.notes import BLOCK, MAX_NOTES, MAX_TOPICS
+from holdfast.storage.encryption import KeyRing, new_key
 from tests.contract.databases import EMBEDDED, SERVED, Databases
 
 ROOT = Path(__file__).parents[2]

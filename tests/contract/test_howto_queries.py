@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from surrealdb import AsyncWsSurrealConnection, RecordID
 
-from holdfast.database import Database
-from holdfast.store import SurrealStore
+from holdfast.storage.database import Database
+from holdfast.storage.mirror import SurrealStore
 from holdfast.types import Entry, EntryBatch, EntryKind, RunError, RunStatus, RunSummary, Usage
 from tests.contract.databases import Databases
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import UsageError
-from holdfast.persistence import open_persistence
-from holdfast.store import open_store
-from holdfast.store.conformance import check_store
+from holdfast.storage.mirror import open_store
+from holdfast.storage.mirror.conformance import check_store
+from holdfast.storage.persistence import open_persistence
 
 MODULE = """
-from holdfast.store import MemoryStore
+from holdfast.storage.mirror import MemoryStore
 
 class DiaryStore(MemoryStore):
     def __init__(self, url, **options):
@@ -46,8 +46,8 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("distribution")
 async def test_installed_store_is_found_by_its_scheme() -> None:
     """A store can be added only by changing this project, or is not told its URL and options."""
-    store = open_store("diary://shelf/3", namespace="mine")
-    assert vars(store)["url"] == "diary://shelf/3"
+    store = open_store("diary://chunk_store/3", namespace="mine")
+    assert vars(store)["url"] == "diary://chunk_store/3"
     assert vars(store)["options"] == {"namespace": "mine"}
     await check_store(lambda: open_store("diary://"))
 
@@ -71,7 +71,7 @@ def test_store_that_cannot_be_had_is_said(url: str, words: str) -> None:
 @pytest.mark.usefixtures("distribution")
 def test_installed_store_holds_the_mirror_of_a_worker() -> None:
     """A store that can be opened cannot be named in the settings."""
-    store = open_persistence("diary://shelf").store
+    store = open_persistence("diary://chunk_store").store
     assert type(store).__name__ == "DiaryStore"
     with pytest.raises(UsageError, match=r"dairy://.*unknown scheme"):
-        open_persistence("dairy://shelf")
+        open_persistence("dairy://chunk_store")

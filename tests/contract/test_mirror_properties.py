@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import strategies as st
 
-from holdfast.database.server import STATEMENT_DEADLINE
 from holdfast.errors import MirrorGap, StoreUnavailable, TranscriptUnavailable
 from holdfast.ports import Store
-from holdfast.store import MemoryStore
-from holdfast.store.exact import entry_text
-from holdfast.store.rows import storable
-from holdfast.store.sample import SampleRun
+from holdfast.storage.database.server import STATEMENT_DEADLINE
+from holdfast.storage.mirror import MemoryStore
+from holdfast.storage.mirror.exact import entry_text
+from holdfast.storage.mirror.rows import storable
+from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import RunStatus, TranscriptRef
 from tests.contract.dump import dump, of_run
 from tests.contract.engine import EXAMPLES, Engine, open_engine

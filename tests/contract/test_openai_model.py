@@ -13,9 +13,9 @@ import pytest
 
 from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable, UsageError
 from holdfast.models import open_model
-from holdfast.models.chat import ChatReply, ChatRequest
 from holdfast.models.openai import OpenAIModel
 from holdfast.ports import ChatModel
+from holdfast.scripted.chat import ChatReply, ChatRequest
 from holdfast.testing import ModelServer, Reply
 from holdfast.types import AgentSpec, Message, ModelReply, ToolCall, ToolSpec, Usage
 

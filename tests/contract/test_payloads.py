@@ -14,17 +14,17 @@ from surrealdb import RecordID
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 
-from holdfast.database import Database, open_database
 from holdfast.errors import PayloadUnreadable, StoreUnavailable
-from holdfast.payloads.convert import data_converter
-from holdfast.payloads.keys import KeyRing, new_key
-from holdfast.payloads.routing import THRESHOLD
-from holdfast.payloads.shelf import Shelf
-from holdfast.payloads.store import Amount, PayloadStore
 from holdfast.protocol import EntryPage, ModelCall
-from holdfast.store.conformance import CHECKS, Check, run_check
-from holdfast.store.sample import SampleRun
-from holdfast.store.surreal import SurrealStore
+from holdfast.storage.database import Database, open_database
+from holdfast.storage.encryption import KeyRing, new_key
+from holdfast.storage.mirror.conformance import CHECKS, Check, run_check
+from holdfast.storage.mirror.sample import SampleRun
+from holdfast.storage.mirror.surreal import SurrealStore
+from holdfast.storage.payloads.chunk_store import ChunkStore
+from holdfast.storage.payloads.data_converter import data_converter
+from holdfast.storage.payloads.store import Amount, PayloadStore
+from holdfast.temporal.routing import THRESHOLD
 from holdfast.types import Entry, EntryBatch, Message, ToolResult
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
@@ -47,7 +47,7 @@ class Place:
 
     def converter(self, keys: KeyRing | None = None) -> DataConverter:
         """A converter that remembers nothing of what others stored."""
-        return data_converter(partial(Shelf, self.store, keys), keys)
+        return data_converter(partial(ChunkStore, self.store, keys), keys)
 
 
 @pytest.fixture(params=["mem", "surrealkv", "server"])
@@ -175,7 +175,7 @@ async def test_lost_and_damaged_chunks_are_named(place: Place) -> None:
 async def test_without_the_store_what_fits_travels_inside(tmp_path: Path, keys: KeyRing | None) -> None:
     """A run without large payloads never waits for the store; one that is too large says what it waits for."""
     away = open_database("ws://127.0.0.1:1")
-    converter = data_converter(partial(Shelf, PayloadStore(away), keys), keys)
+    converter = data_converter(partial(ChunkStore, PayloadStore(away), keys), keys)
     text = CONTENT[: MB // 2]
     payloads = await converter.encode([text])
     assert (keys is None) or text[:100].encode() not in payloads[0].SerializeToString()

@@ -8,11 +8,11 @@ import time
 import pytest
 from surrealdb import RecordID
 
-from holdfast.database import Database, StatementFailed, reading
-from holdfast.database.words import writing_word
 from holdfast.errors import StoreUnavailable, UsageError
-from holdfast.store import SurrealStore
-from holdfast.store.sample import SampleRun
+from holdfast.storage.database import Database, StatementFailed, reading
+from holdfast.storage.database.words import writing_word
+from holdfast.storage.mirror import SurrealStore
+from holdfast.storage.mirror.sample import SampleRun
 from tests.contract.databases import Databases
 
 KINDS = ("mem", "surrealkv", "ws", "http")
@@ -101,7 +101,7 @@ async def test_writes_have_no_effect_though_nobody_sees_them(
     """The text is all that keeps a statement from writing."""
     await database.read("RETURN 1")
     before = await state(database)
-    monkeypatch.setattr("holdfast.database.database.check_reads", lambda _: None)
+    monkeypatch.setattr("holdfast.storage.database.database.check_reads", lambda _: None)
     for statement in [*WRITES, "RETURN fn::write()"]:
         try:
             await database.read(statement, where="note")

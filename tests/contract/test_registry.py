@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from surrealdb import RecordID
 
-from holdfast.agent import Agent
-from holdfast.database import Database, open_database
+from holdfast.agents.agent import Agent
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError, StoreUnavailable
-from holdfast.registry import InMemoryRegistry, RegistryProtocol, VersionedRegistry
-from holdfast.registry.conformance import CHECKS, Check, Helper, Lookalike, check_registry
-from holdfast.registry.surreal import SurrealRegistry
-from holdfast.store.odd import ODD_VALUES, Odd
+from holdfast.storage.database import Database, open_database
+from holdfast.storage.edge_cases import EDGE_CASES, EdgeCase
+from holdfast.storage.registry import InMemoryRegistry, RegistryProtocol, VersionedRegistry
+from holdfast.storage.registry.conformance import CHECKS, Check, Helper, Lookalike, check_registry
+from holdfast.storage.registry.surreal import SurrealRegistry
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 ROOT = Path(__file__).parents[2]
@@ -121,8 +121,8 @@ async def test_numbers_go_on_after_unregistering(registry: SurrealRegistry) -> N
     assert (await registry.add(AgentDefinition(name="guide", system_prompt="two"))).current.version == 2
 
 
-@pytest.mark.parametrize("odd", ODD_VALUES, ids=lambda odd: odd.name)
-async def test_odd_settings_come_back_exactly(odd: Odd, registry: SurrealRegistry) -> None:
+@pytest.mark.parametrize("odd", EDGE_CASES, ids=lambda odd: odd.name)
+async def test_odd_settings_come_back_exactly(odd: EdgeCase, registry: SurrealRegistry) -> None:
     """A setting that the database cannot hold comes back changed, or breaks the connection for everybody."""
     try:
         definition = AgentDefinition(name="odd", model_settings={"value": odd.value})
@@ -226,9 +226,9 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
 
 WRITER = """
 import asyncio, sys
-from holdfast.database import open_database
+from holdfast.storage.database import open_database
 from holdfast.definition import AgentDefinition
-from holdfast.registry.surreal import SurrealRegistry
+from holdfast.storage.registry.surreal import SurrealRegistry
 url, name, username, password, me = sys.argv[1:]
 async def main():
     database = open_database(url, database=name, username=username, password=password)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from surrealdb import RecordID
 
-from holdfast.database import Database, open_database
-from holdfast.store.surreal import IDS, RUNS, UNFINISHED
+from holdfast.storage.database import Database, open_database
+from holdfast.storage.mirror.surreal import IDS, RUNS, UNFINISHED
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from holdfast.ports import Store
-from holdfast.store.rows import run_id
-from holdfast.store.sample import SampleRun
+from holdfast.storage.mirror.rows import run_id
+from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import RunStatus
 from tests.contract.dump import TABLES
 from tests.contract.engine import Engine, open_engine

@@ -24,11 +24,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
-from holdfast.database import Overtaken, StatementFailed, open_database
-from holdfast.database.gateway.card import CardFile, GatewayCard
-from holdfast.database.gateway.wire import MAX_FRAME
-from holdfast.database.shared import SharedDatabase
 from holdfast.errors import HoldfastError, StoreLocked, StoreUnavailable, UsageError
+from holdfast.storage.database import Overtaken, StatementFailed, open_database
+from holdfast.storage.database.gateway.descriptor import DescriptorFile, GatewayDescriptor
+from holdfast.storage.database.gateway.wire import MAX_FRAME
+from holdfast.storage.database.shared import SharedDatabase
 from tests.freezing import freeze
 from tests.lab import eventually
 
@@ -111,10 +111,10 @@ async def sharing(path: Path, **options: Any) -> AsyncIterator[SharedDatabase]:
         await database.close()
 
 
-def card_of(path: Path) -> GatewayCard:
-    card = CardFile(path).read()
-    assert card is not None
-    return card
+def card_of(path: Path) -> GatewayDescriptor:
+    descriptor = DescriptorFile(path).read()
+    assert descriptor is not None
+    return descriptor
 
 
 async def holders(peers: list[Peer]) -> list[Peer]:
@@ -334,7 +334,7 @@ async def test_card_of_a_dead_holder_is_no_obstacle(path: Path, start: Start) ->
         await ours.open()
         assert ours.is_holder
         assert card_of(path).pid == os.getpid() != left.pid
-    assert CardFile(path).read() is None, "a holder that closes leaves its address behind"
+    assert DescriptorFile(path).read() is None, "a holder that closes leaves its address behind"
 
 
 async def test_process_that_does_not_share_is_named(path: Path, start: Start) -> None:

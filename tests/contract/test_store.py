@@ -9,9 +9,9 @@ import pytest
 
 from holdfast.errors import UsageError
 from holdfast.ports import Store
-from holdfast.store import open_store
-from holdfast.store.conformance import CHECKS, Check, check_store, run_check
-from holdfast.store.memory import MemoryStore
+from holdfast.storage.mirror import open_store
+from holdfast.storage.mirror.conformance import CHECKS, Check, check_store, run_check
+from holdfast.storage.mirror.memory import MemoryStore
 from holdfast.types import RunId, TranscriptRef
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from surrealdb import AsyncEmbeddedSurrealConnection, RecordID
 
-from holdfast.database.migrate import MIGRATIONS
 from holdfast.errors import StoreLocked, StoreUnavailable, TranscriptUnavailable
-from holdfast.store import open_store
-from holdfast.store.sample import SampleRun
+from holdfast.storage.database.migrate import MIGRATIONS
+from holdfast.storage.mirror import open_store
+from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import Entry, RunStatus
 
 ROOT = Path(__file__).parents[2]

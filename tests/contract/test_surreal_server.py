@@ -13,8 +13,8 @@ from surrealdb import AsyncWsSurrealConnection
 
 from holdfast.errors import StoreUnavailable
 from holdfast.ports import Store
-from holdfast.store import open_store
-from holdfast.store.sample import SampleRun
+from holdfast.storage.mirror import open_store
+from holdfast.storage.mirror.sample import SampleRun
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 PROMISE = 10.5  # seconds within which every call ends, with what a busy machine adds

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from holdfast.errors import ModelRefused, ModelUnavailable
-from holdfast.memory import Embedding, TextMemory
-from holdfast.memory.surreal import WRITE_ROWS
-from holdfast.models.embedding_wire import EmbeddingRequest
 from holdfast.models.embeddings import OpenAIEmbedder
-from holdfast.models.hashing import hashed_vector
-from holdfast.persistence import open_persistence
-from holdfast.store.odd import ODD_VALUES, Odd
+from holdfast.scripted.embedding_wire import EmbeddingRequest
+from holdfast.scripted.hashing import hashed_vector
+from holdfast.storage.edge_cases import EDGE_CASES, EdgeCase
+from holdfast.storage.memory import Embedding, TextMemory
+from holdfast.storage.memory.surreal import WRITE_ROWS
+from holdfast.storage.persistence import open_persistence
 from holdfast.testing import EmbeddingFault, ModelServer
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
@@ -216,8 +216,8 @@ async def test_what_is_deleted_is_gone(backend: Backend) -> None:
         assert await memories.count("shared") == len(NOTES) - 1
 
 
-@pytest.mark.parametrize("odd", ODD_VALUES, ids=lambda odd: odd.name)
-async def test_odd_values_come_back(backend: Backend, odd: Odd) -> None:
+@pytest.mark.parametrize("odd", EDGE_CASES, ids=lambda odd: odd.name)
+async def test_odd_values_come_back(backend: Backend, odd: EdgeCase) -> None:
     """A text or metadata is changed by the way there and back, or cannot be read at all."""
     async with backend.opened() as memories:
         text = f"odd {odd.value}" if isinstance(odd.value, str) and len(odd.value) < 60_000 else "odd"

@@ -16,13 +16,13 @@ from surrealdb import RecordID
 
 from holdfast.definition import AgentDefinition
 from holdfast.errors import BundleDamaged, UsageError
-from holdfast.persistence import Persistence
-from holdfast.retrieval import StoredVector
-from holdfast.store import MemoryStore
-from holdfast.store.sample import SampleRun
-from holdfast.transfer import BundleWriter, Importer, JsonlExport, Selection, Tally, inspect
-from holdfast.transfer.bundle import TRAILER, exact_line
-from holdfast.transfer.parts import parts_of
+from holdfast.ops.transfer import BundleWriter, Importer, JsonlExport, Selection, Tally, inspect
+from holdfast.ops.transfer.bundle import TRAILER, exact_line
+from holdfast.ops.transfer.parts import parts_of
+from holdfast.ports.retrieval import StoredVector
+from holdfast.storage.mirror import MemoryStore
+from holdfast.storage.mirror.sample import SampleRun
+from holdfast.storage.persistence import Persistence
 from holdfast.types import Entry, MirroredRun, RunId, RunStatus
 from tests.contract.databases import Databases
 from tests.contract.moving import BEGAN, TABLES, contents, exported, fill, imported, lines_of, opened, run

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from holdfast.database import Database
 from holdfast.errors import StoreUnavailable
-from holdfast.persistence import Persistence, open_persistence
-from holdfast.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
-from holdfast.vectors import MemoryVectorStore
-from holdfast.vectors.index import PATIENCE, Index
-from holdfast.vectors.sample import unit_vectors
-from holdfast.vectors.space import Spaces
-from holdfast.vectors.surreal import SurrealVectors
+from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
+from holdfast.storage.database import Database
+from holdfast.storage.persistence import Persistence, open_persistence
+from holdfast.storage.vectors import MemoryVectorStore
+from holdfast.storage.vectors.index import PATIENCE, Index
+from holdfast.storage.vectors.sample import unit_vectors
+from holdfast.storage.vectors.space import Spaces
+from holdfast.storage.vectors.surreal import SurrealVectors
 from tests.contract import vector_writer
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
@@ -253,7 +253,7 @@ async def test_closing_amid_a_build_is_fine(tmp_path: Path) -> None:
     """Closing the database while its engine builds an index aborts the process, or damages the files."""
     script = f"""
 import asyncio
-from holdfast.persistence import open_persistence
+from holdfast.storage.persistence import open_persistence
 from tests.contract.test_vector_index import numbered, unit_vectors
 
 async def main():

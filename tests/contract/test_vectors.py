@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from holdfast import Agent, RegistryProtocol, VectorStore, configured
-from holdfast.persistence import open_persistence
-from holdfast.retrieval import StoredVector, VectorStoreProtocol
-from holdfast.vectors import MemoryVectors, MemoryVectorStore
-from holdfast.vectors.conformance import CHECKS, Check, check_vectors
+from holdfast import Agent, RegistryProtocol, VectorStore
+from holdfast.composition.persistence import close_shared_persistence
+from holdfast.ports.retrieval import StoredVector, VectorStoreProtocol
+from holdfast.storage.persistence import open_persistence
+from holdfast.storage.vectors import MemoryVectors, MemoryVectorStore
+from holdfast.storage.vectors.conformance import CHECKS, Check, check_vectors
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 EMBEDDED = ("memory://", "mem://", "surrealkv://")
@@ -96,13 +97,13 @@ async def test_a_vector_store_is_a_registry_too(url: str, tmp_path: Path) -> Non
 async def test_it_is_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that is made without arguments is not on the configured backend, or not there when it is made again."""
     monkeypatch.setenv("SURREALDB_URL", f"surrealkv://{tmp_path}/data")
-    await configured.close()
+    await close_shared_persistence()
     try:
         await VectorStore().upsert("a", [1, 2])
         assert await VectorStore("default").get_vector("a") is not None
         assert await VectorStore("another").get_vector("a") is None
     finally:
-        await configured.close()
+        await close_shared_persistence()
     assert (tmp_path / "data").is_dir()
 
 

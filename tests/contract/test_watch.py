@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.database import Database, Watch, live
+from holdfast.storage.database import Database, Watch, live
 from tests.contract.databases import EMBEDDED, SERVED, Databases
 
 PATIENCE = 10.0  # seconds; a change is heard within milliseconds, a server is back within a second or two

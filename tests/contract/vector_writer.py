@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from holdfast.persistence import open_persistence
-from holdfast.retrieval import StoredVector
-from holdfast.vectors.index import PATIENCE
-from holdfast.vectors.sample import unit_vectors
+from holdfast.ports.retrieval import StoredVector
+from holdfast.storage.persistence import open_persistence
+from holdfast.storage.vectors.index import PATIENCE
+from holdfast.storage.vectors.sample import unit_vectors
 
 NAMESPACE, DIMENSION, SEED = "killed", 64, 11
 COUNT = 5 * PATIENCE

@@ -35,7 +35,7 @@ def activity_commands(history: WorkflowHistory) -> list[dict[str, Any]]:
             "type": scheduled.activity_type.name,
             **{field.name: MessageToDict(value) for field, value in scheduled.ListFields() if field.name in OPTIONS},
         }
-        if command["type"] != "store.append":
+        if command["type"] != "mirror.append":
             command["input"] = _plain(scheduled.input)
         if command["type"] == "model.call":
             groups.append([])
@@ -44,8 +44,8 @@ def activity_commands(history: WorkflowHistory) -> list[dict[str, Any]]:
     flat: list[dict[str, Any]] = []
     for group in groups:
         flat += sorted(group, key=lambda command: json.dumps(command, sort_keys=True))
-    appends = [command for command in flat if command["type"] == "store.append"]
-    return [*[command for command in flat if command["type"] != "store.append"], *appends[:1]]
+    appends = [command for command in flat if command["type"] == "mirror.append"]
+    return [*[command for command in flat if command["type"] != "mirror.append"], *appends[:1]]
 
 
 def _plain(payloads: Payloads) -> list[Any]:

@@ -6,12 +6,12 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from holdfast import Agent, RunHandle, TextDelta, tool
-from holdfast.memory import InProcessTable, TextMemory
-from holdfast.memory.embedding import BATCH
 from holdfast.models.embeddings import OpenAIEmbedder
 from holdfast.protocol import EmbedRequest
+from holdfast.storage.memory import InProcessTable, TextMemory
+from holdfast.storage.memory.embedding import BATCH
+from holdfast.storage.vectors import MemoryVectors
 from holdfast.testing import EmbeddingFault, Reply
-from holdfast.vectors import MemoryVectors
 from tests.lab import Lab
 from tests.workflows.test_mirror import SwitchedStore
 

@@ -13,12 +13,12 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-import worker
-from holdfast.converter import DATA_CONVERTER
+from holdfast.composition import worker
+from holdfast.temporal.converter import DATA_CONVERTER
+from holdfast.workflows import WORKFLOWS
 from tests.lab import Lab
 from tests.replay.commands import activity_commands
 from tests.replay.scenarios import SCENARIOS
-from workflows import WORKFLOWS
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json.gz"))
 

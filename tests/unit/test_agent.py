@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.agent import Agent, AgentResult
+from holdfast.agents.agent import Agent
+from holdfast.agents.tool import Tool, ToolContext, tool
+from holdfast.client.result import AgentResult
 from holdfast.errors import AgentDefinitionError, ErrorType, RunFailed
-from holdfast.tool import Tool, ToolContext, tool
 from holdfast.types import AgentSpec, RunError, RunResult, RunStatus, Usage
 
 CONTEXT = ToolContext(run_id="r1", call_id="c1", agent="a", turn=1, attempt=1, workspace=Path("/w"))

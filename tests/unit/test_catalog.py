@@ -10,13 +10,13 @@ from textwrap import dedent
 
 import pytest
 
-from holdfast.agent import Agent
+from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.agents.researcher import researcher
+from holdfast.agents.shipped.researcher import researcher
+from holdfast.agents.tool import tool
 from holdfast.errors import AgentDefinitionError, UnknownAgent
-from holdfast.tool import tool
 
-HEAD = "from holdfast.agent import Agent\nfrom holdfast.tool import tool\n"
+HEAD = "from holdfast.agents.agent import Agent\nfrom holdfast.agents.tool import tool\n"
 
 Write = Callable[..., None]
 
@@ -178,7 +178,9 @@ def test_two_agents_of_one_name_are_refused(modules: Write) -> None:
     with pytest.raises(AgentDefinitionError, match="two agents are named 'twin': one in mine_a, one in mine_b"):
         AgentCatalog.load(["mine_a", "mine_b"])
     modules(mine_c="c = Agent(name='researcher')")
-    with pytest.raises(AgentDefinitionError, match=r"'researcher': one in holdfast\.agents\.researcher, one in mine_c"):
+    with pytest.raises(
+        AgentDefinitionError, match=r"'researcher': one in holdfast\.agents\.shipped\.researcher, one in mine_c"
+    ):
         AgentCatalog.load(["mine_c"])
 
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from holdfast.cli.doctor_text import SHOWN_FLAWS, flaw_lines, verified_total
 from holdfast.cli.moment import moment
-from holdfast.doctor import Report, Verdict
+from holdfast.cli.render.doctor_text import SHOWN_FLAWS, flaw_lines, verified_total
 from holdfast.errors import UsageError
-from holdfast.flaws import Flaw
+from holdfast.ops.doctor import Report, Verdict
+from holdfast.ports import Flaw
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-from holdfast.cli.crash_report import document, show_evidence, show_verdict, verdict
 from holdfast.cli.evidence import Crash, Evidence, calls_in
-from holdfast.cli.output import Output
-from holdfast.converter import DATA_CONVERTER
+from holdfast.cli.render.crash_report import document, show_evidence, show_verdict, verdict
+from holdfast.cli.render.output import Output
 from holdfast.protocol import ModelCall, ToolInvocation
+from holdfast.temporal.converter import DATA_CONVERTER
 from holdfast.types import RunResult, RunStatus, ToolCall, TranscriptRef
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -52,7 +52,7 @@ class History:
         scheduled, started, ended = times
         event = self._event(EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, scheduled)
         task = event.activity_task_scheduled_event_attributes
-        kinds = {ModelCall: "model.call", ToolInvocation: "tool.note", str: "store.append"}
+        kinds = {ModelCall: "model.call", ToolInvocation: "tool.note", str: "mirror.append"}
         task.activity_type.name = kinds[type(call)]
         task.input.payloads.extend(await DATA_CONVERTER.encode([call]))
         begun = self._event(EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED, started)

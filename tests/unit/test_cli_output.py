@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.cells import cell_len
 
-from holdfast.cli.listing import show_runs
-from holdfast.cli.narrator import Narrator
-from holdfast.cli.output import Output
-from holdfast.cli.show import Log, describe, show_page
+from holdfast.cli.commands.show import Log, describe, show_page
+from holdfast.cli.render.listing import show_runs
+from holdfast.cli.render.narrator import Narrator
+from holdfast.cli.render.output import Output
 from holdfast.events import Event, Notice, TextDelta
 from holdfast.types import Entry, EntryKind, Message, RunProgress, RunStatus, RunSummary, ToolCall, Usage
 

@@ -13,10 +13,10 @@ import pytest
 from rich.cells import cell_len
 from surrealdb import Duration, RecordID, Table
 
-from holdfast.cli.output import Output
-from holdfast.cli.record_text import record_text
-from holdfast.cli.result_table import show_result
-from holdfast.cli.result_text import cell, plain
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.record_text import record_text
+from holdfast.cli.render.result_table import show_result
+from holdfast.cli.render.result_text import cell, plain
 
 NOON = datetime(2026, 5, 4, 12, 0, 0, 250_000, tzinfo=UTC)
 

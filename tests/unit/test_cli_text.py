@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.cells import cell_len
 
-from holdfast.cli.live_text import LiveText
-from holdfast.cli.text import ago, clean, cut, duration, head, tool_call, wrapped
+from holdfast.cli.render.live_text import LiveText
+from holdfast.cli.render.text import ago, clean, cut, duration, head, tool_call, wrapped
 from holdfast.types import ToolCall
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)

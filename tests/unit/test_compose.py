@@ -21,10 +21,10 @@ import yaml
 from temporalio.api.taskqueue.v1 import PollerInfo
 
 import holdfast
-import worker
 from deploy.healthcheck import last_poll
-from holdfast.attributes import SEARCH_ATTRIBUTES
+from holdfast.composition import worker
 from holdfast.models import SCRIPTED_MODEL
+from holdfast.search_attributes import SEARCH_ATTRIBUTES
 from holdfast.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from activities.context_cache import MARKS, ContextCache
+from holdfast.activities.context_cache import MARKS, ContextCache
 from holdfast.types import AgentSpec, Context, Message, TranscriptRef
 
 SPEC = AgentSpec(name="cached")

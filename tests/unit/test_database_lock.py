@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.database.lock import PathLock
 from holdfast.errors import StoreLocked, StoreUnavailable
+from holdfast.storage.database.lock import PathLock
 
 HOLD = """
 import sys
 from pathlib import Path
-from holdfast.database.lock import PathLock
+from holdfast.storage.database.lock import PathLock
 PathLock(Path(sys.argv[1])).acquire()
 print("held", flush=True)
 sys.stdin.read()

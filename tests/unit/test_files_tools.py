@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from holdfast.tool import Tool, ToolContext, ToolError
+from holdfast.agents.tool import Tool, ToolContext, ToolError
 from holdfast.tools import files, list_files, listing, read_file, search_files, write_file
 from holdfast.tools.workspace import Workspace
 from holdfast.types import clean_text
@@ -169,10 +169,10 @@ def test_links_that_stay_inside_work(workspace: Path) -> None:
     """Documents that are linked within their folder could not be used."""
     fill(workspace, docs__real_md="one secret\n")
     (workspace / "link.md").symlink_to("docs/real.md")
-    (workspace / "shelf").symlink_to("docs")
+    (workspace / "chunk_store").symlink_to("docs")
     (workspace / "absolute").symlink_to(workspace / "docs")
     assert listed(workspace) == ["docs/real.md\t11", "link.md\t11"]
-    assert listed(workspace, "shelf") == ["shelf/real.md\t11"]
+    assert listed(workspace, "chunk_store") == ["chunk_store/real.md\t11"]
     assert found(workspace, "SECRET", "link.md") == ["link.md:1: one secret"]
     assert read_file("absolute/real.md", context=context(workspace)).startswith("absolute/real.md lines 1-1 of 1")
     write_file("link.md", "new", context=context(workspace))

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from holdfast.errors import UsageError
-from holdfast.memory.cache import RecentlyUsed
-from holdfast.memory.fusion import fuse
-from holdfast.memory.record import MAX_TEXT_BYTES, make_record
-from holdfast.memory.search import Question
-from holdfast.memory.words import MAX_QUERY_WORDS, query_words, stems
+from holdfast.storage.memory.cache import RecentlyUsed
+from holdfast.storage.memory.fusion import fuse
+from holdfast.storage.memory.record import MAX_TEXT_BYTES, make_record
+from holdfast.storage.memory.search import Question
+from holdfast.storage.memory.words import MAX_QUERY_WORDS, query_words, stems
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.memory.passages import passages
+from holdfast.storage.memory.passages import passages
 
 TEXTS = st.text(alphabet=st.sampled_from("ab .!?\n\t漢😀"), max_size=400)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.payloads.chunks import BLOCK, MAX_CHUNK, MIN_CHUNK, chunks
+from holdfast.storage.payloads.chunks import BLOCK, MAX_CHUNK, MIN_CHUNK, chunks
 
 SIZE = 1_000_000
 

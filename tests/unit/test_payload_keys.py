@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pytest
 from temporalio.api.common.v1 import Payload
 
+from holdfast.composition.keys import key_ring
 from holdfast.errors import PayloadUnreadable, SettingsError, UsageError
-from holdfast.payloads.client import key_ring
-from holdfast.payloads.codec import EncryptionCodec
-from holdfast.payloads.keys import KeyRing, new_key
 from holdfast.settings import Settings
+from holdfast.storage.encryption import KeyRing, new_key
+from holdfast.storage.payloads.codec import EncryptionCodec
 
 OLD, NEW = f"old:{new_key()}", f"new:{new_key()}"
 HELLO = Payload(metadata={"encoding": b"json/plain"}, data=b'"hello"')

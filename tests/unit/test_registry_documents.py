@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError, UsageError
-from holdfast.registry.documents import Format, read_definition, write_definition
+from holdfast.storage.registry.documents import Format, read_definition, write_definition
 
 FULL = AgentDefinition(
     name="guide",

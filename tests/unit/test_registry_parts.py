@@ -15,15 +15,16 @@ import pytest
 
 import holdfast
 from holdfast import Agent, AgentDefinition, BaseRegistry, InMemoryRegistry, RegistryProtocol, tool
+from holdfast._util.blocking import run_blocking
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.blocking import run_blocking
-from holdfast.configured import close
+from holdfast.agents.resolve import resolve
+from holdfast.composition.persistence import close_shared_persistence
+from holdfast.composition.registry import register_backend, registry_factory
 from holdfast.definition import check_name, split_version
 from holdfast.errors import AgentDefinitionError, NotAnAgent, SettingsError, UsageError
-from holdfast.registry import definition_of, name_of, not_found, register_backend, registry_factory
-from holdfast.registry.conformance import Helper, Lookalike, check_registry
-from holdfast.registry.surreal import SurrealRegistry
-from holdfast.registry.tools import resolve
+from holdfast.storage.registry import definition_of, name_of, not_found
+from holdfast.storage.registry.conformance import Helper, Lookalike, check_registry
+from holdfast.storage.registry.surreal import SurrealRegistry
 
 OWN = """
 from holdfast import BaseRegistry, InMemoryRegistry, run_blocking
@@ -142,7 +143,7 @@ async def test_the_factory_needs_no_await_and_no_arguments(monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     assert isinstance(registry_factory(), SurrealRegistry)
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing waits for this
-    await close()
+    await close_shared_persistence()
     monkeypatch.setenv("STATE_PERSISTENCE_BACKEND", "memory")
     first, second = registry_factory(), registry_factory()
     assert isinstance(first, InMemoryRegistry)

@@ -17,10 +17,10 @@ import httpx2
 import pytest
 
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
-from holdfast.models.evidence import MAX_WORDS, needles
 from holdfast.models.openai import OpenAIModel
-from holdfast.models.researcher import TOOLS, slug
-from holdfast.models.scripted import LATENCY, STREAMING_TIME, respond
+from holdfast.scripted.evidence import MAX_WORDS, needles
+from holdfast.scripted.model import LATENCY, STREAMING_TIME, respond
+from holdfast.scripted.researcher import TOOLS, slug
 from holdfast.testing import ModelServer
 from holdfast.types import AgentSpec, Message, ModelReply, ToolCall, ToolSpec
 
@@ -265,7 +265,7 @@ def test_report_names_are_plain(text: str, name: str) -> None:
 @contextmanager
 def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The server as users run it, and the line that it prints."""
-    command = [sys.executable, "-m", "holdfast.models.scripted", *arguments]
+    command = [sys.executable, "-m", "holdfast.scripted.model", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -298,7 +298,7 @@ async def test_process_serves_quickly_and_stops() -> None:
 async def test_taken_port_is_said_in_a_line() -> None:
     """A person would read a stack trace."""
     async with ModelServer() as other:
-        command = [sys.executable, "-m", "holdfast.models.scripted", "--port", str(other.port)]
+        command = [sys.executable, "-m", "holdfast.scripted.model", "--port", str(other.port)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: ASYNC221
     assert done.returncode == 1
     assert done.stderr.startswith(f"cannot listen on 127.0.0.1:{other.port}")

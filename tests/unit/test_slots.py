@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from activities.slots import AgentSlots
+from holdfast.activities.slots import AgentSlots
 
 
 class Busy:

@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from holdfast.errors import SettingsError, WorkerUnavailable
+from holdfast.errors import SettingsError
 from holdfast.settings import Settings
-from holdfast.stack import process, search_attributes, sockets, status, ui_url, worker
+from holdfast.stack import process, sockets, status, ui_url, worker
 from holdfast.stack.claims import claim, holder
 from holdfast.stack.locks import is_locked, locked
 from holdfast.stack.state import Part, StackState, StateFile, prepare_home
+from holdfast.temporal import visibility
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
@@ -245,25 +246,19 @@ CHANGES = [
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
 def test_a_changed_setting_is_seen_and_not_written_down(change: Change) -> None:
     """Broken: a worker would go on with old settings, or `stack.json` would hold a key."""
-    before = worker.fingerprint(Settings(), Path("/p"), "127.0.0.1:1", None)
-    after = worker.fingerprint(change.changed, Path("/p"), "127.0.0.1:1", None)
+    before = worker.fingerprint(Settings(), ["worker"], "127.0.0.1:1", None)
+    after = worker.fingerprint(change.changed, ["worker"], "127.0.0.1:1", None)
     assert worker.changes(before, before) == []
     assert worker.changes(before, after) == [change.name]
     assert all(len(digest) == worker.FINGERPRINT_LENGTH for digest in after.values())
 
 
-def test_an_installed_package_says_that_it_has_no_worker(tmp_path: Path) -> None:
-    """Broken: `up` of an installed wheel would fail with words that help nobody."""
-    installed = tmp_path / "site-packages"
-    installed.mkdir()
-    (installed / "holdfast").symlink_to(Path(worker.__file__).parents[1])
-    code = "from holdfast.stack.worker import project_root; project_root()"
-    env = {**os.environ, "PYTHONPATH": str(installed)}
-    ended = subprocess.run(
-        [sys.executable, "-P", "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-    )
-    assert WorkerUnavailable.__name__ in ended.stderr
-    assert "Run the command in a checkout" in ended.stderr
+def test_the_package_is_found_behind_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's own packages win over those that lie beside the package in a checkout."""
+    searched = process.with_package({"PYTHONPATH": "/mine"})["PYTHONPATH"].split(os.pathsep)
+    assert searched == ["/mine", str(process.PACKAGE_PARENT)]
+    monkeypatch.setattr(process, "PACKAGE_PARENT", Path(sysconfig.get_path("purelib")))
+    assert process.with_package({"PYTHONPATH": "/mine"}) == {"PYTHONPATH": "/mine"}
 
 
 def test_the_ui_is_unknown_when_temporal_is_not_ours(tmp_path: Path, sleeper: Part) -> None:
@@ -293,7 +288,7 @@ async def test_the_status_of_nothing(tmp_path: Path) -> None:
 
 def test_the_command_that_adds_search_attributes() -> None:
     """Broken: a person with a cluster of their own would be given a command that does not work."""
-    assert search_attributes.command(["AgentName", "AgentCostUsd"], "my ns") == (
+    assert visibility.command(["AgentName", "AgentCostUsd"], "my ns") == (
         "temporal operator search-attribute create --namespace 'my ns' "
         "--name AgentName --type Keyword --name AgentCostUsd --type Double"
     )

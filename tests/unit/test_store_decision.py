@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from holdfast.errors import MirrorGap
-from holdfast.store.decision import Stored, Write, continues, decide, overlap
-from holdfast.store.sample import SampleRun
+from holdfast.storage.mirror.decision import Stored, Write, continues, decide, overlap
+from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import TranscriptRef
 
 RUN = SampleRun(turns=3)

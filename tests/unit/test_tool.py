@@ -17,8 +17,8 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, Field
 
+from holdfast.agents.tool import MAX_ERROR_CHARS, Tool, ToolContext, ToolError, tool
 from holdfast.errors import AgentDefinitionError, HoldfastError
-from holdfast.tool import MAX_ERROR_CHARS, Tool, ToolContext, ToolError, tool
 from holdfast.types import ToolResult, ToolSpec, clean_text
 
 if TYPE_CHECKING:

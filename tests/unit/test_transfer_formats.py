@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from holdfast.transfer.markdown import markdown_page
-from holdfast.transfer.openai import openai_line
-from holdfast.transfer.record import RunRecord
-from holdfast.transfer.rows import from_json, to_json
-from holdfast.transfer.sharegpt import sharegpt_line
+from holdfast.ops.transfer.markdown import markdown_page
+from holdfast.ops.transfer.openai import openai_line
+from holdfast.ops.transfer.record import RunRecord
+from holdfast.ops.transfer.rows import from_json, to_json
+from holdfast.ops.transfer.sharegpt import sharegpt_line
 from holdfast.types import AgentSpec, Entry, RunError, RunStatus, RunSummary, ToolSpec
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)

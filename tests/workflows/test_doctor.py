@@ -15,14 +15,13 @@ import pytest
 from surrealdb import RecordID
 
 from holdfast import Agent, RunHandle, tool
-from holdfast.database import Database, open_database
-from holdfast.doctor import Census, Rebuilder, Verdict, Verifier, side_by_side
 from holdfast.errors import RunNotFound
-from holdfast.flaws import Flaw
-from holdfast.ports import Store
-from holdfast.run_log import TemporalRunLog
-from holdfast.store import SurrealStore
-from holdfast.store.sample import SampleRun
+from holdfast.ops.doctor import Rebuilder, RunFinder, Verdict, Verifier, map_concurrently
+from holdfast.ports import Flaw, Store
+from holdfast.storage.database import Database, open_database
+from holdfast.storage.mirror import SurrealStore
+from holdfast.storage.mirror.sample import SampleRun
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from holdfast.types import RunStatus
 from tests.contract.dump import TABLES, dump
@@ -77,9 +76,9 @@ class Clinic:
         return Rebuilder(self.store, self.log)
 
     @property
-    def census(self) -> Census:
+    def finder(self) -> RunFinder:
         """Finds runs."""
-        return Census(self.lab.client, self.lab.settings.temporal_task_queue, self.store)
+        return RunFinder(self.lab.client, self.lab.settings.temporal_task_queue, self.store)
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
@@ -177,7 +176,7 @@ async def test_a_database_that_is_dropped_under_live_runs_comes_back(clinic: Cli
         assert all(result.success for result in results)
         ids = [run.id for run in runs]
         await settled(clinic, runs)
-        async for _ in side_by_side(clinic.census.everywhere(), clinic.rebuilder.rebuild):
+        async for _ in map_concurrently(clinic.finder.everywhere(), clinic.rebuilder.rebuild):
             pass
         assert await dump(clinic.database) == await clinic.reference(*ids)
         assert {await clinic.verdict(run_id) for run_id in ids} == {Verdict.HEALTHY}
@@ -369,7 +368,7 @@ async def test_what_only_the_mirror_has_is_held_against_itself(clinic: Clinic) -
             await clinic.verifier.verify("never heard of")
         with pytest.raises(RunNotFound):
             await clinic.rebuilder.rebuild(runs["torn"].run_id)
-        assert {run_id async for run_id in clinic.census.everywhere()} == {run.run_id for run in runs.values()}
+        assert {run_id async for run_id in clinic.finder.everywhere()} == {run.run_id for run in runs.values()}
 
 
 async def test_a_quick_look_compares_the_head_and_the_run_row(clinic: Clinic) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from temporalio.client import WorkflowQueryFailedError
 
-import worker
 from holdfast import Agent, RunHandle, RunStatus, tool
+from holdfast.composition import worker
 from holdfast.errors import NOT_YET
-from holdfast.run_log import TemporalRunLog
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatToolCall, Reply
 from tests.lab import Lab, contents, eventually
 

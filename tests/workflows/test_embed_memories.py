@@ -10,12 +10,12 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 
 from holdfast import Agent
-from holdfast.chores import chores
-from holdfast.memory import Embedding, TextMemory
-from holdfast.memory.watch import EmbeddingWatch, workflow_id
+from holdfast._util.background import background_tasks
 from holdfast.models.embeddings import OpenAIEmbedder
-from holdfast.persistence import Persistence, open_persistence
+from holdfast.ops.embedding import EmbeddingWatch, workflow_id
 from holdfast.protocol import EmbedRequest
+from holdfast.storage.memory import Embedding, TextMemory
+from holdfast.storage.persistence import Persistence, open_persistence
 from holdfast.testing import EmbeddingFault
 from holdfast.tools.memory import remember, search_memory
 from holdfast.types import RunStatus
@@ -40,7 +40,7 @@ async def serving(lab: Lab, persistence: Persistence) -> AsyncIterator[None]:
     """A worker that also looks for memories to embed."""
     embedding = Embedding(persistence.memories)
     watch = EmbeddingWatch(lab.client, lab.settings.temporal_task_queue, embedding, interval=0.05)
-    async with lab.worker(scribe, memories=persistence.memories), chores(watch):
+    async with lab.worker(scribe, memories=persistence.memories), background_tasks(watch):
         yield
 
 

@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 
 from holdfast import Agent, RunStatus, UsageError, WaitTimedOut, tool
-from holdfast.payloads.store import PayloadStore
+from holdfast.storage.payloads.store import PayloadStore
 from holdfast.testing import Reply
 from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
 from tests.lab import Lab

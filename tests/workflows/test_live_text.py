@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from activities.announcer import Announcer
 from holdfast import Agent, Entry, Event, RunHandle, TextDelta, tool
-from holdfast.bus import Bus, SurrealLog
-from holdfast.bus.expectations import kept
-from holdfast.client import Holdfast
-from holdfast.database import open_database
+from holdfast.activities.announcer import Announcer
+from holdfast.client.client import Holdfast
 from holdfast.events import RUNS, run_topic
+from holdfast.storage.bus import Bus, SurrealLog
+from holdfast.storage.bus.expectations import kept
+from holdfast.storage.database import open_database
 from holdfast.testing import Reply
 from holdfast.types import EntryBatch
 from tests.contract.surreal_server import free_port

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from holdfast import Agent, tool
-from holdfast.store import open_store
-from holdfast.store.memory import MemoryStore
+from holdfast.storage.mirror import open_store
+from holdfast.storage.mirror.memory import MemoryStore
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from tests.lab import Lab
 

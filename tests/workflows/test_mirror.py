@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from holdfast import Agent, tool
 from holdfast.errors import StoreUnavailable
-from holdfast.store import open_store
-from holdfast.store.memory import MemoryStore
+from holdfast.storage.mirror import open_store
+from holdfast.storage.mirror.memory import MemoryStore
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from holdfast.types import Context, EntryBatch, RunId, TranscriptRef
 from tests.lab import Lab

@@ -11,12 +11,12 @@ import pytest
 
 from holdfast import Agent, RunHandle, tool
 from holdfast.errors import TemporalUnavailable
-from holdfast.persistence import open_persistence
-from holdfast.store import MemoryStore
-from holdfast.store.sample import SampleRun
-from holdfast.transfer.executions import Executions, Life
-from holdfast.transfer.pruning import Doomed, Pruner, Spared
-from holdfast.transfer.retention import Retention, Round
+from holdfast.ops.retention.executions import Executions, Life
+from holdfast.ops.retention.pruning import Doomed, Pruner, Spared
+from holdfast.ops.retention.retention import Retention, Round
+from holdfast.storage.mirror import MemoryStore
+from holdfast.storage.mirror.sample import SampleRun
+from holdfast.storage.persistence import open_persistence
 from holdfast.types import RunStatus
 from tests.lab import Lab, eventually
 

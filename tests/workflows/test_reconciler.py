@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from holdfast import Agent, RunHandle, tool
-from holdfast.doctor import Census, Reconciler, Verdict, Verifier
 from holdfast.errors import ErrorType
 from holdfast.events import RUNS
-from holdfast.run_log import TemporalRunLog
+from holdfast.ops.doctor import Reconciler, RunFinder, Verdict, Verifier
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunStatus, RunSummary
 from tests.lab import Lab, eventually
 from tests.workflows.test_mirror import SwitchedStore
@@ -39,8 +39,8 @@ class Ward:
 
     def reconciler(self) -> Reconciler:
         """One more worker's, freshly started."""
-        census = Census(self.lab.client, self.lab.settings.temporal_task_queue, self.store)
-        return Reconciler(census, self.store, self.log, self.lab.bus, interval=HOUR)
+        finder = RunFinder(self.lab.client, self.lab.settings.temporal_task_queue, self.store)
+        return Reconciler(finder, self.store, self.log, self.lab.bus, interval=HOUR)
 
     async def started(self, **options: object) -> RunHandle:
         """A run that waits for the model's second answer."""
@@ -229,8 +229,8 @@ async def test_a_new_worker_finds_what_happened_while_none_was_there(ward: Ward)
 
 async def test_it_goes_on_by_itself(ward: Ward) -> None:
     """A loop that ends at the first error is found out when it is needed."""
-    census = Census(ward.lab.client, ward.lab.settings.temporal_task_queue, ward.store)
-    reconciler = Reconciler(census, ward.store, ward.log, ward.lab.bus, interval=0.05)
+    finder = RunFinder(ward.lab.client, ward.lab.settings.temporal_task_queue, ward.store)
+    reconciler = Reconciler(finder, ward.store, ward.log, ward.lab.bus, interval=0.05)
     async with ward.lab.worker(clerk, store=ward.store):
         run = await ward.started()
         looking = asyncio.create_task(reconciler.run())

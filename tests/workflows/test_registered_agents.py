@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-import worker
 from holdfast import Agent, AgentDefinition, RunStatus, ToolContext, tool
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.database import open_database
+from holdfast.composition import worker
 from holdfast.errors import StoreUnavailable
 from holdfast.models import open_model
-from holdfast.persistence import Persistence
-from holdfast.registry import InMemoryRegistry, RegistryProtocol
-from holdfast.registry.conformance import Lookalike
-from holdfast.registry.surreal import SurrealRegistry
+from holdfast.storage.database import open_database
+from holdfast.storage.persistence import Persistence
+from holdfast.storage.registry import InMemoryRegistry, RegistryProtocol
+from holdfast.storage.registry.conformance import Lookalike
+from holdfast.storage.registry.surreal import SurrealRegistry
 from holdfast.types import AgentSpec
 from tests.lab import Lab, contents, eventually
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast import Agent, RunHandle, RunStatus, WorkerUnavailable, replayed
-from holdfast.replayed import ReplayedLog
-from holdfast.run_log import TemporalRunLog
-from holdfast.store.memory import MemoryStore
+from holdfast import Agent, RunHandle, RunStatus, WorkerUnavailable
+from holdfast.storage.mirror.memory import MemoryStore
+from holdfast.temporal import replayed
+from holdfast.temporal.replayed import ReplayedLog
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, Reply
 from holdfast.types import Entry, Message
 from tests.lab import Lab, eventually, replayed_entries

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from holdfast.temporal import connect_temporal
-from workflows import WORKFLOWS
+from holdfast.temporal.connection import connect_temporal
+from holdfast.workflows import WORKFLOWS
 
 STICKY = timedelta(seconds=8)  # what is meant for this worker alone waits so long once it is killed
 

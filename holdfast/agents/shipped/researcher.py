@@ -1,6 +1,6 @@
 """The shipped agent that answers questions over a folder of documents."""
 
-from holdfast.agent import Agent
+from holdfast.agents.agent import Agent
 from holdfast.tools.files import list_files, read_file, search_files, write_file
 
 SYSTEM_PROMPT = """\

@@ -9,17 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.agents.catalog import AgentCatalog
+from holdfast.agents.resolve import check_tools
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
 from holdfast.cli.program import command
 from holdfast.cli.registry import opened_registry
-from holdfast.cli.text import one_line
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.text import one_line
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError, UsageError
-from holdfast.registry import RegistryProtocol, VersionedRegistry
-from holdfast.registry.documents import Format, read_definition
-from holdfast.registry.tools import check_tools
 from holdfast.settings import Settings
+from holdfast.storage.registry import RegistryProtocol, VersionedRegistry
+from holdfast.storage.registry.documents import Format, read_definition
 
 STDIN = "-"
 

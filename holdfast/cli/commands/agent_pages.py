@@ -11,18 +11,18 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.cli.agents import NameArgument
+from holdfast.agents.conversion import origin_of
+from holdfast.cli.commands.agents import NameArgument
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
 from holdfast.cli.registry import history_of, opened_registry, unknown
-from holdfast.cli.table import show_table
-from holdfast.cli.text import columns, cut, duration, local_time, one_line, wrapped
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.table import show_table
+from holdfast.cli.render.text import columns, cut, duration, local_time, one_line, wrapped
 from holdfast.definition import AgentDefinition
 from holdfast.errors import UsageError
-from holdfast.registry import AgentVersion, RegistryProtocol, VersionedRegistry, definition_of
-from holdfast.registry.conversion import origin_of
-from holdfast.registry.documents import Format, write_definition
 from holdfast.settings import Settings
+from holdfast.storage.registry import AgentVersion, RegistryProtocol, VersionedRegistry, definition_of
+from holdfast.storage.registry.documents import Format, write_definition
 
 SHOW_EXAMPLES = """
     $ agents show guide

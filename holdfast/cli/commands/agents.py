@@ -10,14 +10,14 @@ import typer
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
 from holdfast.cli.registry import opened_registry, unknown
-from holdfast.cli.table import show_table
-from holdfast.cli.text import one_line
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.table import show_table
+from holdfast.cli.render.text import one_line
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError, StoreUnavailable
-from holdfast.registry import RegistryProtocol, definition_of
 from holdfast.settings import Settings
+from holdfast.storage.registry import RegistryProtocol, definition_of
 from holdfast.types import AgentSpec
 
 NameArgument = Annotated[

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 import typer
 
-from holdfast.cli.output import Output
+from holdfast.cli.render.output import Output
 from holdfast.errors import UsageError
-from holdfast.payloads.keys import SETTING, new_key
 from holdfast.settings import Settings
 from holdfast.stack import ui_url
 from holdfast.stack.sockets import LOOPBACK, answers
 from holdfast.stack.ui import CODEC_PORT, codec_endpoint
+from holdfast.storage.encryption import SETTING, new_key
 
 DEFAULT_UI = "http://localhost:8233"  # where Temporal's own commands put it
 
@@ -42,8 +42,8 @@ async def codec(
     """
     import uvicorn  # noqa: PLC0415 - other commands start faster without these
 
-    from holdfast.configured import converter, open_configured  # noqa: PLC0415
-    from holdfast.payloads.endpoint import codec_app  # noqa: PLC0415
+    from holdfast.api.codec import codec_app  # noqa: PLC0415
+    from holdfast.composition.persistence import converter, open_configured  # noqa: PLC0415
 
     out, settings = Output(), Settings.load()
     origins = _origins(ui or ui_url(settings) or DEFAULT_UI)

@@ -14,22 +14,25 @@ from uuid import uuid4
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
-from holdfast.attributes import AGENT_TURN
-from holdfast.cli.crash_report import document, show_evidence, show_verdict, verdict
-from holdfast.cli.evidence import MODEL_CALL, TOOL_CALL, Crash, Evidence, calls_in
+from holdfast import names
+from holdfast.cli.evidence import Crash, Evidence, calls_in
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.narrator import Narrator
 from holdfast.cli.options import JsonOption
-from holdfast.cli.outcome import Outcome
-from holdfast.cli.output import Output
+from holdfast.cli.render.crash_report import document, show_evidence, show_verdict, verdict
+from holdfast.cli.render.narrator import Narrator
+from holdfast.cli.render.outcome import Outcome
+from holdfast.cli.render.output import Output
 from holdfast.cli.session import Session, connected
-from holdfast.client import RunHandle
+from holdfast.client.run_handle import RunHandle
 from holdfast.errors import HoldfastError, UsageError, WorkerUnavailable
+from holdfast.search_attributes import AGENT_TURN
 from holdfast.settings import Settings
 from holdfast.stack import Part, kill, start_worker, up
-from holdfast.stack.worker import identity, project_root
+from holdfast.stack.process import PACKAGE_PARENT
+from holdfast.stack.worker import identity
 from holdfast.types import Entry
 
+DOCUMENTS = PACKAGE_PARENT / "holdfast" / "docs"
 QUESTION = "What happens to a run when its worker is killed?"
 ATTEMPTS = 5  # runs; one that ends before it was caught in the middle of a turn proves nothing
 LOOK_INTERVAL = 0.002  # seconds; the scripted model answers within 20 ms
@@ -73,12 +76,9 @@ async def _start(session: Session) -> RunHandle:
 
 def _copy_documents(workspace: Path) -> int:
     """A copy, so that the report does not end up among the project's own files."""
-    root = project_root()
-    documents = sorted((root / "docs").rglob("*.md")) or sorted(root.glob("*.md"))
-    if not documents:
-        raise UsageError(f"there are no documents in {str(root)!r} to run the demo on")
+    documents = sorted(DOCUMENTS.rglob("*.md"))
     for original in documents:
-        copy = workspace / original.relative_to(root)
+        copy = workspace / original.relative_to(DOCUMENTS.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(original, copy)
     return len(documents)
@@ -161,8 +161,8 @@ def _calls_under_way(seen: WorkflowExecutionDescription) -> bool:
         for pending in seen.raw_description.pending_activities
         if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
     ]
-    in_model = MODEL_CALL in begun and replies >= 1
-    in_tool = any(name.startswith(TOOL_CALL) for name in begun) and replies >= 2
+    in_model = names.MODEL_CALL in begun and replies >= 1
+    in_tool = any(name.startswith(names.TOOL_PREFIX) for name in begun) and replies >= 2
     return in_model or in_tool
 
 

@@ -11,21 +11,21 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.doctor_text import count_entries, flaw_lines, rebuilt_line, verified_total
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.moment import moment
-from holdfast.cli.news import News
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
 from holdfast.cli.program import command
+from holdfast.cli.render.doctor_text import count_entries, flaw_lines, rebuilt_line, verified_total
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.progress import News
+from holdfast.cli.render.text import count, duration
 from holdfast.cli.session import Session, connected
 from holdfast.cli.storage import opened_persistence
-from holdfast.cli.text import count, duration
-from holdfast.doctor import Census, Rebuilder, Rebuilt, Report, Verdict, Verifier, side_by_side
 from holdfast.errors import QueryRefused, RunNotFound, UsageError, WorkerUnavailable
+from holdfast.ops.doctor import Rebuilder, Rebuilt, Report, RunFinder, Verdict, Verifier, map_concurrently
 from holdfast.ports import RunLog, Store
-from holdfast.replayed import UNHURRIED
-from holdfast.run_log import TemporalRunLog
+from holdfast.temporal.replayed import UNHURRIED
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunId
 
 RunOption = Annotated[str | None, typer.Argument(metavar="ID", help="A run's id.", show_default=False)]
@@ -79,7 +79,7 @@ async def verify(
     news = News(out)
     async with _opened(out) as (session, store, log):
         verifier = Verifier(store, log, quick=all if deep is None else not deep)
-        async for report in side_by_side(clinic.runs(session, store), verifier.verify):
+        async for report in map_concurrently(clinic.runs(session, store), verifier.verify):
             reports.append(report)
             out.lines(flaw_lines(report, out.width))
             news.tell(len(reports), "run")
@@ -127,7 +127,7 @@ async def rebuild(
         async def attempt(run: RunId) -> _Attempt:
             return await _attempt(rebuilder, run, alone=not all)
 
-        async for each in side_by_side(clinic.runs(session, store), attempt):
+        async for each in map_concurrently(clinic.runs(session, store), attempt):
             done.append(each)
             if line := each.line():
                 out.say(line)
@@ -207,7 +207,8 @@ class _Clinic:
         if self.run_id is not None:
             yield self.run_id
             return
-        async for run_id in Census(session.client, session.settings.temporal_task_queue, store).everywhere(self.since):
+        finder = RunFinder(session.client, session.settings.temporal_task_queue, store)
+        async for run_id in finder.everywhere(self.since):
             yield run_id
 
 

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.text import cut, one_line
 from holdfast.cli.storage import opened_persistence
-from holdfast.cli.text import cut, one_line
+from holdfast.composition.event_bus import is_reachable
 from holdfast.errors import EventsPruned, StoreUnavailable, SubscriberTooSlow, UsageError
-from holdfast.event_bus import is_reachable
 from holdfast.events import RUNS, BusEvent, run_topic
 from holdfast.ports import EventBus
 from holdfast.settings import Settings

@@ -14,17 +14,14 @@ import typer
 from holdfast.cli.destination import STDOUT, Write, written
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.moment import moment
-from holdfast.cli.news import News
-from holdfast.cli.output import Output
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.progress import News
+from holdfast.cli.render.text import count, one_line
 from holdfast.cli.session import connected
 from holdfast.cli.storage import check_kept, opened_persistence
-from holdfast.cli.text import count, one_line
-from holdfast.doctor import Census
 from holdfast.errors import MirrorDamaged, RunNotFound, UsageError
-from holdfast.persistence import Persistence
-from holdfast.run_log import TemporalRunLog
-from holdfast.settings import Settings
-from holdfast.transfer import (
+from holdfast.ops.doctor import RunFinder
+from holdfast.ops.transfer import (
     FORMATS,
     BundleWriter,
     Format,
@@ -35,7 +32,10 @@ from holdfast.transfer import (
     RunSource,
     Selection,
 )
-from holdfast.transfer.parts import parts_of
+from holdfast.ops.transfer.parts import parts_of
+from holdfast.settings import Settings
+from holdfast.storage.persistence import Persistence
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunId, RunStatus
 
 EXAMPLES = """
@@ -171,8 +171,8 @@ async def _source(
     out.note("reading Temporal's history, not the mirror")
     async with connected(out) as session:
         await session.runs.check_worker()
-        census = Census(session.client, settings.temporal_task_queue, persistence.store)
-        yield HistorySource(census, TemporalRunLog(session.client))
+        finder = RunFinder(session.client, settings.temporal_task_queue, persistence.store)
+        yield HistorySource(finder, TemporalRunLog(session.client))
 
 
 async def _everything(news: News, write: Write, source: RunSource, wanted: _Wanted, persistence: Persistence) -> _Done:

@@ -13,17 +13,17 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.news import News
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.progress import News
+from holdfast.cli.render.table import show_table
+from holdfast.cli.render.text import one_line
 from holdfast.cli.storage import opened_persistence
-from holdfast.cli.table import show_table
-from holdfast.cli.text import one_line
 from holdfast.errors import UsageError
+from holdfast.ops.transfer import Importer, Part, Tally, inspect
+from holdfast.ops.transfer.importing import RUNS, Inspection
+from holdfast.ops.transfer.parts import parts_of
 from holdfast.settings import Settings
-from holdfast.transfer import Importer, Part, Tally, inspect
-from holdfast.transfer.importing import RUNS, Inspection
-from holdfast.transfer.parts import parts_of
 
 STDIN = Path("-")
 SHOWN_KEPT = 20  # reasons; --json has them all

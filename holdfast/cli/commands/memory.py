@@ -11,16 +11,16 @@ import typer
 from pydantic import JsonValue
 
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
 from holdfast.cli.program import command
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.text import clean, count, cut, head, one_line
 from holdfast.cli.storage import opened_persistence
-from holdfast.cli.text import clean, count, cut, head, one_line
 from holdfast.errors import UsageError
-from holdfast.memory import TextMemory
-from holdfast.memory.passages import passages
-from holdfast.models.hashing import HASHING_MODEL
-from holdfast.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
+from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
+from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.settings import Settings
+from holdfast.storage.memory import TextMemory
+from holdfast.storage.memory.passages import passages
 
 SHOWN_LINES = 4  # of each memory that a search finds
 FINDERS = {"text": "its words", "vector": "its meaning"}

@@ -12,20 +12,20 @@ import typer
 
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.moment import moment
-from holdfast.cli.news import News
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.progress import News
+from holdfast.cli.render.text import count, local_time, one_line
 from holdfast.cli.storage import check_kept, opened_persistence
-from holdfast.cli.text import count, local_time, one_line
 from holdfast.errors import TemporalUnavailable, UsageError
-from holdfast.payloads.store import Amount
-from holdfast.persistence import Persistence
+from holdfast.ops.retention.executions import BEGINNING, Executions
+from holdfast.ops.retention.pruning import Doomed, Pruner, Spared
+from holdfast.ops.retention.sizes import log_bytes, old_events
 from holdfast.settings import Settings
 from holdfast.stack import local_address
-from holdfast.temporal import connect_temporal
-from holdfast.transfer.executions import BEGINNING, Executions
-from holdfast.transfer.pruning import Doomed, Pruner, Spared
-from holdfast.transfer.sizes import log_bytes, old_events
+from holdfast.storage.payloads.store import Amount
+from holdfast.storage.persistence import Persistence
+from holdfast.temporal.connection import connect_temporal
 from holdfast.types import FINAL_STATUSES, RunStatus
 
 SHOWN_SPARED = 20  # runs; --json has them all

@@ -12,11 +12,11 @@ import typer
 from holdfast.cli.exit_code import ExitCode, for_result
 from holdfast.cli.following import follow, wait
 from holdfast.cli.options import JsonOption, seconds
-from holdfast.cli.outcome import Outcome
-from holdfast.cli.output import Output
 from holdfast.cli.program import command
+from holdfast.cli.render.outcome import Outcome
+from holdfast.cli.render.output import Output
 from holdfast.cli.session import Session, connected
-from holdfast.client import RunHandle
+from holdfast.client.run_handle import RunHandle
 from holdfast.errors import UsageError
 
 

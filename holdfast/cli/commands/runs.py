@@ -9,13 +9,13 @@ import typer
 
 from holdfast.cli.exit_code import ExitCode, for_result
 from holdfast.cli.following import follow, wait
-from holdfast.cli.listing import empty, show_runs, total
 from holdfast.cli.options import JsonOption, RunIdArgument, seconds
-from holdfast.cli.outcome import Outcome
-from holdfast.cli.output import Output
 from holdfast.cli.program import command
+from holdfast.cli.render.listing import empty, show_runs, total
+from holdfast.cli.render.outcome import Outcome
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.transcript import show_message
 from holdfast.cli.session import connected
-from holdfast.cli.transcript import show_message
 from holdfast.types import Entry, RunStatus
 
 DEFAULT_LIMIT = 20

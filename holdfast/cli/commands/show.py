@@ -9,12 +9,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.cli.options import JsonOption, RunIdArgument
-from holdfast.cli.outcome import Outcome, is_scripted, model_line
-from holdfast.cli.output import Output, status_mark
+from holdfast.cli.render.outcome import Outcome, is_scripted, model_line
+from holdfast.cli.render.output import Output, status_mark
+from holdfast.cli.render.text import (
+    ago,
+    columns,
+    count,
+    cut,
+    duration,
+    local_time,
+    one_line,
+    tokens,
+    tool_call,
+    wrapped,
+)
+from holdfast.cli.render.workspace import absolute
 from holdfast.cli.session import Session, connected
-from holdfast.cli.text import ago, columns, count, cut, duration, local_time, one_line, tokens, tool_call, wrapped
-from holdfast.cli.workspace import absolute
-from holdfast.client import RunHandle
+from holdfast.client.run_handle import RunHandle
 from holdfast.errors import HoldfastError, RunNotFound, Unavailable, WaitTimedOut
 from holdfast.types import Entry, RunProgress
 

@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
-from holdfast.cli.result_table import show_result
-from holdfast.cli.result_text import plain
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.result_table import show_result
+from holdfast.cli.render.result_text import plain
+from holdfast.cli.render.text import count, duration
 from holdfast.cli.storage import check_made, opened_persistence
-from holdfast.cli.text import count, duration
-from holdfast.database import Database, StatementFailed
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
+from holdfast.storage.database import Database, StatementFailed
 
 STDIN = "-"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

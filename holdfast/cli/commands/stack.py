@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from holdfast import stack
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption
-from holdfast.cli.output import Output
-from holdfast.cli.text import duration
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.text import duration
 from holdfast.models import SCRIPTED_MARK
 from holdfast.settings import Settings
 from holdfast.stack import PartStatus, StackStatus

@@ -6,7 +6,8 @@ import os
 import sys
 
 from holdfast.settings import Settings
-from holdfast.stack.worker import project_root
+from holdfast.stack import process
+from holdfast.stack.worker import command
 
 EXAMPLES = """
     $ worker
@@ -22,6 +23,5 @@ async def worker() -> None:
     names.
     """
     Settings.load()  # a bad value is better said here, in one line
-    script = project_root() / "worker.py"
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, str(script)])  # noqa: S606 - its own interpreter and its own file
+    os.execve(sys.executable, command(), process.with_package(os.environ))  # noqa: S606 - its own interpreter

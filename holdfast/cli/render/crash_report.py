@@ -8,8 +8,8 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from holdfast.cli.evidence import Call, Evidence
-from holdfast.cli.output import Output
-from holdfast.cli.text import count, cut, duration
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.text import count, cut, duration
 from holdfast.types import RunResult, RunStatus
 
 WIDE = 30  # cells for the call in the table

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from holdfast.cli.text import clean, count, cut, duration
-from holdfast.doctor import Rebuilt, Report, Verdict
-from holdfast.flaws import Flaw
+from holdfast.cli.render.text import clean, count, cut, duration
+from holdfast.ops.doctor import Rebuilt, Report, Verdict
+from holdfast.ports import Flaw
 
 SHOWN_FLAWS = 20  # of one run; --json has them all
 

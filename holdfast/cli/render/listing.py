@@ -8,8 +8,8 @@ from datetime import datetime
 
 from rich.cells import cell_len
 
-from holdfast.cli.output import Output, status_mark
-from holdfast.cli.text import ago, count, cut, duration, one_line
+from holdfast.cli.render.output import Output, status_mark
+from holdfast.cli.render.text import ago, count, cut, duration, one_line
 from holdfast.types import RunSummary
 
 GAP = "  "

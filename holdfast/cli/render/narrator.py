@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from holdfast.cli.live_text import LiveText
-from holdfast.cli.output import STATUS_STYLES, Output
-from holdfast.cli.text import clean, cut, duration, head, one_line, tool_call
+from holdfast.cli.render.live_text import LiveText
+from holdfast.cli.render.output import STATUS_STYLES, Output
+from holdfast.cli.render.text import clean, cut, duration, head, one_line, tool_call
 from holdfast.events import Event, Notice, TextDelta
 from holdfast.types import Entry, Message, RunStatus, ToolCall
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.cli.output import Output, status_mark
 from holdfast.cli.program import command
+from holdfast.cli.render.output import Output, status_mark
+from holdfast.cli.render.text import clean, columns, cost, count, duration, one_line, wrapped
+from holdfast.cli.render.workspace import absolute
 from holdfast.cli.session import Session
-from holdfast.cli.text import clean, columns, cost, count, duration, one_line, wrapped
-from holdfast.cli.workspace import absolute
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.types import RunResult
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from holdfast.cli.text import clean, wrapped
+from holdfast.cli.render.text import clean, wrapped
 from holdfast.types import RunStatus
 
 MAX_WIDTH = 100  # cells; longer lines of prose are hard to read on any terminal

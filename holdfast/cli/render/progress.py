@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
-from holdfast.cli.output import Output
-from holdfast.cli.text import count, duration
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.text import count, duration
 
 INTERVAL = 5.0  # seconds between two words
 

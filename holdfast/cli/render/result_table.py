@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from holdfast.cli.output import Output
-from holdfast.cli.result_text import cell, is_id, is_number
-from holdfast.cli.text import columns, cut, one_line
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.result_text import cell, is_id, is_number
+from holdfast.cli.render.text import columns, cut, one_line
 
 GAP = "  "
 NARROWEST = 8  # cells; a column that is cut to less says nothing: then a row is a block of lines

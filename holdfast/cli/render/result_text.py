@@ -12,8 +12,8 @@ from typing import Any
 
 from surrealdb import Duration, RecordID, Table
 
-from holdfast.cli.record_text import name_text, record_text, time_text
-from holdfast.cli.text import one_line
+from holdfast.cli.render.record_text import name_text, record_text, time_text
+from holdfast.cli.render.text import one_line
 
 DIGITS = 6  # of a number with a fraction in a table; --json has them all
 SECOND = 10**9  # nanoseconds

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from holdfast.cli.output import Output
-from holdfast.cli.text import cut
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.text import cut
 
 GAP = "  "
 WIDEST = 32  # cells of a column that is not the last; a name may have a thousand

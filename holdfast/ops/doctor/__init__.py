@@ -1,10 +1,10 @@
 """Holds the mirror against Temporal's history, and makes good what differs."""
 
-from holdfast.doctor.census import Census
-from holdfast.doctor.crowd import side_by_side
-from holdfast.doctor.rebuild import Rebuilder, Rebuilt
-from holdfast.doctor.reconcile import Reconciler
-from holdfast.doctor.report import Report, Verdict
-from holdfast.doctor.verify import Verifier
+from holdfast._util.concurrency import map_concurrently
+from holdfast.ops.doctor.rebuild import Rebuilder, Rebuilt
+from holdfast.ops.doctor.reconcile import Reconciler
+from holdfast.ops.doctor.report import Report, Verdict
+from holdfast.ops.doctor.run_finder import RunFinder
+from holdfast.ops.doctor.verify import Verifier
 
-__all__ = ["Census", "Rebuilder", "Rebuilt", "Reconciler", "Report", "Verdict", "Verifier", "side_by_side"]
+__all__ = ["Rebuilder", "Rebuilt", "Reconciler", "Report", "RunFinder", "Verdict", "Verifier", "map_concurrently"]

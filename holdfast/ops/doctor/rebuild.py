@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from holdfast.doctor.truth import UNREADABLE, Truth, read_truth
 from holdfast.errors import MirrorGap, StoreUnavailable
+from holdfast.ops.doctor.truth import UNREADABLE, Truth, read_truth
 from holdfast.ports import RunLog, Store
 from holdfast.types import MirroredRun, RunId, TranscriptRef
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from holdfast.chores import repeat
-from holdfast.doctor.census import Census
-from holdfast.doctor.crowd import side_by_side
-from holdfast.doctor.rebuild import Rebuilder
-from holdfast.doctor.truth import UNREADABLE
+from holdfast._util.background import repeat
+from holdfast._util.concurrency import map_concurrently
 from holdfast.errors import HoldfastError, RunNotFound
 from holdfast.events import RUNS, run_event
+from holdfast.ops.doctor.rebuild import Rebuilder
+from holdfast.ops.doctor.run_finder import RunFinder
+from holdfast.ops.doctor.truth import UNREADABLE
 from holdfast.ports import EventBus, RunLog, Store
 from holdfast.types import MirroredRun, RunId
 
@@ -35,15 +35,15 @@ class Reconciler:
     others find it made. A mirror that a workflow is completing (`MirrorCatchUp`) is left to it.
 
     Args:
-        census: finds runs.
+        finder: finds runs.
         store: the mirror.
         run_log: the truth.
         bus: is told of each end, once.
         interval: seconds between two rounds.
     """
 
-    def __init__(self, census: Census, store: Store, run_log: RunLog, bus: EventBus, *, interval: float) -> None:
-        self._census = census
+    def __init__(self, finder: RunFinder, store: Store, run_log: RunLog, bus: EventBus, *, interval: float) -> None:
+        self._finder = finder
         self._bus = bus
         self._store = store
         self._log = run_log
@@ -65,7 +65,7 @@ class Reconciler:
         since, self._since = self._since, None
         now = datetime.now(UTC)
         settled: list[RunId] = []
-        async for run_id, change in side_by_side(self._doubtful(since), self._settle, WIDTH):
+        async for run_id, change in map_concurrently(self._doubtful(since), self._settle, WIDTH):
             if change:
                 settled.append(run_id)
         self._since = now - OVERLAP
@@ -75,13 +75,13 @@ class Reconciler:
         seen = set(self._again)
         for run_id in list(seen):
             yield run_id
-        async for run_id in self._census.ended_silently(since):
+        async for run_id in self._finder.ended_silently(since):
             if run_id not in seen:
                 seen.add(run_id)
                 yield run_id
         if since is None:
-            unfinished = [run_id async for run_id in self._census.mirrored(unfinished=True)]
-            running = await self._census.running() if unfinished else set()
+            unfinished = [run_id async for run_id in self._finder.mirrored(unfinished=True)]
+            running = await self._finder.running() if unfinished else set()
             for run_id in unfinished:
                 if run_id not in seen | running:
                     yield run_id

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.flaws import Flaw
+from holdfast.ports import Flaw
 from holdfast.types import RunId
 
 

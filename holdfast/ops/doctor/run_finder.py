@@ -8,13 +8,13 @@ from datetime import datetime
 from temporalio.client import Client
 
 from holdfast.ports import Store
-from holdfast.temporal import translated_errors
+from holdfast.temporal.connection import translated_errors
 from holdfast.types import RunId, RunStatus
 
 PAGE = 500  # ids that the mirror is asked for at once
 
 
-class Census:
+class RunFinder:
     """Finds runs.
 
     Args:

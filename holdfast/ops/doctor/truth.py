@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from holdfast.errors import MirrorDamaged, PayloadUnreadable, RunNotFound
-from holdfast.flaws import MISSING, Flaw
-from holdfast.ports import RunLog, Store
+from holdfast.ports import MISSING, Flaw, RunLog, Store
 from holdfast.protocol import Standing
 from holdfast.types import Entry, EntryBatch, RunId, RunSummary, TranscriptRef
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from holdfast.doctor.report import Report, Verdict
-from holdfast.doctor.truth import UNREADABLE, Truth, read_truth, stored_entries
 from holdfast.errors import QueryRefused, RunNotFound, WorkerUnavailable
-from holdfast.flaws import EXTRA, MISSING, Flaw
-from holdfast.ports import RunLog, Store
+from holdfast.ops.doctor.report import Report, Verdict
+from holdfast.ops.doctor.truth import UNREADABLE, Truth, read_truth, stored_entries
+from holdfast.ports import EXTRA, MISSING, Flaw, RunLog, Store
 from holdfast.protocol import Standing
 from holdfast.types import EntryBatch, MirroredRun, RunId, RunSummary, TranscriptRef
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from holdfast.errors import RunNotFound
-from holdfast.run_log import TemporalRunLog
-from holdfast.temporal import translated_errors
+from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunId
 
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)  # no history is older

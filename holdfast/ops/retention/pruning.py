@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.doctor.truth import UNREADABLE
+from holdfast.ops.doctor.truth import UNREADABLE
+from holdfast.ops.retention.executions import Executions, Life
 from holdfast.ports import Store
-from holdfast.transfer.executions import Executions, Life
 from holdfast.types import MirroredRun, RunId, RunStatus
 
 PAGE = 200  # runs that the mirror is asked for at once

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from temporalio.client import Client
 
-from holdfast.chores import repeat
-from holdfast.persistence import Persistence
-from holdfast.transfer.executions import BEGINNING, Executions
-from holdfast.transfer.pruning import Doomed, Pruner, Spared
+from holdfast._util.background import repeat
+from holdfast.ops.retention.executions import BEGINNING, Executions
+from holdfast.ops.retention.pruning import Doomed, Pruner, Spared
+from holdfast.storage.persistence import Persistence
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from holdfast.database import Database
+from holdfast.storage.database import Database
 from holdfast.types import RunId
 
 CHARACTERS = "SELECT math::sum(string::len(text)) AS size FROM event:[$id, NONE]..=[$id, ..] GROUP ALL"

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 
 from pydantic import AwareDatetime
 
-from holdfast.database import Database
 from holdfast.definition import AgentDefinition
-from holdfast.registry.protocol import AgentVersion
-from holdfast.registry.rows import PLACES, Stamp, head_id, version_id, version_row
-from holdfast.registry.surreal import REGISTER, STAMP, SurrealRegistry
-from holdfast.transfer.bundle import Item
-from holdfast.transfer.part import Tally
+from holdfast.ops.transfer.bundle import Item
+from holdfast.ops.transfer.part import Tally
+from holdfast.ports.registry import AgentVersion
+from holdfast.storage.database import Database
+from holdfast.storage.registry.rows import PLACES, Stamp, head_id, version_id, version_row
+from holdfast.storage.registry.surreal import REGISTER, STAMP, SurrealRegistry
 from holdfast.types import Data
 
 HEADS = "SELECT name, place FROM agent_head ORDER BY place, name"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.transfer.bundle import Item
+from holdfast.ops.transfer.bundle import Item
 from holdfast.types import Entry, MirroredRun, RunId, RunSummary, TranscriptRef
 
 RUN, ENTRY, VOID = "run", "entry", "void"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from holdfast.transfer.markdown import markdown_page
-from holdfast.transfer.openai import openai_line
-from holdfast.transfer.record import RunRecord
-from holdfast.transfer.sharegpt import sharegpt_line
+from holdfast.ops.transfer.markdown import markdown_page
+from holdfast.ops.transfer.openai import openai_line
+from holdfast.ops.transfer.record import RunRecord
+from holdfast.ops.transfer.sharegpt import sharegpt_line
 from holdfast.types import RunStatus
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from holdfast.errors import BundleDamaged
+from holdfast.ops.transfer.bundle import Item, Line, read_bundle
+from holdfast.ops.transfer.chain import ENTRY, RUN, VOID, Chain, entry_from, run_from
+from holdfast.ops.transfer.part import Part, Tally
+from holdfast.ops.transfer.runs import RunLoader
 from holdfast.ports import Store
-from holdfast.transfer.bundle import Item, Line, read_bundle
-from holdfast.transfer.chain import ENTRY, RUN, VOID, Chain, entry_from, run_from
-from holdfast.transfer.part import Part, Tally
-from holdfast.transfer.runs import RunLoader
 
 RUNS = "runs"
 """What people call the part that runs are."""

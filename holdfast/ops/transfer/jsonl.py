@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Sequence
 
 from holdfast.errors import MirrorDamaged
-from holdfast.transfer.bundle import BundleWriter
-from holdfast.transfer.chain import entry_item, run_item, void_item
-from holdfast.transfer.part import Part
-from holdfast.transfer.selection import Selection
-from holdfast.transfer.sources import RunSource
+from holdfast.ops.transfer.bundle import BundleWriter
+from holdfast.ops.transfer.chain import entry_item, run_item, void_item
+from holdfast.ops.transfer.part import Part
+from holdfast.ops.transfer.selection import Selection
+from holdfast.ops.transfer.sources import RunSource
 from holdfast.types import MirroredRun, RunId
 
 ATTEMPTS = 3  # at a run whose mirror is rewritten while it is read

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from holdfast.transfer.record import RunRecord
+from holdfast.ops.transfer.record import RunRecord
 from holdfast.types import Entry, Message, ToolCall
 
 SHORTEST_FENCE = 3  # backticks

@@ -9,18 +9,18 @@ from typing import Any
 
 from pydantic import AwareDatetime
 
-from holdfast.database import Database, until_in_time
-from holdfast.database.surql import statement
-from holdfast.memory.record import make_record
-from holdfast.memory.rows import FIELDS, Row, new_row, record_from, space_id
-from holdfast.memory.surreal import ALL_SPACES, DIGESTS, WRITE_BYTES, WRITE_ROWS
-from holdfast.memory.vectors import vectors_namespace
-from holdfast.retrieval import Memory
-from holdfast.transfer.bundle import Item
-from holdfast.transfer.part import Tally
-from holdfast.vectors.rows import row_id
+from holdfast.ops.transfer.bundle import Item
+from holdfast.ops.transfer.part import Tally
+from holdfast.ports.retrieval import Memory
+from holdfast.storage.database import Database, until_in_time
+from holdfast.storage.database.surql import statement
+from holdfast.storage.memory.record import make_record
+from holdfast.storage.memory.rows import FIELDS, Row, new_row, record_from, space_id
+from holdfast.storage.memory.surreal import ALL_SPACES, DIGESTS, WRITE_BYTES, WRITE_ROWS
+from holdfast.storage.memory.vectors import vectors_namespace
+from holdfast.storage.vectors.rows import row_id
 
-REMEMBER = statement("holdfast.transfer", "remember")
+REMEMBER = statement("holdfast.ops.transfer", "remember")
 PAGE = f"SELECT {FIELDS}, pending FROM memory:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"  # noqa: S608
 VECTORS = "SELECT VALUE id FROM $vectors"
 PAGE_ROWS = 100  # memories have 64 KB at most, and 2 KB as a rule

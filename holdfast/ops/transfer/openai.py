@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from holdfast.transfer.record import RunRecord
+from holdfast.ops.transfer.record import RunRecord
 from holdfast.types import ToolSpec
 
 

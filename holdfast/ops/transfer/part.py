@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from holdfast.transfer.bundle import Item
+from holdfast.ops.transfer.bundle import Item
 
 
 @dataclass

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from holdfast.persistence import Persistence
-from holdfast.transfer.agents import Agents
-from holdfast.transfer.memories import Memories
-from holdfast.transfer.part import Part
-from holdfast.transfer.payloads import Payloads
-from holdfast.transfer.rows import Rows
-from holdfast.transfer.topics import Topics
-from holdfast.transfer.vectors import Vectors
+from holdfast.ops.transfer.agents import Agents
+from holdfast.ops.transfer.memories import Memories
+from holdfast.ops.transfer.part import Part
+from holdfast.ops.transfer.payloads import Payloads
+from holdfast.ops.transfer.rows import Rows
+from holdfast.ops.transfer.topics import Topics
+from holdfast.ops.transfer.vectors import Vectors
+from holdfast.storage.persistence import Persistence
 
 
 def parts_of(persistence: Persistence) -> list[Part]:

@@ -6,10 +6,10 @@ import base64
 import re
 from collections.abc import AsyncIterator, Sequence
 
-from holdfast.database import Database
-from holdfast.payloads.store import PayloadStore
-from holdfast.transfer.bundle import Item
-from holdfast.transfer.part import Tally
+from holdfast.ops.transfer.bundle import Item
+from holdfast.ops.transfer.part import Tally
+from holdfast.storage.database import Database
+from holdfast.storage.payloads.store import PayloadStore
 
 PAGE = "SELECT id, data FROM {{record}}('payload', $after>..) LIMIT $limit"
 PAGE_ROWS = 16  # of 128 KB at most

@@ -9,9 +9,9 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.database import Database
-from holdfast.transfer.bundle import Item
-from holdfast.transfer.part import Tally
+from holdfast.ops.transfer.bundle import Item
+from holdfast.ops.transfer.part import Tally
+from holdfast.storage.database import Database
 
 PAGE = "SELECT * FROM {table} WHERE id > $after ORDER BY id LIMIT $limit"
 FIRST = "SELECT * FROM {table} ORDER BY id LIMIT $limit"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from holdfast.doctor.truth import UNREADABLE
 from holdfast.errors import MirrorGap
+from holdfast.ops.doctor.truth import UNREADABLE
+from holdfast.ops.transfer.part import Tally
 from holdfast.ports import Store
-from holdfast.store.exact import entry_text
-from holdfast.transfer.part import Tally
+from holdfast.storage.mirror.exact import entry_text
 from holdfast.types import Entry, EntryBatch, MirroredRun, RunStatus, RunSummary
 
 BATCH = 200  # entries in one transaction

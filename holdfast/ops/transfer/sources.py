@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from holdfast.doctor import Census
-from holdfast.doctor.truth import UNREADABLE
 from holdfast.errors import MirrorDamaged, RunNotFound
+from holdfast.ops.doctor import RunFinder
+from holdfast.ops.doctor.truth import UNREADABLE
+from holdfast.ops.transfer.chain import Chain
 from holdfast.ports import RunLog, Store
-from holdfast.transfer.chain import Chain
 from holdfast.types import Entry, MirroredRun, RunId
 
 IDS = 500  # that the mirror is asked for at once
@@ -85,17 +85,17 @@ class HistorySource:
     """Temporal's history; a worker must run, as it replays it.
 
     Args:
-        census: finds the runs.
+        finder: finds the runs.
         run_log: reads them.
     """
 
-    def __init__(self, census: Census, run_log: RunLog) -> None:
-        self._census = census
+    def __init__(self, finder: RunFinder, run_log: RunLog) -> None:
+        self._finder = finder
         self._log = run_log
 
     async def ids(self) -> AsyncIterator[RunId]:
         """See `RunSource.ids`."""
-        async for run_id in self._census.everywhere():
+        async for run_id in self._finder.everywhere():
             yield run_id
 
     async def run(self, run_id: RunId) -> MirroredRun | None:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 
 from surrealdb import RecordID
 
-from holdfast.database import Database
-from holdfast.transfer.bundle import Item
-from holdfast.transfer.part import Tally
-from holdfast.transfer.rows import Rows, from_json, to_json
+from holdfast.ops.transfer.bundle import Item
+from holdfast.ops.transfer.part import Tally
+from holdfast.ops.transfer.rows import Rows, from_json, to_json
+from holdfast.storage.database import Database
 
 EVENT, TOPIC = "bus", "bus_topic"
 TOPICS = "SELECT * FROM bus_topic"

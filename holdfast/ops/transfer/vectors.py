@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import groupby
 
-from holdfast.database import Database
 from holdfast.errors import UsageError
-from holdfast.retrieval import StoredVector, VectorStoreProtocol
-from holdfast.transfer.bundle import Item
-from holdfast.transfer.part import Tally
-from holdfast.vectors.index import ALL
-from holdfast.vectors.pages import pages
-from holdfast.vectors.record import record
-from holdfast.vectors.rows import record_from, row_id, text_of
-from holdfast.vectors.space import Spaces
+from holdfast.ops.transfer.bundle import Item
+from holdfast.ops.transfer.part import Tally
+from holdfast.ports.retrieval import StoredVector, VectorStoreProtocol
+from holdfast.storage.database import Database
+from holdfast.storage.vectors.index import ALL
+from holdfast.storage.vectors.pages import pages
+from holdfast.storage.vectors.record import record
+from holdfast.storage.vectors.rows import record_from, row_id, text_of
+from holdfast.storage.vectors.space import Spaces
 
 NAMESPACES = "SELECT id, dimension FROM vector_namespace"
 HERE = "SELECT id, exact, norm, metadata, facets FROM $rows"

@@ -10,13 +10,13 @@ from weakref import WeakKeyDictionary
 
 from pydantic import JsonValue
 
-from holdfast.bus.committer import Committer
-from holdfast.bus.items import checked_texts, checked_topic, event_from
-from holdfast.bus.log import EventLog, Publication
-from holdfast.bus.pump import Pump
-from holdfast.bus.subscription import Subscription, gone
 from holdfast.errors import UsageError
 from holdfast.events import BusEvent
+from holdfast.storage.bus.committer import Committer
+from holdfast.storage.bus.items import checked_texts, checked_topic, event_from
+from holdfast.storage.bus.log import EventLog, Publication
+from holdfast.storage.bus.pump import Pump
+from holdfast.storage.bus.subscription import Subscription, gone
 
 
 class Bus:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from holdfast.bus.log import EventLog, Publication
+from holdfast.storage.bus.log import EventLog, Publication
 
 MAX_BATCH_EVENTS = 200  # written at once: some 50 ms, for which later publishers wait
 MAX_BATCH_CHARS = 2 * 1024 * 1024  # as one statement

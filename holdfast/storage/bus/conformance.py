@@ -20,14 +20,14 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from holdfast.bus.expectations import CROWD, QUIET, growing, is_over, kept, nothing_comes, numbers, taken, topic
-from holdfast.bus.items import MAX_EVENT_BYTES, MAX_ITEMS, MAX_TOPIC_CHARS
-from holdfast.bus.subscription import MAX_WAITING, PAGE
 from holdfast.errors import EventsPruned, SubscriberTooSlow, UsageError
 from holdfast.events import BusEvent
 from holdfast.ports import EventBus
-from holdfast.store.odd import ODD_VALUES
-from holdfast.store.promise import refused, require, same
+from holdfast.storage.assertions import refused, require, same
+from holdfast.storage.bus.expectations import CROWD, QUIET, growing, is_over, kept, nothing_comes, numbers, taken, topic
+from holdfast.storage.bus.items import MAX_EVENT_BYTES, MAX_ITEMS, MAX_TOPIC_CHARS
+from holdfast.storage.bus.subscription import MAX_WAITING, PAGE
+from holdfast.storage.edge_cases import EDGE_CASES
 
 BusFactory = Callable[[], EventBus]
 """Makes a bus; the checks close it. Whether two of them share their events does not matter."""
@@ -64,7 +64,7 @@ async def what_is_published_comes_back(bus: EventBus) -> None:
     """Whatever JSON an event holds, it comes back exactly; what would not is refused."""
     name = topic()
     sent: list[dict[str, Any]] = []
-    for odd in ODD_VALUES:
+    for odd in EDGE_CASES:
         try:
             await bus.publish(name, {"value": odd.value})
         except UsageError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast.events import BusEvent
 from holdfast.ports import EventBus, EventSubscription
-from holdfast.store.promise import require
+from holdfast.storage.assertions import require
 
 PATIENCE = 20.0  # seconds for events that must come
 QUIET = 0.3  # seconds without an event, after which none is taken to come

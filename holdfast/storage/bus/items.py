@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from holdfast.bus.log import Stored
 from holdfast.errors import UsageError
 from holdfast.events import BusEvent
+from holdfast.storage.bus.log import Stored
 
 MAX_TOPIC_CHARS = 1000
 MAX_EVENT_BYTES = 1024 * 1024  # of JSON: an event says that something happened; what it is about is kept elsewhere

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Protocol
 
-from holdfast.database import Watch
+from holdfast.storage.database import Watch
 
 
 @dataclass(frozen=True)

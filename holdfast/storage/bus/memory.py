@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from holdfast.bus.log import Page, Publication, Stored
-from holdfast.database import Watch
+from holdfast.storage.bus.log import Page, Publication, Stored
+from holdfast.storage.database import Watch
 
 MAX_KEPT = 10_000  # lasting events of one topic; the oldest are pruned
 MAX_TRANSIENT = 2000  # transient events of one topic

@@ -11,10 +11,10 @@ from weakref import WeakSet
 
 import structlog
 
-from holdfast.bus.log import EventLog, Page
-from holdfast.bus.subscription import PAGE, Subscription
-from holdfast.database import Watch
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.bus.log import EventLog, Page
+from holdfast.storage.bus.subscription import PAGE, Subscription
+from holdfast.storage.database import Watch
 
 T = TypeVar("T")
 

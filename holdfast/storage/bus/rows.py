@@ -7,7 +7,7 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.bus.log import Publication
+from holdfast.storage.bus.log import Publication
 
 Row = dict[str, Any]
 

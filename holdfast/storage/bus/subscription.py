@@ -5,19 +5,38 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
-from holdfast.bus.items import event_from
-from holdfast.bus.log import Stored
 from holdfast.errors import EventsPruned, SubscriberTooSlow
 from holdfast.events import BusEvent
-
-if TYPE_CHECKING:
-    from holdfast.bus.pump import Pump
+from holdfast.storage.bus.items import event_from
+from holdfast.storage.bus.log import Page, Stored
 
 MAX_WAITING = 1000  # events; the text of a model for most of a minute. Who is further behind reads from the log
 MAX_WAITING_CHARS = 8 * 1024 * 1024  # of their text
 PAGE = 200  # events that are read at once
+
+
+class Source(Protocol):
+    """Reads a log for subscriptions, and hands them what is new; `Pump` is one."""
+
+    async def head(self, topic: str) -> int:
+        """Returns a topic's head, as soon as the log can be read."""
+        ...
+
+    async def page(self, topic: str, after: int, limit: int) -> Page:
+        """Returns a page, as soon as the log can be read."""
+        ...
+
+    def place(self, topic: str) -> int | None:
+        """Returns the offset up to which live subscribers have everything; None: the topic has none."""
+        ...
+
+    def join(self, subscription: Subscription) -> None:
+        """Makes a subscription live, which has everything that the others have."""
+
+    def leave(self, subscription: Subscription) -> None:
+        """Removes a subscription."""
 
 
 class Subscription:
@@ -32,7 +51,7 @@ class Subscription:
         after: the offset that the subscriber has; None: the newest at the time of the first look.
     """
 
-    def __init__(self, pump: Pump, topic: str, after: int | None) -> None:
+    def __init__(self, pump: Source, topic: str, after: int | None) -> None:
         self.topic = topic
         self._pump = pump
         self._given = after  # the offset of the event that was given last

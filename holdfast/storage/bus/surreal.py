@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
-from holdfast.bus.log import Page, Publication, Stored
-from holdfast.bus.rows import event_rows, pruned_rows, topic_id, topic_rows
-from holdfast.database import Database, Overtaken, Watch, until_in_time
-from holdfast.database.notes import note
-from holdfast.database.surql import statement
 from holdfast.errors import StoreUnavailable
 from holdfast.ports import Cipher
+from holdfast.storage.bus.log import Page, Publication, Stored
+from holdfast.storage.bus.rows import event_rows, pruned_rows, topic_id, topic_rows
+from holdfast.storage.database import Database, Overtaken, Watch, until_in_time
+from holdfast.storage.database.notes import note
+from holdfast.storage.database.surql import statement
 
 TABLE = "bus"
-PUBLISH = statement("holdfast.bus", "publish")
-PRUNE = statement("holdfast.bus", "prune")
+PUBLISH = statement("holdfast.storage.bus", "publish")
+PRUNE = statement("holdfast.storage.bus", "prune")
 KNOWN = "SELECT key, id[1] AS offset FROM bus WHERE key IN $keys"
 READ = """
 RETURN [$row.last ?? 0, $row.pruned ?? 0];
@@ -29,7 +29,7 @@ FORGET = "DELETE bus:[$topic, 0]..=[$topic, $upto] WHERE transient RETURN NONE"
 OLD = "SELECT id, transient FROM bus WHERE at < $before LIMIT $limit"
 PRUNE_TOPICS = "DELETE bus_topic WHERE lasting = NONE AND at < $before RETURN NONE"
 
-KEPT_TRANSIENT = 2000  # of one topic, on a server; see `holdfast.database.notes` for an embedded database
+KEPT_TRANSIENT = 2000  # of one topic, on a server; see `holdfast.storage.database.notes` for an embedded database
 TRIM_EVERY = 500  # offsets: how often what is beyond them is dropped
 PRUNE_ROWS = 500  # in one statement
 

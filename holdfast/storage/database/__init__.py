@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holdfast.database.contention import until_in_time
-from holdfast.database.database import Database, SurrealDatabase
-from holdfast.database.embedded import MemoryEndpoint, PathEndpoint
-from holdfast.database.refusal import Overtaken, StatementFailed
-from holdfast.database.server import HttpEndpoint, Login, WebsocketEndpoint
-from holdfast.database.shared import SharedDatabase
-from holdfast.database.watching import Watch
 from holdfast.errors import UsageError
+from holdfast.storage.database.contention import until_in_time
+from holdfast.storage.database.database import Database, SurrealDatabase
+from holdfast.storage.database.embedded import MemoryEndpoint, PathEndpoint
+from holdfast.storage.database.refusal import Overtaken, StatementFailed
+from holdfast.storage.database.server import HttpEndpoint, Login, WebsocketEndpoint
+from holdfast.storage.database.shared import SharedDatabase
+from holdfast.storage.database.watching import Watch
 
 __all__ = [
     "KNOWN",

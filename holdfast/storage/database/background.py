@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from holdfast.database.database import Database
-from holdfast.database.notes import note
-from holdfast.database.watching import Watch
+from holdfast.storage.database.database import Database
+from holdfast.storage.database.notes import note
+from holdfast.storage.database.watching import Watch
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class BackgroundDatabase:
                 self._thread.call(lambda database: database.touch(table))
 
     async def note(self, act: str, **values: Any) -> Any:
-        """See `holdfast.database.notes.Noting`."""
+        """See `holdfast.storage.database.notes.Noting`."""
         return await self._there(lambda database: note(database, act, **values))
 
     async def close(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Generic
 
-from holdfast.database.dialling import Dialler, describe, reraise_own
-from holdfast.database.endpoint import C, Endpoint
-from holdfast.database.refusal import Overtaken, StatementFailed
-from holdfast.database.session import Session
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database.dialling import Dialler, describe, reraise_own
+from holdfast.storage.database.endpoint import C, Endpoint
+from holdfast.storage.database.refusal import Overtaken, StatementFailed
+from holdfast.storage.database.session import Session
 
 
 class _ConnectionLost(StoreUnavailable):

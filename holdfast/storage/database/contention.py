@@ -7,8 +7,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from holdfast.database.refusal import Overtaken
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database.refusal import Overtaken
 
 ATTEMPTS = 40  # of one write; each time that one comes too late, another has come through
 FIRST_PAUSE = 0.002  # seconds at most before the second attempt; doubled each time

@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, runtime_checkable
 
-from holdfast.database.embedded import EmbeddedEndpoint
-from holdfast.database.live import LiveWatches
-from holdfast.database.migrate import Schema
-from holdfast.database.notes import Notes
-from holdfast.database.pool import Pool
-from holdfast.database.reading import EmbeddedReader, Reader, ServerReader, check_reads, check_rows
-from holdfast.database.server import HttpEndpoint, WebsocketEndpoint
-from holdfast.database.watching import Watch, Watches
+from holdfast.storage.database.embedded import EmbeddedEndpoint
+from holdfast.storage.database.live import LiveWatches
+from holdfast.storage.database.migrate import Schema
+from holdfast.storage.database.notes import Notes
+from holdfast.storage.database.pool import Pool
+from holdfast.storage.database.reading import EmbeddedReader, Reader, ServerReader, check_reads, check_rows
+from holdfast.storage.database.server import HttpEndpoint, WebsocketEndpoint
+from holdfast.storage.database.watching import Watch, Watches
 
 
 @runtime_checkable
@@ -36,7 +36,7 @@ class Database(Protocol):
         several run at once; what must not overlap goes into one transaction, or waits for the answer of the other.
 
         Args:
-            statement: SurrealQL, with the placeholders of `holdfast.database.dialect` where the versions differ;
+            statement: SurrealQL, with the placeholders of `dialect` where the versions differ;
                 never put a value into its text.
             values: what `$name` stands for in it.
 
@@ -119,7 +119,7 @@ class SurrealDatabase:
         self._watches.ring(table)
 
     async def note(self, act: str, **values: Any) -> Any:
-        """See `holdfast.database.notes.Noting`."""
+        """See `holdfast.storage.database.notes.Noting`."""
         return None if self._notes is None else await self._notes.call(act, values)
 
     async def close(self) -> None:

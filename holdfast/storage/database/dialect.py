@@ -6,14 +6,14 @@ Statements are written once, with `{{placeholders}}` for the few words that are 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
-from holdfast.database.refusal import StatementFailed
+from holdfast.storage.database.refusal import StatementFailed
 
-if TYPE_CHECKING:
-    from holdfast.database.session import Execute
+Execute = Callable[..., Awaitable[list[Any]]]
+"""Runs a statement, whose values come by name, and gives the results of its parts."""
 
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 PROBE = "RETURN type::record('a', 'b')"  # of one argument in 2.x; version numbers do not tell: the client gives its own

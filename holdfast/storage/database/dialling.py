@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, Protocol
 
-from holdfast.database.endpoint import C, Endpoint
-from holdfast.database.session import Execute, Session
 from holdfast.errors import StoreUnavailable, UsageError
+from holdfast.storage.database.dialect import Execute
+from holdfast.storage.database.endpoint import C, Endpoint
+from holdfast.storage.database.session import Session
 
 PREPARE_DEADLINE = 120.0  # seconds for applying the schema: an index over old rows takes its time
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from surrealdb import AsyncEmbeddedSurrealConnection, RecordID
 
-from holdfast.database.lock import PathLock
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database.lock import PathLock
 
 MARK = RecordID("opening", "mark")
 SETTLE_ATTEMPTS = 3  # the first finds the damage and has the engine repair it, the second finds it repaired

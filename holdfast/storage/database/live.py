@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 from surrealdb import Table
 
-from holdfast.database.dialling import is_own_cancel
-from holdfast.database.endpoint import Endpoint
-from holdfast.database.refusal import StatementFailed
-from holdfast.database.session import Session
-from holdfast.database.watching import ListeningWatches
-from holdfast.database.websocket import Websocket
+from holdfast.storage.database.dialling import is_own_cancel
+from holdfast.storage.database.endpoint import Endpoint
+from holdfast.storage.database.refusal import StatementFailed
+from holdfast.storage.database.session import Session
+from holdfast.storage.database.watching import ListeningWatches
+from holdfast.storage.database.websocket import Websocket
 
 LIVE = "LIVE SELECT VALUE id FROM $table"  # the id alone: a row may be megabytes, and every watcher gets it
 PAUSE = 1.0  # seconds before a lost connection is dialled again; watchers lose nothing, they re-read

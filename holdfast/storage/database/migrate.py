@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from surrealdb import RecordID
 
-from holdfast.database.refusal import OVERTAKEN, Overtaken, StatementFailed
-from holdfast.database.session import Execute
-from holdfast.database.surql import migrations
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database.dialect import Execute
+from holdfast.storage.database.refusal import OVERTAKEN, Overtaken, StatementFailed
+from holdfast.storage.database.surql import migrations
 
 MIGRATIONS = migrations()
 """In order; the n-th makes version n. A migration that has been released is never changed.

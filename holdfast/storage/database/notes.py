@@ -16,9 +16,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from surrealdb import RecordID
 
-from holdfast.database.connection import Connection
-from holdfast.database.pool import Pool
 from holdfast.errors import UsageError
+from holdfast.storage.database.connection import Connection
+from holdfast.storage.database.pool import Pool
 
 BLOCK = 1000  # numbers taken at once: a write of some 100 bytes for a minute of tokens
 MAX_NOTES = 2000  # of one topic: who begins to read in mid-sentence sees all of it

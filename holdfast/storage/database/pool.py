@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from holdfast.database.connection import Connection
-from holdfast.database.dialling import Dialler, Preparation
-from holdfast.database.endpoint import C, Endpoint
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database.connection import Connection
+from holdfast.storage.database.dialling import Dialler, Preparation
+from holdfast.storage.database.endpoint import C, Endpoint
 
 T = TypeVar("T")
 

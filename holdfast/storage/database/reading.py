@@ -12,16 +12,16 @@ from typing import Any, Protocol
 from surrealdb import AsyncEmbeddedSurrealConnection as EmbeddedClient
 from surrealdb import RecordID, Value
 
-from holdfast.database.connection import Connection
-from holdfast.database.dialling import describe
-from holdfast.database.embedded import EmbeddedEndpoint
-from holdfast.database.pool import Pool
-from holdfast.database.refusal import StatementFailed
-from holdfast.database.server import CALL_PATIENCE, WebsocketEndpoint
-from holdfast.database.session import Session
-from holdfast.database.websocket import ReadOnlyWebsocket, Websocket
-from holdfast.database.words import writing_word
 from holdfast.errors import StoreUnavailable, UsageError
+from holdfast.storage.database.connection import Connection
+from holdfast.storage.database.dialling import describe
+from holdfast.storage.database.embedded import EmbeddedEndpoint
+from holdfast.storage.database.pool import Pool
+from holdfast.storage.database.refusal import StatementFailed
+from holdfast.storage.database.server import CALL_PATIENCE, WebsocketEndpoint
+from holdfast.storage.database.session import Session
+from holdfast.storage.database.websocket import ReadOnlyWebsocket, Websocket
+from holdfast.storage.database.words import writing_word
 
 EMBEDDED_DEADLINE = 5.0  # seconds; the mirror waits as long, for the engine does one thing at a time
 SERVER_DEADLINE = 30.0  # seconds; nobody waits for it

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from surrealdb import ServerError, Value
 
-from holdfast.database.endpoint import Client
-from holdfast.database.http import HttpClient
-from holdfast.database.refusal import CONFLICT
-from holdfast.database.websocket import Websocket
 from holdfast.errors import StoreUnavailable, UsageError
+from holdfast.storage.database.endpoint import Client
+from holdfast.storage.database.http import HttpClient
+from holdfast.storage.database.refusal import CONFLICT
+from holdfast.storage.database.websocket import Websocket
 
 # Statements at once, so that a slow one does not hold up the others: of 20 ms each, 4 gave 165 a second and 1 gave 45.
 # Short ones gain nothing, 200 appends and 2,000 reads a second either way; 8 gave less of them.

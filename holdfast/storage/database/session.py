@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any, Generic
 
-from holdfast.database.dialect import Dialect, dialect_of
-from holdfast.database.endpoint import C
-from holdfast.database.refusal import RequestRefused, StatementFailed, refusal
-
-Execute = Callable[..., Awaitable[list[Any]]]
-"""Runs a statement, whose values come by name, and gives the results of its parts."""
+from holdfast.storage.database.dialect import Dialect, dialect_of
+from holdfast.storage.database.endpoint import C
+from holdfast.storage.database.refusal import RequestRefused, StatementFailed, refusal
 
 NOT_UNDERSTOOD = ("Parse error", "IAM error")
 """How the database begins what is the statement's own fault; anything else may be its session's."""

@@ -9,15 +9,15 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from holdfast.database.database import Database
-from holdfast.database.embedded import PathEndpoint
-from holdfast.database.gateway.card import CardFile, GatewayCard
-from holdfast.database.gateway.client import GatewayClient, NotCarriedOut
-from holdfast.database.gateway.holder import Holder
-from holdfast.database.gateway.watches import SharedWatches
-from holdfast.database.migrate import MIGRATIONS
-from holdfast.database.watching import Watch
 from holdfast.errors import StoreLocked, StoreUnavailable
+from holdfast.storage.database.database import Database
+from holdfast.storage.database.embedded import PathEndpoint
+from holdfast.storage.database.gateway.client import GatewayClient, NotCarriedOut
+from holdfast.storage.database.gateway.descriptor import DescriptorFile, GatewayDescriptor
+from holdfast.storage.database.gateway.holder import Holder
+from holdfast.storage.database.gateway.watches import SharedWatches
+from holdfast.storage.database.migrate import MIGRATIONS
+from holdfast.storage.database.watching import Watch
 
 ELECTION_PATIENCE = 3.0  # seconds; between taking the lock and being reachable a process needs milliseconds
 RETRY_INTERVAL = 0.02  # seconds between two attempts, half of it by chance: so that many fall out of step
@@ -63,7 +63,7 @@ class SharedDatabase:
 
     def __init__(self, path: Path, endpoint: PathEndpoint, engine: Database) -> None:
         self._endpoint, self._engine = endpoint, engine
-        self._file = CardFile(path)
+        self._file = DescriptorFile(path)
         self._seat: Seat | None = None
         self._election: asyncio.Task[Seat] | None = None
         self._watches = SharedWatches(self._hear)
@@ -98,7 +98,7 @@ class SharedDatabase:
             self._watches.ring(table)  # the others ring by themselves when they look for another holder
 
     async def note(self, act: str, **values: Any) -> Any:
-        """See `holdfast.database.notes.Noting`; when another process comes to hold the database, notes are gone."""
+        """See `notes.Noting`; when another process comes to hold the database, notes are gone."""
         return await self._call("note", act, values)
 
     async def close(self) -> None:
@@ -160,20 +160,21 @@ class SharedDatabase:
         try:
             return await Holder.take(self._endpoint, self._engine, self._file)
         except StoreLocked:
-            card = self._file.read()
-            if card is None or not self._endpoint.is_held_by(card.pid):
-                raise  # it does not share, or not yet; the card may be of one that died
-        self._check(card)
-        return await GatewayClient.connect(card)
+            descriptor = self._file.read()
+            if descriptor is None or not self._endpoint.is_held_by(descriptor.pid):
+                raise  # it does not share, or not yet; the descriptor may be of one that died
+        self._check(descriptor)
+        return await GatewayClient.connect(descriptor)
 
-    def _check(self, card: GatewayCard) -> None:
+    def _check(self, descriptor: GatewayDescriptor) -> None:
         ours = (self._endpoint.namespace, self._endpoint.database)
-        if ours != (card.namespace, card.database):
+        if ours != (descriptor.namespace, descriptor.database):
             raise _Mismatch(
-                f"process {card.pid} has {self._endpoint} open as namespace {card.namespace!r} and database "
-                f"{card.database!r}; here they are {ours[0]!r} and {ours[1]!r}: give both the same settings"
+                f"process {descriptor.pid} has {self._endpoint} open as namespace {descriptor.namespace!r} "
+                f"and database {descriptor.database!r}; here they are {ours[0]!r} "
+                f"and {ours[1]!r}: give both the same settings"
             )
-        if card.schema_version < len(MIGRATIONS):
+        if descriptor.schema_version < len(MIGRATIONS):
             raise _Mismatch(
-                f"process {card.pid} has {self._endpoint} open and is of an older version of Holdfast: start it anew"
+                f"process {descriptor.pid} has {self._endpoint} open and is of an older version of Holdfast: restart it"
             )

@@ -13,6 +13,6 @@ def statement(package: str, name: str) -> str:
 
 def migrations() -> tuple[str, ...]:
     """The texts of `migrations/*.surql`, in the order of their numbers."""
-    folder = resources.files("holdfast.database") / "migrations"
+    folder = resources.files("holdfast.storage.database") / "migrations"
     files = (file for file in folder.iterdir() if file.name.endswith(".surql"))
     return tuple(file.read_text() for file in sorted(files, key=lambda file: file.name))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from holdfast.memory.embedding import Embedding
-from holdfast.memory.in_process import InProcessTable
-from holdfast.memory.surreal import SurrealTable
-from holdfast.memory.text_memory import TextMemory
-from holdfast.memory.vectors import TextVectors
+from holdfast.storage.memory.embedding import Embedding
+from holdfast.storage.memory.in_process import InProcessTable
+from holdfast.storage.memory.surreal import SurrealTable
+from holdfast.storage.memory.text_memory import TextMemory
+from holdfast.storage.memory.vectors import TextVectors
 
 __all__ = ["Embedding", "InProcessTable", "SurrealTable", "TextMemory", "TextVectors"]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import structlog
 
 from holdfast.errors import ModelError, ModelUnavailable
-from holdfast.memory.record import Record
-from holdfast.memory.table import MemoryTable, Space
-from holdfast.memory.text_memory import TextMemory
-from holdfast.memory.vectors import TextVectors
+from holdfast.storage.memory.record import Record
+from holdfast.storage.memory.table import MemoryTable, Space
+from holdfast.storage.memory.text_memory import TextMemory
+from holdfast.storage.memory.vectors import TextVectors
 
 log = structlog.get_logger()
 

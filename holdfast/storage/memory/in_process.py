@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from holdfast.memory.record import Record
-from holdfast.memory.table import Place, Space
-from holdfast.memory.words import stems
+from holdfast.storage.memory.record import Record
+from holdfast.storage.memory.table import Place, Space
+from holdfast.storage.memory.words import stems
 
 SATURATION = 1.2  # BM25's k1: how soon further occurrences of a word stop to count
 LENGTH_SHARE = 0.75  # BM25's b: how much a long text is held against it

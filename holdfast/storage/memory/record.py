@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 
 from holdfast.errors import UsageError
-from holdfast.retrieval import Memory
+from holdfast.ports.retrieval import Memory
+from holdfast.storage.vectors.metadata import facets, metadata_text
 from holdfast.types import clean_text
-from holdfast.vectors.metadata import facets, metadata_text
 
 MAX_TEXT_BYTES = 64 * 1024  # some 20 pages; what is longer is found better in parts, and indexing it takes seconds
 MAX_METADATA_BYTES = 16 * 1024  # of JSON

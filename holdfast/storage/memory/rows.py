@@ -8,7 +8,7 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.memory.record import Record
+from holdfast.storage.memory.record import Record
 
 Row = dict[str, Any]
 FIELDS = "id, exact, digest, added_at, embedded_by, fault"

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pydantic import JsonValue
 
 from holdfast.errors import UsageError
-from holdfast.memory.cache import RecentlyUsed
-from holdfast.memory.fusion import fuse
-from holdfast.memory.record import Record, checked_filter, checked_namespace, wanted_facets
-from holdfast.memory.table import MemoryTable, Place, Space
-from holdfast.memory.vectors import TextVectors
-from holdfast.memory.words import query_words
-from holdfast.retrieval import Finder, MemoryMatch
+from holdfast.ports.retrieval import Finder, MemoryMatch
+from holdfast.storage.memory.cache import RecentlyUsed
+from holdfast.storage.memory.fusion import fuse
+from holdfast.storage.memory.record import Record, checked_filter, checked_namespace, wanted_facets
+from holdfast.storage.memory.table import MemoryTable, Place, Space
+from holdfast.storage.memory.vectors import TextVectors
+from holdfast.storage.memory.words import query_words
 from holdfast.types import clean_text
 
 MAX_TOP_K = 100

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from holdfast.database import Database, until_in_time
-from holdfast.database.surql import statement
 from holdfast.errors import StoreUnavailable
-from holdfast.memory.record import Record
-from holdfast.memory.rows import FIELDS, memory_id, new_row, record_from, space_id
-from holdfast.memory.table import Place, Space
+from holdfast.storage.database import Database, until_in_time
+from holdfast.storage.database.surql import statement
+from holdfast.storage.memory.record import Record
+from holdfast.storage.memory.rows import FIELDS, memory_id, new_row, record_from, space_id
+from holdfast.storage.memory.table import Place, Space
 
-WRITE = statement("holdfast.memory", "write")
-REMOVE = statement("holdfast.memory", "remove")
-SETTLE = statement("holdfast.memory", "settle")
-MATCH = statement("holdfast.memory", "match")
+WRITE = statement("holdfast.storage.memory", "write")
+REMOVE = statement("holdfast.storage.memory", "remove")
+SETTLE = statement("holdfast.storage.memory", "settle")
+MATCH = statement("holdfast.storage.memory", "match")
 DIGESTS = "SELECT id, digest FROM $memories"
 READ = f"SELECT {FIELDS} FROM $memories"  # noqa: S608 - names of fields
 PAGE = f"SELECT {FIELDS} FROM memory:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"  # noqa: S608

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.memory.record import Record
+from holdfast.storage.memory.record import Record
 
 Place = tuple[str, str]
 """Namespace and id."""

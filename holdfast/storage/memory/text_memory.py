@@ -8,11 +8,11 @@ from typing import Self
 from pydantic import JsonValue
 
 from holdfast.errors import UsageError
-from holdfast.memory.record import checked_id, checked_namespace, make_record
-from holdfast.memory.search import Question, Search
-from holdfast.memory.table import MemoryTable
-from holdfast.memory.vectors import OpenVectors, TextVectors
-from holdfast.retrieval import Embedder, Memory, MemoryMatch
+from holdfast.ports.retrieval import Embedder, Memory, MemoryMatch
+from holdfast.storage.memory.record import checked_id, checked_namespace, make_record
+from holdfast.storage.memory.search import Question, Search
+from holdfast.storage.memory.table import MemoryTable
+from holdfast.storage.memory.vectors import OpenVectors, TextVectors
 
 MAX_PAGE = 1_000  # memories
 

@@ -9,10 +9,10 @@ import structlog
 from pydantic import JsonValue
 
 from holdfast.errors import HoldfastError
-from holdfast.memory.cache import RecentlyUsed
-from holdfast.memory.record import Record
-from holdfast.memory.table import Place
-from holdfast.retrieval import Embedder, StoredVector, VectorStoreProtocol
+from holdfast.ports.retrieval import Embedder, StoredVector, VectorStoreProtocol
+from holdfast.storage.memory.cache import RecentlyUsed
+from holdfast.storage.memory.record import Record
+from holdfast.storage.memory.table import Place
 
 log = structlog.get_logger()
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any
 
-from holdfast.database import KNOWN, SCHEMES, open_database
 from holdfast.errors import UsageError
 from holdfast.ports import Store
-from holdfast.store.memory import MemoryStore
-from holdfast.store.surreal import SurrealStore
+from holdfast.storage.database import KNOWN, SCHEMES, open_database
+from holdfast.storage.mirror.memory import MemoryStore
+from holdfast.storage.mirror.surreal import SurrealStore
 
 __all__ = ["MemoryStore", "SurrealStore", "open_store"]
 
@@ -22,9 +22,9 @@ def open_store(url: str, **options: Any) -> Store:
     """Gives the store that a URL names; it connects when it is first used, and closes its own database.
 
     Args:
-        url: `memory://` (dictionaries in this process), what `holdfast.database.open_database` takes, or the scheme
-            of a store that an installed package offers.
-        options: what `holdfast.database.open_database` takes besides.
+        url: `memory://` (dictionaries in this process), what `open_database` takes, or the scheme of a
+            store that an installed package offers.
+        options: what `holdfast.storage.database.open_database` takes besides.
 
     Raises:
         UsageError: the URL is none of these, or the package's store cannot be loaded.

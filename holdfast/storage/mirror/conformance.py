@@ -20,12 +20,12 @@ from datetime import datetime, timedelta, timezone
 
 from holdfast.errors import MirrorGap, TranscriptUnavailable, UsageError
 from holdfast.ports import Store
-from holdfast.store.odd import ODD_VALUES
-from holdfast.store.promise import refused as _refused
-from holdfast.store.promise import require as _require
-from holdfast.store.promise import same as _same
-from holdfast.store.run_checks import RUN_CHECKS
-from holdfast.store.sample import SPEC, SampleRun
+from holdfast.storage.assertions import refused as _refused
+from holdfast.storage.assertions import require as _require
+from holdfast.storage.assertions import same as _same
+from holdfast.storage.edge_cases import EDGE_CASES
+from holdfast.storage.mirror.run_checks import RUN_CHECKS
+from holdfast.storage.mirror.sample import SPEC, SampleRun
 from holdfast.types import Entry, EntryBatch, RunStatus, TranscriptRef, Usage
 
 StoreFactory = Callable[[], Store]
@@ -190,7 +190,7 @@ async def a_context_is_never_a_guess(store: Store) -> None:
 
 async def odd_values_come_back(store: Store) -> None:
     """Whatever JSON can say is kept, and the digests still fit."""
-    for odd in ODD_VALUES:
+    for odd in EDGE_CASES:
         run = SampleRun(turns=1, extra=odd.value)
         await store.append(run.batch())
         found = await store.entries(run.run_id)
@@ -203,8 +203,8 @@ async def odd_values_come_back(store: Store) -> None:
 
 
 async def odd_texts_come_back(store: Store) -> None:
-    """Odd text is kept where the mirror projects it to fields: names, arguments, contents, ids."""
-    for odd in ODD_VALUES:
+    """EdgeCase text is kept where the mirror projects it to fields: names, arguments, contents, ids."""
+    for odd in EDGE_CASES:
         if not isinstance(odd.value, str) or len(odd.value) > 1000:
             continue
         run = SampleRun(turns=1, text=odd.value)

@@ -8,10 +8,9 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.flaws import EXTRA, MISSING, Flaw
-from holdfast.ports import Cipher
-from holdfast.store.rows import Row, Rows, project
-from holdfast.store.sealing import EXACT, seal_row, unseal
+from holdfast.ports import EXTRA, MISSING, Cipher, Flaw
+from holdfast.storage.mirror.rows import Row, Rows, project
+from holdfast.storage.mirror.sealing import EXACT, seal_row, unseal
 from holdfast.types import EntryBatch
 
 RowId = tuple[str, str]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from holdfast.flaws import EXTRA, MISSING, Flaw
-from holdfast.store.decision import Stored, Write, check, decide, overlap
-from holdfast.store.exact import entry_from, entry_text, summary_from, summary_text
-from holdfast.store.transcript import context_of
+from holdfast.ports import EXTRA, MISSING, Flaw
+from holdfast.storage.mirror.decision import Stored, Write, check, decide, overlap
+from holdfast.storage.mirror.exact import entry_from, entry_text, summary_from, summary_text
+from holdfast.storage.mirror.transcript import context_of
 from holdfast.types import Context, Entry, EntryBatch, Message, MirroredRun, RunId, RunSummary, TranscriptRef
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from holdfast.errors import ErrorType, UsageError
 from holdfast.ports import Store
-from holdfast.store.promise import refused, require, same
-from holdfast.store.sample import SampleRun
+from holdfast.storage.assertions import refused, require, same
+from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import MirroredRun, RunError, RunId, RunStatus, TranscriptRef
 
 HOSTILE_ENDS = (

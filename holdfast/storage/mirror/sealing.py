@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import chain
 
 from holdfast.ports import Cipher
-from holdfast.store.rows import Row, Rows
+from holdfast.storage.mirror.rows import Row, Rows
 
 EXACT = ("text",)
 CONTENT = ("content", "arguments", "error", "input")

@@ -11,17 +11,16 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.database import Database, Overtaken, until_in_time
-from holdfast.database.surql import statement
 from holdfast.errors import MirrorDamaged, StoreUnavailable, TranscriptUnavailable
-from holdfast.flaws import Flaw
-from holdfast.ports import Cipher
-from holdfast.store.decision import Stored, check, continues, decide, overlap
-from holdfast.store.exact import entry_from, summary_from
-from holdfast.store.rows import Row, event_id, project, run_id, summary_row
-from holdfast.store.sealing import seal, seal_row, unseal
-from holdfast.store.surreal_rows import SurrealRows
-from holdfast.store.transcript import context_of
+from holdfast.ports import Cipher, Flaw
+from holdfast.storage.database import Database, Overtaken, until_in_time
+from holdfast.storage.database.surql import statement
+from holdfast.storage.mirror.decision import Stored, check, continues, decide, overlap
+from holdfast.storage.mirror.exact import entry_from, summary_from
+from holdfast.storage.mirror.rows import Row, event_id, project, run_id, summary_row
+from holdfast.storage.mirror.sealing import seal, seal_row, unseal
+from holdfast.storage.mirror.surreal_rows import SurrealRows
+from holdfast.storage.mirror.transcript import context_of
 from holdfast.types import (
     FINAL_STATUSES,
     Context,
@@ -35,10 +34,10 @@ from holdfast.types import (
     TranscriptRef,
 )
 
-APPEND = statement("holdfast.store", "append")
-DELETE = statement("holdfast.store", "delete")
-DELETE_PART = statement("holdfast.store", "delete_part")
-TRUNCATE = statement("holdfast.store", "truncate")
+APPEND = statement("holdfast.storage.mirror", "append")
+DELETE = statement("holdfast.storage.mirror", "delete")
+DELETE_PART = statement("holdfast.storage.mirror", "delete_part")
+TRUNCATE = statement("holdfast.storage.mirror", "truncate")
 STORED = "SELECT chain, started_at, head, digest FROM ONLY $run"
 RUN = "SELECT chain, head, digest, text FROM ONLY $run"
 RUNS = "SELECT chain, head, digest, text FROM {{record}}('run', $after>..) LIMIT $limit"

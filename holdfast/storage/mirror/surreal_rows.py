@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from holdfast.database import Database, Overtaken
-from holdfast.database.surql import statement
 from holdfast.ports import Cipher
-from holdfast.store.inspection import EDGE, FlawedRow, find_flaws
-from holdfast.store.rows import Row, run_id
+from holdfast.storage.database import Database, Overtaken
+from holdfast.storage.database.surql import statement
+from holdfast.storage.mirror.inspection import EDGE, FlawedRow, find_flaws
+from holdfast.storage.mirror.rows import Row, run_id
 from holdfast.types import EntryBatch, RunId, TranscriptRef
 
-MEND = statement("holdfast.store", "mend")
+MEND = statement("holdfast.storage.mirror", "mend")
 RUN = "SELECT * FROM $run"
 EDGES = "SELECT * FROM $run<-spawned"
 FIRST = {

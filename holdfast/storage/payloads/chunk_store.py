@@ -10,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from holdfast.errors import PayloadUnreadable
-from holdfast.payloads.chunks import chunks
-from holdfast.payloads.claim import Claim
-from holdfast.payloads.keys import Key, KeyRing, key_of
-from holdfast.payloads.store import PayloadStore
+from holdfast.storage.encryption import Key, KeyRing, key_of
+from holdfast.storage.payloads.chunks import chunks
+from holdfast.storage.payloads.claim import Claim
+from holdfast.storage.payloads.store import PayloadStore
 
 PLAIN, DEFLATED = b"\0", b"\1"  # first byte of what is stored
 LEVEL = 1  # zlib's fastest: most of the gain on JSON, at some 50 MB/s
@@ -23,7 +23,7 @@ CACHE_BYTES = 32 * 1024 * 1024  # of chunks: what one activity stores, the workf
 SURE_FOR = 10.0  # seconds in which a chunk that was stored is not looked for again; a database can be emptied
 
 
-class Shelf:
+class ChunkStore:
     """Stores each chunk once, whatever it is a part of.
 
     Args:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
-from holdfast.payloads.keys import KeyRing
-from holdfast.payloads.routing import ANSWER_MARK
+from holdfast.storage.encryption import KeyRing
+from holdfast.temporal.routing import ANSWER_MARK
 
 ENCODING = b"binary/encrypted"
 KEY_NAME = "encryption-key-id"  # the name that Temporal's own samples use

@@ -16,33 +16,35 @@ from temporalio.converter import (
     StorageDriverSelectContext,
 )
 
-from holdfast.converter import DATA_CONVERTER
-from holdfast.payloads.codec import EncryptionCodec
-from holdfast.payloads.driver import PayloadDriver
-from holdfast.payloads.keys import KeyRing
-from holdfast.payloads.routing import ANSWER_MARK, goes_to_storage
+from holdfast.storage.encryption import KeyRing
+from holdfast.storage.payloads.codec import EncryptionCodec
+from holdfast.storage.payloads.driver import PayloadDriver
+from holdfast.temporal.converter import DATA_CONVERTER
+from holdfast.temporal.routing import ANSWER_MARK, goes_to_storage
 
 if TYPE_CHECKING:
-    from holdfast.payloads.shelf import Shelf
+    from holdfast.storage.payloads.chunk_store import ChunkStore
 
 
-def data_converter(open_shelf: Callable[[], Shelf] | None, keys: KeyRing | None = None) -> DataConverter:
+def data_converter(open_chunk_store: Callable[[], ChunkStore] | None, keys: KeyRing | None = None) -> DataConverter:
     """Makes a converter.
 
     Args:
-        open_shelf: gives what takes large payloads, with the same keys; called when the first is met. None:
+        open_chunk_store: gives what takes large payloads, with the same keys; called when the first is met. None:
             everything travels inside Temporal, within its limits.
         keys: encrypt everything, messages of failures included; None: nothing is encrypted.
     """
     converter = DATA_CONVERTER
-    if open_shelf is not None:
-        driver = PayloadDriver(open_shelf, keys)
+    if open_chunk_store is not None:
+        driver = PayloadDriver(open_chunk_store, keys)
         storage = ExternalStorage([driver], driver_selector=partial(_select, driver), payload_size_threshold=0)
         converter = replace(converter, external_storage=storage)
     if keys is not None:
         converter = replace(
             converter,
-            payload_codec=EncryptionCodec(keys, goes_to_storage if open_shelf is not None else lambda _payload: False),
+            payload_codec=EncryptionCodec(
+                keys, goes_to_storage if open_chunk_store is not None else lambda _payload: False
+            ),
             failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
         )
     return converter

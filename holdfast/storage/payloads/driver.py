@@ -20,12 +20,12 @@ from temporalio.converter import (
 )
 
 from holdfast.errors import PayloadUnreadable, StoreUnavailable
-from holdfast.payloads.claim import Claim
-from holdfast.payloads.keys import KeyRing, key_of
-from holdfast.payloads.routing import INLINE_LIMIT
+from holdfast.storage.encryption import KeyRing, key_of
+from holdfast.storage.payloads.claim import Claim
+from holdfast.temporal.routing import INLINE_LIMIT
 
 if TYPE_CHECKING:
-    from holdfast.payloads.shelf import Shelf
+    from holdfast.storage.payloads.chunk_store import ChunkStore
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -46,12 +46,12 @@ class PayloadDriver(StorageDriver):
     never waits for it. One that does not fit waits, and the workflow task or activity is then made again.
 
     Args:
-        open_shelf: gives what has the payloads; called once, when it is needed.
-        keys: encrypts what goes into a claim; the shelf's own.
+        open_chunk_store: gives what has the payloads; called once, when it is needed.
+        keys: encrypts what goes into a claim; the chunk_store's own.
     """
 
-    def __init__(self, open_shelf: Callable[[], Shelf], keys: KeyRing | None = None) -> None:
-        self._shelf = cache(open_shelf)
+    def __init__(self, open_chunk_store: Callable[[], ChunkStore], keys: KeyRing | None = None) -> None:
+        self._chunk_store = cache(open_chunk_store)
         self._keys = keys
         self._avoided_until = 0.0
 
@@ -89,7 +89,7 @@ class PayloadDriver(StorageDriver):
         if small and time.monotonic() < self._avoided_until:
             return self._inline(data)
         try:
-            claim = await _patiently(lambda: self._shelf().put(data), QUICK_PATIENCE if small else PATIENCE)
+            claim = await _patiently(lambda: self._chunk_store().put(data), QUICK_PATIENCE if small else PATIENCE)
         except StoreUnavailable as error:
             self._avoided_until = time.monotonic() + AVOIDED_FOR
             if small:
@@ -106,7 +106,7 @@ class PayloadDriver(StorageDriver):
             wanted = Claim(claim["manifest"], int(claim["size"]), claim.get("key"))
         except (KeyError, ValueError):
             raise PayloadUnreadable(f"a reference that this version cannot read: {dict(claim)}") from None
-        return await _patiently(lambda: self._shelf().get(wanted), PATIENCE)
+        return await _patiently(lambda: self._chunk_store().get(wanted), PATIENCE)
 
     def _inline(self, data: bytes) -> dict[str, str]:
         packed = zlib.compress(data, 1)

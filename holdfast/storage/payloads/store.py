@@ -9,9 +9,9 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.database import Database
-from holdfast.database.surql import statement
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database import Database
+from holdfast.storage.database.surql import statement
 
 FRESH = timedelta(days=7)
 """A row that was stamped within it is not stamped again: the embedded engine never frees what it rewrites."""
@@ -20,7 +20,7 @@ SLACK = timedelta(days=2)  # for stamps being days, and for clocks that differ
 STATEMENT_BYTES = 2 * 1024 * 1024  # of one write or read; others get their turn in between
 NAMES = 500  # rows named in one statement
 
-KEEP = statement("holdfast.payloads", "keep")
+KEEP = statement("holdfast.storage.payloads", "keep")
 LACKING = "SELECT VALUE id FROM $rows WHERE day >= $fresh"
 SIZES = "SELECT id, size FROM $rows"
 FETCH = "SELECT id, data FROM $rows"

@@ -1,14 +1,13 @@
 """The registry of agents: what can be run by name beside what code defines.
 
-`holdfast.registry.surreal` is not imported here: it loads the database's client.
+`holdfast.storage.registry.surreal` is not imported here: it loads the database's client.
 """
 
+from holdfast.agents.conversion import definition_of, name_of
 from holdfast.definition import AgentDefinition
-from holdfast.registry.base import BaseRegistry, not_found
-from holdfast.registry.conversion import definition_of, name_of
-from holdfast.registry.factory import register_backend, registry_factory
-from holdfast.registry.memory import InMemoryRegistry
-from holdfast.registry.protocol import AgentVersion, Registration, RegistryProtocol, VersionedRegistry
+from holdfast.ports.registry import AgentVersion, Registration, RegistryProtocol, VersionedRegistry
+from holdfast.storage.registry.base import BaseRegistry, not_found
+from holdfast.storage.registry.memory import InMemoryRegistry
 
 __all__ = [
     "AgentDefinition",
@@ -21,6 +20,4 @@ __all__ = [
     "definition_of",
     "name_of",
     "not_found",
-    "register_backend",
-    "registry_factory",
 ]

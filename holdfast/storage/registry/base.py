@@ -20,7 +20,7 @@ class BaseRegistry(ABC):
             async def list_agents(self) -> list[str]: ...
 
     `exists` and `get_agent` go by `get`, until you have something faster. `super().__init__()` need not be called.
-    For clients that block there is `run_blocking`; `holdfast.registry.conformance` tests the result.
+    For clients that block there is `run_blocking`; `holdfast.storage.registry.conformance` tests the result.
     """
 
     @abstractmethod

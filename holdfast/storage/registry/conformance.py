@@ -18,10 +18,10 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from holdfast.agent import Agent
+from holdfast.agents.agent import Agent
+from holdfast.agents.conversion import definition_of
 from holdfast.definition import AgentDefinition
-from holdfast.registry.conversion import definition_of
-from holdfast.registry.protocol import RegistryProtocol
+from holdfast.ports.registry import RegistryProtocol
 
 RegistryFactory = Callable[[], RegistryProtocol]
 """Makes a registry; whether two of them share their data does not matter."""

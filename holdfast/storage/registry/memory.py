@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.registry.base import BaseRegistry, not_found
-from holdfast.registry.conversion import name_of
+from holdfast.agents.conversion import name_of
+from holdfast.storage.registry.base import BaseRegistry, not_found
 
 
 class InMemoryRegistry(BaseRegistry):

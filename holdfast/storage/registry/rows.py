@@ -12,7 +12,7 @@ from surrealdb import RecordID
 
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError
-from holdfast.registry.protocol import AgentVersion
+from holdfast.ports.registry import AgentVersion
 
 PLACES = RecordID("agent_place", "last")
 

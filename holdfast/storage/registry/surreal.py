@@ -7,18 +7,18 @@ from typing import Any, TypeVar
 
 from surrealdb import RecordID
 
-from holdfast.database import Database, Overtaken, until_in_time
-from holdfast.database.surql import statement
+from holdfast.agents.conversion import definition_of, origin_of
 from holdfast.definition import AgentDefinition, check_name
 from holdfast.errors import AgentDefinitionError, StoreUnavailable
-from holdfast.registry.base import BaseRegistry, not_found
-from holdfast.registry.conversion import definition_of, origin_of
-from holdfast.registry.protocol import AgentVersion, Registration
-from holdfast.registry.rows import PLACES, Stamp, head_id, version_from, version_id, version_row
+from holdfast.ports.registry import AgentVersion, Registration
+from holdfast.storage.database import Database, Overtaken, until_in_time
+from holdfast.storage.database.surql import statement
+from holdfast.storage.registry.base import BaseRegistry, not_found
+from holdfast.storage.registry.rows import PLACES, Stamp, head_id, version_from, version_id, version_row
 
 T = TypeVar("T")
 
-REGISTER = statement("holdfast.registry", "register")
+REGISTER = statement("holdfast.storage.registry", "register")
 STAMP = "RETURN [$head.version, $head.digest, $head.place, $places.given]"
 UNREGISTER = "UPDATE $head SET place = NONE WHERE place != NONE RETURN VALUE version"
 PLACE = "RETURN $head.place"

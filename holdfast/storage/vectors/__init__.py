@@ -1,9 +1,8 @@
-"""Vectors that are found again by likeness.
+"""Vectors that are found again by similarity.
 
-`holdfast.vectors.surreal` is not imported here: it loads the database's client.
+`holdfast.storage.vectors.surreal` is not imported here: it loads the database's SDK.
 """
 
-from holdfast.vectors.memory import MemoryVectors, MemoryVectorStore
-from holdfast.vectors.store import VectorStore
+from holdfast.storage.vectors.memory import MemoryVectors, MemoryVectorStore
 
-__all__ = ["MemoryVectorStore", "MemoryVectors", "VectorStore"]
+__all__ = ["MemoryVectorStore", "MemoryVectors"]

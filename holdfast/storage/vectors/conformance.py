@@ -21,8 +21,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast.errors import UsageError
-from holdfast.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
-from holdfast.vectors.sample import HOSTILE_TEXTS, ODD_METADATA, unit_vectors
+from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
+from holdfast.storage.vectors.sample import HOSTILE_TEXTS, ODD_METADATA, unit_vectors
 
 Vectors = Callable[[str], VectorStoreProtocol]
 """Gives the store of a namespace; the same for the same namespace, or one that sees the same vectors."""

@@ -16,17 +16,17 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.blocking import run_blocking
-from holdfast.database import Database, Overtaken
-from holdfast.database.surql import statement
+from holdfast._util.blocking import run_blocking
 from holdfast.errors import StoreUnavailable
-from holdfast.vectors.pages import pages
-from holdfast.vectors.rows import Row, entry, key, record_from
-from holdfast.vectors.space import Space, Spaces, fill
+from holdfast.storage.database import Database, Overtaken
+from holdfast.storage.database.surql import statement
+from holdfast.storage.vectors.pages import pages
+from holdfast.storage.vectors.rows import Row, entry, key, record_from
+from holdfast.storage.vectors.space import Space, Spaces, fill
 
-ALL = statement("holdfast.vectors", "all")
-CLAIM = statement("holdfast.vectors", "claim")
-SWITCH = statement("holdfast.vectors", "switch")
+ALL = statement("holdfast.storage.vectors", "all")
+CLAIM = statement("holdfast.storage.vectors", "claim")
+SWITCH = statement("holdfast.storage.vectors", "switch")
 NOTES = "SELECT id, stamp FROM vector_backlog:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"
 HOW_MANY_NOTES = "SELECT count() FROM vector_backlog:[$namespace, '']..=[$namespace, ..] GROUP ALL"
 FORGET_NOTES = "DELETE $notes WHERE stamp IN $stamps RETURN NONE"

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from holdfast.blocking import run_blocking
-from holdfast.retrieval import StoredVector, VectorMatch
-from holdfast.vectors.checks import check_dimension, check_k, check_name, check_vector
-from holdfast.vectors.metadata import facets
-from holdfast.vectors.ranking import Ranking
-from holdfast.vectors.record import Record, record, records
+from holdfast._util.blocking import run_blocking
+from holdfast.ports.retrieval import StoredVector, VectorMatch
+from holdfast.storage.vectors.checks import check_dimension, check_k, check_name, check_vector
+from holdfast.storage.vectors.metadata import facets
+from holdfast.storage.vectors.ranking import Ranking
+from holdfast.storage.vectors.record import Record, record, records
 
 
 class MemoryVectors:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from holdfast.database import Database
-from holdfast.vectors.rows import Row, key
+from holdfast.storage.database import Database
+from holdfast.storage.vectors.rows import Row, key
 
 PAGE_SIZE = 200  # rows a statement reads: 0.6 MB of 384 numbers each, and others get their turn in between
 

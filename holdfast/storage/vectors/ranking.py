@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from itertools import chain
 from operator import mul
 
-from holdfast.retrieval import VectorMatch
-from holdfast.vectors.checks import norm_of
-from holdfast.vectors.record import Record
+from holdfast.ports.retrieval import VectorMatch
+from holdfast.storage.vectors.checks import norm_of
+from holdfast.storage.vectors.record import Record
 
 DIGITS = 12  # of a score; vectors of one direction and of different lengths come out some 1e-16 apart
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from holdfast.retrieval import StoredVector, VectorMatch
-from holdfast.vectors.checks import check_dimension, check_name, check_vector, norm_of
-from holdfast.vectors.metadata import facets, metadata_text
+from holdfast.ports.retrieval import StoredVector, VectorMatch
+from holdfast.storage.vectors.checks import check_dimension, check_name, check_vector, norm_of
+from holdfast.storage.vectors.metadata import facets, metadata_text
 
 
 @dataclass(frozen=True, slots=True)

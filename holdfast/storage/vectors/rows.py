@@ -9,8 +9,8 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.vectors.metadata import exact_text
-from holdfast.vectors.record import Record
+from holdfast.storage.vectors.metadata import exact_text
+from holdfast.storage.vectors.record import Record
 
 Row = dict[str, Any]
 

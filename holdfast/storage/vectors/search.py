@@ -5,20 +5,20 @@ from __future__ import annotations
 from array import array
 from collections.abc import AsyncIterable
 
-from holdfast.blocking import run_blocking
-from holdfast.database import Database, Overtaken, StatementFailed
-from holdfast.database.surql import statement
-from holdfast.retrieval import VectorMatch
-from holdfast.vectors.checks import check_dimension, norm_of
-from holdfast.vectors.pages import pages
-from holdfast.vectors.ranking import Ranking
-from holdfast.vectors.rows import Row, record_from
-from holdfast.vectors.space import Spaces, fill
+from holdfast._util.blocking import run_blocking
+from holdfast.ports.retrieval import VectorMatch
+from holdfast.storage.database import Database, Overtaken, StatementFailed
+from holdfast.storage.database.surql import statement
+from holdfast.storage.vectors.checks import check_dimension, norm_of
+from holdfast.storage.vectors.pages import pages
+from holdfast.storage.vectors.ranking import Ranking
+from holdfast.storage.vectors.rows import Row, record_from
+from holdfast.storage.vectors.space import Spaces, fill
 
-ALL = statement("holdfast.vectors", "all")
-BACKLOG = statement("holdfast.vectors", "backlog")
-HAVING = statement("holdfast.vectors", "having")
-NEAREST = statement("holdfast.vectors", "nearest")
+ALL = statement("holdfast.storage.vectors", "all")
+BACKLOG = statement("holdfast.storage.vectors", "backlog")
+HAVING = statement("holdfast.storage.vectors", "having")
+NEAREST = statement("holdfast.storage.vectors", "nearest")
 # One facet only: the engine in this process counts wrongly where a condition is left over beside the index.
 FREQUENCY = "SELECT count() FROM vector WHERE facets.* CONTAINS $facet GROUP ALL"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from surrealdb import RecordID
 
-from holdfast.database import Database, Overtaken
 from holdfast.errors import StoreUnavailable
-from holdfast.vectors.rows import key
+from holdfast.storage.database import Database, Overtaken
+from holdfast.storage.vectors.rows import key
 
 READ = "SELECT dimension, nearest, learned FROM ONLY $space"
 CREATE = """BEGIN;

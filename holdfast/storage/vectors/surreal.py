@@ -8,23 +8,23 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from holdfast.blocking import run_blocking
-from holdfast.database import Database, Overtaken, until_in_time
-from holdfast.database.surql import statement
+from holdfast._util.blocking import run_blocking
 from holdfast.errors import StoreUnavailable
-from holdfast.retrieval import StoredVector, VectorMatch
-from holdfast.vectors.checks import check_dimension, check_k, check_name, check_vector
-from holdfast.vectors.index import Index, note
-from holdfast.vectors.metadata import facets
-from holdfast.vectors.record import Record, record, records
-from holdfast.vectors.rows import record_from, row, row_id
-from holdfast.vectors.search import Search
-from holdfast.vectors.space import Spaces
+from holdfast.ports.retrieval import StoredVector, VectorMatch
+from holdfast.storage.database import Database, Overtaken, until_in_time
+from holdfast.storage.database.surql import statement
+from holdfast.storage.vectors.checks import check_dimension, check_k, check_name, check_vector
+from holdfast.storage.vectors.index import Index, note
+from holdfast.storage.vectors.metadata import facets
+from holdfast.storage.vectors.record import Record, record, records
+from holdfast.storage.vectors.rows import record_from, row, row_id
+from holdfast.storage.vectors.search import Search
+from holdfast.storage.vectors.space import Spaces
 
 T = TypeVar("T")
 
-UPSERT = statement("holdfast.vectors", "upsert")
-DELETE = statement("holdfast.vectors", "delete")
+UPSERT = statement("holdfast.storage.vectors", "upsert")
+DELETE = statement("holdfast.storage.vectors", "delete")
 GET = "SELECT id, exact, norm, metadata, facets FROM ONLY $row"
 
 BATCH = 32_768  # numbers a transaction writes: 85 vectors of 384, 0.26 MB; encoding them holds the loop up for 5 ms

@@ -13,10 +13,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.frames import CloseCode
 
-from holdfast.database.gateway.card import GatewayCard
-from holdfast.database.gateway.server import FAREWELL, log
-from holdfast.database.gateway.wire import CHANGED, FAILED, MAX_FRAME, MOVED, error_from, packed, unpacked
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database.gateway.descriptor import GatewayDescriptor
+from holdfast.storage.database.gateway.server import FAREWELL, log
+from holdfast.storage.database.gateway.wire import CHANGED, FAILED, MAX_FRAME, MOVED, error_from, packed, unpacked
 
 CONNECT_PATIENCE = 3.0  # seconds; loopback takes milliseconds, a frozen process for ever
 PULSE = 2.0  # seconds between signs of life, and for each to come
@@ -49,16 +49,16 @@ class GatewayClient:
         self._listening: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, card: GatewayCard) -> GatewayClient:
-        """Connects to the gateway of a card.
+    async def connect(cls, descriptor: GatewayDescriptor) -> GatewayClient:
+        """Connects to the gateway of a descriptor.
 
         Raises:
             NotCarriedOut: nobody answers there, or somebody who does not know the token.
         """
         try:
             socket = await connect(
-                f"ws://{card.address}",
-                additional_headers={"Authorization": f"Bearer {card.token}"},
+                f"ws://{descriptor.address}",
+                additional_headers={"Authorization": f"Bearer {descriptor.token}"},
                 proxy=None,
                 compression=None,
                 max_size=MAX_FRAME,
@@ -70,9 +70,9 @@ class GatewayClient:
         except (OSError, TimeoutError, WebSocketException) as error:
             reason = str(error) or type(error).__name__
             raise NotCarriedOut(
-                f"process {card.pid} holds the database and does not answer at {card.address}: {reason}"
+                f"process {descriptor.pid} holds the database and does not answer at {descriptor.address}: {reason}"
             ) from error
-        return cls(socket, card.pid)
+        return cls(socket, descriptor.pid)
 
     @property
     def is_usable(self) -> bool:

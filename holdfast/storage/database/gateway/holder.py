@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from holdfast.database.database import Database
-from holdfast.database.embedded import PathEndpoint
-from holdfast.database.gateway.card import CardFile, GatewayCard
-from holdfast.database.gateway.server import GatewayServer, carry_out
-from holdfast.database.migrate import MIGRATIONS
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database.database import Database
+from holdfast.storage.database.embedded import PathEndpoint
+from holdfast.storage.database.gateway.descriptor import DescriptorFile, GatewayDescriptor
+from holdfast.storage.database.gateway.server import GatewayServer, carry_out
+from holdfast.storage.database.migrate import MIGRATIONS
 
 
 class Holder:
@@ -25,12 +25,12 @@ class Holder:
 
     is_usable = True
 
-    def __init__(self, endpoint: PathEndpoint, engine: Database, file: CardFile) -> None:
+    def __init__(self, endpoint: PathEndpoint, engine: Database, file: DescriptorFile) -> None:
         self._endpoint, self._engine, self._file = endpoint, engine, file
         self._gateway = GatewayServer(engine)
 
     @classmethod
-    async def take(cls, endpoint: PathEndpoint, engine: Database, file: CardFile) -> Holder:
+    async def take(cls, endpoint: PathEndpoint, engine: Database, file: DescriptorFile) -> Holder:
         """Takes the lock and lets the others in; the engine opens with the first statement, which may take a while.
 
         Raises:
@@ -40,7 +40,7 @@ class Holder:
         holder = cls(endpoint, engine, file)
         try:
             file.remove()  # of a holder that died: nobody must follow it
-            file.write(holder._card(await holder._gateway.start()))
+            file.write(holder._descriptor(await holder._gateway.start()))
         except BaseException as error:
             await holder.close()
             if isinstance(error, OSError):
@@ -70,8 +70,8 @@ class Holder:
         await self._engine.close()
         self._endpoint.unclaim()
 
-    def _card(self, address: str) -> GatewayCard:
-        return GatewayCard(
+    def _descriptor(self, address: str) -> GatewayDescriptor:
+        return GatewayDescriptor(
             pid=os.getpid(),
             address=address,
             token=self._gateway.token,

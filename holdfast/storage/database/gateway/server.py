@@ -15,10 +15,20 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from holdfast.database.database import Database
-from holdfast.database.gateway.wire import CHANGED, FAILED, MAX_FRAME, MOVED, OK, ORIGINS, error_parts, packed, unpacked
-from holdfast.database.notes import note
 from holdfast.errors import UsageError
+from holdfast.storage.database.database import Database
+from holdfast.storage.database.gateway.wire import (
+    CHANGED,
+    FAILED,
+    MAX_FRAME,
+    MOVED,
+    OK,
+    ORIGINS,
+    error_parts,
+    packed,
+    unpacked,
+)
+from holdfast.storage.database.notes import note
 
 LOOPBACK = "127.0.0.1"
 FAREWELL = 1.0  # seconds for the closing handshake; a client that is frozen does not answer it

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from holdfast.database.watching import ListeningWatches
+from holdfast.storage.database.watching import ListeningWatches
 
 PAUSE = 0.5  # seconds before a lost holder is looked for again; watchers lose nothing, they re-read
 

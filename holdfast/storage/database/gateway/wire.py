@@ -6,8 +6,8 @@ from typing import Any
 
 from surrealdb.data import cbor
 
-from holdfast.database.refusal import Overtaken, StatementFailed
 from holdfast.errors import HoldfastError, StoreUnavailable, UsageError
+from holdfast.storage.database.refusal import Overtaken, StatementFailed
 
 MAX_FRAME = 64 * 2**20  # bytes of one statement or answer; a page of the largest entries stays below
 ORIGINS = [None]

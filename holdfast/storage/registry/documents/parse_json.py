@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from holdfast.registry.documents.format import Document, NotReadable
+from holdfast.storage.registry.documents.format import Document, NotReadable
 
 
 def parse_json(text: str) -> Document:

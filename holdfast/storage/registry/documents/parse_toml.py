@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.registry.documents.format import Document, NotReadable, Path
+from holdfast.storage.registry.documents.format import Document, NotReadable, Path
 
 SEARCHED_LINES = 400
 """Of a file, for the lines of its keys: tomllib tells none, and finding them reads each beginning of the file."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from holdfast.registry.documents.format import Document, NotReadable, Path
+from holdfast.storage.registry.documents.format import Document, NotReadable, Path
 
 _PLAIN = {
     "tag:yaml.org,2002:bool": re.compile(r"true|false", re.IGNORECASE),

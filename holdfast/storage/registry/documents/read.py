@@ -10,10 +10,10 @@ from pydantic_core import ErrorDetails
 
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError
-from holdfast.registry.documents.format import Document, Format, NotReadable
-from holdfast.registry.documents.parse_json import parse_json
-from holdfast.registry.documents.parse_toml import parse_toml
-from holdfast.registry.documents.parse_yaml import parse_yaml
+from holdfast.storage.registry.documents.format import Document, Format, NotReadable
+from holdfast.storage.registry.documents.parse_json import parse_json
+from holdfast.storage.registry.documents.parse_toml import parse_toml
+from holdfast.storage.registry.documents.parse_yaml import parse_yaml
 
 MAX_BYTES = 1024 * 1024  # of a file; no definition is that long
 GIVEN_BY_REGISTRY = "version"

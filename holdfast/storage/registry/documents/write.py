@@ -10,7 +10,7 @@ import yaml
 
 from holdfast.definition import AgentDefinition
 from holdfast.errors import UsageError
-from holdfast.registry.documents.format import Format
+from holdfast.storage.registry.documents.format import Format
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')

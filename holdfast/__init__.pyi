@@ -1,0 +1,109 @@
+# The public surface. `holdfast/__init__.py` loads each name from here when it is first used.
+from ._util.blocking import run_blocking as run_blocking
+from ._version import __version__ as __version__
+from .agents.agent import Agent as Agent
+from .agents.tool import Tool as Tool
+from .agents.tool import ToolContext as ToolContext
+from .agents.tool import ToolError as ToolError
+from .agents.tool import tool as tool
+from .client.client import Holdfast as Holdfast
+from .client.result import AgentResult as AgentResult
+from .client.run_handle import RunHandle as RunHandle
+from .composition.client import connect as connect
+from .composition.event_bus import event_bus as event_bus
+from .composition.registry import registry_factory as registry_factory
+from .composition.vector_store import VectorStore as VectorStore
+from .definition import AgentDefinition as AgentDefinition
+from .errors import AgentDefinitionError as AgentDefinitionError
+from .errors import EventsPruned as EventsPruned
+from .errors import HoldfastError as HoldfastError
+from .errors import RunExists as RunExists
+from .errors import RunFailed as RunFailed
+from .errors import RunNotFound as RunNotFound
+from .errors import SettingsError as SettingsError
+from .errors import StoreUnavailable as StoreUnavailable
+from .errors import SubscriberTooSlow as SubscriberTooSlow
+from .errors import TemporalUnavailable as TemporalUnavailable
+from .errors import Unavailable as Unavailable
+from .errors import UnknownAgent as UnknownAgent
+from .errors import UsageError as UsageError
+from .errors import WaitTimedOut as WaitTimedOut
+from .errors import WorkerUnavailable as WorkerUnavailable
+from .events import BusEvent as BusEvent
+from .events import Event as Event
+from .events import Notice as Notice
+from .events import TextDelta as TextDelta
+from .ports import EventBus as EventBus
+from .ports.registry import RegistryProtocol as RegistryProtocol
+from .ports.retrieval import Memory as Memory
+from .ports.retrieval import MemoryMatch as MemoryMatch
+from .settings import Settings as Settings
+from .storage.registry.base import BaseRegistry as BaseRegistry
+from .storage.registry.memory import InMemoryRegistry as InMemoryRegistry
+from .types import AgentSpec as AgentSpec
+from .types import Entry as Entry
+from .types import Message as Message
+from .types import RunError as RunError
+from .types import RunProgress as RunProgress
+from .types import RunResult as RunResult
+from .types import RunStatus as RunStatus
+from .types import RunSummary as RunSummary
+from .types import ToolCall as ToolCall
+from .types import ToolResult as ToolResult
+from .types import ToolSpec as ToolSpec
+from .types import Usage as Usage
+
+__all__ = [
+    "Agent",
+    "AgentDefinition",
+    "AgentDefinitionError",
+    "AgentResult",
+    "AgentSpec",
+    "BaseRegistry",
+    "BusEvent",
+    "Entry",
+    "Event",
+    "EventBus",
+    "EventsPruned",
+    "Holdfast",
+    "HoldfastError",
+    "InMemoryRegistry",
+    "Memory",
+    "MemoryMatch",
+    "Message",
+    "Notice",
+    "RegistryProtocol",
+    "RunError",
+    "RunExists",
+    "RunFailed",
+    "RunHandle",
+    "RunNotFound",
+    "RunProgress",
+    "RunResult",
+    "RunStatus",
+    "RunSummary",
+    "Settings",
+    "SettingsError",
+    "StoreUnavailable",
+    "SubscriberTooSlow",
+    "TemporalUnavailable",
+    "TextDelta",
+    "Tool",
+    "ToolCall",
+    "ToolContext",
+    "ToolError",
+    "ToolResult",
+    "ToolSpec",
+    "Unavailable",
+    "UnknownAgent",
+    "Usage",
+    "UsageError",
+    "VectorStore",
+    "WaitTimedOut",
+    "WorkerUnavailable",
+    "connect",
+    "event_bus",
+    "registry_factory",
+    "run_blocking",
+    "tool",
+]

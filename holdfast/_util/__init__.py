@@ -1,0 +1,1 @@
+"""Small shared helpers, internal to the package."""

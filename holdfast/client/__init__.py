@@ -1,0 +1,1 @@
+"""The client: starts runs, follows them, controls them."""

@@ -1,0 +1,96 @@
+"""The handle of one run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from holdfast.client.follow import Follower
+from holdfast.client.result import AgentResult
+from holdfast.errors import WaitTimedOut
+from holdfast.events import Event
+from holdfast.ports import BusSource
+from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.run_log import TemporalRunLog
+from holdfast.types import Entry, Message, RunId, RunProgress, RunResult, Usage
+
+
+class RunHandle:
+    """One run, running or ended."""
+
+    def __init__(
+        self,
+        client: Client,
+        log: TemporalRunLog,
+        id: RunId,  # noqa: A002 - the field's word
+        bus: BusSource | None = None,
+    ) -> None:
+        self.id = id
+        self._client = client
+        self._log = log
+        self._bus = bus
+
+    async def result(self, timeout: float | None = None) -> AgentResult:
+        """Waits for the end and gives it, well or not; `raise_on_failure()` on it raises.
+
+        Args:
+            timeout: seconds to wait; the run goes on if they pass. None: as long as it takes.
+
+        Raises:
+            RunNotFound: no run has this id.
+            WaitTimedOut: the time passed.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                return AgentResult.from_run(await self._ended())
+        except TimeoutError:
+            raise WaitTimedOut(f"run {self.id!r} has not ended within {timeout:g} s; it goes on") from None
+
+    async def status(self) -> RunProgress:
+        """Where the run stands."""
+        return await self._log.progress(self.id)
+
+    async def usage(self) -> Usage:
+        """Tokens and cost so far."""
+        return (await self.status()).usage
+
+    def entries(self, after: int = -1) -> AsyncIterator[Entry]:
+        """The run's log after entry `after`, as far as it goes now."""
+        return self._log.entries(self.id, after)
+
+    def transcript(self, after: int = -1) -> AsyncIterator[Message]:
+        """The messages after message `after`, as far as they go now."""
+        return self._log.messages(self.id, after)
+
+    def events(self, after: int = -1) -> AsyncIterator[Event]:
+        """Everything after entry `after` as it happens, until the run ends."""
+        return Follower(self._log, self.id, after, self._bus).events()
+
+    async def cancel(self) -> None:
+        """Asks the run to stop: a call in flight is broken off, what it gave is kept. Returns at once."""
+        with translated_errors(self.id):
+            await self._client.get_workflow_handle(self.id).cancel()
+
+    async def terminate(self, reason: str) -> None:
+        """Ends the run at once, without a chance to tidy up; prefer `cancel`."""
+        with translated_errors(self.id):
+            await self._client.get_workflow_handle(self.id).terminate(reason=reason)
+
+    async def _ended(self) -> RunResult:
+        try:
+            with translated_errors(self.id):
+                result: RunResult = await self._client.get_workflow_handle(self.id, result_type=RunResult).result()
+                return result
+        except WorkflowFailureError as failure:
+            return await self._failed(failure.cause)
+
+    async def _failed(self, cause: BaseException) -> RunResult:
+        if isinstance(cause, ApplicationError) and cause.details:
+            return RunResult.model_validate(cause.details[0])
+        progress = await self.status()
+        kept = {"run_id", "agent", "status", "output", "error", "usage", "tool_calls", "model", "files"}
+        kept |= {"workspace", "started_at"}
+        return RunResult(**progress.model_dump(include=kept), turns=progress.turn, finished_at=progress.finished_at)

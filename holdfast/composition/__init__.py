@@ -1,0 +1,1 @@
+"""The composition root: builds adapters, clients and workers from the settings."""

@@ -1,0 +1,59 @@
+"""Clients, built from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from holdfast.client.client import Holdfast
+from holdfast.composition.converter import client_converter
+from holdfast.composition.event_bus import reachable_bus
+from holdfast.errors import TemporalUnavailable
+from holdfast.settings import Settings
+from holdfast.stack.address import local_address
+from holdfast.temporal.connection import connect_temporal
+from holdfast.temporal.payload_limits import largest_input
+
+
+@asynccontextmanager
+async def connect(settings: Settings | None = None) -> AsyncIterator[Holdfast]:
+    """Connects to the Temporal server that the settings name, else to that of the local stack.
+
+    Args:
+        settings: None: those of the environment and of `.env`.
+
+    Raises:
+        SettingsError: a setting has a bad value.
+        TemporalUnavailable: no server answers; the message says what to do.
+    """
+    settings = settings or Settings.load()
+    async with open_client(settings, settings.temporal_address or _local_address(settings)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_client(settings: Settings, address: str) -> AsyncIterator[Holdfast]:
+    """Connects to the Temporal server at `address` (host:port).
+
+    Raises:
+        SettingsError: a setting has a bad value.
+        TemporalUnavailable: no server answers.
+    """
+    async with client_converter(settings) as converter, reachable_bus(settings) as bus:
+        temporal = await connect_temporal(address, settings.temporal_namespace, converter=converter)
+        yield Holdfast(
+            temporal,
+            task_queue=settings.temporal_task_queue,
+            max_input_bytes=largest_input(converter, settings.max_payload_bytes),
+            bus=bus,
+        )
+
+
+def _local_address(settings: Settings) -> str:
+    address = local_address(settings.holdfast_home)
+    if address is None:
+        raise TemporalUnavailable(
+            f"no local stack runs in {str(settings.holdfast_home)!r}: start it with `python starter.py up`, "
+            "or name a server in TEMPORAL_ADDRESS"
+        )
+    return address

@@ -1,0 +1,218 @@
+"""Workers, built from the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.converter import DataConverter
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from holdfast._util.background import BackgroundTask, background_tasks
+from holdfast.activities import Dependencies, build_activities
+from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
+from holdfast.agents.catalog import AgentCatalog
+from holdfast.composition.persistence import converter, open_configured
+from holdfast.composition.registry import custom_registry
+from holdfast.errors import SettingsError, StoreLocked, StoreUnavailable, TemporalUnavailable
+from holdfast.models import open_model
+from holdfast.ops.doctor import Reconciler, RunFinder
+from holdfast.ops.embedding import EmbeddingWatch
+from holdfast.ops.retention.retention import retention
+from holdfast.ports import ChatModel
+from holdfast.settings import Settings, revealed
+from holdfast.stack import local_address
+from holdfast.storage.memory import Embedding
+from holdfast.storage.persistence import Persistence
+from holdfast.temporal.connection import connect_temporal
+from holdfast.temporal.payload_limits import PayloadLimits
+from holdfast.temporal.replayed import UNHURRIED
+from holdfast.temporal.run_log import TemporalRunLog
+from holdfast.temporal.visibility import command, missing
+from holdfast.temporal.workflow_runner import FaithfulRunner
+from holdfast.workflows import WORKFLOWS
+
+log = structlog.get_logger()
+
+GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end within it
+TOOL_THREADS = 64  # for tools that block; asyncio's own default is a handful on a small machine
+STICKY_TIMEOUT = timedelta(seconds=1)  # how long a workflow task waits for a worker that was killed
+CONNECT_PATIENCE = 30.0  # seconds to wait for Temporal at start
+PASSED_THROUGH = (
+    "types",
+    "errors",
+    "events",
+    "ports",
+    "protocol",
+    "definition",
+    "names",
+    "search_attributes",
+    "agents",
+)
+"""Modules that workflows share with the process: all of Holdfast that they know, apart from themselves."""
+SANDBOX = SandboxRestrictions.default.with_passthrough_modules(
+    *(f"holdfast.{name}" for name in PASSED_THROUGH), "lazy_loader", "pydantic", "pydantic_core", "structlog"
+)
+
+
+def identity() -> str:
+    """This worker's name in Temporal's UI."""
+    return f"holdfast-worker-{os.getpid()}@{socket.gethostname()}"
+
+
+def build_worker(
+    client: Client,
+    settings: Settings,
+    *,
+    catalog: AgentCatalog,
+    model: ChatModel,
+    persistence: Persistence,
+    max_cached_workflows: int = 1000,
+    sandboxed: bool = False,
+) -> Worker:
+    """Wires a worker; it does not run yet.
+
+    Args:
+        client: connected to the namespace to serve.
+        settings: task queue and limits.
+        catalog: the agents to serve.
+        model: makes the model calls.
+        persistence: holds the mirror, and what is kept beside it.
+        max_cached_workflows: 0 replays a run from its beginning at each step, which tests use.
+        sandboxed: has Temporal watch for what is not deterministic, which tests use; every workflow is ours, and
+            the watching costs each workflow task.
+    """
+    deps = Dependencies(
+        catalog=catalog,
+        model=model,
+        store=persistence.store,
+        run_log=TemporalRunLog(client),
+        limits=PayloadLimits(client.data_converter, settings.max_payload_bytes),
+        registry=persistence.registry,
+        memories=persistence.memories,
+        bus=persistence.bus,
+        workspaces=settings.holdfast_home / "workspaces",
+        default_timeout=settings.agent_execution_timeout,
+        default_model=settings.default_model,
+        max_concurrent_agents=settings.max_concurrent_agents,
+    )
+    return Worker(
+        client,
+        task_queue=settings.temporal_task_queue,
+        workflows=WORKFLOWS,
+        activities=build_activities(deps),
+        identity=identity(),
+        workflow_runner=FaithfulRunner(
+            SandboxedWorkflowRunner(SANDBOX) if sandboxed else UnsandboxedWorkflowRunner(), client
+        ),
+        workflow_failure_exception_types=[ValueError, TypeError],
+        max_cached_workflows=max_cached_workflows,
+        max_concurrent_activities=max(100, 20 * settings.max_concurrent_agents),
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+        default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT, then ends in order: no new work, calls in flight end, the store closes."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tool"))
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    catalog = AgentCatalog.load(settings.holdfast_agents)
+    persistence = _persistence(settings)
+    client = await _connect(settings, converter(settings, persistence))
+    await _check_search_attributes(client)
+    async with _adapters(settings, persistence) as model:
+        worker = build_worker(client, settings, catalog=catalog, model=model, persistence=persistence)
+        async with worker, background_tasks(*_background_tasks(client, settings, persistence)):
+            log.info(
+                "worker serves",
+                task_queue=settings.temporal_task_queue,
+                agents=catalog.names(),
+                model=settings.default_model,
+                store=settings.store_url,
+            )
+            await stop.wait()
+            log.info("worker shuts down, calls in flight may end", seconds=GRACE.seconds)
+    log.info("worker has ended")
+
+
+def _persistence(settings: Settings) -> Persistence:
+    persistence = open_configured(settings)
+    custom = custom_registry(settings)
+    return persistence if custom is None else replace(persistence, registry=custom)
+
+
+def _background_tasks(client: Client, settings: Settings, persistence: Persistence) -> list[BackgroundTask]:
+    """What this worker does beside serving."""
+    store, task_queue = persistence.store, settings.temporal_task_queue
+    found: list[BackgroundTask] = [EmbeddingWatch(client, task_queue, Embedding(persistence.memories))]
+    if settings.reconcile_interval:
+        finder, run_log = RunFinder(client, task_queue, store), TemporalRunLog(client, patience=UNHURRIED)
+        found.append(Reconciler(finder, store, run_log, persistence.bus, interval=settings.reconcile_interval))
+    if settings.retention is not None:
+        found.append(retention(client, settings.retention, persistence))
+    return found
+
+
+@asynccontextmanager
+async def _adapters(settings: Settings, persistence: Persistence) -> AsyncIterator[ChatModel]:
+    model = open_model(
+        openai_api_key=revealed(settings.openai_api_key),
+        openai_base_url=settings.openai_base_url,
+        openrouter_api_key=revealed(settings.openrouter_api_key),
+        default_model=settings.default_model,
+    )
+    try:
+        await persistence.open()
+    except StoreLocked:
+        raise
+    except StoreUnavailable as error:
+        log.warning("the store is away; runs go on and the mirror catches up", reason=str(error))
+    try:
+        yield model
+    finally:
+        await persistence.close()
+        await model.close()
+
+
+async def _connect(settings: Settings, data_converter: DataConverter) -> Client:
+    address = settings.temporal_address or local_address(settings.holdfast_home)
+    if address is None:
+        raise TemporalUnavailable("no Temporal server is known: set TEMPORAL_ADDRESS, or use `python starter.py up`")
+    deadline = asyncio.get_running_loop().time() + CONNECT_PATIENCE
+    while True:
+        try:
+            return await connect_temporal(
+                address, settings.temporal_namespace, identity=identity(), converter=data_converter
+            )
+        except TemporalUnavailable as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            log.warning("waiting for Temporal", reason=str(error))
+            await asyncio.sleep(1)
+
+
+async def _check_search_attributes(client: Client) -> None:
+    names = await missing(client)
+    if names:
+        raise SettingsError(
+            f"namespace {client.namespace!r} lacks search attributes; register them with:\n"
+            f"  {command(names, client.namespace)}"
+        )

@@ -1,0 +1,26 @@
+"""Names by which Temporal knows workflows, activities and queries.
+
+A client in another language, Temporal's CLI and recorded histories use them, too: a released one never changes.
+"""
+
+from __future__ import annotations
+
+AGENT_RUN = "AgentRun"
+MIRROR_CATCH_UP = "MirrorCatchUp"
+EMBED_MEMORIES = "EmbedMemories"
+WORKFLOWS = (AGENT_RUN, MIRROR_CATCH_UP, EMBED_MEMORIES)
+
+RUN_PREPARE = "run.prepare"
+MODEL_CALL = "model.call"
+MIRROR_APPEND = "mirror.append"
+MIRROR_REBUILD = "mirror.rebuild"
+MEMORY_EMBED = "memory.embed"
+TOOL_PREFIX = "tool."
+"""What the activity types of tools begin with: `tool.<name>`, for a method of an agent `tool.<agent>.<name>`."""
+
+QUERY_STATUS = "status"
+QUERY_ENTRIES = "entries"
+QUERY_TRANSCRIPT = "transcript"
+QUERY_USAGE = "usage"
+QUERY_CHECKPOINTS = "checkpoints"
+QUERY_PENDING_APPROVALS = "pending_approvals"

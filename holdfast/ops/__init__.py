@@ -1,0 +1,1 @@
+"""Operating a store: verify and repair, export and import, retention."""

@@ -1,0 +1,1 @@
+"""The scripted model: a server that plays a model by plain rules, where no model is configured."""

@@ -1,0 +1,1 @@
+"""Connecting to Temporal, and reading what it has recorded."""

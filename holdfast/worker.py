@@ -1,0 +1,46 @@
+"""The worker process: `holdfast worker`, or `python worker.py` in a checkout. SIGTERM shuts it down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+from holdfast._util.logs import configure_logging
+from holdfast.composition.worker import serve
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.settings import Settings
+
+
+def _take_core_logs() -> None:
+    """Has the SDK's native part log through ours; by itself it writes in a form of its own, to standard output."""
+    forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"), prepend_target_on_message=False)
+    kept = TelemetryFilter(core_level="WARN", other_level="ERROR")
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(kept, forwarding))))
+
+
+def main() -> int:
+    """Entry point: gives 2 for wrong settings, 3 when something is away; ends the process with 0 when all went well."""
+    try:
+        settings = Settings.load()
+        private = settings.holdfast_encryption_key is not None
+        configure_logging(settings.log_level, settings.log_format, private=private)
+        _take_core_logs()
+        asyncio.Runner().run(serve(settings))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except HoldfastError as error:
+        print(error, file=sys.stderr)
+        return 3
+    # Not by the interpreter's own way out: that waits for the thread of a tool that never ends, and the SDK's native
+    # part now and then aborts in it.
+    logging.shutdown()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
