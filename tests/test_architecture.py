@@ -1,10 +1,11 @@
-"""Who may import whom. The arrows of ARCHITECTURE.md, checked."""
+"""Import structure of the package, its public surface, and the cost of importing it."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,7 @@ import pytest
 import holdfast
 
 ROOT = Path(__file__).parent.parent
-LEAVES = {"definition", "flaws", "types", "retrieval", "protocol", "events", "errors", "ports", "settings"}
-SDKS = {"openai", "surrealdb", "temporalio", "starlette", "uvicorn", "typer", "rich"}
+PACKAGE = ROOT / "holdfast"
 MAX_LINES = 400
 PUBLIC_NAMES = """
     Agent AgentDefinitionError AgentResult AgentSpec Entry Event Holdfast HoldfastError Memory MemoryMatch Message
@@ -24,32 +24,166 @@ PUBLIC_NAMES = """
     AgentDefinition BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
     VectorStore
     BusEvent EventBus EventsPruned SubscriberTooSlow event_bus
+    __version__
 """
 
 
-def sources(*folders: str) -> list[Path]:
-    """The Python files of these folders."""
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+# --- reading the imports ---------------------------------------------------------------------------------------------
 
 
-def imports(path: Path) -> set[str]:
-    """Dotted names of what a file imports, those for type checkers alone left out."""
-    tree = ast.parse(path.read_text())
-    skipped = {
-        id(node)
-        for test in ast.walk(tree)
-        if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.unparse(test.test)
-        for node in ast.walk(test)
-    }
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
+def python_files(folder: Path) -> Iterator[Path]:
+    """The Python files below a folder, with those behind its symbolic links."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from python_files(path)
+        elif path.suffix == ".py":
+            yield path
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a module; an `__init__` file has the name of its package."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in python_files(PACKAGE)}
+
+
+def base_of(module: str, node: ast.ImportFrom) -> str:
+    """The absolute name of what a `from … import` statement of this module names after `from`."""
+    if not node.level:
+        return node.module or ""
+    package = module.split(".") if MODULES[module].name == "__init__.py" else module.split(".")[:-1]
+    package = package[: len(package) - node.level + 1]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def imports_of(module: str) -> set[str]:
+    """Dotted names of the modules that a module imports anywhere: in functions and for type checkers too.
+
+    `from package import name` is an import of `package.name` if that is a module of ours, else of the `__init__` of
+    `package`.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = base_of(module, node)
+            names = {f"{base}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else base for name in names}
+    return found - {module}
+
+
+IMPORTS = {module: imports_of(module) for module in MODULES}
+
+
+def find_circle(graph: dict[str, set[str]]) -> list[str] | None:
+    """A shortest list of nodes that each lead to the next, the last being the first; `None`: there is none."""
+    circles = []
+    for start in graph:
+        previous: dict[str, str] = {}
+        queue = [start]
+        for node in queue:
+            for successor in sorted(graph[node] & graph.keys()):
+                if successor not in previous:
+                    previous[successor] = node
+                    queue.append(successor)
+        if start in previous:
+            circle = [start]
+            while (node := previous[circle[-1]]) != start:
+                circle.append(node)
+            circles.append([start, *reversed(circle)])
+    return min(circles, key=len, default=None)
+
+
+def test_there_is_no_circle_of_imports() -> None:
+    """No module imports itself by way of others, whether at its top, in a function or for a type checker."""
+    circle = find_circle(IMPORTS)
+    assert circle is None, "circle of imports:\n    " + "\n -> ".join(circle)
+
+
+def test_a_circle_is_found() -> None:
+    """The search reports the shortest circle of a graph, and none in a graph without one."""
+    assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"d", "b"}, "d": {"a"}}) == ["b", "c", "b"]
+    assert find_circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+# --- the arrows ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Modules of one kind and all that they may import besides each other and the standard library."""
+
+    modules: str
+    ours: str
+    libraries: str = ""
+
+
+LEAVES = "types events errors ports names protocol definition"
+VOCABULARY = f"{LEAVES} search_attributes"
+STORAGE = f"{VOCABULARY} storage.assertions storage.edge_cases storage.database"
+CALLERS = "storage temporal client composition stack ops scripted models"
+LAYERS = [
+    Layer(LEAVES, "", "pydantic"),
+    Layer("search_attributes", LEAVES, "temporalio"),
+    Layer("settings", "errors _util.age", "pydantic pydantic_settings"),
+    Layer("_version", ""),
+    Layer("_util", "errors", "structlog temporalio"),
+    # Workflows: deterministic code.
+    Layer("workflows", VOCABULARY, "pydantic temporalio"),
+    # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
+    Layer(
+        "activities",
+        f"{VOCABULARY} agents.catalog agents.directory agents.tool temporal.payload_limits storage.memory",
+        "structlog temporalio",
+    ),
+    # Adapters: the vocabulary and their own SDK.
+    Layer("models", VOCABULARY, "httpx2 openai"),
+    Layer("tools", f"{VOCABULARY} agents.tool", "pydantic"),
+    Layer("temporal", VOCABULARY, "pydantic structlog temporalio"),
+    Layer("storage.assertions storage.edge_cases", VOCABULARY),
+    Layer("storage.database", VOCABULARY, "cachetools httpx2 pydantic structlog surrealdb websockets"),
+    Layer("storage.encryption", VOCABULARY, "cryptography"),
+    Layer("storage.mirror storage.bus", STORAGE, "cachetools pydantic structlog surrealdb"),
+    Layer(
+        "storage.registry", f"{STORAGE} agents.agent agents.conversion", "pydantic pydantic_core surrealdb tomli_w yaml"
+    ),
+    Layer("storage.vectors", f"{STORAGE} _util.blocking", "cachetools numpy pydantic surrealdb"),
+    Layer(
+        "storage.memory",
+        f"{STORAGE} storage.vectors _util.blocking",
+        "cachetools pydantic snowballstemmer structlog surrealdb",
+    ),
+    Layer(
+        "storage.payloads",
+        f"{STORAGE} storage.encryption temporal",
+        "cachetools structlog surrealdb temporalio",
+    ),
+    Layer("storage.persistence", "errors ports storage"),
+    Layer("scripted", "types models", "pydantic starlette uvicorn"),
+    Layer("testing", "types scripted", "starlette"),
+    # Users' code.
+    Layer("agents", f"{VOCABULARY} tools", "griffe pydantic pydantic_core"),
+    Layer("client", f"{VOCABULARY} temporal agents.agent", "pydantic structlog temporalio"),
+    # Programs: what composes the parts, and what calls them.
+    Layer("ops", f"{VOCABULARY} _util temporal storage", "pydantic structlog surrealdb temporalio"),
+    Layer("stack", f"{VOCABULARY} settings temporal scripted", "pydantic temporalio"),
+    Layer(
+        "composition",
+        f"{VOCABULARY} settings _util agents {CALLERS} workflows activities",
+        "pydantic structlog temporalio",
+    ),
+    Layer("api", VOCABULARY, "google starlette temporalio"),
+    Layer(
+        "cli",
+        f"{VOCABULARY} settings _util agents api {CALLERS}",
+        "google pydantic pydantic_core rich surrealdb temporalio typer uvicorn",
+    ),
+    Layer("worker", "_util errors settings composition.worker", "temporalio"),
+    Layer("__main__", "cli"),
+]
+ENTRY_POINTS = ("holdfast", "holdfast.cli", "holdfast.worker")
 
 
 def within(name: str, packages: set[str]) -> bool:
@@ -57,124 +191,128 @@ def within(name: str, packages: set[str]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
-def parts(*names: str) -> set[str]:
-    """Packages and modules of holdfast."""
-    return {f"holdfast.{name}" for name in names}
+def modules_in(names: str) -> list[str]:
+    """The modules of Holdfast that these names, relative to its package, stand for."""
+    return [module for module in MODULES if within(module, parts(names))]
 
 
-@dataclass(frozen=True)
-class Arrow:
-    """What the files of a layer must not import."""
-
-    layer: str
-    files: list[Path]
-    forbidden: set[str]
+def parts(names: str) -> set[str]:
+    """Absolute names of parts of Holdfast."""
+    return {f"holdfast.{name}" for name in names.split()}
 
 
-ARROWS = [
-    Arrow(
-        "leaves know only each other",
-        [ROOT / "holdfast" / f"{leaf}.py" for leaf in LEAVES],
-        {"workflows", "activities", "worker"} | SDKS,
-    ),
-    Arrow("holdfast knows no workflow and no activity", sources("holdfast"), {"workflows", "activities", "worker"}),
-    Arrow(
-        "workflows are pure",
-        sources("workflows"),
-        {"activities", "worker", "os", *parts("settings", "store", "models", "client")} | (SDKS - {"temporalio"}),
-    ),
-    Arrow(
-        "the turn's decisions need no Temporal",
-        [ROOT / "workflows" / name for name in ("turn.py", "log.py", "state.py")],
-        {"temporalio"},
-    ),
-    Arrow(
-        "activities know ports, not adapters",
-        sources("activities"),
-        {"workflows", "worker", *parts("settings", "store", "models", "client")} | (SDKS - {"temporalio"}),
-    ),
-    Arrow(
-        "the database knows nothing of what stands on it",
-        sources("holdfast/database"),
-        parts("settings", "client", "models", "store", "registry", "vectors", "memory", "bus", "payloads", "doctor")
-        | parts("transfer", "persistence", "configured", "stack", "cli")
-        | (SDKS - {"surrealdb"}),
-    ),
-    Arrow(
-        "what stands on the database knows no client of runs and no model",
-        sources("holdfast/bus", "holdfast/payloads", "holdfast/transfer", "holdfast/doctor"),
-        parts("client", "models", "stack", "cli") | {"openai", "uvicorn"},
-    ),
-    Arrow(
-        "stores know nothing but their port",
-        sources("holdfast/store"),
-        parts("settings", "client", "models", "stack", "cli") | (SDKS - {"surrealdb"}),
-    ),
-    Arrow(
-        "models know nothing but their port",
-        sources("holdfast/models"),
-        parts("settings", "client", "store", "stack", "cli") | {"surrealdb", "temporalio", "typer", "rich"},
-    ),
-    Arrow(
-        "vectors know ports and the database; where they are kept is asked for when they are used",
-        sources("holdfast/vectors"),
-        parts("settings", "client", "models", "store", "stack", "cli") | (SDKS - {"surrealdb"}),
-    ),
-    Arrow(
-        "text memory knows ports and the database",
-        sources("holdfast/memory"),
-        parts("settings", "client", "models", "store", "stack", "cli", "configured")
-        | (SDKS - {"surrealdb", "temporalio"}),
-    ),
-    Arrow(
-        "the event bus knows its port and the database",
-        sources("holdfast/bus"),
-        parts("settings", "client", "models", "stack", "cli", "configured") | (SDKS - {"surrealdb"}),
-    ),
-    Arrow(
-        "agents and tools need no server",
-        sources("holdfast/agents", "holdfast/tools"),
-        SDKS | parts("settings", "store", "models", "client", "stack", "cli"),
-    ),
-    Arrow(
-        "only the command line is a command line",
-        [path for path in sources("holdfast") if "cli" not in path.parts],
-        {"typer", "rich", "holdfast.cli"},
-    ),
-]
+def is_ours(name: str) -> bool:
+    """Whether an imported name is a part of Holdfast."""
+    return within(name, {"holdfast"})
 
 
-@pytest.mark.parametrize("arrow", ARROWS, ids=lambda arrow: arrow.layer)
-def test_imports_go_one_way(arrow: Arrow) -> None:
-    """An import against the arrow is where a tangle begins."""
-    assert arrow.files
+def external(name: str) -> str | None:
+    """The library that an imported name belongs to; `None`: it is ours or of the standard library."""
+    top = name.partition(".")[0]
+    return None if is_ours(name) or top in sys.stdlib_module_names else top
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.modules)
+def test_imports_point_one_way(layer: Layer) -> None:
+    """A module imports only what its layer may know."""
+    modules = modules_in(layer.modules)
+    assert modules, f"no module is called {layer.modules}"
+    known = parts(layer.modules) | parts(layer.ours)
+    libraries = layer.libraries.split()
     wrong = [
-        f"{path.relative_to(ROOT)} imports {name}"
-        for path in arrow.files
-        for name in sorted(imports(path))
-        if within(name, arrow.forbidden)
+        f"{module} imports {name}"
+        for module in modules
+        for name in sorted(IMPORTS[module])
+        if not (within(name, known) if is_ours(name) else external(name) in {None, *libraries})
     ]
-    assert not wrong
+    assert not wrong, "\n".join(["imports against the table of layers:", *wrong])
+
+
+def test_each_module_has_its_layer() -> None:
+    """Every module belongs to exactly one layer, save two packages that hold layers."""
+    modules = MODULES.keys() - {"holdfast", "holdfast.storage"}
+    layers = {module: [layer for layer in LAYERS if within(module, parts(layer.modules))] for module in modules}
+    assert {module for module, found in layers.items() if len(found) != 1} == set()
+
+
+def test_only_entry_points_compose() -> None:
+    """Only the package root, the command line and the worker process import the composition root."""
+    importers = {
+        module
+        for module, names in IMPORTS.items()
+        if any(within(name, {"holdfast.composition"}) for name in names)
+        and not within(module, {"holdfast.composition"})
+    }
+    assert {name for name in importers if name != "holdfast" and not within(name, set(ENTRY_POINTS[1:]))} == set()
+
+
+def test_only_the_worker_knows_workflows_and_activities() -> None:
+    """Nothing but the worker's composition imports a workflow or an activity."""
+    code = {"holdfast.workflows", "holdfast.activities"}
+    importers = {
+        module
+        for module, names in IMPORTS.items()
+        if any(within(name, code) for name in names) and not within(module, code)
+    }
+    assert importers == {"holdfast.composition.worker"}
+
+
+def test_decisions_about_the_next_step_need_no_temporal() -> None:
+    """The turn, the log and the state of a run are plain code that a table can test."""
+    pure = ("holdfast.workflows.turn", "holdfast.workflows.log", "holdfast.workflows.state")
+    assert {external(name) for module in pure for name in IMPORTS[module]} <= {None, "pydantic"}
+
+
+# --- what an import loads --------------------------------------------------------------------------------------------
+
+
+def loaded_by(statement: str, *packages: str) -> list[str]:
+    """Which of these packages a fresh interpreter has loaded after a statement; prints how long the statement took."""
+    script = (
+        f"import sys, time; start = time.perf_counter(); {statement}; took = time.perf_counter() - start\n"
+        f"print(took, *(name for name in {packages!r} if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    took, *loaded = done.stdout.split()
+    print(f"{statement}: {float(took) * 1000:.0f} ms")
+    return loaded
+
+
+SERVERS_AND_SDKS = (
+    "holdfast.stack",
+    "holdfast.storage.database",
+    "surrealdb",
+    "openai",
+    "temporalio",
+    "numpy",
+    "griffe",
+)
+
+
+@pytest.mark.parametrize("statement", ["import holdfast", "from holdfast import Agent, tool"])
+def test_defining_agents_loads_no_sdk(statement: str) -> None:
+    """A script that only defines agents and tools loads no local stack, no database, no model's SDK and no Temporal."""
+    assert loaded_by(statement, *SERVERS_AND_SDKS) == []
 
 
 def test_workflows_load_no_adapter() -> None:
-    """A workflow that drags an SDK in pays for it at every start, and may come to use it."""
-    sdks = ("openai", "surrealdb", "fastapi", "starlette")
-    script = f"import sys, workflows; print(*(name for name in {sdks} if name in sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert loaded.stdout.split() == []
+    """Workflow code brings no SDK but Temporal's into the sandbox."""
+    assert (
+        loaded_by("import holdfast.workflows", "openai", "surrealdb", "starlette", "numpy", "holdfast.settings") == []
+    )
 
 
-@pytest.mark.parametrize(
-    "path", sources("holdfast", "workflows", "activities"), ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_no_file_outgrows_its_noun(path: Path) -> None:
-    """A file beyond this size hides a missing noun."""
-    assert len(path.read_text().splitlines()) <= MAX_LINES
+# --- size and surface ------------------------------------------------------------------------------------------------
+
+
+def test_a_file_holds_one_noun() -> None:
+    """No file of the package is longer than 400 lines."""
+    lengths = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
+    assert {module: length for module, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def test_the_public_surface_is_this() -> None:
-    """Users build on these names; one that goes or comes must be meant."""
+    """`holdfast` exports exactly these names, and each can be loaded."""
     expected = set(PUBLIC_NAMES.split())
     assert set(holdfast.__all__) == expected
     assert all(hasattr(holdfast, name) for name in expected)
