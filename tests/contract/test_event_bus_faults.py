@@ -18,7 +18,7 @@ from holdfast.storage.bus.log import Publication
 from holdfast.storage.bus.surreal import PUBLISH
 from holdfast.storage.database import Database, SurrealDatabase, open_database
 from holdfast.storage.database.background import BackgroundDatabase
-from holdfast.storage.database.notes import BLOCK, MAX_NOTES, MAX_TOPICS
+from holdfast.storage.database.ephemeral import BLOCK, MAX_EVENTS, MAX_TOPICS
 from holdfast.storage.encryption import KeyRing, new_key
 from tests.contract.databases import EMBEDDED, SERVED, Databases
 
@@ -208,20 +208,20 @@ async def test_transient_events_are_bounded(kind: str, databases: Databases) -> 
     """What nobody forgets, because its publisher died, grows until memory or disk is full."""
     bus, name = Bus(MemoryLog()) if kind == "memory" else bus_on(databases.new(kind)), topic()
     await bus.publish(name, {"n": -1})
-    for start in range(0, 2 * MAX_NOTES + BLOCK, 250):
+    for start in range(0, 2 * MAX_EVENTS + BLOCK, 250):
         last = await bus.publish(name, *({"n": number} for number in range(start, start + 250)), transient=True)
     await bus.publish(name, {"n": "end"})
     found: list[BusEvent] = []
     async with bus.subscribe(name, 0) as events:
         while not found or found[-1].data["n"] != "end":
             found += await taken(events, 1)
-    assert MAX_NOTES <= len(found) - 2 < 1.4 * MAX_NOTES
+    assert MAX_EVENTS <= len(found) - 2 < 1.4 * MAX_EVENTS
     assert found[0].data == {"n": -1}
     assert found[-2].offset == last
     await bus.close()
 
 
-async def test_topics_of_notes_are_bounded(databases: Databases) -> None:
+async def test_topics_with_ephemeral_events_are_bounded(databases: Databases) -> None:
     """A worker that has streamed a million runs, some of which died, holds text of all of them."""
     bus = bus_on(databases.new("mem"))
     first, last = topic(), topic()

@@ -13,7 +13,7 @@ from holdfast.ports import Cipher
 from holdfast.storage.bus.log import Page, Publication, Stored
 from holdfast.storage.bus.rows import event_rows, pruned_rows, topic_id, topic_rows
 from holdfast.storage.database import Database, Overtaken, Watch, until_in_time
-from holdfast.storage.database.notes import note
+from holdfast.storage.database.ephemeral import call_ephemeral
 from holdfast.storage.database.surql import statement
 
 TABLE = "bus"
@@ -29,7 +29,7 @@ FORGET = "DELETE bus:[$topic, 0]..=[$topic, $upto] WHERE transient RETURN NONE"
 OLD = "SELECT id, transient FROM bus WHERE at < $before LIMIT $limit"
 PRUNE_TOPICS = "DELETE bus_topic WHERE lasting = NONE AND at < $before RETURN NONE"
 
-KEPT_TRANSIENT = 2000  # of one topic, on a server; see `holdfast.storage.database.notes` for an embedded database
+KEPT_TRANSIENT = 2000  # of one topic, on a server; an embedded database has `ephemeral.MAX_EVENTS`
 TRIM_EVERY = 500  # offsets: how often what is beyond them is dropped
 PRUNE_ROWS = 500  # in one statement
 
@@ -38,7 +38,7 @@ class SurrealLog:
     """An EventLog on SurrealDB.
 
     Lasting events are rows. Transient ones are rows on a server, which are deleted when they are forgotten; beside an
-    embedded database they are notes.
+    embedded database they are ephemeral events in memory.
 
     Args:
         database: where it is kept; not closed with the log.
@@ -52,7 +52,7 @@ class SurrealLog:
     async def append(self, publications: Sequence[Publication]) -> list[int]:
         """See `EventLog.append`."""
         fleeting = [each for each in publications if each.transient]
-        numbers = await self._note(fleeting) if fleeting else None
+        numbers = await self._add_ephemeral(fleeting) if fleeting else None
         offsets = {} if numbers is None else {each.mark: number for each, number in zip(fleeting, numbers, strict=True)}
         rows = [each for each in publications if each.mark not in offsets]
         if rows:
@@ -67,9 +67,9 @@ class SurrealLog:
         is_last = len(rows) < limit
         # After the rows, and only what is below the numbers of that time: so a row with a lower one cannot come later.
         upto = last if is_last else events[-1].offset
-        notes = await note(self._database, "read", topic=topic, after=after, upto=upto)
-        if notes:
-            events += [Stored(number, text, transient=True) for number, text in notes]
+        ephemeral = await call_ephemeral(self._database, "read", topic=topic, after=after, upto=upto)
+        if ephemeral:
+            events += [Stored(offset, text, transient=True) for offset, text in ephemeral]
             events.sort(key=attrgetter("offset"))
         return Page(events, pruned, is_last)
 
@@ -77,7 +77,7 @@ class SurrealLog:
         """See `EventLog.heads`."""
         [rows] = await self._database.run(HEADS, rows=[topic_id(topic) for topic in topics])
         found = {row["id"].id: row for row in rows}
-        newest: list[int] | None = await note(self._database, "newest", topics=list(topics))
+        newest: list[int] | None = await call_ephemeral(self._database, "newest", topics=list(topics))
         if newest is None:
             return {topic: found[topic]["last"] if topic in found else 0 for topic in topics}
         lasting = {topic: row.get("lasting") or 0 for topic, row in found.items()}
@@ -85,7 +85,7 @@ class SurrealLog:
 
     async def forget(self, topic: str, upto: int) -> None:
         """See `EventLog.forget`."""
-        if await note(self._database, "forget", topic=topic, upto=upto) is None:
+        if await call_ephemeral(self._database, "delete", topic=topic, upto=upto) is None:
             await self._database.run(FORGET, topic=topic, upto=upto)
 
     async def prune(self, before: datetime) -> int:
@@ -108,10 +108,10 @@ class SurrealLog:
         """See `EventLog.announce`."""
         self._database.touch(TABLE)
 
-    async def _note(self, publications: Sequence[Publication]) -> list[int] | None:
-        """None: the database takes no notes."""
+    async def _add_ephemeral(self, publications: Sequence[Publication]) -> list[int] | None:
+        """Returns the last offset of each; `None` if the database has no ephemeral events."""
         groups = [[each.topic, list(each.texts)] for each in publications]
-        numbers: list[int] | None = await note(self._database, "add", groups=groups)
+        numbers: list[int] | None = await call_ephemeral(self._database, "add", groups=groups)
         return numbers
 
     async def _write(self, publications: Sequence[Publication]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from holdfast.storage.database.database import Database
-from holdfast.storage.database.notes import note
+from holdfast.storage.database.ephemeral import call_ephemeral
 from holdfast.storage.database.watching import Watch
 
 T = TypeVar("T")
@@ -65,9 +65,9 @@ class BackgroundDatabase:
             if self._thread is not None:
                 self._thread.call(lambda database: database.touch(table))
 
-    async def note(self, act: str, **values: Any) -> Any:
-        """See `holdfast.storage.database.notes.Noting`."""
-        return await self._there(lambda database: note(database, act, **values))
+    async def ephemeral(self, operation: str, **values: Any) -> Any:
+        """See `EphemeralEventHost.ephemeral`."""
+        return await self._there(lambda database: call_ephemeral(database, operation, **values))
 
     async def close(self) -> None:
         """See `Database.close`."""

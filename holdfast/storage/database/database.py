@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, runtime_checkable
 
 from holdfast.storage.database.embedded import EmbeddedEndpoint
+from holdfast.storage.database.ephemeral import EphemeralEvents
 from holdfast.storage.database.live import LiveWatches
 from holdfast.storage.database.migrate import Schema
-from holdfast.storage.database.notes import Notes
 from holdfast.storage.database.pool import Pool
 from holdfast.storage.database.reading import EmbeddedReader, Reader, ServerReader, check_reads, check_rows
 from holdfast.storage.database.server import HttpEndpoint, WebsocketEndpoint
@@ -91,11 +91,11 @@ class SurrealDatabase:
         if isinstance(endpoint, EmbeddedEndpoint):
             self._reader = EmbeddedReader(endpoint, self._pool)
             self._watches = Watches()
-            self._notes: Notes | None = Notes(self._pool)
+            self._ephemeral: EphemeralEvents | None = EphemeralEvents(self._pool)
         else:
             self._reader = ServerReader(endpoint.websocket(), self._pool)
             self._watches = LiveWatches(endpoint.websocket())
-            self._notes = None
+            self._ephemeral = None
 
     async def open(self) -> None:
         """See `Database.open`."""
@@ -118,9 +118,9 @@ class SurrealDatabase:
         """See `Database.touch`."""
         self._watches.ring(table)
 
-    async def note(self, act: str, **values: Any) -> Any:
-        """See `holdfast.storage.database.notes.Noting`."""
-        return None if self._notes is None else await self._notes.call(act, values)
+    async def ephemeral(self, operation: str, **values: Any) -> Any:
+        """See `EphemeralEventHost.ephemeral`."""
+        return None if self._ephemeral is None else await self._ephemeral.call(operation, values)
 
     async def close(self) -> None:
         """See `Database.close`."""

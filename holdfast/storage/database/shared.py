@@ -36,7 +36,7 @@ class Seat(Protocol):
         ...
 
     async def call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
-        """Does `open`, `run` or `read` of `Database`, or `note`."""
+        """Does `open`, `run` or `read` of `Database`, or `ephemeral`."""
 
     async def hear(self, table: str, ring: Callable[[], None]) -> None:
         """Calls back when a table may have changed, and at first; returns when it leads there no longer."""
@@ -97,9 +97,9 @@ class SharedDatabase:
         else:
             self._watches.ring(table)  # the others ring by themselves when they look for another holder
 
-    async def note(self, act: str, **values: Any) -> Any:
-        """See `notes.Noting`; when another process comes to hold the database, notes are gone."""
-        return await self._call("note", act, values)
+    async def ephemeral(self, operation: str, **values: Any) -> Any:
+        """See `EphemeralEventHost.ephemeral`; when another process becomes the owner, ephemeral events are lost."""
+        return await self._call("ephemeral", operation, values)
 
     async def close(self) -> None:
         """See `Database.close`; another process may hold the database next."""

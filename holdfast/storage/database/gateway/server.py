@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 
 from holdfast.errors import UsageError
 from holdfast.storage.database.database import Database
+from holdfast.storage.database.ephemeral import call_ephemeral
 from holdfast.storage.database.gateway.wire import (
     CHANGED,
     FAILED,
@@ -28,7 +29,6 @@ from holdfast.storage.database.gateway.wire import (
     packed,
     unpacked,
 )
-from holdfast.storage.database.notes import note
 
 LOOPBACK = "127.0.0.1"
 FAREWELL = 1.0  # seconds for the closing handshake; a client that is frozen does not answer it
@@ -50,8 +50,8 @@ async def carry_out(database: Database, verb: str, statement: str, values: dict[
             return await database.run(statement, **values)
         case "read":
             return await database.read(statement, **values)
-        case "note":
-            return await note(database, statement, **values)
+        case "ephemeral":
+            return await call_ephemeral(database, statement, **values)
     raise UsageError(f"the process that holds the database does not know {verb!r}: is it an older version?")
 
 
