@@ -12,7 +12,7 @@ from benchmarks.process import running
 from benchmarks.storage.server import PASSWORD, USERNAME, Server
 from holdfast.storage.database import Database, SurrealDatabase, open_database
 from holdfast.storage.database.embedded import EmbeddedEndpoint, MemoryEndpoint, PathEndpoint
-from holdfast.storage.database.server import HttpEndpoint, Login, WebsocketEndpoint
+from holdfast.storage.database.remote import HttpEndpoint, Login, WebsocketEndpoint
 from holdfast.storage.payloads.store import PayloadStore
 from holdfast.storage.persistence import Persistence, open_persistence, persistence_on
 
@@ -134,5 +134,5 @@ def _endpoint(kind: str, server: Server, name: str) -> WebsocketEndpoint | HttpE
         return HttpEndpoint(f"http://{server.address}", login)
     endpoint = WebsocketEndpoint(f"ws://{server.address}", login)
     if kind == NARROW:
-        endpoint.width = 1
+        endpoint.max_connections = 1
     return endpoint

@@ -15,7 +15,7 @@ from holdfast.stack.worker import identity
 from holdfast.storage.database import Database, open_database
 from holdfast.storage.database.migrate import MIGRATIONS, Schema
 from holdfast.storage.database.pool import Pool
-from holdfast.storage.database.server import Login, WebsocketEndpoint
+from holdfast.storage.database.remote import Login, WebsocketEndpoint
 from holdfast.workflows.options import STORE_TIMEOUT
 from tests.acceptance.crowd import ALL_AT_ONCE, Crowd, served_by
 from tests.acceptance.processes import Site

@@ -26,7 +26,7 @@ class Peer:
     async def open(self) -> bool:
         """Opens; tells whether this process holds the database then."""
         await self._database.open()
-        return self._database.is_holder
+        return self._database.is_owner
 
     async def run(self, statement: str, values: dict[str, Any]) -> Any:
         """Runs a statement whose values and results are plain JSON."""
@@ -57,9 +57,9 @@ class Peer:
         for _ in range(times):
             await self._database.run("UPSERT counter:one SET n = (n ?? 0) + 1 RETURN NONE")
 
-    async def is_holder(self) -> bool:
+    async def is_owner(self) -> bool:
         """Whether this process holds the database."""
-        return self._database.is_holder
+        return self._database.is_owner
 
     async def touch(self, table: str) -> None:
         """Says that a table has changed."""

@@ -13,7 +13,7 @@ import pytest
 from surrealdb import RecordID
 
 from holdfast.errors import StoreUnavailable, UsageError
-from holdfast.storage.database import Database, SurrealDatabase, open_database, server
+from holdfast.storage.database import Database, SurrealDatabase, open_database, remote
 from holdfast.storage.mirror import SurrealStore, open_store
 from holdfast.storage.mirror.sample import SampleRun
 from tests.contract.databases import EMBEDDED, SERVED, Databases
@@ -62,7 +62,7 @@ def crowd(database: Database) -> list[asyncio.Task[Any]]:
 def counted_dials(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """When connections were dialled."""
     dials: list[float] = []
-    for endpoint in (server.WebsocketEndpoint, server.HttpEndpoint):
+    for endpoint in (remote.WebsocketEndpoint, remote.HttpEndpoint):
         dial = endpoint.dial
 
         async def counting(self: Any, dial: Callable[[Any], Awaitable[Any]] = dial) -> Any:
@@ -78,7 +78,7 @@ async def test_several_statements_run_at_once(kind: str, databases: Databases) -
     """One slow statement holds up all others of a worker."""
     database = databases.new(kind)
     await asyncio.gather(*crowd(database))
-    slow = [asyncio.create_task(database.run("RETURN sleep(2s)")) for _ in range(server.WIDTH - 1)]
+    slow = [asyncio.create_task(database.run("RETURN sleep(2s)")) for _ in range(remote.MAX_CONNECTIONS - 1)]
     await asyncio.sleep(0)
     for number in range(20):
         assert await database.run("RETURN $number", number=number) == [number]
@@ -104,7 +104,7 @@ async def test_connections_are_made_when_they_are_needed(databases: Databases, m
             await database.run("RETURN 1")
         assert len(dials) == 1
         await asyncio.gather(*(database.run("RETURN sleep(50ms)") for _ in range(20)))
-        assert len(dials) == server.WIDTH
+        assert len(dials) == remote.MAX_CONNECTIONS
 
 
 @pytest.mark.parametrize("kind", SERVED)
@@ -123,7 +123,7 @@ async def test_crowd_does_not_storm_a_server_that_is_gone(
         assert len(dials) == 2
         databases.server.start()
         assert await outcomes(crowd(database)) == {"answered"}
-        assert len(dials) <= 2 + server.WIDTH
+        assert len(dials) <= 2 + remote.MAX_CONNECTIONS
 
 
 @pytest.mark.parametrize("kind", SERVED)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.errors import MirrorGap, StoreUnavailable, TranscriptUnavailable
 from holdfast.ports import Store
-from holdfast.storage.database.server import STATEMENT_DEADLINE
+from holdfast.storage.database.remote import STATEMENT_DEADLINE
 from holdfast.storage.mirror import MemoryStore
 from holdfast.storage.mirror.exact import entry_text
 from holdfast.storage.mirror.rows import storable

@@ -9,8 +9,8 @@ import pytest
 from surrealdb import RecordID
 
 from holdfast.errors import StoreUnavailable, UsageError
-from holdfast.storage.database import Database, StatementFailed, reading
-from holdfast.storage.database.words import writing_word
+from holdfast.storage.database import Database, StatementFailed, read_only
+from holdfast.storage.database.write_keywords import write_keyword
 from holdfast.storage.mirror import SurrealStore
 from holdfast.storage.mirror.sample import SampleRun
 from tests.contract.databases import Databases
@@ -86,13 +86,13 @@ async def state(database: Database) -> object:
 def test_write_is_named(statement: str) -> None:
     """Who types a write is answered with an empty list, as if it had been done."""
     with pytest.raises(UsageError, match="was refused: only statements that read"):
-        reading.check_reads(statement)
+        read_only.check_reads(statement)
 
 
 @pytest.mark.parametrize("statement", [statement for statement, _ in READS])
 def test_read_is_not_taken_for_a_write(statement: str) -> None:
     """A field or a text with such a word in it makes a statement impossible."""
-    assert writing_word(statement) is None
+    assert write_keyword(statement) is None
 
 
 async def test_writes_have_no_effect_though_nobody_sees_them(
@@ -133,7 +133,7 @@ async def test_answer_with_too_many_rows_is_refused(database: Database) -> None:
     """A slip in a statement fills the memory of whoever shows the answer."""
     with pytest.raises(UsageError, match=r"10001 rows.*LIMIT"):
         await database.read("RETURN array::range(0, 10001)")
-    assert len((await database.read("RETURN array::range(0, 10000)"))[0]) == reading.MOST_ROWS
+    assert len((await database.read("RETURN array::range(0, 10000)"))[0]) == read_only.MOST_ROWS
 
 
 @pytest.mark.parametrize("kind", ["mem", "surrealkv"])
@@ -141,7 +141,7 @@ async def test_runaway_read_is_stopped(kind: str, databases: Databases, monkeypa
     """One statement that somebody typed stops the mirror for good."""
     database = databases.new(kind)
     await database.open()
-    monkeypatch.setattr(reading, "EMBEDDED_DEADLINE", 0.3)
+    monkeypatch.setattr(read_only, "EMBEDDED_DEADLINE", 0.3)
     for statement in (
         "RETURN sleep(1h)",
         "SELECT VALUE array::len(array::range(0, 10000)) FROM array::range(0, 100000)",

@@ -25,7 +25,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin
 
 from holdfast.errors import HoldfastError, StoreLocked, StoreUnavailable, UsageError
-from holdfast.storage.database import Overtaken, StatementFailed, open_database
+from holdfast.storage.database import StatementFailed, WriteConflict, open_database
 from holdfast.storage.database.gateway.descriptor import DescriptorFile, GatewayDescriptor
 from holdfast.storage.database.gateway.wire import MAX_FRAME
 from holdfast.storage.database.shared import SharedDatabase
@@ -118,7 +118,7 @@ def card_of(path: Path) -> GatewayDescriptor:
 
 
 async def holders(peers: list[Peer]) -> list[Peer]:
-    return [peer for peer in peers if await peer.ask("is_holder")]
+    return [peer for peer in peers if await peer.ask("is_owner")]
 
 
 VALUES: dict[str, Any] = {
@@ -139,7 +139,7 @@ async def test_processes_read_what_each_other_writes(path: Path, start: Start) -
     assert await peer.ask("open") is True
     async with sharing(path) as ours:
         await ours.run("CREATE $row SET n = 1", row=RecordID("row", "ours"))
-        assert not ours.is_holder
+        assert not ours.is_owner
         await peer.ask("run", "CREATE row:theirs SET n = 2", {})
         assert await peer.ask("run", "SELECT VALUE n FROM row", {}) == [[1, 2]]
         assert await ours.run("SELECT VALUE n FROM row") == [[1, 2]]
@@ -153,7 +153,7 @@ async def test_values_are_the_same_on_both_ways(path: Path, name: str) -> None:
         await holder.open()
         direct = await holder.run("RETURN $value", value=VALUES[name])
         assert await guest.run("RETURN $value", value=VALUES[name]) == direct
-        assert not guest.is_holder
+        assert not guest.is_owner
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Failure:
 
 
 FAILURES = [
-    Failure("THROW 'holdfast: overtaken'", Overtaken, "overtaken"),
+    Failure("THROW 'holdfast: write conflict'", WriteConflict, "write conflict"),
     Failure("THROW 'something else'", StatementFailed, "something else"),
     Failure("CREATE run:1 SET agent = 1", StatementFailed, "agent"),
 ]
@@ -172,7 +172,7 @@ FAILURES = [
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.error.__name__)
 async def test_errors_keep_their_types(path: Path, failure: Failure) -> None:
-    """A caller that waits for `Overtaken` does not know it again."""
+    """A caller that waits for `WriteConflict` does not know it again."""
     async with sharing(path) as holder, sharing(path) as guest:
         await holder.open()
         with pytest.raises(failure.error, match=failure.words) as raised:
@@ -275,7 +275,7 @@ async def test_calls_side_by_side_outlive_a_holder_that_closes(path: Path) -> No
         await asyncio.gather(closing, *calls)
         assert (await slow)[-1] == "slow"
         assert await guest.run("RETURN count(SELECT 1 FROM row)") == [51]
-        assert guest.is_holder
+        assert guest.is_owner
 
 
 async def test_call_in_flight_to_a_holder_that_dies_fails_in_plain_words(path: Path, start: Start) -> None:
@@ -290,7 +290,7 @@ async def test_call_in_flight_to_a_holder_that_dies_fails_in_plain_words(path: P
         with pytest.raises(StoreUnavailable, match=f"process {peer.process.pid}.*is not known"):
             await slow
         assert await ours.run("RETURN 1") == [1]
-        assert ours.is_holder
+        assert ours.is_owner
 
 
 async def test_a_death_is_known_before_the_connection_tells(path: Path, start: Start) -> None:
@@ -303,7 +303,7 @@ async def test_a_death_is_known_before_the_connection_tells(path: Path, start: S
         while psutil.pid_exists(peer.process.pid):  # a thread reaps it; this loop must not hear of it
             time.sleep(0.01)  # noqa: ASYNC251 - on purpose
         assert await ours.run("RETURN 2") == [2]
-        assert ours.is_holder
+        assert ours.is_owner
 
 
 async def test_frozen_holder_is_said_in_bounded_time(path: Path, start: Start) -> None:
@@ -321,7 +321,7 @@ async def test_frozen_holder_is_said_in_bounded_time(path: Path, start: Start) -
         peer.signal(signal.SIGCONT)
         for database in (ours, newcomer):
             assert await database.run("RETURN 1") == [1]
-        assert await peer.ask("is_holder")
+        assert await peer.ask("is_owner")
 
 
 async def test_card_of_a_dead_holder_is_no_obstacle(path: Path, start: Start) -> None:
@@ -332,7 +332,7 @@ async def test_card_of_a_dead_holder_is_no_obstacle(path: Path, start: Start) ->
     left = card_of(path)
     async with sharing(path) as ours:
         await ours.open()
-        assert ours.is_holder
+        assert ours.is_owner
         assert card_of(path).pid == os.getpid() != left.pid
     assert DescriptorFile(path).read() is None, "a holder that closes leaves its address behind"
 

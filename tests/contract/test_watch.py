@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.storage.database import Database, Watch, live
+from holdfast.storage.database import Database, Watch, live_queries
 from tests.contract.databases import EMBEDDED, SERVED, Databases
 
 PATIENCE = 10.0  # seconds; a change is heard within milliseconds, a server is back within a second or two
@@ -38,7 +38,7 @@ async def settled(watch: Watch) -> None:
         pass
 
 
-async def live_queries(database: Database) -> int:
+async def count_live_queries(database: Database) -> int:
     [information] = await database.run("INFO FOR TABLE note")
     return len(information["lives"])
 
@@ -46,7 +46,7 @@ async def live_queries(database: Database) -> int:
 async def no_live_queries(database: Database) -> None:
     """Waits for the server to notice that a connection has gone."""
     async with asyncio.timeout(PATIENCE):
-        while await live_queries(database):  # noqa: ASYNC110  # there is nothing of ours to wait on
+        while await count_live_queries(database):  # noqa: ASYNC110  # there is nothing of ours to wait on
             await asyncio.sleep(0.02)
 
 
@@ -92,7 +92,7 @@ async def test_nothing_is_left_when_nobody_watches(databases: Databases) -> None
         async with database.watch("note") as first:
             async with database.watch("note"):
                 await settled(first)
-            assert await live_queries(database) == 1
+            assert await count_live_queries(database) == 1
         await no_live_queries(database)
     async with database.watch("note"):
         pass
@@ -136,7 +136,7 @@ async def test_table_that_is_not_there_yet_can_be_watched(databases: Databases) 
 
 async def test_dead_connection_is_noticed(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that hangs leaves watchers on a connection from which nothing will ever come."""
-    monkeypatch.setattr(live, "HEARTBEAT", 0.2)
+    monkeypatch.setattr(live_queries, "HEARTBEAT", 0.2)
     database, server = databases.new("ws"), databases.server
     await database.run("DEFINE TABLE note")
     async with database.watch("note") as watch:

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime
 from holdfast.ops.transfer.bundle import Item
 from holdfast.ops.transfer.part import Tally
 from holdfast.ports.retrieval import Memory
-from holdfast.storage.database import Database, until_in_time
+from holdfast.storage.database import Database, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.storage.memory.record import make_record
 from holdfast.storage.memory.rows import FIELDS, Row, new_row, record_from, space_id
@@ -110,7 +110,7 @@ class Memories:
 
     async def _write(self, namespace: str, embedder: str | None, rows: list[Row]) -> None:
         values: dict[str, Any] = {"space": space_id(namespace), "embedder": embedder, "rows": rows}
-        await until_in_time(lambda: self._database.run(REMEMBER, **values), f"memory namespace {namespace!r}")
+        await retry_conflicts(lambda: self._database.run(REMEMBER, **values), f"memory namespace {namespace!r}")
 
 
 def _row(memory: _Memory) -> Row:

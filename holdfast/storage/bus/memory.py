@@ -108,7 +108,7 @@ class MemoryLog:
         with self._guard:
             for watch, loop in self._watches.items():
                 if not loop.is_closed():
-                    loop.call_soon_threadsafe(watch.ring)
+                    loop.call_soon_threadsafe(watch.notify)
 
 
 def _prune(topic: _Topic, before: datetime) -> int:

@@ -76,7 +76,7 @@ class Pump:
         if self._task is None:
             self._task = asyncio.create_task(self._run())
         elif self._watch is not None:
-            self._watch.ring()
+            self._watch.notify()
 
     def leave(self, subscription: Subscription) -> None:
         """Takes a subscription out; with the last one the reading ends."""

@@ -12,7 +12,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.ports import Cipher
 from holdfast.storage.bus.log import Page, Publication, Stored
 from holdfast.storage.bus.rows import event_rows, pruned_rows, topic_id, topic_rows
-from holdfast.storage.database import Database, Overtaken, Watch, until_in_time
+from holdfast.storage.database import Database, Watch, WriteConflict, retry_conflicts
 from holdfast.storage.database.ephemeral import call_ephemeral
 from holdfast.storage.database.surql import statement
 
@@ -124,11 +124,11 @@ class SurrealLog:
             lacking = [each for mark, each in wanted.items() if mark not in offsets]
             try:
                 return offsets | (await self._publish(lacking) if lacking else {})
-            except Overtaken:
+            except WriteConflict:
                 offsets.update(await self._known(wanted))
                 raise
 
-        return await until_in_time(publish, "the event bus")
+        return await retry_conflicts(publish, "the event bus")
 
     async def _publish(self, publications: Sequence[Publication]) -> dict[str, int]:
         marks, topics = [each.mark for each in publications], topic_rows(publications)
@@ -152,7 +152,7 @@ class SurrealLog:
         return _offsets(rows)
 
     async def _drop(self, text: str, **values: Any) -> None:
-        await until_in_time(lambda: self._database.run(text, **values), "the event bus")
+        await retry_conflicts(lambda: self._database.run(text, **values), "the event bus")
 
     def _sealed(self, text: str) -> str:
         return text if self._cipher is None else self._cipher.seal(text)

@@ -5,24 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from holdfast.errors import UsageError
-from holdfast.storage.database.contention import until_in_time
 from holdfast.storage.database.database import Database, SurrealDatabase
 from holdfast.storage.database.embedded import MemoryEndpoint, PathEndpoint
-from holdfast.storage.database.refusal import Overtaken, StatementFailed
-from holdfast.storage.database.server import HttpEndpoint, Login, WebsocketEndpoint
+from holdfast.storage.database.errors import StatementFailed, WriteConflict
+from holdfast.storage.database.remote import HttpEndpoint, Login, WebsocketEndpoint
+from holdfast.storage.database.retries import retry_conflicts
 from holdfast.storage.database.shared import SharedDatabase
-from holdfast.storage.database.watching import Watch
+from holdfast.storage.database.watches import Watch
 
 __all__ = [
     "KNOWN",
     "SCHEMES",
     "Database",
-    "Overtaken",
     "StatementFailed",
     "SurrealDatabase",
     "Watch",
+    "WriteConflict",
     "open_database",
-    "until_in_time",
+    "retry_conflicts",
 ]
 
 SCHEMES = frozenset(["mem", "surrealkv", "ws", "wss", "http", "https"])

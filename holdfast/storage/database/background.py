@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from holdfast.storage.database.database import Database
 from holdfast.storage.database.ephemeral import call_ephemeral
-from holdfast.storage.database.watching import Watch
+from holdfast.storage.database.watches import Watch
 
 T = TypeVar("T")
 
-EXIT_PATIENCE = 10.0  # seconds that the end of the process waits for statements in flight
+EXIT_DEADLINE = 10.0  # seconds that the end of the process waits for statements in flight
 
 
 class BackgroundDatabase:
@@ -52,12 +52,12 @@ class BackgroundDatabase:
     async def watch(self, table: str) -> AsyncIterator[Watch]:
         """See `Database.watch`."""
         watch, loop = Watch(), asyncio.get_running_loop()
-        ringing = asyncio.create_task(self._there(lambda database: _ring(database, table, watch, loop)))
+        forwarding = asyncio.create_task(self._there(lambda database: _forward(database, table, watch, loop)))
         try:
             yield watch
         finally:
-            ringing.cancel()
-            await asyncio.wait([ringing])
+            forwarding.cancel()
+            await asyncio.wait([forwarding])
 
     def touch(self, table: str) -> None:
         """See `Database.touch`."""
@@ -88,14 +88,14 @@ class BackgroundDatabase:
 
     def _close_at_exit(self) -> None:
         if thread := self._taken():
-            thread.end(EXIT_PATIENCE)
+            thread.end(EXIT_DEADLINE)
 
 
-async def _ring(database: Database, table: str, watch: Watch, loop: AbstractEventLoop) -> None:
+async def _forward(database: Database, table: str, watch: Watch, loop: AbstractEventLoop) -> None:
     """Rings in a loop what is heard in the thread."""
     async with database.watch(table) as heard:
         while True:
-            loop.call_soon_threadsafe(watch.ring)
+            loop.call_soon_threadsafe(watch.notify)
             await heard.changed()
 
 

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any, Generic
 
 from holdfast.errors import StoreUnavailable
-from holdfast.storage.database.dialling import Dialler, describe, reraise_own
+from holdfast.storage.database.dialer import Dialer, describe, reraise_final
 from holdfast.storage.database.endpoint import C, Endpoint
-from holdfast.storage.database.refusal import Overtaken, StatementFailed
+from holdfast.storage.database.errors import StatementFailed, WriteConflict
 from holdfast.storage.database.session import Session
 
 
@@ -21,15 +21,15 @@ class Connection(Generic[C]):
 
     Args:
         endpoint: where the database is.
-        dialler: makes the sessions.
+        dialer: makes the sessions.
 
     Attributes:
-        known_failures: for the dialler: how many of its attempts had failed when the present user began to wait.
+        known_failures: for the dialer: how many of its attempts had failed when the present user began to wait.
     """
 
-    def __init__(self, endpoint: Endpoint[C], dialler: Dialler[C]) -> None:
+    def __init__(self, endpoint: Endpoint[C], dialer: Dialer[C]) -> None:
         self._endpoint = endpoint
-        self._dialler = dialler
+        self._dialer = dialer
         self._session: Session[C] | None = None
         self.known_failures = 0
 
@@ -53,24 +53,24 @@ class Connection(Generic[C]):
     async def ready(self) -> Session[C]:
         """Gives the session; makes one if there is none."""
         if self._session is None:
-            self._session = await self._dialler.dial(self.known_failures)
+            self._session = await self._dialer.dial(self.known_failures)
         return self._session
 
     async def close(self) -> None:
         """Closes the session, if there is one."""
         session, self._session = self._session, None
         if session is not None:
-            await self._endpoint.hang_up(session.client, failed=False)
+            await self._endpoint.disconnect(session.client, failed=False)
 
     async def _attempt(self, statement: str, values: dict[str, Any]) -> list[Any]:
         session = await self.ready()
         try:
             async with asyncio.timeout(self._endpoint.statement_deadline):
                 return await session.execute(statement, **values)
-        except Overtaken:
+        except WriteConflict:
             raise
         except StatementFailed as error:
-            if not self._endpoint.trusted:
+            if not self._endpoint.survives_failure:
                 await self.drop()
             raise StatementFailed(f"{self._endpoint} refused a statement: {error}") from error
         except TimeoutError:
@@ -78,13 +78,13 @@ class Connection(Generic[C]):
             seconds = self._endpoint.statement_deadline
             raise StoreUnavailable(f"{self._endpoint} did not finish a statement in {seconds} s") from None
         except (Exception, asyncio.CancelledError) as error:
-            reraise_own(error)
+            reraise_final(error)
             await self.drop()
             raise _ConnectionLost(f"the connection to {self._endpoint} failed: {describe(error)}") from error
 
     async def drop(self) -> None:
         """Throws the session away, if there can be another on the same data; the next use makes one."""
-        if self._endpoint.lasting:
+        if self._endpoint.durable:
             session, self._session = self._session, None
             if session is not None:
-                await self._endpoint.hang_up(session.client, failed=True)
+                await self._endpoint.disconnect(session.client, failed=True)

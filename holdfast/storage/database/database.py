@@ -7,12 +7,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from holdfast.storage.database.embedded import EmbeddedEndpoint
 from holdfast.storage.database.ephemeral import EphemeralEvents
-from holdfast.storage.database.live import LiveWatches
+from holdfast.storage.database.live_queries import LiveQueryWatches
 from holdfast.storage.database.migrate import Schema
 from holdfast.storage.database.pool import Pool
-from holdfast.storage.database.reading import EmbeddedReader, Reader, ServerReader, check_reads, check_rows
-from holdfast.storage.database.server import HttpEndpoint, WebsocketEndpoint
-from holdfast.storage.database.watching import Watch, Watches
+from holdfast.storage.database.read_only import EmbeddedReader, Reader, ServerReader, check_reads, check_rows
+from holdfast.storage.database.remote import HttpEndpoint, WebsocketEndpoint
+from holdfast.storage.database.watches import Watch, Watches
 
 
 @runtime_checkable
@@ -41,7 +41,7 @@ class Database(Protocol):
             values: what `$name` stands for in it.
 
         Raises:
-            Overtaken: another writer was faster and nothing was written; planning anew will help.
+            WriteConflict: another writer was faster and nothing was written; planning anew will help.
             StatementFailed: the database refused it.
             StoreUnavailable: there was no answer in time, or no database.
         """
@@ -94,7 +94,7 @@ class SurrealDatabase:
             self._ephemeral: EphemeralEvents | None = EphemeralEvents(self._pool)
         else:
             self._reader = ServerReader(endpoint.websocket(), self._pool)
-            self._watches = LiveWatches(endpoint.websocket())
+            self._watches = LiveQueryWatches(endpoint.websocket())
             self._ephemeral = None
 
     async def open(self) -> None:
@@ -116,7 +116,7 @@ class SurrealDatabase:
 
     def touch(self, table: str) -> None:
         """See `Database.touch`."""
-        self._watches.ring(table)
+        self._watches.notify(table)
 
     async def ephemeral(self, operation: str, **values: Any) -> Any:
         """See `EphemeralEventHost.ephemeral`."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.storage.database.refusal import StatementFailed
+from holdfast.storage.database.errors import StatementFailed
 
 Execute = Callable[..., Awaitable[list[Any]]]
 """Runs a statement, whose values come by name, and gives the results of its parts."""

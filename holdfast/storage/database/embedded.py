@@ -19,14 +19,14 @@ SETTLE_ATTEMPTS = 3  # the first finds the damage and has the engine repair it, 
 class EmbeddedEndpoint:
     """An engine."""
 
-    width = 1  # the engine loses updates when statements overlap
+    max_connections = 1  # the engine loses updates when statements overlap
     # A local engine is not given up on: its statements cannot be called back, and the next must wait for them.
-    patience: float | None = None
+    call_deadline: float | None = None
     dial_deadline: float | None = None
     statement_deadline: float | None = None
 
-    lasting: bool
-    trusted: bool
+    durable: bool
+    survives_failure: bool
 
     def __init__(self, url: str, namespace: str, database: str) -> None:
         self._url, self.namespace, self.database = url, namespace, database
@@ -41,7 +41,7 @@ class EmbeddedEndpoint:
         await client.use(self.namespace, self.database)
         return client
 
-    async def hang_up(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:  # noqa: ARG002
+    async def disconnect(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:  # noqa: ARG002
         """Closes the engine, which may be past saving: then opening it anew is what helps."""
         with contextlib.suppress(Exception):
             await client.close()
@@ -53,8 +53,8 @@ class EmbeddedEndpoint:
 class MemoryEndpoint(EmbeddedEndpoint):
     """An engine on memory that goes with its client."""
 
-    lasting = False
-    trusted = True
+    durable = False
+    survives_failure = True
 
     def __init__(self, namespace: str, database: str) -> None:
         super().__init__("mem://", namespace, database)
@@ -63,8 +63,8 @@ class MemoryEndpoint(EmbeddedEndpoint):
 class PathEndpoint(EmbeddedEndpoint):
     """An engine on files; keeps other processes out."""
 
-    lasting = True
-    trusted = False  # after one failed write the engine refuses all others, until it is opened anew
+    durable = True
+    survives_failure = False  # after one failed write the engine refuses all others, until it is opened anew
 
     def __init__(self, path: Path, namespace: str, database: str) -> None:
         super().__init__(f"surrealkv://{path}", namespace, database)
@@ -72,8 +72,8 @@ class PathEndpoint(EmbeddedEndpoint):
         self._suspect = False
         self._claimed = False
 
-    def claim(self) -> None:
-        """Takes the lock, to keep it until `unclaim`, whatever becomes of the clients.
+    def acquire(self) -> None:
+        """Takes the lock, to keep it until `relinquish`, whatever becomes of the clients.
 
         Raises:
             StoreLocked: another process has the files open.
@@ -85,7 +85,7 @@ class PathEndpoint(EmbeddedEndpoint):
         """Whether it is this process that keeps us from the lock."""
         return self._lock.is_held_by(pid)
 
-    def unclaim(self) -> None:
+    def relinquish(self) -> None:
         """Frees the lock."""
         self._claimed = False
         self.release()
@@ -108,10 +108,10 @@ class PathEndpoint(EmbeddedEndpoint):
             self.release()
             raise
 
-    async def hang_up(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:
+    async def disconnect(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:
         """Closes the engine, and remembers if it failed."""
         self._suspect |= failed
-        await super().hang_up(client, failed=failed)
+        await super().disconnect(client, failed=failed)
 
     def release(self) -> None:
         """Frees the lock, unless it was claimed."""
@@ -138,4 +138,4 @@ class PathEndpoint(EmbeddedEndpoint):
         try:
             return await client.query(statement, {"row": MARK, "mark": mark})
         finally:
-            await super().hang_up(client, failed=False)
+            await super().disconnect(client, failed=False)

@@ -19,22 +19,22 @@ C = TypeVar("C", bound=Client)
 class Endpoint(Protocol, Generic[C]):
     """Gives clients of one database. Shown as text, it is the address without secrets."""
 
-    width: int
+    max_connections: int
     """Statements that may run at once, each on a client of its own."""
-    patience: float | None
+    call_deadline: float | None
     """Seconds that a caller waits at most; None: for as long as it takes."""
     dial_deadline: float | None
     statement_deadline: float | None
-    lasting: bool
+    durable: bool
     """Whether the data outlives the client, so that a client that has failed may be thrown away."""
-    trusted: bool
+    survives_failure: bool
     """Whether a client is sound after it has refused a statement."""
 
     async def dial(self) -> C:
         """Makes a client that is ready for statements."""
         ...
 
-    async def hang_up(self, client: C, *, failed: bool) -> None:
+    async def disconnect(self, client: C, *, failed: bool) -> None:
         """Closes a client, whatever state it is in; `failed` says that it gave cause to."""
 
     def release(self) -> None:

@@ -11,7 +11,7 @@ from surrealdb import RecordID
 
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database.dialect import Execute
-from holdfast.storage.database.refusal import OVERTAKEN, Overtaken, StatementFailed
+from holdfast.storage.database.errors import WRITE_CONFLICT, StatementFailed, WriteConflict
 from holdfast.storage.database.surql import migrations
 
 MIGRATIONS = migrations()
@@ -26,7 +26,7 @@ VERSION_ROW = RecordID("schema_version", "mirror")
 _READ = "RETURN [$row.version ?? 0, $row.readers ?? $row.version ?? 0]"
 _TRANSACTION = f"""
 BEGIN;
-IF ($row.version ?? 0) != $number - 1 {{ THROW '{OVERTAKEN}' }};
+IF ($row.version ?? 0) != $number - 1 {{ THROW '{WRITE_CONFLICT}' }};
 DEFINE TABLE IF NOT EXISTS schema_version COMMENT 'how far the migrations have come';
 -- the migration
 UPSERT $row SET version = $number, readers = $readers, applied_at = time::now() RETURN NONE;
@@ -68,7 +68,7 @@ class Schema:
                 lacking = await self._lacking(execute)
                 for number in lacking:
                     await self._apply(execute, number)
-            except Overtaken:
+            except WriteConflict:
                 lost = lost + 1 if len(lacking) == before else 0
                 before = len(lacking)
                 await asyncio.sleep(random.uniform(0, LOST_RACE_PAUSE))  # noqa: S311

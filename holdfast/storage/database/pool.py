@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database.connection import Connection
-from holdfast.storage.database.dialling import Dialler, Preparation
+from holdfast.storage.database.dialer import Dialer, Preparation
 from holdfast.storage.database.endpoint import C, Endpoint
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ class Pool(Generic[C]):
 
     The embedded engine loses updates when statements overlap, and aborts the process when one is in flight at
     exit. So a statement, once begun, is carried to its end though its caller be cancelled, and keeps its connection
-    for as long; with a width of one, that is what keeps them apart.
+    for as long; with a max_connections of one, that is what keeps them apart.
 
     Args:
         endpoint: where the database is.
@@ -29,10 +29,10 @@ class Pool(Generic[C]):
 
     def __init__(self, endpoint: Endpoint[C], preparation: Preparation | None = None) -> None:
         self._endpoint = endpoint
-        self._dialler = Dialler(endpoint, preparation)
-        self._connections = [Connection(endpoint, self._dialler) for _ in range(endpoint.width)]
+        self._dialer = Dialer(endpoint, preparation)
+        self._connections = [Connection(endpoint, self._dialer) for _ in range(endpoint.max_connections)]
         self._idle = list(self._connections)  # the last is the next to be lent: what few callers need stays few
-        self._slots = asyncio.Semaphore(endpoint.width)
+        self._slots = asyncio.Semaphore(endpoint.max_connections)
         self._closing = asyncio.Lock()
         self._working: set[asyncio.Task[Any]] = set()  # the loop itself keeps only weak references to tasks
 
@@ -50,9 +50,9 @@ class Pool(Generic[C]):
         Raises:
             StoreUnavailable: that took longer than a caller should wait; it goes on all the same.
         """
-        known_failures = self._dialler.failures
+        known_failures = self._dialer.failures
         try:
-            async with asyncio.timeout(self._endpoint.patience):
+            async with asyncio.timeout(self._endpoint.call_deadline):
                 await self._slots.acquire()
                 connection = self._idle.pop()
                 connection.known_failures = known_failures
@@ -61,7 +61,7 @@ class Pool(Generic[C]):
                 task.add_done_callback(partial(self._take_back, connection))
                 return await asyncio.shield(task)
         except TimeoutError:
-            raise StoreUnavailable(f"{self._endpoint} gave no answer in {self._endpoint.patience} s") from None
+            raise StoreUnavailable(f"{self._endpoint} gave no answer in {self._endpoint.call_deadline} s") from None
 
     async def close(self) -> None:
         """Waits for the statements in flight, then closes the connections; what comes later opens them again."""
@@ -79,8 +79,8 @@ class Pool(Generic[C]):
         """Takes every slot, or those that it can get in time: a server may hang, and its callers are then cut off."""
         held = 0
         try:
-            async with asyncio.timeout(self._endpoint.patience):
-                while held < self._endpoint.width:
+            async with asyncio.timeout(self._endpoint.call_deadline):
+                while held < self._endpoint.max_connections:
                     await self._slots.acquire()
                     held += 1
         except TimeoutError:

@@ -7,7 +7,7 @@ from typing import Any, Generic
 
 from holdfast.storage.database.dialect import Dialect, dialect_of
 from holdfast.storage.database.endpoint import C
-from holdfast.storage.database.refusal import RequestRefused, StatementFailed, refusal
+from holdfast.storage.database.errors import RequestRejected, StatementFailed, statement_error
 
 NOT_UNDERSTOOD = ("Parse error", "IAM error")
 """How the database begins what is the statement's own fault; anything else may be its session's."""
@@ -31,7 +31,7 @@ class Session(Generic[C]):
 
         Raises:
             StatementFailed: a part failed, or the text is no statement; the message is the database's.
-            RequestRefused: nothing was run.
+            RequestRejected: nothing was run.
         """
         if self._dialect is None:
             self._dialect = await dialect_of(self._execute)
@@ -40,8 +40,8 @@ class Session(Generic[C]):
     async def _execute(self, statement: str, **values: Any) -> list[Any]:
         parts = await self._ask(statement, values)
         if failures := [str(part["result"]) for part in parts if part["status"] != "OK"]:
-            said = refusal(failures)
-            raise RequestRefused(str(said)) if GONE.match(str(said)) else said
+            said = statement_error(failures)
+            raise RequestRejected(str(said)) if GONE.match(str(said)) else said
         return [part["result"] for part in parts]
 
     async def _ask(self, statement: str, values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -54,5 +54,5 @@ class Session(Generic[C]):
             raise
         if refused := answer.get("error"):
             text = str(refused.get("message", refused))
-            raise StatementFailed(text) if text.startswith(NOT_UNDERSTOOD) else RequestRefused(text)
+            raise StatementFailed(text) if text.startswith(NOT_UNDERSTOOD) else RequestRejected(text)
         return list(answer["result"])

@@ -12,14 +12,14 @@ from typing import Any, Protocol
 from holdfast.errors import StoreLocked, StoreUnavailable
 from holdfast.storage.database.database import Database
 from holdfast.storage.database.embedded import PathEndpoint
-from holdfast.storage.database.gateway.client import GatewayClient, NotCarriedOut
+from holdfast.storage.database.gateway.client import GatewayClient, NotExecuted
 from holdfast.storage.database.gateway.descriptor import DescriptorFile, GatewayDescriptor
-from holdfast.storage.database.gateway.holder import Holder
-from holdfast.storage.database.gateway.watches import SharedWatches
+from holdfast.storage.database.gateway.owner import Owner
+from holdfast.storage.database.gateway.watches import GatewayWatches
 from holdfast.storage.database.migrate import MIGRATIONS
-from holdfast.storage.database.watching import Watch
+from holdfast.storage.database.watches import Watch
 
-ELECTION_PATIENCE = 3.0  # seconds; between taking the lock and being reachable a process needs milliseconds
+ELECTION_DEADLINE = 3.0  # seconds; between taking the lock and being reachable a process needs milliseconds
 RETRY_INTERVAL = 0.02  # seconds between two attempts, half of it by chance: so that many fall out of step
 
 
@@ -27,7 +27,7 @@ class _Mismatch(StoreLocked):
     """The holder shares another database than the one that is asked for."""
 
 
-class Seat(Protocol):
+class Route(Protocol):
     """How this process reaches the database for now: it holds it, or it has a connection to the one that does."""
 
     @property
@@ -38,7 +38,7 @@ class Seat(Protocol):
     async def call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
         """Does `open`, `run` or `read` of `Database`, or `ephemeral`."""
 
-    async def hear(self, table: str, ring: Callable[[], None]) -> None:
+    async def listen(self, table: str, notify: Callable[[], None]) -> None:
         """Calls back when a table may have changed, and at first; returns when it leads there no longer."""
 
     def touch(self, table: str) -> None:
@@ -64,9 +64,9 @@ class SharedDatabase:
     def __init__(self, path: Path, endpoint: PathEndpoint, engine: Database) -> None:
         self._endpoint, self._engine = endpoint, engine
         self._file = DescriptorFile(path)
-        self._seat: Seat | None = None
-        self._election: asyncio.Task[Seat] | None = None
-        self._watches = SharedWatches(self._hear)
+        self._route: Route | None = None
+        self._election: asyncio.Task[Route] | None = None
+        self._watches = GatewayWatches(self._listen_to)
 
     async def open(self) -> None:
         """See `Database.open`.
@@ -92,10 +92,10 @@ class SharedDatabase:
 
     def touch(self, table: str) -> None:
         """See `Database.touch`."""
-        if self._seat is not None and self._seat.is_usable:
-            self._seat.touch(table)
+        if self._route is not None and self._route.is_usable:
+            self._route.touch(table)
         else:
-            self._watches.ring(table)  # the others ring by themselves when they look for another holder
+            self._watches.notify(table)  # the others notify by themselves when they look for another holder
 
     async def ephemeral(self, operation: str, **values: Any) -> Any:
         """See `EphemeralEventHost.ephemeral`; when another process becomes the owner, ephemeral events are lost."""
@@ -106,46 +106,46 @@ class SharedDatabase:
         await self._watches.close()
         if self._election is not None:
             await asyncio.wait([self._election])
-        seat, self._seat = self._seat, None
-        if seat is not None:
-            await seat.close()
+        route, self._route = self._route, None
+        if route is not None:
+            await route.close()
 
     @property
-    def is_holder(self) -> bool:
+    def is_owner(self) -> bool:
         """Whether this process has the files open."""
-        return isinstance(self._seat, Holder)
+        return isinstance(self._route, Owner)
 
     async def _call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
         while True:
-            seat = await self._seated()
+            route = await self._current_route()
             try:
-                return await seat.call(verb, statement, values)
-            except NotCarriedOut:
+                return await route.call(verb, statement, values)
+            except NotExecuted:
                 continue  # elsewhere: an election that finds nobody ends this
 
-    async def _hear(self, table: str, ring: Callable[[], None]) -> None:
-        seat = await self._seated()
-        await seat.hear(table, ring)
+    async def _listen_to(self, table: str, notify: Callable[[], None]) -> None:
+        route = await self._current_route()
+        await route.listen(table, notify)
 
-    async def _seated(self) -> Seat:
-        if self._seat is not None and self._seat.is_usable:
-            return self._seat
+    async def _current_route(self) -> Route:
+        if self._route is not None and self._route.is_usable:
+            return self._route
         if self._election is None:  # one for all callers, and it goes on though a caller be cancelled
             self._election = asyncio.create_task(self._elect())
             self._election.add_done_callback(self._end_election)
         return await asyncio.shield(self._election)
 
-    def _end_election(self, election: asyncio.Task[Seat]) -> None:
+    def _end_election(self, election: asyncio.Task[Route]) -> None:
         self._election = None
         if not election.cancelled() and election.exception() is None:
-            self._seat = election.result()
+            self._route = election.result()
 
-    async def _elect(self) -> Seat:
-        seat, self._seat = self._seat, None
-        if seat is not None:
-            await seat.close()
+    async def _elect(self) -> Route:
+        route, self._route = self._route, None
+        if route is not None:
+            await route.close()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + ELECTION_PATIENCE
+        deadline = loop.time() + ELECTION_DEADLINE
         while True:
             try:
                 return await self._hold_or_join()
@@ -156,9 +156,9 @@ class SharedDatabase:
                     raise
             await asyncio.sleep(RETRY_INTERVAL * random.uniform(0.5, 1))  # noqa: S311
 
-    async def _hold_or_join(self) -> Seat:
+    async def _hold_or_join(self) -> Route:
         try:
-            return await Holder.take(self._endpoint, self._engine, self._file)
+            return await Owner.take(self._endpoint, self._engine, self._file)
         except StoreLocked:
             descriptor = self._file.read()
             if descriptor is None or not self._endpoint.is_held_by(descriptor.pid):

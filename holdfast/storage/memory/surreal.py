@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from holdfast.errors import StoreUnavailable
-from holdfast.storage.database import Database, until_in_time
+from holdfast.storage.database import Database, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.storage.memory.record import Record
 from holdfast.storage.memory.rows import FIELDS, memory_id, new_row, record_from, space_id
@@ -150,7 +150,7 @@ class SurrealTable:
 
     async def _write(self, namespace: str, text: str, /, **values: Any) -> list[Any]:
         """Runs a write that counts the revision of a namespace up, for which its writers contend."""
-        return await until_in_time(
+        return await retry_conflicts(
             lambda: self._database.run(text, **values, space=space_id(namespace)),
             f"memory namespace {namespace!r}",
         )

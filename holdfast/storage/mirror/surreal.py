@@ -13,7 +13,7 @@ from surrealdb import RecordID
 
 from holdfast.errors import MirrorDamaged, StoreUnavailable, TranscriptUnavailable
 from holdfast.ports import Cipher, Flaw
-from holdfast.storage.database import Database, Overtaken, until_in_time
+from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.storage.mirror.decision import Stored, check, continues, decide, overlap
 from holdfast.storage.mirror.exact import entry_from, summary_from
@@ -81,7 +81,7 @@ class SurrealStore:
     async def append(self, batch: EntryBatch) -> TranscriptRef:
         """See `holdfast.ports.Store.append`."""
         check(batch)
-        return await until_in_time(lambda: self._append(batch), f"run {batch.run_id!r}")
+        return await retry_conflicts(lambda: self._append(batch), f"run {batch.run_id!r}")
 
     async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
         """See `holdfast.ports.Store.context`."""
@@ -154,7 +154,7 @@ class SurrealStore:
             expected=list(place.values()),
             final=sorted(FINAL_STATUSES),
         )
-        [changed] = await until_in_time(conclude, f"run {run.summary.run_id!r}")
+        [changed] = await retry_conflicts(conclude, f"run {run.summary.run_id!r}")
         return bool(changed)
 
     async def flaws(self, log: EntryBatch) -> list[Flaw]:
@@ -175,7 +175,7 @@ class SurrealStore:
             await self._database.run(DELETE, **values, seen=None)
             return
         values["seen"] = [seen.seq, seen.digest]
-        with contextlib.suppress(Overtaken):
+        with contextlib.suppress(WriteConflict):
             for first in range(0, seen.seq - DELETED_AT_ONCE, DELETED_AT_ONCE):
                 await self._database.run(DELETE_PART, **values, first=first, last=first + DELETED_AT_ONCE - 1)
             await self._database.run(DELETE, **values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from holdfast.ports import Cipher
-from holdfast.storage.database import Database, Overtaken
+from holdfast.storage.database import Database, WriteConflict
 from holdfast.storage.database.surql import statement
 from holdfast.storage.mirror.inspection import EDGE, FlawedRow, find_flaws
 from holdfast.storage.mirror.rows import Row, run_id
@@ -54,7 +54,7 @@ class SurrealRows:
         try:
             for step in filter(None, steps):
                 await self._write(log.run_id, step, seen)
-        except Overtaken:
+        except WriteConflict:
             return False
         return True
 

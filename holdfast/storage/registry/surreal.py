@@ -11,7 +11,7 @@ from holdfast.agents.conversion import definition_of, origin_of
 from holdfast.definition import AgentDefinition, check_name
 from holdfast.errors import AgentDefinitionError, StoreUnavailable
 from holdfast.ports.registry import AgentVersion, Registration
-from holdfast.storage.database import Database, Overtaken, until_in_time
+from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.storage.registry.base import BaseRegistry, not_found
 from holdfast.storage.registry.rows import PLACES, Stamp, head_id, version_from, version_id, version_row
@@ -48,7 +48,7 @@ class SurrealRegistry(BaseRegistry):
         """See `VersionedRegistry.add`."""
         definition = definition_of(agent)
         origin = origin or origin_of(agent)
-        return await until_in_time(lambda: self._add(definition, origin), f"agent {definition.name!r}")
+        return await retry_conflicts(lambda: self._add(definition, origin), f"agent {definition.name!r}")
 
     async def get(self, name: str) -> AgentDefinition:
         """See `RegistryProtocol.get`."""
@@ -68,7 +68,7 @@ class SurrealRegistry(BaseRegistry):
 
     async def unregister(self, name: str) -> bool:
         """See `RegistryProtocol.unregister`."""
-        return _can_be(name) and await until_in_time(lambda: self._unregister(name), f"agent {name!r}")
+        return _can_be(name) and await retry_conflicts(lambda: self._unregister(name), f"agent {name!r}")
 
     async def version(self, name: str, number: int | None = None) -> AgentVersion | None:
         """See `VersionedRegistry.version`."""
@@ -99,7 +99,7 @@ class SurrealRegistry(BaseRegistry):
             await self._write(stamp, definition, version)
         current = version or await self.version(definition.name)
         if current is None:
-            raise Overtaken(f"agent {definition.name!r} was unregistered in between")
+            raise WriteConflict(f"agent {definition.name!r} was unregistered in between")
         return Registration(current=current, is_new=version is not None)
 
     async def _write(self, stamp: Stamp, definition: AgentDefinition, version: AgentVersion | None) -> None:

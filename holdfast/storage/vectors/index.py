@@ -18,7 +18,7 @@ from surrealdb import RecordID
 
 from holdfast._util.blocking import run_blocking
 from holdfast.errors import StoreUnavailable
-from holdfast.storage.database import Database, Overtaken
+from holdfast.storage.database import Database, WriteConflict
 from holdfast.storage.database.surql import statement
 from holdfast.storage.vectors.pages import pages
 from holdfast.storage.vectors.rows import Row, entry, key, record_from
@@ -95,7 +95,7 @@ class Index:
             learned = await self._fill(nearest, builder)
             await self._build(nearest, space.dimension, builder)
             await self._switch(nearest, learned, builder)
-        except Overtaken:
+        except WriteConflict:
             return  # somebody else builds it
         await self._forget(notes)
         if space.nearest is not None:
@@ -108,7 +108,7 @@ class Index:
     async def _claim(self, builder: str) -> None:
         [claimed] = await self._database.run(CLAIM, space=self._spaces.row, builder=builder)
         if claimed != [builder]:
-            raise Overtaken("another process builds the index")
+            raise WriteConflict("another process builds the index")
 
     async def _fill(self, nearest: str, builder: str) -> int:
         """Copies all vectors into a table of their own; what is there is left from a builder that died."""
@@ -142,7 +142,7 @@ class Index:
         values = {"nearest": nearest, "learned": learned, "builder": builder}
         [switched] = await self._database.run(SWITCH, space=self._spaces.row, **values)
         if switched != [nearest]:
-            raise Overtaken("another process builds the index")
+            raise WriteConflict("another process builds the index")
 
     async def _forget(self, notes: list[Row]) -> None:
         """Drops the notes of vectors that were not written again since; those that stay cost a look each."""

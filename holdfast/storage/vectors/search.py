@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable
 
 from holdfast._util.blocking import run_blocking
 from holdfast.ports.retrieval import VectorMatch
-from holdfast.storage.database import Database, Overtaken, StatementFailed
+from holdfast.storage.database import Database, StatementFailed, WriteConflict
 from holdfast.storage.database.surql import statement
 from holdfast.storage.vectors.checks import check_dimension, norm_of
 from holdfast.storage.vectors.pages import pages
@@ -61,7 +61,7 @@ class Search:
 
         Raises:
             UsageError: the vector is not of the namespace's dimension.
-            Overtaken: the index was replaced meanwhile; searching again will help.
+            WriteConflict: the index was replaced meanwhile; searching again will help.
         """
         space = await self._spaces.find()
         if space is None:
@@ -112,7 +112,7 @@ class Search:
         unit = [number / norm for number in self._vector]
         try:
             _, rows = await self._database.run(text, space=self._spaces.row, unit=unit)
-        except Overtaken:
+        except WriteConflict:
             raise
         except StatementFailed:  # as a rule, that it takes too long
             return []

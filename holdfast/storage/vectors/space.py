@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from surrealdb import RecordID
 
 from holdfast.errors import StoreUnavailable
-from holdfast.storage.database import Database, Overtaken
+from holdfast.storage.database import Database, WriteConflict
 from holdfast.storage.vectors.rows import key
 
 READ = "SELECT dimension, nearest, learned FROM ONLY $space"
 CREATE = """BEGIN;
-IF $space.dimension != NONE { THROW 'holdfast: overtaken' };
+IF $space.dimension != NONE { THROW 'holdfast: write conflict' };
 CREATE $space CONTENT { dimension: $dimension, learned: 0 } RETURN NONE;
 COMMIT"""
 
@@ -75,7 +75,7 @@ class Spaces:
             StoreUnavailable: it cannot be made.
         """
         if self._dimension != dimension and await self.find() is None:
-            with contextlib.suppress(Overtaken):
+            with contextlib.suppress(WriteConflict):
                 await self._database.run(CREATE, space=self.row, dimension=dimension)
             await self.find()
         if self._dimension is None:

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from holdfast._util.blocking import run_blocking
 from holdfast.errors import StoreUnavailable
 from holdfast.ports.retrieval import StoredVector, VectorMatch
-from holdfast.storage.database import Database, Overtaken, until_in_time
+from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.storage.vectors.checks import check_dimension, check_k, check_name, check_vector
 from holdfast.storage.vectors.index import Index, note
@@ -129,11 +129,11 @@ class SurrealVectorStore:
         async def attempt() -> T:
             try:
                 return await work()
-            except Overtaken:
+            except WriteConflict:
                 self._spaces.forget()
                 raise
 
-        return await until_in_time(attempt, f"vector namespace {self._namespace!r}")
+        return await retry_conflicts(attempt, f"vector namespace {self._namespace!r}")
 
 
 def _batches(made: list[Record]) -> Iterator[list[Record]]:

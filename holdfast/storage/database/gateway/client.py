@@ -15,15 +15,15 @@ from websockets.frames import CloseCode
 
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database.gateway.descriptor import GatewayDescriptor
-from holdfast.storage.database.gateway.server import FAREWELL, log
-from holdfast.storage.database.gateway.wire import CHANGED, FAILED, MAX_FRAME, MOVED, error_from, packed, unpacked
+from holdfast.storage.database.gateway.server import CLOSE_DEADLINE, log
+from holdfast.storage.database.gateway.wire import CHANGED, FAILED, LEAVING, MAX_FRAME, decode, encode, error_from
 
-CONNECT_PATIENCE = 3.0  # seconds; loopback takes milliseconds, a frozen process for ever
-PULSE = 2.0  # seconds between signs of life, and for each to come
-MISSED_PULSES = 2  # in a row, until the other process counts as frozen: one may be our own loop that was busy
+CONNECT_DEADLINE = 3.0  # seconds; loopback takes milliseconds, a frozen process for ever
+PING_INTERVAL = 2.0  # seconds between signs of life, and for each to come
+MAX_MISSED_PINGS = 2  # in a row, until the other process counts as frozen: one may be our own loop that was busy
 
 
-class NotCarriedOut(StoreUnavailable):
+class NotExecuted(StoreUnavailable):
     """The statement has changed nothing: it may be sent again, elsewhere."""
 
 
@@ -41,7 +41,7 @@ class GatewayClient:
         self._holder = f"process {pid}, which holds the database for others too,"
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._bells: dict[int, Callable[[], None]] = {}
+        self._listeners: dict[int, Callable[[], None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._usable = True
         self._lost = False
@@ -53,7 +53,7 @@ class GatewayClient:
         """Connects to the gateway of a descriptor.
 
         Raises:
-            NotCarriedOut: nobody answers there, or somebody who does not know the token.
+            NotExecuted: nobody answers there, or somebody who does not know the token.
         """
         try:
             socket = await connect(
@@ -62,14 +62,14 @@ class GatewayClient:
                 proxy=None,
                 compression=None,
                 max_size=MAX_FRAME,
-                open_timeout=CONNECT_PATIENCE,
-                close_timeout=FAREWELL,
+                open_timeout=CONNECT_DEADLINE,
+                close_timeout=CLOSE_DEADLINE,
                 ping_interval=None,  # ours, below, tells a busy loop of our own from a frozen process
                 logger=log,
             )
         except (OSError, TimeoutError, WebSocketException) as error:
             reason = str(error) or type(error).__name__
-            raise NotCarriedOut(
+            raise NotExecuted(
                 f"process {descriptor.pid} holds the database and does not answer at {descriptor.address}: {reason}"
             ) from error
         return cls(socket, descriptor.pid)
@@ -83,15 +83,15 @@ class GatewayClient:
         """Has a statement carried out, and gives what `Database` gives.
 
         Raises:
-            NotCarriedOut: it was not; the other process is leaving, or had left.
+            NotExecuted: it was not; the other process is leaving, or had left.
             StoreUnavailable: there was no answer; whether it was carried out is not known.
         """
         number = next(self._numbers)
-        frame = packed([number, verb, statement, values or {}])
+        frame = encode([number, verb, statement, values or {}])
         if self._pid is not None and _has_died(self._pid):
             self._usable = False  # the connection tells it too, but perhaps only when the statement is on its way
         if not self._usable:
-            raise NotCarriedOut(f"{self._holder} has gone")
+            raise NotExecuted(f"{self._holder} has gone")
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         if self._listening is None or self._listening.done():
             self._listening = asyncio.create_task(self._listen())
@@ -104,15 +104,15 @@ class GatewayClient:
         finally:
             self._waiting.pop(number, None)
 
-    async def hear(self, table: str, ring: Callable[[], None]) -> None:
+    async def listen(self, table: str, notify: Callable[[], None]) -> None:
         """Calls back when a table may have changed, and at first; returns when the connection is lost."""
         number = next(self._numbers)
-        self._bells[number] = ring
+        self._listeners[number] = notify
         try:
-            await self._tell(number, "hear", table)
+            await self._tell(number, "listen", table)
             await asyncio.shield(self._reading)
         finally:
-            del self._bells[number]
+            del self._listeners[number]
             self._begin(self._tell(next(self._numbers), "stop hearing", values={"number": number}))
 
     def touch(self, table: str) -> None:
@@ -125,7 +125,7 @@ class GatewayClient:
             await asyncio.wait(self._waiting.values())
         self._usable = False
         if self._sending:
-            await asyncio.wait(self._sending, timeout=FAREWELL)
+            await asyncio.wait(self._sending, timeout=CLOSE_DEADLINE)
         if self._listening is not None:
             self._listening.cancel()
         await self._socket.close()
@@ -138,25 +138,25 @@ class GatewayClient:
 
     async def _tell(self, number: int, verb: str, subject: str = "", values: dict[str, Any] | None = None) -> None:
         with contextlib.suppress(ConnectionClosed):
-            await self._socket.send(packed([number, verb, subject, values or {}]))
+            await self._socket.send(encode([number, verb, subject, values or {}]))
 
     async def _read(self) -> None:
         with contextlib.suppress(ConnectionClosed):
             async for frame in self._socket:
-                number, kind, *rest = unpacked(frame if isinstance(frame, bytes) else frame.encode())
+                number, kind, *rest = decode(frame if isinstance(frame, bytes) else frame.encode())
                 if kind != CHANGED:
                     self._settle(self._waiting.get(number), kind, rest)
-                elif number in self._bells:
-                    self._bells[number]()
+                elif number in self._listeners:
+                    self._listeners[number]()
         self._give_up(self._farewell())
 
     def _settle(self, future: asyncio.Future[Any] | None, kind: str, rest: list[Any]) -> None:
-        if kind == MOVED:
+        if kind == LEAVING:
             self._usable = False
         if future is None or future.done():  # whoever asked was cancelled
             return
-        if kind == MOVED:
-            future.set_exception(NotCarriedOut(f"{self._holder} is letting go of it"))
+        if kind == LEAVING:
+            future.set_exception(NotExecuted(f"{self._holder} is letting go of it"))
         elif kind == FAILED:
             future.set_exception(error_from(*rest))
         else:
@@ -166,15 +166,15 @@ class GatewayClient:
         """Watches over the other process for as long as something is asked of it."""
         missed = 0
         while self._waiting:
-            await asyncio.sleep(PULSE)
-            missed = 0 if await self._has_pulse() else missed + 1
-            if missed == MISSED_PULSES:
-                self._give_up(self._unknown(f"has not answered for {2 * MISSED_PULSES * PULSE:.0f} s"))
+            await asyncio.sleep(PING_INTERVAL)
+            missed = 0 if await self._answers_ping() else missed + 1
+            if missed == MAX_MISSED_PINGS:
+                self._give_up(self._unknown(f"has not answered for {2 * MAX_MISSED_PINGS * PING_INTERVAL:.0f} s"))
                 self._socket.transport.abort()
 
-    async def _has_pulse(self) -> bool:
+    async def _answers_ping(self) -> bool:
         with contextlib.suppress(TimeoutError, ConnectionClosed):
-            async with asyncio.timeout(PULSE):
+            async with asyncio.timeout(PING_INTERVAL):
                 await (await self._socket.ping())
                 return True
         return False
@@ -182,7 +182,7 @@ class GatewayClient:
     def _farewell(self) -> StoreUnavailable:
         """A gateway that closes in order has answered all that it carried out before it says so."""
         if self._socket.close_code == CloseCode.GOING_AWAY:
-            return NotCarriedOut(f"{self._holder} has let go of it")
+            return NotExecuted(f"{self._holder} has let go of it")
         return self._unknown("went away")
 
     def _unknown(self, fate: str) -> StoreUnavailable:

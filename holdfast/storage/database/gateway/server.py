@@ -21,23 +21,23 @@ from holdfast.storage.database.ephemeral import call_ephemeral
 from holdfast.storage.database.gateway.wire import (
     CHANGED,
     FAILED,
+    LEAVING,
     MAX_FRAME,
-    MOVED,
     OK,
     ORIGINS,
+    decode,
+    encode,
     error_parts,
-    packed,
-    unpacked,
 )
 
 LOOPBACK = "127.0.0.1"
-FAREWELL = 1.0  # seconds for the closing handshake; a client that is frozen does not answer it
+CLOSE_DEADLINE = 1.0  # seconds for the closing handshake; a client that is frozen does not answer it
 
 log = logging.getLogger(__name__)
 log.setLevel(logging.CRITICAL)  # of connections that come, go and are refused there is nothing to tell
 
 
-async def carry_out(database: Database, verb: str, statement: str, values: dict[str, Any]) -> Any:
+async def execute(database: Database, verb: str, statement: str, values: dict[str, Any]) -> Any:
     """Has a database do what a verb names.
 
     Raises:
@@ -79,7 +79,7 @@ class GatewayServer:
             origins=ORIGINS,
             compression=None,
             max_size=MAX_FRAME,
-            close_timeout=FAREWELL,
+            close_timeout=CLOSE_DEADLINE,
             logger=log,
         )
         [listener] = self._server.sockets
@@ -106,10 +106,10 @@ class GatewayServer:
         listeners: dict[int, asyncio.Task[None]] = {}
         try:
             async for frame in connection:
-                number, verb, subject, values = unpacked(frame if isinstance(frame, bytes) else frame.encode())
+                number, verb, subject, values = decode(frame if isinstance(frame, bytes) else frame.encode())
                 match verb:
-                    case "hear":
-                        listeners[number] = asyncio.create_task(self._ring(connection, number, subject))
+                    case "listen":
+                        listeners[number] = asyncio.create_task(self._forward(connection, number, subject))
                     case "stop hearing":
                         listeners.pop(values["number"]).cancel()
                     case "touch":
@@ -130,26 +130,26 @@ class GatewayServer:
     async def _serve(
         self, connection: ServerConnection, number: int, verb: str, statement: str, values: dict[str, Any]
     ) -> None:
-        answer = [MOVED] if self._leaving else await self._carried_out(verb, statement, values)
+        answer = [LEAVING] if self._leaving else await self._carried_out(verb, statement, values)
         with contextlib.suppress(ConnectionClosed):  # whoever asked has gone; what was done is done
             await connection.send(_fitting(number, answer))
 
     async def _carried_out(self, verb: str, statement: str, values: dict[str, Any]) -> list[Any]:
         try:
-            return [OK, await carry_out(self._database, verb, statement, values)]
+            return [OK, await execute(self._database, verb, statement, values)]
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must know
             return [FAILED, *error_parts(error)]
 
-    async def _ring(self, connection: ServerConnection, number: int, table: str) -> None:
+    async def _forward(self, connection: ServerConnection, number: int, table: str) -> None:
         with contextlib.suppress(ConnectionClosed):
             async with self._database.watch(table) as watch:
                 while True:
-                    await connection.send(packed([number, CHANGED]))
+                    await connection.send(encode([number, CHANGED]))
                     await watch.changed()
 
 
 def _fitting(number: int, answer: list[Any]) -> bytes:
     try:
-        return packed([number, *answer])
+        return encode([number, *answer])
     except UsageError as error:
-        return packed([number, FAILED, *error_parts(error)])
+        return encode([number, FAILED, *error_parts(error)])

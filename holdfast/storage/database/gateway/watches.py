@@ -6,28 +6,28 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from holdfast.storage.database.watching import ListeningWatches
+from holdfast.storage.database.watches import ListeningWatches
 
 PAUSE = 0.5  # seconds before a lost holder is looked for again; watchers lose nothing, they re-read
 
-Hear = Callable[[str, Callable[[], None]], Awaitable[None]]
+Listen = Callable[[str, Callable[[], None]], Awaitable[None]]
 """Listens to a table until the way to it is lost, and calls back when it may have changed; at first, too."""
 
 
-class SharedWatches(ListeningWatches):
+class GatewayWatches(ListeningWatches):
     """Watchers, with one listener for each table that is watched.
 
     Args:
         hear: listens where the database is now.
     """
 
-    def __init__(self, hear: Hear) -> None:
+    def __init__(self, hear: Listen) -> None:
         super().__init__()
-        self._hear = hear
+        self._listen_to = hear
 
     async def _listen(self, table: str) -> None:
         while True:
             with contextlib.suppress(Exception):
-                await self._hear(table, lambda: self.ring(table))
-            self.ring(table)  # what happens until there is a holder again is not heard
+                await self._listen_to(table, lambda: self.notify(table))
+            self.notify(table)  # what happens until there is a holder again is not heard
             await asyncio.sleep(PAUSE)

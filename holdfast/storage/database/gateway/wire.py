@@ -7,23 +7,23 @@ from typing import Any
 from surrealdb.data import cbor
 
 from holdfast.errors import HoldfastError, StoreUnavailable, UsageError
-from holdfast.storage.database.refusal import Overtaken, StatementFailed
+from holdfast.storage.database.errors import StatementFailed, WriteConflict
 
 MAX_FRAME = 64 * 2**20  # bytes of one statement or answer; a page of the largest entries stays below
 ORIGINS = [None]
 """No web page may connect, whatever it knows: browsers say where a page is from, our clients do not."""
 
-OK, FAILED, MOVED, CHANGED = "ok", "failed", "moved", "changed"
+OK, FAILED, LEAVING, CHANGED = "ok", "failed", "moved", "changed"
 """An answer's kinds; `moved`: the statement was not carried out, this process is about to let go of the database;
 `changed`: so may a table have that is listened to."""
 
 ERRORS: dict[str, type[HoldfastError]] = {
-    kind.__name__: kind for kind in (Overtaken, StatementFailed, StoreUnavailable, UsageError)
+    kind.__name__: kind for kind in (WriteConflict, StatementFailed, StoreUnavailable, UsageError)
 }
 """Errors that keep their type on the way; others travel as the nearest of their bases that is here."""
 
 
-def packed(value: Any) -> bytes:
+def encode(value: Any) -> bytes:
     """A frame.
 
     Raises:
@@ -38,8 +38,8 @@ def packed(value: Any) -> bytes:
     return frame
 
 
-def unpacked(frame: bytes) -> Any:
-    """What `packed` was given; tuples come back as lists."""
+def decode(frame: bytes) -> Any:
+    """What `encode` was given; tuples come back as lists."""
     return cbor.decode(frame)
 
 

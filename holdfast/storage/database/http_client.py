@@ -50,6 +50,6 @@ class HttpClient(AsyncHttpSurrealConnection):
             headers["Authorization"] = f"Bearer {self.token}"
         return headers
 
-    async def hang_up(self) -> None:
+    async def disconnect(self) -> None:
         """Closes the connections."""
         await self._http.aclose()

@@ -14,14 +14,14 @@ from surrealdb import RecordID, Value
 
 from holdfast.errors import StoreUnavailable, UsageError
 from holdfast.storage.database.connection import Connection
-from holdfast.storage.database.dialling import describe
+from holdfast.storage.database.dialer import describe
 from holdfast.storage.database.embedded import EmbeddedEndpoint
+from holdfast.storage.database.errors import StatementFailed
 from holdfast.storage.database.pool import Pool
-from holdfast.storage.database.refusal import StatementFailed
-from holdfast.storage.database.server import CALL_PATIENCE, WebsocketEndpoint
+from holdfast.storage.database.remote import CALL_DEADLINE, WebsocketEndpoint
 from holdfast.storage.database.session import Session
-from holdfast.storage.database.websocket import ReadOnlyWebsocket, Websocket
-from holdfast.storage.database.words import writing_word
+from holdfast.storage.database.websocket_client import ReadOnlyWebsocketClient, WebsocketClient
+from holdfast.storage.database.write_keywords import write_keyword
 
 EMBEDDED_DEADLINE = 5.0  # seconds; the mirror waits as long, for the engine does one thing at a time
 SERVER_DEADLINE = 30.0  # seconds; nobody waits for it
@@ -42,7 +42,7 @@ def check_reads(statement: str) -> None:
     Raises:
         UsageError: it is one that writes.
     """
-    if word := writing_word(statement):
+    if word := write_keyword(statement):
         raise UsageError(
             f"{word} was refused: only statements that read are run here. A field of that name goes in backticks"
         )
@@ -139,15 +139,15 @@ class ViewerEndpoint(WebsocketEndpoint):
         pool: connections of the configured user.
     """
 
-    width = READS_AT_ONCE
-    patience: float | None = SERVER_DEADLINE + CALL_PATIENCE
+    max_connections = READS_AT_ONCE
+    call_deadline: float | None = SERVER_DEADLINE + CALL_DEADLINE
     statement_deadline: float | None = SERVER_DEADLINE
 
     def __init__(self, endpoint: WebsocketEndpoint, pool: Pool[Any]) -> None:
         super().__init__(endpoint.url, endpoint.login)
         self._pool = pool
 
-    async def dial(self) -> Websocket:
+    async def dial(self) -> WebsocketClient:
         """Connects as a viewer.
 
         Raises:
@@ -166,8 +166,8 @@ class ViewerEndpoint(WebsocketEndpoint):
         finally:
             await self._pool.run(REMOVE.format(name=name))
 
-    async def _connect(self) -> Websocket:
-        client = ReadOnlyWebsocket(self.url)
+    async def _connect(self) -> WebsocketClient:
+        client = ReadOnlyWebsocketClient(self.url)
         await client.connect()
         return client
 

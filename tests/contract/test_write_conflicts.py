@@ -7,14 +7,14 @@ import asyncio
 import pytest
 
 from holdfast.errors import StoreUnavailable
-from holdfast.storage.database import Database, Overtaken, until_in_time
+from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from tests.contract.databases import EMBEDDED, SERVED, Databases
 
 WRITERS = 12
 ROUNDS = 5
 ADD = """
 BEGIN;
-IF (counter:a.n ?? 0) != $seen { THROW 'holdfast: overtaken' };
+IF (counter:a.n ?? 0) != $seen { THROW 'holdfast: write conflict' };
 UPSERT counter:a SET n = $seen + 1;
 COMMIT
 """
@@ -35,7 +35,7 @@ async def test_each_writer_gets_its_turn(kind: str, databases: Databases) -> Non
 
     async def write_all() -> None:
         for _ in range(ROUNDS):
-            await until_in_time(lambda: add_one(database), "the counter")
+            await retry_conflicts(lambda: add_one(database), "the counter")
 
     await asyncio.gather(*(write_all() for _ in range(WRITERS)))
     assert await database.run("RETURN counter:a.n") == [WRITERS * ROUNDS]
@@ -45,7 +45,7 @@ async def test_who_never_is_in_time_is_told() -> None:
     """Broken: a writer that never gets through tries for ever, or says nothing of why."""
 
     async def too_late() -> None:
-        raise Overtaken("somebody was faster")
+        raise WriteConflict("somebody was faster")
 
     with pytest.raises(StoreUnavailable, match=r"the counter has other writers, who came first \d+ times in a row"):
-        await until_in_time(too_late, "the counter")
+        await retry_conflicts(too_late, "the counter")

@@ -11,14 +11,14 @@ from surrealdb import ServerError, Value
 
 from holdfast.errors import StoreUnavailable, UsageError
 from holdfast.storage.database.endpoint import Client
-from holdfast.storage.database.http import HttpClient
-from holdfast.storage.database.refusal import CONFLICT
-from holdfast.storage.database.websocket import Websocket
+from holdfast.storage.database.errors import CONFLICT
+from holdfast.storage.database.http_client import HttpClient
+from holdfast.storage.database.websocket_client import WebsocketClient
 
 # Statements at once, so that a slow one does not hold up the others: of 20 ms each, 4 gave 165 a second and 1 gave 45.
 # Short ones gain nothing, 200 appends and 2,000 reads a second either way; 8 gave less of them.
-WIDTH = 4
-CALL_PATIENCE = 9.0  # seconds a caller waits, queue and reconnecting included
+MAX_CONNECTIONS = 4
+CALL_DEADLINE = 9.0  # seconds a caller waits, queue and reconnecting included
 DIAL_DEADLINE = 3.5  # seconds to connect, sign in and see what schema there is
 STATEMENT_DEADLINE = 5.0  # seconds for one statement; the slowest is a page of a run
 SELECT_ATTEMPTS = 20  # as many workers may start on an empty server at once
@@ -34,7 +34,7 @@ class RemoteClient(Client, Protocol):
     async def use(self, namespace: str, database: str) -> None:
         """Selects namespace and database."""
 
-    async def hang_up(self) -> None:
+    async def disconnect(self) -> None:
         """Ends the connection."""
 
 
@@ -66,12 +66,12 @@ class Login:
 class _ServerEndpoint(Generic[R]):
     """A SurrealDB server."""
 
-    width = WIDTH
-    patience: float | None = CALL_PATIENCE
+    max_connections = MAX_CONNECTIONS
+    call_deadline: float | None = CALL_DEADLINE
     dial_deadline: float | None = DIAL_DEADLINE
     statement_deadline: float | None = STATEMENT_DEADLINE
-    lasting = True
-    trusted = True
+    durable = True
+    survives_failure = True
 
     def __init__(self, url: str, login: Login) -> None:
         parts = urlsplit(url)
@@ -105,7 +105,7 @@ class _ServerEndpoint(Generic[R]):
                 )
             await self._select(client, login)
         except BaseException:
-            await client.hang_up()
+            await client.disconnect()
             raise
         return client
 
@@ -123,19 +123,19 @@ class _ServerEndpoint(Generic[R]):
     async def _connect(self) -> R:
         raise NotImplementedError
 
-    async def hang_up(self, client: R, *, failed: bool) -> None:  # noqa: ARG002
+    async def disconnect(self, client: R, *, failed: bool) -> None:  # noqa: ARG002
         """Drops the connection."""
-        await client.hang_up()
+        await client.disconnect()
 
     def release(self) -> None:
         """Holds nothing between clients."""
 
 
-class WebsocketEndpoint(_ServerEndpoint[Websocket]):
+class WebsocketEndpoint(_ServerEndpoint[WebsocketClient]):
     """A SurrealDB server, over a websocket."""
 
-    async def _connect(self) -> Websocket:
-        client = Websocket(self.url)
+    async def _connect(self) -> WebsocketClient:
+        client = WebsocketClient(self.url)
         await client.connect()
         return client
 

@@ -23,7 +23,7 @@ class Watch:
         await self._changed.wait()
         self._changed.clear()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wakes the watcher, now or when it next waits."""
         self._changed.set()
 
@@ -47,10 +47,10 @@ class Watches:
                 del self._of[table]
                 await self._unwatched(table)
 
-    def ring(self, table: str) -> None:
+    def notify(self, table: str) -> None:
         """Wakes those who watch `table`."""
         for watch in self._of.get(table, ()):
-            watch.ring()
+            watch.notify()
 
     async def close(self) -> None:
         """Holds nothing that must be let go."""

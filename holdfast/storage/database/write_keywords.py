@@ -23,7 +23,7 @@ BEFORE = frozenset(["", ";", "{", "(", "[", ",", "=", ":", "RETURN", "THEN", "EL
 """What a statement may follow."""
 
 
-def writing_word(statement: str) -> str | None:
+def write_keyword(statement: str) -> str | None:
     """The word by which a statement, or one inside it, writes, or changes its session; None: there is none."""
     tokens = [found for found in TOKEN.finditer(statement) if found.lastgroup != "skip"]
     previous = ""

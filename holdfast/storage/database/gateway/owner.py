@@ -10,11 +10,11 @@ from holdfast.errors import StoreUnavailable
 from holdfast.storage.database.database import Database
 from holdfast.storage.database.embedded import PathEndpoint
 from holdfast.storage.database.gateway.descriptor import DescriptorFile, GatewayDescriptor
-from holdfast.storage.database.gateway.server import GatewayServer, carry_out
+from holdfast.storage.database.gateway.server import GatewayServer, execute
 from holdfast.storage.database.migrate import MIGRATIONS
 
 
-class Holder:
+class Owner:
     """The engine in this process, and the gateway for the others; the lock is held for as long as it lives.
 
     Args:
@@ -30,13 +30,13 @@ class Holder:
         self._gateway = GatewayServer(engine)
 
     @classmethod
-    async def take(cls, endpoint: PathEndpoint, engine: Database, file: DescriptorFile) -> Holder:
+    async def take(cls, endpoint: PathEndpoint, engine: Database, file: DescriptorFile) -> Owner:
         """Takes the lock and lets the others in; the engine opens with the first statement, which may take a while.
 
         Raises:
             StoreLocked: another process has it.
         """
-        endpoint.claim()
+        endpoint.acquire()
         holder = cls(endpoint, engine, file)
         try:
             file.remove()  # of a holder that died: nobody must follow it
@@ -50,13 +50,13 @@ class Holder:
 
     async def call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
         """Has the engine do something."""
-        return await carry_out(self._engine, verb, statement, values or {})
+        return await execute(self._engine, verb, statement, values or {})
 
-    async def hear(self, table: str, ring: Callable[[], None]) -> None:
+    async def listen(self, table: str, notify: Callable[[], None]) -> None:
         """Calls back whenever a table may have changed, until it is cancelled."""
         async with self._engine.watch(table) as watch:
             while True:
-                ring()
+                notify()
                 await watch.changed()
 
     def touch(self, table: str) -> None:
@@ -68,7 +68,7 @@ class Holder:
         self._file.remove()
         await self._gateway.close()
         await self._engine.close()
-        self._endpoint.unclaim()
+        self._endpoint.relinquish()
 
     def _descriptor(self, address: str) -> GatewayDescriptor:
         return GatewayDescriptor(

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from surrealdb import AsyncWsSurrealConnection
 
-HANG_UP_DEADLINE = 1.0  # seconds for closing a connection that may already be dead
+DISCONNECT_DEADLINE = 1.0  # seconds for closing a connection that may already be dead
 
 
-class Websocket(AsyncWsSurrealConnection):
+class WebsocketClient(AsyncWsSurrealConnection):
     """A connection of one session to a server.
 
     Args:
@@ -30,16 +30,16 @@ class Websocket(AsyncWsSurrealConnection):
         done, _ = await asyncio.wait([self.recv_task], timeout=within)
         return bool(done)
 
-    async def hang_up(self) -> None:
+    async def disconnect(self) -> None:
         """Drops the connection: nothing that matters is in flight, and a closing handshake may never be answered."""
         if self.socket is not None:
             self.socket.transport.abort()
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(HANG_UP_DEADLINE):
+            async with asyncio.timeout(DISCONNECT_DEADLINE):
                 await self.close()
 
 
-class ReadOnlyWebsocket(Websocket):
+class ReadOnlyWebsocketClient(WebsocketClient):
     """A connection on which nothing lasts: each request is a transaction that is taken back.
 
     A viewer's write has no effect, but the table that it names is defined in passing if there is none.

@@ -24,7 +24,7 @@ class Preparation(Protocol):
         """Brings it there; safe when several processes do it at once."""
 
 
-class Dialler(Generic[C]):
+class Dialer(Generic[C]):
     """Dials one at a time.
 
     Attributes:
@@ -70,7 +70,7 @@ class Dialler(Generic[C]):
             await self._give_up(session)
             if isinstance(error, TimeoutError):
                 raise StoreUnavailable(f"{self._endpoint} did not answer in {seconds} s: is the database up?") from None
-            reraise_own(error)
+            reraise_final(error)
             raise StoreUnavailable(f"cannot open {self._endpoint}: {describe(error)}") from error
         return session
 
@@ -86,19 +86,19 @@ class Dialler(Generic[C]):
 
     async def _give_up(self, session: Session[C] | None) -> None:
         if session is not None:
-            await self._endpoint.hang_up(session.client, failed=True)
+            await self._endpoint.disconnect(session.client, failed=True)
             self._endpoint.release()
 
 
-def reraise_own(error: BaseException) -> None:
+def reraise_final(error: BaseException) -> None:
     """Passes on what is said well already, and what ends this task."""
     if isinstance(error, StoreUnavailable | UsageError):
         raise error
-    if is_own_cancel(error) or not isinstance(error, Exception | asyncio.CancelledError):
+    if is_task_cancelled(error) or not isinstance(error, Exception | asyncio.CancelledError):
         raise error
 
 
-def is_own_cancel(error: BaseException) -> bool:
+def is_task_cancelled(error: BaseException) -> bool:
     """Tells a cancel of this task from one that the client raises when its connection ends under a call."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from holdfast.errors import StoreUnavailable
 
-OVERTAKEN = "holdfast: overtaken"
+WRITE_CONFLICT = "holdfast: write conflict"
 """What our own statements throw when another writer was faster."""
 CONFLICT = "can be retried"
 """The words by which the database marks a transaction that lost against another; there is no code for it."""
@@ -22,15 +22,15 @@ class StatementFailed(StoreUnavailable):
     """The database answered, and the answer was no."""
 
 
-class Overtaken(StatementFailed):
+class WriteConflict(StatementFailed):
     """Another writer changed the rows in between: nothing was written, and planning anew will help."""
 
 
-class RequestRefused(Exception):
+class RequestRejected(Exception):
     """The database did not look at the statement: the client may not ask, or its session has ended."""
 
 
-def refusal(failures: Sequence[str]) -> StatementFailed:
+def statement_error(failures: Sequence[str]) -> StatementFailed:
     """What the failures of a statement's parts come to."""
     cause = next((text for text in failures if text not in AFTERMATH), failures[-1])
-    return (Overtaken if OVERTAKEN in cause or CONFLICT in cause else StatementFailed)(cause)
+    return (WriteConflict if WRITE_CONFLICT in cause or CONFLICT in cause else StatementFailed)(cause)

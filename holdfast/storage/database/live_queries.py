@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator
 
 from surrealdb import Table
 
-from holdfast.storage.database.dialling import is_own_cancel
+from holdfast.storage.database.dialer import is_task_cancelled
 from holdfast.storage.database.endpoint import Endpoint
-from holdfast.storage.database.refusal import StatementFailed
+from holdfast.storage.database.errors import StatementFailed
 from holdfast.storage.database.session import Session
-from holdfast.storage.database.watching import ListeningWatches
-from holdfast.storage.database.websocket import Websocket
+from holdfast.storage.database.watches import ListeningWatches
+from holdfast.storage.database.websocket_client import WebsocketClient
 
 LIVE = "LIVE SELECT VALUE id FROM $table"  # the id alone: a row may be megabytes, and every watcher gets it
 PAUSE = 1.0  # seconds before a lost connection is dialled again; watchers lose nothing, they re-read
 HEARTBEAT = 10.0  # seconds between two proofs that the server is there: a dead one may leave the socket open
 
 
-class LiveWatches(ListeningWatches):
+class LiveQueryWatches(ListeningWatches):
     """The watchers of tables on a server; each table has a connection of its own while someone watches it.
 
     A server forgets a live query with its connection, so there is nothing to clean up after a crash.
@@ -28,7 +28,7 @@ class LiveWatches(ListeningWatches):
         endpoint: where the server is.
     """
 
-    def __init__(self, endpoint: Endpoint[Websocket]) -> None:
+    def __init__(self, endpoint: Endpoint[WebsocketClient]) -> None:
         super().__init__()
         self._endpoint = endpoint
 
@@ -37,7 +37,7 @@ class LiveWatches(ListeningWatches):
             try:
                 await self._listen_once(table)
             except (Exception, asyncio.CancelledError) as error:
-                if is_own_cancel(error):
+                if is_task_cancelled(error):
                     raise
             await asyncio.sleep(PAUSE)
 
@@ -45,25 +45,25 @@ class LiveWatches(ListeningWatches):
         async with asyncio.timeout(self._endpoint.dial_deadline):
             session = Session(await self._endpoint.dial())
         try:
-            await self._hear(session, table)
+            await self._listen_to(session, table)
         except StatementFailed:
-            self.ring(table)  # no live query, for want of the table or of a right: look again after each pause
+            self.notify(table)  # no live query, for want of the table or of a right: look again after each pause
         finally:
-            await self._endpoint.hang_up(session.client, failed=True)
+            await self._endpoint.disconnect(session.client, failed=True)
 
-    async def _hear(self, session: Session[Websocket], table: str) -> None:
+    async def _listen_to(self, session: Session[WebsocketClient], table: str) -> None:
         async with asyncio.timeout(self._endpoint.statement_deadline):
             [query] = await session.execute(LIVE, table=Table(table))
             changes = await session.client.subscribe_live(query)
-        self.ring(table)  # what happened before was not heard
-        ringing = asyncio.create_task(self._ring(table, changes))
+        self.notify(table)  # what happened before was not heard
+        forwarding = asyncio.create_task(self._forward(table, changes))
         try:
             while not await session.client.is_lost(within=HEARTBEAT):
                 async with asyncio.timeout(self._endpoint.statement_deadline):
                     await session.execute("RETURN 1")
         finally:
-            ringing.cancel()
+            forwarding.cancel()
 
-    async def _ring(self, table: str, changes: AsyncIterator[object]) -> None:
+    async def _forward(self, table: str, changes: AsyncIterator[object]) -> None:
         async for _ in changes:
-            self.ring(table)
+            self.notify(table)
