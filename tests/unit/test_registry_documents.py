@@ -171,9 +171,17 @@ def test_all_but_null_survives_toml(prompt: str, key: str, setting: Any) -> None
     assert read_definition(text.encode(), Format.TOML, "a").digest == definition.digest
 
 
+def test_a_prompt_of_several_lines_is_readable_in_toml() -> None:
+    """A prompt is written as the lines that it has, unless it has line ends that TOML only keeps as escapes."""
+    text = write_definition(AgentDefinition(name="a", system_prompt="one\n\ntwo\n"), Format.TOML)
+    assert 'system_prompt = """\none\n\ntwo\n"""\n' in text
+    text = write_definition(AgentDefinition(name="a", system_prompt="one\r\ntwo"), Format.TOML)
+    assert read_definition(text.encode(), Format.TOML, "a").system_prompt == "one\r\ntwo"
+
+
 def test_toml_has_no_null() -> None:
-    """A null is lost in silence."""
-    with pytest.raises(UsageError, match="no word for null"):
+    """A definition with a null is refused for TOML, and the message names the languages that have one."""
+    with pytest.raises(UsageError, match="TOML has no null"):
         write_definition(AgentDefinition(name="a", model_settings={"x": [None]}), Format.TOML)
 
 

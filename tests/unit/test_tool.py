@@ -161,8 +161,8 @@ def test_schema_follows_the_signature(case: SchemaCase) -> None:
     assert ToolSpec.model_validate_json(spec.model_dump_json()) == spec
 
 
-def test_google_docstring_gives_the_descriptions() -> None:
-    """The model would not be told what a tool and its arguments are for."""
+def test_a_google_docstring_describes_tool_and_arguments() -> None:
+    """The model sees the text before `Args:` and the entries in it; an annotation's description has precedence."""
 
     @tool
     def look_up(city: str, country: str, days: Annotated[int, Field(description="said in the type")] = 1) -> str:
@@ -198,6 +198,88 @@ def test_description_without_sections_and_its_replacement() -> None:
     assert tool(short).spec.description == "Only this: a line with a colon."
     assert tool(description="other")(short).spec.description == "other"
     assert tool(nothing).spec.description == ""
+
+
+def test_a_numpy_docstring_describes_tool_and_arguments() -> None:
+    """The model sees the text before the underlined sections, and the entries of `Parameters`."""
+
+    @tool
+    def look_up(city: str, country: str, days: int = 1) -> str:
+        """Look up the weather.
+
+        Slow: some seconds.
+
+        Parameters
+        ----------
+        city : str
+            Name of the city,
+            as its people write it: exactly.
+        country, days
+            Anything.
+
+        Returns
+        -------
+        str
+            The weather.
+        """  # noqa: D416
+        return f"{city} {country} {days}"
+
+    properties: Any = look_up.spec.parameters["properties"]
+    assert look_up.spec.description == "Look up the weather.\n\nSlow: some seconds."
+    assert properties["city"]["description"] == "Name of the city, as its people write it: exactly."
+    assert properties["country"]["description"] == properties["days"]["description"] == "Anything."
+
+
+def test_a_sphinx_docstring_describes_tool_and_arguments() -> None:
+    """The model sees the text before the fields, and the `:param:` fields."""
+
+    @tool
+    def look_up(city: str, country: str, days: int = 1) -> str:
+        """Look up the weather.
+
+        Slow: some seconds.
+
+        :param city: Name of the city,
+            as its people write it: exactly.
+        :param str country: Two letters.
+        :returns: The weather.
+        :raises ValueError: There is none.
+        """
+        return f"{city} {country} {days}"
+
+    properties: Any = look_up.spec.parameters["properties"]
+    assert look_up.spec.description == "Look up the weather.\n\nSlow: some seconds."
+    assert properties["city"]["description"] == "Name of the city, as its people write it: exactly."
+    assert properties["country"]["description"] == "Two letters."
+    assert "description" not in properties["days"]
+
+
+def test_notes_and_examples_are_part_of_the_description(caplog: pytest.LogCaptureFixture) -> None:
+    """The model sees notes and examples before the arguments; nothing is logged about missing types."""
+
+    @tool
+    def convert(amount: float) -> float:
+        """Convert dollars to euros.
+
+        Note:
+            Rates are a day old.
+
+        Example:
+            convert(3)
+
+        Args:
+            amount: In dollars.
+
+                Not negative.
+        """
+        return amount
+
+    assert convert.spec.description == (
+        "Convert dollars to euros.\n\nNote:\n    Rates are a day old.\n\nExample:\n    convert(3)"
+    )
+    properties: Any = convert.spec.parameters["properties"]
+    assert properties["amount"]["description"] == "In dollars. Not negative."
+    assert caplog.records == []
 
 
 def test_types_local_to_a_function_are_found() -> None:

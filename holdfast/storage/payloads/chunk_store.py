@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Mapping
+
+from cachetools import LRUCache, TTLCache
 
 from holdfast.errors import PayloadUnreadable
 from holdfast.storage.encryption import Key, KeyRing, key_of
@@ -20,7 +20,8 @@ LEVEL = 1  # zlib's fastest: most of the gain on JSON, at some 50 MB/s
 NAME_BYTES = 32
 
 CACHE_BYTES = 32 * 1024 * 1024  # of chunks: what one activity stores, the workflow and the next activity read
-SURE_FOR = 10.0  # seconds in which a chunk that was stored is not looked for again; a database can be emptied
+STORED_FOR = 10.0  # seconds for which a stored chunk is not looked up again; a database can be emptied
+STORED_NAMES = 65_536  # remembered for that time, some 12 MB; forgetting one costs a lookup
 
 
 class ChunkStore:
@@ -34,8 +35,8 @@ class ChunkStore:
     def __init__(self, store: PayloadStore, keys: KeyRing | None = None) -> None:
         self._store = store
         self._keys = keys
-        self._cache = _Cache(CACHE_BYTES)
-        self._sure: dict[str, float] = {}
+        self._cache: LRUCache[str, bytes] = LRUCache(CACHE_BYTES, getsizeof=len)
+        self._stored: TTLCache[str, None] = TTLCache(STORED_NAMES, STORED_FOR)
 
     async def put(self, data: bytes) -> Claim:
         """Stores a payload, what is new of it.
@@ -45,13 +46,12 @@ class ChunkStore:
         """
         key = self._keys.first if self._keys else None
         manifest, parts = await asyncio.to_thread(_take_apart, data, key)
-        self._cache.add(parts)
-        unsure = [name for name in parts if not self._is_sure(name)]
-        lacking = await self._store.lacking(unsure) if unsure else []
+        self._cache.update(parts)
+        unknown = [name for name in parts if name not in self._stored]
+        lacking = await self._store.lacking(unknown) if unknown else []
         if lacking:
             await self._store.keep(await asyncio.to_thread(_pack, {name: parts[name] for name in lacking}, key))
-        now = time.monotonic()
-        self._sure = {name: at for name, at in self._sure.items() if now - at < SURE_FOR} | dict.fromkeys(unsure, now)
+        self._stored.update(dict.fromkeys(unknown))
         return Claim(manifest, len(data), key.name if key else None)
 
     async def get(self, claim: Claim) -> bytes:
@@ -79,12 +79,9 @@ class ChunkStore:
                     f"(first: payload:{lost[0]}): was it emptied, or is this another one?"
                 )
             fresh = await asyncio.to_thread(_unpack, packed, key_of(self._keys, claim.key) if claim.key else None)
-            self._cache.add(fresh)
+            self._cache.update(fresh)
             found |= fresh
         return [found[name] for name in names]
-
-    def _is_sure(self, name: str) -> bool:
-        return time.monotonic() - self._sure.get(name, float("-inf")) < SURE_FOR
 
 
 def _take_apart(data: bytes, key: Key | None) -> tuple[str, dict[str, bytes]]:
@@ -125,24 +122,3 @@ def _unpack(packed: Mapping[str, bytes], key: Key | None) -> dict[str, bytes]:
             raise PayloadUnreadable(f"row payload:{name} is damaged: its content does not fit its name")
         parts[name] = chunk
     return parts
-
-
-class _Cache:
-    """Chunks that were in use lately."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._size = 0
-        self._chunks: OrderedDict[str, bytes] = OrderedDict()
-
-    def get(self, name: str) -> bytes | None:
-        if name in self._chunks:
-            self._chunks.move_to_end(name)
-        return self._chunks.get(name)
-
-    def add(self, chunks: Mapping[str, bytes]) -> None:
-        for name, chunk in chunks.items():
-            self._size += len(chunk) - len(self._chunks.pop(name, b""))
-            self._chunks[name] = chunk
-        while self._size > self._limit:
-            self._size -= len(self._chunks.popitem(last=False)[1])

@@ -1,4 +1,4 @@
-"""Writes a definition so that reading it gives the same one."""
+"""Agent definitions as files; reading one back yields an equal definition."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 import re
 from typing import Any
 
+import tomli_w
 import yaml
 
 from holdfast.definition import AgentDefinition
 from holdfast.errors import UsageError
 from holdfast.storage.registry.documents.format import Format
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
 _NEEDS_QUOTES = re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+\Z|[\r\x85\u2028\u2029\ufeff]")
 """Text that reads as a number to us, and line ends of YAML that PyYAML does not write as they are."""
 _LINE_WIDTH = 110  # characters; PyYAML folds longer lines
@@ -68,48 +67,12 @@ def _yaml(fields: dict[str, Any]) -> str:
 
 
 def _toml(fields: dict[str, Any]) -> str:
-    plain = [f"{name} = {_toml_value(value)}" for name, value in fields.items() if name != "model_settings"]
-    settings = fields.get("model_settings")
-    if settings:
-        plain += ["", "[model_settings]", *(f"{_toml_key(key)} = {_toml_value(settings[key])}" for key in settings)]
-    return "\n".join(plain) + "\n"
-
-
-def _toml_value(value: Any) -> str:
-    match value:
-        case None:
-            raise UsageError("toml has no word for null, which model_settings contains; json and yaml have")
-        case bool():
-            return str(value).lower()
-        case int() | float():
-            return repr(value)
-        case str():
-            return _toml_text(value)
-        case dict():
-            return "{" + ", ".join(f"{_toml_key(key)} = {_toml_value(item)}" for key, item in value.items()) + "}"
-        case _:
-            return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-
-
-def _toml_key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else f'"{_escaped(key)}"'
-
-
-def _toml_text(text: str) -> str:
-    if "\n" not in text:
-        return f'"{_escaped(text)}"'
-    lines = "\n".join(_escaped(line, quotes=False) for line in text.split("\n"))
-    return '"""\n' + lines.replace('"""', '""\\"') + '"""'
-
-
-def _escaped(text: str, *, quotes: bool = True) -> str:
-    def escape(match: re.Match[str]) -> str:
-        sign = match[0]
-        if sign == '"':
-            return '\\"' if quotes else sign
-        return "\\\\" if sign == "\\" else f"\\u{ord(sign):04x}"
-
-    return _ESCAPED.sub(escape, text)
+    # A line end of Windows keeps its exact characters only as an escape; tomli-w would write it as a plain line end.
+    multiline = "\\r\\n" not in json.dumps(fields)
+    try:
+        return str(tomli_w.dumps(fields, multiline_strings=multiline))
+    except TypeError:
+        raise UsageError("TOML has no null, and model_settings contains one; write the agent as json or yaml") from None
 
 
 _WRITERS = {Format.TOML: _toml, Format.YAML: _yaml, Format.JSON: _json}
