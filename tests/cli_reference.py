@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md from the command line's own help: `python -m tests.cli_reference`."""
+"""The page docs/reference/cli.md, written from the command line's own help: `python -m tests.cli_reference`."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 HEADER = """# The command line
 
-`python starter.py …` in a checkout; `holdfast …` where the package is installed. Written by the program itself.
+Every command and its options. Type `python starter.py …` in a checkout, and `holdfast …` if the package is installed.
 
 | exit code | meaning |
 |---|---|
-| 0 | well |
-| 1 | the run failed |
+| 0 | success |
+| 1 | the run failed or was terminated |
 | 2 | wrong use: an argument, a setting, an unknown run or agent |
-| 3 | Temporal, SurrealDB or the worker is away |
-| 4 | the mirror is damaged: `doctor rebuild` mends it |
+| 3 | Temporal, SurrealDB or the worker is unavailable |
+| 4 | the mirror is damaged: `doctor rebuild` repairs it |
 | 124 | timed out |
-| 130 | cancelled, or Ctrl-C: the run itself goes on |
+| 130 | cancelled, or Ctrl-C, which does not stop the run |
 """
 
 
 def page() -> str:
-    """The page as it should be."""
+    """Returns the text of the page."""
     sections = [f"## {verb.words}\n\n```text\n{help_of(verb.words)}```\n" for verb in VERBS]
     return "\n".join([HEADER, *sections])
 
 
 def help_of(verb: str) -> str:
-    """What `--help` prints at 80 columns."""
+    """Returns what `--help` prints at 80 columns."""
     path = (
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where there is a `python`, not only python3
     )

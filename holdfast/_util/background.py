@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-import structlog
 from temporalio.service import RPCError
 
+from holdfast._util.logger import get_logger
 from holdfast.errors import Unavailable
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 JITTER = 0.2  # part of the interval, off it: several workers do not begin all at once
 

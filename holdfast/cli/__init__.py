@@ -11,10 +11,10 @@ NATIVE_PART = "temporalio.bridge.temporal_sdk_bridge"
 
 
 def main() -> int:
-    """Runs the command that `sys.argv` names and gives its exit code; see `holdfast.cli.exit_code`.
+    """Runs the command that `sys.argv` names and returns its exit code; see `holdfast.cli.exit_code`.
 
-    Does not return but ends the process once a command has talked to Temporal: threads of the SDK's
-    native part still run then, and now and then abort an interpreter that takes itself down in order.
+    If the command has connected to Temporal, the process ends here: threads of the SDK's native part still
+    run then, and sometimes abort an interpreter that shuts down normally.
     """
     code = _run()
     if NATIVE_PART in sys.modules:
@@ -29,9 +29,9 @@ def _run() -> int:
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to stop
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character must not fail the command
     try:
-        application(sys.argv[1:])(prog_name=name())
+        application()(prog_name=name())
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
     return 0
@@ -39,5 +39,5 @@ def _run() -> int:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # whoever read may have gone
+        with contextlib.suppress(OSError):  # the reader may have closed the pipe
             stream.flush()

@@ -1,26 +1,24 @@
-"""The command line as a whole: every verb, under its name."""
+"""The command line as a whole: every verb, loaded when it is called."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from holdfast.cli.command import register, register_default
 from holdfast.cli.program import name
-from holdfast.cli.verbs import GROUPS, Verb, asked_for
+from holdfast.cli.verbs import GROUPS, VERBS, summaries
 
-SETTINGS = {"help_option_names": ["-h", "--help"]}
+HELP_OPTIONS = ("-h", "--help")
+SETTINGS = {"help_option_names": list(HELP_OPTIONS)}
 
 
-def application(words: Sequence[str] = ()) -> typer.Typer:
-    """Makes the command line.
-
-    Args:
-        words: of a call; only what they may mean is loaded. None: everything.
-    """
-    app = typer.Typer(
-        help=f"""Runs AI agents that do not die.
+def application() -> typer.Typer:
+    """Builds the command line."""
+    app = _group(
+        "",
+        f"""Runs AI agents that survive crashes.
 
         \b
         Begin with:
@@ -28,35 +26,65 @@ def application(words: Sequence[str] = ()) -> typer.Typer:
           {name()} list
         Commands start the local stack when they need it, unless TEMPORAL_ADDRESS
         names a server.""",
-        no_args_is_help=True,
+    )
+    app.callback()(lambda: None)
+    return app
+
+
+def _group(group: str, description: str) -> typer.Typer:
+    has_default = group in GROUPS and GROUPS[group].default is not None
+    return typer.Typer(
+        name=group,
+        cls=VerbGroup,
+        help=description,
+        no_args_is_help=not has_default,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings=SETTINGS,
     )
-    groups: dict[str, typer.Typer] = {}
-    app.callback()(lambda: None)  # else Typer takes the only command that is loaded for the program itself
-    for verb in asked_for(words):
-        _add(app, groups, verb)
-    return app
 
 
-def _add(app: typer.Typer, groups: dict[str, typer.Typer], verb: Verb) -> None:
+class VerbGroup(TyperGroup):
+    """Commands of the program or of one group, of which only the one that is called is loaded.
+
+    Its name is that of the group, empty for the program.
+    """
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands.update(
+            {word: TyperCommand(word, help=summary) for word, summary in summaries(self.name or "").items()}
+        )
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Adds the default command, if the group has one and none is named."""
+        default = GROUPS[self.name].default if self.name in GROUPS else None
+        if default and (not args or (args[0].startswith("-") and args[0] not in HELP_OPTIONS)):
+            args = [default, *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Loads the command that is called."""
+        if args and args[0] in self.commands:
+            self.commands[args[0]] = _loaded(f"{self.name} {args[0]}".strip())
+        return super().resolve_command(ctx, args)
+
+
+def _group_help(group: str) -> str:
+    summary, default = GROUPS[group].summary, GROUPS[group].default
+    return f"{summary}\n\nWithout a command, it is `{group} {default}`." if default else summary
+
+
+def _loaded(words: str) -> Any:
+    from holdfast.cli.command import register  # noqa: PLC0415 - the overview needs neither settings nor output
+
+    if words in GROUPS:
+        group = _group(words, _group_help(words))
+        group.callback()(lambda: None)
+        return typer.main.get_command(group)
+    [verb] = (verb for verb in VERBS if verb.words == words)
     function, examples = verb.load()
-    group = verb.group or verb.words
-    if group not in GROUPS:
-        register(app, verb.words, function, examples=examples)
-        return
-    if group not in groups:
-        groups[group] = _group(GROUPS[group])
-        app.add_typer(groups[group], name=group)
-    if verb.words == group:
-        register_default(groups[group], function, examples=examples)
-    else:
-        register(groups[group], verb.words.split()[1], function, examples=examples)
-
-
-def _group(description: str) -> typer.Typer:
-    return typer.Typer(
-        help=description or None, no_args_is_help=bool(description), rich_markup_mode=None, context_settings=SETTINGS
-    )
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    register(app, verb.name, function, examples=examples)
+    return typer.main.get_command(app)

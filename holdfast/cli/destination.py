@@ -1,4 +1,4 @@
-"""Where a command writes a file: a whole one, or none."""
+"""Files that a command writes: completely, or not at all."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ Write = Callable[[bytes], object]
 
 
 @contextmanager
-def written(place: Path) -> Iterator[Write]:
-    """Gives what writes the bytes of a file, which gets its name once the block has ended well.
+def written(path: Path) -> Iterator[Write]:
+    """Yields a function that writes bytes to a file, which gets its name when the block ends without an error.
 
-    What was there under the name is replaced. Only its owner may read the file.
+    A file of that name is replaced. Only its owner may read the new one.
 
     Args:
-        place: of the file; `-`: standard output.
+        path: of the file; `-` is standard output.
 
     Raises:
-        UsageError: it cannot be written there.
+        UsageError: the file cannot be written.
     """
-    if place == STDOUT:
+    if path == STDOUT:
         yield sys.stdout.buffer.write
         sys.stdout.buffer.flush()
         return
     try:
-        handle, temporary = tempfile.mkstemp(SUFFIX, f".{place.name}.", place.parent)
+        handle, temporary = tempfile.mkstemp(SUFFIX, f".{path.name}.", path.parent)
     except OSError as error:
-        raise UsageError(f"{place} cannot be written: {error.strerror}") from error
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield file.write
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(place)
+        Path(temporary).replace(path)
     except OSError as error:
-        raise UsageError(f"{place} could not be written: {error.strerror or error}") from error
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()

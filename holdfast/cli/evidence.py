@@ -1,4 +1,4 @@
-"""What a run's history proves about a crash: which calls were made, how often, and by which worker."""
+"""Evidence from a run's history about a crash: which calls were made, how often, and by which worker."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from holdfast.protocol import ModelCall, ToolInvocation
 
 @dataclass
 class Call:
-    """A model call or a tool call, as history has it."""
+    """A model call or a tool call in the history."""
 
     key: str
-    """What tells it from every other call of the run: two calls with one key are one call made twice."""
+    """Unique to each call of the run: two calls with the same key are one call made twice."""
     what: str
     """The call in words."""
     scheduled: datetime
     started: datetime | None = None
-    """When its last attempt began."""
+    """When its last attempt started."""
     ended: datetime | None = None
     attempts: int = 0
     worker: str = ""
@@ -34,7 +34,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Crash:
-    """When a worker was killed, and when the next one was started."""
+    """A kill of a worker, and the start of the next one."""
 
     worker: str
     """Identity of the worker that died."""
@@ -47,7 +47,7 @@ class Evidence:
     """The calls of a run around a crash."""
 
     calls: Sequence[Call]
-    """In the order in which they were asked for."""
+    """In the order in which they were scheduled."""
     crash: Crash
 
     @property
@@ -57,7 +57,7 @@ class Evidence:
 
     @property
     def in_flight(self) -> list[Call]:
-        """Calls that the crash broke off: asked for before it, and begun again after it."""
+        """Calls that the crash interrupted: scheduled before it, and started again after it."""
         return [
             call
             for call in self.calls
@@ -69,13 +69,13 @@ class Evidence:
 
     @property
     def made_again(self) -> list[Call]:
-        """Calls that had succeeded before the crash, and that history shows once more after it."""
+        """Calls that had succeeded before the crash, and that history shows again after it."""
         finished = {call.key for call in self.finished_before}
         return [call for call in self.calls if call.key in finished and call not in self.finished_before]
 
     @property
     def seconds_to_next_call(self) -> float | None:
-        """From the start of the new worker to the first call that it took; None when it took none."""
+        """From the start of the new worker to its first call; `None` means that it made none."""
         later = [
             call.started
             for call in self.calls
@@ -88,7 +88,7 @@ class Evidence:
 class _Reader:
     converter: DataConverter
     calls: dict[int, Call] = field(default_factory=dict)
-    """By the number of the event that scheduled them."""
+    """By the id of the event that scheduled them."""
 
     async def read(self, event: HistoryEvent) -> None:
         at = _moment(event.event_time)
@@ -127,7 +127,7 @@ class _Reader:
 
 
 async def calls_in(events: Iterable[HistoryEvent], converter: DataConverter) -> list[Call]:
-    """The model calls and tool calls in a history, in the order in which they were asked for."""
+    """The model calls and tool calls in a history, in the order in which they were scheduled."""
     reader = _Reader(converter)
     for event in events:
         await reader.read(event)

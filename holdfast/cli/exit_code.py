@@ -1,4 +1,4 @@
-"""What the exit codes mean, in one place."""
+"""Exit codes of commands."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class ExitCode(enum.IntEnum):
     WRONG_USE = 2
     """Bad arguments or settings, an unknown run or agent, an id that is taken."""
     UNAVAILABLE = 3
-    """Temporal, SurrealDB or the worker is away."""
+    """Temporal, SurrealDB or the worker is unavailable."""
     SICK = 4
-    """The mirror is not what the history says."""
+    """The mirror differs from the history."""
     TIMED_OUT = 124
-    """The run's own limit or the caller's patience passed; as `timeout` has it."""
+    """The run's time limit or the caller's timeout passed; the code that `timeout` uses."""
     CANCELLED = 130
-    """The run was cancelled, or Ctrl-C ended the command; as shells have it."""
+    """The run was cancelled, or Ctrl-C ended the command; the code that shells use."""
 
 
 _BY_STATUS = {
@@ -35,7 +35,7 @@ _WRONG_USE = {ErrorType.INVALID_REQUEST, ErrorType.UNKNOWN_AGENT, ErrorType.UNKN
 
 
 def for_result(result: RunResult) -> ExitCode:
-    """The code for how a run ended."""
+    """The code for the way a run ended."""
     if result.error and result.error.type in _WRONG_USE:
         return ExitCode.WRONG_USE
     return _BY_STATUS.get(result.status, ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""Follows a run until it ends, or until Ctrl-C ends the following."""
+"""Following of a run until it ends, or until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from holdfast.client.run_handle import RunHandle
 from holdfast.errors import HoldfastError, Unavailable, WaitTimedOut
 from holdfast.types import Entry, RunResult
 
-ENDED_ANSWERS = 0.5  # seconds; the result of a run that has ended comes well before
+RESULT_DELAY = 0.5  # seconds; the result of a run that has ended arrives well before
 
 
 async def follow(session: Session, run: RunHandle, *, entries: list[Entry] | None = None) -> RunResult:
-    """Shows everything that happens until the run has ended, and gives its result.
+    """Shows everything that happens until the run ends, and returns its result.
 
     Args:
-        session: whom to tell.
+        session: an open connection.
         run: the run to follow.
-        entries: takes every entry of the run's log, if given.
+        entries: if given, every entry of the run's log is added to it.
 
     Raises:
         RunNotFound: no run has this id.
-        Unavailable: Temporal or the worker went away.
+        Unavailable: Temporal or the worker is unavailable.
     """
     narrator = Narrator(session.out)
-    async with _leaving_well(session, run):
+    async with _advised(session, run):
         await session.has_worker()
         try:
             async for event in run.events():
@@ -42,31 +42,31 @@ async def follow(session: Session, run: RunHandle, *, entries: list[Entry] | Non
 
 
 async def wait(session: Session, run: RunHandle, *, timeout: float | None = None) -> RunResult:
-    """Waits until the run has ended and gives its result; says no more than why nothing happens.
+    """Waits until the run ends, and returns its result; shows only the reasons for which nothing happens.
 
     Args:
-        session: whom to tell.
+        session: an open connection.
         run: the run to wait for.
-        timeout: seconds to wait; None: as long as it takes.
+        timeout: seconds to wait; `None` means as long as it takes.
 
     Raises:
-        WaitTimedOut: the time passed; the run goes on.
+        WaitTimedOut: the time passed; the run continues.
         RunNotFound: no run has this id.
-        Unavailable: Temporal went away.
+        Unavailable: Temporal is unavailable.
     """
-    telling = asyncio.create_task(_tell_why_nothing_happens(session, run))
+    notices = asyncio.create_task(_show_notices(session, run))
     try:
-        async with _leaving_well(session, run, timeout):
+        async with _advised(session, run, timeout):
             return (await run.result()).run
     finally:
-        telling.cancel()
+        notices.cancel()
         with suppress(asyncio.CancelledError):
-            await telling
+            await notices
 
 
-async def _tell_why_nothing_happens(session: Session, run: RunHandle) -> None:
-    await asyncio.sleep(ENDED_ANSWERS)
-    with suppress(HoldfastError):  # the one who waits for the result meets it too
+async def _show_notices(session: Session, run: RunHandle) -> None:
+    await asyncio.sleep(RESULT_DELAY)
+    with suppress(HoldfastError):  # waiting for the result raises it too
         await session.has_worker()
         narrator = Narrator(session.out, notices_only=True)
         async for event in run.events():
@@ -74,26 +74,26 @@ async def _tell_why_nothing_happens(session: Session, run: RunHandle) -> None:
 
 
 @asynccontextmanager
-async def _leaving_well(session: Session, run: RunHandle, timeout: float | None = None) -> AsyncIterator[None]:
-    """Says what becomes of the run when the following ends before it does."""
+async def _advised(session: Session, run: RunHandle, timeout: float | None = None) -> AsyncIterator[None]:
+    """Says what happens to the run if the block ends before it does."""
     try:
         async with asyncio.timeout(timeout):
             yield
     except asyncio.CancelledError:
-        _say_how_to_return(session, run, "\nthe run goes on without you")
+        _note_commands(session, run, "\nthe run continues without you")
         raise
     except TimeoutError:
         if timeout is None:
             raise
         raise WaitTimedOut(
-            f"run {run.id!r} has not ended within {timeout:g} s; it goes on: `{command('watch', run.id)}`"
+            f"run {run.id!r} has not ended within {timeout:g} s; it continues: `{command('watch', run.id)}`"
         ) from None
     except Unavailable:
-        _say_how_to_return(session, run, "the run is kept; when what it needs is back:")
+        _note_commands(session, run, "the run is kept; when the service is available again:")
         raise
 
 
-def _say_how_to_return(session: Session, run: RunHandle, fate: str) -> None:
-    session.out.note(fate)
-    session.out.note(f"  come back:  {command('watch', run.id)}")
+def _note_commands(session: Session, run: RunHandle, state: str) -> None:
+    session.out.note(state)
+    session.out.note(f"  follow it:  {command('watch', run.id)}")
     session.out.note(f"  stop it:    {command('cancel', run.id)}")

@@ -1,4 +1,4 @@
-"""Moments as people write them."""
+"""Moments in time as people write them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def moment(text: str | None) -> datetime | None:
     """The moment that `2d` (two days ago) or `2026-11-01` (local time, unless it names a zone) means.
 
     Raises:
-        UsageError: it is neither, or lies in the future.
+        UsageError: it is neither, or is in the future.
     """
     if text is None:
         return None
     found = _before(text) or _date(text)
     if found is None:
-        raise UsageError(f"{text!r} is no moment; write {ACCEPTED}")
+        raise UsageError(f"{text!r} is not a point in time; write {ACCEPTED}")
     if found > datetime.now(UTC):
-        raise UsageError(f"{text!r} lies in the future")
+        raise UsageError(f"{text!r} is in the future")
     return found
 
 

@@ -3,31 +3,60 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-MAX_ID = 1000  # characters that Temporal takes
+MAX_ID = 1000  # characters that Temporal accepts
+
+
+class _BadValue(typer.BadParameter):
+    """A refusal whose message names the option itself."""
+
+    def format_message(self) -> str:
+        return self.message
+
+
+def at_least(minimum: int) -> Callable[[typer.Context, typer.CallbackParam, int | None], int | None]:
+    """Returns a callback that refuses numbers below `minimum`."""
+
+    def check(context: typer.Context, option: typer.CallbackParam, value: int | None) -> int | None:
+        if value is not None and value < minimum and not context.resilient_parsing:
+            raise _BadValue(f"{option.opts[0]} must be at least {minimum}")
+        return value
+
+    return check
+
+
+def between(minimum: int, maximum: int) -> Callable[[typer.Context, typer.CallbackParam, int | None], int | None]:
+    """Returns a callback that refuses numbers outside these limits, which are accepted themselves."""
+
+    def check(context: typer.Context, option: typer.CallbackParam, value: int | None) -> int | None:
+        if value is not None and not minimum <= value <= maximum and not context.resilient_parsing:
+            raise _BadValue(f"{option.opts[0]} must be between {minimum} and {maximum}")
+        return value
+
+    return check
+
+
+def seconds(context: typer.Context, option: typer.CallbackParam, value: float | None) -> float | None:
+    """A callback that refuses what is not a positive number of seconds."""
+    if value is not None and not (math.isfinite(value) and value > 0) and not context.resilient_parsing:
+        raise _BadValue(f"{option.opts[0]} must be a positive number of seconds")
+    return value
 
 
 def _id(text: str) -> str:
     if not text.strip() or len(text) > MAX_ID:
-        raise typer.BadParameter(f"a run id has 1 to {MAX_ID} characters; `list` shows them")
+        raise typer.BadParameter(f"a run id has 1 to {MAX_ID} characters; see `list`")
     return text
-
-
-def seconds(value: float | None) -> float | None:
-    """Checks a length of time.
-
-    Raises:
-        BadParameter: it is not a positive number.
-    """
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise typer.BadParameter(f"{value:g} is not a positive number of seconds")
-    return value
 
 
 RunIdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The run's id, as `list` shows it.", callback=_id, show_default=False)
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, the rest on stderr.")]
+AgentNameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The agent's name, as `agents` shows it.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout, the rest to stderr.")]

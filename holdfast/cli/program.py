@@ -1,4 +1,4 @@
-"""What this program is called, for messages that a person can paste back into the shell."""
+"""The name of this program, for commands that a person can paste into the shell."""
 
 from __future__ import annotations
 

@@ -1,28 +1,33 @@
-"""The registry as commands use it, and the agents of the code beside it."""
+"""The agent registry as commands use it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from holdfast.composition.persistence import close_shared_persistence
-from holdfast.composition.registry import registry_factory
 from holdfast.errors import UnknownAgent, UsageError
-from holdfast.settings import Settings
-from holdfast.storage.registry import AgentVersion, InMemoryRegistry, RegistryProtocol, VersionedRegistry
+
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
+    from holdfast.storage.registry import AgentVersion, RegistryProtocol
 
 
 @asynccontextmanager
 async def opened_registry(settings: Settings, *, writes: bool = False) -> AsyncIterator[RegistryProtocol]:
-    """The registry that the settings name, until the command ends.
+    """Opens the registry that the settings name, and closes it after the block.
 
     Args:
-        settings: the present ones.
-        writes: whether something shall be kept; else a database that is not there yet is not made.
+        settings: the current ones.
+        writes: whether the command writes to it; a database that does not exist yet is created only then.
 
     Raises:
-        UsageError: something shall be kept, and the settings keep nothing.
+        UsageError: the command writes, and the settings name a registry that ends with the process.
     """
+    from holdfast.composition.persistence import close_shared_persistence  # noqa: PLC0415 - `--help` needs no database
+    from holdfast.composition.registry import registry_factory  # noqa: PLC0415
+    from holdfast.storage.registry import InMemoryRegistry  # noqa: PLC0415
+
     in_memory = settings.agent_registry is None and settings.state_persistence_backend == "memory"
     if writes and in_memory:
         raise UsageError(
@@ -44,6 +49,8 @@ async def history_of(registry: RegistryProtocol, name: str) -> list[AgentVersion
     Raises:
         UnknownAgent: there are none.
     """
+    from holdfast.storage.registry import VersionedRegistry  # noqa: PLC0415 - see opened_registry
+
     versions = await registry.history(name) if isinstance(registry, VersionedRegistry) else []
     if not versions:
         raise UnknownAgent(f"the registry has no version of an agent {name!r}")
@@ -51,5 +58,5 @@ async def history_of(registry: RegistryProtocol, name: str) -> list[AgentVersion
 
 
 def unknown(name: str) -> UnknownAgent:
-    """The error for a name that neither code nor registry knows."""
-    return UnknownAgent(f"Agent {name!r} not found; `agents` lists those that there are")
+    """The error for a name that neither the code nor the registry defines."""
+    return UnknownAgent(f"agent {name!r} not found; see `agents`")

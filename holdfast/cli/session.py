@@ -1,4 +1,4 @@
-"""What a command works with once it is connected; the local stack is started where it is needed."""
+"""A command's connection to Temporal; the local stack is started if it is needed."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-
-from temporalio.client import Client
+from typing import TYPE_CHECKING
 
 from holdfast.cli.program import command
-from holdfast.cli.render.output import Output
-from holdfast.client.client import Holdfast
-from holdfast.client.run_handle import RunHandle
-from holdfast.composition.client import open_client
-from holdfast.composition.keys import key_ring
 from holdfast.errors import TemporalUnavailable, WorkerUnavailable
-from holdfast.settings import Settings
-from holdfast.stack import local_address, ui_url, up
-from holdfast.types import RunId
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from holdfast.cli.render.output import Output
+    from holdfast.client.client import Holdfast
+    from holdfast.client.run_handle import RunHandle
+    from holdfast.settings import Settings
+    from holdfast.types import RunId
 
 
 @dataclass(frozen=True)
 class Session:
-    """A connection, and whom to tell."""
+    """An open connection, and the output of the command that uses it."""
 
     out: Output
     settings: Settings
@@ -32,19 +32,21 @@ class Session:
 
     @property
     def is_local(self) -> bool:
-        """Whether Temporal is the local stack's."""
+        """Whether the Temporal server is that of the local stack."""
         return self.settings.temporal_address is None
 
     def run(self, run_id: RunId) -> RunHandle:
-        """The run of this id."""
+        """The run with this id."""
         return self.runs.handle(run_id)
 
     def ui(self, run_id: RunId | None = None) -> str | None:
-        """Where Temporal's UI shows a run, or all of them; None when that is not known."""
+        """Address of a run in Temporal's UI, or of all runs; `None` means that it is not known."""
+        from holdfast.stack import ui_url  # noqa: PLC0415 - see connected
+
         return ui_url(self.settings, run_id)
 
     async def has_worker(self) -> bool:
-        """Whether somebody polls; where nobody does, says so."""
+        """Whether a worker polls the task queue; warns if none does."""
         try:
             await self.runs.check_worker()
         except WorkerUnavailable:
@@ -57,17 +59,22 @@ class Session:
 
 @asynccontextmanager
 async def connected(out: Output, *, whole: bool = False) -> AsyncIterator[Session]:
-    """Connects to the server that TEMPORAL_ADDRESS names, else to the local stack, started if it is down.
+    """Connects to the server that TEMPORAL_ADDRESS names, else to the local stack, which is started if it is down.
 
     Args:
-        out: is told what is started.
-        whole: whether each part of the local stack must run, with the present settings; else a
+        out: reports what is started.
+        whole: whether each part of the local stack must run, with the current settings; else a
             Temporal server that answers is enough.
 
     Raises:
         SettingsError: a setting has a bad value.
         Unavailable: something could not be reached or started.
     """
+    # The clients are loaded here, not by every command that merely shows its help: they take half a second.
+    from holdfast.composition.client import open_client  # noqa: PLC0415
+    from holdfast.composition.keys import key_ring  # noqa: PLC0415
+    from holdfast.settings import Settings  # noqa: PLC0415
+
     settings = Settings.load()
     key_ring(settings)  # a bad key is reported before anything is started
     address = settings.temporal_address or await _local(settings, out, whole=whole)
@@ -83,18 +90,20 @@ def _with_advice(settings: Settings, error: TemporalUnavailable) -> TemporalUnav
     if settings.temporal_address is None:
         return error
     return TemporalUnavailable(
-        f"{_without_noise(error)}; start that server, or unset TEMPORAL_ADDRESS to have a local one started"
+        f"{_without_type_names(error)}; start that server, or unset TEMPORAL_ADDRESS to have a local one started"
     )
 
 
-def _without_noise(error: TemporalUnavailable) -> str:
-    """The system's own words, where the SDK wraps them in the names of its types."""
+def _without_type_names(error: TemporalUnavailable) -> str:
+    """The message of the operating system, which the SDK wraps in the names of its types."""
     said, _, details = str(error).partition(": ")
     found = re.search(r'message: "([^"]+)"', details)
     return f"{said}: {found[1]}" if found else str(error)
 
 
 async def _local(settings: Settings, out: Output, *, whole: bool) -> str:
+    from holdfast.stack import local_address, up  # noqa: PLC0415 - see connected
+
     running = local_address(settings.holdfast_home)
     if running and not whole:
         return running

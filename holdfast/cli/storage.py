@@ -1,24 +1,30 @@
-"""What commands keep their things in: the same as the worker, and beside it."""
+"""The storage that commands work on: the same as the worker's."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from holdfast.composition.persistence import open_configured
 from holdfast.errors import StoreUnavailable, UsageError
-from holdfast.settings import Settings
-from holdfast.storage.persistence import Persistence
+
+if TYPE_CHECKING:
+    from holdfast.settings import Settings
+    from holdfast.storage.persistence import Persistence
+
+NOT_SHARED = "with these settings, events stay in the process that publishes them: no other can read or add any"
 
 
 @asynccontextmanager
 async def opened_persistence(settings: Settings) -> AsyncIterator[Persistence]:
-    """What the settings ask for, through the process that holds it where it is embedded; closed after the block.
+    """Opens the storage that the settings name, through the process that holds it if it is embedded.
 
     Raises:
-        SettingsError: the place is not one that can be opened.
-        StoreUnavailable: the database is away.
+        SettingsError: the address cannot be opened.
+        StoreUnavailable: the database is unavailable.
     """
+    from holdfast.composition.persistence import open_configured  # noqa: PLC0415 - `--help` needs no database client
+
     persistence = open_configured(settings)
     try:
         await persistence.open()
@@ -28,29 +34,29 @@ async def opened_persistence(settings: Settings) -> AsyncIterator[Persistence]:
 
 
 def check_kept(settings: Settings, what: str) -> None:
-    """Says in plain words that there is nothing that a command could work on; it must not make a database by itself.
+    """Checks that there is a database that a command can work on, as the command must not create one.
 
     Args:
-        settings: where it would be.
-        what: the command is to do, for the message: `exported`.
+        settings: name the database.
+        what: what the command is about to do, for the message: `exported`.
 
     Raises:
         UsageError: everything is in the memory of another process.
         StoreUnavailable: there is no database yet.
     """
     if settings.is_in_memory:
-        raise UsageError(f"the settings keep everything in the memory of each process: nothing can be {what}")
+        raise UsageError(f"with these settings, each process keeps everything in memory: nothing can be {what}")
     check_made(settings)
 
 
 def check_made(settings: Settings) -> None:
-    """Asking must not make a database where there is none, in whatever folder one happens to be.
+    """Checks that there is a database, as reading must not create one in whatever folder is the current one.
 
     Raises:
         StoreUnavailable: there is no database yet.
     """
-    if place := settings.missing_database:
+    if path := settings.missing_database:
         raise StoreUnavailable(
-            f"there is no database at {place} yet: a worker makes it. If there is one elsewhere, HOLDFAST_HOME or "
-            "SURREALDB_URL says where"
+            f"there is no database at {path} yet: a worker creates it. If your database is elsewhere, set "
+            "HOLDFAST_HOME or SURREALDB_URL"
         )

@@ -1,8 +1,10 @@
-"""Every command of the program, and where it is."""
+"""Every command of the program: its name, one line about it, and its module."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import builtins
+import keyword
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -10,69 +12,88 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Verb:
-    """A command; its module is loaded when it is asked for, as some load a database's or a server's libraries."""
+    """A command; `a b` is in `holdfast.cli.commands.a.b`, as the function `b`, and loaded when it is called."""
 
     words: str
-    """What is typed: one word, or that of a group and its own."""
-    module: str
-    """In `holdfast.cli.commands`."""
-    function: str
-    examples: str = "EXAMPLES"
-    """Name of the module's examples of it."""
+    """What is typed: its name, after that of its group if it is in one."""
+    summary: str
+    """The first line of its help."""
 
     @property
-    def group(self) -> str | None:
-        """The group that it is in, if it is in one."""
-        return self.words.split()[0] if " " in self.words else None
+    def group(self) -> str:
+        """The group that it is in; empty if it is in none."""
+        return self.words.rpartition(" ")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name within its group."""
+        return self.words.rpartition(" ")[2]
 
     def load(self) -> tuple[Callable[..., Any], str]:
-        """The function, and its examples."""
-        module = import_module(f"holdfast.cli.commands.{self.module}")
-        return getattr(module, self.function), getattr(module, self.examples)
+        """Returns its function, and its examples."""
+        path = [_identifier(word) for word in self.words.split()]
+        module = import_module(f"holdfast.cli.commands.{'.'.join(path)}")
+        return getattr(module, path[-1]), module.EXAMPLES
 
 
 VERBS = (
-    Verb("run", "run", "run"),
-    Verb("list", "runs", "list_runs", "LIST_EXAMPLES"),
-    Verb("show", "show", "show"),
-    Verb("watch", "runs", "watch", "WATCH_EXAMPLES"),
-    Verb("result", "runs", "result", "RESULT_EXAMPLES"),
-    Verb("transcript", "runs", "transcript", "TRANSCRIPT_EXAMPLES"),
-    Verb("cancel", "runs", "cancel", "CANCEL_EXAMPLES"),
-    Verb("terminate", "runs", "terminate", "TERMINATE_EXAMPLES"),
-    Verb("agents", "agents", "agents"),
-    Verb("agents list", "agents", "list_agents", "LIST_EXAMPLES"),
-    Verb("agents show", "agent_pages", "show", "SHOW_EXAMPLES"),
-    Verb("agents register", "agent_files", "register"),
-    Verb("agents unregister", "agents", "unregister", "UNREGISTER_EXAMPLES"),
-    Verb("agents history", "agent_pages", "history", "HISTORY_EXAMPLES"),
-    Verb("remember", "memory", "remember", "REMEMBER_EXAMPLES"),
-    Verb("search", "memory", "search", "SEARCH_EXAMPLES"),
-    Verb("events", "events", "events"),
-    Verb("publish", "events", "publish", "PUBLISH_EXAMPLES"),
-    Verb("sql", "sql", "sql"),
-    Verb("doctor verify", "doctor", "verify", "VERIFY_EXAMPLES"),
-    Verb("doctor rebuild", "doctor", "rebuild", "REBUILD_EXAMPLES"),
-    Verb("export", "export", "export"),
-    Verb("import", "importing", "import_"),
-    Verb("prune", "prune", "prune"),
-    Verb("up", "stack", "up", "UP_EXAMPLES"),
-    Verb("down", "stack", "down", "DOWN_EXAMPLES"),
-    Verb("status", "stack", "status", "STATUS_EXAMPLES"),
-    Verb("worker", "worker", "worker"),
-    Verb("codec", "codec", "codec", "CODEC_EXAMPLES"),
-    Verb("key", "codec", "key", "KEY_EXAMPLES"),
-    Verb("demo crash", "demo", "crash"),
+    Verb("run", "Runs an agent and shows what happens until the run ends."),
+    Verb("list", "Lists runs, newest first."),
+    Verb("show", "Shows one run: status, usage, tools, last entries."),
+    Verb("watch", "Shows a run from its beginning and follows it until it ends."),
+    Verb("result", "Waits until a run has ended and prints its answer."),
+    Verb("transcript", "Prints the messages of a run in full."),
+    Verb("cancel", "Asks a run to stop, and keeps what it has done so far."),
+    Verb("terminate", "Ends a run at once; prefer `cancel`."),
+    Verb("agents list", "Lists the agents that can be run."),
+    Verb("agents show", "Shows one agent: its prompt, model, tools and limits."),
+    Verb("agents register", "Registers agents that are written in TOML, YAML or JSON."),
+    Verb("agents unregister", "Removes an agent from the registry."),
+    Verb("agents history", "Lists an agent's versions, and what each changed."),
+    Verb("remember", "Stores a text that `search` and agents can find."),
+    Verb("search", "Finds remembered texts, best matches first."),
+    Verb("events", "Prints the events of a topic, oldest first, one per line."),
+    Verb("publish", "Publishes an event to a topic, and prints its offset."),
+    Verb("sql", "Runs a read-only SurrealQL query."),
+    Verb("doctor verify", "Compares the mirror with Temporal's history."),
+    Verb("doctor rebuild", "Repairs the mirror from Temporal's history, row by row."),
+    Verb("export", "Writes runs, or everything that is kept, to a file."),
+    Verb("import", "Restores what was exported as JSONL."),
+    Verb("prune", "Deletes runs that ended long ago."),
+    Verb("up", "Starts the local stack."),
+    Verb("down", "Stops the local stack; runs and data stay."),
+    Verb("status", "Shows what runs where, and whether it answers."),
+    Verb("worker", "Runs a worker in the foreground."),
+    Verb("codec", "Lets Temporal's UI and CLI show encrypted and large payloads."),
+    Verb("key", "Makes a key for HOLDFAST_ENCRYPTION_KEY."),
+    Verb("demo crash", "Kills the worker in mid-turn and shows what is lost."),
 )
 """In the order in which they are shown."""
 
+
+@dataclass(frozen=True)
+class Group:
+    """Commands that share their first word."""
+
+    summary: str
+    default: str | None = None
+    """Name of the command that the group's name alone stands for."""
+
+
 GROUPS = {
-    "agents": "",  # the help of the command `agents` itself
-    "doctor": "Holds the mirror against Temporal's history, and mends it.",
-    "demo": "Shows what Holdfast is for.",
+    "agents": Group("Lists the agents that can be run, and manages the registry.", default="list"),
+    "doctor": Group("Compares the mirror with Temporal's history, and repairs it."),
+    "demo": Group("Shows what Holdfast is for."),
 }
 
 
-def asked_for(words: Sequence[str]) -> tuple[Verb, ...]:
-    """The commands that a call may mean: those of its first word, or all where that is none of them."""
-    return tuple(verb for verb in VERBS if words and verb.words.split()[0] == words[0]) or VERBS
+def summaries(group: str = "") -> dict[str, str]:
+    """The names in a group, or in the program itself, each with a line about it, in order."""
+    if group:
+        return {verb.name: verb.summary for verb in VERBS if verb.group == group}
+    return {verb.group or verb.name: GROUPS[verb.group].summary if verb.group else verb.summary for verb in VERBS}
+
+
+def _identifier(word: str) -> str:
+    """A word as a Python name: `import_`, as `import` is taken."""
+    return f"{word}_" if keyword.iskeyword(word) or hasattr(builtins, word) else word

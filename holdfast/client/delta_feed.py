@@ -7,16 +7,16 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-import structlog
 from pydantic import ValidationError
 
+from holdfast._util.logger import get_logger
 from holdfast.errors import HoldfastError, SubscriberTooSlow
 from holdfast.events import BusEvent, run_topic
 from holdfast.ports import BusSource, EventBus
 from holdfast.protocol import ModelProgress
 from holdfast.types import RunId
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class DeltaFeed:

@@ -150,10 +150,10 @@ class Follower:
         if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED:
             waited = datetime.now(UTC) - task.scheduled_time.ToDatetime(UTC)
             if waited > UNNOTICED:
-                return self._say("no worker has taken the run up; is one running? `python starter.py up` starts one")
+                return self._say("no worker has picked up the run; `up` starts one")
         for pending in description.raw_description.pending_activities:
             if pending.attempt > 1 and pending.HasField("last_failure"):
-                return self._say(_why_again(pending, await self._log.reason(pending.last_failure)))
+                return self._say(_retry_notice(pending, await self._log.reason(pending.last_failure)))
         return []
 
     def _say(self, text: str) -> list[Event]:
@@ -163,9 +163,12 @@ class Follower:
         return [Notice(text=text)]
 
 
-def _why_again(pending: PendingActivityInfo, reason: str) -> str:
-    """Why a call is being made again."""
+def _retry_notice(pending: PendingActivityInfo, reason: str) -> str:
+    """Which call failed, why, and that it is retried."""
     name = pending.activity_type.name
+    said = reason.rstrip(".")
     if name.startswith("mirror."):
-        return f"the mirror is behind: {reason}"
-    return f"{name}, attempt {pending.attempt}, as the one before failed: {reason}"
+        return f"The mirror lags behind: {said}. Retrying (attempt {pending.attempt})."
+    if name == names.MODEL_CALL:
+        return f"Model call failed: {said}. Retrying (attempt {pending.attempt})."
+    return f"{name.removeprefix(names.TOOL_PREFIX)} failed: {said}. Retrying (attempt {pending.attempt})."

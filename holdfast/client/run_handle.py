@@ -15,7 +15,7 @@ from holdfast.events import Event
 from holdfast.ports import BusSource
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.run_log import TemporalRunLog
-from holdfast.types import Entry, Message, RunId, RunProgress, RunResult, Usage
+from holdfast.types import Entry, Message, RunId, RunProgress, RunResult, RunStatus, Usage
 
 
 class RunHandle:
@@ -52,6 +52,14 @@ class RunHandle:
     async def status(self) -> RunProgress:
         """Where the run stands."""
         return await self._log.progress(self.id)
+
+    async def ended(self) -> RunStatus | None:
+        """How the run ended; `None` means that it is open. Needs no worker.
+
+        Raises:
+            RunNotFound: no run has this id.
+        """
+        return await self._log.ended(self.id)
 
     async def usage(self) -> Usage:
         """Tokens and cost so far."""

@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-import structlog
 from temporalio.client import Client
 from temporalio.converter import DataConverter
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from holdfast._util.background import BackgroundTask, background_tasks
+from holdfast._util.logger import get_logger
 from holdfast.activities import Dependencies, build_activities
 from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
 from holdfast.agents.catalog import AgentCatalog
@@ -42,7 +42,7 @@ from holdfast.temporal.visibility import command, missing
 from holdfast.temporal.workflow_runner import FaithfulRunner
 from holdfast.workflows import WORKFLOWS
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end within it
 TOOL_THREADS = 64  # for tools that block; asyncio's own default is a handful on a small machine

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 
-import structlog
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
 from holdfast import names
 from holdfast._util.background import repeat
+from holdfast._util.logger import get_logger
 from holdfast.protocol import EmbedRequest
 from holdfast.storage.memory.embedding import Embedding
 from holdfast.storage.memory.table import Space
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 INTERVAL = 2.0  # seconds between looks; each is one small read where nothing has changed
 START_AGAIN = 60.0  # seconds after which a namespace that still waits is started again, should the workflow be gone

@@ -102,7 +102,7 @@ def translated_errors(run_id: str) -> Iterator[None]:
 
 def _translate(run_id: str, error: RPCError) -> HoldfastError:
     if error.status == RPCStatusCode.NOT_FOUND:
-        return RunNotFound(f"there is no run {run_id!r}: {error.message}")
+        return RunNotFound(f"no run {run_id!r}; see `list`")
     if error.status == RPCStatusCode.FAILED_PRECONDITION or "no poller" in error.message:
         return WorkerUnavailable(f"no worker answers for run {run_id!r}: {error.message}")
     if error.status in NOT_ANSWERING:

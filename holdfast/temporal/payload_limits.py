@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
 from pydantic import BaseModel
 from temporalio.converter import DataConverter
 
+from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
 from holdfast.temporal.routing import INLINE_LIMIT
 from holdfast.types import MAX_INPUT_BYTES
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 PAUSE = 2.0  # seconds between attempts to store a result while the store is away
 

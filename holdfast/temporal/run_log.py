@@ -78,6 +78,14 @@ class TemporalRunLog:
         with translated_errors(run_id):
             return await self._client.get_workflow_handle(run_id).describe()
 
+    async def ended(self, run_id: RunId) -> RunStatus | None:
+        """How a run ended, as the server knows it; `None` means that it is open.
+
+        Raises:
+            RunNotFound: no run has this id.
+        """
+        return _ended(await self.describe(run_id))
+
     async def progress(self, run_id: RunId) -> RunProgress:
         """Where a run stands; a run that was ended from outside, or never began, shows its true end."""
         description = await self.describe(run_id)

@@ -62,9 +62,9 @@ def test_following_prints_what_comes(environment: dict[str, str]) -> None:
     ("arguments", "settings", "code", "said"),
     [
         (["events"], {}, 3, "there is no database"),
-        (["events"], {"EVENT_BUS_BACKEND": "memory"}, 2, "nobody else can read"),
+        (["events"], {"EVENT_BUS_BACKEND": "memory"}, 2, "no other can read"),
         (["events", "orders", "--run", "r"], {}, 2, "exclude each other"),
-        (["publish", "orders", "{}"], {"STATE_PERSISTENCE_BACKEND": "memory"}, 2, "nobody else can read"),
+        (["publish", "orders", "{}"], {"STATE_PERSISTENCE_BACKEND": "memory"}, 2, "no other can read"),
         (["publish", "orders", "{"], {}, 2, "not JSON"),
         (["publish", "orders", "[1]"], {}, 2, "a JSON object"),
         (["publish", "", "{}"], {}, 2, "a topic is text"),

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.cli.commands.export import EXAMPLES as EXPORT_EXAMPLES
-from holdfast.cli.commands.importing import EXAMPLES as IMPORT_EXAMPLES
+from holdfast.cli.commands.import_ import EXAMPLES as IMPORT_EXAMPLES
 from holdfast.cli.commands.prune import EXAMPLES as PRUNE_EXAMPLES
 from holdfast.settings import Settings
 from holdfast.storage.database import open_database
@@ -109,7 +109,7 @@ async def test_an_import_that_is_killed_is_completed_by_the_next(old: Home, tmp_
 
     process = await new.begin("import", str(file))
     assert process.stderr is not None
-    assert b"the file is whole" in await process.stderr.readline()
+    assert b"the file is complete" in await process.stderr.readline()
 
     async def writes() -> bool:
         return size(new.folder / "surrealdb") > 1_000_000
@@ -187,7 +187,7 @@ async def test_prune_asks_shows_and_drops(old: Home) -> None:
     assert plan["log_bytes"] > 100_000
     unasked = await old("prune", "--older-than", "30d")
     assert unasked.code == 2
-    assert "say --yes" in unasked.err
+    assert "use --yes" in unasked.err
     assert json.loads((await old("prune", "--older-than", "50d", "--yes", "--json")).out)["found"] == 0
     done = await old("prune", "--older-than", "30d", "--keep-failed", "--yes", "--json")
     assert json.loads(done.out)["dropped"] == 149

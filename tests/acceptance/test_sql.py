@@ -143,8 +143,8 @@ REFUSED = {
     "a write": Refused(["CREATE row:1"], 2, "CREATE was refused"),
     "a hidden write": Refused(["RETURN { IF true { DELETE run } }"], 2, "DELETE was refused"),
     "a mistake": Refused(["SELEC 1"], 2, "[1:7]"),
-    "no statement": Refused([], 2, "no statement was given", b" \n"),
-    "no text": Refused([], 2, "standard input is no text", b"\xff\xfe"),
+    "no statement": Refused([], 2, "no statement: give one", b" \n"),
+    "no text": Refused([], 2, "standard input is not UTF-8 text", b"\xff\xfe"),
     "a value without a name": Refused(["RETURN 1", "--param", "5"], 2, "write NAME=VALUE"),
     "a name that is taken": Refused(["RETURN 1", "--param", "statement=5"], 2, "write NAME=VALUE"),
 }

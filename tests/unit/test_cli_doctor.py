@@ -1,4 +1,4 @@
-"""What `doctor` takes and says."""
+"""Arguments and output of `doctor`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from holdfast.ports import Flaw
     ],
 )
 def test_an_age_is_a_moment(text: str, age: timedelta) -> None:
-    """`--since 2d` looks at other runs than it says."""
+    """An age means the moment that long ago."""
     found = moment(text)
     assert found is not None
     assert abs(datetime.now(UTC) - age - found) < timedelta(seconds=5)
 
 
 def test_a_date_is_a_moment() -> None:
-    """Without a zone it is the reader's own clock; with one it is that."""
+    """A date without a zone is in local time."""
     assert moment("2020-02-29T09:30+02:00") == datetime(2020, 2, 29, 7, 30, tzinfo=UTC)
     assert moment("2020-02-29") == datetime(2020, 2, 29).astimezone(UTC)
     assert moment("999999999w") == datetime.min.replace(tzinfo=UTC)
@@ -39,15 +39,15 @@ def test_a_date_is_a_moment() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2x", "-2d", "2.5d", "2020-13-01", "9999-01-01", "1e3d"])
-def test_what_is_no_moment_is_refused(text: str) -> None:
-    """A slip must not be taken for `all runs`."""
+def test_other_texts_are_refused(text: str) -> None:
+    """A text that is not a moment is refused, and named."""
     with pytest.raises(UsageError) as refusal:
         moment(text)
     assert repr(text) in str(refusal.value)
 
 
 def test_rows_that_follow_each_other_take_one_line() -> None:
-    """A lost table is one thing that is wrong, not three thousand."""
+    """Consecutive rows with the same flaw share a line."""
     flaws = [Flaw("event", seq, "missing") for seq in range(3000)]
     flaws += [Flaw("event", 3001, "missing"), Flaw("message", 1, "missing"), Flaw("run", None, "altered: text")]
     calls = [Flaw("tool_call", seq, "missing", (1, f"call {seq}")) for seq in (4, 5)]
@@ -64,7 +64,7 @@ def test_rows_that_follow_each_other_take_one_line() -> None:
 
 
 def test_many_flaws_and_long_names_fit_a_terminal() -> None:
-    """A run id or a call id may be a thousand characters, and may steer terminals."""
+    """Flaws are cut to the terminal, without control characters."""
     flaws = tuple(Flaw("tool_call", seq, "missing", (1, "\x1b[2J" + "x" * 1000)) for seq in range(100))
     lines = flaw_lines(Report("a-run", Verdict.SICK, flaws=flaws), 80)
     assert len(lines) == SHOWN_FLAWS + 2
@@ -73,7 +73,7 @@ def test_many_flaws_and_long_names_fit_a_terminal() -> None:
 
 
 def test_the_total_names_what_there_is() -> None:
-    """Zeroes are noise."""
+    """The total names only verdicts that occur."""
     reports = [Report("a", Verdict.HEALTHY, 10), Report("b", Verdict.MIRROR_ONLY, 1), Report("c", Verdict.HEALTHY, 1)]
     assert verified_total(reports, 1.0) == "3 runs: 2 healthy, 1 mirror only; 12 entries in 1.0 s"
     assert verified_total([], 1.0) == "0 runs in 1.0 s"

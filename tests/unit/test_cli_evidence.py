@@ -143,7 +143,7 @@ async def test_the_report_fits_and_shows_the_call_in_flight(capsys: pytest.Captu
     show_verdict(Output(), evidence, result())
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
-    [broken_off] = [line for line in shown.splitlines() if "broken off" in line]
-    assert "turn 2: model" in broken_off
+    [interrupted] = [line for line in shown.splitlines() if "interrupted" in line]
+    assert "turn 2: model" in interrupted
     assert shown.index("turn 2: model") < shown.index("kill -9") < shown.index("turn 2: note")
     assert "finished calls that were made again: none" in shown

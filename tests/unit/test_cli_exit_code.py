@@ -1,4 +1,4 @@
-"""Exit codes: what scripts decide by."""
+"""Exit codes of commands."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ class ResultCase:
     ids=lambda case: f"{case.status}-{case.error}",
 )
 def test_code_of_a_result(case: ResultCase) -> None:
-    """A script that retries on the wrong code pays for a run that cannot succeed."""
+    """The code says how the run ended."""
     result = ended(case.status, case.error)
     assert for_result(result) == case.expected
     assert for_error(RunFailed(result)) == case.expected
@@ -75,6 +75,6 @@ def test_code_of_a_result(case: ResultCase) -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )
 def test_code_of_an_error(error: BaseException, expected: int) -> None:
-    """An error whose class is caught by a wider case above it would lose its code."""
+    """Each error has its code, whatever its base class."""
     assert for_error(error) == expected
     assert for_error(error) in list(ExitCode)

@@ -1,4 +1,4 @@
-"""What the database gives, as a person sees it at 80 columns and a script reads it."""
+"""Results of queries, at 80 columns and as JSON."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rich.cells import cell_len
 from surrealdb import Duration, RecordID, Table
 
 from holdfast.cli.render.output import Output
-from holdfast.cli.render.record_text import record_text
-from holdfast.cli.render.result_table import show_result
-from holdfast.cli.render.result_text import cell, plain
+from holdfast.cli.render.rows import show_result
+from holdfast.cli.render.surrealql import record_text
+from holdfast.cli.render.values import cell, plain
 
 NOON = datetime(2026, 5, 4, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -60,7 +60,7 @@ VALUES = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_values_are_shown(name: str) -> None:
-    """A value is lost on the way to a script, or breaks a table or a terminal."""
+    """A value is complete as JSON, and one safe line in a table."""
     shown = VALUES[name]
     assert plain(shown.value) == shown.json
     assert json.loads(json.dumps(plain(shown.value), allow_nan=False)) == shown.json
@@ -82,7 +82,7 @@ RECORDS = {
 
 @pytest.mark.parametrize("text", RECORDS)
 def test_record_ids_are_shown_as_they_are_written(text: str) -> None:
-    """An id that is pasted into the next statement names another row, or none."""
+    """An id can be pasted into the next statement."""
     assert record_text(RECORDS[text]) == text
 
 
@@ -92,7 +92,7 @@ def shown(capsys: pytest.CaptureFixture[str], result: Any, statement: str = "", 
 
 
 def test_columns_come_in_the_order_of_the_statement(capsys: pytest.CaptureFixture[str]) -> None:
-    """The database sorts them by name: what was asked for first stands anywhere."""
+    """Columns keep the order of the statement, though the database sorts them by name."""
     rows = [
         {"agent": "editor", "id": RecordID("run", "a"), "n": 5},
         {"agent": "x", "id": RecordID("run", "b"), "n": 12},
@@ -106,7 +106,7 @@ def test_columns_come_in_the_order_of_the_statement(capsys: pytest.CaptureFixtur
 
 
 def test_table_fits_and_wide_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """A long text pushes the other columns off the terminal."""
+    """Long values are cut with an ellipsis to fit the terminal, and complete with --wide."""
     rows = [{"a": "x" * 200, "b": "短" * 60, "c": 1}]
     lines = shown(capsys, rows)
     assert max(map(cell_len, lines)) <= 80
@@ -116,7 +116,7 @@ def test_table_fits_and_wide_cuts_nothing(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_row_with_too_many_columns_is_a_block(capsys: pytest.CaptureFixture[str]) -> None:
-    """Twenty columns of three letters each say nothing."""
+    """Rows whose columns do not fit side by side are shown as blocks."""
     row = {f"field_{number:02}": f"value {number} " + "x" * 90 for number in range(20)}
     lines = shown(capsys, [row, row])
     assert max(map(cell_len, lines)) <= 80
@@ -126,14 +126,14 @@ def test_row_with_too_many_columns_is_a_block(capsys: pytest.CaptureFixture[str]
 
 
 def test_rows_that_are_no_objects(capsys: pytest.CaptureFixture[str]) -> None:
-    """`SELECT VALUE` or `RETURN` shows nothing."""
+    """Results of `SELECT VALUE` and `RETURN` are shown."""
     assert shown(capsys, ["a", None, 2]) == ["a", "", "2"]
     assert shown(capsys, 5) == ["5"]
     assert shown(capsys, [{"a": 1}, {"b": 2}]) == ["a  b", "1", "   2"]
 
 
 def test_document_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """A tool's output that is shown as JSON changes the terminal of whoever reads it."""
+    """Control characters in a document are escaped, and parsed back unchanged."""
     text = "\x1b[31m \x9b31m \x7f é"
     Output(json=True).document({"text": text})
     out = capsys.readouterr().out

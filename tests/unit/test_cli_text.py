@@ -1,4 +1,4 @@
-"""Values as short text: what a person reads must be true, short and harmless."""
+"""Values as short text."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ class Shown:
     ids=str,
 )
 def test_ago(case: Shown) -> None:
-    """A list whose times are off by a unit sends people to the wrong run."""
+    """A moment is shown in the largest unit that fits."""
     assert ago(NOW - timedelta(seconds=case.value), NOW) == case.expected
 
 
@@ -51,18 +51,18 @@ def test_ago(case: Shown) -> None:
     ids=str,
 )
 def test_duration(case: Shown) -> None:
-    """`60.0 s` beside `1m 00s`, or a unit too few, makes times hard to compare."""
+    """A duration is shown in its two largest units."""
     assert duration(case.value) == case.expected
 
 
-def test_clean_takes_what_steers_a_terminal() -> None:
-    """A tool's result could otherwise move the cursor, rename the window or hide what follows."""
+def test_clean_removes_control_characters() -> None:
+    """Escape sequences and control characters are removed; text, line breaks and tabs stay."""
     assert clean("\x1b[2J\x1b]0;owned\x07red\x1b[31m\r\nnext\ttab\x9b1m") == "]0;ownedred\nnext\ttab1m"
 
 
 @pytest.mark.parametrize("text", ["plain text that is long", "漢字漢字漢字漢字漢字漢字", "e\u0301" * 30])
 def test_cut_counts_cells(text: str) -> None:
-    """A line that counts characters instead of cells wraps where the text is Chinese."""
+    """Text is cut by cells, of which a Chinese character takes two."""
     shown = cut(text, 10)
     assert cell_len(shown) <= 10
     assert shown.endswith("…")
@@ -87,18 +87,18 @@ class CallCase:
     ids=lambda case: case.arguments,
 )
 def test_tool_call(case: CallCase) -> None:
-    """Models write malformed arguments; showing them must not fail, nor take more than a line."""
+    """A call takes one line, even if its arguments are malformed."""
     assert tool_call(ToolCall(id="1", name="f", arguments=case.arguments)) == case.expected
 
 
 def test_head_counts_what_it_leaves_out() -> None:
-    """Without the number a reader takes three lines of a result for the whole of it."""
+    """The number of lines that were left out is known."""
     assert head("a\n\nb\nc\nd\n", 3) == (["a", "b", "c"], 1)
     assert head("", 3) == ([], 0)
 
 
 def test_wrapped_keeps_addresses_whole() -> None:
-    """An address that was broken in two cannot be opened."""
+    """A URL is never broken."""
     address = "http://127.0.0.1:8233/namespaces/default/workflows/researcher-3f9a12bc"
     lines = wrapped(f"look at {address} and come back", 40, indent=2).splitlines()
     assert f"  {address}" in lines
@@ -124,7 +124,7 @@ class LiveCase:
     ids=lambda case: case.name,
 )
 def test_live_text(case: LiveCase) -> None:
-    """Text that streams must look like text that was there from the start, however it was cut up."""
+    """Streaming text is wrapped alike, however it was split."""
     written: list[str] = []
     text = LiveText(written.append, width=12, indent=2)
     for piece in case.pieces:
@@ -134,7 +134,7 @@ def test_live_text(case: LiveCase) -> None:
 
 
 def test_live_text_writes_whole_words_at_once() -> None:
-    """If it waited for the line's end nobody would see anything live."""
+    """A word is written as soon as it is complete."""
     written: list[str] = []
     text = LiveText(written.append, width=80)
     text.feed("hello wor")

@@ -1,7 +1,10 @@
-"""Wrong use and help: what a person meets first."""
+"""Help and wrong use of commands."""
 
 from __future__ import annotations
 
+import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from holdfast.cli.app import application
-from holdfast.cli.verbs import VERBS
+from holdfast.cli.verbs import GROUPS, VERBS, Verb
 
 WORDS = [verb.words for verb in VERBS]
 LONGEST_NAME = "python3 starter.py"
@@ -22,7 +25,7 @@ def call(*words: str, stdin: str | None = None) -> tuple[int, str]:
 
 @pytest.mark.parametrize("verb", WORDS)
 def test_help_teaches_by_example(verb: str) -> None:
-    """Each verb's help shows it at work, within 80 columns however the program is called."""
+    """The help of each verb has examples, within 80 columns however the program is called."""
     code, shown = call(*verb.split(), "--help")
     assert code == 0
     examples = shown.partition("Examples:\n")[2].partition("\n\n")[0]
@@ -32,12 +35,55 @@ def test_help_teaches_by_example(verb: str) -> None:
 
 
 def test_every_verb_is_explained() -> None:
-    """A line in the overview that ends in dots explains nothing."""
+    """The overview has a complete line for each verb."""
     code, shown = call("--help")
     assert code == 0
     commands = shown.partition("Commands:\n")[2].splitlines()
     assert sorted(line.split()[0] for line in commands) == sorted({verb.split()[0] for verb in WORDS})
     assert not [line for line in commands if line.endswith("...")]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.words)
+def test_overview_and_help_agree(verb: Verb) -> None:
+    """The line about a command in the overview is the first line of its own help."""
+    function, _ = verb.load()
+    assert inspect.cleandoc(function.__doc__ or "").splitlines()[0] == verb.summary
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_group_lists_its_commands(group: str) -> None:
+    """The help of a group names each of its commands."""
+    code, shown = call(group, "--help")
+    assert code == 0
+    assert all(f"  {verb.name} " in shown for verb in VERBS if verb.group == group)
+
+
+HEAVY = {"openai", "pydantic_settings", "surrealdb", "temporalio"}
+
+
+@pytest.mark.parametrize(("words", "unwanted"), [("--help", HEAVY | {"pydantic"}), ("list --help", HEAVY)])
+def test_help_loads_no_sdk(words: str, unwanted: set[str]) -> None:
+    """Help appears at once: it loads no SDK, and the overview not even pydantic."""
+    script = f"import sys; sys.argv[1:] = {words.split()}; from holdfast.cli import main; main(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "Usage: " in done.stdout
+    assert not unwanted & set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("list --limit 0", "--limit must be at least 1"),
+        ("run researcher x --max-turns 0", "--max-turns must be at least 1"),
+        ("result x --timeout 0", "--timeout must be a positive number of seconds"),
+        ("search x --top-k 101", "--top-k must be between 1 and 100"),
+    ],
+)
+def test_refused_numbers_are_explained(words: str, says: str) -> None:
+    """A number out of range is refused with the option and its limits."""
+    code, shown = call(*words.split())
+    assert code == 2
+    assert f"Error: {says}\n" in shown
 
 
 @pytest.mark.parametrize(
@@ -62,7 +108,7 @@ def test_every_verb_is_explained() -> None:
     ids=" ".join,
 )
 def test_wrong_use_is_refused_at_once(words: list[str]) -> None:
-    """Wrong use ends with 2 and a message, before anything is started for it."""
+    """Wrong use ends with exit code 2 and a message, before anything is started."""
     code, shown = call(*words)
     assert code == 2, shown
     assert "rror" in shown
@@ -70,7 +116,7 @@ def test_wrong_use_is_refused_at_once(words: list[str]) -> None:
 
 
 def test_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    """The run would fail at its first tool call, minutes later."""
+    """A workspace that is not a folder is refused before the run starts."""
     file = tmp_path / "file.txt"
     file.touch()
     code, shown = call("run", "researcher", "x", "--workspace", str(file))
@@ -79,7 +125,7 @@ def test_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line with the variable, the value and what is accepted, instead of a traceback."""
+    """A bad setting is reported on one line, with the variable and its value."""
     monkeypatch.setenv("MAX_CONCURRENT_AGENTS", "many")
     code, shown = call("list")
     assert code == 2
@@ -87,14 +133,14 @@ def test_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_agents_are_listed_without_a_server() -> None:
-    """The agents are known from the code alone; nothing needs to run for that."""
+    """Listing agents needs no server."""
     code, shown = call("agents")
     assert code == 0
     assert "researcher" in shown
 
 
 def test_demo_refuses_a_server_that_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It kills a worker: never one of somebody else's server."""
+    """`demo crash` kills only the worker of the local stack."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     code, shown = call("demo", "crash")
     assert code == 2
@@ -102,7 +148,7 @@ def test_demo_refuses_a_server_that_is_not_its_own(monkeypatch: pytest.MonkeyPat
 
 
 def test_unreachable_server_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 3, the address, and what to do."""
+    """An unreachable server is reported with exit code 3, its address, and what to do."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     code, shown = call("list")
     assert code == 3

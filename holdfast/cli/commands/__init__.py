@@ -1,1 +1,1 @@
-"""The commands of the program, one file per topic."""
+"""Commands, one file for each verb."""

@@ -1,23 +1,23 @@
-"""`events` and `publish`: the event bus, for people and scripts."""
+"""`events`: the events of a topic."""
 
 from __future__ import annotations
 
 import json as json_
-import sys
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.options import JsonOption
+from holdfast.cli.options import at_least
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import cut, one_line
-from holdfast.cli.storage import opened_persistence
-from holdfast.composition.event_bus import is_reachable
+from holdfast.cli.storage import NOT_SHARED, opened_persistence
 from holdfast.errors import EventsPruned, StoreUnavailable, SubscriberTooSlow, UsageError
 from holdfast.events import RUNS, BusEvent, run_topic
-from holdfast.ports import EventBus
 from holdfast.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.ports import EventBus
 
 EXAMPLES = """
     $ events
@@ -26,37 +26,26 @@ EXAMPLES = """
     $ events orders --json | jq .data.id
 """
 
-PUBLISH_EXAMPLES = """
-    $ publish orders '{"id": 17, "state": "paid"}'
-    $ publish orders '{"id": 17}' --key order-17-paid
-    $ publish orders - < event.json
-"""
-
-NOT_SHARED = "with these settings events stay in the process that publishes them: nobody else can read or add any"
-EXAMPLE = '{"id": 17}'
-
-JsonLinesOption = Annotated[bool, typer.Option("--json", help="One JSON object a line, nothing cut.")]
+JsonLinesOption = Annotated[bool, typer.Option("--json", help="Write one JSON object per line.")]
 
 
 async def events(
-    topic: Annotated[
-        str, typer.Argument(metavar="TOPIC", help="Whose events; without one, what becomes of runs.")
-    ] = RUNS,
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The topic. Default: starts and ends of runs.")] = RUNS,
     *,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="ID", help="What goes on in this run, in place of a topic.")
+        str | None, typer.Option("--run", metavar="ID", help="What happens in this run, instead of a topic.")
     ] = None,
     after: Annotated[
-        int, typer.Option("--after", metavar="N", min=0, help="Only events after offset N: those that are new to you.")
+        int, typer.Option("--after", metavar="N", callback=at_least(0), help="Only events after offset N.")
     ] = 0,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new events until Ctrl-C.")] = False,
     json: JsonLinesOption = False,
 ) -> None:
-    """Prints the events of a topic, oldest first, one a line.
+    """Prints the events of a topic, oldest first, one per line.
 
-    Each begins with its offset: --after it, the next call prints what has come
-    since, without gap or repeat. A run's topic has what is there only while it
-    happens: text as it is written. A ~ marks such events.
+    Each line starts with the event's offset. A later call with --after and the last
+    offset prints the newer events, without gap or repeat. The topic of a run also
+    has the model's text as it streams; a ~ marks such events, which are not kept.
     """
     out = Output(json=json)
     settings = Settings.load()
@@ -66,7 +55,7 @@ async def events(
     _check_reachable(settings)
     shown = 0
     async with opened_persistence(settings) as persistence:
-        read = _followed if follow else _there
+        read = _follow if follow else _read
         async for event in read(out, persistence.bus, name, after):
             _show(out, event)
             shown += 1
@@ -74,34 +63,8 @@ async def events(
         out.note(f"no events of topic {name!r}" + (f" after {after}" if after else ""))
 
 
-async def publish(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="To whom.", show_default=False)],
-    event: Annotated[
-        str, typer.Argument(metavar="JSON", help="A JSON object; - reads it from stdin.", show_default=False)
-    ],
-    *,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="KEY", help="Publish once: what has this key already is not published again."),
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Publishes an event to a topic, and prints its offset."""
-    out = Output(json=json)
-    settings = Settings.load()
-    item = _parsed(sys.stdin.read() if event == "-" else event)
-    if settings.event_bus_backend == "memory" or settings.is_in_memory:
-        raise UsageError(NOT_SHARED)
-    async with opened_persistence(settings) as persistence:
-        offset = await persistence.bus.publish(topic, item, key=key)
-    if json:
-        out.document({"topic": topic, "offset": offset})
-    else:
-        out.say(str(offset))
-
-
-async def _there(out: Output, bus: EventBus, topic: str, after: int) -> AsyncIterator[BusEvent]:
-    """What is there now."""
+async def _read(out: Output, bus: EventBus, topic: str, after: int) -> AsyncIterator[BusEvent]:
+    """The events that there are now."""
     while True:
         try:
             page = await bus.read(topic, after)
@@ -116,19 +79,19 @@ async def _there(out: Output, bus: EventBus, topic: str, after: int) -> AsyncIte
         after = page[-1].offset
 
 
-async def _followed(out: Output, bus: EventBus, topic: str, after: int) -> AsyncIterator[BusEvent]:
-    """What is there, and what comes."""
-    place: int | None = after
-    while place is not None:
+async def _follow(out: Output, bus: EventBus, topic: str, after: int) -> AsyncIterator[BusEvent]:
+    """The events that there are now, and new ones."""
+    offset: int | None = after
+    while offset is not None:
         try:
-            async with bus.subscribe(topic, place) as found:
+            async with bus.subscribe(topic, offset) as found:
                 async for event in found:
                     yield event
-            place = None
+            offset = None
         except SubscriberTooSlow as error:
             if isinstance(error, EventsPruned):
                 out.warn(str(error))
-            place = error.resume_after
+            offset = error.resume_after
 
 
 def _show(out: Output, event: BusEvent) -> None:
@@ -141,22 +104,14 @@ def _show(out: Output, event: BusEvent) -> None:
     out.say((lead, "dim"), cut(one_line(data), out.width - len(lead)))
 
 
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        item = json_.loads(text)
-    except ValueError as error:
-        raise UsageError(f"the event is not JSON: {error}") from None
-    if not isinstance(item, dict):
-        raise UsageError(f"an event is a JSON object, such as {EXAMPLE}, not {cut(one_line(text), 40)}")
-    return item
-
-
 def _check_reachable(settings: Settings) -> None:
-    """Asking must not make a database where there is none."""
+    """Checks that other processes can reach the bus, without creating a database."""
+    from holdfast.composition.event_bus import is_reachable  # noqa: PLC0415 - loads the database's client
+
     if is_reachable(settings):
         return
     if settings.event_bus_backend == "memory" or settings.is_in_memory:
         raise UsageError(NOT_SHARED)
     raise StoreUnavailable(
-        f"there is no database at {settings.store_url.partition('://')[2]} yet: a worker makes it, or `publish`"
+        f"there is no database at {settings.store_url.partition('://')[2]} yet: a worker or `publish` creates it"
     )

@@ -1,4 +1,4 @@
-"""`export`: takes out what is kept, to be read, learned from, or brought back."""
+"""`export`: writes runs and everything else that is kept to a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from holdfast.cli.destination import STDOUT, Write, written
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.moment import moment
 from holdfast.cli.render.output import Output
-from holdfast.cli.render.progress import News
+from holdfast.cli.render.progress import Progress
 from holdfast.cli.render.text import count, one_line
 from holdfast.cli.session import connected
 from holdfast.cli.storage import check_kept, opened_persistence
@@ -47,7 +47,7 @@ EXAMPLES = """
 
 
 class FormatName(enum.StrEnum):
-    """What a file can be."""
+    """Formats of the file."""
 
     JSONL = "jsonl"
     OPENAI = "openai"
@@ -57,7 +57,7 @@ class FormatName(enum.StrEnum):
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Which runs are meant, and whether all else is, too."""
+    """The runs to write, and whether to write everything else too."""
 
     run_id: RunId | None
     selection: Selection
@@ -75,16 +75,16 @@ class _Done:
     """What was written."""
 
     runs: int = 0
-    things: int = 0
+    items: int = 0
     empty: int = 0
-    """Runs of which the format has nothing to show."""
+    """Runs that have nothing to write in this format."""
     skipped: dict[RunId, str] | None = None
 
 
 async def export(
     run_id: Annotated[str | None, typer.Argument(metavar="ID", help="A run's id.", show_default=False)] = None,
     *,
-    all: Annotated[bool, typer.Option("--all", help="All runs; in jsonl everything else, too.")] = False,  # noqa: A002
+    all: Annotated[bool, typer.Option("--all", help="All runs; in jsonl also everything else.")] = False,  # noqa: A002
     format: Annotated[  # noqa: A002 - the option's name
         FormatName, typer.Option(metavar="FORMAT", help="jsonl, openai, sharegpt or markdown.")
     ] = FormatName.JSONL,
@@ -106,40 +106,40 @@ async def export(
     """Writes runs, or everything that is kept, to a file.
 
     \b
-      jsonl     everything, exactly: `import` brings it back, on any engine
-      openai    a line a run, for the fine-tuning of chat models
-      sharegpt  a line a run, as trainers of open models read it
-      markdown  a document a run, for people
+      jsonl     everything, exactly: `import` restores it, on any engine
+      openai    one line per run, for fine-tuning chat models
+      sharegpt  one line per run, for training open models
+      markdown  one document per run, for people
 
-    With --all, jsonl holds runs, agents with all versions, vectors, memories,
-    payloads, conversations and events; with --since, --agent or --status only the
-    runs that these name. openai and sharegpt hold completed runs, unless --status
-    says otherwise, up to the last answer that is whole; jsonl and markdown hold
-    runs in any status.
+    With --all, jsonl contains runs, agents with all versions, vectors, memories,
+    payloads, conversations and events; with --since, --agent or --status it contains
+    only the matching runs. openai and sharegpt contain completed runs unless --status
+    says otherwise, up to the last complete answer; jsonl and markdown contain runs in
+    any status.
 
-    A file gets its name when it is complete, and only its owner may read it.
-    Nothing in it is encrypted but payloads. A run that the mirror does not have
-    is read from Temporal's history, which takes a worker.
+    The file gets its name when it is complete, and only its owner may read it.
+    Nothing in it is encrypted except payloads. A run that is not in the mirror is
+    read from Temporal's history, which needs a worker.
 
-    Exit code: 0, or 4 when the mirror of a run is damaged, so that it is left out.
+    Exit code: 0, or 4 when a run was left out because its mirror is damaged.
     """  # noqa: D301 - \b keeps the list from being wrapped
     out, settings = Output(), Settings.load()
     form = FORMATS.get(format.value)
     wanted = _wanted(run_id, form, all=all, since=since, agents=agent, statuses=status)
-    from_history = from_history or settings.is_in_memory  # the mirror is out of reach then, the history is not
+    from_history = from_history or settings.is_in_memory  # this process cannot reach the mirror then, but the history
     if not from_history:
         check_kept(settings, "exported")
-    news = News(out)
+    progress = Progress(out)
     async with opened_persistence(settings) as persistence:
         source = MirrorSource(persistence.store)
-        is_there = run_id is None or await source.run(run_id) is not None
-        async with _source(out, settings, source, persistence, history=from_history or not is_there) as chosen:
+        in_mirror = run_id is None or await source.run(run_id) is not None
+        async with _source(out, settings, source, persistence, history=from_history or not in_mirror) as chosen:
             with written(output) as write:
                 if form is None:
-                    done = await _everything(news, write, chosen, wanted, persistence)
+                    done = await _everything(progress, write, chosen, wanted, persistence)
                 else:
-                    done = await _shown(news, write, chosen, wanted, form)
-    return _say(out, news, done, output)
+                    done = await _shown(progress, write, chosen, wanted, form)
+    return _say(out, progress, done, output)
 
 
 def _wanted(
@@ -152,10 +152,10 @@ def _wanted(
     statuses: list[RunStatus] | None,
 ) -> _Wanted:
     if (run_id is None) != all:
-        raise UsageError("name one run, or all of them with --all")
+        raise UsageError("name one run, or use --all")
     if run_id is not None:
         if since or agents or statuses:
-            raise UsageError("--since, --agent and --status go with --all")
+            raise UsageError("--since, --agent and --status need --all")
         return _Wanted(run_id, Selection())
     usual = form.statuses if form else frozenset[RunStatus]()
     return _Wanted(None, Selection(moment(since), frozenset(agents or ()), frozenset(statuses or usual)))
@@ -175,9 +175,11 @@ async def _source(
         yield HistorySource(finder, TemporalRunLog(session.client))
 
 
-async def _everything(news: News, write: Write, source: RunSource, wanted: _Wanted, persistence: Persistence) -> _Done:
+async def _everything(
+    progress: Progress, write: Write, source: RunSource, wanted: _Wanted, persistence: Persistence
+) -> _Done:
     def tell(writer: BundleWriter) -> None:
-        news.tell(writer.counts.total(), "item")
+        progress.report(writer.counts.total(), "item")
 
     writer = BundleWriter(write)
     job = JsonlExport(writer, tell)
@@ -190,7 +192,7 @@ async def _everything(news: News, write: Write, source: RunSource, wanted: _Want
     return _Done(job.runs, writer.counts.total(), skipped=job.skipped)
 
 
-async def _shown(news: News, write: Write, source: RunSource, wanted: _Wanted, form: Format) -> _Done:
+async def _shown(progress: Progress, write: Write, source: RunSource, wanted: _Wanted, form: Format) -> _Done:
     done, skipped = _Done(), dict[RunId, str]()
     async for run_id in wanted.ids(source):
         try:
@@ -206,29 +208,31 @@ async def _shown(news: News, write: Write, source: RunSource, wanted: _Wanted, f
             continue
         write(text.encode("utf-8", "replace"))
         done.runs += 1
-        news.tell(done.runs, "run")
+        progress.report(done.runs, "run")
     _check_found(wanted, done.runs + done.empty, skipped)
     done.skipped = skipped
     return done
 
 
 def _check_found(wanted: _Wanted, runs: int, skipped: dict[RunId, str]) -> None:
-    """One run that was asked for and cannot be written is an error, not an empty file."""
+    """Checks that the run that was named has been written, as an empty file would look like success."""
     if wanted.run_id is None or runs:
         return
     if skipped:
-        raise MirrorDamaged(f"{skipped[wanted.run_id]}; `doctor rebuild` mends it, --from-history goes without it")
-    raise RunNotFound(f"no run has the id {wanted.run_id!r}; `list` shows those that there are")
+        raise MirrorDamaged(
+            f"{skipped[wanted.run_id]}; `doctor rebuild` repairs it, and --from-history does not need it"
+        )
+    raise RunNotFound(f"no run {wanted.run_id!r}; see `list`")
 
 
-def _say(out: Output, news: News, done: _Done, output: Path) -> ExitCode:
+def _say(out: Output, progress: Progress, done: _Done, output: Path) -> ExitCode:
     for run_id, why in (done.skipped or {}).items():
         out.warn(f"{one_line(run_id)} is left out: {one_line(why)}")
     if done.empty:
-        out.note(f"{count(done.empty, 'run')} without a whole answer left out")
+        out.note(f"{count(done.empty, 'run')} without a complete answer left out")
     place = "standard output" if output == STDOUT else str(output)
-    items = f" ({count(done.things, 'item')})" if done.things else ""
-    out.note(f"{count(done.runs, 'run')}{items} written to {place} in {news.seconds:.1f} s")
+    items = f" ({count(done.items, 'item')})" if done.items else ""
+    out.note(f"{count(done.runs, 'run')}{items} written to {place} in {progress.seconds:.1f} s")
     return ExitCode.SICK if done.skipped else ExitCode.OK
 
 

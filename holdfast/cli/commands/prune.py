@@ -1,4 +1,4 @@
-"""`prune`: drops runs that ended long ago."""
+"""`prune`: deletes runs that ended long ago."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.moment import moment
 from holdfast.cli.options import JsonOption
 from holdfast.cli.render.output import Output
-from holdfast.cli.render.progress import News
+from holdfast.cli.render.progress import Progress
 from holdfast.cli.render.text import count, local_time, one_line
 from holdfast.cli.storage import check_kept, opened_persistence
 from holdfast.errors import TemporalUnavailable, UsageError
@@ -28,7 +28,7 @@ from holdfast.storage.persistence import Persistence
 from holdfast.temporal.connection import connect_temporal
 from holdfast.types import FINAL_STATUSES, RunStatus
 
-SHOWN_SPARED = 20  # runs; --json has them all
+SHOWN_KEPT = 20  # runs; --json has them all
 NOTHING = Amount(0, 0)
 
 EXAMPLES = """
@@ -40,7 +40,7 @@ EXAMPLES = """
 
 @dataclass
 class _Plan:
-    """What would go."""
+    """What is to be deleted."""
 
     before: datetime
     doomed: list[Doomed] = field(default_factory=list)
@@ -58,7 +58,7 @@ class _Plan:
         runs = f"{count(len(self.doomed), 'run')} that ended before {local_time(self.before)}"
         chunks = f", {_size(self.payloads.bytes)} of payloads" if self.payloads.count else ""
         events = f", {count(self.events, 'event')}" if self.events else ""
-        return f"{runs}: {self.entries:,} entries, some {_size(self.log_bytes)}{chunks}{events}"
+        return f"{runs}: {self.entries:,} entries, about {_size(self.log_bytes)}{chunks}{events}"
 
     def __bool__(self) -> bool:
         return bool(self.doomed or self.payloads.count or self.events)
@@ -66,25 +66,25 @@ class _Plan:
 
 async def prune(
     older_than: Annotated[
-        str, typer.Option(metavar="AGE", help="Runs that ended longer ago, as 30d, or before, as 2026-01-01.")
+        str, typer.Option(metavar="AGE", help="Runs that ended longer ago than 30d, or before 2026-01-01.")
     ],
     *,
-    keep_failed: Annotated[bool, typer.Option("--keep-failed", help="Only completed runs go.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and leave it.")] = False,
+    keep_failed: Annotated[bool, typer.Option("--keep-failed", help="Delete only completed runs.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted, and delete nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Drops runs that ended long ago.
+    """Deletes runs that ended long ago.
 
-    All rows of a run go, and payloads and events of that time. A run's history in
-    Temporal stays, as do agents, memories, vectors and saved conversations. A run
-    goes only if the mirror says that it has ended, and Temporal does not say that
-    it goes on. Runs of which the two say different things stay, and are listed.
-    Where Temporal does not answer the mirror alone decides, and no payloads go:
-    histories may still need them.
+    All rows of these runs are deleted, and payloads and events of that time. The
+    histories in Temporal stay, as do agents, memories, vectors and saved
+    conversations. A run is deleted only if the mirror says that it has ended, and
+    Temporal does not say that it is open. Runs on which the two disagree are kept
+    and listed. If Temporal does not answer, the mirror alone decides, and payloads
+    are kept, as histories may still need them.
 
-    It may be broken off, and done while runs go on. With RETENTION set, workers do
-    the same by themselves, every hour.
+    You can interrupt it, and use it while other runs are active. With RETENTION
+    set, workers prune by themselves, every hour.
     """
     out, settings = Output(json=json), Settings.load()
     before = max(moment(older_than) or BEGINNING, BEGINNING)
@@ -94,61 +94,61 @@ async def prune(
     async with opened_persistence(settings) as persistence:
         pruner = Pruner(persistence.store, executions, keep)
         plan = await _plan(out, pruner, executions, persistence, before)
-        _tell_spared(out, plan.spared)
-        dropped = 0
+        _list_kept(out, plan.spared)
+        deleted = 0
         if not dry_run and _is_agreed(out, plan, yes=yes):
-            dropped = await _drop(out, pruner, executions, persistence, plan)
+            deleted = await _delete(out, pruner, executions, persistence, plan)
         elif not json:
-            out.say(f"{'would go' if dry_run else 'left'}: {plan.line()}")
+            out.say(f"{'would be deleted' if dry_run else 'kept'}: {plan.line()}")
     if json:
-        out.document(_document(plan, dropped, dry_run=dry_run))
+        out.document(_document(plan, deleted, dry_run=dry_run))
     return ExitCode.OK
 
 
 async def _executions(out: Output, settings: Settings) -> Executions | None:
-    """Temporal, if it answers; it is not started for this."""
+    """Temporal, if it answers; it is not started for pruning."""
     address = settings.temporal_address or local_address(settings.holdfast_home)
     if address is not None:
         try:
             return Executions(await connect_temporal(address, settings.temporal_namespace))
         except TemporalUnavailable as error:
             out.note(str(error))
-    out.warn("Temporal does not answer: the mirror alone says which runs have ended, and payloads stay")
+    out.warn("Temporal does not answer: the mirror alone says which runs have ended, and payloads are kept")
     return None
 
 
 async def _plan(
     out: Output, pruner: Pruner, executions: Executions | None, persistence: Persistence, before: datetime
 ) -> _Plan:
-    plan, news = _Plan(before), News(out)
+    plan, progress = _Plan(before), Progress(out)
     async for found in pruner.find(before):
         if isinstance(found, Spared):
             plan.spared.append(found)
             continue
         plan.doomed.append(found)
         plan.log_bytes += await log_bytes(persistence.database, found.run.summary.run_id)
-        news.tell(len(plan.doomed), "run", "found")
+        progress.report(len(plan.doomed), "run", "found")
     plan.payloads = await _payloads(executions, persistence, before, dry_run=True)
     plan.events = await old_events(persistence.database, before)
     return plan
 
 
-async def _drop(
+async def _delete(
     out: Output, pruner: Pruner, executions: Executions | None, persistence: Persistence, plan: _Plan
 ) -> int:
-    dropped, news = 0, News(out)
+    deleted, progress = 0, Progress(out)
     for doomed in plan.doomed:
-        dropped += await pruner.drop(doomed)
-        news.tell(dropped, "run", "dropped")
+        deleted += await pruner.drop(doomed)
+        progress.report(deleted, "run", "deleted")
     plan.payloads = await _payloads(executions, persistence, plan.before, dry_run=False)
     plan.events = await persistence.bus.prune(plan.before)
     if not out.json:
         chunks = f", {_size(plan.payloads.bytes)} of payloads" if plan.payloads.count else ""
         events = f", {count(plan.events, 'event')}" if plan.events else ""
-        out.say(f"dropped: {count(dropped, 'run')}{chunks}{events}")
-    if dropped < len(plan.doomed):
-        out.note(f"{count(len(plan.doomed) - dropped, 'run')} went on meanwhile, and stayed")
-    return dropped
+        out.say(f"deleted: {count(deleted, 'run')}{chunks}{events}")
+    if deleted < len(plan.doomed):
+        out.note(f"{count(len(plan.doomed) - deleted, 'run')} continued meanwhile, and kept")
+    return deleted
 
 
 async def _payloads(
@@ -163,24 +163,27 @@ def _is_agreed(out: Output, plan: _Plan, *, yes: bool) -> bool:
     if yes or not plan:
         return True
     if not sys.stdin.isatty():
-        raise UsageError(f"nobody can be asked whether to drop {plan.line()}: say --yes, or --dry-run to look only")
+        raise UsageError(
+            f"there is no terminal to confirm on; use --yes to delete {plan.line()}, "
+            "or --dry-run to see what would be deleted"
+        )
     out.note(plan.line())
-    return typer.confirm("drop them for good?", err=True)
+    return typer.confirm("delete them for good?", err=True)
 
 
-def _tell_spared(out: Output, spared: Sequence[Spared]) -> None:
-    for each in spared[:SHOWN_SPARED]:
-        out.warn(f"{one_line(each.run_id)} stays: {one_line(each.why)}")
-    if len(spared) > SHOWN_SPARED:
-        out.warn(f"and {len(spared) - SHOWN_SPARED:,} more; --json has them all")
+def _list_kept(out: Output, spared: Sequence[Spared]) -> None:
+    for each in spared[:SHOWN_KEPT]:
+        out.warn(f"{one_line(each.run_id)} is kept: {one_line(each.why)}")
+    if len(spared) > SHOWN_KEPT:
+        out.warn(f"and {len(spared) - SHOWN_KEPT:,} more; --json has them all")
 
 
-def _document(plan: _Plan, dropped: int, *, dry_run: bool) -> dict[str, Any]:
+def _document(plan: _Plan, deleted: int, *, dry_run: bool) -> dict[str, Any]:
     return {
         "before": plan.before.isoformat(),
         "dry_run": dry_run,
         "found": len(plan.doomed),
-        "dropped": dropped,
+        "dropped": deleted,
         "entries": plan.entries,
         "log_bytes": plan.log_bytes,
         "payloads": {"count": plan.payloads.count, "bytes": plan.payloads.bytes},

@@ -1,27 +1,29 @@
-"""`run`: starts a run, and follows it."""
+"""`run`: starts a run and follows it."""
 
 from __future__ import annotations
 
 import enum
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.exit_code import ExitCode, for_result
 from holdfast.cli.following import follow, wait
-from holdfast.cli.options import JsonOption, seconds
+from holdfast.cli.options import JsonOption, at_least, seconds
 from holdfast.cli.program import command
 from holdfast.cli.render.outcome import Outcome
 from holdfast.cli.render.output import Output
 from holdfast.cli.session import Session, connected
-from holdfast.client.run_handle import RunHandle
 from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from holdfast.client.run_handle import RunHandle
 
 
 class Mode(enum.StrEnum):
-    """How `run` waits."""
+    """What `run` shows, and when it returns."""
 
     BLOCKING = "blocking"
     STREAMING = "streaming"
@@ -38,40 +40,39 @@ EXAMPLES = """
 
 async def run(
     agent: Annotated[
-        str, typer.Argument(metavar="AGENT", help="An agent's name; `agents` lists them.", show_default=False)
+        str, typer.Argument(metavar="AGENT", help="The agent's name, as `agents` shows it.", show_default=False)
     ],
     text: Annotated[
-        str, typer.Argument(metavar="INPUT", help="What the agent is asked; - reads it from stdin.", show_default=False)
+        str, typer.Argument(metavar="INPUT", help="What to ask the agent; - reads it from stdin.", show_default=False)
     ],
     *,
     run_id: Annotated[
         str | None,
-        typer.Option("--id", metavar="ID", help="The run's id, which can be used once. Default: one is made."),
+        typer.Option("--id", metavar="ID", help="The run's id, which can be used once. Default: a new one."),
     ] = None,
-    mode: Annotated[
-        Mode, typer.Option(help="Show everything as it happens, only the end, or start and leave.")
-    ] = Mode.STREAMING,
+    mode: Annotated[Mode, typer.Option(help="Wait for the end, show everything, or return at once.")] = Mode.STREAMING,
     workspace: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder that the agent works in. Default: an empty one of the run's own."),
+        typer.Option(metavar="DIR", help="Folder that the agent works in. Default: a new, empty one."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="M", help="The model to use. Default: the agent's, else the worker's.")
+        str | None, typer.Option(metavar="M", help="The model. Default: the agent's, else the worker's.")
     ] = None,
     max_turns: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Model calls that the run may make. Default: the agent's.")
+        int | None,
+        typer.Option(metavar="N", callback=at_least(1), help="Model calls at most. Default: the agent's limit."),
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="S", callback=seconds, help="Seconds that the run may take. Default: the agent's."),
+        typer.Option(metavar="S", callback=seconds, help="Seconds that the run may take. Default: the agent's limit."),
     ] = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Starts a run of an agent and shows what happens until it ends.
+    """Runs an agent and shows what happens until the run ends.
 
-    The run belongs to the worker: Ctrl-C, a closed terminal or a crash ends only
-    the showing. Exit code: 0 completed, 1 failed, 2 wrong use, 3 a server or the
-    worker is away, 124 timed out, 130 cancelled.
+    The worker executes the run: Ctrl-C, a closed terminal or a crash of this command
+    does not stop it. Exit code: 0 completed, 1 failed, 2 wrong use, 3 a server or
+    the worker is unavailable, 124 timed out, 130 cancelled.
     """
     out = Output(json=json)
     question = _read_input(text)
@@ -85,16 +86,8 @@ async def run(
             return ExitCode.OK
         out.note(f"run {handle.id}" + (f" · {ui}" if (ui := session.ui(handle.id)) else ""))
         ended = await (wait if mode is Mode.BLOCKING else follow)(session, handle)
-        outcome = Outcome.of(session, ended)
-        if json:
-            out.document(outcome.document())
-        else:
-            if mode is Mode.BLOCKING:
-                outcome.show_output(out)
-            else:
-                out.say()
-            outcome.show_facts(out)
-        return for_result(outcome.result)
+        Outcome(ended, session.ui(handle.id)).show(out, answer=mode is Mode.BLOCKING)
+        return for_result(ended)
 
 
 def _read_input(text: str) -> str:
@@ -109,7 +102,7 @@ def _read_input(text: str) -> str:
 def _check_folder(workspace: Path | None) -> None:
     if workspace is not None and not workspace.is_dir():
         what = "is not a folder" if workspace.exists() else "does not exist"
-        raise UsageError(f"--workspace {str(workspace)!r} {what}; name the folder that the agent shall work in")
+        raise UsageError(f"--workspace {str(workspace)!r} {what}; name the folder that the agent works in")
 
 
 def _show_started(session: Session, run: RunHandle, *, has_worker: bool) -> None:

@@ -1,4 +1,4 @@
-"""`sql`: asks the database."""
+"""`sql`: runs a query."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import typer
 
 from holdfast.cli.options import JsonOption
 from holdfast.cli.render.output import Output
-from holdfast.cli.render.result_table import show_result
-from holdfast.cli.render.result_text import plain
+from holdfast.cli.render.rows import show_result
 from holdfast.cli.render.text import count, duration
+from holdfast.cli.render.values import plain
 from holdfast.cli.storage import check_made, opened_persistence
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
@@ -22,7 +22,7 @@ from holdfast.storage.database import Database, StatementFailed
 
 STDIN = "-"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-TAKEN = ("self", "statement")  # by the method that the values are given to
+TAKEN = ("self", "statement")  # parameters of the method that receives the values
 
 EXAMPLES = """
     $ sql 'SELECT id, status, turn FROM run LIMIT 5'
@@ -32,39 +32,42 @@ EXAMPLES = """
 """
 
 StatementArgument = Annotated[
-    str, typer.Argument(metavar="[STATEMENT]", help="SurrealQL; `-`, or nothing: it is read from standard input.")
+    str,
+    typer.Argument(
+        metavar="STATEMENT", help="SurrealQL. Default: read from standard input, as for `-`.", show_default=False
+    ),
 ]
 ParamOption = Annotated[
     list[str] | None,
     typer.Option(
         "--param",
         metavar="NAME=VALUE",
-        help="What $NAME stands for: JSON, or else text; may be given several times.",
+        help="The value of $NAME: JSON or else text; may be repeated.",
         show_default=False,
     ),
 ]
-WideOption = Annotated[bool, typer.Option("--wide", help="Whole values, on lines as long as it takes.")]
+WideOption = Annotated[bool, typer.Option("--wide", help="Show complete values, however long the lines.")]
 
 
 async def sql(
     statement: StatementArgument = STDIN, param: ParamOption = None, wide: WideOption = False, json: JsonOption = False
 ) -> None:
-    """Asks the database: statements that read, in SurrealQL.
+    """Runs a read-only SurrealQL query.
 
     The tables are `run`, `message`, `tool_call`, `event` and more; `INFO FOR DB`
-    lists them, `INFO FOR TABLE run` its fields. The database itself refuses to
-    write. Answers come while a worker runs, and without one.
+    lists them, `INFO FOR TABLE run` lists the fields of one. The database enforces
+    that nothing is written. A worker may run meanwhile, but need not.
 
-    With --json one document is written: a list with the result of each statement,
-    nothing cut, record ids and times as text.
+    --json writes one document: a list with the result of each statement, with
+    complete values, record ids and times as text.
     """
     out = Output(json=json)
     settings = Settings.load()
     text = _statement(out, statement)
     values = dict(map(_value, param or []))
-    _check_there(settings)
+    _check_exists(settings)
     async with opened_persistence(settings) as persistence:
-        results, seconds = await _answer(persistence.database, text, values)
+        results, seconds = await _run(persistence.database, text, values)
     if json:
         out.document(plain(results))
         rows = sum(len(result) if isinstance(result, list) else 1 for result in results)
@@ -73,9 +76,11 @@ async def sql(
     out.note(f"{count(rows, 'row')} in {duration(seconds)}")
 
 
-async def _answer(database: Database | None, text: str, values: dict[str, Any]) -> tuple[list[Any], float]:
+async def _run(database: Database | None, text: str, values: dict[str, Any]) -> tuple[list[Any], float]:
     if database is None:
-        raise UsageError("STATE_PERSISTENCE_BACKEND=memory keeps everything in the worker: no database can be asked")
+        raise UsageError(
+            "STATE_PERSISTENCE_BACKEND=memory keeps everything in the worker: there is no database to query"
+        )
     begin = time.monotonic()
     try:
         results = await database.read(text, **values)
@@ -104,23 +109,26 @@ def _statement(out: Output, argument: str) -> str:
     try:
         text = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError as error:
-        raise UsageError(f"standard input is no text: {error}") from error
+        raise UsageError(f"standard input is not UTF-8 text: {error}") from error
     if not text.strip():
-        raise UsageError("no statement was given, neither as an argument nor on standard input")
+        raise UsageError("no statement: give one as an argument or on standard input")
     return text
 
 
 def _value(param: str) -> tuple[str, Any]:
     name, separator, text = param.partition("=")
     if not separator or not NAME.fullmatch(name) or name in TAKEN:
-        raise UsageError(f"--param {param!r} is not accepted: write NAME=VALUE, NAME like a variable's and not {TAKEN}")
+        raise UsageError(
+            f"--param {param!r} is not accepted: write NAME=VALUE; NAME has letters, digits and _, "
+            f"and is not one of {TAKEN}"
+        )
     try:
         return name, json_text.loads(text)
     except ValueError:
         return name, text
 
 
-def _check_there(settings: Settings) -> None:
+def _check_exists(settings: Settings) -> None:
     if settings.store_url.startswith("mem://"):
-        raise UsageError("SURREALDB_URL=mem:// gives each process a database of its own: there is nothing to be asked")
+        raise UsageError("SURREALDB_URL=mem:// gives each process a database of its own: there is nothing to query")
     check_made(settings)

@@ -18,10 +18,10 @@ EXAMPLES = """
 async def worker() -> None:
     """Runs a worker in the foreground.
 
-    It goes by the settings of the environment; Ctrl-C ends it in order. The local
-    stack brings a worker of its own: this one is for a server that TEMPORAL_ADDRESS
-    names.
+    It reads its settings from the environment, and shuts down cleanly on Ctrl-C. The
+    local stack has a worker of its own: this one is for a server that
+    TEMPORAL_ADDRESS names.
     """
-    Settings.load()  # a bad value is better said here, in one line
+    Settings.load()  # reports a bad value in one line
     sys.stdout.flush()
-    os.execve(sys.executable, command(), process.with_package(os.environ))  # noqa: S606 - its own interpreter
+    os.execve(sys.executable, command(), process.with_package(os.environ))  # noqa: S606 - this interpreter

@@ -1,1 +1,1 @@
-"""What commands print."""
+"""Rendering of what commands print."""

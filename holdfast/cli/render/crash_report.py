@@ -1,22 +1,23 @@
-"""What the evidence of a crash says, for people."""
+"""The evidence of a crash, for people and as JSON."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from holdfast.cli.evidence import Call, Evidence
 from holdfast.cli.render.output import Output
-from holdfast.cli.render.text import count, cut, duration
+from holdfast.cli.render.status import status_words
+from holdfast.cli.render.table import Column, show_table
+from holdfast.cli.render.text import count, duration, one_line
 from holdfast.types import RunResult, RunStatus
-
-WIDE = 30  # cells for the call in the table
 
 
 def verdict(evidence: Evidence, result: RunResult) -> bool:
-    """Whether history bears out what Holdfast promises."""
+    """Whether history confirms what Holdfast promises."""
     return all(holds for holds, _ in _findings(evidence, result))
 
 
@@ -37,45 +38,66 @@ def document(evidence: Evidence, result: RunResult) -> dict[str, Any]:
 
 
 def show_evidence(out: Output, evidence: Evidence) -> None:
-    """Writes every model call and tool call, in order, with what became of it."""
-    out.say((f"{'':2}{'#':>3}  {'CALL':{WIDE}}  ATTEMPTS  WORKER  LAST TOOK", "dim"))
-    crash_shown = False
-    for number, call in enumerate(evidence.calls, start=1):
-        if not crash_shown and call.scheduled > evidence.crash.killed:
-            crash_shown = True
-            out.say((f"{'':7}kill -9 of the first worker; the second one takes over", "red"))
-        out.say(*_row(number, call, evidence))
+    """Writes a table of the model calls and tool calls in order, with what became of each."""
+    before = sum(call.scheduled <= evidence.crash.killed for call in evidence.calls)
+    rows = [_row(number, call, evidence) for number, call in enumerate(evidence.calls, start=1)]
+    rows.insert(before, _Row("", "kill -9 of the first worker", style="red"))
+    styles = [row.style for row in rows]
+    columns = [
+        Column("#", [row.number for row in rows], styles, is_number=True, is_whole=True),
+        Column("CALL", [row.call for row in rows], styles),
+        Column("ATTEMPTS", [row.attempts for row in rows], styles, is_number=True),
+        Column("WORKER", [row.worker for row in rows], styles),
+        Column("LAST TOOK", [row.took for row in rows], styles, is_number=True),
+        Column("", [row.remark for row in rows], styles, is_whole=True),
+    ]
+    show_table(out, columns)
 
 
-def _row(number: int, call: Call, evidence: Evidence) -> list[str | tuple[str, str]]:
-    broken_off, again = call in evidence.in_flight, call in evidence.made_again
-    worker = "first" if call.worker == evidence.crash.worker else "second"
-    took = duration((call.ended - call.started).total_seconds()) if call.ended and call.started else ""
-    row = f"  {number:>3}  {cut(call.what, WIDE):{WIDE}}  {call.attempts:>8}  {worker:6}  {took:>9}"
-    if again:
-        return [(row, "bold red"), ("  again!", "bold red")]
-    return [(row, "yellow"), ("  broken off", "yellow")] if broken_off else [row]
+@dataclass(frozen=True)
+class _Row:
+    number: str
+    call: str
+    attempts: str = ""
+    worker: str = ""
+    took: str = ""
+    remark: str = ""
+    style: str = ""
+
+
+def _row(number: int, call: Call, evidence: Evidence) -> _Row:
+    interrupted, repeated = call in evidence.in_flight, call in evidence.made_again
+    return _Row(
+        str(number),
+        one_line(call.what),
+        attempts=str(call.attempts),
+        worker="first" if call.worker == evidence.crash.worker else "second",
+        took=duration((call.ended - call.started).total_seconds()) if call.ended and call.started else "",
+        remark="repeated!" if repeated else "interrupted" if interrupted else "",
+        style="bold red" if repeated else "yellow" if interrupted else "",
+    )
 
 
 def show_verdict(out: Output, evidence: Evidence, result: RunResult) -> None:
-    """Writes each finding, and whether it is what was promised."""
+    """Writes each finding, and whether it is as promised."""
     for holds, finding in _findings(evidence, result):
         out.say(("✓ ", "bold green") if holds else ("✗ ", "bold red"), finding)
 
 
 def _findings(evidence: Evidence, result: RunResult) -> list[tuple[bool, str]]:
-    before, broken, again = evidence.finished_before, evidence.in_flight, evidence.made_again
+    finished, interrupted, repeated = evidence.finished_before, evidence.in_flight, evidence.made_again
     waited = evidence.seconds_to_next_call
     return [
-        (bool(before), f"{count(len(before), 'call')} had finished when the worker died"),
-        (
-            bool(broken),
-            f"in flight when it died, and made anew: {', '.join(call.what for call in broken) or 'nothing'}",
-        ),
-        (not again, f"finished calls that were made again: {', '.join(call.what for call in again) or 'none'}"),
+        (bool(finished), f"{count(len(finished), 'call')} had finished when the worker died"),
+        (bool(interrupted), f"in flight when it died, and made again: {_calls(interrupted) or 'none'}"),
+        (not repeated, f"finished calls that were made again: {_calls(repeated) or 'none'}"),
         (
             waited is not None,
             f"from the start of the new worker to its first call: {'never' if waited is None else duration(waited)}",
         ),
-        (result.status is RunStatus.COMPLETED, f"the run ended as: {result.status}"),
+        (result.status is RunStatus.COMPLETED, f"the run ended: {status_words(result.status)}"),
     ]
+
+
+def _calls(calls: Sequence[Call]) -> str:
+    return ", ".join(one_line(call.what) for call in calls)

@@ -1,4 +1,4 @@
-"""What the doctor found, as lines for people."""
+"""Findings of the doctor as lines for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN_FLAWS = 20  # of one run; --json has them all
 
 
 def flaw_lines(report: Report, width: int) -> list[str]:
-    """A sick run with what is wrong; nothing for one that is not."""
+    """A sick run with its flaws; nothing for a healthy one."""
     if report.verdict == Verdict.UNCHECKED:
         return [cut(f"{clean(report.run_id)}: not checked: {clean(report.note)}", width)]
     if report.verdict != Verdict.SICK:
@@ -28,20 +28,20 @@ def flaw_lines(report: Report, width: int) -> list[str]:
 
 
 def verified_total(reports: Sequence[Report], seconds: float) -> str:
-    """How many runs are how."""
+    """The number of runs with each verdict."""
     found = Counter(report.verdict for report in reports)
     kinds = ", ".join(f"{found[verdict]:,} {verdict.value.replace('_', ' ')}" for verdict in Verdict if found[verdict])
     entries = sum(report.entries for report in reports)
-    looked = f"; {count_entries(entries)}" if entries else ""
-    return f"{count(len(reports), 'run')}{': ' if kinds else ''}{kinds}{looked} in {duration(seconds)}"
+    compared = f"; {count_entries(entries)}" if entries else ""
+    return f"{count(len(reports), 'run')}{': ' if kinds else ''}{kinds}{compared} in {duration(seconds)}"
 
 
 def rebuilt_line(rebuilt: Rebuilt) -> str | None:
-    """A run whose mirror was changed; None for one that was right."""
+    """A run whose mirror was changed; None if it was right."""
     if not rebuilt.written and not rebuilt.mended:
         return None
-    lacked = f"{rebuilt.written:,} of {count_entries(rebuilt.entries)} written anew"
-    return f"{clean(rebuilt.run_id)}: {lacked}, {count(rebuilt.mended, 'row')} mended"
+    written = f"{rebuilt.written:,} of {count_entries(rebuilt.entries)} written"
+    return f"{clean(rebuilt.run_id)}: {written}, {count(rebuilt.mended, 'row')} repaired"
 
 
 def count_entries(number: int) -> str:
@@ -50,7 +50,7 @@ def count_entries(number: int) -> str:
 
 
 def _grouped(flaws: Sequence[Flaw]) -> Iterator[str]:
-    """Rows of a table that follow each other and have the same flaw take one line."""
+    """Groups consecutive rows of a table that have the same flaw on one line."""
     numbered = [(index, flaw) for index, flaw in enumerate(flaws)]
     for _, group in groupby(numbered, lambda item: (item[1].table, item[1].what, (item[1].seq or 0) - item[0])):
         same = [flaw for _, flaw in group]

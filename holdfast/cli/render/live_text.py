@@ -1,4 +1,4 @@
-"""Text that is shown while it arrives, wrapped at words."""
+"""Streaming text, wrapped at words while it arrives."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _PIECES = re.compile(r"\n|[^\S\n]+|\S+")
 
 
 class LiveText:
-    """Writes text piece by piece; a word is written once it is whole, and moved to the next line where it does not fit.
+    """Writes text piece by piece; a complete word is written at once, on the next line if it does not fit.
 
-    Words that are longer than a line are not broken: an address must stay one.
+    Words that are longer than a line are not broken, as a URL must stay whole.
     """
 
     def __init__(self, write: Callable[[str], None], *, width: int, indent: int = 0) -> None:
         """
         Args:
-            write: takes text without adding anything.
-            width: cells of a line, indentation included.
+            write: writes text without adding anything.
+            width: cells of a line, including the indentation.
             indent: blanks before each line.
         """
         self._write = write
@@ -31,7 +31,7 @@ class LiveText:
         self._word = ""
 
     def feed(self, text: str) -> None:
-        """Takes the next piece."""
+        """Adds the next piece."""
         for piece in _PIECES.findall(text):
             if not piece.isspace():
                 self._word += piece
@@ -43,7 +43,7 @@ class LiveText:
                 self._blanks += piece.expandtabs(4)
 
     def end(self) -> None:
-        """Writes what is left and ends the line, if one has begun."""
+        """Writes the rest, and ends the line if one has begun."""
         self._end_word()
         if self._column:
             self._end_line()

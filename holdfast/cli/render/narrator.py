@@ -1,11 +1,12 @@
-"""Tells a person what happens in a run, event by event."""
+"""The events of a run, shown to a person as they happen."""
 
 from __future__ import annotations
 
 import math
 
 from holdfast.cli.render.live_text import LiveText
-from holdfast.cli.render.output import STATUS_STYLES, Output
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.status import STATUS_STYLES, status_words
 from holdfast.cli.render.text import clean, cut, duration, head, one_line, tool_call
 from holdfast.events import Event, Notice, TextDelta
 from holdfast.types import Entry, Message, RunStatus, ToolCall
@@ -15,23 +16,23 @@ INPUT_LINES = 6  # of the question
 
 
 class Narrator:
-    """Shows turns, the text as it comes, tool calls with their arguments, results in short, and notices."""
+    """Shows turns, streaming text, tool calls with their arguments, short results, and notices."""
 
     def __init__(self, out: Output, *, notices_only: bool = False) -> None:
         """
         Args:
-            out: where to tell it.
-            notices_only: whether to say no more than why nothing happens.
+            out: receives the text.
+            notices_only: whether to show only the reasons for which nothing happens.
         """
         self._out = out
         self._notices_only = notices_only
         self._turn = 0
-        self._heard = ""  # of the present turn's text, live
+        self._heard = ""  # text of this turn that was streamed
         self._text = LiveText(lambda text: out.say(text, end=""), width=out.width, indent=2)
         self._calls: dict[str, ToolCall] = {}
 
     def show(self, event: Event) -> None:
-        """Tells of one event."""
+        """Shows one event."""
         if isinstance(event, Notice):
             self._text.end()
             self._out.warn(event.text)
@@ -44,7 +45,7 @@ class Narrator:
             self._show_entry(event)
 
     def end(self) -> None:
-        """Leaves no line half written."""
+        """Ends a line that has begun."""
         self._text.end()
 
     def _show_entry(self, entry: Entry) -> None:
@@ -72,7 +73,7 @@ class Narrator:
 
     def _show_status(self, status: RunStatus, reason: str) -> None:
         self._text.end()
-        self._out.say((status.value, STATUS_STYLES[status]), f": {one_line(reason)}" if reason else "")
+        self._out.say((status_words(status), STATUS_STYLES[status]), f": {one_line(reason)}" if reason else "")
 
     def _show_input(self, message: Message) -> None:
         lines, more = head(message.content, INPUT_LINES)
@@ -86,7 +87,7 @@ class Narrator:
             self._hear(message.content[len(self._heard) :])
         else:
             self._text.end()
-            self._out.say(("  (the call was made again; this is what it gave)", "dim"))
+            self._out.say(("  (the model was called again; this is its new answer)", "dim"))
             self._hear(message.content)
         self._text.end()
         if message.partial:
@@ -114,7 +115,7 @@ class Narrator:
         self._say_more(more, indent=6)
 
     def _named(self, entry: Entry, message: Message) -> str:
-        """The tool; with its arguments where the turn called several, as results come in any order."""
+        """The tool, with its arguments if the turn called several, as results arrive in any order."""
         call = self._calls.get(message.tool_call_id or "")
         if call and len(self._calls) > 1:
             return cut(tool_call(call), self._out.width - len("  ←  0.00 s"))

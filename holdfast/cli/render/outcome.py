@@ -6,31 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.cli.program import command
-from holdfast.cli.render.output import Output, status_mark
-from holdfast.cli.render.text import clean, columns, cost, count, duration, one_line, wrapped
-from holdfast.cli.render.workspace import absolute
-from holdfast.cli.session import Session
-from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
+from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.status import status_mark
+from holdfast.cli.render.text import clean, cost, count, duration, pairs
 from holdfast.types import RunResult
-
-REAL_MODEL = "a real one: OPENAI_API_KEY, OPENAI_BASE_URL or OPENROUTER_API_KEY"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result, and where to find what belongs to it."""
+    """The result of a run, and where to look at it."""
 
     result: RunResult
     ui: str | None
-    """Address of Temporal's UI on the run."""
-
-    @classmethod
-    def of(cls, session: Session, result: RunResult) -> Outcome:
-        """Adds what the result itself does not say."""
-        return cls(result, session.ui(result.run_id))
+    """Address of the run's page in Temporal's UI."""
 
     def document(self) -> dict[str, Any]:
-        """The result as plain values, with the files' absolute paths."""
+        """The result as plain values, with absolute paths of files."""
         return {
             **self.result.model_dump(mode="json"),
             "files": absolute(self.result.files, self.result.workspace),
@@ -38,43 +30,34 @@ class Outcome:
             "scripted": is_scripted(self.result.model),
         }
 
-    def show_output(self, out: Output) -> None:
-        """What the run answered."""
-        if self.result.output:
-            out.say(clean(self.result.output).rstrip())
-            out.say()
+    def show(self, out: Output, *, answer: bool, hint: bool = True) -> None:
+        """Writes the outcome, as JSON if the command was asked for JSON.
 
-    def show_facts(self, out: Output, *, lead_on: bool = True) -> None:
-        """How it ended, what it took, what it wrote and where to look; `lead_on`: also by which command."""
+        Args:
+            out: receives it.
+            answer: whether to show what the run answered, which has not been shown yet.
+            hint: whether to name the command that shows more.
+        """
+        if out.json:
+            out.document(self.document())
+            return
+        if answer and self.result.output:
+            out.say(clean(self.result.output).rstrip())
+        if not answer or self.result.output:
+            out.say()
+        self.show_facts(out, hint=hint)
+
+    def show_facts(self, out: Output, *, hint: bool = True) -> None:
+        """Writes how the run ended, what it used, what it wrote and where to look."""
         result = self.result
-        facts = [count(result.turns, "turn"), count(result.tool_calls, "tool call")]
-        facts.append(count(result.usage.total_tokens, "token") + cost(result.usage))
+        used = [count(result.turns, "turn"), count(result.tool_calls, "tool call")]
+        used.append(count(result.usage.total_tokens, "token") + cost(result.usage))
         took = f" in {duration((result.finished_at - result.started_at).total_seconds())}" if result.finished_at else ""
         sign, style = status_mark(result.status)
-        out.say((sign, f"bold {style}"), f"{took} · {' · '.join(facts)}")
-        if result.error:
-            out.say((wrapped(result.error.message, out.width, indent=2), style))
-        more = [("more", command("show", result.run_id))] if lead_on else []
-        out.lines(columns([*self._places(), *more]))
-
-    def _places(self) -> list[tuple[str, str]]:
-        places = [("run", self.result.run_id)]
-        places += model_line(self.result.model)
-        places += [("wrote", file) for file in absolute(self.result.files, self.result.workspace)]
-        if self.ui:
-            places.append(("look", self.ui))
-        return places
-
-
-def is_scripted(model: str | None) -> bool:
-    """Whether the scripted model answered, which is no language model."""
-    return model == SCRIPTED_MODEL
-
-
-def model_line(model: str | None) -> list[tuple[str, str]]:
-    """The model as a line of facts; none when no model has answered."""
-    if model is None:
-        return []
-    if is_scripted(model):
-        return [("model", SCRIPTED_MARK), ("", REAL_MODEL)]
-    return [("model", one_line(model))]
+        out.say((sign, f"bold {style}"), f"{took} · {' · '.join(used)}")
+        show_error(out, result.status, result.error)
+        facts = [("run", result.run_id), *model_facts(result.model)]
+        facts += place_facts(result.files, result.workspace, self.ui)
+        if hint:
+            facts.append(("more", command("show", result.run_id)))
+        out.lines(pairs(facts))

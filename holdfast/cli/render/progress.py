@@ -1,4 +1,4 @@
-"""Says now and then how far a long work has come."""
+"""Progress of a long operation."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from time import monotonic
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import count, duration
 
-INTERVAL = 5.0  # seconds between two words
+INTERVAL = 5.0  # seconds between two lines
 
 
-class News:
-    """Tells people who wait.
+class Progress:
+    """Reports at intervals how far an operation has come.
 
     Args:
-        out: where they read it.
+        out: receives the reports.
     """
 
     def __init__(self, out: Output) -> None:
@@ -23,11 +23,11 @@ class News:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Since it began."""
         return monotonic() - self._began
 
-    def tell(self, number: int, noun: str, done: str = "") -> None:
-        """Says what has come so far, if it is time for another word; may be called as often as one likes."""
+    def report(self, number: int, noun: str, done: str = "") -> None:
+        """Reports a number of things, if the interval has passed; may be called as often as you like."""
         now = monotonic()
         if now - self._last >= INTERVAL:
             self._last = now

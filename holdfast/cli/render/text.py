@@ -1,4 +1,4 @@
-"""Values as short text for people; everything here is a pure function."""
+"""Values as short text for people, by pure functions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import re
 import textwrap
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
-from holdfast.types import ToolCall, Usage
+if TYPE_CHECKING:
+    from holdfast.types import ToolCall, Usage
 
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))  # seconds
@@ -19,12 +21,12 @@ SHOWN_ARGUMENT = 48  # cells of one argument of a tool call
 
 
 def clean(text: str) -> str:
-    """Text without what could steer a terminal: models and tools say anything."""
+    """Text without control characters: what a model or a tool wrote must not control the terminal."""
     return _CONTROL.sub("", text.replace("\r\n", "\n"))
 
 
 def one_line(text: str) -> str:
-    """Text with every run of white space as one blank."""
+    """Text on one line, each run of white space replaced by one blank."""
     return " ".join(clean(text).split())
 
 
@@ -61,7 +63,7 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 
 
 def local_time(moment: datetime) -> str:
-    """A moment on the clock of whoever reads it."""
+    """A moment in the local time zone."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -71,7 +73,7 @@ def count(number: int, noun: str) -> str:
 
 
 def cost(usage: Usage) -> str:
-    """What the provider asks for it, `, $0.0120`; nothing when it does not say."""
+    """The provider's price, `, $0.0120`; empty if it is not known."""
     return f", ${usage.cost_usd:.4f}" if usage.cost_usd else ""
 
 
@@ -82,7 +84,7 @@ def tokens(usage: Usage) -> str:
 
 
 def tool_call(call: ToolCall) -> str:
-    """A call on one line: `read_file(path=notes.md)`; arguments that are no JSON object as they came."""
+    """A call on one line: `read_file(path=notes.md)`; arguments that are not a JSON object are shown unchanged."""
     try:
         arguments = json.loads(call.arguments)
         shown = ", ".join(f"{name}={_argument(value)}" for name, value in arguments.items())
@@ -92,7 +94,7 @@ def tool_call(call: ToolCall) -> str:
 
 
 def wrapped(text: str, width: int, indent: int = 0) -> str:
-    """Text in lines of at most `width` characters; a word that is longer stays whole, as it may be an address."""
+    """Text in lines of at most `width` characters; a longer word stays whole, as it may be a URL."""
     return "\n".join(
         textwrap.fill(
             line,
@@ -107,16 +109,16 @@ def wrapped(text: str, width: int, indent: int = 0) -> str:
 
 
 def head(text: str, lines: int) -> tuple[list[str], int]:
-    """The first lines of a text that say something, and how many more there are."""
+    """The first lines of a text that are not blank, and the number of the others."""
     written = [line.expandtabs().rstrip() for line in clean(text).splitlines() if line.strip()]
     return written[:lines], max(len(written) - lines, 0)
 
 
-def columns(rows: Iterable[tuple[str, str]], indent: int = 2) -> list[str]:
-    """Names and values, one pair a line, the values below each other."""
-    pairs = list(rows)
-    width = max((len(name) for name, _ in pairs), default=0)
-    return [f"{'':{indent}}{name:{width}}  {value}" for name, value in pairs]
+def pairs(rows: Iterable[tuple[str, str]], indent: int = 2) -> list[str]:
+    """Names and values, one pair a line, with the values aligned."""
+    lines = list(rows)
+    width = max((cell_len(name) for name, _ in lines), default=0)
+    return [f"{'':{indent}}{set_cell_size(name, width)}  {value}" for name, value in lines]
 
 
 def _argument(value: object) -> str:

@@ -1,4 +1,4 @@
-"""A message of a transcript, in full, for people."""
+"""Messages of a transcript in full."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _STYLES = {"system": "dim", "user": "bold cyan", "assistant": "bold green", "too
 
 
 def show_message(out: Output, message: Message) -> None:
-    """Writes a message under a line that says whose it is."""
+    """Writes a message below a line that names its role."""
     facts = [str(message.seq), message.role]
     if message.tool_call_id:
         facts.append(f"answers {clean(message.tool_call_id)}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import structlog
-
 from holdfast._util.background import repeat
 from holdfast._util.concurrency import map_concurrently
+from holdfast._util.logger import get_logger
 from holdfast.errors import HoldfastError, RunNotFound
 from holdfast.events import RUNS, run_event
 from holdfast.ops.doctor.rebuild import Rebuilder
@@ -17,7 +16,7 @@ from holdfast.ops.doctor.truth import UNREADABLE
 from holdfast.ports import EventBus, RunLog, Store
 from holdfast.types import MirroredRun, RunId
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 JITTER = 0.2  # part of the interval, off it: workers do not look all at once, and the first to look does the work
 OVERLAP = timedelta(seconds=60)  # what a list of closed runs may lag behind, and clocks may differ

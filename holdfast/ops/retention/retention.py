@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import structlog
 from temporalio.client import Client
 
 from holdfast._util.background import repeat
+from holdfast._util.logger import get_logger
 from holdfast.ops.retention.executions import BEGINNING, Executions
 from holdfast.ops.retention.pruning import Doomed, Pruner, Spared
 from holdfast.storage.persistence import Persistence
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 INTERVAL = 3600.0  # seconds between two rounds: nobody counts on an hour of what is kept for days
 FIRST = 60.0  # seconds before the first: a worker that starts has better things to do

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from weakref import WeakSet
 
-import structlog
-
+from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.bus.log import EventLog, Page
 from holdfast.storage.bus.subscription import PAGE, Subscription
@@ -18,7 +17,7 @@ from holdfast.storage.database import Watch
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 PAUSE = 0.5  # seconds before a log that is away is asked again
 LOOK_INTERVAL = 5.0  # seconds; a publisher that dies between writing and ringing delays its event by so much

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import structlog
-
+from holdfast._util.logger import get_logger
 from holdfast.errors import ModelError, ModelUnavailable
 from holdfast.storage.memory.record import Record
 from holdfast.storage.memory.table import MemoryTable, Space
 from holdfast.storage.memory.text_memory import TextMemory
 from holdfast.storage.memory.vectors import TextVectors
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 BATCH = 64  # texts; one or two requests
 PROBE = "Is this text embedded?"  # nothing that a model could refuse

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
 from pydantic import JsonValue
 
+from holdfast._util.logger import get_logger
 from holdfast.errors import HoldfastError
 from holdfast.ports.retrieval import Embedder, StoredVector, VectorStoreProtocol
 from holdfast.storage.memory.cache import RecentlyUsed
 from holdfast.storage.memory.record import Record
 from holdfast.storage.memory.table import Place
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 MAX_EMBEDDED_CHARS = 8_000  # of a text: some 2,000 tokens, which embedding models take; full text covers the rest
 MIN_SIMILARITY = 0.1  # below it, any two texts are as near: no match, however few others there are

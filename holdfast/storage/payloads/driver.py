@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
-import structlog
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     StorageDriver,
@@ -19,6 +18,7 @@ from temporalio.converter import (
     StorageDriverStoreContext,
 )
 
+from holdfast._util.logger import get_logger
 from holdfast.errors import PayloadUnreadable, StoreUnavailable
 from holdfast.storage.encryption import KeyRing, key_of
 from holdfast.storage.payloads.claim import Claim
@@ -27,7 +27,7 @@ from holdfast.temporal.routing import INLINE_LIMIT
 if TYPE_CHECKING:
     from holdfast.storage.payloads.chunk_store import ChunkStore
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 T = TypeVar("T")
 
 NAME = "holdfast"

@@ -1,4 +1,4 @@
-"""`demo crash`: kills a worker in the middle of a turn, and shows from history what that cost."""
+"""`demo crash`: kills a worker in the middle of a turn, and shows from history what was lost."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from holdfast.types import Entry
 
 DOCUMENTS = PACKAGE_PARENT / "holdfast" / "docs"
 QUESTION = "What happens to a run when its worker is killed?"
-ATTEMPTS = 5  # runs; one that ends before it was caught in the middle of a turn proves nothing
-LOOK_INTERVAL = 0.002  # seconds; the scripted model answers within 20 ms
-SETTLE = 0.05  # seconds; what the frozen worker had sent off has arrived by then
+ATTEMPTS = 5  # runs; one that ends before its worker was killed in the middle of a turn proves nothing
+POLL_INTERVAL = 0.002  # seconds; the scripted model answers within 20 ms
+SETTLE = 0.05  # seconds until everything that the stopped worker had sent has arrived
 
 EXAMPLES = """
     $ demo crash
@@ -47,10 +47,10 @@ EXAMPLES = """
 async def crash(json: JsonOption = False) -> ExitCode:
     """Kills the worker in mid-turn and shows what is lost.
 
-    The worker gets SIGKILL and is started again. A run of `researcher` over
-    the project's own documents goes on meanwhile. What is shown at the end is
-    read from the run's history in Temporal. Exit code 1 when a call
-    that had finished was made again, or the run did not end well.
+    A run of `researcher` reads the project's own documents. Meanwhile the worker
+    gets SIGKILL and is started again. The report at the end comes from the run's
+    history in Temporal. Exit code 1 when a finished call was made again, or the run
+    did not end well.
     """
     out = Output(json=json)
     if Settings.load().temporal_address is not None:
@@ -61,8 +61,8 @@ async def crash(json: JsonOption = False) -> ExitCode:
             found = await _crash_and_follow(session, run)
             if found:
                 return await _report(session, run, found)
-            out.note("that run ended before it could be caught in the middle of a turn; once more")
-    raise HoldfastError(f"{ATTEMPTS} runs ended before one could be caught in the middle of a turn; try again")
+            out.note("that run ended before its worker could be killed in the middle of a turn; trying again")
+    raise HoldfastError(f"{ATTEMPTS} runs ended before their worker could be killed in the middle of a turn; try again")
 
 
 async def _start(session: Session) -> RunHandle:
@@ -70,7 +70,7 @@ async def _start(session: Session) -> RunHandle:
     workspace = session.settings.holdfast_home.absolute() / "workspaces" / run_id
     files = _copy_documents(workspace)
     run = await session.runs.start("researcher", QUESTION, id=run_id, workspace=workspace)
-    session.out.say(("run ", "dim"), (run.id, "bold"), (f" over {files} of the project's documents", "dim"))
+    session.out.say(("run ", "dim"), (run.id, "bold"), (f" on {files} of the project's documents", "dim"))
     return run
 
 
@@ -84,81 +84,81 @@ def _copy_documents(workspace: Path) -> int:
     return len(documents)
 
 
-class _Teller:
-    """Follows a run, and can be stopped and go on where it was: a worker that is dead answers no questions."""
+class _Viewer:
+    """Follows a run, and can be stopped and resumed, as a dead worker answers no queries."""
 
     def __init__(self, run: RunHandle, out: Output) -> None:
         self._run = run
         self._narrator = Narrator(out)
         self._after = -1
-        self.results_told = 0
+        self.results_shown = 0
 
-    async def tell(self) -> None:
-        """Tells what happens from here until the run has ended."""
+    async def follow(self) -> None:
+        """Shows what happens from here until the run ends."""
         try:
             async for event in self._run.events(self._after):
                 self._narrator.show(event)
                 if isinstance(event, Entry):
                     self._after = event.seq
-                    self.results_told += event.kind == "tool_result"
+                    self.results_shown += event.kind == "tool_result"
         finally:
             self._narrator.end()
 
 
 async def _crash_and_follow(session: Session, run: RunHandle) -> Crash | None:
-    """Follows the run to its end, with a crash on the way; None when the run was too fast for one."""
-    teller = _Teller(run, session.out)
+    """Follows the run to its end, with a crash on the way; `None` means that the run was too fast for one."""
+    viewer = _Viewer(run, session.out)
     worker = (await up(session.settings, session.out.note)).worker
     if worker is None:
         raise WorkerUnavailable("the local stack has no worker to kill")
-    telling = asyncio.create_task(teller.tell())
+    following = asyncio.create_task(viewer.follow())
     try:
-        killed = await _kill_in_mid_turn(session, run, worker, teller)
+        killed = await _kill_in_mid_turn(session, run, worker, viewer)
     finally:
-        telling.cancel()
+        following.cancel()
         with suppress(asyncio.CancelledError):
-            await telling
+            await following
     crash = await _restart(session, worker, killed) if killed else None
-    await teller.tell()
+    await viewer.follow()
     return crash
 
 
 async def _restart(session: Session, worker: Part, killed: datetime) -> Crash:
     out = session.out
-    out.say((f"kill -9 {worker.pid}", "bold red"), "  the worker is dead, in the middle of a turn")
+    out.say((f"kill -9 {worker.pid}", "bold red"), "  the worker died in the middle of a turn")
     restarted = datetime.now(UTC)
     new = await start_worker(session.settings, lambda _: None)
     out.say(("worker started again", "bold green"), f"  pid {new.pid}")
     return Crash(worker=identity(worker.pid), killed=killed, restarted=restarted)
 
 
-async def _kill_in_mid_turn(session: Session, run: RunHandle, worker: Part, teller: _Teller) -> datetime | None:
-    """Kills the worker while a call is under way, once a turn was shown; None when the run ended first.
+async def _kill_in_mid_turn(session: Session, run: RunHandle, worker: Part, viewer: _Viewer) -> datetime | None:
+    """Kills the worker during a call, once a turn was shown; `None` means that the run ended first.
 
-    The worker is stopped first: a stopped process cannot finish the call between our look and the kill.
+    The worker is stopped first: a stopped process cannot finish the call before the kill.
     """
     handle = session.client.get_workflow_handle(run.id)
-    while (seen := await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
-        if teller.results_told and _calls_under_way(seen):
+    while (description := await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
+        if viewer.results_shown and _is_calling(description):
             os.kill(worker.pid, signal.SIGSTOP)
             try:
                 await asyncio.sleep(SETTLE)
-                if _calls_under_way(await handle.describe()):
+                if _is_calling(await handle.describe()):
                     await kill(worker)
                     return datetime.now(UTC)
             finally:
                 if worker.is_alive:
                     os.kill(worker.pid, signal.SIGCONT)
-        await asyncio.sleep(LOOK_INTERVAL)
+        await asyncio.sleep(POLL_INTERVAL)
     return None
 
 
-def _calls_under_way(seen: WorkflowExecutionDescription) -> bool:
-    """Whether a worker makes a call of a turn that is not the first."""
-    replies = seen.typed_search_attributes.get(AGENT_TURN) or 0
+def _is_calling(description: WorkflowExecutionDescription) -> bool:
+    """Whether a worker is making a call of a later turn than the first."""
+    replies = description.typed_search_attributes.get(AGENT_TURN) or 0
     begun = [
         pending.activity_type.name
-        for pending in seen.raw_description.pending_activities
+        for pending in description.raw_description.pending_activities
         if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
     ]
     in_model = names.MODEL_CALL in begun and replies >= 1
@@ -168,7 +168,7 @@ def _calls_under_way(seen: WorkflowExecutionDescription) -> bool:
 
 async def _report(session: Session, run: RunHandle, crash: Crash) -> ExitCode:
     out = session.out
-    outcome = Outcome.of(session, (await run.result()).run)
+    outcome = Outcome((await run.result()).run, session.ui(run.id))
     history = await session.client.get_workflow_handle(run.id).fetch_history()
     evidence = Evidence(await calls_in(history.events, session.client.data_converter), crash)
     if out.json:

@@ -1,4 +1,4 @@
-"""`import`: brings back what `export` took out."""
+"""`import`: restores what `export` wrote."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import typer
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption
 from holdfast.cli.render.output import Output
-from holdfast.cli.render.progress import News
-from holdfast.cli.render.table import show_table
+from holdfast.cli.render.progress import Progress
+from holdfast.cli.render.table import Column, show_table
 from holdfast.cli.render.text import one_line
 from holdfast.cli.storage import opened_persistence
 from holdfast.errors import UsageError
@@ -41,40 +41,42 @@ async def import_(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file, write nothing.")] = False,
     only: Annotated[
-        str | None, typer.Option(metavar="PARTS", help="Only these, as runs,agents.", show_default=False)
+        str | None, typer.Option(metavar="PARTS", help="Only these parts, as runs,agents.", show_default=False)
     ] = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Brings what was exported as JSONL into what is kept here.
+    """Restores what was exported as JSONL.
 
-    The whole file is checked first: its trailer, its digest, and of each run that
-    every entry follows the one before it. A file that is cut short or altered is
-    refused, and the line named, before anything is written.
+    The whole file is checked first: its trailer, its digest, and that every entry
+    of a run follows the one before it. A file that is cut short or altered is
+    refused before anything is written, and the line is named.
 
-    An import adds. What is here already stays as it is, and is listed where the
-    file has it otherwise. Of two lives of one run id the newer one stays. Doing
-    it twice changes nothing; what was broken off goes on when it is done again.
-    A run that is only half there says `running` until then.
+    An import adds. What exists already stays unchanged, and is listed if it differs
+    from the file. Of two runs with the same id, the newer one is kept. Importing
+    twice changes nothing, and an interrupted import resumes when it is repeated. A
+    run that is only partly imported is `running` until then.
 
     Parts: runs, agents, vectors, memories, payloads, conversations, forks, events.
     """
     out, settings = Output(json=json), Settings.load()
     if settings.is_in_memory:
-        raise UsageError("the settings keep everything in the memory of each process: nothing can be imported")
+        raise UsageError("with these settings, each process keeps everything in memory: nothing can be imported")
     async with opened_persistence(settings) as persistence:
         parts = parts_of(persistence)
         chosen = _chosen(only, parts)
         with _opened(file) as stream:
-            news = News(out)
+            progress = Progress(out)
             found = inspect(stream, parts)
-            out.note(f"the file is whole: {_contents(found)}")
+            out.note(f"the file is complete: {_contents(found)}")
             stream.seek(0)
-            importer = Importer(persistence.store, parts, only=chosen, tell=lambda line: news.tell(line, "line"))
+            importer = Importer(persistence.store, parts, only=chosen, tell=lambda line: progress.report(line, "line"))
             if not dry_run:
                 try:
                     await importer.load(stream, found)
                 except BaseException:
-                    out.warn(f"broken off; so far: {_so_far(importer.tallies)}. Do it again and it goes on")
+                    out.warn(
+                        f"interrupted; written so far: {_so_far(importer.tallies)}. Repeat the import to resume it"
+                    )
                     raise
     _say(out, importer.tallies, found, dry_run=dry_run)
     return ExitCode.OK
@@ -84,30 +86,30 @@ def _chosen(only: str | None, parts: Sequence[Part]) -> frozenset[str]:
     names = [name.strip() for name in (only or "").split(",") if name.strip()]
     known = [RUNS, *(part.name for part in parts)]
     if unknown := [name for name in names if name not in known]:
-        raise UsageError(f"--only {unknown[0]!r} is not known; known: {', '.join(known)}")
+        raise UsageError(f"--only {unknown[0]!r} is unknown; known: {', '.join(known)}")
     return frozenset(names)
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[BinaryIO]:
-    """A file that can be read twice; what comes through a pipe is put aside first."""
+    """Opens a file that can be read twice; standard input is copied to a temporary file first."""
     if file == STDIN:
-        with tempfile.TemporaryFile() as aside:
-            shutil.copyfileobj(sys.stdin.buffer, aside)
-            aside.seek(0)
-            yield aside
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            copy.seek(0)
+            yield copy
         return
     try:
         stream = file.open("rb")
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error
     with stream:
         yield stream
 
 
 def _contents(found: Inspection) -> str:
     counts = {**found.counts, "entries of runs": found.entries}
-    return ", ".join(f"{name} {number:,}" for name, number in counts.items() if number) or "it has nothing in it"
+    return ", ".join(f"{name} {number:,}" for name, number in counts.items() if number) or "it is empty"
 
 
 def _so_far(tallies: dict[str, Tally]) -> str:
@@ -125,14 +127,16 @@ def _say(out: Output, tallies: dict[str, Tally], found: Inspection, *, dry_run: 
     if dry_run:
         out.say("nothing was written")
         return
-    rows = [
-        [name, f"{tally.written:,}", f"{tally.same:,}", f"{len(tally.kept):,}"]
-        for name, tally in tallies.items()
-        if tally.written or tally.same or tally.kept
-    ]
-    show_table(out, ("WHAT", "WRITTEN", "HERE ALREADY", "HERE OTHERWISE"), rows)
+    counted = {name: tally for name, tally in tallies.items() if tally.written or tally.same or tally.kept}
+    numbers = {
+        "WRITTEN": [tally.written for tally in counted.values()],
+        "UNCHANGED": [tally.same for tally in counted.values()],
+        "DIFFERENT": [len(tally.kept) for tally in counted.values()],
+    }
+    columns = [Column(title, [f"{count:,}" for count in counts], is_number=True) for title, counts in numbers.items()]
+    show_table(out, [Column("PART", list(counted), "bold", is_whole=True), *columns])
     kept = [why for tally in tallies.values() for why in tally.kept]
     for why in kept[:SHOWN_KEPT]:
-        out.warn(f"left as it is here: {one_line(why)}")
+        out.warn(f"not replaced: {one_line(why)}")
     if len(kept) > SHOWN_KEPT:
         out.warn(f"and {len(kept) - SHOWN_KEPT:,} more; --json has them all")

@@ -1,4 +1,4 @@
-"""What a database gives, as JSON that loses nothing and as cells of a table."""
+"""Values of the database as JSON that loses nothing, and as cells of a table."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 from surrealdb import Duration, RecordID, Table
 
-from holdfast.cli.render.record_text import name_text, record_text, time_text
+from holdfast.cli.render.surrealql import name_text, record_text, time_text
 from holdfast.cli.render.text import one_line
 
-DIGITS = 6  # of a number with a fraction in a table; --json has them all
+DIGITS = 6  # significant digits of a fraction in a table; --json has them all
 SECOND = 10**9  # nanoseconds
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: record ids, times, durations and the like as the text that SurrealQL reads."""
+    """A value as JSON: record ids, times, durations and the like become the text that SurrealQL reads."""
     if value is None or isinstance(value, bool | int | str):
         return value
     write = next((write for kind, write in _PLAIN.items() if isinstance(value, kind)), str)
@@ -34,12 +34,12 @@ def cell(value: Any) -> str:
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value names a row."""
+    """Whether a value is the id of a row."""
     return isinstance(value, RecordID)
 
 
 def is_number(value: Any) -> bool:
-    """Whether a column of such values is read from the right."""
+    """Whether a value is a number."""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 

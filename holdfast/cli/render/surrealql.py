@@ -1,4 +1,4 @@
-"""Record ids as SurrealQL reads them, so that they can be pasted into the next statement."""
+"""Record ids, names and times as SurrealQL reads them, so that they can be pasted into the next statement."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def record_text(record: RecordID) -> str:
 
 
 def name_text(name: str) -> str:
-    """A name, in brackets where it needs them."""
+    """A name, in brackets if it needs them."""
     if BARE.fullmatch(name):
         return name
     escaped = name.replace("\\", "\\\\").replace("⟩", "\\⟩")
@@ -49,7 +49,7 @@ def _object(value: dict[str, Any]) -> str:
 
 _LITERALS: dict[type, Callable[[Any], str]] = {
     type(None): lambda _: "NONE",
-    bool: lambda value: str(value).lower(),  # before int, which it is too
+    bool: lambda value: str(value).lower(),  # before int, its base class
     str: _string,
     uuid.UUID: lambda value: f"u'{value}'",
     datetime: lambda value: f"d'{time_text(value)}'",

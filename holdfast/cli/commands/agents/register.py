@@ -1,4 +1,4 @@
-"""`agents register`: agents that are written in files."""
+"""`agents register`: registers agents that are written in files."""
 
 from __future__ import annotations
 
@@ -39,17 +39,15 @@ async def register(
     language: Annotated[
         Format | None, typer.Option("--format", metavar="F", help="toml, yaml or json. Default: by the file's ending.")
     ] = None,
-    any_tools: Annotated[
-        bool, typer.Option("--any-tools", help="Accept tools that are not known here, but to another worker.")
-    ] = False,
+    any_tools: Annotated[bool, typer.Option("--any-tools", help="Accept tools that only other workers know.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Registers agents that are written in TOML, YAML or JSON.
 
     Fields: name, description, system_prompt, model, model_settings, tools (names),
-    max_turns, timeout (seconds). What differs from the current version becomes the
-    next one; runs that have begun keep theirs. If any file is wrong, nothing is
-    registered.
+    max_turns, timeout (seconds). A definition that differs from the current version
+    becomes the next version; runs that have begun keep theirs. If any file has an
+    error, nothing is registered.
     """
     out = Output(json=json)
     settings = Settings.load()
@@ -71,7 +69,7 @@ async def register(
 
 
 def _read(files: list[str], language: Format | None) -> dict[str, AgentDefinition]:
-    """The definitions by file; all that is wrong with any of them is said at once."""
+    """The definitions by file; the error names every fault of every file."""
     definitions: dict[str, AgentDefinition] = {}
     faults: list[str] = []
     for file in files:
@@ -89,12 +87,12 @@ def _read(files: list[str], language: Format | None) -> dict[str, AgentDefinitio
 def _read_one(file: str, language: Format | None) -> AgentDefinition:
     if file == STDIN:
         if language is None:
-            raise UsageError("say what is read from stdin: --format toml, yaml or json")
+            raise UsageError("--format is needed to read from stdin: toml, yaml or json")
         return read_definition(sys.stdin.buffer.read(), language, "stdin")
     try:
         return read_definition(Path(file).read_bytes(), language or Format.of(file), file)
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+        raise UsageError(f"cannot read {file}: {error.strerror}") from None
 
 
 def _check_tools(definitions: dict[str, AgentDefinition], catalog: AgentCatalog) -> None:
@@ -103,7 +101,7 @@ def _check_tools(definitions: dict[str, AgentDefinition], catalog: AgentCatalog)
             check_tools(definition, catalog.tools())
         except AgentDefinitionError as error:
             raise AgentDefinitionError(
-                f"{file}: {error}. Name the module that defines them in HOLDFAST_AGENTS, or say --any-tools"
+                f"{file}: {error}. Name the module that defines them in HOLDFAST_AGENTS, or use --any-tools"
             ) from None
 
 

@@ -1,0 +1,48 @@
+"""`list`: the runs that there are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.options import JsonOption, at_least
+from holdfast.cli.program import command
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.run_list import show_runs
+from holdfast.cli.render.text import count
+from holdfast.cli.session import connected
+from holdfast.types import RunStatus
+
+DEFAULT_LIMIT = 20
+
+EXAMPLES = """
+    $ list
+    $ list --status failed --limit 100
+    $ list --agent researcher --json
+"""
+
+
+async def list_(
+    status: Annotated[RunStatus | None, typer.Option(metavar="STATUS", help=f"One of: {' '.join(RunStatus)}.")] = None,
+    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this agent.")] = None,
+    limit: Annotated[
+        int, typer.Option(metavar="N", callback=at_least(1), help="Show at most this many.")
+    ] = DEFAULT_LIMIT,
+    json: JsonOption = False,
+) -> None:
+    """Lists runs, newest first."""
+    out = Output(json=json)
+    async with connected(out) as session:
+        runs = [run async for run in session.runs.list(status=status, agent=agent, limit=limit)]
+    if json:
+        out.document([run.model_dump(mode="json") for run in runs])
+    elif runs:
+        show_runs(out, runs, datetime.now(UTC))
+        if len(runs) == limit:
+            out.note(f"the newest {count(limit, 'run')}; --limit shows more")
+    elif status or agent:
+        out.note("no run matches")
+    else:
+        out.note(f"no runs yet; start one: {command('run', 'researcher', 'What is promised?')}")

@@ -1,0 +1,31 @@
+"""`transcript`: the messages of a run."""
+
+from __future__ import annotations
+
+from holdfast.cli.options import JsonOption, RunIdArgument
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.transcript import show_message
+from holdfast.cli.session import connected
+
+EXAMPLES = """
+    $ transcript researcher-3f9a12bc
+    $ transcript researcher-3f9a12bc --json > transcript.json
+"""
+
+
+async def transcript(run_id: RunIdArgument, json: JsonOption = False) -> None:
+    """Prints the messages of a run in full.
+
+    These are the system prompt, the input, the model's answers and the results of
+    tools.
+    """
+    out = Output(json=json)
+    messages = []
+    async with connected(out) as session:
+        await session.has_worker()
+        async for message in session.run(run_id).transcript():
+            messages.append(message.model_dump(mode="json"))
+            if not json:
+                show_message(out, message)
+    if json:
+        out.document(messages)

@@ -1,0 +1,29 @@
+"""`up`: starts the local stack."""
+
+from __future__ import annotations
+
+from holdfast import stack
+from holdfast.cli.exit_code import ExitCode
+from holdfast.cli.options import JsonOption
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.stack import show_status
+from holdfast.settings import Settings
+
+EXAMPLES = """
+    $ up
+    HOLDFAST_HOME=/var/lib/holdfast $ up
+"""
+
+
+async def up(json: JsonOption = False) -> ExitCode:
+    """Starts the local stack.
+
+    The stack is a Temporal server, a worker and, if no model is configured, the
+    scripted model server. Parts that run already are left alone. With
+    TEMPORAL_ADDRESS set, only the worker is started, for that server. The first time,
+    getting the Temporal server may take minutes.
+    """
+    out = Output(json=json)
+    settings = Settings.load()
+    await stack.up(settings, out.note)
+    return await show_status(out, settings)

@@ -1,0 +1,144 @@
+"""The page of one run: its state, what it used, and the end of its log."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error
+from holdfast.cli.render.output import Output
+from holdfast.cli.render.status import status_mark
+from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, tokens, tool_call
+from holdfast.types import Entry, RunProgress
+
+LAST_ENTRIES = 8
+
+
+@dataclass
+class ToolUse:
+    """How often a tool was called."""
+
+    calls: int = 0
+    errors: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class LogSummary:
+    """What the entries of a run's log add up to."""
+
+    agent_version: int | None = None
+    """Version of the registered agent; `None` means that the agent is not from the registry."""
+    tools: dict[str, ToolUse] = field(default_factory=dict)
+    last: deque[Entry] = field(default_factory=lambda: deque(maxlen=LAST_ENTRIES))
+
+    def add(self, entry: Entry) -> None:
+        """Adds the next entry."""
+        self.last.append(entry)
+        if entry.kind == "start":
+            self.agent_version = entry.data.get("agent", {}).get("version")
+        if entry.kind == "tool_result":
+            use = self.tools.setdefault(str(entry.data.get("tool", "?")), ToolUse())
+            use.calls += 1
+            use.errors += bool(entry.data.get("error"))
+            use.seconds += float(entry.data.get("seconds") or 0)
+
+
+def document(progress: RunProgress, log: LogSummary, ui: str | None) -> dict[str, Any]:
+    """The page as plain values."""
+    return {
+        **progress.model_dump(mode="json"),
+        "agent_version": log.agent_version,
+        "files": absolute(progress.files, progress.workspace),
+        "ui": ui,
+        "scripted": is_scripted(progress.model),
+        "tools": {name: vars(use) for name, use in log.tools.items()},
+        "last_entries": [entry.model_dump(mode="json") for entry in log.last],
+    }
+
+
+def show_page(out: Output, progress: RunProgress, log: LogSummary, ui: str | None) -> None:
+    """Writes the page."""
+    sign, style = status_mark(progress.status)
+    doing = "" if progress.status.is_final else f" · {one_line(progress.doing)}"
+    out.say((progress.run_id, "bold"), "  ", (sign, f"bold {style}"), cut(doing, out.width))
+    show_error(out, progress.status, progress.error)
+    out.lines(pairs(_facts(progress, log, ui, out.width)))
+    if log.last:
+        out.say()
+        out.say(("last entry" if len(log.last) == 1 else f"last {len(log.last)} entries", "dim"))
+        for entry in log.last:
+            out.say(*_entry_line(entry, out.width))
+
+
+def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -> list[tuple[str, str]]:
+    room = width - len("  workspace  ")
+    version = f", version {log.agent_version}" if log.agent_version else ""
+    limit = f" of at most {progress.max_turns}" if progress.max_turns else ""
+    facts = [("agent", f"{one_line(progress.agent)}{version}"), *model_facts(progress.model)]
+    facts.append(("input", cut(one_line(progress.input), room)))
+    facts.append(("started", _started(progress)))
+    facts.append(("turns", f"{progress.turn}{limit}"))
+    facts.append(("usage", tokens(progress.usage)))
+    facts += _wrapped("tools", tool_lines(log.tools), room)
+    facts.append(("mirror", _mirror(progress)))
+    if progress.workspace:
+        facts.append(("workspace", one_line(progress.workspace)))
+    return [*facts, *place_facts(progress.files, progress.workspace, ui)]
+
+
+def tool_lines(tools: dict[str, ToolUse]) -> list[str]:
+    """Each tool with its number of calls, most calls first."""
+    ordered = sorted(tools.items(), key=lambda item: (-item[1].calls, item[0]))
+    return [
+        f"{one_line(name)} ×{use.calls}" + (f" ({use.errors} failed)" if use.errors else "") for name, use in ordered
+    ]
+
+
+def _wrapped(name: str, items: Sequence[str], room: int) -> list[tuple[str, str]]:
+    lines: list[str] = []
+    for item in items:
+        if lines and len(lines[-1]) + len(", ") + len(item) <= room:
+            lines[-1] += f", {item}"
+        else:
+            lines.append(item)
+    return [(name if number == 0 else "", line) for number, line in enumerate(lines or ["none called"])]
+
+
+def _started(progress: RunProgress) -> str:
+    now = datetime.now(UTC)
+    ended = progress.finished_at
+    lasted = duration(((ended or now) - progress.started_at).total_seconds())
+    started = f"{ago(progress.started_at, now)} ({local_time(progress.started_at)})"
+    return f"{started}, {'took' if ended else 'running for'} {lasted}"
+
+
+def _mirror(progress: RunProgress) -> str:
+    entries = progress.head + 1
+    if progress.mirrored >= progress.head:
+        return f"complete, {entries:,} of {entries:,} entries"
+    return f"{progress.mirrored + 1:,} of {entries:,} entries, as far as the run knows"
+
+
+def _entry_line(entry: Entry, width: int) -> list[str | tuple[str, str]]:
+    lead = f"{entry.seq:>5}  {entry.at.astimezone():%H:%M:%S}  "
+    style = "red" if entry.data.get("error") is True else ""
+    return [(lead, "dim"), (cut(describe(entry), width - len(lead)), style)]
+
+
+def describe(entry: Entry) -> str:
+    """An entry on one line."""
+    message = entry.message
+    if entry.kind == "start":
+        return f"start of {one_line(str(entry.data.get('agent', {}).get('name', '')))}"
+    if entry.kind == "status":
+        return f"{entry.data.get('status')}: {one_line(str(entry.data.get('reason') or ''))}".rstrip(": ")
+    if message is None:
+        return str(entry.data.get("result", {}).get("status", entry.kind))
+    if message.role == "tool":
+        return f"← {one_line(str(entry.data.get('tool', 'tool')))}  {one_line(message.content)}"
+    calls = "  ".join(f"→ {tool_call(call)}" for call in message.tool_calls)
+    return f"{message.role}: {one_line(message.content)}  {calls}".rstrip().rstrip(":")
