@@ -122,7 +122,7 @@ class Layer:
 
 LEAVES = "types events errors ports names protocol definition"
 VOCABULARY = f"{LEAVES} search_attributes"
-STORAGE = f"{VOCABULARY} storage.assertions storage.edge_cases storage.database"
+STORAGE = f"{VOCABULARY} _util.logger storage.assertions storage.edge_cases storage.database"
 CALLERS = "storage temporal client composition stack ops scripted models"
 LAYERS = [
     Layer(LEAVES, "", "pydantic"),
@@ -141,11 +141,11 @@ LAYERS = [
     # Adapters: the vocabulary and their own SDK.
     Layer("models", VOCABULARY, "httpx2 openai"),
     Layer("tools", f"{VOCABULARY} agents.tool", "pydantic"),
-    Layer("temporal", VOCABULARY, "pydantic structlog temporalio"),
+    Layer("temporal", f"{VOCABULARY} _util.logger", "pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases", VOCABULARY),
-    Layer("storage.database", VOCABULARY, "cachetools httpx2 pydantic structlog surrealdb websockets"),
+    Layer("storage.database", VOCABULARY, "cachetools httpx2 pydantic surrealdb websockets"),
     Layer("storage.encryption", VOCABULARY, "cryptography"),
-    Layer("storage.mirror storage.bus", STORAGE, "cachetools pydantic structlog surrealdb"),
+    Layer("storage.mirror storage.bus", STORAGE, "cachetools pydantic surrealdb"),
     Layer(
         "storage.registry", f"{STORAGE} agents.agent agents.conversion", "pydantic pydantic_core surrealdb tomli_w yaml"
     ),
@@ -153,26 +153,26 @@ LAYERS = [
     Layer(
         "storage.memory",
         f"{STORAGE} storage.vectors _util.blocking",
-        "cachetools pydantic snowballstemmer structlog surrealdb",
+        "cachetools pydantic snowballstemmer surrealdb",
     ),
     Layer(
         "storage.payloads",
         f"{STORAGE} storage.encryption temporal",
-        "cachetools structlog surrealdb temporalio",
+        "cachetools surrealdb temporalio",
     ),
     Layer("storage.persistence", "errors ports storage"),
     Layer("scripted", "types models", "pydantic starlette uvicorn"),
     Layer("testing", "types scripted", "starlette"),
     # Users' code.
     Layer("agents", f"{VOCABULARY} tools", "griffe pydantic pydantic_core"),
-    Layer("client", f"{VOCABULARY} temporal agents.agent", "pydantic structlog temporalio"),
+    Layer("client", f"{VOCABULARY} _util.logger temporal agents.agent", "pydantic temporalio"),
     # Programs: what composes the parts, and what calls them.
-    Layer("ops", f"{VOCABULARY} _util temporal storage", "pydantic structlog surrealdb temporalio"),
+    Layer("ops", f"{VOCABULARY} _util temporal storage", "pydantic surrealdb temporalio"),
     Layer("stack", f"{VOCABULARY} settings temporal scripted", "pydantic temporalio"),
     Layer(
         "composition",
         f"{VOCABULARY} settings _util agents {CALLERS} workflows activities",
-        "pydantic structlog temporalio",
+        "pydantic temporalio",
     ),
     Layer("api", VOCABULARY, "google starlette temporalio"),
     Layer(
