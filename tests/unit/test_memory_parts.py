@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from holdfast.errors import UsageError
-from holdfast.storage.memory.cache import RecentlyUsed
 from holdfast.storage.memory.fusion import fuse
 from holdfast.storage.memory.record import MAX_TEXT_BYTES, make_record
 from holdfast.storage.memory.search import Question
@@ -42,36 +41,6 @@ def test_rankings_are_fused(case: FusionCase) -> None:
 def test_scores_of_fusion_are_reciprocal_ranks() -> None:
     """Scores are not what the documentation says."""
     assert fuse([["a", "b"], ["b"]], k=60) == [("b", 1 / 62 + 1 / 61), ("a", 1 / 61)]
-
-
-@dataclass
-class Clock:
-    """A clock that a test sets."""
-
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
-
-
-def test_the_cache_is_bounded_in_number_weight_and_time() -> None:
-    """A cache that grows, or that keeps what is old, does harm."""
-    clock = Clock()
-    cache: RecentlyUsed[str, int] = RecentlyUsed(entries=2, weight=10, lifetime=5, clock=clock)
-    for value, key in enumerate("abc"):
-        cache.put(key, value)
-    assert [cache.get(key) for key in "abc"] == [None, 1, 2]
-    cache.get("b")
-    cache.put("d", 3)
-    assert [cache.get(key) for key in "bcd"] == [1, None, 3]
-    cache.put("heavy", 4, weight=10)
-    assert len(cache) == 1
-    cache.put("too heavy", 5, weight=11)
-    assert cache.get("too heavy") is None
-    clock.now = 5
-    assert cache.get("heavy") is None
-    assert len(cache) == 0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from holdfast.storage.database.database import Database
 from holdfast.storage.database.ephemeral import call_ephemeral
+from holdfast.storage.database.local_index import call_index
 from holdfast.storage.database.watches import Watch
 
 T = TypeVar("T")
@@ -68,6 +69,10 @@ class BackgroundDatabase:
     async def ephemeral(self, operation: str, **values: Any) -> Any:
         """See `EphemeralEventHost.ephemeral`."""
         return await self._there(lambda database: call_ephemeral(database, operation, **values))
+
+    async def index(self, name: str, operation: str, **values: Any) -> Any:
+        """See `IndexHost.index`."""
+        return await self._there(lambda database: call_index(database, name, operation, **values))
 
     async def close(self) -> None:
         """See `Database.close`."""

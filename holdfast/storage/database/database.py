@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 from holdfast.storage.database.embedded import EmbeddedEndpoint
 from holdfast.storage.database.ephemeral import EphemeralEvents
 from holdfast.storage.database.live_queries import LiveQueryWatches
-from holdfast.storage.database.migrate import Schema
+from holdfast.storage.database.local_index import LocalIndexes
+from holdfast.storage.database.migrate import SERVER_MIGRATIONS, Schema
 from holdfast.storage.database.pool import Pool
 from holdfast.storage.database.read_only import EmbeddedReader, Reader, ServerReader, check_reads, check_rows
 from holdfast.storage.database.remote import HttpEndpoint, WebsocketEndpoint
@@ -86,16 +87,20 @@ class SurrealDatabase:
     """
 
     def __init__(self, endpoint: EmbeddedEndpoint | WebsocketEndpoint | HttpEndpoint) -> None:
-        self._pool: Pool[Any] = Pool(endpoint, Schema())
+        self._pool: Pool[Any]
         self._reader: Reader
         if isinstance(endpoint, EmbeddedEndpoint):
+            self._pool = Pool(endpoint, Schema())
             self._reader = EmbeddedReader(endpoint, self._pool)
             self._watches = Watches()
             self._ephemeral: EphemeralEvents | None = EphemeralEvents(self._pool)
+            self._indexes: LocalIndexes | None = LocalIndexes(self._pool)
         else:
+            self._pool = Pool(endpoint, Schema(SERVER_MIGRATIONS))
             self._reader = ServerReader(endpoint.websocket(), self._pool)
             self._watches = LiveQueryWatches(endpoint.websocket())
             self._ephemeral = None
+            self._indexes = None
 
     async def open(self) -> None:
         """See `Database.open`."""
@@ -122,8 +127,18 @@ class SurrealDatabase:
         """See `EphemeralEventHost.ephemeral`."""
         return None if self._ephemeral is None else await self._ephemeral.call(operation, values)
 
+    async def index(self, name: str, operation: str, **values: Any) -> Any:
+        """See `IndexHost.index`."""
+        return None if self._indexes is None else await self._indexes.call(name, operation, values)
+
     async def close(self) -> None:
         """See `Database.close`."""
         await self._watches.close()
         await self._reader.close()
+        await self._close_indexes()  # what they load would open the database again
         await self._pool.close()
+        await self._close_indexes()  # what was loaded meanwhile
+
+    async def _close_indexes(self) -> None:
+        if self._indexes is not None:
+            await self._indexes.close()

@@ -20,6 +20,8 @@ MIGRATIONS = migrations()
 One that only adds leaves older workers working. One that does not says in a line `-- readers: N` which version a worker
 must know from then on.
 """
+SERVER_MIGRATIONS = migrations(on_server=True)
+"""The same with the indexes that only a server has."""
 
 READERS = re.compile(r"^-- readers: (\d+)$", re.MULTILINE)
 VERSION_ROW = RecordID("schema_version", "mirror")

@@ -101,6 +101,10 @@ class SharedDatabase:
         """See `EphemeralEventHost.ephemeral`; when another process becomes the owner, ephemeral events are lost."""
         return await self._call("ephemeral", operation, values)
 
+    async def index(self, name: str, operation: str, **values: Any) -> Any:
+        """See `IndexHost.index`; the next process that owns the database builds its indexes from rows."""
+        return await self._call("index", name, {"operation": operation, "values": values})
+
     async def close(self) -> None:
         """See `Database.close`; another process may hold the database next."""
         await self._watches.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib import resources
 
+SERVER_ONLY = ".server.surql"
+
 
 def statement(package: str, name: str) -> str:
     """The text of `statements/<name>.surql` in `package`, without its comments: it is sent with every call."""
@@ -11,8 +13,18 @@ def statement(package: str, name: str) -> str:
     return "\n".join(line for line in lines if not line.startswith("--"))
 
 
-def migrations() -> tuple[str, ...]:
-    """The texts of `migrations/*.surql`, in the order of their numbers."""
+def migrations(*, on_server: bool = False) -> tuple[str, ...]:
+    """The texts of `migrations/*.surql`, in the order of their numbers.
+
+    Args:
+        on_server: whether the `.server.surql` of the same name is added to each. It defines the indexes that an
+            embedded database does without, see `holdfast.storage.database.local_index`.
+    """
     folder = resources.files("holdfast.storage.database") / "migrations"
-    files = (file for file in folder.iterdir() if file.name.endswith(".surql"))
-    return tuple(file.read_text() for file in sorted(files, key=lambda file: file.name))
+    texts = {file.name: file.read_text() for file in folder.iterdir() if file.name.endswith(".surql")}
+    names = sorted(name for name in texts if not name.endswith(SERVER_ONLY))
+    return tuple(texts[name] + (texts.get(_server_part(name), "") if on_server else "") for name in names)
+
+
+def _server_part(name: str) -> str:
+    return name.removesuffix(".surql") + SERVER_ONLY

@@ -1,18 +1,15 @@
-"""Memories in this process: dictionaries, and BM25 in plain Python."""
+"""Memories in this process: dictionaries, and an index of their words."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from holdfast._util.blocking import run_blocking
 from holdfast.storage.memory.record import Record
 from holdfast.storage.memory.table import Place, Space
-from holdfast.storage.memory.words import stems
-
-SATURATION = 1.2  # BM25's k1: how soon further occurrences of a word stop to count
-LENGTH_SHARE = 0.75  # BM25's b: how much a long text is held against it
+from holdfast.storage.memory.word_index import Entry, WordIndex
 
 
 class InProcessTable:
@@ -22,18 +19,20 @@ class InProcessTable:
         self._records: defaultdict[str, dict[str, Record]] = defaultdict(dict)
         self._pending: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._spaces: dict[str, Space] = {}
-        self._index = _Index()
+        self._index = WordIndex()
 
     async def write(self, namespace: str, records: Sequence[Record]) -> None:
         """See `MemoryTable.write`."""
-        for record in records:
-            known = self._records[namespace].get(record.id)
-            if known and known.digest == record.digest:
-                continue
-            self._touch(namespace)
+        latest = {record.id: record for record in records}
+        changed = [record for record in latest.values() if not self._has(record)]
+        if not changed:
+            return
+        entries = [Entry((namespace, record.id), record.text, record.facets) for record in changed]
+        await run_blocking(self._index.put, entries)
+        for record in changed:
             self._records[namespace][record.id] = record
             self._pending[namespace][record.id] = None
-            self._index.add((namespace, record.id), record.text)
+        self._touch(namespace)
 
     async def read(self, places: Sequence[Place]) -> dict[Place, Record]:
         """See `MemoryTable.read`."""
@@ -62,12 +61,8 @@ class InProcessTable:
         self, namespaces: Sequence[str], words: Sequence[str], facets: Sequence[str], limit: int
     ) -> list[Place]:
         """See `MemoryTable.matches`."""
-        wanted = set(facets)
-        scores = self._index.scores(words)
-        fitting = [
-            place for place in scores if place[0] in namespaces and wanted <= self._records[place[0]][place[1]].facets
-        ]
-        return sorted(fitting, key=lambda place: (-scores[place], place))[:limit]
+        found = await run_blocking(self._index.matches, namespaces, words, facets, limit)
+        return [(namespace, key) for namespace, key in found if key in self._records[namespace]]
 
     async def spaces(self, names: Sequence[str] | None = None) -> list[Space]:
         """See `MemoryTable.spaces`."""
@@ -80,8 +75,7 @@ class InProcessTable:
     async def settle(self, namespace: str, records: Sequence[Record]) -> None:
         """See `MemoryTable.settle`."""
         for record in records:
-            known = self._records[namespace].get(record.id)
-            if known and known.digest == record.digest:
+            if self._has(record):
                 self._records[namespace][record.id] = record
                 self._pending[namespace].pop(record.id, None)
         self._touch(namespace)
@@ -94,41 +88,10 @@ class InProcessTable:
         self._touch(namespace)
         self._spaces[namespace] = replace(self._spaces[namespace], embedder=embedder)
 
+    def _has(self, record: Record) -> bool:
+        known = self._records[record.namespace].get(record.id)
+        return known is not None and known.digest == record.digest
+
     def _touch(self, namespace: str) -> None:
         space = self._spaces.get(namespace, Space(namespace, revision=0, embedder=None))
         self._spaces[namespace] = replace(space, revision=space.revision + 1)
-
-
-class _Index:
-    """Which text has which stem how often."""
-
-    def __init__(self) -> None:
-        self._postings: defaultdict[str, dict[Place, int]] = defaultdict(dict)
-        self._stems: dict[Place, Counter[str]] = {}
-        self._length = 0  # of all texts together, in words
-
-    def add(self, place: Place, text: str) -> None:
-        """Takes a text in, in place of the one before."""
-        self.remove(place)
-        self._stems[place] = counted = Counter(stems(text))
-        self._length += counted.total()
-        for stem, count in counted.items():
-            self._postings[stem][place] = count
-
-    def remove(self, place: Place) -> None:
-        """Forgets a text, if it is there."""
-        for stem in (counted := self._stems.pop(place, Counter())):
-            del self._postings[stem][place]
-        self._length -= counted.total()
-
-    def scores(self, words: Sequence[str]) -> dict[Place, float]:
-        """BM25 of every text that has at least one of the words."""
-        scores: defaultdict[Place, float] = defaultdict(float)
-        for stem in dict.fromkeys(stem for word in words for stem in stems(word)):
-            postings = self._postings.get(stem, {})
-            rarity = math.log(1 + (len(self._stems) - len(postings) + 0.5) / (len(postings) + 0.5))
-            for place, count in postings.items():
-                length = self._stems[place].total() * len(self._stems) / self._length
-                saturated = count + SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * length)
-                scores[place] += rarity * count * (SATURATION + 1) / saturated
-        return dict(scores)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from cachetools import TTLCache
 from pydantic import JsonValue
 
 from holdfast.errors import UsageError
 from holdfast.ports.retrieval import Finder, MemoryMatch
-from holdfast.storage.memory.cache import RecentlyUsed
 from holdfast.storage.memory.fusion import fuse
 from holdfast.storage.memory.record import Record, checked_filter, checked_namespace, wanted_facets
 from holdfast.storage.memory.table import MemoryTable, Place, Space
@@ -25,6 +25,8 @@ CACHED_SEARCHES = 256
 CACHED_CHARS = 8_000_000  # of all texts in the cache together
 CACHE_LIFETIME = 60.0  # seconds; writes are noticed at once, this only bounds what is kept
 
+Answer = tuple[list[Space], list[MemoryMatch]]
+"""What was found, with the namespaces as they were."""
 Finders = dict[Place, list[Finder]]
 
 
@@ -70,9 +72,7 @@ class Search:
     def __init__(self, table: MemoryTable, vectors: TextVectors | None) -> None:
         self._table = table
         self._vectors = vectors
-        self._cache: RecentlyUsed[str, tuple[list[Space], list[MemoryMatch]]] = RecentlyUsed(
-            entries=CACHED_SEARCHES, weight=CACHED_CHARS, lifetime=CACHE_LIFETIME
-        )
+        self._cache: TTLCache[str, Answer] = TTLCache(CACHED_CHARS, CACHE_LIFETIME, getsizeof=_size)
 
     async def answer(self, question: Question) -> list[MemoryMatch]:
         """The memories that fit best, best first."""
@@ -83,7 +83,7 @@ class Search:
         found, whole = await self._search(question, [space.name for space in spaces])
         if whole:
             copies = [match.model_copy(deep=True) for match in found]
-            self._cache.put(question.key, (spaces, copies), weight=sum(len(match.text) for match in found) + 1)
+            self._cache[question.key] = spaces, copies
         return found
 
     async def _search(self, question: Question, namespaces: Sequence[str]) -> tuple[list[MemoryMatch], bool]:
@@ -117,6 +117,11 @@ class Search:
                 if record and question.facets <= record.facets:
                     found.append(_match(record, score, finders[place]))
         return found[: question.top_k]
+
+
+def _size(answer: Answer) -> int:
+    """Characters that an answer counts in the cache; at least its share of them, which bounds their number too."""
+    return max(sum(len(match.text) for match in answer[1]), CACHED_CHARS // CACHED_SEARCHES)
 
 
 def _match(record: Record, score: float, found_by: list[Finder]) -> MemoryMatch:

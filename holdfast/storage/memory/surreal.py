@@ -1,4 +1,8 @@
-"""Memories in SurrealDB, embedded or on a server; words are found by its own index."""
+"""Memories in SurrealDB, embedded or on a server.
+
+A server finds words by its own index. Beside an embedded database that index is `LocalWords`, which every write to
+memories goes through.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database import Database, retry_conflicts
+from holdfast.storage.database.local_index import call_index
 from holdfast.storage.database.surql import statement
 from holdfast.storage.memory.record import Record
 from holdfast.storage.memory.rows import FIELDS, memory_id, new_row, record_from, space_id
@@ -17,6 +22,7 @@ from holdfast.storage.memory.table import Place, Space
 WRITE = statement("holdfast.storage.memory", "write")
 REMOVE = statement("holdfast.storage.memory", "remove")
 SETTLE = statement("holdfast.storage.memory", "settle")
+ADOPT = statement("holdfast.storage.memory", "adopt")
 MATCH = statement("holdfast.storage.memory", "match")
 DIGESTS = "SELECT id, digest FROM $memories"
 READ = f"SELECT {FIELDS} FROM $memories"  # noqa: S608 - names of fields
@@ -25,11 +31,10 @@ COUNT = "SELECT count() FROM memory:[$namespace, '']..=[$namespace, ..] GROUP AL
 PENDING = f"SELECT {FIELDS} FROM memory WHERE pending = $namespace LIMIT $limit"  # noqa: S608
 SPACES = "SELECT id, revision, embedder FROM $spaces"
 ALL_SPACES = "SELECT id, revision, embedder FROM memory_space"
-ADOPT = "UPDATE $memories SET pending = $namespace WHERE embedded_by != $embedder RETURN NONE"
-ADOPTED = "UPSERT $space SET revision = (revision ?? 0) + 1, embedder = $embedder RETURN NONE"
+ADOPTED = "UPSERT $space SET revision = (revision ?? 0) + 1, embedder = $embedder RETURN VALUE revision"
 
-WRITE_ROWS = 10  # sent together: the embedded engine takes some 13 ms for each, and others wait for it
-WRITE_BYTES = 128 * 1024  # of text sent together, for the same reason
+WRITE_ROWS = 100  # in one transaction, which others wait for: some 50 ms
+WRITE_BYTES = 256 * 1024  # of text in one transaction, for the same reason
 ADOPT_ROWS = 500  # in one statement
 MATCHES_PER_WORD = 200  # beyond these a word says little about a record
 PRESENCE = 0.1  # what a word counts that is too common for the database to give it a score
@@ -48,14 +53,11 @@ class SurrealTable:
     async def write(self, namespace: str, records: Sequence[Record]) -> None:
         """See `MemoryTable.write`."""
         for batch in _batches(records):
-            rows = {f"row{number}": new_row(record) for number, record in enumerate(await self._changed(batch))}
+            rows = [new_row(record) for record in await self._changed(batch)]
             if not rows:
                 continue
-            statements = "\n".join(WRITE.replace("$row", f"${name}") for name in rows)
-            results = await self._write(namespace, statements, **rows)
-            if any(
-                [row["digest"]] not in results for row in rows.values()
-            ):  # a denied write is no error to the database
+            results = await self._write(namespace, WRITE, rows=rows)
+            if [row["digest"] for row in rows] not in results:  # a denied write is no error to the database
                 raise StoreUnavailable(f"the database did not take memories of {namespace!r}: may its user write?")
 
     async def read(self, places: Sequence[Place]) -> dict[Place, Record]:
@@ -81,7 +83,7 @@ class SurrealTable:
         [found] = await self._database.run(DIGESTS, memories=[memory])
         if not found:
             return False
-        await self._write(namespace, REMOVE, memory=memory)
+        await self._write(namespace, REMOVE, removed=[id], memory=memory)
         [left] = await self._database.run(DIGESTS, memories=[memory])
         if left:
             raise StoreUnavailable(f"the database did not remove a memory of {namespace!r}: may its user write?")
@@ -93,12 +95,24 @@ class SurrealTable:
         """See `MemoryTable.matches`."""
         if not words or not namespaces:
             return []
+        wanted: dict[str, Any] = {
+            "namespaces": list(namespaces),
+            "words": list(words),
+            "facets": list(facets),
+            "limit": limit,
+        }
+        places = await call_index(self._database, "words", "matches", **wanted)
+        return await self._server_matches(**wanted) if places is None else [(name, key) for name, key in places]
+
+    async def _server_matches(
+        self, namespaces: list[str], words: list[str], facets: list[str], limit: int
+    ) -> list[Place]:
         names = [f"word{number}" for number in range(len(words))]
         statements = "\n".join(MATCH.replace("$word", f"${name}") for name in names)
         found = await self._database.run(
             statements,
-            namespaces=list(namespaces),
-            facets=list(facets),
+            namespaces=namespaces,
+            facets=facets,
             limit=max(limit, MATCHES_PER_WORD),
             **dict(zip(names, words, strict=True)),
         )
@@ -148,12 +162,18 @@ class SurrealTable:
         known = {row["id"].id[1]: row["digest"] for row in rows}
         return [record for record in latest.values() if known.get(record.id) != record.digest]
 
-    async def _write(self, namespace: str, text: str, /, **values: Any) -> list[Any]:
-        """Runs a write that counts the revision of a namespace up, for which its writers contend."""
-        return await retry_conflicts(
-            lambda: self._database.run(text, **values, space=space_id(namespace)),
-            f"memory namespace {namespace!r}",
-        )
+    async def _write(
+        self, namespace: str, statement: str, /, *, removed: Sequence[str] = (), **values: Any
+    ) -> list[Any]:
+        """Runs a write that increments the revision of a namespace, for which its writers contend."""
+        values["space"] = space_id(namespace)
+
+        async def attempt() -> list[Any]:
+            written = {"namespace": namespace, "statement": statement, "values": values, "removed": list(removed)}
+            results: list[Any] | None = await call_index(self._database, "words", "write", **written)
+            return await self._database.run(statement, **values) if results is None else results
+
+        return await retry_conflicts(attempt, f"memory namespace {namespace!r}")
 
 
 def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:

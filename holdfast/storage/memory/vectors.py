@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+from cachetools import TTLCache
 from pydantic import JsonValue
 
 from holdfast._util.logger import get_logger
 from holdfast.errors import HoldfastError
 from holdfast.ports.retrieval import Embedder, StoredVector, VectorStoreProtocol
-from holdfast.storage.memory.cache import RecentlyUsed
 from holdfast.storage.memory.record import Record
 from holdfast.storage.memory.table import Place
 
@@ -41,9 +41,7 @@ class TextVectors:
         self._embedder = embedder
         self._open_vectors = open_vectors
         self.adopted: set[str] = set()
-        self._queries: RecentlyUsed[str, list[float]] = RecentlyUsed(
-            entries=QUERY_ENTRIES, weight=QUERY_ENTRIES, lifetime=QUERY_LIFETIME
-        )
+        self._queries: TTLCache[str, list[float]] = TTLCache(QUERY_ENTRIES, QUERY_LIFETIME)
 
     @property
     def name(self) -> str:
@@ -96,7 +94,7 @@ class TextVectors:
             return None
         if not any(vector):
             return None
-        self._queries.put(query, vector)
+        self._queries[query] = vector
         return vector
 
     def _of(self, namespace: str) -> VectorStoreProtocol:

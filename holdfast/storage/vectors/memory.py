@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from array import array
+import json
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from pydantic import JsonValue
 
 from holdfast._util.blocking import run_blocking
 from holdfast.ports.retrieval import StoredVector, VectorMatch
 from holdfast.storage.vectors.checks import check_dimension, check_k, check_name, check_vector
-from holdfast.storage.vectors.metadata import facets
-from holdfast.storage.vectors.ranking import Ranking
+from holdfast.storage.vectors.matrix import Item, Matrix
+from holdfast.storage.vectors.metadata import facets, facets_of_text
 from holdfast.storage.vectors.record import Record, record, records
 
 
@@ -27,7 +29,7 @@ class MemoryVectors:
 
 
 class MemoryVectorStore:
-    """A VectorStoreProtocol of dictionaries, which compares with every vector: exact, and linear in their number.
+    """A VectorStoreProtocol that compares with every vector in one matrix product; its results are exact.
 
     Args:
         namespace: its name, for messages.
@@ -35,8 +37,9 @@ class MemoryVectorStore:
 
     def __init__(self, namespace: str = "default") -> None:
         self._namespace = check_name("the namespace", namespace)
-        self._dimension: int | None = None
-        self._records: dict[str, Record] = {}
+        self._matrix: Matrix | None = None
+        """`None`: no vector has fixed the dimension yet."""
+        self._first = threading.Lock()
 
     async def upsert(
         self,
@@ -49,7 +52,7 @@ class MemoryVectorStore:
 
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:
         """See `holdfast.ports.VectorStoreProtocol.upsert_many`."""
-        self._keep(await run_blocking(records, self._namespace, vectors))
+        await run_blocking(lambda: self._keep(records(self._namespace, vectors)))
 
     async def query(
         self,
@@ -59,29 +62,34 @@ class MemoryVectorStore:
         filter: Mapping[str, JsonValue] | None = None,  # noqa: A002 - the field's word
     ) -> list[VectorMatch]:
         """See `holdfast.ports.VectorStoreProtocol.query`."""
-        numbers = check_vector(vector)
+        numbers, k = check_vector(vector), check_k(k)
         wanted = facets(self._namespace, {} if filter is None else filter)
-        ranking = Ranking(numbers, check_k(k))
-        self._check_dimension(numbers)
-        found = [kept for kept in self._records.values() if wanted <= kept.facets]
-        await run_blocking(ranking.add, found)
-        return ranking.matches()
+        matrix = self._matrix
+        if matrix is None:
+            return []
+        check_dimension(len(numbers), matrix.dimension, self._namespace)
+        found = await run_blocking(matrix.nearest, numbers, k, wanted)
+        return [VectorMatch(id=each.id, score=each.score, metadata=json.loads(each.metadata)) for each in found]
 
     async def get_vector(self, id: str) -> StoredVector | None:  # noqa: A002 - the field's word
         """See `holdfast.ports.VectorStoreProtocol.get_vector`."""
-        kept = self._records.get(check_name("the id of a vector", id))
-        return None if kept is None else kept.stored()
+        key = check_name("the id of a vector", id)
+        found = self._matrix.get(key) if self._matrix else None
+        if found is None:
+            return None
+        numbers, metadata = found
+        return StoredVector(id=key, vector=numbers.tolist(), metadata=json.loads(metadata))
 
     async def delete(self, id: str) -> bool:  # noqa: A002 - the field's word
         """See `holdfast.ports.VectorStoreProtocol.delete`."""
-        return self._records.pop(check_name("the id of a vector", id), None) is not None
+        key = check_name("the id of a vector", id)
+        return self._matrix is not None and self._matrix.remove(key)
 
     def _keep(self, made: list[Record]) -> None:
-        if made:
-            self._check_dimension(made[0].numbers)
-            self._dimension = len(made[0].numbers)
-            self._records.update((each.id, each) for each in made)
-
-    def _check_dimension(self, numbers: array[float]) -> None:
-        if self._dimension is not None:
-            check_dimension(len(numbers), self._dimension, self._namespace)
+        if not made:
+            return
+        with self._first:
+            if self._matrix is None:
+                self._matrix = Matrix(len(made[0].numbers), partial(facets_of_text, self._namespace))
+        check_dimension(len(made[0].numbers), self._matrix.dimension, self._namespace)
+        self._matrix.put([Item(each.id, each.numbers, each.norm, each.metadata, each.facets) for each in made])

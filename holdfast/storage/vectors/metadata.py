@@ -51,6 +51,11 @@ def facets(namespace: str, metadata: Mapping[str, JsonValue]) -> frozenset[str]:
     return frozenset(_digest([namespace, key, _canonical(value)]) for key, value in plain.items())
 
 
+def facets_of_text(namespace: str, text: str) -> frozenset[str]:
+    """Facets of metadata that is exact JSON."""
+    return frozenset() if text == "{}" else facets(namespace, json.loads(text))
+
+
 def _digest(value: JsonValue) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -1,4 +1,4 @@
-"""The best of many vectors, by exact comparison: what a search index only comes near to."""
+"""The best of many vectors that come in portions, by exact comparison."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import heapq
 from array import array
 from collections.abc import Iterable
 from itertools import chain
-from operator import mul
+
+import numpy as np
 
 from holdfast.ports.retrieval import VectorMatch
 from holdfast.storage.vectors.checks import norm_of
 from holdfast.storage.vectors.record import Record
-
-DIGITS = 12  # of a score; vectors of one direction and of different lengths come out some 1e-16 apart
+from holdfast.storage.vectors.scores import cosines
 
 Place = tuple[float, str, Record]
-"""A score, negative so that the best is the smallest; the id; whose they are."""
+"""A score, negative so that the best is the smallest; the id; the record."""
 
 
 class Ranking:
-    """The `k` records nearest to a vector, of all that it is shown.
-
-    It takes some 15 microseconds for a vector of 384 numbers: show it thousands in a thread.
+    """The `k` records nearest to a vector, of all that it is shown. Show it thousands in a thread.
 
     Args:
         vector: to compare with.
@@ -29,20 +27,20 @@ class Ranking:
     """
 
     def __init__(self, vector: array[float], k: int) -> None:
-        norm = norm_of(vector)
-        self._unit = [number / norm for number in vector]
+        self._unit = np.array(vector, np.float64) / norm_of(vector)
         self._k = k
         self._best: list[Place] = []
 
     def add(self, records: Iterable[Record]) -> None:
-        """Shows it records."""
-        places = chain(self._best, map(self._place, records))
-        self._best = heapq.nsmallest(self._k, places, key=lambda place: place[:2])
+        """Compares with records and keeps the best."""
+        shown = list(records)
+        if not shown:
+            return
+        vectors = np.array([record.numbers for record in shown], np.float64)
+        scores = cosines(self._unit, vectors, np.array([record.norm for record in shown], np.float64))
+        places = [(-score, record.id, record) for score, record in zip(scores, shown, strict=True)]
+        self._best = heapq.nsmallest(self._k, chain(self._best, places), key=lambda place: place[:2])
 
     def matches(self) -> list[VectorMatch]:
         """The best, best first; of equal scores the smaller id first."""
         return [record.match(0.0 - score) for score, _, record in self._best]
-
-    def _place(self, record: Record) -> Place:
-        score = sum(map(mul, self._unit, record.numbers)) / record.norm
-        return -round(min(max(score, -1.0), 1.0), DIGITS), record.id, record

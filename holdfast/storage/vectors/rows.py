@@ -37,7 +37,7 @@ def row(namespace: str, record: Record) -> Row:
     """The row of a vector."""
     return {
         "id": row_id(namespace, record.id),
-        "exact": _little_endian(record.numbers).tobytes(),
+        "exact": exact_bytes(record.numbers),
         "norm": record.norm,
         "metadata": record.metadata,
         "facets": sorted(record.facets),
@@ -51,15 +51,25 @@ def entry(namespace: str, nearest: str, record: Record) -> Row:
 
 def record_from(row: Row) -> Record:
     """The vector that a row is of."""
-    numbers = array("d")
-    numbers.frombytes(row["exact"])
     return Record(
         id=text_of(row["id"].id[1]),
-        numbers=_little_endian(numbers),
+        numbers=numbers_from(row["exact"]),
         norm=row["norm"],
         metadata=row["metadata"],
         facets=frozenset(row["facets"]),
     )
+
+
+def exact_bytes(numbers: array[float]) -> bytes:
+    """Numbers as 64-bit floats, little-endian."""
+    return _little_endian(numbers).tobytes()
+
+
+def numbers_from(exact: bytes) -> array[float]:
+    """The numbers that `exact_bytes` was given."""
+    numbers = array("d")
+    numbers.frombytes(exact)
+    return _little_endian(numbers)
 
 
 def _little_endian(numbers: array[float]) -> array[float]:

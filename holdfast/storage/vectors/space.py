@@ -15,7 +15,7 @@ from holdfast.storage.vectors.rows import key
 READ = "SELECT dimension, nearest, learned FROM ONLY $space"
 CREATE = """BEGIN;
 IF $space.dimension != NONE { THROW 'holdfast: write conflict' };
-CREATE $space CONTENT { dimension: $dimension, learned: 0 } RETURN NONE;
+CREATE $space CONTENT { dimension: $dimension } RETURN NONE;
 COMMIT"""
 
 
@@ -66,7 +66,7 @@ class Spaces:
         self._dimension = found["dimension"] if found else None
         if self._dimension is None:
             return None
-        return Space(self._table, self._dimension, found.get("nearest"), found["learned"])
+        return Space(self._table, self._dimension, found.get("nearest"), found.get("learned") or 0)
 
     async def claim(self, dimension: int) -> int:
         """The namespace's dimension, made this one where there is none; of several at once one decides.

@@ -29,6 +29,7 @@ from holdfast.storage.database.gateway.wire import (
     encode,
     error_parts,
 )
+from holdfast.storage.database.local_index import call_index
 
 LOOPBACK = "127.0.0.1"
 CLOSE_DEADLINE = 1.0  # seconds for the closing handshake; a client that is frozen does not answer it
@@ -52,6 +53,8 @@ async def execute(database: Database, verb: str, statement: str, values: dict[st
             return await database.read(statement, **values)
         case "ephemeral":
             return await call_ephemeral(database, statement, **values)
+        case "index":
+            return await call_index(database, statement, values["operation"], **values["values"])
     raise UsageError(f"the process that holds the database does not know {verb!r}: is it an older version?")
 
 
