@@ -144,15 +144,16 @@ LAYERS = [
     Layer("temporal", f"{VOCABULARY} _util.logger", "pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases", VOCABULARY),
     Layer("storage.database", VOCABULARY, "cachetools httpx2 pydantic surrealdb websockets"),
+    Layer("storage.row_cache", f"{VOCABULARY} _util.blocking _util.logger"),
     Layer("storage.encryption", VOCABULARY, "cryptography"),
     Layer("storage.mirror storage.bus", STORAGE, "cachetools pydantic surrealdb"),
     Layer(
         "storage.registry", f"{STORAGE} agents.agent agents.conversion", "pydantic pydantic_core surrealdb tomli_w yaml"
     ),
-    Layer("storage.vectors", f"{STORAGE} _util.blocking", "cachetools numpy pydantic surrealdb"),
+    Layer("storage.vectors", f"{STORAGE} storage.row_cache _util.blocking", "cachetools numpy pydantic surrealdb"),
     Layer(
         "storage.memory",
-        f"{STORAGE} storage.vectors _util.blocking",
+        f"{STORAGE} storage.vectors storage.row_cache _util.blocking",
         "cachetools pydantic snowballstemmer surrealdb",
     ),
     Layer(

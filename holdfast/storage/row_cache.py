@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-import structlog
-
 from holdfast._util.blocking import run_blocking
+from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 T = TypeVar("T")
 

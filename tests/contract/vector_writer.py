@@ -1,6 +1,6 @@
 """A process that fills a vector store until it is killed: `python -m tests.contract.vector_writer URL`.
 
-It prints the number of each vector that was acknowledged, and `building` when an index is due.
+It prints `written` when the first vectors are acknowledged, then writes all others in one call.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ import sys
 
 from holdfast.ports.retrieval import StoredVector
 from holdfast.storage.persistence import open_persistence
-from holdfast.storage.vectors.index import PATIENCE
 from holdfast.storage.vectors.sample import unit_vectors
 
-NAMESPACE, DIMENSION, SEED = "killed", 64, 11
-COUNT = 5 * PATIENCE
+NAMESPACE, DIMENSION, SEED = "killed", 384, 11
+COUNT, FIRST = 3_000, 100
+
+
+def sample() -> list[StoredVector]:
+    """What is written."""
+    vectors = unit_vectors(COUNT, DIMENSION, seed=SEED)
+    return [StoredVector(id=str(place), vector=vector, metadata={"n": place}) for place, vector in enumerate(vectors)]
 
 
 async def main(url: str) -> None:
-    """Writes the sample, in portions of a hundred."""
-    store = open_persistence(url).vectors(NAMESPACE)
-    vectors = unit_vectors(COUNT, DIMENSION, seed=SEED)
-    for first in range(0, COUNT, 100):
-        if first >= PATIENCE:
-            print("building", flush=True)
-        some = vectors[first : first + 100]
-        await store.upsert_many(StoredVector(id=str(first + place), vector=some[place]) for place in range(100))
-        print(first + 99, flush=True)
+    """Writes the sample."""
+    store, vectors = open_persistence(url, shared=True).vectors(NAMESPACE), sample()
+    await store.upsert_many(vectors[:FIRST])
+    await store.query(vectors[0].vector)
+    print("written", flush=True)
+    await store.upsert_many(vectors[FIRST:])
 
 
 if __name__ == "__main__":
