@@ -14,9 +14,9 @@ import pytest
 
 from holdfast.settings import Settings
 from holdfast.stack import down, up
-from tests.lab import Lab
+from tests.support.lab import Lab
+from tests.support.session import TEST_HOME, shared_settings
 
-TEST_HOME = "HOLDFAST_TEST_HOME"
 SETTINGS = [name.upper() for name in Settings.model_fields]
 
 
@@ -41,8 +41,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def temporal_address() -> str:
     """A Temporal server, started by whichever test needs it first."""
-    settings = Settings(holdfast_home=Path(os.environ[TEST_HOME]), openai_api_key="unused")
-    return asyncio.run(up(settings, print, worker=False)).address
+    return asyncio.run(up(shared_settings(), print, worker=False)).address
 
 
 @pytest.fixture

@@ -317,3 +317,14 @@ def test_the_public_surface_is_this() -> None:
     expected = set(PUBLIC_NAMES.split())
     assert set(holdfast.__all__) == expected
     assert all(hasattr(holdfast, name) for name in expected)
+
+
+@pytest.mark.parametrize("path", sources("tests"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_share_only_their_support(path: Path) -> None:
+    """Test modules and conftest files are imported by pytest alone; what they share lies in `tests/support`.
+
+    The modules of `tests/replay` may also use each other's scenarios and recordings.
+    """
+    allowed = {"tests.support"} | ({"tests.replay"} if "replay" in path.parts else set())
+    ours = {name for name in imports(path) if within(name, {"tests"}) and name != "tests"}
+    assert not [name for name in ours if not within(name, allowed) or "conftest" in name or ".test_" in name]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.settings import Settings
-from tests import cli_reference
+from tests.support import cli_reference
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -102,7 +102,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_command_line_reference_is_what_the_program_says() -> None:
-    """`python -m tests.cli_reference` writes it anew."""
+    """`python -m tests.support.cli_reference` writes it anew."""
     assert cli_reference.page() == cli_reference.PAGE.read_text()
 
 

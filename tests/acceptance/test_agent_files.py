@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance import test_cli
-from tests.acceptance.test_cli import Cli
+from tests.support.cli import ROOT
+from tests.support.cli_stack import CliStack
 
 GUIDE = """
 name = "guide"
@@ -17,15 +16,6 @@ system_prompt = "Version one."
 tools = ["list_files", "search_files", "read_file", "write_file"]
 max_turns = 20
 """
-
-stack = test_cli.stack  # a stack of this module's own
-
-
-@pytest.fixture
-def cli(stack: Cli) -> Iterator[Cli]:
-    """The stack, whose model answers again after each test."""
-    yield stack
-    stack.server.release()
 
 
 @pytest.fixture
@@ -36,7 +26,7 @@ def guide(tmp_path: Path) -> Path:
     return file
 
 
-def test_an_agent_lives_in_a_file(cli: Cli, guide: Path) -> None:
+def test_an_agent_lives_in_a_file(cli: CliStack, guide: Path) -> None:
     """Register, run, show, register anew in mid-run, history: the run keeps what it was started with."""
     registered = cli("agents", "register", str(guide))
     assert registered.code == 0, registered.err
@@ -47,7 +37,7 @@ def test_an_agent_lives_in_a_file(cli: Cli, guide: Path) -> None:
     seen = len(cli.server.requests)
     started = cli("run", "guide", "What is there?", "--workspace", str(cli.documents), "--mode", "background")
     assert started.code == 0, started.err
-    test_cli._until_request(cli.server, seen)
+    cli.wait_for_requests(seen + 1)
     guide.write_text(GUIDE.replace("one", "two").replace("20", "1"))
     again = cli("agents", "register", str(guide), "--json")
     assert [(one["version"], one["new"]) for one in again.json] == [(2, True)]
@@ -70,7 +60,7 @@ def test_an_agent_lives_in_a_file(cli: Cli, guide: Path) -> None:
     assert exact.json["agent"] == "guide"
 
 
-def test_what_is_shown_registers_as_the_same(cli: Cli, guide: Path) -> None:
+def test_what_is_shown_registers_as_the_same(cli: CliStack, guide: Path) -> None:
     """A file made from the registry makes a version of its own, in whatever language."""
     assert cli("agents", "register", str(guide)).code == 0
     before = cli("agents", "show", "guide", "--json").json
@@ -81,7 +71,7 @@ def test_what_is_shown_registers_as_the_same(cli: Cli, guide: Path) -> None:
     assert cli("agents", "show", "guide", "--json").json == before
 
 
-def test_the_list_says_where_agents_are_from(cli: Cli, guide: Path) -> None:
+def test_the_list_says_where_agents_are_from(cli: CliStack, guide: Path) -> None:
     """Nobody can tell what the code defines from what was registered."""
     assert cli("agents", "register", str(guide)).code == 0
     for words in (["agents"], ["agents", "list"]):
@@ -104,7 +94,7 @@ def test_the_list_says_where_agents_are_from(cli: Cli, guide: Path) -> None:
     assert cli("agents", "show", "guide", "--version", "1").code == 0
 
 
-def test_nothing_is_registered_when_one_file_is_wrong(cli: Cli, guide: Path, tmp_path: Path) -> None:
+def test_nothing_is_registered_when_one_file_is_wrong(cli: CliStack, guide: Path, tmp_path: Path) -> None:
     """Half of a set of agents is registered, and nobody knows which half."""
     guide.write_text(GUIDE.replace('"guide"', '"fresh"'))
     wrong = tmp_path / "wrong.yaml"
@@ -123,20 +113,20 @@ def test_nothing_is_registered_when_one_file_is_wrong(cli: Cli, guide: Path, tmp
     assert cli("agents", "register", str(tools), "--any-tools").code == 0
     assert cli("agents", "register", "-", stdin=GUIDE).code == 2
     assert cli("agents", "register", str(guide), str(guide.rename(tmp_path / "x.txt"))).code == 2
-    memory = cli("agents", "register", str(tools), "--any-tools", settings={"STATE_PERSISTENCE_BACKEND": "memory"})
+    memory = cli("agents", "register", str(tools), "--any-tools", changes={"STATE_PERSISTENCE_BACKEND": "memory"})
     assert memory.code == 2
     assert "AGENT_REGISTRY" in memory.err
 
 
-def test_a_registry_of_ones_own_serves_the_worker(cli: Cli, guide: Path) -> None:
+def test_a_registry_of_ones_own_serves_the_worker(cli: CliStack, guide: Path) -> None:
     """AGENT_REGISTRY is taken by the command line and not by the worker, or the other way round."""
-    page = (test_cli.ROOT / "docs" / "howto" / "registry.md").read_text()
+    page = (ROOT / "docs" / "howto" / "registry.md").read_text()
     module = page.partition("# team_registry.py\n")[2].partition("```")[0]
-    (cli.home.parent / "team_registry.py").write_text(module)
-    own = {"AGENT_REGISTRY": "team_registry:SqliteRegistry", "PYTHONPATH": str(cli.home.parent)}
+    (guide.parent / "team_registry.py").write_text(module)
+    own = {"AGENT_REGISTRY": "team_registry:SqliteRegistry", "PYTHONPATH": str(guide.parent)}
     guide.write_text(GUIDE.replace('"guide"', '"sqlite guide"'))
-    assert cli("agents", "register", str(guide), settings=own).code == 0
-    assert "sqlite guide" in cli("agents", settings=own).out
-    done = cli("run", "sqlite guide", "Hello?", "--workspace", str(cli.documents), "--json", settings=own)
+    assert cli("agents", "register", str(guide), changes=own).code == 0
+    assert "sqlite guide" in cli("agents", changes=own).out
+    done = cli("run", "sqlite guide", "Hello?", "--workspace", str(cli.documents), "--json", changes=own)
     assert done.code == 0, done.err
     assert cli("run", "sqlite guide", "Hello?").code == 2

@@ -1,154 +1,26 @@
-"""The command line as people and scripts meet it: real processes, exit codes, both output streams.
-
-One stack for all of it, started by the first command that needs one. The model is the scripted one,
-behind a server that can be told to hold its answers, so that a run stays where a test wants it.
-"""
+"""The command line as people and scripts use it: real processes, exit codes, both output streams."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import signal
-import subprocess
-import sys
-import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
 import pytest
 
-from holdfast.scripted.chat import ChatReply, ChatRequest
-from holdfast.scripted.model import respond
-from holdfast.settings import Settings
-from holdfast.testing import ModelServer
+from tests.support.cli import PATIENCE
+from tests.support.cli_stack import ANSWER, QUESTION, CliStack
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0  # seconds for one command; the first one may have to start everything
-START_PATIENCE = 600.0  # seconds for the first command, which may have to build a Temporal server
-LATENCY = 0.03  # seconds; a model that answers at once leaves `demo crash` nothing to break off
-QUESTION = "What does the harbour master promise?"
-ANSWER_WORDS = "The harbour master promises that no boat is lost."
 MARK = "scripted model, not a language model"
 NOBODY = "a-queue-that-nobody-polls"
 
 
-@dataclass(frozen=True)
-class Done:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one document on stdout."""
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
-class Cli:
-    """Runs commands against one stack."""
-
-    home: Path
-    documents: Path
-    server: ModelServer
-
-    def environment(self, **changes: str) -> dict[str, str]:
-        settings = {name.upper() for name in Settings.model_fields}
-        kept = {name: value for name, value in os.environ.items() if name not in settings}
-        return {
-            **kept,
-            "HOLDFAST_NO_BOOTSTRAP": "1",
-            "HOLDFAST_HOME": str(self.home),
-            "OPENAI_BASE_URL": self.server.url,
-            "OPENAI_MODEL": "scripted",
-            "COLUMNS": "80",
-            **changes,
-        }
-
-    def popen(self, *words: str, **changes: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "starter.py"), *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.home.parent,
-            env=self.environment(**changes),
-        )
-
-    def __call__(
-        self,
-        *words: str,
-        stdin: str = "",
-        patience: float = PATIENCE,
-        settings: Mapping[str, str] = MappingProxyType({}),
-    ) -> Done:
-        with self.popen(*words, **settings) as process:
-            try:
-                out, err = process.communicate(stdin, timeout=patience)
-            finally:
-                process.kill()
-        assert "Traceback" not in err, err
-        return Done(process.returncode, out, err)
-
-    def start_held(self) -> str:
-        """Starts a run whose first model call gets no answer until the server is released."""
-        self.server.hold()
-        seen = len(self.server.requests)
-        run_id = f"held-{uuid.uuid4().hex[:8]}"
-        assert self("run", "researcher", QUESTION, "--id", run_id, "--mode", "background").code == 0
-        _until_request(self.server, seen)
-        return run_id
-
-
-def _until_request(server: ModelServer, seen: int) -> None:
-    asyncio.run(server.wait_for_requests(seen + 1))
-
-
-def _paced(request: ChatRequest) -> ChatReply:
-    return replace(respond(request), delay=LATENCY)
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    folder = tmp_path_factory.mktemp("cli")
-    documents = folder / "documents"
-    documents.mkdir()
-    (documents / "harbour.md").write_text(f"# The harbour\n\n{ANSWER_WORDS}\nBoats come and go.\n")
-    with ModelServer(_paced) as server:
-        cli = Cli(folder / "home", documents, server)
-        first = cli("list", patience=START_PATIENCE)
-        try:
-            assert first.code == 0, first.err
-            assert "starting it" in first.err
-            assert first.out == ""
-            yield cli
-        finally:
-            stopped = cli("down")
-        assert stopped.code == 0
-        assert cli("status").code == 3
-
-
-@pytest.fixture
-def cli(stack: Cli) -> Iterator[Cli]:
-    """The stack, whose model answers again after each test."""
-    yield stack
-    stack.server.release()
-
-
-def test_run_shows_everything_and_ends_well(cli: Cli) -> None:
+def test_run_shows_everything_and_ends_well(cli: CliStack) -> None:
     """The main job: turns, tool calls, the answer, that it is scripted, where to look and what was written."""
     done = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--id", "harbour-1")
     assert done.code == 0, done.err
     report = cli.documents / "reports" / "what-does-the-harbour-master-promise.md"
     assert report.is_file()
-    for expected in ("turn 1", "→ list_files()", "→ search_files(", "← read_file", str(report), MARK, ANSWER_WORDS):
+    for expected in ("turn 1", "→ list_files()", "→ search_files(", "← read_file", str(report), MARK, ANSWER):
         assert expected in " ".join(done.out.split()), done.out
     assert "/workflows/harbour-1" in done.out
     assert "\x1b" not in done.out + done.err
@@ -156,7 +28,7 @@ def test_run_shows_everything_and_ends_well(cli: Cli) -> None:
     assert max(map(len, prose)) <= 80
 
 
-def test_json_is_one_document_everywhere(cli: Cli) -> None:
+def test_json_is_one_document_everywhere(cli: CliStack) -> None:
     """Scripts read stdout; all the commands must tell the same story of one run."""
     run = cli("run", "researcher", "-", "--workspace", str(cli.documents), "--json", stdin=QUESTION)
     assert run.code == 0, run.err
@@ -164,7 +36,7 @@ def test_json_is_one_document_everywhere(cli: Cli) -> None:
     run_id = result["run_id"]
     assert result["status"] == "completed"
     assert result["scripted"] is True
-    assert ANSWER_WORDS in result["output"]
+    assert ANSWER in result["output"]
     assert all(Path(file).is_file() for file in result["files"])
     assert f"run {run_id}" in run.err
     assert "turn 1" in run.err
@@ -184,7 +56,7 @@ def test_json_is_one_document_everywhere(cli: Cli) -> None:
     assert "researcher" in [agent["name"] for agent in cli("agents", "--json").json]
 
 
-def test_pages_for_people(cli: Cli) -> None:
+def test_pages_for_people(cli: CliStack) -> None:
     """`show`, `list` and `transcript` say what there is, in lines that fit."""
     started = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--mode", "background")
     run_id = started.out.strip()
@@ -192,7 +64,7 @@ def test_pages_for_people(cli: Cli) -> None:
     assert f"watch {run_id}" in started.err
     result = cli("result", run_id)
     assert result.code == 0
-    assert ANSWER_WORDS in result.out
+    assert ANSWER in result.out
     assert result.out.count(f"model  {MARK}") == 1
     shown = cli("show", run_id)
     assert "✓ completed" in shown.out
@@ -208,7 +80,7 @@ def test_pages_for_people(cli: Cli) -> None:
     [["show"], ["watch"], ["result"], ["transcript"], ["cancel"], ["terminate", "--reason", "x"]],
     ids=lambda words: str(words[0]),
 )
-def test_unknown_run_is_wrong_use(cli: Cli, words: list[str]) -> None:
+def test_unknown_run_is_wrong_use(cli: CliStack, words: list[str]) -> None:
     """A mistyped id is the caller's mistake, not a failed run."""
     done = cli(words[0], "no-such-run", *words[1:])
     assert done.code == 2, done.err
@@ -216,7 +88,7 @@ def test_unknown_run_is_wrong_use(cli: Cli, words: list[str]) -> None:
     assert done.out == ""
 
 
-def test_unknown_agent_is_wrong_use(cli: Cli) -> None:
+def test_unknown_agent_is_wrong_use(cli: CliStack) -> None:
     """The worker finds out, and says which agents it knows."""
     done = cli("run", "nobody", "hello")
     assert done.code == 2
@@ -225,7 +97,7 @@ def test_unknown_agent_is_wrong_use(cli: Cli) -> None:
     assert "✗ failed" in cli("show", run_id).out
 
 
-def test_taken_id_is_wrong_use(cli: Cli) -> None:
+def test_taken_id_is_wrong_use(cli: CliStack) -> None:
     """The id is an idempotency key: a script that runs twice must not pay twice."""
     words = ("run", "researcher", QUESTION, "--id", "once", "--workspace", str(cli.documents))
     assert cli(*words).code == 0
@@ -234,7 +106,7 @@ def test_taken_id_is_wrong_use(cli: Cli) -> None:
     assert "'once'" in again.err
 
 
-def test_limits_have_codes_of_their_own(cli: Cli) -> None:
+def test_limits_have_codes_of_their_own(cli: CliStack) -> None:
     """1 when the turns are used up, 124 when the time is."""
     turns = cli("run", "researcher", QUESTION, "--max-turns", "1", "--workspace", str(cli.documents))
     assert turns.code == 1
@@ -243,7 +115,7 @@ def test_limits_have_codes_of_their_own(cli: Cli) -> None:
     assert cli("run", "researcher", QUESTION, "--timeout", "1").code == 124
 
 
-def test_result_stops_waiting_and_the_run_goes_on(cli: Cli) -> None:
+def test_result_stops_waiting_and_the_run_goes_on(cli: CliStack) -> None:
     """124, and how to come back; the run is not touched."""
     run_id = cli.start_held()
     waited = cli("result", run_id, "--timeout", "1")
@@ -253,23 +125,23 @@ def test_result_stops_waiting_and_the_run_goes_on(cli: Cli) -> None:
     assert cli("result", run_id).code == 0
 
 
-def test_ctrl_c_leaves_the_run_alive(cli: Cli) -> None:
+def test_ctrl_c_leaves_the_run_alive(cli: CliStack) -> None:
     """Following is not the run: it ends with 130 and says how to come back and how to stop the run."""
     run_id = cli.start_held()
-    with cli.popen("watch", run_id) as watching:
+    with cli.start("watch", run_id) as watching:
         assert watching.stdout is not None
-        assert QUESTION in watching.stdout.readline()
+        assert QUESTION in watching.stdout.readline().decode()
         watching.send_signal(signal.SIGINT)
         _, err = watching.communicate(timeout=PATIENCE)
     assert watching.returncode == 130
-    assert f"watch {run_id}" in err
-    assert f"cancel {run_id}" in err
+    assert f"watch {run_id}" in err.decode()
+    assert f"cancel {run_id}" in err.decode()
     assert "● running" in cli("show", run_id).out
     assert cli("cancel", run_id).code == 0
     assert cli("result", run_id).code == 130
 
 
-def test_terminate_ends_a_run_as_failed(cli: Cli) -> None:
+def test_terminate_ends_a_run_as_failed(cli: CliStack) -> None:
     """Nobody can ask the run any more; its true end must still be shown."""
     run_id = cli.start_held()
     assert cli("terminate", run_id, "--reason", "a test").code == 0
@@ -278,43 +150,43 @@ def test_terminate_ends_a_run_as_failed(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("mode", ["blocking", "streaming"])
-def test_missing_worker_is_said_at_once(cli: Cli, mode: str) -> None:
+def test_missing_worker_is_said_at_once(cli: CliStack, mode: str) -> None:
     """Waiting in silence for a worker that is not there is what people hate most."""
     elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": NOBODY}
-    with cli.popen("run", "researcher", QUESTION, "--mode", mode, **elsewhere) as waiting:
+    with cli.start("run", "researcher", QUESTION, "--mode", mode, changes=elsewhere) as waiting:
         assert waiting.stderr is not None
-        assert waiting.stderr.readline().startswith("run ")
-        assert f"no worker polls task queue '{NOBODY}'" in waiting.stderr.readline()
+        assert waiting.stderr.readline().decode().startswith("run ")
+        assert f"no worker polls task queue '{NOBODY}'" in waiting.stderr.readline().decode()
         assert waiting.poll() is None
         waiting.send_signal(signal.SIGINT)
         assert waiting.wait(PATIENCE) == 130
 
 
-def test_missing_worker_is_said_in_the_background_too(cli: Cli) -> None:
+def test_missing_worker_is_said_in_the_background_too(cli: CliStack) -> None:
     """The run is started and kept; that nothing happens yet must be known."""
     elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": NOBODY}
-    done = cli("run", "researcher", QUESTION, "--mode", "background", "--json", settings=elsewhere)
+    done = cli("run", "researcher", QUESTION, "--mode", "background", "--json", changes=elsewhere)
     assert done.code == 0
     assert done.json["worker"] is False
     assert "no worker" in done.err
-    silent = cli("result", done.json["run_id"], "--timeout", "2", settings=elsewhere)
+    silent = cli("result", done.json["run_id"], "--timeout", "2", changes=elsewhere)
     assert silent.code == 124
     assert "no worker" in silent.err
 
 
-def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:
+def test_a_reader_that_goes_away_is_no_error(cli: CliStack) -> None:
     """`list | head -1` is everyday use."""
     run_id = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--mode", "background").out.strip()
     assert cli("result", run_id).code == 0
-    with cli.popen("transcript", run_id) as process:
+    with cli.start("transcript", run_id) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == b""
         assert process.wait(PATIENCE) == 0
 
 
-def test_demo_crash_proves_its_point(cli: Cli) -> None:
+def test_demo_crash_proves_its_point(cli: CliStack) -> None:
     """The evidence comes from history: a call was broken off and made anew, none that had finished was."""
     done = cli("demo", "crash", "--json")
     assert done.code == 0, done.err
@@ -327,6 +199,6 @@ def test_demo_crash_proves_its_point(cli: Cli) -> None:
     assert "kill -9" in done.err
 
 
-def _address(cli: Cli) -> str:
+def _address(cli: CliStack) -> str:
     parts = cli("status", "--json").json["parts"]
     return str(next(part["address"] for part in parts if part["name"] == "temporal"))

@@ -20,8 +20,8 @@ from holdfast.stack.ui import CODEC_PORT
 from holdfast.storage.encryption import new_key
 from holdfast.temporal.connection import connect_temporal
 from holdfast.testing import ModelServer
-from tests.acceptance.test_temporal_ui import TemporalUi
-from tests.lab import eventually
+from tests.support.lab import eventually
+from tests.support.temporal_ui import TemporalUi
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -73,7 +73,7 @@ async def test_people_can_read_what_temporal_cannot(tmp_path: Path) -> None:
     async with ModelServer() as server, TemporalUi.open(tmp_path) as ui:
         settings = Settings(
             holdfast_home=tmp_path / "home",
-            holdfast_agents=("tests.acceptance.secret_agents",),
+            holdfast_agents=("tests.support.secret_agents",),
             holdfast_encryption_key=key,
             openai_api_key="test",
             openai_base_url=server.url,

@@ -12,10 +12,10 @@ import pytest
 
 from holdfast import RunHandle
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
-from tests.acceptance.crash_agents import open_gate, ran
-from tests.acceptance.processes import Process, Site
-from tests.freezing import freeze
-from tests.lab import eventually
+from tests.support.crash_agents import open_gate, ran
+from tests.support.freezing import freeze
+from tests.support.lab import eventually
+from tests.support.processes import Process, Site
 
 RETRY_AFTER = 2.0  # seconds
 DUMPS = 4  # tool results of one turn, 0.4 MB together: one write to the mirror

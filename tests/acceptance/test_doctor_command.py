@@ -18,8 +18,8 @@ from holdfast import RunHandle
 from holdfast.cli.storage import opened_persistence
 from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
-from tests.acceptance.processes import ROOT, Site
-from tests.lab import eventually
+from tests.support.lab import eventually
+from tests.support.processes import ROOT, Site
 
 INTERVAL = 1.0  # seconds between two looks of the worker
 SLACK = 5.0  # seconds for the look itself, on a machine that is busy with other tests

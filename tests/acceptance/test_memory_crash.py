@@ -12,9 +12,9 @@ from holdfast.storage.memory import TextMemory
 from holdfast.storage.memory.embedding import BATCH
 from holdfast.storage.persistence import open_persistence
 from holdfast.testing import EmbeddingFault
-from tests.acceptance.processes import Site
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
-from tests.lab import eventually
+from tests.support.lab import eventually
+from tests.support.processes import Site
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 COUNT = 150  # memories: three batches
 

@@ -23,8 +23,8 @@ from holdfast.storage.database import open_database
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.storage.persistence import open_persistence
 from holdfast.types import RunStatus
-from tests.contract.moving import contents
-from tests.lab import eventually
+from tests.support.lab import eventually
+from tests.support.transfer_samples import contents
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 100.0  # seconds for one command

@@ -21,8 +21,8 @@ from holdfast.stack import down, up
 from holdfast.storage.encryption import new_key
 from holdfast.temporal.connection import connect_temporal
 from holdfast.testing import ModelServer, Reply
-from tests.acceptance.secret_agents import CANARY
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.secret_agents import CANARY
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 
 class Herald(Interceptor):
@@ -78,7 +78,7 @@ async def live_once(folder: Path, place: Place, key: str | None) -> None:
         async with ModelServer() as server:
             settings = Settings(
                 holdfast_home=folder / "home",
-                holdfast_agents=("tests.acceptance.secret_agents",),
+                holdfast_agents=("tests.support.secret_agents",),
                 holdfast_encryption_key=key,
                 openai_api_key="test",
                 openai_base_url=server.url,

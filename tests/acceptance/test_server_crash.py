@@ -17,10 +17,10 @@ from holdfast.stack.state import StackState, StateFile
 from holdfast.storage.mirror import open_store
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from holdfast.workflows.options import HEARTBEAT_TIMEOUT
-from tests.acceptance.crash_agents import open_gate, ran
-from tests.acceptance.processes import Site, assert_equal
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer, free_port
-from tests.lab import eventually, replayed_entries
+from tests.support.crash_agents import open_gate, ran
+from tests.support.lab import eventually, replayed_entries
+from tests.support.processes import Site, assert_equal
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer, free_port
 
 OUTAGE = HEARTBEAT_TIMEOUT.total_seconds() + 0.5  # seconds: long enough for the server to think its worker dead
 TURNS = 6

@@ -19,7 +19,7 @@ from holdfast.settings import Settings
 from holdfast.storage.database import Database, open_database
 from holdfast.storage.mirror import SurrealStore
 from holdfast.storage.mirror.sample import SampleRun
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds for one command

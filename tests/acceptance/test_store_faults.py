@@ -17,10 +17,10 @@ from holdfast.storage.database.migrate import MIGRATIONS, Schema
 from holdfast.storage.database.pool import Pool
 from holdfast.storage.database.remote import Login, WebsocketEndpoint
 from holdfast.workflows.options import STORE_TIMEOUT
-from tests.acceptance.crowd import ALL_AT_ONCE, Crowd, served_by
-from tests.acceptance.processes import Site
-from tests.acceptance.small_disk import small_disk
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.concurrent_runs import ALL_AT_ONCE, Crowd, served_by
+from tests.support.processes import Site
+from tests.support.small_disk import small_disk
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 DISK = 24  # megabytes
 KILLS = 2

@@ -15,8 +15,8 @@ import pytest
 from holdfast import RunHandle, RunStatus, TextDelta
 from holdfast.stack.binary import find_server
 from holdfast.testing import Reply
-from tests.acceptance.crash_agents import clerk
-from tests.lab import Lab, contents
+from tests.support.crash_agents import clerk
+from tests.support.lab import Lab, contents
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
 SOON = 3.0  # seconds from a cancel to the closed connection

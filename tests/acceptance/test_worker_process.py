@@ -14,8 +14,8 @@ import pytest
 
 from holdfast.storage.mirror import open_store
 from holdfast.testing import Reply
-from tests.acceptance.crash_agents import ran
-from tests.acceptance.processes import Site
+from tests.support.crash_agents import ran
+from tests.support.processes import Site
 
 DELAY = 0.3  # seconds that the model takes; long enough for calls to overlap where they may
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.databases import Databases
-from tests.contract.surreal_server import SurrealServer
+from tests.support.databases import Databases
+from tests.support.surreal_server import SurrealServer
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from holdfast.storage.encryption import KeyRing, new_key
 from holdfast.storage.payloads.chunk_store import ChunkStore
 from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.storage.payloads.store import PayloadStore
-from tests.contract.surreal_server import free_port
-from tests.lab import eventually
+from tests.support.lab import eventually
+from tests.support.surreal_server import free_port
 
 UI = "http://127.0.0.1:8233"
 LARGE = "a large payload, " * 30_000

@@ -16,8 +16,8 @@ from holdfast.errors import StoreUnavailable, UsageError
 from holdfast.storage.database import Database, SurrealDatabase, open_database, remote
 from holdfast.storage.mirror import SurrealStore, open_store
 from holdfast.storage.mirror.sample import SampleRun
-from tests.contract.databases import EMBEDDED, SERVED, Databases
-from tests.contract.surreal_server import PASSWORD, USERNAME, free_port
+from tests.support.databases import EMBEDDED, SERVED, Databases
+from tests.support.surreal_server import PASSWORD, USERNAME, free_port
 
 CROWD = 50
 PROMISE = 10.5  # seconds within which every call ends, with what a busy machine adds

@@ -12,7 +12,7 @@ from holdfast.storage.bus.conformance import CHECKS, Check, run_check
 from holdfast.storage.database import open_database
 from holdfast.storage.database.background import BackgroundDatabase
 from holdfast.storage.encryption import KeyRing, new_key
-from tests.contract.databases import EMBEDDED, SERVED, Databases
+from tests.support.databases import EMBEDDED, SERVED, Databases
 
 BACKENDS = ("memory", *EMBEDDED, *SERVED, "gateway", "background", "encrypted")
 

@@ -20,7 +20,7 @@ from holdfast.storage.database import Database, SurrealDatabase, open_database
 from holdfast.storage.database.background import BackgroundDatabase
 from holdfast.storage.database.ephemeral import BLOCK, MAX_EVENTS, MAX_TOPICS
 from holdfast.storage.encryption import KeyRing, new_key
-from tests.contract.databases import EMBEDDED, SERVED, Databases
+from tests.support.databases import EMBEDDED, SERVED, Databases
 
 ROOT = Path(__file__).parents[2]
 SUBSCRIBERS, PUBLISHERS, EVENTS = 5, 3, 40
@@ -135,7 +135,7 @@ async def test_processes_hear_each_other(tmp_path: Path, this_one_holds: bool) -
     if this_one_holds:
         await database.open()
     peer = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.contract.bus_peer", url, name, str(count),
+        sys.executable, "-m", "tests.support.bus_peer", url, name, str(count),
         cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert peer.stdout is not None
@@ -161,7 +161,7 @@ async def test_offsets_grow_though_the_holder_dies(tmp_path: Path, killed: bool)
     """The offsets of notes, which are gone, are given again: who resumes after one misses lasting events."""
     url, name = f"surrealkv://{tmp_path}/data", topic()
     peer = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.contract.bus_peer", url, name, "10",
+        sys.executable, "-m", "tests.support.bus_peer", url, name, "10",
         cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert peer.stdout is not None

@@ -13,7 +13,7 @@ from surrealdb import AsyncWsSurrealConnection, RecordID
 from holdfast.storage.database import Database
 from holdfast.storage.mirror import SurrealStore
 from holdfast.types import Entry, EntryBatch, EntryKind, RunError, RunStatus, RunSummary, Usage
-from tests.contract.databases import Databases
+from tests.support.databases import Databases
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "query-the-mirror.md"
 BLOCK = re.compile(r"^#{2,3} ([^\n]+)$(?:(?!^#).)*?^```surql\n(.*?)^```", re.MULTILINE | re.DOTALL)

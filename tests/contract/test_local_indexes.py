@@ -20,7 +20,7 @@ from holdfast.storage.database.local_index import call_index
 from holdfast.storage.persistence import Persistence, open_persistence, persistence_on
 from holdfast.storage.vectors import MemoryVectorStore
 from holdfast.storage.vectors.sample import unit_vectors
-from tests.contract import vector_writer
+from tests.support import vector_writer
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "test"
@@ -45,7 +45,7 @@ async def opened(url: str, **options: Any) -> AsyncIterator[Persistence]:
 @asynccontextmanager
 async def writer(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process that has begun to write vectors, see `vector_writer`; it owns the database if nobody else does."""
-    command = [sys.executable, "-m", "tests.contract.vector_writer", url]
+    command = [sys.executable, "-m", "tests.support.vector_writer", url]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert await process.stdout.readline() == b"written\n"

@@ -17,9 +17,9 @@ from holdfast.storage.mirror.exact import entry_text
 from holdfast.storage.mirror.rows import storable
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import RunStatus, TranscriptRef
-from tests.contract.dump import dump, of_run
-from tests.contract.engine import EXAMPLES, Engine, open_engine
-from tests.contract.logs import FAILURE, Delivery, Log, Slice, Turn, deliveries, logs, texts
+from tests.support.dump import dump, of_run
+from tests.support.engine import EXAMPLES, Engine, open_engine
+from tests.support.logs import FAILURE, Delivery, Log, Slice, Turn, deliveries, logs, texts
 
 SHORT = (Turn("the answer", calls=(), answers=(), extra=None),)
 FAMILY = {"a family": None, "a family/1": "a family", "a family/2": "a family", "a family/1/1": "a family/1"}

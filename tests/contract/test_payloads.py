@@ -26,7 +26,7 @@ from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.storage.payloads.store import Amount, PayloadStore
 from holdfast.temporal.routing import THRESHOLD
 from holdfast.types import Entry, EntryBatch, Message, ToolResult
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 MB = 1_000_000
 CONTENT = "".join(random.Random(1).choices('abcdefghijklmnopqrstuvwxyz \n"é', k=3 * MB))

@@ -13,7 +13,7 @@ from holdfast.storage.database import Database, StatementFailed, read_only
 from holdfast.storage.database.write_keywords import write_keyword
 from holdfast.storage.mirror import SurrealStore
 from holdfast.storage.mirror.sample import SampleRun
-from tests.contract.databases import Databases
+from tests.support.databases import Databases
 
 KINDS = ("mem", "surrealkv", "ws", "http")
 WRITES = [

@@ -20,7 +20,7 @@ from holdfast.storage.edge_cases import EDGE_CASES, EdgeCase
 from holdfast.storage.registry import InMemoryRegistry, RegistryProtocol, VersionedRegistry
 from holdfast.storage.registry.conformance import CHECKS, Check, Helper, Lookalike, check_registry
 from holdfast.storage.registry.surreal import SurrealRegistry
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 ROOT = Path(__file__).parents[2]
 BACKENDS = ("mem://", "surrealkv://", "ws://")

@@ -11,7 +11,7 @@ from surrealdb import RecordID
 
 from holdfast.storage.database import Database, open_database
 from holdfast.storage.mirror.surreal import IDS, RUNS, UNFINISHED
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 
 @pytest.fixture(params=["embedded", "server"])

@@ -13,9 +13,9 @@ from holdfast.ports import Store
 from holdfast.storage.mirror.rows import run_id
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import RunStatus
-from tests.contract.dump import TABLES
-from tests.contract.engine import Engine, open_engine
-from tests.contract.logs import Log, Turn
+from tests.support.dump import TABLES
+from tests.support.engine import Engine, open_engine
+from tests.support.logs import Log, Turn
 
 WHOLE_TABLE = re.compile("Iterate Table|TableScan|FullScan")
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)

@@ -29,8 +29,8 @@ from holdfast.storage.database import StatementFailed, WriteConflict, open_datab
 from holdfast.storage.database.gateway.descriptor import DescriptorFile, GatewayDescriptor
 from holdfast.storage.database.gateway.wire import MAX_FRAME
 from holdfast.storage.database.shared import SharedDatabase
-from tests.freezing import freeze
-from tests.lab import eventually
+from tests.support.freezing import freeze
+from tests.support.lab import eventually
 
 ROOT = Path(__file__).parents[2]
 FROZEN_PROMISE = 12.0  # seconds within which a call to a frozen holder ends, with what a busy machine adds
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 @dataclass
 class Peer:
-    """Another process; see `tests.contract.sharing_peer`."""
+    """Another process; see `tests.support.sharing_peer`."""
 
     process: asyncio.subprocess.Process
 
@@ -85,7 +85,7 @@ async def start(path: Path) -> AsyncIterator[Start]:
 
         async def started() -> Peer:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.contract.sharing_peer", f"surrealkv://{path}",
+                sys.executable, "-m", "tests.support.sharing_peer", f"surrealkv://{path}",
                 cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
             )  # fmt: skip
             peer = Peer(process)

@@ -13,7 +13,7 @@ from holdfast.storage.mirror import open_store
 from holdfast.storage.mirror.conformance import CHECKS, Check, check_store, run_check
 from holdfast.storage.mirror.memory import MemoryStore
 from holdfast.types import RunId, TranscriptRef
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 EMBEDDED = ("memory://", "mem://", "surrealkv://")
 

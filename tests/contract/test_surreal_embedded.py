@@ -37,7 +37,7 @@ def url(tmp_path: Path) -> str:
 @contextmanager
 def started(mode: str, url: str) -> Iterator[subprocess.Popen[str]]:
     """A process that uses the database; it is killed at the end."""
-    command = [sys.executable, "-m", "tests.contract.store_writer", mode, url]
+    command = [sys.executable, "-m", "tests.support.store_writer", mode, url]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             yield process

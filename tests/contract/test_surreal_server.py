@@ -15,7 +15,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.ports import Store
 from holdfast.storage.mirror import open_store
 from holdfast.storage.mirror.sample import SampleRun
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 PROMISE = 10.5  # seconds within which every call ends, with what a busy machine adds
 

@@ -19,7 +19,7 @@ from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.storage.memory.surreal import WRITE_ROWS
 from holdfast.storage.persistence import open_persistence
 from holdfast.testing import EmbeddingFault, ModelServer
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 BACKENDS = ("memory://", "mem://", "surrealkv://", "ws://")
 DIMENSIONS = 64

@@ -24,8 +24,8 @@ from holdfast.storage.mirror import MemoryStore
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.storage.persistence import Persistence
 from holdfast.types import Entry, MirroredRun, RunId, RunStatus
-from tests.contract.databases import Databases
-from tests.contract.moving import BEGAN, TABLES, contents, exported, fill, imported, lines_of, opened, run
+from tests.support.databases import Databases
+from tests.support.transfer_samples import BEGAN, TABLES, contents, exported, fill, imported, lines_of, opened, run
 
 
 @pytest.mark.parametrize(("origin", "target"), [("surrealkv", "ws"), ("ws", "surrealkv"), ("mem", "http")])

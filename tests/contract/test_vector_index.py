@@ -19,7 +19,7 @@ from holdfast.storage.vectors.index import PATIENCE, Index
 from holdfast.storage.vectors.sample import unit_vectors
 from holdfast.storage.vectors.space import Spaces
 from holdfast.storage.vectors.surreal import SurrealVectors
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 NAMESPACE = "test"
 RECALL = 0.95

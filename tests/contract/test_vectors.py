@@ -13,7 +13,7 @@ from holdfast.ports.retrieval import StoredVector, VectorStoreProtocol
 from holdfast.storage.persistence import open_persistence
 from holdfast.storage.vectors import MemoryVectors, MemoryVectorStore
 from holdfast.storage.vectors.conformance import CHECKS, Check, check_vectors
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 EMBEDDED = ("memory://", "mem://", "surrealkv://")
 

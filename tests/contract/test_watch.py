@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdfast.storage.database import Database, Watch, live_queries
-from tests.contract.databases import EMBEDDED, SERVED, Databases
+from tests.support.databases import EMBEDDED, SERVED, Databases
 
 PATIENCE = 10.0  # seconds; a change is heard within milliseconds, a server is back within a second or two
 QUIET = 0.3  # seconds without a call, after which none is taken to come

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database import Database, WriteConflict, retry_conflicts
-from tests.contract.databases import EMBEDDED, SERVED, Databases
+from tests.support.databases import EMBEDDED, SERVED, Databases
 
 WRITERS = 12
 ROUNDS = 5

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from holdfast.settings import Settings
 from holdfast.stack import down, up
-from tests.lab import Lab
 from tests.replay.scenarios import SCENARIOS
+from tests.support.lab import Lab
 
 HISTORIES = Path(__file__).parent / "histories"
 

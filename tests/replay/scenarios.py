@@ -12,8 +12,8 @@ from holdfast.storage.memory import InProcessTable, TextMemory
 from holdfast.storage.memory.embedding import BATCH
 from holdfast.storage.vectors import MemoryVectors
 from holdfast.testing import EmbeddingFault, Reply
-from tests.lab import Lab
-from tests.workflows.test_mirror import SwitchedStore
+from tests.support.lab import Lab
+from tests.support.switched_store import SwitchedStore
 
 
 @tool(read_only=True, timeout=20)

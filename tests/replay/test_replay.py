@@ -16,9 +16,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from holdfast.composition import worker
 from holdfast.temporal.converter import DATA_CONVERTER
 from holdfast.workflows import WORKFLOWS
-from tests.lab import Lab
 from tests.replay.commands import activity_commands
 from tests.replay.scenarios import SCENARIOS
+from tests.support.lab import Lab
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json.gz"))
 

@@ -11,7 +11,7 @@ import pytest
 from holdfast import Agent, RunExists, RunStatus, ToolContext, UsageError, tool
 from holdfast.testing import ChatToolCall, Reply
 from holdfast.types import AgentSpec
-from tests.lab import Lab, contents
+from tests.support.lab import Lab, contents
 
 
 @tool(read_only=True)

@@ -24,9 +24,9 @@ from holdfast.storage.mirror.sample import SampleRun
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from holdfast.types import RunStatus
-from tests.contract.dump import TABLES, dump
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
-from tests.lab import Lab, eventually
+from tests.support.dump import TABLES, dump
+from tests.support.lab import Lab, eventually
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 LIVE_RUNS = 20
 TURNS = 6

@@ -16,7 +16,7 @@ from holdfast.composition import worker
 from holdfast.errors import NOT_YET
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatToolCall, Reply
-from tests.lab import Lab, contents, eventually
+from tests.support.lab import Lab, contents, eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +50,7 @@ async def left_alone(lab: Lab) -> RunHandle:
     peer = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.workflows.workflow_peer",
+        "tests.support.workflow_peer",
         lab.client.service_client.config.target_host,
         lab.settings.temporal_task_queue,
         stdout=asyncio.subprocess.PIPE,

@@ -19,7 +19,7 @@ from holdfast.storage.persistence import Persistence, open_persistence
 from holdfast.testing import EmbeddingFault
 from holdfast.tools.memory import remember, search_memory
 from holdfast.types import RunStatus
-from tests.lab import Lab, eventually
+from tests.support.lab import Lab, eventually
 
 NAMESPACES = ("shared", "agent/scribe")
 scribe = Agent(name="scribe", system_prompt="You remember.", tools=[remember, search_memory])

@@ -15,9 +15,9 @@ from temporalio.client import WorkflowHistory
 from holdfast import Agent, RunStatus, UsageError, WaitTimedOut, tool
 from holdfast.storage.payloads.store import PayloadStore
 from holdfast.testing import Reply
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
-from tests.lab import Lab
-from tests.stored import open_stored_lab
+from tests.support.lab import Lab
+from tests.support.stored_lab import open_stored_lab
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 MB = 1_000_000
 

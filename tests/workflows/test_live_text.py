@@ -13,8 +13,8 @@ from holdfast.storage.bus.expectations import kept
 from holdfast.storage.database import open_database
 from holdfast.testing import Reply
 from holdfast.types import EntryBatch
-from tests.contract.surreal_server import free_port
-from tests.lab import PATIENCE, Lab, contents, eventually
+from tests.support.lab import PATIENCE, Lab, contents, eventually
+from tests.support.surreal_server import free_port
 
 WORDS = " ".join(f"word{number}" for number in range(180))
 PIECE_DELAY = 0.04  # seconds between pieces of six words: 1.2 s in all, in which there is one heartbeat

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from holdfast import Agent, tool
 from holdfast.storage.mirror import open_store
 from holdfast.storage.mirror.memory import MemoryStore
-from holdfast.testing import ChatRequest, ChatToolCall, Reply
-from tests.lab import Lab
+from holdfast.testing import ChatRequest, Reply
+from tests.support.lab import Lab
+from tests.support.many_turns import walk, walker
 
 TURNS = 1000
-
-
-@tool(read_only=True)
-async def step(number: int) -> str:
-    """Takes a step."""
-    return f"step {number}"
-
-
-walker = Agent(name="walker", system_prompt="You walk.", tools=[step], max_turns=TURNS)
-
-
-def walk(turns: int) -> Callable[[ChatRequest], Reply]:
-    """A model that asks for one step after the other, by what the transcript holds."""
-
-    def respond(request: ChatRequest) -> Reply:
-        made = sum(message["role"] == "assistant" for message in request.messages)
-        if made + 1 < turns:
-            return Reply(tool_calls=[ChatToolCall("step", {"number": made})])
-        return Reply(text=f"walked {made} steps")
-
-    return respond
 
 
 @pytest.mark.timeout(600)

@@ -14,7 +14,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from holdfast import Agent, RunStatus
-from tests.lab import Lab
+from tests.support.lab import Lab
 
 agent = Agent(name="known", system_prompt="You are known.")
 BROKEN_JSON = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"{broken"))

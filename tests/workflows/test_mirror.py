@@ -2,58 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from holdfast import Agent, tool
-from holdfast.errors import StoreUnavailable
 from holdfast.storage.mirror import open_store
 from holdfast.storage.mirror.memory import MemoryStore
-from holdfast.testing import ChatRequest, ChatToolCall, Reply
-from holdfast.types import Context, EntryBatch, RunId, TranscriptRef
-from tests.lab import Lab
-
-
-class SwitchedStore(MemoryStore):
-    """A store in memory that can be switched off, as a server is stopped, and that counts what it is asked."""
-
-    def __init__(self, *, on: bool = True) -> None:
-        super().__init__()
-        self.on = on
-        self.contexts = 0
-
-    async def append(self, batch: EntryBatch) -> TranscriptRef:
-        self._check()
-        return await super().append(batch)
-
-    async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
-        self.contexts += 1
-        self._check()
-        return await super().context(run_id, upto)
-
-    def _check(self) -> None:
-        if not self.on:
-            raise StoreUnavailable("the store is switched off")
-
-
-@tool(read_only=True)
-async def count(number: int) -> str:
-    """Counts."""
-    return f"{number} " + "counted " * 100
-
-
-counter = Agent(name="counter", system_prompt="You count.", tools=[count], max_turns=100)
-
-
-def count_to(turns: int) -> Callable[[ChatRequest], Reply]:
-    """A model that calls the tool until `turns` are made."""
-
-    def respond(request: ChatRequest) -> Reply:
-        made = sum(message["role"] == "assistant" for message in request.messages)
-        if made + 1 < turns:
-            return Reply(tool_calls=[ChatToolCall("count", {"number": made})])
-        return Reply(text=f"counted to {made}")
-
-    return respond
+from holdfast.testing import ChatRequest, Reply
+from tests.support.lab import Lab
+from tests.support.many_turns import count_to, counter
+from tests.support.switched_store import SwitchedStore
 
 
 async def test_store_away_for_the_whole_run(lab: Lab) -> None:

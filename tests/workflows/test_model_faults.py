@@ -8,7 +8,7 @@ import pytest
 
 from holdfast import Agent, RunStatus
 from holdfast.testing import Reply
-from tests.lab import Lab
+from tests.support.lab import Lab
 
 asker = Agent(name="asker", system_prompt="You ask.")
 

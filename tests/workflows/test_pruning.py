@@ -18,7 +18,7 @@ from holdfast.storage.mirror import MemoryStore
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.storage.persistence import open_persistence
 from holdfast.types import RunStatus
-from tests.lab import Lab, eventually
+from tests.support.lab import Lab, eventually
 
 HOUR = timedelta(hours=1)
 

@@ -14,8 +14,8 @@ from holdfast.events import RUNS
 from holdfast.ops.doctor import Reconciler, RunFinder, Verdict, Verifier
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunStatus, RunSummary
-from tests.lab import Lab, eventually
-from tests.workflows.test_mirror import SwitchedStore
+from tests.support.lab import Lab, eventually
+from tests.support.switched_store import SwitchedStore
 
 HOUR = 3600.0  # seconds; rounds that a test makes itself
 

@@ -18,7 +18,7 @@ from holdfast.storage.registry import InMemoryRegistry, RegistryProtocol
 from holdfast.storage.registry.conformance import Lookalike
 from holdfast.storage.registry.surreal import SurrealRegistry
 from holdfast.types import AgentSpec
-from tests.lab import Lab, contents, eventually
+from tests.support.lab import Lab, contents, eventually
 
 
 @tool(read_only=True)

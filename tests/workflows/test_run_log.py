@@ -13,9 +13,9 @@ from holdfast.temporal.replayed import ReplayedLog
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, Reply
 from holdfast.types import Entry, Message
-from tests.lab import Lab, eventually, replayed_entries
-from tests.workflows.test_long_run import walk, walker
-from tests.workflows.test_mirror import SwitchedStore, count_to, counter
+from tests.support.lab import Lab, eventually, replayed_entries
+from tests.support.many_turns import count_to, counter, walk, walker
+from tests.support.switched_store import SwitchedStore
 
 NO_TIME = timedelta(milliseconds=1)  # no worker answers as fast
 MOMENT = timedelta(milliseconds=500)

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast import Agent, Entry, RunHandle, RunStatus, TextDelta, tool
 from holdfast.testing import Reply
-from tests.lab import Lab, contents
+from tests.support.lab import Lab, contents
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
 SOON = 3.0  # seconds from a cancel to the closed connection

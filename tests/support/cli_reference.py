@@ -1,4 +1,4 @@
-"""The page docs/reference/cli.md, written from the command line's own help: `python -m tests.cli_reference`."""
+"""The page docs/reference/cli.md, written from the command line's own help: `python -m tests.support.cli_reference`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from holdfast.cli.verbs import VERBS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 HEADER = """# The command line
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from holdfast.ports import Store
 from holdfast.storage.database import Database, open_database
 from holdfast.storage.mirror import MemoryStore, SurrealStore
-from tests.contract.dump import TABLES, dump, of_run
-from tests.contract.logs import Log
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.dump import TABLES, dump, of_run
+from tests.support.logs import Log
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 T = TypeVar("T")
 

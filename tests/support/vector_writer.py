@@ -1,4 +1,4 @@
-"""A process that fills a vector store until it is killed: `python -m tests.contract.vector_writer URL`.
+"""A process that fills a vector store until it is killed: `python -m tests.support.vector_writer URL`.
 
 It prints `written` when the first vectors are acknowledged, then writes all others in one call.
 """

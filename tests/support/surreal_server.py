@@ -16,7 +16,7 @@ from typing import Self
 
 import pytest
 
-from tests.freezing import freeze
+from tests.support.freezing import freeze
 
 USERNAME, PASSWORD = "root", "correct horse"
 START_TIMEOUT = 20.0  # seconds; a start takes a fraction of one

@@ -22,10 +22,10 @@ from holdfast.stack.worker import identity
 from holdfast.storage.mirror import open_store
 from holdfast.temporal.connection import connect_temporal, pollers
 from holdfast.testing import ModelServer, RecordedRequest
-from tests.lab import eventually, replayed_entries
+from tests.support.lab import eventually, replayed_entries
 
 ROOT = Path(__file__).parents[2]
-AGENTS = "tests.acceptance.crash_agents"
+AGENTS = "tests.support.crash_agents"
 PATIENCE = 40.0  # seconds until a process must have started or ended; a shutdown may take 20 of them
 STATE_PREFIX = "PENDING_ACTIVITY_STATE_"
 SHOWN_LINES = 40  # of each log, when a test fails

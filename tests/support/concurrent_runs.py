@@ -17,10 +17,10 @@ from holdfast.ports import Store
 from holdfast.storage.persistence import open_persistence
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
-from tests.acceptance.crash_agents import ran
-from tests.acceptance.processes import PATIENCE, Site
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
-from tests.lab import replayed_entries
+from tests.support.crash_agents import ran
+from tests.support.lab import replayed_entries
+from tests.support.processes import PATIENCE, Site
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 RUNS = 20
 TURNS = 5  # of each run: a tool call in each but the last

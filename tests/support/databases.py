@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 
 from holdfast.storage.database import Database, open_database
-from tests.contract.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 EMBEDDED = ("mem", "surrealkv")
 SERVED = ("ws", "http")

@@ -18,7 +18,7 @@ from holdfast.storage.payloads.store import PayloadStore
 from holdfast.storage.persistence import open_persistence
 from holdfast.temporal.connection import connect_temporal
 from holdfast.testing import ModelServer
-from tests.lab import Lab
+from tests.support.lab import Lab
 
 
 @asynccontextmanager

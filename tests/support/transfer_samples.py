@@ -20,7 +20,7 @@ from holdfast.storage.memory import Embedding
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.storage.persistence import Persistence, persistence_on
 from holdfast.types import MirroredRun, RunId, RunStatus, TranscriptRef
-from tests.contract import dump as rows
+from tests.support import dump as rows
 
 TABLES = (
     *rows.TABLES,

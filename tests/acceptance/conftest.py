@@ -1,0 +1,23 @@
+"""Fixtures of the acceptance tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.cli_stack import CliStack, open_cli_stack
+
+
+@pytest.fixture(scope="session")
+def cli_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliStack]:
+    """A whole stack, used through the command line alone; each test process starts one when it first needs it."""
+    with open_cli_stack(tmp_path_factory.mktemp("cli")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def cli(cli_stack: CliStack) -> Iterator[CliStack]:
+    """The command line of the stack, whose model answers again after each test."""
+    yield cli_stack
+    cli_stack.server.release()

@@ -1,0 +1,108 @@
+"""The command line, run as people and scripts run it: in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from holdfast.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+STARTER = (sys.executable, str(ROOT / "starter.py"))
+PATIENCE = 100.0  # seconds for one command; the first one of a stack starts everything else
+NO_CHANGES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def out(self) -> str:
+        """The text on stdout."""
+        return self.stdout.decode()
+
+    @property
+    def err(self) -> str:
+        """The text on stderr."""
+        return self.stderr.decode()
+
+    @property
+    def json(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.stdout)
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Runs commands of `starter.py`.
+
+    Attributes:
+        settings: environment variables of each command; settings of the test process are not inherited.
+        folder: the working directory; `None` means that of the tests.
+    """
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def environment(self, changes: Mapping[str, str] = NO_CHANGES) -> dict[str, str]:
+        """Returns the whole environment of a command."""
+        known = {name.upper() for name in Settings.model_fields}
+        inherited = {name: value for name, value in os.environ.items() if name not in known}
+        return {**inherited, "HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", **self.settings, **changes}
+
+    def start(self, *words: str, changes: Mapping[str, str] = NO_CHANGES) -> subprocess.Popen[bytes]:
+        """Starts a command, with a pipe for each stream."""
+        return subprocess.Popen(
+            [*STARTER, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env=self.environment(changes),
+        )
+
+    def __call__(
+        self,
+        *words: str,
+        stdin: str | bytes = b"",
+        changes: Mapping[str, str] = NO_CHANGES,
+        patience: float = PATIENCE,
+    ) -> Done:
+        """Runs a command to its end.
+
+        Args:
+            words: the command and its arguments.
+            stdin: what the command reads.
+            changes: environment variables of this command.
+            patience: seconds until the command must have ended.
+
+        Raises:
+            AssertionError: the command wrote a traceback.
+            subprocess.TimeoutExpired: the command did not end in time.
+        """
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        with self.start(*words, changes=changes) as process:
+            try:
+                out, err = process.communicate(given, timeout=patience)
+            finally:
+                process.kill()
+        done = Done(process.returncode, out, err)
+        assert "Traceback" not in done.err, done.err
+        return done
+
+    async def run(self, *words: str, stdin: str | bytes = b"", changes: Mapping[str, str] = NO_CHANGES) -> Done:
+        """Runs a command to its end, while the loop of the test continues."""
+        return await asyncio.to_thread(self, *words, stdin=stdin, changes=changes)

@@ -1,0 +1,29 @@
+"""A store that a test can make unavailable."""
+
+from __future__ import annotations
+
+from holdfast.errors import StoreUnavailable
+from holdfast.storage.mirror.memory import MemoryStore
+from holdfast.types import Context, EntryBatch, RunId, TranscriptRef
+
+
+class SwitchedStore(MemoryStore):
+    """A store in memory that can be switched off, as a server is stopped, and that counts what it is asked."""
+
+    def __init__(self, *, on: bool = True) -> None:
+        super().__init__()
+        self.on = on
+        self.contexts = 0
+
+    async def append(self, batch: EntryBatch) -> TranscriptRef:
+        self._check()
+        return await super().append(batch)
+
+    async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
+        self.contexts += 1
+        self._check()
+        return await super().context(run_id, upto)
+
+    def _check(self) -> None:
+        if not self.on:
+            raise StoreUnavailable("the store is switched off")

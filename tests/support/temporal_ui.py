@@ -1,0 +1,87 @@
+"""Temporal's UI in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Error, Page, async_playwright, expect
+
+from holdfast import RunHandle
+from holdfast.stack import ui_url
+from tests.support.lab import eventually
+from tests.support.session import shared_settings
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 20_000.0  # milliseconds for a page to show something; a busy machine takes some seconds
+
+
+class TemporalUi:
+    """The pages of Temporal's UI, in a browser."""
+
+    def __init__(self, page: Page, shots: Path) -> None:
+        self.page = page
+        self._shots = shots
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, shots: Path) -> AsyncIterator[TemporalUi]:
+        """Starts a browser.
+
+        Args:
+            shots: folder for screenshots.
+        """
+        program = next(filter(None, map(shutil.which, BROWSERS)), None)
+        if program is None:
+            pytest.skip(f"no browser: install one of {', '.join(BROWSERS)} (on Debian: apt-get install chromium)")
+        expect.set_options(timeout=PATIENCE)
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+            page = await browser.new_page(viewport={"width": 1400, "height": 1000})
+            page.set_default_timeout(PATIENCE)
+            try:
+                yield cls(page, shots)
+            finally:
+                await browser.close()
+
+    async def show(self, run: RunHandle | None = None) -> None:
+        """Goes to the page of a run, or to the list of all."""
+        url = ui_url(shared_settings(), run.id if run else None)
+        assert url is not None
+        await self.page.goto(url)
+
+    async def tab(self, name: str) -> None:
+        """Goes to one of the tabs of a run's page."""
+        await self.page.locator("a").filter(has_text=name).click()
+
+    async def shows(self, *words: str) -> None:
+        """Waits until a person can read all these words, in whichever frame, and takes a picture."""
+        text = ""
+
+        async def readable() -> bool:
+            nonlocal text
+            try:
+                text = "\n".join([await frame.locator("body").inner_text() for frame in self.page.frames])
+            except Error:  # a frame went away: the page is still being built
+                return False
+            return all(word in text for word in words)
+
+        try:
+            await eventually(readable, PATIENCE / 1000)
+        except AssertionError:
+            raise AssertionError(f"not all of {words} can be read; what can:\n{text}") from None
+        finally:
+            number = len(list(self._shots.glob("*.png")))
+            await self.page.screenshot(path=self._shots / f"{number}.png")
