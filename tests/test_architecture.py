@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -319,12 +320,12 @@ def test_the_public_surface_is_this() -> None:
     assert all(hasattr(holdfast, name) for name in expected)
 
 
-@pytest.mark.parametrize("path", sources("tests"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_tests_share_only_their_support(path: Path) -> None:
-    """Test modules and conftest files are imported by pytest alone; what they share lies in `tests/support`.
-
-    The modules of `tests/replay` may also use each other's scenarios and recordings.
-    """
-    allowed = {"tests.support"} | ({"tests.replay"} if "replay" in path.parts else set())
-    ours = {name for name in imports(path) if within(name, {"tests"}) and name != "tests"}
-    assert not [name for name in ours if not within(name, allowed) or "conftest" in name or ".test_" in name]
+def test_test_modules_share_only_their_support() -> None:
+    """Helpers of tests lie in `tests/support`; only the modules of `tests/replay` also use each other."""
+    statement = re.compile(r"^\s*(?:from|import) (tests\S*)(?: import (\w+))?", re.MULTILINE)
+    wrong = []
+    for path in python_files(ROOT / "tests"):
+        allowed = ("tests.support.", *(["tests.replay."] if path.parent.name == "replay" else []))
+        names = [f"{module}.{name}" for module, name in statement.findall(path.read_text())]
+        wrong += [f"{path.relative_to(ROOT)} imports {name}" for name in names if not name.startswith(allowed)]
+    assert not wrong
