@@ -1,4 +1,7 @@
-"""Sets up what the tests need and runs them: `python3 -m tests`, with pytest's own arguments after it."""
+"""Sets up what the tests need and runs them: `python3 -m tests`, with pytest's own arguments after it.
+
+`python3 -m tests --slow` runs everything in full size, the slow tier too.
+"""
 
 import asyncio
 import os
@@ -15,9 +18,9 @@ def main() -> int:
     """Runs the suite in as many processes as there are cores, at least two: much of it waits."""
     bootstrap.ensure("requirements/dev.lock")
     arguments = sys.argv[1:]
-    if not arguments:
+    if arguments in ([], ["--slow"]):
         get_temporal_server()
-        arguments = ["-n", str(max(2, os.cpu_count() or 2)), "--dist", "worksteal"]
+        arguments += ["-n", str(max(2, os.cpu_count() or 2)), "--dist", "worksteal"]
     return subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
 
 

@@ -14,14 +14,31 @@ import pytest
 
 from holdfast.settings import Settings
 from holdfast.stack import down, up
+from tests.support import tiers
 from tests.support.lab import Lab
 from tests.support.session import TEST_HOME, shared_settings
 
 SETTINGS = [name.upper() for name in Settings.model_fields]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the slow tier."""
+    parser.addoption("--slow", action="store_true", help="run the slow tier too, and every test in its full size")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the slow tier out of a normal run; `-m` chooses by itself."""
+    if tiers.is_slow() or config.option.markexpr:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The controlling process makes the folder that all test processes share."""
+    if config.option.slow:
+        os.environ[tiers.SLOW] = "1"
     for name in SETTINGS:
         os.environ.pop(name, None)
     # A shell starts background jobs with SIGINT ignored, and so would everything be that tests start and interrupt.

@@ -17,13 +17,14 @@ from holdfast.storage.database.migrate import MIGRATIONS, Schema
 from holdfast.storage.database.pool import Pool
 from holdfast.storage.database.remote import Login, WebsocketEndpoint
 from holdfast.workflows.options import STORE_TIMEOUT
-from tests.support.concurrent_runs import ALL_AT_ONCE, Crowd, served_by
+from tests.support.concurrent_runs import ALL_AT_ONCE, RUNS, ConcurrentRuns, served_by
 from tests.support.processes import Site
 from tests.support.small_disk import small_disk
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.tiers import scaled
 
 DISK = 24  # megabytes
-KILLS = 2
+KILLS = scaled(1, 2)
 FROZEN_FOR = STORE_TIMEOUT.total_seconds() + 1  # seconds: longer than any deadline of a write to the mirror
 BEHIND = "the mirror is behind"
 LOGIN = {"username": USERNAME, "password": PASSWORD}
@@ -45,46 +46,47 @@ def surreal(tmp_path: Path) -> Iterator[SurrealServer]:
         yield surreal
 
 
-async def test_the_server_is_killed_under_twenty_runs(site: Site, surreal: SurrealServer) -> None:
+async def test_the_server_is_killed_under_many_runs(site: Site, surreal: SurrealServer) -> None:
     """Runs wait for a database that is gone, or it comes back with less than it had acknowledged."""
     worker = await site.worker(**served_by(surreal))
-    crowd = await Crowd.start(site)
+    runs = await ConcurrentRuns.start(site)
     for _ in range(KILLS):
-        await crowd.advance(10)
+        await runs.advance(RUNS // 2)
         surreal.kill()
-        await crowd.advance(20)
+        await runs.advance(RUNS)
         await asyncio.to_thread(surreal.start)
-    await crowd.end_well()
+    await runs.end_well()
     assert BEHIND in worker.output
-    await crowd.assert_mirrored(surreal.url, **LOGIN)
+    await runs.assert_mirrored(surreal.url, **LOGIN)
 
 
-async def test_the_server_hangs_under_twenty_runs(site: Site, surreal: SurrealServer) -> None:
+@pytest.mark.slow
+async def test_the_server_hangs_under_many_runs(site: Site, surreal: SurrealServer) -> None:
     """Runs wait for a database that keeps its connections and does not answer, or what it does late falsifies them."""
     worker = await site.worker(**served_by(surreal))
-    crowd = await Crowd.start(site)
-    await crowd.advance(20)
+    runs = await ConcurrentRuns.start(site)
+    await runs.advance(RUNS)
     surreal.freeze()
     frozen_at = time.monotonic()
-    await crowd.end_well()
+    await runs.end_well()
     assert BEHIND in worker.output
     await asyncio.sleep(frozen_at + FROZEN_FOR - time.monotonic())
     surreal.thaw()
-    await crowd.assert_mirrored(surreal.url, **LOGIN)
+    await runs.assert_mirrored(surreal.url, **LOGIN)
 
 
 async def test_the_server_is_restarted_under_two_workers(site: Site, surreal: SurrealServer) -> None:
     """Upgrading database and workers in working hours costs a run, or the workers get in each other's way."""
     await _make_old(surreal)
     workers = await asyncio.gather(*(site.worker(**served_by(surreal)) for _ in range(2)))
-    crowd = await Crowd.start(site)
-    await crowd.advance(20)
+    runs = await ConcurrentRuns.start(site)
+    await runs.advance(RUNS)
     await asyncio.to_thread(surreal.stop)
-    await crowd.advance(20)
+    await runs.advance(RUNS)
     await asyncio.to_thread(surreal.start)
-    await crowd.end_well()
-    await crowd.assert_mirrored(surreal.url, **LOGIN)
-    assert await crowd.writers() == {identity(worker.pid) for worker in workers}
+    await runs.end_well()
+    await runs.assert_mirrored(surreal.url, **LOGIN)
+    assert await runs.writers() == {identity(worker.pid) for worker in workers}
 
 
 async def _make_old(surreal: SurrealServer) -> None:
@@ -100,31 +102,32 @@ async def test_the_disk_of_the_embedded_database_is_full(site: Site, tmp_path: P
     with small_disk(tmp_path / "disk", DISK) as disk:
         url = f"surrealkv://{disk.folder}/mirror"
         worker = await site.worker(**ALL_AT_ONCE, SURREALDB_URL=url)
-        crowd = await Crowd.start(site)
-        await crowd.advance(20)
+        runs = await ConcurrentRuns.start(site)
+        await runs.advance(RUNS)
         disk.fill()
-        await crowd.end_well()
+        await runs.end_well()
         assert BEHIND in worker.output
-        assert await crowd.lag() > 0
+        assert await runs.lag() > 0
         disk.free()
-        await crowd.assert_mirrored(url)
+        await runs.assert_mirrored(url)
         assert await worker.stop() == 0
         await site.worker(SURREALDB_URL=url)  # what was cut short shows when the files are opened again
-        await crowd.assert_mirrored(url)
+        await runs.assert_mirrored(url)
 
 
+@pytest.mark.slow
 async def test_the_disk_of_the_server_is_full(site: Site, tmp_path: Path) -> None:
     """The same, where the database is another process."""
     with small_disk(tmp_path / "disk", DISK) as disk, SurrealServer.find(disk.folder) as surreal:
         worker = await site.worker(**served_by(surreal))
-        crowd = await Crowd.start(site)
-        await crowd.advance(20)
+        runs = await ConcurrentRuns.start(site)
+        await runs.advance(RUNS)
         disk.fill()
-        await crowd.end_well()
+        await runs.end_well()
         assert BEHIND in worker.output
-        assert await crowd.lag() > 0
+        assert await runs.lag() > 0
         disk.free()
-        await crowd.assert_mirrored(surreal.url, **LOGIN)
+        await runs.assert_mirrored(surreal.url, **LOGIN)
         assert await worker.stop() == 0
 
 
@@ -188,7 +191,7 @@ async def test_a_database_that_does_not_let_us_in(
 ) -> None:
     """A setting of the database stops agents, or an operator is not told which it is."""
     async with asyncio.TaskGroup() as group:
-        for misfit in MISFITS:
+        for misfit in scaled(MISFITS[::3], MISFITS):
             group.create_task(_misfit(misfit, temporal_address, tmp_path, surreal))
 
 
@@ -198,15 +201,15 @@ async def _misfit(misfit: Misfit, address: str, folder: Path, surreal: SurrealSe
     async with _administrator(surreal, misfit) as administrator, Site.open(address, own) as site:
         await administrator.run(misfit.before)
         worker = await site.worker(**served_by(surreal, **misfit.settings))
-        crowd = await Crowd.start(site, runs=1)
-        await crowd.end_well()
+        runs = await ConcurrentRuns.start(site, runs=1)
+        await runs.end_well()
         assert misfit.words in worker.output, misfit.name
         if misfit.after:
             await administrator.run(misfit.after)
         if misfit.restart_with is not None:
             assert await worker.stop() == 0
             await site.worker(**served_by(surreal, **{**misfit.settings, **misfit.restart_with}))
-        await crowd.assert_mirrored(surreal.url, namespace=misfit.namespace, **LOGIN)
+        await runs.assert_mirrored(surreal.url, namespace=misfit.namespace, **LOGIN)
 
 
 @asynccontextmanager

@@ -31,10 +31,12 @@ from holdfast.storage.database.gateway.wire import MAX_FRAME
 from holdfast.storage.database.shared import SharedDatabase
 from tests.support.freezing import freeze
 from tests.support.lab import eventually
+from tests.support.tiers import scaled
 
 ROOT = Path(__file__).parents[2]
 FROZEN_PROMISE = 12.0  # seconds within which a call to a frozen holder ends, with what a busy machine adds
 ROWS = 200
+PEERS = scaled(4, 10)  # processes
 PEER_PATIENCE = 60.0  # seconds for one answer of a process
 
 
@@ -199,19 +201,19 @@ async def test_large_values_pass_and_too_large_ones_are_refused(path: Path) -> N
         assert await guest.run("RETURN row:1.text") == [text]
 
 
-async def test_ten_processes_at_once_lose_no_update(path: Path, start: Start) -> None:
+async def test_many_processes_at_once_lose_no_update(path: Path, start: Start) -> None:
     """The engine loses updates that overlap: those of other processes must queue, too."""
-    peers = [await start() for _ in range(10)]
+    peers = [await start() for _ in range(PEERS)]
     await asyncio.gather(*(peer.ask("open") for peer in peers))
     await asyncio.gather(*(peer.ask("count", 40) for peer in peers))
-    assert await peers[0].ask("run", "RETURN counter:one.n", {}) == [400]
+    assert await peers[0].ask("run", "RETURN counter:one.n", {}) == [40 * PEERS]
     assert len(await holders(peers)) == 1
 
 
-async def test_five_that_start_at_once_elect_one(path: Path, start: Start) -> None:
+async def test_those_that_start_at_once_elect_one(path: Path, start: Start) -> None:
     """Two processes open the files, or all of them wait for each other."""
-    for _ in range(3):
-        peers = [await start() for _ in range(5)]
+    for _ in range(scaled(1, 3)):
+        peers = [await start() for _ in range(PEERS)]
         held = await asyncio.gather(*(peer.ask("open") for peer in peers))
         assert sum(held) == 1
         await asyncio.gather(*(peer.kill() for peer in peers))

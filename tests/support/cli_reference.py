@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -27,20 +28,35 @@ Every command and its options. Type `python starter.py …` in a checkout, and `
 """
 
 
+PRINT_HELP = """
+import json, runpy, sys
+
+for words in json.load(sys.stdin):
+    sys.argv = ["starter.py", *words.split(), "--help"]
+    try:
+        runpy.run_path("starter.py", run_name="__main__")
+    except SystemExit:
+        print(end="\\f", flush=True)
+"""
+"""Prints the help of many commands in one process, each followed by a form feed."""
+
+
 def page() -> str:
     """Returns the text of the page."""
-    sections = [f"## {verb.words}\n\n```text\n{help_of(verb.words)}```\n" for verb in VERBS]
+    verbs = [verb.words for verb in VERBS]
+    sections = [f"## {verb}\n\n```text\n{text}```\n" for verb, text in zip(verbs, help_of(verbs), strict=True)]
     return "\n".join([HEADER, *sections])
 
 
-def help_of(verb: str) -> str:
-    """Returns what `--help` prints at 80 columns."""
-    path = (
-        f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where there is a `python`, not only python3
-    )
+def help_of(verbs: list[str]) -> list[str]:
+    """Returns what `--help` prints for each command, 80 columns wide."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # which has `python`, not only `python3`
     environment = os.environ | {"HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", "TERM": "dumb", "PATH": path}
-    command = [sys.executable, "starter.py", *verb.split(), "--help"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-c", PRINT_HELP]
+    done = subprocess.run(
+        command, input=json.dumps(verbs), cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split("\f")[:-1]
 
 
 if __name__ == "__main__":

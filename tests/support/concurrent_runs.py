@@ -1,4 +1,4 @@
-"""Twenty runs at once, and what must be true of them whatever becomes of their store."""
+"""Many runs at once, and what must be true of them whatever happens to their store."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from tests.support.crash_agents import ran
 from tests.support.lab import replayed_entries
 from tests.support.processes import PATIENCE, Site
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.tiers import scaled
 
-RUNS = 20
+RUNS = scaled(6, 20)
 TURNS = 5  # of each run: a tool call in each but the last
 LATENCY = 0.05  # seconds that the model takes
 ALL_AT_ONCE = {"MAX_CONCURRENT_AGENTS": str(RUNS)}
@@ -30,7 +31,7 @@ ALL_AT_ONCE = {"MAX_CONCURRENT_AGENTS": str(RUNS)}
 
 
 @dataclass
-class Crowd:
+class ConcurrentRuns:
     """Runs that count, side by side.
 
     Attributes:

@@ -406,12 +406,12 @@ async def test_without_a_worker_nothing_is_said_to_be_wrong(clinic: Clinic) -> N
 
 
 @pytest.mark.timeout(300)
-async def test_a_run_that_was_continued_as_new_is_rebuilt_whole(lab: Lab) -> None:
+async def test_a_run_that_was_continued_as_new_is_rebuilt_whole(short_histories: Lab) -> None:
     """Its log lies in several histories; the mirror must have it all, and damage in the first must be found."""
-    database = open_database("mem://")
+    lab, database = short_histories, open_database("mem://")
     clinic = Clinic(lab, database, SurrealStore(database), TemporalRunLog(lab.client), is_server=False)
     async with clinic.worker():
-        run_id = await clinic.walked(turns=280)
+        run_id = await clinic.walked(turns=60)
         description = await lab.client.get_workflow_handle(run_id).describe()
         assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
         right = await dump(database)

@@ -154,7 +154,7 @@ async def test_a_store_that_is_away_costs_no_run(temporal_address: str, tmp_path
                 handle = await lab.holdfast.start("hoarder", "Three!")
                 await lab.server.wait_for_requests(3)
                 with pytest.raises(WaitTimedOut):
-                    await handle.result(10)
+                    await handle.result(3)
                 server.start()
                 assert (await handle.result(60)).content == "Three megabytes."
                 await lab.assert_mirrored(handle.id)
@@ -171,6 +171,6 @@ async def test_reading_waits_for_a_store_that_is_away(temporal_address: str, tmp
                 other.settings = lab.settings
                 async with other.worker(hoarder, max_cached_workflows=100):
                     with pytest.raises(WaitTimedOut):
-                        await handle.result(8)
+                        await handle.result(3)
                     server.start()
                     assert (await handle.result(60)).content == "done"

@@ -10,38 +10,46 @@ from holdfast.testing import ChatRequest, Reply
 from tests.support.lab import Lab
 from tests.support.many_turns import walk, walker
 
-TURNS = 1000
 
-
-@pytest.mark.timeout(600)
-async def test_a_thousand_turns(lab: Lab) -> None:
-    """History is limited; a run is not. What it says of itself must be whole, over all its executions."""
-    lab.server.respond = walk(TURNS)
+async def assert_whole(lab: Lab, turns: int) -> None:
+    """Has a run of so many turns played, and checks everything that it says of itself."""
+    lab.server.respond = walk(turns)
     store = open_store("mem://")
     try:
         async with lab.worker(walker, store=store, max_cached_workflows=100):
             handle = await lab.holdfast.start("walker", "Walk.", timeout=600)
             result = await handle.result(500)
-            assert result.content == f"walked {TURNS - 1} steps"
-            assert result.usage.requests == TURNS
-            assert len(lab.server.requests) == TURNS, "no model call was made twice"
+            assert result.content == f"walked {turns - 1} steps"
+            assert result.usage.requests == turns
+            assert len(lab.server.requests) == turns, "no model call was made twice"
             description = await lab.client.get_workflow_handle(handle.id).describe()
             assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
             messages = [message async for message in handle.transcript()]
-            assert [message.seq for message in messages] == list(range(2 * TURNS + 1))
-            assert [m.content for m in messages if m.role == "tool"] == [f"step {n}" for n in range(TURNS - 1)]
-            late = [message async for message in handle.transcript(after=2 * TURNS - 2)]
+            assert [message.seq for message in messages] == list(range(2 * turns + 1))
+            assert [m.content for m in messages if m.role == "tool"] == [f"step {n}" for n in range(turns - 1)]
+            late = [message async for message in handle.transcript(after=2 * turns - 2)]
             assert late == messages[-2:]
             await lab.assert_mirrored(handle.id, store)
-            assert await store.messages(handle.id, limit=10 * TURNS) == messages
+            assert await store.messages(handle.id, limit=10 * turns) == messages
     finally:
         await store.close()
 
 
-@pytest.mark.timeout(300)
-async def test_a_mirror_that_is_lost_late_comes_back_from_history(lab: Lab) -> None:
+async def test_a_run_of_several_executions_is_whole(short_histories: Lab) -> None:
+    """A run that continues as new several times keeps one log, one transcript and one mirror, without a gap."""
+    await assert_whole(short_histories, 150)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_thousand_turns(lab: Lab) -> None:
+    """A run of a thousand turns completes on a server with default limits, and is whole."""
+    await assert_whole(lab, 1000)
+
+
+async def test_a_mirror_that_is_lost_late_comes_back_from_history(short_histories: Lab) -> None:
     """After continue-as-new the run itself no longer has its beginning; the mirror must be written from history."""
-    turns, lost = 320, 300
+    lab, turns, lost = short_histories, 80, 70
     store = MemoryStore()
 
     def lose(request: ChatRequest) -> Reply:
@@ -60,10 +68,9 @@ async def test_a_mirror_that_is_lost_late_comes_back_from_history(lab: Lab) -> N
         await lab.assert_mirrored(handle.id, store)
 
 
-@pytest.mark.timeout(300)
-async def test_a_new_worker_with_an_empty_store_goes_on_after_continue_as_new(lab: Lab) -> None:
+async def test_a_new_worker_with_an_empty_store_goes_on_after_continue_as_new(short_histories: Lab) -> None:
     """Neither memory nor mirror has the beginning: it is fetched from history before the next model call."""
-    turns, moved = 280, 265
+    lab, turns, moved = short_histories, 70, 60
 
     def refuse_once(request: ChatRequest) -> Reply:
         if len(lab.server.requests) == moved:

@@ -1,0 +1,21 @@
+"""The two tiers of the suite: a normal run, and a slow one that does everything in full size."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SLOW = "HOLDFAST_TEST_SLOW"
+"""The environment variable of the slow tier; `--slow` sets it, for all processes of the session."""
+
+
+def is_slow() -> bool:
+    """Returns whether this session runs the slow tier too."""
+    return SLOW in os.environ
+
+
+def scaled(normal: T, full: T) -> T:
+    """Returns the size of a test's work: `full` in the slow tier."""
+    return full if is_slow() else normal
