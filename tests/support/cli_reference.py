@@ -29,8 +29,9 @@ Every command and its options. Type `python starter.py …` in a checkout, and `
 
 
 PRINT_HELP = """
-import json, runpy, sys
+import json, os, runpy, sys
 
+os._exit = sys.exit
 for words in json.load(sys.stdin):
     sys.argv = ["starter.py", *words.split(), "--help"]
     try:
