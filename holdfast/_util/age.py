@@ -1,4 +1,4 @@
-"""Lengths of time as people write them."""
+"""Durations as people write them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ACCEPTED_AGES = "an age such as 90s, 30m, 12h, 2d, 3w"
 
 
 def age(text: str) -> timedelta | None:
-    """The length of time that `90s`, `30m`, `12h`, `2d` or `3w` means; None: the text is none of these."""
+    """Returns the duration that `90s`, `30m`, `12h`, `2d` or `3w` means; `None` for any other text."""
     matched = AGE.fullmatch(text.strip())
     if matched is None:
         return None

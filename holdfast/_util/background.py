@@ -1,4 +1,4 @@
-"""What a worker does now and then, beside serving."""
+"""Periodic background tasks of the worker."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from holdfast.errors import Unavailable
 
 log = get_logger(__name__)
 
-JITTER = 0.2  # part of the interval, off it: several workers do not begin all at once
+JITTER = 0.2  # largest part of the interval that is randomly left out, so that workers do not act in step
 
 
 class BackgroundTask(Protocol):
-    """Something that is done in rounds."""
+    """A task that runs until it is cancelled."""
 
     async def run(self) -> None:
-        """Goes on until it is cancelled; whatever is away is waited for."""
+        """Runs rounds until it is cancelled; an unavailable service is retried."""
 
 
 async def repeat(each: Callable[[], Awaitable[object]], *, interval: float, what: str) -> None:
-    """Does a round at intervals until it is cancelled; whatever is away is waited for.
+    """Runs a round at intervals until it is cancelled; an error is logged, and the next round runs as planned.
 
     Args:
-        each: a round.
-        interval: seconds between two rounds.
-        what: it does, for the log.
+        each: runs one round.
+        interval: seconds between rounds.
+        what: what a round does, for the log.
     """
-    said = False  # a server that is away for hours is worth one line
+    said = False  # a service that is unavailable for hours is worth one line
     while True:
         try:
             await each()
             said = False
         except (Unavailable, RPCError) as error:
-            (log.debug if said else log.warning)("a task waits", task=what, reason=str(error))
+            (log.debug if said else log.warning)("background task waits for a service", task=what, reason=str(error))
             said = True
-        except Exception:  # whatever it is, the worker serves on
-            log.exception("a task failed", task=what)
+        except Exception:  # the worker must keep serving runs
+            log.exception("background task failed", task=what)
         await asyncio.sleep(interval * random.uniform(1 - JITTER, 1))  # noqa: S311 - not a secret
 
 
 @asynccontextmanager
-async def background_tasks(*done: BackgroundTask) -> AsyncIterator[None]:
-    """Has background_tasks done while the body runs."""
-    tasks = [asyncio.create_task(task.run()) for task in done]
+async def background_tasks(*background: BackgroundTask) -> AsyncIterator[None]:
+    """Runs tasks while the body runs, and cancels them at its end."""
+    tasks = [asyncio.create_task(task.run()) for task in background]
     try:
         yield
     finally:

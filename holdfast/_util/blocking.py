@@ -1,4 +1,4 @@
-"""Calls that block, kept off the event loop: for clients that know no `await`."""
+"""Blocking calls, kept off the event loop."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-THREADS = 16  # calls at once; apart from the threads of tools, which may all be taken by tools that never end
+THREADS = 16  # calls at the same time; separate from the threads of tools, which tools that hang may use up
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="blocking")
 
 
 async def run_blocking(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Makes a call that blocks in a thread, while the event loop goes on.
+    """Runs a blocking function in a thread.
 
         rows = await run_blocking(connection.execute, "SELECT …")
 
-    Context variables have the values that they have here. Cancelling gives the waiting up; the call itself goes on
-    to its end, as no thread can be stopped.
+    The function sees the caller's context variables. A cancellation ends the waiting but not the call, as threads
+    cannot be stopped.
 
     Args:
         function: a function that is not async.
-        args: its arguments.
-        kwargs: its arguments by name.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
 
     Raises:
-        TypeError: the function is async: await it instead.
+        TypeError: the function is async; await it instead.
         Exception: whatever the function raises.
     """
     if inspect.iscoroutinefunction(function):
-        raise TypeError(f"run_blocking takes functions that block; {function!r} is async: await it instead")
+        raise TypeError(f"run_blocking needs a blocking function, but {function!r} is async; await it instead")
     call = partial(contextvars.copy_context().run, _without_stop_iteration, partial(function, *args, **kwargs))
     return await asyncio.get_running_loop().run_in_executor(_pool, call)
 
@@ -44,4 +44,6 @@ def _without_stop_iteration(call: Callable[[], T]) -> T:
     try:
         return call()
     except StopIteration as error:
-        raise RuntimeError("the function raised StopIteration") from error  # no future can carry it: it would hang
+        raise RuntimeError(
+            "the function raised StopIteration"
+        ) from error  # a future cannot carry StopIteration; the call would hang

@@ -1,4 +1,4 @@
-"""Many runs side by side, but not too many."""
+"""Concurrent mapping with a bounded number of tasks."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-WIDTH = 8  # runs at once: each keeps a worker busy with a replay, and workers have runs to serve
+WIDTH = 8  # tasks at the same time; each may keep a worker busy with a replay, and workers also serve runs
 
 
 async def map_concurrently(
     items: AsyncIterable[T], work: Callable[[T], Awaitable[R]], width: int = WIDTH
 ) -> AsyncIterator[R]:
-    """What `work` makes of each item, as it comes.
+    """Yields what `work` returns for each item, in the order of completion.
 
-    The first error ends it, once what is under way has been broken off.
+    The first error cancels all other calls and is raised.
 
     Args:
-        items: asked for as they are needed.
-        work: done for `width` items at once.
+        items: consumed as they are needed.
+        work: called for up to `width` items at the same time.
         width: at least 1.
     """
     under_way: set[asyncio.Future[R]] = set()

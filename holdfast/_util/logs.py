@@ -1,4 +1,4 @@
-"""Logging: structlog for what is ours and what is not, on the console or as JSON."""
+"""Logging with structlog, on the console or as JSON, for Holdfast and its libraries."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity
 
-PLAIN = structlog.dev.plain_traceback  # one with local variables takes 0.3 s of the event loop, and shows what was said
-QUOTING = ("reason", "error")  # fields that hold the message of an error
+PLAIN = structlog.dev.plain_traceback  # one with local variables blocks the loop for 0.3 s and shows conversations
+QUOTING = ("reason", "error")  # fields with messages of errors, which may quote conversations
 HIDDEN = "(hidden, as payloads are encrypted)"
 NOISY = ("httpx2", "httpcore2", "openai", "websockets", "aiohttp")
 
@@ -23,8 +23,8 @@ def configure_logging(level: str, form: Literal["console", "json"], *, private: 
 
     Args:
         level: DEBUG, INFO, WARNING or ERROR.
-        form: for people, or one JSON object a line.
-        private: leave out what may repeat something that was said in a run.
+        form: text for people, or one JSON object a line.
+        private: leave out whatever may quote a conversation.
     """
     shared: list[Processor] = [
         *([_without_content] if private else []),
@@ -46,7 +46,7 @@ def configure_logging(level: str, form: Literal["console", "json"], *, private: 
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            use_get_message=not private,  # of others, only the text that stands in their code
+            use_get_message=not private,  # of libraries, only the constant part of a message
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         )
     )
@@ -62,7 +62,7 @@ def configure_logging(level: str, form: Literal["console", "json"], *, private: 
 
 
 def _without_content(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Errors may quote what a tool was given or what a model said: of them only the kind and the place are logged."""
+    """Reduces errors, which may quote tools and models, to their class and place."""
     event.update((name, HIDDEN) for name in QUOTING if name in event)
     error = event.pop("exc_info", None)
     if error is True:
@@ -82,7 +82,7 @@ def _kind_and_place(error: BaseException | None) -> Iterator[str]:
 
 
 def _add_run(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The run id, from wherever the line comes; Temporal's own context is reduced to it."""
+    """Adds the run id to a line from workflow or activity code, in place of Temporal's whole context."""
     workflow = event.pop("temporal_workflow", None) or {}
     from_activity = event.pop("temporal_activity", None) or {}
     run_id = workflow.get("workflow_id") or from_activity.get("workflow_id")

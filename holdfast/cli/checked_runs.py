@@ -55,7 +55,7 @@ class CheckedRuns:
             yield self.run_id
             return
         finder = RunFinder(session.client, session.settings.temporal_task_queue, store)
-        async for run_id in finder.everywhere(self.since):
+        async for run_id in finder.all_runs(self.since):
             yield run_id
 
 

@@ -106,7 +106,7 @@ async def test_a_run_terminated_in_temporals_ui_is_shown_so_within_an_interval(s
     assert (await doctor(site, "verify", run.id)).code == 0
 
 
-async def test_damage_is_named_and_mended(site: Site) -> None:
+async def test_damage_is_named_and_repaired(site: Site) -> None:
     """What the commands say, and their exit codes, are what an operator and a cron job go by."""
     await site.worker()
     first, second = [await noted(site) for _ in range(2)]
@@ -115,20 +115,20 @@ async def test_damage_is_named_and_mended(site: Site) -> None:
     await statement(site, "UPDATE $row SET content = 'x'", row=RecordID("message", [first.id, 2]))
     await statement(site, "DELETE event:[$id, 3]..=[$id, 5]", id=first.id)
     assert (await doctor(site, "verify", "--all")).code == 0, "newest entries and run rows are as they were"
-    sick = await doctor(site, "verify", "--all", "--deep", "--since", "1h")
-    assert sick.code == 4
-    assert f"{first.id} is sick" in sick.text
-    assert "event 3-5: missing" in sick.text
-    assert "message 2: altered: content" in sick.text
-    assert "2 runs: 1 healthy, 1 sick" in sick.text
-    assert "doctor rebuild --all" in sick.text
+    damaged = await doctor(site, "verify", "--all", "--deep", "--since", "1h")
+    assert damaged.code == 4
+    assert f"{first.id} is damaged" in damaged.text
+    assert "event 3-5: missing" in damaged.text
+    assert "message 2: altered: content" in damaged.text
+    assert "2 runs: 1 healthy, 1 damaged" in damaged.text
+    assert "doctor rebuild --all" in damaged.text
     document = (await doctor(site, "verify", first.id, "--json")).json
-    assert document["found"]["sick"] == 1
+    assert document["found"]["damaged"] == 1
     assert {"table": "message", "seq": 2, "key": [], "what": "altered: content"} in document["runs"][0]["flaws"]
     assert (await doctor(site, "verify", second.id)).code == 0
     rebuilt = await doctor(site, "rebuild", "--all", "--json")
-    assert (rebuilt.code, rebuilt.json["mended"]) == (0, 4)
-    assert {run["run_id"]: run["mended"] for run in rebuilt.json["runs"]} == {first.id: 4, second.id: 0}
+    assert (rebuilt.code, rebuilt.json["repaired"]) == (0, 4)
+    assert {run["run_id"]: run["repaired"] for run in rebuilt.json["runs"]} == {first.id: 4, second.id: 0}
     assert (await doctor(site, "verify", "--all")).code == 0
 
 

@@ -51,9 +51,9 @@ def test_rows_that_follow_each_other_take_one_line() -> None:
     flaws = [Flaw("event", seq, "missing") for seq in range(3000)]
     flaws += [Flaw("event", 3001, "missing"), Flaw("message", 1, "missing"), Flaw("run", None, "altered: text")]
     calls = [Flaw("tool_call", seq, "missing", (1, f"call {seq}")) for seq in (4, 5)]
-    lines = flaw_lines(Report("a-run", Verdict.SICK, flaws=(*flaws, *calls)), 80)
+    lines = flaw_lines(Report("a-run", Verdict.DAMAGED, flaws=(*flaws, *calls)), 80)
     assert lines == [
-        "a-run is sick",
+        "a-run is damaged",
         "  event 0-2999: missing",
         "  event 3001: missing",
         "  message 1: missing",
@@ -66,7 +66,7 @@ def test_rows_that_follow_each_other_take_one_line() -> None:
 def test_many_flaws_and_long_names_fit_a_terminal() -> None:
     """Flaws are cut to the terminal, without control characters."""
     flaws = tuple(Flaw("tool_call", seq, "missing", (1, "\x1b[2J" + "x" * 1000)) for seq in range(100))
-    lines = flaw_lines(Report("a-run", Verdict.SICK, flaws=flaws), 80)
+    lines = flaw_lines(Report("a-run", Verdict.DAMAGED, flaws=flaws), 80)
     assert len(lines) == SHOWN_FLAWS + 2
     assert all(len(line) <= 80 and "\x1b" not in line for line in lines)
     assert lines[-1].strip().startswith("and 80 more")

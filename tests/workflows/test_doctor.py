@@ -176,7 +176,7 @@ async def test_a_database_that_is_dropped_under_live_runs_comes_back(clinic: Cli
         assert all(result.success for result in results)
         ids = [run.id for run in runs]
         await settled(clinic, runs)
-        async for _ in map_concurrently(clinic.finder.everywhere(), clinic.rebuilder.rebuild):
+        async for _ in map_concurrently(clinic.finder.all_runs(), clinic.rebuilder.rebuild):
             pass
         assert await dump(clinic.database) == await clinic.reference(*ids)
         assert {await clinic.verdict(run_id) for run_id in ids} == {Verdict.HEALTHY}
@@ -253,7 +253,7 @@ def flips(run_id: str, call: str) -> list[Flip]:
     ]
 
 
-async def test_every_kind_of_damage_is_named_and_mended(clinic: Clinic) -> None:
+async def test_every_kind_of_damage_is_named_and_repaired(clinic: Clinic) -> None:
     """A flipped byte that nobody finds is a falsified record."""
     async with clinic.worker():
         run_id = await clinic.walked(turns=3)
@@ -264,12 +264,12 @@ async def test_every_kind_of_damage_is_named_and_mended(clinic: Clinic) -> None:
             await clinic.database.run(flip.change, row=flip.row)
             assert await dump(clinic.database) != right, flip.name
             assert [str(flaw) for flaw in await clinic.flaws(run_id)] == flip.named, flip.name
-            assert (await clinic.rebuilder.rebuild(run_id)).mended == 1, flip.name
+            assert (await clinic.rebuilder.rebuild(run_id)).repaired == 1, flip.name
             assert await dump(clinic.database) == right, flip.name
         assert await clinic.verdict(run_id) == Verdict.HEALTHY
 
 
-async def test_a_live_run_is_mended_while_its_worker_writes(clinic: Clinic) -> None:
+async def test_a_live_run_is_repaired_while_its_worker_writes(clinic: Clinic) -> None:
     """Who mends under a live run must neither lose what the worker writes nor bring back what is old."""
     clinic.lab.server.respond = lambda request: replace(walk(12)(request), delay=MODEL_DELAY)
     async with clinic.worker():
@@ -304,7 +304,7 @@ async def test_a_live_run_may_be_behind_but_must_not_lose_what_was_acknowledged(
         await eventually(acknowledged)
         assert await clinic.verdict(run.id) in (Verdict.HEALTHY, Verdict.BEHIND)
         await clinic.store.delete(run.id)
-        assert await clinic.verdict(run.id) == Verdict.SICK
+        assert await clinic.verdict(run.id) == Verdict.DAMAGED
         assert (await clinic.rebuilder.rebuild(run.id)).written == 3
         assert await clinic.verdict(run.id) == Verdict.HEALTHY
         clinic.lab.server.release()
@@ -368,7 +368,7 @@ async def test_what_only_the_mirror_has_is_held_against_itself(clinic: Clinic) -
             await clinic.verifier.verify("never heard of")
         with pytest.raises(RunNotFound):
             await clinic.rebuilder.rebuild(runs["torn"].run_id)
-        assert {run_id async for run_id in clinic.finder.everywhere()} == {run.run_id for run in runs.values()}
+        assert {run_id async for run_id in clinic.finder.all_runs()} == {run.run_id for run in runs.values()}
 
 
 async def test_a_quick_look_compares_the_head_and_the_run_row(clinic: Clinic) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from holdfast import Agent, RunHandle, tool
 from holdfast.errors import TemporalUnavailable
-from holdfast.ops.retention.executions import Executions, Life
-from holdfast.ops.retention.pruning import Doomed, Pruner, Spared
+from holdfast.ops.retention.executions import Executions, ExecutionState
+from holdfast.ops.retention.pruning import Prunable, Pruner, Retained
 from holdfast.ops.retention.retention import Retention, Round
 from holdfast.storage.mirror import MemoryStore
 from holdfast.storage.mirror.sample import SampleRun
@@ -69,10 +69,10 @@ async def waiting(lab: Lab) -> RunHandle:
     return run
 
 
-async def found(pruner: Pruner, before: datetime) -> dict[str, type[Doomed | Spared]]:
+async def found(pruner: Pruner, before: datetime) -> dict[str, type[Prunable | Retained]]:
     """What would become of each old run."""
     runs = [each async for each in pruner.find(before)]
-    return {each.run.summary.run_id if isinstance(each, Doomed) else each.run_id: type(each) for each in runs}
+    return {each.run.summary.run_id if isinstance(each, Prunable) else each.run_id: type(each) for each in runs}
 
 
 async def test_a_run_that_ended_long_ago_goes(lab: Lab, executions: Executions) -> None:
@@ -81,9 +81,9 @@ async def test_a_run_that_ended_long_ago_goes(lab: Lab, executions: Executions) 
         run = await ended(lab)
         pruner = Pruner(lab.store, executions)
         assert await found(pruner, datetime.now(UTC) - HOUR) == {}
-        [doomed] = [each async for each in pruner.find(later())]
-        assert isinstance(doomed, Doomed)
-        assert await pruner.drop(doomed)
+        [prunable] = [each async for each in pruner.find(later())]
+        assert isinstance(prunable, Prunable)
+        assert await pruner.drop(prunable)
         assert await lab.store.run(run.id) is None
         assert await lab.store.entries(run.id) == []
         assert await found(pruner, later()) == {}
@@ -101,10 +101,10 @@ async def test_a_live_run_stays_whatever_the_mirror_says(lab: Lab, executions: E
         over = {"status": RunStatus.COMPLETED, "finished_at": there.summary.started_at}
         said = there.model_copy(update={"summary": there.summary.model_copy(update=over)})
         assert await lab.store.conclude(said)
-        [spared] = [each async for each in pruner.find(later())]
-        assert isinstance(spared, Spared)
-        assert "Temporal that it goes on" in spared.why
-        assert not await pruner.drop(Doomed(said))
+        [retained] = [each async for each in pruner.find(later())]
+        assert isinstance(retained, Retained)
+        assert "still open in Temporal" in retained.reason
+        assert not await pruner.drop(Prunable(said))
         assert await lab.store.run(run.id) is not None
         await run.terminate("the test is over")
 
@@ -116,10 +116,10 @@ async def test_a_run_whose_end_the_mirror_missed_stays_and_is_named(lab: Lab, ex
         await run.terminate("hangs")
 
         async def closed() -> bool:
-            return await executions.life(run.id) == Life.CLOSED
+            return await executions.state(run.id) == ExecutionState.CLOSED
 
         await eventually(closed)
-        assert await found(Pruner(lab.store, executions), later()) == {run.id: Spared}
+        assert await found(Pruner(lab.store, executions), later()) == {run.id: Retained}
         assert await lab.store.run(run.id) is not None
 
 
@@ -130,11 +130,11 @@ async def test_a_run_that_began_anew_in_between_stays(lab: Lab, executions: Exec
     old = SampleRun(turns=1, run_id="again", started_at=ended_at, status=RunStatus.COMPLETED)
     await store.append(old.batch())
     pruner = Pruner(store, executions)
-    [doomed] = [each async for each in pruner.find(datetime.now(UTC) - HOUR)]
+    [prunable] = [each async for each in pruner.find(datetime.now(UTC) - HOUR)]
     new = SampleRun(turns=2, run_id="again", chain="next")
     await store.append(new.batch())
-    assert isinstance(doomed, Doomed)
-    assert not await pruner.drop(doomed)
+    assert isinstance(prunable, Prunable)
+    assert not await pruner.drop(prunable)
     assert await store.head("again") == new.head
 
 
@@ -157,7 +157,7 @@ async def test_pruning_beside_runs_that_go_on(kind: str, tmp_path: Path, lab: La
     assert await found(keeping, datetime.now(UTC) - HOUR) == {}
     rounds = [Retention(Pruner(store, executions), executions, HOUR).round() for _ in range(2)]
     done = await asyncio.gather(*rounds, *map(write, live))
-    assert {each.spared for each in done if isinstance(each, Round)} == {0}
+    assert {each.retained for each in done if isinstance(each, Round)} == {0}
     assert set(await store.run_ids()) == {sample.run_id for sample in live}
     for sample in live:
         assert await store.entries(sample.run_id) == sample.entries
@@ -168,7 +168,7 @@ async def test_a_round_without_temporal_drops_nothing(lab: Lab) -> None:
     """A worker that has lost Temporal believes a mirror that is behind."""
 
     class Away(Executions):
-        async def life(self, run_id: str) -> Life:  # noqa: ARG002 - the base's
+        async def state(self, run_id: str) -> ExecutionState:  # noqa: ARG002 - the base's
             raise TemporalUnavailable("no Temporal server answers")
 
     store = MemoryStore()
@@ -186,6 +186,6 @@ async def test_payloads_stay_while_a_history_may_need_them(lab: Lab, executions:
         run = await ended(lab)
         standing = await lab.store.run(run.id)
         assert standing is not None
-        assert await executions.nothing_before(later()) <= standing.summary.started_at
+        assert await executions.earliest_start_bound(later()) <= standing.summary.started_at
         long_ago = datetime(2021, 1, 1, tzinfo=UTC)
-        assert await executions.nothing_before(long_ago) == long_ago
+        assert await executions.earliest_start_bound(long_ago) == long_ago

@@ -94,7 +94,7 @@ async def test_a_terminated_run_gets_its_end_and_its_reason(ward: Ward) -> None:
         await run.terminate("hangs in a tool")
         await ward.closed(run, RunStatus.TERMINATED)
         assert (await ward.row(run)).status == RunStatus.RUNNING
-        assert await ward.verdict(run) == Verdict.SICK
+        assert await ward.verdict(run) == Verdict.DAMAGED
         assert await reconciler.round() == [run.id]
         row = await ward.row(run)
         assert row.error is not None
@@ -154,7 +154,7 @@ async def test_a_run_that_no_worker_took_up_gets_a_row(ward: Ward) -> None:
     await run.terminate("nobody came")
     await ward.closed(run, RunStatus.TERMINATED)
     async with ward.lab.worker(clerk, store=ward.store):
-        assert await ward.verdict(run) == Verdict.SICK
+        assert await ward.verdict(run) == Verdict.DAMAGED
         assert await ward.reconciler().round() == [run.id]
         row = await ward.row(run)
         assert (row.agent, row.input, row.status) == ("clerk", "Note 1.", RunStatus.TERMINATED)

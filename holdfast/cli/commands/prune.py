@@ -19,7 +19,7 @@ from holdfast.cli.render.text import count, local_time, one_line
 from holdfast.cli.storage import check_kept, opened_persistence
 from holdfast.errors import TemporalUnavailable, UsageError
 from holdfast.ops.retention.executions import BEGINNING, Executions
-from holdfast.ops.retention.pruning import Doomed, Pruner, Spared
+from holdfast.ops.retention.pruning import Prunable, Pruner, Retained
 from holdfast.ops.retention.sizes import log_bytes, old_events
 from holdfast.settings import Settings
 from holdfast.stack import local_address
@@ -43,8 +43,8 @@ class _Plan:
     """What is to be deleted."""
 
     before: datetime
-    doomed: list[Doomed] = field(default_factory=list)
-    spared: list[Spared] = field(default_factory=list)
+    prunable: list[Prunable] = field(default_factory=list)
+    retained: list[Retained] = field(default_factory=list)
     log_bytes: int = 0
     payloads: Amount = NOTHING
     events: int = 0
@@ -52,16 +52,16 @@ class _Plan:
 
     @property
     def entries(self) -> int:
-        return sum(each.entries for each in self.doomed)
+        return sum(each.entries for each in self.prunable)
 
     def line(self) -> str:
-        runs = f"{count(len(self.doomed), 'run')} that ended before {local_time(self.before)}"
+        runs = f"{count(len(self.prunable), 'run')} that ended before {local_time(self.before)}"
         chunks = f", {_size(self.payloads.bytes)} of payloads" if self.payloads.count else ""
         events = f", {count(self.events, 'event')}" if self.events else ""
         return f"{runs}: {self.entries:,} entries, about {_size(self.log_bytes)}{chunks}{events}"
 
     def __bool__(self) -> bool:
-        return bool(self.doomed or self.payloads.count or self.events)
+        return bool(self.prunable or self.payloads.count or self.events)
 
 
 async def prune(
@@ -94,7 +94,7 @@ async def prune(
     async with opened_persistence(settings) as persistence:
         pruner = Pruner(persistence.store, executions, keep)
         plan = await _plan(out, pruner, executions, persistence, before)
-        _list_kept(out, plan.spared)
+        _list_kept(out, plan.retained)
         deleted = 0
         if not dry_run and _is_agreed(out, plan, yes=yes):
             deleted = await _delete(out, pruner, executions, persistence, plan)
@@ -122,12 +122,12 @@ async def _plan(
 ) -> _Plan:
     plan, progress = _Plan(before), Progress(out)
     async for found in pruner.find(before):
-        if isinstance(found, Spared):
-            plan.spared.append(found)
+        if isinstance(found, Retained):
+            plan.retained.append(found)
             continue
-        plan.doomed.append(found)
+        plan.prunable.append(found)
         plan.log_bytes += await log_bytes(persistence.database, found.run.summary.run_id)
-        progress.report(len(plan.doomed), "run", "found")
+        progress.report(len(plan.prunable), "run", "found")
     plan.payloads = await _payloads(executions, persistence, before, dry_run=True)
     plan.events = await old_events(persistence.database, before)
     return plan
@@ -137,8 +137,8 @@ async def _delete(
     out: Output, pruner: Pruner, executions: Executions | None, persistence: Persistence, plan: _Plan
 ) -> int:
     deleted, progress = 0, Progress(out)
-    for doomed in plan.doomed:
-        deleted += await pruner.drop(doomed)
+    for prunable in plan.prunable:
+        deleted += await pruner.drop(prunable)
         progress.report(deleted, "run", "deleted")
     plan.payloads = await _payloads(executions, persistence, plan.before, dry_run=False)
     plan.events = await persistence.bus.prune(plan.before)
@@ -146,8 +146,8 @@ async def _delete(
         chunks = f", {_size(plan.payloads.bytes)} of payloads" if plan.payloads.count else ""
         events = f", {count(plan.events, 'event')}" if plan.events else ""
         out.say(f"deleted: {count(deleted, 'run')}{chunks}{events}")
-    if deleted < len(plan.doomed):
-        out.note(f"{count(len(plan.doomed) - deleted, 'run')} continued meanwhile, and kept")
+    if deleted < len(plan.prunable):
+        out.note(f"{count(len(plan.prunable) - deleted, 'run')} continued meanwhile, and kept")
     return deleted
 
 
@@ -156,7 +156,7 @@ async def _payloads(
 ) -> Amount:
     if executions is None or persistence.payloads is None:
         return NOTHING
-    return await persistence.payloads.prune(await executions.nothing_before(before), dry_run=dry_run)
+    return await persistence.payloads.prune(await executions.earliest_start_bound(before), dry_run=dry_run)
 
 
 def _is_agreed(out: Output, plan: _Plan, *, yes: bool) -> bool:
@@ -171,25 +171,25 @@ def _is_agreed(out: Output, plan: _Plan, *, yes: bool) -> bool:
     return typer.confirm("delete them for good?", err=True)
 
 
-def _list_kept(out: Output, spared: Sequence[Spared]) -> None:
-    for each in spared[:SHOWN_KEPT]:
-        out.warn(f"{one_line(each.run_id)} is kept: {one_line(each.why)}")
-    if len(spared) > SHOWN_KEPT:
-        out.warn(f"and {len(spared) - SHOWN_KEPT:,} more; --json has them all")
+def _list_kept(out: Output, retained: Sequence[Retained]) -> None:
+    for each in retained[:SHOWN_KEPT]:
+        out.warn(f"{one_line(each.run_id)} is kept: {one_line(each.reason)}")
+    if len(retained) > SHOWN_KEPT:
+        out.warn(f"and {len(retained) - SHOWN_KEPT:,} more; --json has them all")
 
 
 def _document(plan: _Plan, deleted: int, *, dry_run: bool) -> dict[str, Any]:
     return {
         "before": plan.before.isoformat(),
         "dry_run": dry_run,
-        "found": len(plan.doomed),
+        "found": len(plan.prunable),
         "dropped": deleted,
         "entries": plan.entries,
         "log_bytes": plan.log_bytes,
         "payloads": {"count": plan.payloads.count, "bytes": plan.payloads.bytes},
         "events": plan.events,
-        "runs": [each.run.summary.run_id for each in plan.doomed],
-        "spared": [{"run_id": each.run_id, "why": each.why} for each in plan.spared],
+        "runs": [each.run.summary.run_id for each in plan.prunable],
+        "retained": [{"run_id": each.run_id, "reason": each.reason} for each in plan.retained],
     }
 
 

@@ -17,10 +17,10 @@ def flaw_lines(report: Report, width: int) -> list[str]:
     """A sick run with its flaws; nothing for a healthy one."""
     if report.verdict == Verdict.UNCHECKED:
         return [cut(f"{clean(report.run_id)}: not checked: {clean(report.note)}", width)]
-    if report.verdict != Verdict.SICK:
+    if report.verdict != Verdict.DAMAGED:
         return []
     found = list(_grouped(report.flaws))
-    lines = [f"{clean(report.run_id)} is sick"]
+    lines = [f"{clean(report.run_id)} is damaged"]
     lines += [cut(f"  {clean(flaw)}", width) for flaw in found[:SHOWN_FLAWS]]
     if len(found) > SHOWN_FLAWS:
         lines.append(f"  and {len(found) - SHOWN_FLAWS} more; --json has them all")
@@ -38,10 +38,10 @@ def verified_total(reports: Sequence[Report], seconds: float) -> str:
 
 def rebuilt_line(rebuilt: Rebuilt) -> str | None:
     """A run whose mirror was changed; None if it was right."""
-    if not rebuilt.written and not rebuilt.mended:
+    if not rebuilt.written and not rebuilt.repaired:
         return None
     written = f"{rebuilt.written:,} of {count_entries(rebuilt.entries)} written"
-    return f"{clean(rebuilt.run_id)}: {written}, {count(rebuilt.mended, 'row')} repaired"
+    return f"{clean(rebuilt.run_id)}: {written}, {count(rebuilt.repaired, 'row')} repaired"
 
 
 def count_entries(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Holds the mirror against Temporal's history, and makes good what differs."""
+"""Comparison of the mirror with Temporal's history, and its repair."""
 
 from holdfast._util.concurrency import map_concurrently
 from holdfast.ops.doctor.rebuild import Rebuilder, Rebuilt

@@ -1,4 +1,4 @@
-"""Writes the mirror of a run as its history has it."""
+"""Repair of a run's mirror from its history."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ import asyncio
 from dataclasses import dataclass
 
 from holdfast.errors import MirrorGap, StoreUnavailable
-from holdfast.ops.doctor.truth import UNREADABLE, Truth, read_truth
+from holdfast.ops.doctor.recorded_log import UNREADABLE, RecordedLog, read_recorded_log
 from holdfast.ports import RunLog, Store
 from holdfast.types import MirroredRun, RunId, TranscriptRef
 
-ATTEMPTS = 20  # each fails only if the run has gone on while it was made, as a run does a few times a second
-PAUSE = 0.1  # seconds between them, growing
+ATTEMPTS = 20  # an attempt fails only if the run wrote an entry meanwhile, which happens a few times a second
+PAUSE = 0.1  # seconds before the second attempt; grows by as much with each attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A mirror that is right again, or was."""
+    """Result of rebuilding one run's mirror."""
 
     run_id: RunId
     entries: int
     written: int
-    """Entries that the mirror lacked."""
-    mended: int
-    """Rows that were wrong."""
+    """Number of entries that the mirror lacked."""
+    repaired: int
+    """Number of rows that were wrong."""
 
 
 class Rebuilder:
-    """Adds what a mirror lacks and mends what is wrong; what is right stays where it is.
+    """Adds missing rows to a mirror and repairs wrong ones; correct rows stay as they are.
 
-    So nobody who reads meanwhile finds less than before, and broken off in the middle it can simply be done again. The
-    run may go on, and its own worker may write to the mirror at the same time.
+    Concurrent readers therefore never find fewer rows than before, and an interrupted rebuild can be repeated. The run
+    may be active, and its worker may write to the mirror at the same time.
 
     Args:
         store: the mirror.
-        run_log: the truth.
+        run_log: reads logs from Temporal's history.
     """
 
     def __init__(self, store: Store, run_log: RunLog) -> None:
@@ -42,43 +42,47 @@ class Rebuilder:
         self._log = run_log
 
     async def rebuild(self, run_id: RunId) -> Rebuilt:
-        """Makes the mirror of one run as its history has it.
+        """Makes the mirror of one run equal to its history.
 
         Raises:
-            RunNotFound: Temporal does not know the run, or not its beginning any more.
-            WorkerUnavailable: nobody is there to replay the history.
-            StoreUnavailable: the mirror is away, or always somebody else was faster.
+            RunNotFound: Temporal does not know the run, or has deleted its first executions.
+            WorkerUnavailable: no worker is running that could replay the history.
+            StoreUnavailable: the mirror is unavailable, or another writer was faster at every attempt.
         """
-        written = mended = 0
+        written = repaired = 0
         for attempt in range(ATTEMPTS):
             await asyncio.sleep(attempt * PAUSE)
-            seen = await self._store.head(run_id)  # before the history: a history that is read later has no less
-            truth = await read_truth(self._log, self._store, await self._log.standing(run_id))
-            if truth.head.seq < 0:
-                return await self._conclude(truth, seen)
-            if truth.has(seen) if seen else not await self._has_rows(run_id):
-                written += await self._add(truth, seen)
+            seen = await self._store.head(
+                run_id
+            )  # read before the history, so that the history contains at least as much
+            log = await read_recorded_log(self._log, self._store, await self._log.standing(run_id))
+            if log.head.seq < 0:
+                return await self._conclude(log, seen)
+            if log.has(seen) if seen else not await self._has_rows(run_id):
+                written += await self._add(log, seen)
                 seen = await self._store.head(run_id)
-                if seen is not None and not truth.has(seen):
-                    continue  # the run has gone on, and its worker has written that
-            flaws = await self._store.flaws(truth.log())
+                if seen is not None and not log.has(seen):
+                    continue  # the run's worker has written newer entries meanwhile
+            flaws = await self._store.flaws(log.log())
             if not flaws:
-                return Rebuilt(run_id, len(truth.entries), written, mended)
-            if await self._store.mend(truth.log(), seen):
-                mended += len(flaws)
-        raise StoreUnavailable(f"run {run_id!r} has other writers, who came first {ATTEMPTS} times; try again")
+                return Rebuilt(run_id, len(log.entries), written, repaired)
+            if await self._store.mend(log.log(), seen):
+                repaired += len(flaws)
+        raise StoreUnavailable(
+            f"run {run_id!r} was not rebuilt: others wrote to its mirror during each of {ATTEMPTS} attempts; try again"
+        )
 
     async def _has_rows(self, run_id: RunId) -> bool:
-        """Whether a run without a row of its own has others: an append would delete them first."""
+        """Returns whether a run without a `run` row has other rows; an append would first delete them."""
         try:
             return bool(await self._store.entries(run_id, limit=1))
         except UNREADABLE:
             return True
 
-    async def _conclude(self, truth: Truth, seen: TranscriptRef | None) -> Rebuilt:
-        """A run that recorded nothing gets its row when it has ended."""
-        run = truth.standing.run
-        if truth.standing.ended and not await self._is_concluded(run):
+    async def _conclude(self, log: RecordedLog, seen: TranscriptRef | None) -> Rebuilt:
+        """Writes the row of a run that ended without recording anything."""
+        run = log.standing.run
+        if log.standing.ended and not await self._is_concluded(run):
             if seen is not None:
                 await self._store.delete(run.summary.run_id)
             await self._store.conclude(run)
@@ -90,12 +94,12 @@ class Rebuilder:
         except UNREADABLE:
             return False
 
-    async def _add(self, truth: Truth, seen: TranscriptRef | None) -> int:
-        """Appends what the mirror lacks, as far as it leads to the log; gives how many entries that were."""
-        after = seen.seq if seen is not None and truth.has(seen) else -1
+    async def _add(self, log: RecordedLog, seen: TranscriptRef | None) -> int:
+        """Appends the entries that the mirror lacks and returns their number; 0 if its rows do not lead to the log."""
+        after = seen.seq if seen is not None and log.has(seen) else -1
         try:
-            for batch in truth.batches(after):
+            for batch in log.batches(after):
                 await self._store.append(batch)
         except MirrorGap:
-            return 0  # what is there does not lead to the log: a matter of mending
-        return len(truth.entries) - 1 - after
+            return 0  # the stored rows do not lead to the log and need repair
+        return len(log.entries) - 1 - after

@@ -1,4 +1,4 @@
-"""Gives runs that were ended from outside their true end in the mirror, by itself."""
+"""Reconciliation of the mirror with runs that were ended from outside."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ from holdfast._util.logger import get_logger
 from holdfast.errors import HoldfastError, RunNotFound
 from holdfast.events import RUNS, run_event
 from holdfast.ops.doctor.rebuild import Rebuilder
+from holdfast.ops.doctor.recorded_log import UNREADABLE
 from holdfast.ops.doctor.run_finder import RunFinder
-from holdfast.ops.doctor.truth import UNREADABLE
 from holdfast.ports import EventBus, RunLog, Store
 from holdfast.types import MirroredRun, RunId
 
 log = get_logger(__name__)
 
-JITTER = 0.2  # part of the interval, off it: workers do not look all at once, and the first to look does the work
-OVERLAP = timedelta(seconds=60)  # what a list of closed runs may lag behind, and clocks may differ
-WIDTH = 4  # runs at once
+OVERLAP = timedelta(seconds=60)  # covers the lag of Temporal's visibility and differences between clocks
+WIDTH = 4  # runs handled at the same time
 
 
 class Reconciler:
-    """Looks at intervals for runs that have ended without a word, and writes what became of them.
+    """Periodically finds runs that ended without recording it, and writes their end to the mirror.
 
-    A round costs one list of Temporal's, of runs that closed since the round before and did not record it, and one
-    small read of the mirror for each of them. The first round, and one after an error, looks at everything: also at
-    what the mirror believes to be open.
+    A round takes one listing by Temporal, of runs that closed since the previous round and did not record it, and one
+    small read of the mirror for each. The first round, and a round after an error, covers all closed runs and the runs
+    that are open in the mirror.
 
-    Any number of workers may do this. Each change is conditional on what the mirror has, so that it is made once;
-    others find it made. A mirror that a workflow is completing (`MirrorCatchUp`) is left to it.
+    Several workers may do this at the same time: each change is conditional on the state of the mirror, so it is made
+    once. A mirror that a `MirrorCatchUp` workflow is completing is skipped.
 
     Args:
         finder: finds runs.
         store: the mirror.
-        run_log: the truth.
-        bus: is told of each end, once.
+        run_log: reads logs from Temporal's history.
+        bus: receives one event for each end.
         interval: seconds between two rounds.
     """
 
@@ -52,29 +51,29 @@ class Reconciler:
         self._again: set[RunId] = set()
 
     async def run(self) -> None:
-        """Goes on until it is cancelled; whatever is away is waited for."""
-        await repeat(self.round, interval=self._interval, what="looking for runs that ended from outside")
+        """Runs rounds until it is cancelled; an unavailable service is retried."""
+        await repeat(self.round, interval=self._interval, what="reconciling runs that ended from outside")
 
     async def round(self) -> list[RunId]:
-        """Looks once; gives the runs whose mirror it changed.
+        """Runs one round and returns the runs whose mirror it changed.
 
         Raises:
-            Unavailable: Temporal or the mirror is away.
+            Unavailable: Temporal or the mirror is unavailable.
         """
         since, self._since = self._since, None
         now = datetime.now(UTC)
-        settled: list[RunId] = []
-        async for run_id, change in map_concurrently(self._doubtful(since), self._settle, WIDTH):
+        changed_runs: list[RunId] = []
+        async for run_id, change in map_concurrently(self._candidates(since), self._reconcile, WIDTH):
             if change:
-                settled.append(run_id)
+                changed_runs.append(run_id)
         self._since = now - OVERLAP
-        return settled
+        return changed_runs
 
-    async def _doubtful(self, since: datetime | None) -> AsyncIterator[RunId]:
+    async def _candidates(self, since: datetime | None) -> AsyncIterator[RunId]:
         seen = set(self._again)
         for run_id in list(seen):
             yield run_id
-        async for run_id in self._finder.ended_silently(since):
+        async for run_id in self._finder.unrecorded_ends(since):
             if run_id not in seen:
                 seen.add(run_id)
                 yield run_id
@@ -85,16 +84,16 @@ class Reconciler:
                 if run_id not in seen | running:
                     yield run_id
 
-    async def _settle(self, run_id: RunId) -> tuple[RunId, bool]:
-        """Whether the mirror was changed; what could not be done is tried again with the next round."""
+    async def _reconcile(self, run_id: RunId) -> tuple[RunId, bool]:
+        """Returns the run and whether its mirror was changed; a failed run is retried in the next round."""
         changed = False
         try:
             changed = await self._conclude(run_id)
         except RunNotFound:
-            self._again.discard(run_id)  # nobody can know any more how it ended
+            self._again.discard(run_id)  # its history is deleted, so its end is unknown
         except HoldfastError as error:
             if run_id not in self._again:
-                log.warning("the end of a run is not in the mirror yet", run_id=run_id, reason=str(error))
+                log.warning("run not reconciled yet", run_id=run_id, reason=str(error))
             self._again.add(run_id)
         else:
             self._again.discard(run_id)
@@ -106,18 +105,18 @@ class Reconciler:
         standing = await self._log.standing(run_id)
         if not standing.ended or await self._log.is_catching_up(run_id):
             return False
-        await self._announce(standing.run)  # first: once the mirror is right, nobody looks at the run again
-        # Entries first: an append that is still on its way then finds nothing to write, with a summary from before.
+        await self._announce(standing.run)  # first: a run with a correct mirror is not considered again
+        # Entries first: an append in flight, with an older summary, then has nothing to write.
         changed = False
         if standing.run.head.seq >= 0 and await self._store.head(run_id) != standing.run.head:
             changed = (await self._rebuilder.rebuild(run_id)).written > 0
         changed |= await self._store.conclude(standing.run)
         if changed:
-            log.info("the mirror has the end of a run", run_id=run_id, status=standing.run.summary.status.value)
+            log.info("run reconciled", run_id=run_id, status=standing.run.summary.status.value)
         return changed
 
     async def _announce(self, run: MirroredRun) -> None:
-        """Says how a run ended that could not record it; of others the append has said so."""
+        """Publishes the end of a run that did not record it; other ends were published by the append."""
         summary = run.summary
         if run.head.seq >= 0:
             async for entry in self._log.entries(summary.run_id, run.head.seq - 1):

@@ -1,4 +1,4 @@
-"""What the doctor says of a run."""
+"""Reports on the mirrors of runs."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from holdfast.types import RunId
 
 
 class Verdict(enum.StrEnum):
-    """How the mirror of a run is."""
+    """State of a run's mirror."""
 
     HEALTHY = "healthy"
-    """As the history has it, to the end."""
+    """It equals the history."""
     BEHIND = "behind"
-    """As the history has it, but not to the end yet: the run goes on, or its mirror is being completed."""
+    """It equals the history so far, but lacks the newest entries: the run is active, or a catch-up is running."""
     MIRROR_ONLY = "mirror_only"
-    """Temporal has no history of it any more; what the mirror has agrees with itself."""
-    SICK = "sick"
-    """Something is missing, altered or too much."""
+    """Temporal no longer has the history; the rows of the mirror agree with each other."""
+    DAMAGED = "damaged"
+    """Rows are missing, altered or superfluous."""
     UNCHECKED = "unchecked"
     """The history could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The doctor's findings about one run."""
+    """Findings about the mirror of one run."""
 
     run_id: RunId
     verdict: Verdict
     entries: int = 0
-    """How many entries were looked at."""
+    """Number of entries that were compared."""
     flaws: tuple[Flaw, ...] = ()
     note: str = ""
-    """What a person should know besides."""
+    """A remark for people."""
 
     @property
     def document(self) -> dict[str, Any]:
-        """As plain values."""
+        """The report as JSON values."""
         flaws = [
             {"table": flaw.table, "seq": flaw.seq, "key": list(flaw.key), "what": flaw.what} for flaw in self.flaws
         ]

@@ -1,4 +1,4 @@
-"""Which runs there are: in Temporal, and in the mirror."""
+"""Finder of runs, in Temporal and in the mirror."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.ports import Store
 from holdfast.temporal.connection import translated_errors
 from holdfast.types import RunId, RunStatus
 
-PAGE = 500  # ids that the mirror is asked for at once
+PAGE = 500  # ids read from the mirror at once
 
 
 class RunFinder:
@@ -19,7 +19,7 @@ class RunFinder:
 
     Args:
         client: connected to the namespace of the runs.
-        task_queue: whose runs; others have another mirror, as far as one can know.
+        task_queue: only its runs are found; runs of other queues may have another mirror.
         store: the mirror.
     """
 
@@ -28,8 +28,8 @@ class RunFinder:
         self._queue = task_queue
         self._store = store
 
-    async def everywhere(self, since: datetime | None = None) -> AsyncIterator[RunId]:
-        """Every run once: those that Temporal knows, newest first, then those that only the mirror has.
+    async def all_runs(self, since: datetime | None = None) -> AsyncIterator[RunId]:
+        """Yields every run once: those that Temporal knows, newest first, then those that only the mirror has.
 
         Args:
             since: only runs that started then or later.
@@ -45,7 +45,7 @@ class RunFinder:
                 yield run_id
 
     async def mirrored(self, *, unfinished: bool = False) -> AsyncIterator[RunId]:
-        """The runs that the mirror has; or those of them that it does not know to have ended."""
+        """Yields the runs in the mirror, or only those without a final status."""
         after: RunId | None = None
         while True:
             page = await self._store.run_ids(after, PAGE, unfinished=unfinished)
@@ -56,14 +56,14 @@ class RunFinder:
             after = page[-1]
 
     async def running(self) -> set[RunId]:
-        """The runs that Temporal has open."""
+        """Returns the runs that are open in Temporal."""
         return {run_id async for run_id in self._listed("ExecutionStatus = 'Running'")}
 
-    async def ended_silently(self, since: datetime | None) -> AsyncIterator[RunId]:
-        """Closed runs that did not come to say so: terminated, timed out by the server, never begun.
+    async def unrecorded_ends(self, since: datetime | None) -> AsyncIterator[RunId]:
+        """Yields closed runs that did not record their end: terminated, timed out by the server, or never begun.
 
         Args:
-            since: only those that were closed then or later.
+            since: only those that closed then or later.
         """
         words = ", ".join(f"'{word.value}'" for word in RunStatus if not word.is_final)
         conditions = [

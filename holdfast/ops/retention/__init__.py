@@ -1,1 +1,1 @@
-"""Deleting old runs from the mirror."""
+"""Deletion of old runs from the mirror."""

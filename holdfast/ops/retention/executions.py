@@ -1,4 +1,4 @@
-"""What Temporal itself knows of runs, for whoever wants to drop them; needs no worker."""
+"""State of runs in Temporal, read without a worker."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunId
 
-BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)  # no history is older
+BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)  # earlier than any history
 
 
-class Life(enum.Enum):
-    """Where a run stands in Temporal."""
+class ExecutionState(enum.Enum):
+    """State of a run in Temporal."""
 
     OPEN = "open"
-    """It goes on, or its mirror is being completed."""
+    """It is active, or its mirror is being completed."""
     CLOSED = "closed"
     UNKNOWN = "unknown"
-    """Its history is gone, or never was there."""
+    """Temporal has no history of it."""
 
 
 class Executions:
-    """Asks Temporal.
+    """Reads the state of runs from Temporal.
 
     Args:
         client: connected to the namespace of the runs.
@@ -36,8 +36,8 @@ class Executions:
         self._client = client
         self._log = TemporalRunLog(client)
 
-    async def life(self, run_id: RunId) -> Life:
-        """Where a run stands, by its newest execution.
+    async def state(self, run_id: RunId) -> ExecutionState:
+        """Returns the state of a run's newest execution.
 
         Raises:
             TemporalUnavailable: Temporal does not answer.
@@ -45,14 +45,14 @@ class Executions:
         try:
             description = await self._log.describe(run_id)
         except RunNotFound:
-            return Life.UNKNOWN
+            return ExecutionState.UNKNOWN
         is_open = description.status == WorkflowExecutionStatus.RUNNING or await self._log.is_catching_up(run_id)
-        return Life.OPEN if is_open else Life.CLOSED
+        return ExecutionState.OPEN if is_open else ExecutionState.CLOSED
 
-    async def nothing_before(self, moment: datetime) -> datetime:
-        """A moment up to `moment` before which no execution began whose history is still there.
+    async def earliest_start_bound(self, moment: datetime) -> datetime:
+        """Returns a time, `moment` or earlier, before which no execution started whose history still exists.
 
-        It goes back in steps that double, as there is no way to ask for the oldest.
+        Searches backwards in steps that double, as Temporal cannot be asked for its oldest execution.
 
         Raises:
             TemporalUnavailable: Temporal does not answer.

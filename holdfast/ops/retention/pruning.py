@@ -1,4 +1,4 @@
-"""Drops runs that ended long ago, and what only they needed."""
+"""Deletion of runs that ended long ago, with everything that only they refer to."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.ops.doctor.truth import UNREADABLE
-from holdfast.ops.retention.executions import Executions, Life
+from holdfast.ops.doctor.recorded_log import UNREADABLE
+from holdfast.ops.retention.executions import Executions, ExecutionState
 from holdfast.ports import Store
 from holdfast.types import MirroredRun, RunId, RunStatus
 
-PAGE = 200  # runs that the mirror is asked for at once
+PAGE = 200  # runs read from the mirror at once
 
 
 @dataclass(frozen=True)
-class Doomed:
-    """A run that may go."""
+class Prunable:
+    """A run that can be deleted."""
 
     run: MirroredRun
 
     @property
     def entries(self) -> int:
-        """How many it has."""
+        """Its number of entries."""
         return self.run.head.seq + 1
 
 
 @dataclass(frozen=True)
-class Spared:
-    """A run that is as old, and stays."""
+class Retained:
+    """A run that is as old but is retained."""
 
     run_id: RunId
-    why: str
+    reason: str
 
 
 class Pruner:
-    """Finds old runs, and drops them one by one.
+    """Finds old runs and deletes them one by one.
 
-    A run goes only if the mirror says that it has ended, and if Temporal, where there is one to ask, does not say that
-    it goes on. It may be broken off anywhere, and several may be at it.
+    A run is deleted only if its status in the mirror is final and Temporal, if it is consulted, does not have it open.
+    Pruning may be interrupted at any point, and several processes may prune at the same time.
 
     Args:
         store: the mirror.
-        executions: what Temporal says; None: the mirror alone decides.
-        keep: runs in these statuses stay.
+        executions: state of runs in Temporal; `None` means that the mirror alone decides.
+        keep: runs with these statuses are retained.
     """
 
     def __init__(self, store: Store, executions: Executions | None, keep: frozenset[RunStatus] = frozenset()) -> None:
@@ -51,67 +51,70 @@ class Pruner:
         self._executions = executions
         self._keep = keep
 
-    async def find(self, before: datetime) -> AsyncIterator[Doomed | Spared]:
-        """The runs that ended before a moment, and older ones with whose end something is wrong.
+    async def find(self, before: datetime) -> AsyncIterator[Prunable | Retained]:
+        """Yields the runs that ended before a moment, and older ones whose mirror and history disagree about the end.
 
         Raises:
-            Unavailable: the mirror or Temporal is away.
+            Unavailable: the mirror or Temporal is unavailable.
         """
         async for run in self._runs():
-            if isinstance(run, Spared):
+            if isinstance(run, Retained):
                 yield run
             elif found := await self._judge(run, before):
                 yield found
 
-    async def drop(self, doomed: Doomed) -> bool:
-        """Drops a run, unless it has changed or goes on again; says whether it is gone.
+    async def drop(self, prunable: Prunable) -> bool:
+        """Deletes a run unless it has changed or is open again; returns whether it was deleted.
 
         Raises:
-            Unavailable: the mirror or Temporal is away.
+            Unavailable: the mirror or Temporal is unavailable.
         """
-        run_id = doomed.run.summary.run_id
-        if await self._life(run_id) == Life.OPEN:
+        run_id = prunable.run.summary.run_id
+        if await self._state(run_id) == ExecutionState.OPEN:
             return False
-        await self._store.delete(run_id, seen=doomed.run.head)
+        await self._store.delete(run_id, seen=prunable.run.head)
         return await self._store.head(run_id) is None
 
-    async def _judge(self, run: MirroredRun, before: datetime) -> Doomed | Spared | None:
+    async def _judge(self, run: MirroredRun, before: datetime) -> Prunable | Retained | None:
         summary = run.summary
         if summary.status.is_final:
             is_old = summary.finished_at is not None and summary.finished_at < before
             if not is_old or summary.status in self._keep:
                 return None
-            if await self._life(summary.run_id) == Life.OPEN:
-                return Spared(summary.run_id, f"the mirror says {summary.status.value}, but Temporal that it goes on")
-            return Doomed(run)
+            if await self._state(summary.run_id) == ExecutionState.OPEN:
+                return Retained(
+                    summary.run_id,
+                    f"its status in the mirror is {summary.status.value}, but it is still open in Temporal",
+                )
+            return Prunable(run)
         if summary.started_at >= before or self._executions is None:
             return None
-        life = await self._life(summary.run_id)
-        return None if life == Life.OPEN else Spared(summary.run_id, _lost(summary.status, life))
+        state = await self._state(summary.run_id)
+        return None if state == ExecutionState.OPEN else Retained(summary.run_id, _lost(summary.status, state))
 
-    async def _life(self, run_id: RunId) -> Life:
-        return Life.UNKNOWN if self._executions is None else await self._executions.life(run_id)
+    async def _state(self, run_id: RunId) -> ExecutionState:
+        return ExecutionState.UNKNOWN if self._executions is None else await self._executions.state(run_id)
 
-    async def _runs(self) -> AsyncIterator[MirroredRun | Spared]:
+    async def _runs(self) -> AsyncIterator[MirroredRun | Retained]:
         after: RunId | None = None
         while ids := await self._store.run_ids(after, PAGE):
             for run in await self._page(after, ids):
                 yield run
             after = ids[-1]
 
-    async def _page(self, after: RunId | None, ids: list[RunId]) -> list[MirroredRun | Spared]:
+    async def _page(self, after: RunId | None, ids: list[RunId]) -> list[MirroredRun | Retained]:
         try:
             return list(await self._store.runs(after, len(ids)))
         except UNREADABLE:
             return [run for run_id in ids if (run := await self._one(run_id))]
 
-    async def _one(self, run_id: RunId) -> MirroredRun | Spared | None:
+    async def _one(self, run_id: RunId) -> MirroredRun | Retained | None:
         try:
             return await self._store.run(run_id)
         except UNREADABLE as error:
-            return Spared(run_id, f"its row cannot be read: {error}")
+            return Retained(run_id, f"its row cannot be read: {error}")
 
 
-def _lost(status: RunStatus, life: Life) -> str:
-    says = "that it has ended" if life == Life.CLOSED else "nothing of it"
-    return f"the mirror says {status.value}, Temporal says {says}: see `doctor`"
+def _lost(status: RunStatus, state: ExecutionState) -> str:
+    in_temporal = "closed in Temporal" if state == ExecutionState.CLOSED else "unknown to Temporal"
+    return f"its status in the mirror is {status.value}, but it is {in_temporal}; `doctor` shows the difference"

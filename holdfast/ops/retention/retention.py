@@ -1,4 +1,4 @@
-"""Drops what is older than it is to be kept, by itself and in small pieces."""
+"""Retention: periodic deletion of runs, payloads and events that are too old."""
 
 from __future__ import annotations
 
@@ -12,41 +12,40 @@ from temporalio.client import Client
 from holdfast._util.background import repeat
 from holdfast._util.logger import get_logger
 from holdfast.ops.retention.executions import BEGINNING, Executions
-from holdfast.ops.retention.pruning import Doomed, Pruner, Spared
+from holdfast.ops.retention.pruning import Prunable, Pruner, Retained
 from holdfast.storage.persistence import Persistence
 
 log = get_logger(__name__)
 
-INTERVAL = 3600.0  # seconds between two rounds: nobody counts on an hour of what is kept for days
-FIRST = 60.0  # seconds before the first: a worker that starts has better things to do
-JITTER = 0.2  # part of the interval, off it: workers do not begin all at once
-PAUSE = 0.05  # seconds after each run that goes: the mirror of those that go on comes first
+INTERVAL = 3600.0  # seconds between rounds; data is retained for days, so an hour more is not noticed
+FIRST = 60.0  # seconds before the first round, so that it does not slow down the start of the worker
+PAUSE = 0.05  # seconds after each deletion, in which the mirror serves active runs
 
 Drop = Callable[[datetime], Awaitable[object]]
-"""Drops what is older than a moment."""
+"""Deletes what is older than a moment."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """What a round did."""
+    """Result of one round."""
 
     dropped: int
-    """Runs."""
-    spared: int
-    """Runs that are as old, and stay."""
+    """Number of runs that were deleted."""
+    retained: int
+    """Number of runs that are as old but were retained."""
 
 
 class Retention:
-    """Looks at intervals for runs that ended long ago. Any number of workers may do this.
+    """Periodically deletes runs that ended long ago. Several workers may do this at the same time.
 
     Args:
-        pruner: finds and drops them; has to ask Temporal.
-        executions: tells from when on payloads may still be referred to.
-        keep_for: how long what has ended stays.
-        payloads: drop those that were last stored before a moment.
-        events: drop those of before a moment.
-        interval: seconds between two rounds.
-        first: seconds before the first.
+        pruner: finds and deletes runs; must consult Temporal.
+        executions: tells since when payloads may still be referred to.
+        keep_for: how long runs are retained after their end.
+        payloads: delete payloads that were last stored before a moment.
+        events: delete events from before a moment.
+        interval: seconds between rounds.
+        first: seconds before the first round.
     """
 
     def __init__(
@@ -67,32 +66,32 @@ class Retention:
         self._interval, self._first = interval, first
 
     async def run(self) -> None:
-        """Goes on until it is cancelled; whatever is away is waited for."""
+        """Runs rounds until it is cancelled; an unavailable service is retried."""
         await asyncio.sleep(self._first)
-        await repeat(self.round, interval=self._interval, what="dropping what is older than it is to be kept")
+        await repeat(self.round, interval=self._interval, what="deleting runs, payloads and events that are too old")
 
     async def round(self) -> Round:
-        """Drops once what is too old now.
+        """Runs one round.
 
         Raises:
-            Unavailable: the mirror or Temporal is away.
+            Unavailable: the mirror or Temporal is unavailable.
         """
         before = self._limit()
-        dropped = spared = 0
+        dropped = retained = 0
         async for found in self._pruner.find(before):
             match found:
-                case Doomed():
+                case Prunable():
                     dropped += await self._pruner.drop(found)
                     await asyncio.sleep(PAUSE)
-                case Spared():
-                    spared += 1
+                case Retained():
+                    retained += 1
         for drop in self._events:
             await drop(before)
         for drop in self._payloads:
-            await drop(await self._executions.nothing_before(before))
+            await drop(await self._executions.earliest_start_bound(before))
         if dropped:
-            log.info("runs that ended long ago were dropped", runs=dropped, before=before.isoformat())
-        return Round(dropped, spared)
+            log.info("deleted runs that ended long ago", runs=dropped, before=before.isoformat())
+        return Round(dropped, retained)
 
     def _limit(self) -> datetime:
         now = datetime.now(UTC)
@@ -100,12 +99,12 @@ class Retention:
 
 
 def retention(client: Client, keep_for: timedelta, persistence: Persistence) -> Retention:
-    """The retention of everything that is kept on one backend.
+    """Creates the retention for one backend.
 
     Args:
         client: connected to the namespace of the runs.
-        keep_for: how long what has ended stays.
-        persistence: what it is dropped from.
+        keep_for: how long runs are retained after their end.
+        persistence: the backend.
     """
     executions, payloads = Executions(client), persistence.payloads
     return Retention(

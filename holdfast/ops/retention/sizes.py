@@ -1,4 +1,4 @@
-"""How much there is to drop, roughly."""
+"""Estimates of how much pruning deletes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from holdfast.types import RunId
 
 CHARACTERS = "SELECT math::sum(string::len(text)) AS size FROM event:[$id, NONE]..=[$id, ..] GROUP ALL"
 OLD_EVENTS = "SELECT count() AS count FROM bus WHERE at < $before GROUP ALL"
-REPEATED = 2  # what is said stands in the rows of messages and calls once more
+REPEATED = 2  # rows of messages and calls repeat the text of events
 
 
 async def log_bytes(database: Database | None, run_id: RunId) -> int:
-    """Bytes of a run's rows, give or take a half; 0 where there is no database to ask.
+    """Returns the estimated bytes of a run's rows, accurate within a factor of two; 0 without a database.
 
     Raises:
-        StoreUnavailable: the database is away.
+        StoreUnavailable: the database is unavailable.
     """
     if database is None:
         return 0
@@ -25,10 +25,10 @@ async def log_bytes(database: Database | None, run_id: RunId) -> int:
 
 
 async def old_events(database: Database | None, before: datetime) -> int:
-    """Events on the bus of before a moment; 0 where there is no database to ask.
+    """Returns the number of events on the bus from before a moment; 0 without a database.
 
     Raises:
-        StoreUnavailable: the database is away.
+        StoreUnavailable: the database is unavailable.
     """
     if database is None:
         return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.errors import MirrorGap
-from holdfast.ops.doctor.truth import UNREADABLE
+from holdfast.ops.doctor.recorded_log import UNREADABLE
 from holdfast.ops.transfer.part import Tally
 from holdfast.ports import Store
 from holdfast.storage.mirror.exact import entry_text

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from holdfast.errors import MirrorDamaged, RunNotFound
 from holdfast.ops.doctor import RunFinder
-from holdfast.ops.doctor.truth import UNREADABLE
+from holdfast.ops.doctor.recorded_log import UNREADABLE
 from holdfast.ops.transfer.chain import Chain
 from holdfast.ports import RunLog, Store
 from holdfast.types import Entry, MirroredRun, RunId
@@ -95,7 +95,7 @@ class HistorySource:
 
     async def ids(self) -> AsyncIterator[RunId]:
         """See `RunSource.ids`."""
-        async for run_id in self._finder.everywhere():
+        async for run_id in self._finder.all_runs():
             yield run_id
 
     async def run(self, run_id: RunId) -> MirroredRun | None:

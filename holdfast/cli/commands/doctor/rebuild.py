@@ -71,7 +71,7 @@ class _Attempt:
         counts = self.rebuilt
         if counts is None:
             return {"run_id": self.run_id, "rebuilt": False, "reason": self.refusal}
-        numbers = {"entries": counts.entries, "written": counts.written, "mended": counts.mended}
+        numbers = {"entries": counts.entries, "written": counts.written, "repaired": counts.repaired}
         return {"run_id": self.run_id, "rebuilt": True, **numbers}
 
 
@@ -87,7 +87,7 @@ async def _attempt(rebuilder: Rebuilder, run_id: RunId, *, alone: bool) -> _Atte
 def _show_rebuilt(out: Output, done: list[_Attempt], seconds: float) -> ExitCode:
     rebuilt = [each.rebuilt for each in done if each.rebuilt]
     entries = sum(each.entries for each in rebuilt)
-    written, mended = sum(each.written for each in rebuilt), sum(each.mended for each in rebuilt)
+    written, repaired = sum(each.written for each in rebuilt), sum(each.repaired for each in rebuilt)
     rate = round(entries / seconds) if seconds else 0
     if out.json:
         out.document(
@@ -95,13 +95,13 @@ def _show_rebuilt(out: Output, done: list[_Attempt], seconds: float) -> ExitCode
                 "runs": [each.document() for each in done],
                 "entries": entries,
                 "written": written,
-                "mended": mended,
+                "repaired": repaired,
                 "seconds": round(seconds, 3),
                 "entries_per_second": rate,
             }
         )
     else:
         out.say(f"{count(len(rebuilt), 'run')}, {count_entries(entries)} in {duration(seconds)}, {rate:,} a second")
-        out.say(f"{count_entries(written)} written, {count(mended, 'row')} repaired")
+        out.say(f"{count_entries(written)} written, {count(repaired, 'row')} repaired")
     failed = any(each.rebuilt is None and not each.is_gone for each in done)
     return ExitCode.UNAVAILABLE if failed else ExitCode.OK

@@ -72,6 +72,8 @@ async def verify(
         out.say(verified_total(reports, progress.seconds))
         if all and deep is None:
             out.note("newest entries and run rows were compared; --deep compares every row")
-        if found[Verdict.SICK]:
+        if found[Verdict.DAMAGED]:
             out.note(f"to repair it: {command('doctor', 'rebuild', '--all' if all else run_id or '')}")
-    return ExitCode.SICK if found[Verdict.SICK] else ExitCode.UNAVAILABLE if found[Verdict.UNCHECKED] else ExitCode.OK
+    return (
+        ExitCode.SICK if found[Verdict.DAMAGED] else ExitCode.UNAVAILABLE if found[Verdict.UNCHECKED] else ExitCode.OK
+    )

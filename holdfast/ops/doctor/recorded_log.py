@@ -1,4 +1,4 @@
-"""A run's whole log, from where it can be had, with a reason to believe it."""
+"""The whole log of a run, as Temporal's history records it."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from holdfast.ports import MISSING, Flaw, RunLog, Store
 from holdfast.protocol import Standing
 from holdfast.types import Entry, EntryBatch, RunId, RunSummary, TranscriptRef
 
-PAGE = 500  # entries that the mirror is asked for at once
-BATCH = 200  # entries at a time on their way to the mirror
+PAGE = 500  # entries read from the mirror at once
+BATCH = 200  # entries appended to the mirror at once
 UNREADABLE = (MirrorDamaged, PayloadUnreadable)
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """What a run's mirror is to hold."""
+class RecordedLog:
+    """What the mirror of a run should contain."""
 
     standing: Standing
     entries: list[Entry]
-    """All up to the head, dense from 0."""
+    """All entries up to the head; their `seq` numbers start at 0 and have no gaps."""
 
     @property
     def head(self) -> TranscriptRef:
-        """The newest entry; seq -1 when the run has recorded nothing."""
+        """The newest entry; its `seq` is -1 if the run has recorded nothing."""
         return self.standing.run.head
 
     def has(self, point: TranscriptRef) -> bool:
-        """Whether this point lies in the log."""
+        """Returns whether the log contains this entry."""
         return 0 <= point.seq < len(self.entries) and self.entries[point.seq].digest == point.digest
 
     def log(self, upto: int | None = None, summary: RunSummary | None = None) -> EntryBatch:
-        """The whole log in one batch, or all up to an entry with the summary that belongs there."""
+        """Returns the log as one batch: whole, or up to an entry and with the summary as of that entry."""
         entries = self.entries if upto is None else self.entries[: upto + 1]
         return self._batch("", entries, summary or self.standing.run.summary)
 
     def batches(self, after: int = -1) -> Iterator[EntryBatch]:
-        """The log after an entry, ready to be appended."""
+        """Yields the log after an entry, in batches to append."""
         for first in range(after + 1, len(self.entries), BATCH):
             previous = self.entries[first - 1].digest if first else ""
             yield self._batch(previous, self.entries[first : first + BATCH], self.standing.run.summary)
@@ -50,19 +50,19 @@ class Truth:
         )
 
 
-async def read_truth(run_log: RunLog, store: Store, standing: Standing) -> Truth:
+async def read_recorded_log(run_log: RunLog, store: Store, standing: Standing) -> RecordedLog:
     """Reads a run's log from history.
 
-    Where Temporal has deleted the beginning of a run that was continued as new, the mirror's own entries serve: the
-    digest of the head, which the history still has, vouches for every one before it.
+    If Temporal has deleted the first executions of a run that was continued as new, the log comes from the mirror: the
+    digest of the head, which the history still has, proves every earlier entry.
 
     Raises:
-        RunNotFound: the beginning is gone, and what the mirror has does not lead to the head.
-        WorkerUnavailable: nobody is there to replay the history.
+        RunNotFound: the first executions are deleted, and the entries in the mirror do not lead to the head.
+        WorkerUnavailable: no worker is running that could replay the history.
     """
     run, entries = standing.run, list[Entry]()
     if run.head.seq < 0:
-        return Truth(standing, [])
+        return RecordedLog(standing, [])
     try:
         async for entry in run_log.entries(run.summary.run_id):
             if entry.seq > run.head.seq:
@@ -72,14 +72,14 @@ async def read_truth(run_log: RunLog, store: Store, standing: Standing) -> Truth
         entries, _ = await stored_entries(store, run.summary.run_id, run.head.seq + 1)
     if not entries or entries[-1].seq != run.head.seq or not _vouched(entries[-1], run.head):
         raise RunNotFound(
-            f"the beginning of run {run.summary.run_id!r} is not in Temporal's history any more, "
-            "and what the mirror has does not lead to where the history goes on"
+            f"the first executions of run {run.summary.run_id!r} are no longer in Temporal's history, "
+            "and the entries in the mirror do not lead to the part that is"
         )
-    return Truth(_with_digest(standing, entries[-1]), entries)
+    return RecordedLog(_with_digest(standing, entries[-1]), entries)
 
 
 async def stored_entries(store: Store, run_id: RunId, limit: int) -> tuple[list[Entry], Flaw | None]:
-    """The mirror's own entries as far as each follows the one before it, and what comes instead of the next."""
+    """Returns the mirror's entries up to the first that does not follow its predecessor, and that flaw."""
     found, previous = list[Entry](), ""
     while len(found) < limit:
         page, is_cut = await _page(store, run_id, len(found) - 1, min(PAGE, limit - len(found)))
@@ -98,7 +98,7 @@ async def stored_entries(store: Store, run_id: RunId, limit: int) -> tuple[list[
 
 
 async def _page(store: Store, run_id: RunId, after: int, limit: int) -> tuple[list[Entry], bool]:
-    """A page of entries, and whether it ends at one that cannot be read."""
+    """Returns a page of entries, and whether it ends at one that cannot be read."""
     try:
         return await store.entries(run_id, after, limit), False
     except UNREADABLE:
