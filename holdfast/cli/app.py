@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from holdfast.cli.program import name
+from holdfast._version import __version__
+from holdfast.cli.program import INSTALLED, name
 from holdfast.cli.verbs import GROUPS, VERBS, summaries
 
 HELP_OPTIONS = ("-h", "--help")
@@ -26,19 +27,35 @@ def application() -> typer.Typer:
           {name()} list
         Commands start the local stack when they need it, unless TEMPORAL_ADDRESS
         names a server.""",
+        add_completion=name() == INSTALLED,  # a shell completes the arguments of a program, not those of a script
     )
-    app.callback()(lambda: None)
+    app.callback()(_options)
     return app
 
 
-def _group(group: str, description: str) -> typer.Typer:
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{INSTALLED} {__version__}")
+        raise typer.Exit
+
+
+def _group(group: str, description: str, *, add_completion: bool = False) -> typer.Typer:
     has_default = group in GROUPS and GROUPS[group].default is not None
     return typer.Typer(
         name=group,
         cls=VerbGroup,
         help=description,
         no_args_is_help=not has_default,
-        add_completion=False,
+        add_completion=add_completion,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings=SETTINGS,

@@ -8,16 +8,25 @@ import sys
 from functools import cache
 from pathlib import Path
 
+INSTALLED = "holdfast"
+"""The command that an installed package puts on PATH."""
+
 
 @cache
 def name() -> str:
-    """How the program was called: `python starter.py`, or `holdfast`."""
-    script = Path(sys.argv[0]).name
-    if script != "starter.py":
-        return "holdfast"
-    return f"{'python' if shutil.which('python') else 'python3'} {script}"
+    """Returns how the program was called: `python PATH/starter.py`, `python -m holdfast`, or `holdfast`."""
+    script = Path(sys.argv[0])
+    if script.name == "starter.py":
+        return f"{_python()} {shlex.quote(str(script))}"
+    if script.name == "__main__.py":
+        return f"{_python()} -m holdfast"
+    return INSTALLED
+
+
+def _python() -> str:
+    return "python" if shutil.which("python") else "python3"
 
 
 def command(*words: str) -> str:
-    """A command of this program, quoted for the shell."""
+    """Returns a command of this program, quoted for the shell."""
     return f"{name()} {shlex.join(words)}"

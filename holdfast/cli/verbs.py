@@ -37,6 +37,7 @@ class Verb:
 
 
 VERBS = (
+    Verb("init", "Starts a project: an agent, a test of it, and settings."),
     Verb("run", "Runs an agent and shows what happens until the run ends."),
     Verb("list", "Lists runs, newest first."),
     Verb("show", "Shows one run: status, usage, tools, last entries."),

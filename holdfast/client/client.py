@@ -167,7 +167,7 @@ class Holdfast:
             polling = await pollers(self._client, self._task_queue)
         if not polling:
             raise WorkerUnavailable(
-                f"no worker polls task queue {self._task_queue!r}; `python starter.py up` or `worker` starts one"
+                f"no worker polls task queue {self._task_queue!r}; `holdfast up` or `holdfast worker` starts one"
             )
 
     async def _start(self, run_id: RunId, name: str, request: RunRequest) -> None:

@@ -53,7 +53,7 @@ def _local_address(settings: Settings) -> str:
     address = local_address(settings.holdfast_home)
     if address is None:
         raise TemporalUnavailable(
-            f"no local stack runs in {str(settings.holdfast_home)!r}: start it with `python starter.py up`, "
+            f"no local stack runs in {str(settings.holdfast_home)!r}: start it with `holdfast up`, "
             "or name a server in TEMPORAL_ADDRESS"
         )
     return address

@@ -195,7 +195,9 @@ async def _adapters(settings: Settings, persistence: Persistence) -> AsyncIterat
 async def _connect(settings: Settings, data_converter: DataConverter) -> Client:
     address = settings.temporal_address or local_address(settings.holdfast_home)
     if address is None:
-        raise TemporalUnavailable("no Temporal server is known: set TEMPORAL_ADDRESS, or use `python starter.py up`")
+        raise TemporalUnavailable(
+            "no Temporal server is known: set TEMPORAL_ADDRESS, or start the local stack with `holdfast up`"
+        )
     deadline = asyncio.get_running_loop().time() + CONNECT_PATIENCE
     while True:
         try:

@@ -56,6 +56,7 @@ async def find_server(report: Report) -> ServerBinary:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         async with locked(cache / ".lock", lambda: report("another process is getting a Temporal server: waiting")):
+            await build.remove_unfinished(cache)
             ways: list[Way] = [
                 (f"in {cache}", lambda: _cached(cache)),
                 ("download by the Temporal SDK", lambda: _downloaded(cache, report)),

@@ -1,4 +1,4 @@
-"""Gets a Temporal development server: the SDK's download, or a build with Go from pinned sources."""
+"""Two ways to get a Temporal development server: the SDK's download, or a build with Go from pinned sources."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import re
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.stack import go_caches
 from holdfast.stack.commands import CommandFailed, run
 from holdfast.stack.progress import Report, ticking
 
 MODULE = Path(__file__).with_name("temporal")
-"""Folder of the go.mod and go.sum that pin the server and all that it is made of, by checksum."""
+"""Folder of the go.mod and go.sum, which pin the server and all of its dependencies by checksum."""
 PROGRAM = "github.com/temporalio/cli/cmd/temporal"
 
 DOWNLOAD_TIMEOUT = 180.0  # seconds; 60 MB over a slow line. A closed network fails at once or never answers
 BUILD_TIMEOUT = 1800.0  # seconds; two to four minutes on two cores, with all sources still to be fetched
+DOWNLOAD_PREFIX, BUILD_PREFIX = ".download-", ".build-"  # of the folders in the cache that hold unfinished work
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Pinned:
 
 
 def pinned() -> Pinned:
-    """What a build with Go would give."""
+    """Returns the versions that a build with Go produces."""
     text = (MODULE / "go.mod").read_text()
 
     def version(pattern: str) -> str:
@@ -45,19 +46,19 @@ def pinned() -> Pinned:
 
 
 async def download(cache: Path, report: Report) -> Path:
-    """Has the SDK download its server into a new folder of the cache; gives the program's path.
+    """Has the SDK download its server into a new folder of the cache, and returns the program's path.
 
     Raises:
-        CommandFailed: nothing came.
+        CommandFailed: nothing was downloaded.
     """
-    folder = Path(tempfile.mkdtemp(prefix=".download-", dir=cache))
+    folder = Path(tempfile.mkdtemp(prefix=DOWNLOAD_PREFIX, dir=cache))
     command = [sys.executable, "-P", str(Path(__file__).with_name("download.py")), str(folder)]
-    failure = CommandFailed("it left nothing")
+    failure = CommandFailed("it downloaded nothing")
     try:
         async with ticking("downloading a Temporal server", lambda: "", report):
             await run(command, timeout=DOWNLOAD_TIMEOUT)
     except CommandFailed as error:
-        failure = error  # judged by what is there: the SDK's native part may abort after its work is done
+        failure = error  # the program decides: the SDK's native part may abort after its work is done
     program = _only_program(folder)
     if program:
         return program
@@ -71,33 +72,48 @@ def _only_program(folder: Path) -> Path | None:
 
 
 async def compile_server(go: str, cache: Path, report: Report) -> Path:
-    """Builds the pinned server in a new folder of the cache; gives the program's path.
+    """Builds the pinned server in a new folder of the cache, and returns the program's path.
+
+    Whether it succeeds, fails or is interrupted, it leaves nothing else behind: no sources, no compiled packages.
 
     Raises:
         CommandFailed: Go is too old, the sources cannot be fetched, or the build failed.
     """
     versions = pinned()
-    folder = Path(tempfile.mkdtemp(prefix=".build-", dir=cache))
+    folder = Path(tempfile.mkdtemp(prefix=BUILD_PREFIX, dir=cache))
+    report(f"building Temporal server {versions.server} with Go: once on this machine, it takes some minutes")
+    try:
+        await _compile(go, folder / "work", versions, report)
+        return (folder / "work" / "temporal").replace(folder / "temporal")
+    except BaseException:
+        await go_caches.remove(folder)
+        raise
+    finally:
+        await go_caches.remove(folder / "work")
+
+
+async def _compile(go: str, folder: Path, versions: Pinned, report: Report) -> None:
     counter = _Counter()
     strip_symbols = "-s -w"  # a third smaller
     command = [go, "build", "-v", "-mod=readonly", "-o", "temporal",
                "-ldflags", f"{strip_symbols} -X github.com/temporalio/cli/temporalcli.Version={versions.cli}",
                PROGRAM]  # fmt: skip
-    report(f"building Temporal server {versions.server} with Go: once on this machine, it takes some minutes")
-    try:
-        for name in ("go.mod", "go.sum"):
-            shutil.copyfile(MODULE / name, folder / name)
-        async with ticking("building", counter.shown, report):
-            await run(command, timeout=BUILD_TIMEOUT, cwd=folder, env={"GOWORK": "off"}, on_line=counter.count)
-    except BaseException:
-        with suppress(OSError):
-            shutil.rmtree(folder)
-        raise
-    return folder / "temporal"
+    shutil.copytree(MODULE, folder)
+    caches = await go_caches.variables(go, folder)
+    async with ticking("building", counter.shown, report):
+        await run(command, timeout=BUILD_TIMEOUT, cwd=folder, env={"GOWORK": "off", **caches}, on_line=counter.count)
+
+
+async def remove_unfinished(cache: Path) -> None:
+    """Deletes what downloads and builds that were killed have left in the cache; its lock must be held."""
+    with os.scandir(cache) as found:
+        unfinished = [Path(entry) for entry in found if entry.name.startswith((DOWNLOAD_PREFIX, BUILD_PREFIX))]
+    for folder in unfinished:
+        await go_caches.remove(folder)
 
 
 class _Counter:
-    """Reads `go build -v`: a line for each module that is fetched and each package that is compiled."""
+    """Counts the lines of `go build -v`: one for each module that is fetched and each package that is compiled."""
 
     def __init__(self) -> None:
         self._fetched = 0

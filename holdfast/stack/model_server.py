@@ -25,7 +25,7 @@ def spawn(home: Path, port: int, claim: Claim) -> Part:
     """Starts the server in the background."""
     log = home / "logs" / "model.log"
     command = process.module_command("holdfast.scripted.model", "--host", LOOPBACK, "--port", str(port))
-    pid = process.spawn(command, log, process.with_package(os.environ), keep=claim.inherited)
+    pid = process.spawn(command, log, os.environ, keep=claim.inherited)
     part = Part.of("model", pid, log, address=f"{LOOPBACK}:{port}")
     claim.record(part)
     return part

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,8 @@ TAIL_BYTES = 8_000  # bytes of a log that are read to show its last lines
 
 PACKAGE_PARENT = Path(__file__).absolute().parents[2]
 """The folder from which `holdfast` is imported: site-packages, or a checkout."""
+
+LAUNCHER = Path(__file__).absolute().with_name("launch.py")
 
 _children: set[int] = set()
 """Processes that this one started, so that they can be reaped."""
@@ -71,16 +72,9 @@ def _reap(pid: int) -> None:
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
-    """Returns the command that runs a module of this package, in this interpreter."""
-    return [sys.executable, "-P", "-m", module, *arguments]  # -P: no file of the current folder comes in the way
-
-
-def with_package(variables: Mapping[str, str]) -> dict[str, str]:
-    """Returns an environment in which `module_command` finds the package, behind everything else on PYTHONPATH."""
-    if str(PACKAGE_PARENT) in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        return dict(variables)
-    search_path = os.pathsep.join(filter(None, [variables.get("PYTHONPATH"), str(PACKAGE_PARENT)]))
-    return {**variables, "PYTHONPATH": search_path}
+    """Returns the command that runs a module of this package in this interpreter, whatever the current folder holds."""
+    never_from_here = "-P"
+    return [sys.executable, never_from_here, str(LAUNCHER), module, *arguments]
 
 
 def spawn(command: Sequence[str], log: Path, env: Mapping[str, str], keep: Sequence[int] = ()) -> int:

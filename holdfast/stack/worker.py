@@ -89,7 +89,7 @@ def _plain(value: object) -> str:
 def spawn(program: Sequence[str], home: Path, variables: dict[str, str], claim: Claim) -> Part:
     """Starts the worker in the background."""
     log = home / "logs" / "worker.log"
-    pid = process.spawn(program, log, process.with_package(variables), keep=claim.inherited)
+    pid = process.spawn(program, log, variables, keep=claim.inherited)
     part = Part.of("worker", pid, log)
     claim.record(part)
     return part

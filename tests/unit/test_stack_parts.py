@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,12 +253,21 @@ def test_a_changed_setting_is_seen_and_not_written_down(change: Change) -> None:
     assert all(len(digest) == worker.FINGERPRINT_LENGTH for digest in after.values())
 
 
-def test_the_package_is_found_behind_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user's own packages win over those that lie beside the package in a checkout."""
-    searched = process.with_package({"PYTHONPATH": "/mine"})["PYTHONPATH"].split(os.pathsep)
-    assert searched == ["/mine", str(process.PACKAGE_PARENT)]
-    monkeypatch.setattr(process, "PACKAGE_PARENT", Path(sysconfig.get_path("purelib")))
-    assert process.with_package({"PYTHONPATH": "/mine"}) == {"PYTHONPATH": "/mine"}
+def test_a_module_of_the_package_is_run_wherever_one_stands(tmp_path: Path) -> None:
+    """A user's own packages win over those that lie beside the package in a checkout, and no file of theirs is run."""
+    (tmp_path / "installed" / "workflows").mkdir(parents=True)
+    (tmp_path / "installed" / "workflows" / "__init__.py").write_text("MINE = True")
+    (tmp_path / "holdfast.py").write_text("raise SystemExit('ran a file of the current folder')")
+    code = "import sys, workflows; assert workflows.MINE; print(*sys.argv[1:])"
+    command = process.module_command("holdfast.scripted.model", "--help")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "python -m holdfast.scripted.model" in done.stdout
+
+    (tmp_path / "installed" / "peek.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    command = process.module_command("peek", "a", "--b")
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "a --b\n"
 
 
 def test_the_ui_is_unknown_when_temporal_is_not_ours(tmp_path: Path, sleeper: Part) -> None:

@@ -6,7 +6,6 @@ import os
 import sys
 
 from holdfast.settings import Settings
-from holdfast.stack import process
 from holdfast.stack.worker import command
 
 EXAMPLES = """
@@ -24,4 +23,4 @@ async def worker() -> None:
     """
     Settings.load()  # reports a bad value in one line
     sys.stdout.flush()
-    os.execve(sys.executable, command(), process.with_package(os.environ))  # noqa: S606 - this interpreter
+    os.execv(sys.executable, command())  # noqa: S606 - this interpreter

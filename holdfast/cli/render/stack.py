@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
 from holdfast import stack
+from holdfast._version import __version__
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import duration
@@ -14,7 +15,7 @@ from holdfast.models import SCRIPTED_MARK
 from holdfast.settings import Settings
 from holdfast.stack import PartStatus, StackStatus
 
-PACKAGES = ("holdfast", "temporalio", "surrealdb")
+SDKS = ("temporalio", "surrealdb")
 LABEL_WIDTH = 11  # cells, gap included
 STATE_STYLES = {"running": "green", "stopped": "dim", "unreachable": "red"}
 _LOCKED = {True: "in use", False: "not open", None: "a server"}
@@ -41,13 +42,8 @@ def is_healthy(found: StackStatus, *, is_local: bool) -> bool:
 
 def versions() -> dict[str, str]:
     """The versions of Python, Holdfast and its SDKs."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a checkout that was never installed
-            found[package] = "checkout"
-    return found
+    sdks = {package: version(package) for package in SDKS}
+    return {"python": platform.python_version(), "holdfast": __version__, **sdks}
 
 
 def show_stack(out: Output, found: StackStatus, now: datetime) -> None:

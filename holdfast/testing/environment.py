@@ -1,0 +1,109 @@
+"""An environment for tests of agents: a Temporal server, a worker and a model server that belong to one test."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from holdfast import stack
+from holdfast.agents.agent import Agent
+from holdfast.agents.catalog import AgentCatalog
+from holdfast.client.client import Holdfast
+from holdfast.client.result import AgentResult
+from holdfast.composition.client import open_client
+from holdfast.composition.persistence import open_configured
+from holdfast.composition.worker import build_worker
+from holdfast.models import open_model
+from holdfast.settings import Settings
+from holdfast.testing.model_server import ModelServer
+
+
+@dataclass(frozen=True)
+class AgentEnvironment:
+    """What `serve_agents` offers to a test."""
+
+    holdfast: Holdfast
+    """Starts runs of the agents, and lists them."""
+    model: ModelServer
+    """Answers the agents' model calls as the test says."""
+
+    async def run(self, agent: Agent, text: str, **options: Any) -> AgentResult:
+        """Runs one of the agents to its end; `options` are those of `Holdfast.start`."""
+        return await self.holdfast.run(agent.name, text, **options)
+
+
+@asynccontextmanager
+async def serve_agents(*agents: Agent) -> AsyncIterator[AgentEnvironment]:
+    """Serves agents in this process, and stops everything at the end.
+
+    Everything but the model is real: the Temporal server is started for the test, which takes about a second, and
+    the worker serves the agents just as in production. Neither `.env` nor the variables that name servers, stores and
+    models have any effect.
+
+        async with serve_agents(clerk) as environment:
+            environment.model.call_tools(("stock", {"article": "rope"}))
+            environment.model.say("There are 12 ropes.")
+            result = await environment.run(clerk, "How many ropes are there?")
+
+    Args:
+        agents: those that the test runs.
+
+    Raises:
+        TemporalUnavailable: there is no Temporal server on this machine, and none could be fetched.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="holdfast-test-", ignore_cleanup_errors=True) as folder,
+        ModelServer() as server,
+    ):
+        settings = _settings(Path(folder), server)
+        try:
+            local = await stack.up(settings, _say_nothing, worker=False)
+            async with open_client(settings, local.address) as client, _worker(client, settings, agents):
+                yield AgentEnvironment(client, server)
+        finally:
+            await stack.down(settings, _say_nothing)
+
+
+def _settings(folder: Path, server: ModelServer) -> Settings:
+    return Settings(
+        _env_file=None,
+        holdfast_home=folder,
+        holdfast_encryption_key=None,
+        temporal_address=None,
+        temporal_namespace="default",
+        temporal_task_queue="holdfast",
+        state_persistence_backend="memory",
+        event_bus_backend="memory",
+        openai_api_key=SecretStr("test"),
+        openai_base_url=server.url,
+        openai_model="test",
+        embedding_model=None,
+    )
+
+
+@asynccontextmanager
+async def _worker(client: Holdfast, settings: Settings, agents: tuple[Agent, ...]) -> AsyncIterator[None]:
+    persistence = open_configured(settings)
+    model = open_model(
+        openai_api_key="test",
+        openai_base_url=settings.openai_base_url,
+        openrouter_api_key=None,
+        default_model=settings.default_model,
+    )
+    worker = build_worker(client.temporal, settings, catalog=AgentCatalog(agents), model=model, persistence=persistence)
+    try:
+        async with worker:
+            yield
+    finally:
+        await persistence.close()
+        await model.close()
+
+
+def _say_nothing(_line: str) -> None:
+    pass
