@@ -164,7 +164,6 @@ LAYERS = [
     ),
     Layer("storage.persistence", "errors ports storage"),
     Layer("scripted", "types models", "pydantic starlette uvicorn"),
-    Layer("testing", "types scripted", "starlette"),
     # Users' code.
     Layer("agents", f"{VOCABULARY} tools", "griffe pydantic pydantic_core"),
     Layer("client", f"{VOCABULARY} _util.logger temporal agents.agent", "pydantic temporalio"),
@@ -176,16 +175,21 @@ LAYERS = [
         f"{VOCABULARY} settings _util agents {CALLERS} workflows activities",
         "pydantic temporalio",
     ),
+    Layer(
+        "testing",
+        f"{VOCABULARY} settings agents client composition models scripted stack",
+        "pydantic starlette",
+    ),
     Layer("api", VOCABULARY, "google starlette temporalio"),
     Layer(
         "cli",
-        f"{VOCABULARY} settings _util agents api {CALLERS}",
+        f"{VOCABULARY} settings _util _version agents api {CALLERS}",
         "google pydantic pydantic_core rich surrealdb temporalio typer uvicorn",
     ),
     Layer("worker", "_util errors settings composition.worker", "temporalio"),
     Layer("__main__", "cli"),
 ]
-ENTRY_POINTS = ("holdfast", "holdfast.cli", "holdfast.worker")
+ENTRY_POINTS = ("holdfast", "holdfast.cli", "holdfast.testing", "holdfast.worker")
 
 
 def within(name: str, packages: set[str]) -> bool:
@@ -238,7 +242,7 @@ def test_each_module_has_its_layer() -> None:
 
 
 def test_only_entry_points_compose() -> None:
-    """Only the package root, the command line and the worker process import the composition root."""
+    """Only the package root, the command line, the worker process and the test environment import it."""
     importers = {
         module
         for module, names in IMPORTS.items()

@@ -18,7 +18,7 @@ def name() -> str:
     script = Path(sys.argv[0])
     if script.name == "starter.py":
         return f"{_python()} {shlex.quote(str(script))}"
-    if script.name == "__main__.py":
+    if script.parts[-2:] == ("holdfast", "__main__.py"):
         return f"{_python()} -m holdfast"
     return INSTALLED
 

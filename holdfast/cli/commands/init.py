@@ -32,7 +32,7 @@ async def init(
     *,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
 ) -> None:
-    """Starts a project: an agent with a tool, a test of it, and settings.
+    """Starts a project: an agent, a test of it, and settings.
 
     Writes my_agents.py, test_my_agents.py, .env, .gitignore and README.md. Writes
     nothing if one of them exists, unless told to overwrite it.
