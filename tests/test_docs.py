@@ -20,9 +20,14 @@ from tests.support import cli_reference
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAPERS = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(?:<!-- not run: ([^\n]+) -->\n)?```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 NOT_HERE = ("python3 -m tests",)  # would run these tests again
+INSTALLED = """\
+#!/bin/sh
+exec python3 -c 'import sys; from holdfast.cli import main; sys.argv[0] = "holdfast"; sys.exit(main())' "$@"
+"""
+"""The command `holdfast`, as an installed package puts it on PATH."""
 LINKED = ("holdfast", "workflows", "activities", "requirements", "worker.py", "starter.py", "bootstrap.py", "README.md")
 
 
@@ -30,6 +35,8 @@ LINKED = ("holdfast", "workflows", "activities", "requirements", "worker.py", "s
 class Block:
     """A fenced block of a page."""
 
+    not_run: str | None
+    """Why the block before which a page says so cannot be run here; `None`: it is run."""
     language: str
     text: str
 
@@ -50,20 +57,35 @@ def desk(tmp_path: Path) -> Iterator[Path]:
         copy = folder / page.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(page.read_text())
+    program = programs(folder) / "holdfast"
+    program.parent.mkdir()
+    program.write_text(INSTALLED)
+    program.chmod(0o755)
     yield folder
     run("python3 starter.py down", folder)
 
 
-def run(command: str, folder: Path) -> str:
-    """Runs a command as the shell would; fails with what it printed."""
+def programs(desk: Path) -> Path:
+    """The folder of programs that are on PATH at a desk."""
+    return desk.parent / "bin"
+
+
+def run(command: str, desk: Path, folder: Path | None = None) -> str:
+    """Runs a command as the shell would, in a folder of a desk; fails with what it printed."""
     environment = os.environ | {
         "HOLDFAST_NO_BOOTSTRAP": "1",
-        "HOLDFAST_HOME": str(folder / ".holdfast"),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(folder),
+        "HOLDFAST_HOME": str(desk / ".holdfast"),
+        "PATH": os.pathsep.join([str(programs(desk)), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(desk),
     }
     done = subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=170
+        ["bash", "-c", command],
+        cwd=folder or desk,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -72,23 +94,29 @@ def run(command: str, folder: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.timeout(600)
 def test_what_a_page_shows_works(page: Path, desk: Path) -> None:
-    """The first thing that does not work as shown is the last that a newcomer tries."""
+    """Each command and block of a page does what it shows; `cd` holds until the end of the page."""
+    folder = desk
     for block in blocks(page):
+        if block.not_run:
+            continue
         if block.language == "console":
             for line in block.text.splitlines():
                 assert line.startswith("$ "), f"a console block holds commands alone: {line!r}"
                 command = line.removeprefix("$ ")
-                if command not in NOT_HERE:
-                    run(command, desk)
+                if command.startswith("cd "):
+                    folder /= command.removeprefix("cd ")
+                elif command not in NOT_HERE:
+                    run(command, desk, folder)
         elif block.language == "python":
             named = re.match(r"# (\w+\.py)\n", block.text)
-            (desk / (named.group(1) if named else "block.py")).write_text(block.text)
-            run(f"python3 {shlex.quote(named.group(1) if named else 'block.py')}", desk)
+            name = named.group(1) if named else "block.py"
+            (folder / name).write_text(block.text)
+            run(f"python3 {shlex.quote(name)}", desk, folder)
         elif block.language == "json":
             json.loads(block.text)
         elif block.language == "toml":
             file, _, _ = block.text.removeprefix("# ").partition("\n")
-            (desk / file).write_text(block.text)
+            (folder / file).write_text(block.text)
         else:
             tested_elsewhere = "surql"  # by tests/contract/test_howto_queries.py
             assert block.language in ("text", "", tested_elsewhere), f"nobody runs a block of {block.language!r}"

@@ -75,9 +75,13 @@ class VerbGroup(TyperGroup):
         )
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Adds the default command, if the group has one and none is named."""
+        """Adds the default command if the group has one and none is named; a shell that completes gets the names."""
         default = GROUPS[self.name].default if self.name in GROUPS else None
-        if default and (not args or (args[0].startswith("-") and args[0] not in HELP_OPTIONS)):
+        if (
+            default
+            and not ctx.resilient_parsing
+            and (not args or (args[0].startswith("-") and args[0] not in HELP_OPTIONS))
+        ):
             args = [default, *args]
         return super().parse_args(ctx, args)
 

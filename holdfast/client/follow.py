@@ -150,7 +150,7 @@ class Follower:
         if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED:
             waited = datetime.now(UTC) - task.scheduled_time.ToDatetime(UTC)
             if waited > UNNOTICED:
-                return self._say("no worker has picked up the run; `up` starts one")
+                return self._say("no worker has picked up the run; `holdfast up` starts one")
         for pending in description.raw_description.pending_activities:
             if pending.attempt > 1 and pending.HasField("last_failure"):
                 return self._say(_retry_notice(pending, await self._log.reason(pending.last_failure)))
