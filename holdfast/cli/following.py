@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 from holdfast.cli.program import command
 from holdfast.cli.render.narrator import Narrator
 from holdfast.cli.session import Session
-from holdfast.client.run_handle import RunHandle
 from holdfast.errors import HoldfastError, Unavailable, WaitTimedOut
 from holdfast.types import Entry, RunResult
+
+if TYPE_CHECKING:
+    from holdfast.client.run_handle import RunHandle
 
 RESULT_DELAY = 0.5  # seconds; the result of a run that has ended arrives well before
 

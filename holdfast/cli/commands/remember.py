@@ -72,7 +72,7 @@ async def remember(
 
 def _texts(text: str | None, file: Path | None) -> list[str]:
     if (text is None) == (file is None):
-        raise UsageError("give one of these: a text, - for stdin, or --file FILE")
+        raise UsageError("give a text, - for stdin, or --file FILE, and only one of them")
     if text is not None and text != "-":
         return [text]
     try:

@@ -14,6 +14,8 @@ from holdfast.types import RunSummary
 LEAST_NEEDED = ("TOOK", "AGENT", "TURNS", "INPUT")
 """Columns that are left out where the terminal is too narrow, in this order."""
 
+NARROWEST_INPUT = 12  # cells; some two words
+
 
 def show_runs(out: Output, runs: Sequence[RunSummary], now: datetime) -> None:
     """Writes one line for each run, below the titles."""
@@ -34,7 +36,7 @@ def _columns(runs: Sequence[RunSummary], now: datetime) -> list[Column]:
         Column("TURNS", [str(run.turn) for run in runs], is_number=True, is_whole=True),
         Column("STARTED", [ago(run.started_at, now) for run in runs], "dim", is_whole=True),
         Column("TOOK", [_took(run) for run in runs], "dim", is_number=True, is_whole=True),
-        Column("INPUT", [one_line(run.input) for run in runs]),
+        Column("INPUT", [one_line(run.input) for run in runs], narrowest=NARROWEST_INPUT),
     ]
 
 

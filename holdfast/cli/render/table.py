@@ -13,7 +13,7 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import cut, pairs
 
 GAP = 2  # cells between two columns
-NARROWEST = 8  # cells; a column that is cut further is unreadable
+NARROWEST = 8  # cells; most columns that are cut further are unreadable
 TITLE_STYLE = "dim"
 
 
@@ -29,6 +29,8 @@ class Column:
     """Numbers are aligned on the right."""
     is_whole: bool = False
     """Whether a cell must never be cut: an id that was cut cannot be pasted into the next command."""
+    narrowest: int = NARROWEST
+    """Cells below which it is unreadable."""
 
     @property
     def width(self) -> int:
@@ -38,7 +40,7 @@ class Column:
     @property
     def least_width(self) -> int:
         """Cells that it needs to be readable."""
-        return self.width if self.is_whole else min(self.width, NARROWEST)
+        return self.width if self.is_whole else min(self.width, self.narrowest)
 
     def text(self, row: int) -> Text:
         """A cell with its style."""
