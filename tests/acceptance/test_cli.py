@@ -139,6 +139,8 @@ def test_ctrl_c_leaves_the_run_alive(cli: CliStack) -> None:
     assert "● running" in cli("show", run_id).out
     assert cli("cancel", run_id).code == 0
     assert cli("result", run_id).code == 130
+    again = cli("cancel", run_id)
+    assert (again.code, again.out) == (0, f"{run_id} has already ended (cancelled)\n")
 
 
 def test_terminate_ends_a_run_as_failed(cli: CliStack) -> None:

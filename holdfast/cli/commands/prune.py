@@ -147,7 +147,7 @@ async def _delete(
         events = f", {count(plan.events, 'event')}" if plan.events else ""
         out.say(f"deleted: {count(deleted, 'run')}{chunks}{events}")
     if deleted < len(plan.prunable):
-        out.note(f"{count(len(plan.prunable) - deleted, 'run')} continued meanwhile, and kept")
+        out.note(f"{count(len(plan.prunable) - deleted, 'run')} continued meanwhile and were kept")
     return deleted
 
 
