@@ -139,7 +139,7 @@ class EntryPage(Data):
     """Temporal's id of the execution that holds the entries before `first`."""
 
 
-class Standing(Data):
+class RunSnapshot(Data):
     """Where a run stands in Temporal's history, at one moment: what its row in the mirror is to say."""
 
     run: MirroredRun

@@ -213,9 +213,9 @@ def is_ours(name: str) -> bool:
 
 
 def external(name: str) -> str | None:
-    """The library that an imported name belongs to; `None`: it is ours or of the standard library."""
+    """The library that an imported name belongs to; `None`: it is ours or of the standard library, backports included."""
     top = name.partition(".")[0]
-    return None if is_ours(name) or top in sys.stdlib_module_names else top
+    return None if is_ours(name) or top in sys.stdlib_module_names | {"typing_extensions"} else top
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.modules)

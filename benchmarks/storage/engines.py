@@ -13,7 +13,7 @@ from benchmarks.storage.server import PASSWORD, USERNAME, Server
 from holdfast.storage.database import Database, SurrealDatabase, open_database
 from holdfast.storage.database.embedded import EmbeddedEndpoint, MemoryEndpoint, PathEndpoint
 from holdfast.storage.database.remote import HttpEndpoint, Login, WebsocketEndpoint
-from holdfast.storage.payloads.store import PayloadStore
+from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.persistence import Persistence, open_persistence, persistence_on
 
 MEMORY, MEM, SURREALKV, GATEWAY, WS, NARROW, HTTP = "memory", "mem", "surrealkv", "gateway", "ws", "narrow", "http"
@@ -62,7 +62,7 @@ class Engine:
         return self.persistence.database
 
     @property
-    def payloads(self) -> PayloadStore:
+    def payloads(self) -> ChunkTable:
         """Where large payloads are; not of dictionaries."""
         assert self.persistence.payloads is not None
         return self.persistence.payloads

@@ -37,7 +37,7 @@ async def measure(rig: Rig, engines: Engines, *, turns: int, repeats: int) -> li
     await rig.wait(run_id)
     grown = rig.store_size() - before
     run_log = TemporalRunLog(rig.client)
-    run = (await run_log.standing(run_id)).run
+    run = (await run_log.snapshot(run_id)).run
     entries = [entry async for entry in run_log.entries(run_id)]
     what = f"a run of {turns:,} turns"
     figures = [_disk("worker", f"{what}, as its worker left it", grown)]

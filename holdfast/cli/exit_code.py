@@ -18,7 +18,7 @@ class ExitCode(enum.IntEnum):
     """Bad arguments or settings, an unknown run or agent, an id that is taken."""
     UNAVAILABLE = 3
     """Temporal, SurrealDB or the worker is unavailable."""
-    SICK = 4
+    DAMAGED = 4
     """The mirror differs from the history."""
     TIMED_OUT = 124
     """The run's time limit or the caller's timeout passed; the code that `timeout` uses."""

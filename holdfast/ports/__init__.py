@@ -11,7 +11,7 @@ from typing import Protocol, Self, runtime_checkable
 from pydantic import JsonValue
 
 from holdfast.events import BusEvent
-from holdfast.protocol import Standing
+from holdfast.protocol import RunSnapshot
 from holdfast.types import (
     AgentSpec,
     Context,
@@ -30,7 +30,7 @@ EXTRA = "not in the log"
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class RowDifference:
     """A row that is not as the run's log has it."""
 
     table: str
@@ -140,7 +140,7 @@ class Store(Protocol):
         """
         ...
 
-    async def flaws(self, log: EntryBatch) -> list[Flaw]:
+    async def differences(self, log: EntryBatch) -> list[RowDifference]:
         """Holds every row of a run against its log; empty when all are as the log has them.
 
         Args:
@@ -148,13 +148,13 @@ class Store(Protocol):
         """
         ...
 
-    async def mend(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
+    async def repair(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
         """Writes and deletes the rows of a run that are not as its log has them, whatever they claim to be.
 
-        What is right stays readable all the while. Broken off in the middle, it has mended a part.
+        What is right stays readable all the while. Broken off in the middle, it has repaired a part.
 
         Args:
-            log: as `flaws` takes it.
+            log: as `differences` takes it.
             seen: what `head` gave before the log was read; with another head nothing is written, as then the log
                 may be the older of the two.
 
@@ -322,7 +322,7 @@ class RunLog(Protocol):
         """The whole log, ready to be appended to a store; raises what `entries` raises."""
         ...
 
-    async def standing(self, run_id: RunId) -> Standing:
+    async def snapshot(self, run_id: RunId) -> RunSnapshot:
         """Where a run stands; raises what `entries` raises."""
         ...
 

@@ -19,8 +19,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from typing_extensions import override
 
 from holdfast.errors import PayloadUnreadable, UsageError
+from holdfast.ports import Cipher
 
 SETTING = "HOLDFAST_ENCRYPTION_KEY"
 KEY_BYTES = 32
@@ -83,7 +85,7 @@ class Key:
         return self.decrypt(data[NONCE_BYTES:], data[:NONCE_BYTES])
 
 
-class KeyRing:
+class KeyRing(Cipher):
     """All keys that are in use.
 
     Args:
@@ -124,13 +126,13 @@ class KeyRing:
             )
         return found
 
+    @override
     def seal(self, text: str) -> str:
-        """See `holdfast.ports.Cipher.seal`."""
         sealed = base64.b64encode(self.first.encrypt(b"\0" + text.encode())).decode()
         return f"{SEALED}{self.first.name}:{sealed}"
 
+    @override
     def unseal(self, text: str) -> str:
-        """See `holdfast.ports.Cipher.unseal`."""
         if not text.startswith(SEALED):
             return text
         name, _, sealed = text.removeprefix(SEALED).partition(":")

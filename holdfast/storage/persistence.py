@@ -14,7 +14,7 @@ from holdfast.storage.database import SCHEMES, Database, open_database
 from holdfast.storage.encryption import KeyRing
 from holdfast.storage.memory import InProcessTable, SurrealTable, TextMemory
 from holdfast.storage.mirror import MemoryStore, SurrealStore, open_store
-from holdfast.storage.payloads.store import PayloadStore
+from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.registry import InMemoryRegistry, RegistryProtocol
 from holdfast.storage.registry.surreal import SurrealRegistry
 from holdfast.storage.vectors import MemoryVectors
@@ -28,7 +28,7 @@ class Persistence:
     database: Database | None
     """None: everything is in this process's memory."""
     store: Store
-    payloads: PayloadStore | None = None
+    payloads: ChunkTable | None = None
     """What is too large for Temporal; None: nothing may be, as this process's memory is no place for it."""
     registry: RegistryProtocol = field(default_factory=InMemoryRegistry)
     vectors: Callable[[str], VectorStoreProtocol] = field(default_factory=MemoryVectors)
@@ -84,7 +84,7 @@ def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Em
     return Persistence(
         database=database,
         store=SurrealStore(database, keys),
-        payloads=PayloadStore(database),
+        payloads=ChunkTable(database),
         registry=SurrealRegistry(database),
         vectors=vectors,
         memories=TextMemory.of(SurrealTable(database), vectors, embedder),

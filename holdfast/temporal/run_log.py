@@ -15,7 +15,7 @@ from temporalio.client import (
 from temporalio.converter import DataConverter
 
 from holdfast.errors import ErrorType, PayloadUnreadable, QueryRefused, RunNotFound, WorkerUnavailable
-from holdfast.protocol import Standing
+from holdfast.protocol import RunSnapshot
 from holdfast.search_attributes import AGENT_NAME
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.recorded import RecordedLog
@@ -188,7 +188,7 @@ class TemporalRunLog:
             except PayloadUnreadable:
                 return  # a replay needs no inputs of activities
 
-    async def standing(self, run_id: RunId) -> Standing:
+    async def snapshot(self, run_id: RunId) -> RunSnapshot:
         """Where a run stands, in one moment; never a guess, as what is shown to people may be.
 
         Raises:
@@ -199,7 +199,7 @@ class TemporalRunLog:
         description = await self.describe(run_id)
         ended = _ended(description)
         if ended and (finish := await self._finish(description)):
-            return _standing(_finished(finish), finish.chain, ended=True)
+            return _snapshot(_finished(finish), finish.chain, ended=True)
         try:
             progress = await self._replayed.progress(run_id)
         except (QueryRefused, WorkerUnavailable):
@@ -209,7 +209,7 @@ class TemporalRunLog:
         if ended and not progress.status.is_final:
             progress = await self._ended_from_outside(progress, description, ended)
         chain = description.raw_description.workflow_execution_info.first_run_id
-        return _standing(progress, chain, ended=ended is not None)
+        return _snapshot(progress, chain, ended=ended is not None)
 
     async def is_catching_up(self, run_id: RunId) -> bool:
         """Whether a workflow that the run left behind is to complete its mirror."""
@@ -232,7 +232,7 @@ class TemporalRunLog:
 
     async def batches(self, run_id: RunId) -> AsyncIterator[EntryBatch]:
         """The whole log as of one moment, ready to be appended to a store."""
-        run = (await self.standing(run_id)).run
+        run = (await self.snapshot(run_id)).run
         previous, waiting = "", list[Entry]()
 
         def batch() -> EntryBatch:
@@ -256,8 +256,8 @@ def _ended(description: WorkflowExecutionDescription) -> RunStatus | None:
     return ENDED.get(description.status) if description.status else None
 
 
-def _standing(progress: RunProgress, chain: str, *, ended: bool) -> Standing:
-    return Standing(
+def _snapshot(progress: RunProgress, chain: str, *, ended: bool) -> RunSnapshot:
+    return RunSnapshot(
         run=MirroredRun(
             summary=RunSummary.model_validate(progress.model_dump(include=set(RunSummary.model_fields))),
             chain=chain,

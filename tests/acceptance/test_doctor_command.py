@@ -124,7 +124,7 @@ async def test_damage_is_named_and_repaired(site: Site) -> None:
     assert "doctor rebuild --all" in damaged.text
     document = (await doctor(site, "verify", first.id, "--json")).json
     assert document["found"]["damaged"] == 1
-    assert {"table": "message", "seq": 2, "key": [], "what": "altered: content"} in document["runs"][0]["flaws"]
+    assert {"table": "message", "seq": 2, "key": [], "what": "altered: content"} in document["runs"][0]["differences"]
     assert (await doctor(site, "verify", second.id)).code == 0
     rebuilt = await doctor(site, "rebuild", "--all", "--json")
     assert (rebuilt.code, rebuilt.json["repaired"]) == (0, 4)

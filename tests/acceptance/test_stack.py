@@ -204,7 +204,7 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
 
 
 async def test_only_the_worker_can_be_started_again(place: Place) -> None:
-    """Broken: a crash of the worker alone could not be shown, nor mended."""
+    """Broken: a crash of the worker alone could not be shown, nor repaired."""
     with pytest.raises(TemporalUnavailable, match="the local stack is not up"):
         await start_worker(place.settings(), place.said.append, program=place.program)
     before = await place.up(worker=True)

@@ -23,7 +23,7 @@ from holdfast.storage.database import open_database
 from holdfast.storage.encryption import KeyRing, new_key
 from holdfast.storage.payloads.chunk_store import ChunkStore
 from holdfast.storage.payloads.data_converter import data_converter
-from holdfast.storage.payloads.store import PayloadStore
+from holdfast.storage.payloads.chunk_table import ChunkTable
 from tests.support.lab import eventually
 from tests.support.surreal_server import free_port
 
@@ -54,7 +54,7 @@ async def serving(converter: DataConverter) -> AsyncIterator[httpx.AsyncClient]:
 async def converter() -> AsyncIterator[DataConverter]:
     """Encrypts, and stores what is large."""
     database, keys = open_database("mem://"), KeyRing.parse(new_key())
-    yield data_converter(partial(ChunkStore, PayloadStore(database), keys), keys)
+    yield data_converter(partial(ChunkStore, ChunkTable(database), keys), keys)
     await database.close()
 
 

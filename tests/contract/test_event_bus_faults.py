@@ -12,8 +12,8 @@ import pytest
 
 from holdfast.errors import PayloadUnreadable, StoreUnavailable
 from holdfast.events import BusEvent
-from holdfast.storage.bus import Bus, MemoryLog, SurrealLog, pump
-from holdfast.storage.bus.expectations import growing, kept, nothing_comes, numbers, taken, topic
+from holdfast.storage.bus import Bus, MemoryLog, SurrealLog, dispatcher
+from holdfast.storage.bus.conformance_helpers import growing, kept, nothing_comes, numbers, taken, topic
 from holdfast.storage.bus.log import Publication
 from holdfast.storage.bus.surreal import PUBLISH
 from holdfast.storage.database import Database, SurrealDatabase, open_database
@@ -115,7 +115,7 @@ async def test_an_event_whose_answer_was_lost_is_there_once(databases: Databases
 
 async def test_an_event_that_nobody_announced_is_found(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     """The event of a publisher that died right after writing waits for the next one."""
-    monkeypatch.setattr(pump, "LOOK_INTERVAL", 0.1)
+    monkeypatch.setattr(dispatcher, "LOOK_INTERVAL", 0.1)
     database = databases.new("mem")
     bus, name = bus_on(database), topic()
     async with bus.subscribe(name) as events:

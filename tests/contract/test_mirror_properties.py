@@ -13,7 +13,7 @@ from holdfast.errors import MirrorGap, StoreUnavailable, TranscriptUnavailable
 from holdfast.ports import Store
 from holdfast.storage.database.remote import STATEMENT_DEADLINE
 from holdfast.storage.mirror import MemoryStore
-from holdfast.storage.mirror.exact import entry_text
+from holdfast.storage.mirror.json_text import entry_text
 from holdfast.storage.mirror.rows import storable
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import RunStatus, TranscriptRef
@@ -32,7 +32,7 @@ FAULTS = {
     "DEFINE EVENT fault ON message THEN { THROW 'no room' }": "REMOVE EVENT fault ON message",
     "DEFINE EVENT fault ON event THEN { THROW 'no room' }": "REMOVE EVENT fault ON event",
 }
-"""Statements that make a write fail in its middle or at its end, and those that mend it."""
+"""Statements that make a write fail in its middle or at its end, and those that repair it."""
 SENDINGS = 20  # of one piece: each may be answered with a gap, or come second to another writer
 
 

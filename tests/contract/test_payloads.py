@@ -22,8 +22,8 @@ from holdfast.storage.mirror.conformance import CHECKS, Check, run_check
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.storage.mirror.surreal import SurrealStore
 from holdfast.storage.payloads.chunk_store import ChunkStore
+from holdfast.storage.payloads.chunk_table import Amount, ChunkTable
 from holdfast.storage.payloads.data_converter import data_converter
-from holdfast.storage.payloads.store import Amount, PayloadStore
 from holdfast.temporal.routing import THRESHOLD
 from holdfast.types import Entry, EntryBatch, Message, ToolResult
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
@@ -41,9 +41,9 @@ class Place:
     url: str
 
     @property
-    def store(self) -> PayloadStore:
+    def store(self) -> ChunkTable:
         """The payloads."""
-        return PayloadStore(self.database)
+        return ChunkTable(self.database)
 
     def converter(self, keys: KeyRing | None = None) -> DataConverter:
         """A converter that remembers nothing of what others stored."""
@@ -175,7 +175,7 @@ async def test_lost_and_damaged_chunks_are_named(place: Place) -> None:
 async def test_without_the_store_what_fits_travels_inside(tmp_path: Path, keys: KeyRing | None) -> None:
     """A run without large payloads never waits for the store; one that is too large says what it waits for."""
     away = open_database("ws://127.0.0.1:1")
-    converter = data_converter(partial(ChunkStore, PayloadStore(away), keys), keys)
+    converter = data_converter(partial(ChunkStore, ChunkTable(away), keys), keys)
     text = CONTENT[: MB // 2]
     payloads = await converter.encode([text])
     assert (keys is None) or text[:100].encode() not in payloads[0].SerializeToString()

@@ -83,8 +83,8 @@ class ConcurrentRuns:
 
     async def lag(self) -> int:
         """How many entries the mirrors lack, as the runs themselves know."""
-        standings = await asyncio.gather(*(run.status() for run in self.runs))
-        return sum(standing.head - standing.mirrored for standing in standings)
+        snapshots = await asyncio.gather(*(run.status() for run in self.runs))
+        return sum(snapshot.head - snapshot.mirrored for snapshot in snapshots)
 
 
 async def _writers(client: Client, run: RunHandle) -> set[str]:

@@ -63,7 +63,7 @@ class Engine:
         assert await self.store.summary(log.run_id) == log.summary(log.head.seq)
         assert await self.store.head(log.run_id) == log.head
         assert (await self.store.context(log.run_id, log.head)).messages == log.messages
-        assert await self.store.flaws(log.batch()) == []
+        assert await self.store.differences(log.batch()) == []
         if self.database is not None:
             await SurrealStore(self.clean).append(log.batch())
             expected = of_run(await dump(self.clean), log.run_id)

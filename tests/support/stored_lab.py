@@ -13,8 +13,8 @@ from holdfast.client.client import Holdfast
 from holdfast.settings import Settings
 from holdfast.storage.encryption import KeyRing
 from holdfast.storage.payloads.chunk_store import ChunkStore
+from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.payloads.data_converter import data_converter
-from holdfast.storage.payloads.store import PayloadStore
 from holdfast.storage.persistence import open_persistence
 from holdfast.temporal.connection import connect_temporal
 from holdfast.testing import ModelServer
@@ -29,7 +29,7 @@ async def open_stored_lab(
     url: str | None = None,
     keys: KeyRing | None = None,
     **options: Any,
-) -> AsyncIterator[tuple[Lab, PayloadStore]]:
+) -> AsyncIterator[tuple[Lab, ChunkTable]]:
     """Makes a lab on a database.
 
     Args:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from holdfast.cli.moment import moment
-from holdfast.cli.render.doctor_text import SHOWN_FLAWS, flaw_lines, verified_total
+from holdfast.cli.render.doctor_text import SHOWN_DIFFERENCES, difference_lines, verified_total
 from holdfast.errors import UsageError
 from holdfast.ops.doctor import Report, Verdict
-from holdfast.ports import Flaw
+from holdfast.ports import RowDifference
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_other_texts_are_refused(text: str) -> None:
 
 
 def test_rows_that_follow_each_other_take_one_line() -> None:
-    """Consecutive rows with the same flaw share a line."""
-    flaws = [Flaw("event", seq, "missing") for seq in range(3000)]
-    flaws += [Flaw("event", 3001, "missing"), Flaw("message", 1, "missing"), Flaw("run", None, "altered: text")]
-    calls = [Flaw("tool_call", seq, "missing", (1, f"call {seq}")) for seq in (4, 5)]
-    lines = flaw_lines(Report("a-run", Verdict.DAMAGED, flaws=(*flaws, *calls)), 80)
+    """Consecutive rows with the same difference share a line."""
+    differences = [RowDifference("event", seq, "missing") for seq in range(3000)]
+    differences += [RowDifference("event", 3001, "missing"), RowDifference("message", 1, "missing"), RowDifference("run", None, "altered: text")]
+    calls = [RowDifference("tool_call", seq, "missing", (1, f"call {seq}")) for seq in (4, 5)]
+    lines = difference_lines(Report("a-run", Verdict.DAMAGED, differences=(*differences, *calls)), 80)
     assert lines == [
         "a-run is damaged",
         "  event 0-2999: missing",
@@ -65,9 +65,9 @@ def test_rows_that_follow_each_other_take_one_line() -> None:
 
 def test_many_flaws_and_long_names_fit_a_terminal() -> None:
     """Flaws are cut to the terminal, without control characters."""
-    flaws = tuple(Flaw("tool_call", seq, "missing", (1, "\x1b[2J" + "x" * 1000)) for seq in range(100))
-    lines = flaw_lines(Report("a-run", Verdict.DAMAGED, flaws=flaws), 80)
-    assert len(lines) == SHOWN_FLAWS + 2
+    differences = tuple(RowDifference("tool_call", seq, "missing", (1, "\x1b[2J" + "x" * 1000)) for seq in range(100))
+    lines = difference_lines(Report("a-run", Verdict.DAMAGED, differences=differences), 80)
+    assert len(lines) == SHOWN_DIFFERENCES + 2
     assert all(len(line) <= 80 and "\x1b" not in line for line in lines)
     assert lines[-1].strip().startswith("and 80 more")
 

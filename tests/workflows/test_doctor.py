@@ -17,7 +17,7 @@ from surrealdb import RecordID
 from holdfast import Agent, RunHandle, tool
 from holdfast.errors import RunNotFound
 from holdfast.ops.doctor import Rebuilder, RunFinder, Verdict, Verifier, map_concurrently
-from holdfast.ports import Flaw, Store
+from holdfast.ports import RowDifference, Store
 from holdfast.storage.database import Database, open_database
 from holdfast.storage.mirror import SurrealStore
 from holdfast.storage.mirror.sample import SampleRun
@@ -93,9 +93,9 @@ class Clinic:
         assert result.success, result.error
         return result.run_id
 
-    async def flaws(self, run_id: str) -> list[Flaw]:
+    async def differences(self, run_id: str) -> list[RowDifference]:
         """What the doctor finds."""
-        return list((await self.verifier.verify(run_id)).flaws)
+        return list((await self.verifier.verify(run_id)).differences)
 
     async def verdict(self, run_id: str) -> Verdict:
         """What the doctor says."""
@@ -263,14 +263,14 @@ async def test_every_kind_of_damage_is_named_and_repaired(clinic: Clinic) -> Non
         for flip in flips(run_id, json.loads(call.partition(":")[2])[2]):
             await clinic.database.run(flip.change, row=flip.row)
             assert await dump(clinic.database) != right, flip.name
-            assert [str(flaw) for flaw in await clinic.flaws(run_id)] == flip.named, flip.name
+            assert [str(difference) for difference in await clinic.differences(run_id)] == flip.named, flip.name
             assert (await clinic.rebuilder.rebuild(run_id)).repaired == 1, flip.name
             assert await dump(clinic.database) == right, flip.name
         assert await clinic.verdict(run_id) == Verdict.HEALTHY
 
 
 async def test_a_live_run_is_repaired_while_its_worker_writes(clinic: Clinic) -> None:
-    """Who mends under a live run must neither lose what the worker writes nor bring back what is old."""
+    """Who repairs under a live run must neither lose what the worker writes nor bring back what is old."""
     clinic.lab.server.respond = lambda request: replace(walk(12)(request), delay=MODEL_DELAY)
     async with clinic.worker():
         run = await clinic.lab.holdfast.start("walker", "Walk.")
@@ -359,10 +359,10 @@ async def test_what_only_the_mirror_has_is_held_against_itself(clinic: Clinic) -
         "a run row": ("run", [], "UPDATE $row SET digest = 'x'", "run: altered: digest"),
     }
     async with clinic.worker():
-        for name, (table, key, change, flaw) in changes.items():
+        for name, (table, key, change, difference) in changes.items():
             run_id = runs[name].run_id
             await clinic.database.run(change, row=RecordID(table, [run_id, *key] if key else run_id))
-            assert [str(each) for each in await clinic.flaws(run_id)] == [flaw], name
+            assert [str(each) for each in await clinic.differences(run_id)] == [difference], name
         assert await clinic.verdict(runs["whole"].run_id) == Verdict.MIRROR_ONLY
         with pytest.raises(RunNotFound):
             await clinic.verifier.verify("never heard of")
@@ -380,8 +380,8 @@ async def test_a_quick_look_compares_the_head_and_the_run_row(clinic: Clinic) ->
         await clinic.database.run("UPDATE $row SET content = 'x'", row=RecordID("message", [run_id, 1]))
         assert (await quick.verify(run_id)).verdict == Verdict.HEALTHY
         await clinic.database.run("UPDATE $row SET digest = 'x'", row=RecordID("run", run_id))
-        found = (await quick.verify(run_id)).flaws
-        assert [str(flaw) for flaw in found] == ["message 1: altered: content", "run: altered: digest"]
+        found = (await quick.verify(run_id)).differences
+        assert [str(difference) for difference in found] == ["message 1: altered: content", "run: altered: digest"]
 
 
 async def test_finished_runs_are_verified_without_a_worker(clinic: Clinic) -> None:
@@ -390,7 +390,7 @@ async def test_finished_runs_are_verified_without_a_worker(clinic: Clinic) -> No
         run_id = await clinic.walked(turns=2)
     assert await clinic.verdict(run_id) == Verdict.HEALTHY
     await clinic.database.run("UPDATE $row SET text = 'x'", row=RecordID("event", [run_id, 3]))
-    assert [str(flaw) for flaw in await clinic.flaws(run_id)] == ["event 3: altered: text"]
+    assert [str(difference) for difference in await clinic.differences(run_id)] == ["event 3: altered: text"]
 
 
 async def test_without_a_worker_nothing_is_said_to_be_wrong(clinic: Clinic) -> None:
@@ -416,7 +416,7 @@ async def test_a_run_that_was_continued_as_new_is_rebuilt_whole(short_histories:
         assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
         right = await dump(database)
         await database.run("UPDATE $row SET text = 'x'", row=RecordID("event", [run_id, 7]))
-        assert [str(flaw) for flaw in await clinic.flaws(run_id)] == ["event 7: altered: text"]
+        assert [str(difference) for difference in await clinic.differences(run_id)] == ["event 7: altered: text"]
         await drop(clinic)
         assert (await clinic.rebuilder.rebuild(run_id)).written == len(right["event"])
         assert await dump(database) == right

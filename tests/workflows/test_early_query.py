@@ -113,9 +113,9 @@ async def test_a_closed_run_is_told_whole(lab: Lab, monkeypatch: pytest.MonkeyPa
             entries = [entry async for entry in run.entries()]
             assert contents(entries)[-1] == ("tool", "a knock")
             assert entries == await lab.entries(run.id)
-            standing = await TemporalRunLog(lab.client).standing(run.id)
-            assert standing.run.summary.status == RunStatus.TERMINATED
-            assert standing.run.head == entries[-1].ref
+            snapshot = await TemporalRunLog(lab.client).snapshot(run.id)
+            assert snapshot.run.summary.status == RunStatus.TERMINATED
+            assert snapshot.run.head == entries[-1].ref
 
 
 async def has_ended(lab: Lab, run: RunHandle, activity: str) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 
 from holdfast import Agent, RunStatus, UsageError, WaitTimedOut, tool
-from holdfast.storage.payloads.store import PayloadStore
+from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.testing import Reply
 from tests.support.lab import Lab
 from tests.support.stored_lab import open_stored_lab
@@ -44,7 +44,7 @@ hoarder = Agent(name="hoarder", system_prompt="You hoard.", tools=[dump])
 
 
 @pytest.fixture
-async def stored(temporal_address: str, tmp_path: Path) -> AsyncIterator[tuple[Lab, PayloadStore]]:
+async def stored(temporal_address: str, tmp_path: Path) -> AsyncIterator[tuple[Lab, ChunkTable]]:
     """A lab with an embedded database."""
     async with open_stored_lab(temporal_address, tmp_path) as lab_and_store:
         yield lab_and_store
@@ -60,7 +60,7 @@ def size_of(history: WorkflowHistory) -> int:
     return sum(event.ByteSize() for event in history.events)
 
 
-async def test_large_results_and_inputs_and_transcripts(stored: tuple[Lab, PayloadStore]) -> None:
+async def test_large_results_and_inputs_and_transcripts(stored: tuple[Lab, ChunkTable]) -> None:
     """A 5 MB input, two 3 MB results and a reply over 1 MB: the run completes and everything can be read."""
     lab, payloads = stored
     question = "Read this: " + prose(5 * MB, 9)
@@ -83,7 +83,7 @@ async def test_large_results_and_inputs_and_transcripts(stored: tuple[Lab, Paylo
     assert 0.5 * everything < (await payloads.amount()).bytes < 1.3 * everything
 
 
-async def test_a_result_beyond_the_limit_is_an_error_for_the_model(stored: tuple[Lab, PayloadStore]) -> None:
+async def test_a_result_beyond_the_limit_is_an_error_for_the_model(stored: tuple[Lab, ChunkTable]) -> None:
     """The model reads what went wrong and goes on; the run does not fail."""
     lab, _ = stored
     lab.settings.max_payload_bytes = 2 * MB
@@ -97,7 +97,7 @@ async def test_a_result_beyond_the_limit_is_an_error_for_the_model(stored: tuple
     assert "bytes, at most 2,000,000 are taken: return less, or write a file" in told[0]
 
 
-async def test_a_reply_beyond_the_limit_fails_the_run_with_a_reason(stored: tuple[Lab, PayloadStore]) -> None:
+async def test_a_reply_beyond_the_limit_fails_the_run_with_a_reason(stored: tuple[Lab, ChunkTable]) -> None:
     """Nothing else can be done with it; the reason names both sizes."""
     lab, _ = stored
     lab.settings.max_payload_bytes = MB
@@ -109,14 +109,14 @@ async def test_a_reply_beyond_the_limit_fails_the_run_with_a_reason(stored: tupl
     assert "at most 1,000,000 are taken; limit max_tokens" in result.error
 
 
-async def test_an_input_beyond_the_limit_is_refused_before_it_travels(stored: tuple[Lab, PayloadStore]) -> None:
+async def test_an_input_beyond_the_limit_is_refused_before_it_travels(stored: tuple[Lab, ChunkTable]) -> None:
     """Whoever starts the run learns it at once."""
     lab, _ = stored
     with pytest.raises(UsageError, match="has 16,777,217 bytes, at most 16,777,216 are taken"):
         await lab.holdfast.start("hoarder", "x" * (16 * 1024 * 1024 + 1))
 
 
-async def test_an_input_beyond_the_worker_s_limit_fails_the_run(stored: tuple[Lab, PayloadStore]) -> None:
+async def test_an_input_beyond_the_worker_s_limit_fails_the_run(stored: tuple[Lab, ChunkTable]) -> None:
     """A client may be set up otherwise than the worker."""
     lab, _ = stored
     lab.settings.max_payload_bytes = MB

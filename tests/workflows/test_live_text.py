@@ -9,7 +9,7 @@ from holdfast.activities.announcer import Announcer
 from holdfast.client.client import Holdfast
 from holdfast.events import RUNS, run_topic
 from holdfast.storage.bus import Bus, SurrealLog
-from holdfast.storage.bus.expectations import kept
+from holdfast.storage.bus.conformance_helpers import kept
 from holdfast.storage.database import open_database
 from holdfast.testing import Reply
 from holdfast.types import EntryBatch

@@ -184,8 +184,8 @@ async def test_payloads_stay_while_a_history_may_need_them(lab: Lab, executions:
     """A run that waits for weeks finds its input gone."""
     async with lab.worker(clerk):
         run = await ended(lab)
-        standing = await lab.store.run(run.id)
-        assert standing is not None
-        assert await executions.earliest_start_bound(later()) <= standing.summary.started_at
+        snapshot = await lab.store.run(run.id)
+        assert snapshot is not None
+        assert await executions.earliest_start_bound(later()) <= snapshot.summary.started_at
         long_ago = datetime(2021, 1, 1, tzinfo=UTC)
         assert await executions.earliest_start_bound(long_ago) == long_ago

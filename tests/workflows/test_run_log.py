@@ -48,9 +48,9 @@ async def assert_the_same_without_worker(lab: Lab, run: RunHandle, *afters: int)
     for after, (entries, messages) in zip(afters, said, strict=True):
         assert [entry async for entry in log.entries(run.id, after)] == entries
         assert [message async for message in log.messages(run.id, after)] == messages
-    standing = await log.standing(run.id)
-    assert (standing.ended, standing.mirrored) == (True, progress.mirrored)
-    assert (standing.run.head.seq, standing.run.head.digest) == (progress.head, progress.digest)
+    snapshot = await log.snapshot(run.id)
+    assert (snapshot.ended, snapshot.mirrored) == (True, progress.mirrored)
+    assert (snapshot.run.head.seq, snapshot.run.head.digest) == (progress.head, progress.digest)
     assert await log.progress(run.id) == progress.model_copy(update={"deadline": None})
 
 
@@ -112,7 +112,7 @@ async def test_a_run_that_its_mirror_has_not_taken_is_asked(lab: Lab) -> None:
         await run.result(60)
         entries, _ = await replayed_log(lab, run, -1)
         assert [entry async for entry in run.entries()] == entries
-        assert (await TemporalRunLog(lab.client).standing(run.id)).mirrored == -1
+        assert (await TemporalRunLog(lab.client).snapshot(run.id)).mirrored == -1
         store.on = True
         await lab.assert_mirrored(run.id, store)
 
@@ -132,8 +132,8 @@ async def test_a_terminated_run_is_asked(lab: Lab) -> None:
         entries, messages = await replayed_log(lab, run, -1)
         assert [entry async for entry in run.entries()] == entries
         assert [message.content for message in messages] == ["You speak.", "Speak."]
-        standing = await TemporalRunLog(lab.client).standing(run.id)
-        assert (standing.ended, standing.run.summary.status) == (True, RunStatus.TERMINATED)
+        snapshot = await TemporalRunLog(lab.client).snapshot(run.id)
+        assert (snapshot.ended, snapshot.run.summary.status) == (True, RunStatus.TERMINATED)
 
 
 async def test_a_busy_worker_is_asked_again(lab: Lab) -> None:

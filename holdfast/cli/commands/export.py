@@ -233,7 +233,7 @@ def _say(out: Output, progress: Progress, done: _Done, output: Path) -> ExitCode
     place = "standard output" if output == STDOUT else str(output)
     items = f" ({count(done.items, 'item')})" if done.items else ""
     out.note(f"{count(done.runs, 'run')}{items} written to {place} in {progress.seconds:.1f} s")
-    return ExitCode.SICK if done.skipped else ExitCode.OK
+    return ExitCode.DAMAGED if done.skipped else ExitCode.OK
 
 
 async def _one(run_id: RunId) -> AsyncIterator[RunId]:

@@ -23,7 +23,7 @@ from holdfast.ops.retention.pruning import Prunable, Pruner, Retained
 from holdfast.ops.retention.sizes import log_bytes, old_events
 from holdfast.settings import Settings
 from holdfast.stack import local_address
-from holdfast.storage.payloads.store import Amount
+from holdfast.storage.payloads.chunk_table import Amount
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.connection import connect_temporal
 from holdfast.types import FINAL_STATUSES, RunStatus

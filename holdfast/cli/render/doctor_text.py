@@ -8,22 +8,22 @@ from itertools import groupby
 
 from holdfast.cli.render.text import clean, count, cut, duration
 from holdfast.ops.doctor import Rebuilt, Report, Verdict
-from holdfast.ports import Flaw
+from holdfast.ports import RowDifference
 
-SHOWN_FLAWS = 20  # of one run; --json has them all
+SHOWN_DIFFERENCES = 20  # of one run; --json has them all
 
 
-def flaw_lines(report: Report, width: int) -> list[str]:
-    """A sick run with its flaws; nothing for a healthy one."""
+def difference_lines(report: Report, width: int) -> list[str]:
+    """A damaged run with its differences; nothing for a healthy one."""
     if report.verdict == Verdict.UNCHECKED:
         return [cut(f"{clean(report.run_id)}: not checked: {clean(report.note)}", width)]
     if report.verdict != Verdict.DAMAGED:
         return []
-    found = list(_grouped(report.flaws))
+    found = list(_grouped(report.differences))
     lines = [f"{clean(report.run_id)} is damaged"]
-    lines += [cut(f"  {clean(flaw)}", width) for flaw in found[:SHOWN_FLAWS]]
-    if len(found) > SHOWN_FLAWS:
-        lines.append(f"  and {len(found) - SHOWN_FLAWS} more; --json has them all")
+    lines += [cut(f"  {clean(difference)}", width) for difference in found[:SHOWN_DIFFERENCES]]
+    if len(found) > SHOWN_DIFFERENCES:
+        lines.append(f"  and {len(found) - SHOWN_DIFFERENCES} more; --json has them all")
     return lines
 
 
@@ -49,11 +49,11 @@ def count_entries(number: int) -> str:
     return f"{number:,} {'entry' if number == 1 else 'entries'}"
 
 
-def _grouped(flaws: Sequence[Flaw]) -> Iterator[str]:
-    """Groups consecutive rows of a table that have the same flaw on one line."""
-    numbered = [(index, flaw) for index, flaw in enumerate(flaws)]
+def _grouped(differences: Sequence[RowDifference]) -> Iterator[str]:
+    """Groups consecutive rows of a table that have the same difference on one line."""
+    numbered = [(index, difference) for index, difference in enumerate(differences)]
     for _, group in groupby(numbered, lambda item: (item[1].table, item[1].what, (item[1].seq or 0) - item[0])):
-        same = [flaw for _, flaw in group]
+        same = [difference for _, difference in group]
         if len(same) == 1 or same[0].seq is None or same[0].table == "tool_call":
             yield from map(str, same)
         else:

@@ -55,7 +55,7 @@ class Rebuilder:
             seen = await self._store.head(
                 run_id
             )  # read before the history, so that the history contains at least as much
-            log = await read_recorded_log(self._log, self._store, await self._log.standing(run_id))
+            log = await read_recorded_log(self._log, self._store, await self._log.snapshot(run_id))
             if log.head.seq < 0:
                 return await self._conclude(log, seen)
             if log.has(seen) if seen else not await self._has_rows(run_id):
@@ -63,11 +63,11 @@ class Rebuilder:
                 seen = await self._store.head(run_id)
                 if seen is not None and not log.has(seen):
                     continue  # the run's worker has written newer entries meanwhile
-            flaws = await self._store.flaws(log.log())
-            if not flaws:
+            differences = await self._store.differences(log.log())
+            if not differences:
                 return Rebuilt(run_id, len(log.entries), written, repaired)
-            if await self._store.mend(log.log(), seen):
-                repaired += len(flaws)
+            if await self._store.repair(log.log(), seen):
+                repaired += len(differences)
         raise StoreUnavailable(
             f"run {run_id!r} was not rebuilt: others wrote to its mirror during each of {ATTEMPTS} attempts; try again"
         )
@@ -81,8 +81,8 @@ class Rebuilder:
 
     async def _conclude(self, log: RecordedLog, seen: TranscriptRef | None) -> Rebuilt:
         """Writes the row of a run that ended without recording anything."""
-        run = log.standing.run
-        if log.standing.ended and not await self._is_concluded(run):
+        run = log.snapshot.run
+        if log.snapshot.ended and not await self._is_concluded(run):
             if seen is not None:
                 await self._store.delete(run.summary.run_id)
             await self._store.conclude(run)

@@ -102,17 +102,17 @@ class Reconciler:
     async def _conclude(self, run_id: RunId) -> bool:
         if await self._is_final(run_id):
             return False
-        standing = await self._log.standing(run_id)
-        if not standing.ended or await self._log.is_catching_up(run_id):
+        snapshot = await self._log.snapshot(run_id)
+        if not snapshot.ended or await self._log.is_catching_up(run_id):
             return False
-        await self._announce(standing.run)  # first: a run with a correct mirror is not considered again
+        await self._announce(snapshot.run)  # first: a run with a correct mirror is not considered again
         # Entries first: an append in flight, with an older summary, then has nothing to write.
         changed = False
-        if standing.run.head.seq >= 0 and await self._store.head(run_id) != standing.run.head:
+        if snapshot.run.head.seq >= 0 and await self._store.head(run_id) != snapshot.run.head:
             changed = (await self._rebuilder.rebuild(run_id)).written > 0
-        changed |= await self._store.conclude(standing.run)
+        changed |= await self._store.conclude(snapshot.run)
         if changed:
-            log.info("run reconciled", run_id=run_id, status=standing.run.summary.status.value)
+            log.info("run reconciled", run_id=run_id, status=snapshot.run.summary.status.value)
         return changed
 
     async def _announce(self, run: MirroredRun) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from holdfast.errors import MirrorDamaged, PayloadUnreadable, RunNotFound
-from holdfast.ports import MISSING, Flaw, RunLog, Store
-from holdfast.protocol import Standing
+from holdfast.ports import MISSING, RowDifference, RunLog, Store
+from holdfast.protocol import RunSnapshot
 from holdfast.types import Entry, EntryBatch, RunId, RunSummary, TranscriptRef
 
 PAGE = 500  # entries read from the mirror at once
@@ -19,14 +19,14 @@ UNREADABLE = (MirrorDamaged, PayloadUnreadable)
 class RecordedLog:
     """What the mirror of a run should contain."""
 
-    standing: Standing
+    snapshot: RunSnapshot
     entries: list[Entry]
     """All entries up to the head; their `seq` numbers start at 0 and have no gaps."""
 
     @property
     def head(self) -> TranscriptRef:
         """The newest entry; its `seq` is -1 if the run has recorded nothing."""
-        return self.standing.run.head
+        return self.snapshot.run.head
 
     def has(self, point: TranscriptRef) -> bool:
         """Returns whether the log contains this entry."""
@@ -35,22 +35,22 @@ class RecordedLog:
     def log(self, upto: int | None = None, summary: RunSummary | None = None) -> EntryBatch:
         """Returns the log as one batch: whole, or up to an entry and with the summary as of that entry."""
         entries = self.entries if upto is None else self.entries[: upto + 1]
-        return self._batch("", entries, summary or self.standing.run.summary)
+        return self._batch("", entries, summary or self.snapshot.run.summary)
 
     def batches(self, after: int = -1) -> Iterator[EntryBatch]:
         """Yields the log after an entry, in batches to append."""
         for first in range(after + 1, len(self.entries), BATCH):
             previous = self.entries[first - 1].digest if first else ""
-            yield self._batch(previous, self.entries[first : first + BATCH], self.standing.run.summary)
+            yield self._batch(previous, self.entries[first : first + BATCH], self.snapshot.run.summary)
 
     def _batch(self, previous: str, entries: list[Entry], summary: RunSummary) -> EntryBatch:
-        run = self.standing.run
+        run = self.snapshot.run
         return EntryBatch(
             run_id=run.summary.run_id, chain=run.chain, previous_digest=previous, entries=entries, summary=summary
         )
 
 
-async def read_recorded_log(run_log: RunLog, store: Store, standing: Standing) -> RecordedLog:
+async def read_recorded_log(run_log: RunLog, store: Store, snapshot: RunSnapshot) -> RecordedLog:
     """Reads a run's log from history.
 
     If Temporal has deleted the first executions of a run that was continued as new, the log comes from the mirror: the
@@ -60,9 +60,9 @@ async def read_recorded_log(run_log: RunLog, store: Store, standing: Standing) -
         RunNotFound: the first executions are deleted, and the entries in the mirror do not lead to the head.
         WorkerUnavailable: no worker is running that could replay the history.
     """
-    run, entries = standing.run, list[Entry]()
+    run, entries = snapshot.run, list[Entry]()
     if run.head.seq < 0:
-        return RecordedLog(standing, [])
+        return RecordedLog(snapshot, [])
     try:
         async for entry in run_log.entries(run.summary.run_id):
             if entry.seq > run.head.seq:
@@ -75,23 +75,23 @@ async def read_recorded_log(run_log: RunLog, store: Store, standing: Standing) -
             f"the first executions of run {run.summary.run_id!r} are no longer in Temporal's history, "
             "and the entries in the mirror do not lead to the part that is"
         )
-    return RecordedLog(_with_digest(standing, entries[-1]), entries)
+    return RecordedLog(_with_digest(snapshot, entries[-1]), entries)
 
 
-async def stored_entries(store: Store, run_id: RunId, limit: int) -> tuple[list[Entry], Flaw | None]:
-    """Returns the mirror's entries up to the first that does not follow its predecessor, and that flaw."""
+async def stored_entries(store: Store, run_id: RunId, limit: int) -> tuple[list[Entry], RowDifference | None]:
+    """Returns the mirror's entries up to the first that does not follow its predecessor, and that difference."""
     found, previous = list[Entry](), ""
     while len(found) < limit:
         page, is_cut = await _page(store, run_id, len(found) - 1, min(PAGE, limit - len(found)))
         for entry in page:
             if entry.seq != len(found):
-                return found, Flaw("event", len(found), MISSING)
+                return found, RowDifference("event", len(found), MISSING)
             if not entry.follows(previous):
-                return found, Flaw("event", entry.seq, "altered: text")
+                return found, RowDifference("event", entry.seq, "altered: text")
             found.append(entry)
             previous = entry.digest
         if is_cut:
-            return found, Flaw("event", len(found), "altered: text")
+            return found, RowDifference("event", len(found), "altered: text")
         if not page:
             return found, None
     return found, None
@@ -115,5 +115,5 @@ def _vouched(newest: Entry, head: TranscriptRef) -> bool:
     return head.digest in ("", newest.digest)  # an older worker answers without a digest
 
 
-def _with_digest(standing: Standing, newest: Entry) -> Standing:
-    return standing.model_copy(update={"run": standing.run.model_copy(update={"head": newest.ref})})
+def _with_digest(snapshot: RunSnapshot, newest: Entry) -> RunSnapshot:
+    return snapshot.model_copy(update={"run": snapshot.run.model_copy(update={"head": newest.ref})})

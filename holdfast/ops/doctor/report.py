@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.ports import Flaw
+from holdfast.ports import RowDifference
 from holdfast.types import RunId
 
 
@@ -33,20 +33,20 @@ class Report:
     verdict: Verdict
     entries: int = 0
     """Number of entries that were compared."""
-    flaws: tuple[Flaw, ...] = ()
+    differences: tuple[RowDifference, ...] = ()
     note: str = ""
     """A remark for people."""
 
     @property
     def document(self) -> dict[str, Any]:
         """The report as JSON values."""
-        flaws = [
-            {"table": flaw.table, "seq": flaw.seq, "key": list(flaw.key), "what": flaw.what} for flaw in self.flaws
+        differences = [
+            {"table": difference.table, "seq": difference.seq, "key": list(difference.key), "what": difference.what} for difference in self.differences
         ]
         return {
             "run_id": self.run_id,
             "verdict": self.verdict.value,
             "entries": self.entries,
-            "flaws": flaws,
+            "differences": differences,
             "note": self.note,
         }

@@ -7,8 +7,8 @@ import asyncio
 from holdfast.errors import QueryRefused, RunNotFound, WorkerUnavailable
 from holdfast.ops.doctor.recorded_log import UNREADABLE, RecordedLog, read_recorded_log, stored_entries
 from holdfast.ops.doctor.report import Report, Verdict
-from holdfast.ports import EXTRA, MISSING, Flaw, RunLog, Store
-from holdfast.protocol import Standing
+from holdfast.ports import EXTRA, MISSING, RowDifference, RunLog, Store
+from holdfast.protocol import RunSnapshot
 from holdfast.types import EntryBatch, MirroredRun, RunId, RunSummary, TranscriptRef
 
 ATTEMPTS = 4  # an active run may write while it is compared; damage is reported only if each attempt finds some
@@ -50,53 +50,53 @@ class Verifier:
         seen = await self._stored_run(run_id)  # read before the history, so that the history contains at least as much
         head = seen.head if seen else await self._store.head(run_id)
         try:
-            standing = await self._log.standing(run_id)
-            if self._quick and seen == standing.run:
+            snapshot = await self._log.snapshot(run_id)
+            if self._quick and seen == snapshot.run:
                 return Report(run_id, Verdict.HEALTHY), False
-            log = await read_recorded_log(self._log, self._store, standing)
+            log = await read_recorded_log(self._log, self._store, snapshot)
         except RunNotFound as gone:
             return await self._mirror_only(run_id, str(gone)), False
         except (WorkerUnavailable, QueryRefused) as error:
             return Report(run_id, Verdict.UNCHECKED, note=str(error)), False
-        return await self._compared(log, head), not standing.ended
+        return await self._compared(log, head), not snapshot.ended
 
     async def _compared(self, log: RecordedLog, head: TranscriptRef | None) -> Report:
-        run_id, standing = log.standing.run.summary.run_id, log.standing
+        run_id, snapshot = log.snapshot.run.summary.run_id, log.snapshot
         if log.head.seq < 0:
-            return await self._without_entries(standing, head)
+            return await self._without_entries(snapshot, head)
         part = await self._part(log, head)
-        flaws = tuple(await self._store.flaws(part))
+        differences = tuple(await self._store.differences(part))
         is_whole = part.entries[-1].seq == log.head.seq
-        if flaws and standing.ended and await self._log.is_catching_up(run_id):
+        if differences and snapshot.ended and await self._log.is_catching_up(run_id):
             return Report(run_id, Verdict.BEHIND, len(part.entries), note="its mirror is being completed")
-        verdict = Verdict.DAMAGED if flaws else Verdict.HEALTHY if is_whole else Verdict.BEHIND
-        return Report(run_id, verdict, len(part.entries), flaws)
+        verdict = Verdict.DAMAGED if differences else Verdict.HEALTHY if is_whole else Verdict.BEHIND
+        return Report(run_id, verdict, len(part.entries), differences)
 
     async def _part(self, log: RecordedLog, head: TranscriptRef | None) -> EntryBatch:
         """Returns the part of the log that the mirror should contain.
 
         The mirror of an active run may lag behind, but never behind the entry that it has acknowledged.
         """
-        standing = log.standing
-        if standing.ended or head is None or not log.has(head) or head.seq < standing.mirrored:
+        snapshot = log.snapshot
+        if snapshot.ended or head is None or not log.has(head) or head.seq < snapshot.mirrored:
             return log.log()
-        return log.log(head.seq, None if head.seq == log.head.seq else await self._stored_summary(standing))
+        return log.log(head.seq, None if head.seq == log.head.seq else await self._stored_summary(snapshot))
 
-    async def _stored_summary(self, standing: Standing) -> RunSummary | None:
+    async def _stored_summary(self, snapshot: RunSnapshot) -> RunSummary | None:
         """Returns the mirror's own summary of a run that is ahead of it, to check its rows against."""
         try:
-            return await self._store.summary(standing.run.summary.run_id)
+            return await self._store.summary(snapshot.run.summary.run_id)
         except UNREADABLE:
             return None
 
-    async def _without_entries(self, standing: Standing, head: TranscriptRef | None) -> Report:
+    async def _without_entries(self, snapshot: RunSnapshot, head: TranscriptRef | None) -> Report:
         """Checks a run that recorded nothing: it has no rows until it ends, and then only its `run` row."""
-        run_id = standing.run.summary.run_id
-        if not standing.ended:
-            return Report(run_id, Verdict.BEHIND if head is None else Verdict.DAMAGED, flaws=_extra(head))
-        if await self._stored_run(run_id) == standing.run:
+        run_id = snapshot.run.summary.run_id
+        if not snapshot.ended:
+            return Report(run_id, Verdict.BEHIND if head is None else Verdict.DAMAGED, differences=_extra(head))
+        if await self._stored_run(run_id) == snapshot.run:
             return Report(run_id, Verdict.HEALTHY)
-        return Report(run_id, Verdict.DAMAGED, flaws=(Flaw("run", None, "altered: text" if head else MISSING),))
+        return Report(run_id, Verdict.DAMAGED, differences=(RowDifference("run", None, "altered: text" if head else MISSING),))
 
     async def _mirror_only(self, run_id: RunId, reason: str) -> Report:
         """Checks whether the rows of a run that only the mirror has agree with each other."""
@@ -107,13 +107,13 @@ class Verifier:
         if torn:
             return Report(run_id, Verdict.DAMAGED, len(entries), (torn,), note=reason)
         if run is None:
-            return Report(run_id, Verdict.DAMAGED, len(entries), (Flaw("run", None, MISSING),), note=reason)
+            return Report(run_id, Verdict.DAMAGED, len(entries), (RowDifference("run", None, MISSING),), note=reason)
         if not entries:
-            flaws: tuple[Flaw, ...] = () if run.head.seq < 0 else (Flaw("event", 0, MISSING),)
+            differences: tuple[RowDifference, ...] = () if run.head.seq < 0 else (RowDifference("event", 0, MISSING),)
         else:
             log = EntryBatch(run_id=run_id, chain=run.chain, previous_digest="", entries=entries, summary=run.summary)
-            flaws = tuple(await self._store.flaws(log))
-        return Report(run_id, Verdict.DAMAGED if flaws else Verdict.MIRROR_ONLY, len(entries), flaws, note=reason)
+            differences = tuple(await self._store.differences(log))
+        return Report(run_id, Verdict.DAMAGED if differences else Verdict.MIRROR_ONLY, len(entries), differences, note=reason)
 
     async def _stored_run(self, run_id: RunId) -> MirroredRun | None:
         try:
@@ -122,5 +122,5 @@ class Verifier:
             return None
 
 
-def _extra(head: TranscriptRef | None) -> tuple[Flaw, ...]:
-    return () if head is None else (Flaw("run", None, EXTRA),)
+def _extra(head: TranscriptRef | None) -> tuple[RowDifference, ...]:
+    return () if head is None else (RowDifference("run", None, EXTRA),)

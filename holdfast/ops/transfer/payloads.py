@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from holdfast.ops.transfer.bundle import Item
 from holdfast.ops.transfer.part import Tally
 from holdfast.storage.database import Database
-from holdfast.storage.payloads.store import PayloadStore
+from holdfast.storage.payloads.chunk_table import ChunkTable
 
 PAGE = "SELECT id, data FROM {{record}}('payload', $after>..) LIMIT $limit"
 PAGE_ROWS = 16  # of 128 KB at most
@@ -27,7 +27,7 @@ class Payloads:
     name = "payloads"
     kinds = ("payload",)
 
-    def __init__(self, database: Database, store: PayloadStore) -> None:
+    def __init__(self, database: Database, store: ChunkTable) -> None:
         self._database = database
         self._store = store
 

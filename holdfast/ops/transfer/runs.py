@@ -6,7 +6,7 @@ from holdfast.errors import MirrorGap
 from holdfast.ops.doctor.recorded_log import UNREADABLE
 from holdfast.ops.transfer.part import Tally
 from holdfast.ports import Store
-from holdfast.storage.mirror.exact import entry_text
+from holdfast.storage.mirror.json_text import entry_text
 from holdfast.types import Entry, EntryBatch, MirroredRun, RunStatus, RunSummary
 
 BATCH = 200  # entries in one transaction

@@ -101,7 +101,7 @@ class HistorySource:
     async def run(self, run_id: RunId) -> MirroredRun | None:
         """See `RunSource.run`."""
         try:
-            return (await self._log.standing(run_id)).run
+            return (await self._log.snapshot(run_id)).run
         except RunNotFound:
             return None
 

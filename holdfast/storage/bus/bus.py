@@ -9,17 +9,19 @@ from datetime import datetime
 from weakref import WeakKeyDictionary
 
 from pydantic import JsonValue
+from typing_extensions import override
 
 from holdfast.errors import UsageError
 from holdfast.events import BusEvent
-from holdfast.storage.bus.committer import Committer
-from holdfast.storage.bus.items import checked_texts, checked_topic, event_from
+from holdfast.ports import EventBus
+from holdfast.storage.bus.dispatcher import Dispatcher
 from holdfast.storage.bus.log import EventLog, Publication
-from holdfast.storage.bus.pump import Pump
+from holdfast.storage.bus.publisher import Publisher
 from holdfast.storage.bus.subscription import Subscription, gone
+from holdfast.storage.bus.validation import checked_texts, checked_topic, event_from
 
 
-class Bus:
+class Bus(EventBus):
     """See `holdfast.ports.EventBus`; may be used from several event loops.
 
     Args:
@@ -28,29 +30,29 @@ class Bus:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._committers: WeakKeyDictionary[AbstractEventLoop, Committer] = WeakKeyDictionary()
-        self._pumps: WeakKeyDictionary[AbstractEventLoop, Pump] = WeakKeyDictionary()
+        self._committers: WeakKeyDictionary[AbstractEventLoop, Publisher] = WeakKeyDictionary()
+        self._pumps: WeakKeyDictionary[AbstractEventLoop, Dispatcher] = WeakKeyDictionary()
 
+    @override
     async def publish(
         self, topic: str, *items: Mapping[str, JsonValue], transient: bool = False, key: str | None = None
     ) -> int:
-        """See `EventBus.publish`."""
         publication = Publication(checked_topic(topic), checked_texts(items), transient, _checked_key(key, transient))
-        committer = self._committers.setdefault(asyncio.get_running_loop(), Committer(self._log))
+        committer = self._committers.setdefault(asyncio.get_running_loop(), Publisher(self._log))
         return await committer.commit(publication)
 
+    @override
     async def forget(self, topic: str, upto: int) -> None:
-        """See `EventBus.forget`."""
         await self._log.forget(checked_topic(topic), upto)
 
+    @override
     async def prune(self, before: datetime) -> int:
-        """See `EventBus.prune`."""
         if before.tzinfo is None:
             raise UsageError(f"events are pruned by a time with its zone, not {before!r}")
         return await self._log.prune(before)
 
+    @override
     async def read(self, topic: str, after: int = 0, limit: int = 200) -> list[BusEvent]:
-        """See `EventBus.read`."""
         if not isinstance(limit, int) or limit < 1:
             raise UsageError(f"at least one event is read, not {limit!r}")
         page = await self._log.read(checked_topic(topic), _checked_offset(after), limit)
@@ -58,14 +60,14 @@ class Bus:
             raise gone(topic, after, page.pruned)
         return [event_from(stored) for stored in page.events]
 
+    @override
     def subscribe(self, topic: str, after: int | None = None) -> Subscription:
-        """See `EventBus.subscribe`."""
         place = None if after is None else _checked_offset(after)
-        pump = self._pumps.setdefault(asyncio.get_running_loop(), Pump(self._log))
+        pump = self._pumps.setdefault(asyncio.get_running_loop(), Dispatcher(self._log))
         return pump.subscription(checked_topic(topic), place)
 
+    @override
     async def close(self) -> None:
-        """See `EventBus.close`."""
         here = asyncio.get_running_loop()
         pumps, self._pumps = self._pumps, WeakKeyDictionary()
         for loop, pump in list(pumps.items()):

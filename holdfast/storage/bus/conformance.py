@@ -24,9 +24,19 @@ from holdfast.errors import EventsPruned, SubscriberTooSlow, UsageError
 from holdfast.events import BusEvent
 from holdfast.ports import EventBus
 from holdfast.storage.assertions import refused, require, same
-from holdfast.storage.bus.expectations import CROWD, QUIET, growing, is_over, kept, nothing_comes, numbers, taken, topic
-from holdfast.storage.bus.items import MAX_EVENT_BYTES, MAX_ITEMS, MAX_TOPIC_CHARS
+from holdfast.storage.bus.conformance_helpers import (
+    CROWD,
+    QUIET,
+    growing,
+    is_over,
+    kept,
+    nothing_comes,
+    numbers,
+    taken,
+    topic,
+)
 from holdfast.storage.bus.subscription import MAX_WAITING, PAGE
+from holdfast.storage.bus.validation import MAX_EVENT_BYTES, MAX_ITEMS, MAX_TOPIC_CHARS
 from holdfast.storage.edge_cases import EDGE_CASES
 
 BusFactory = Callable[[], EventBus]

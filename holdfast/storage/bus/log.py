@@ -83,10 +83,10 @@ class EventLog(Protocol):
         ...
 
     async def forget(self, topic: str, upto: int) -> None:
-        """See `EventBus.forget`."""
+        """Deletes the transient events of a topic with `offset <= upto`."""
 
     async def prune(self, before: datetime) -> int:
-        """See `EventBus.prune`."""
+        """Deletes all events that were published before a time; returns their number."""
         ...
 
     def watch(self) -> AbstractAsyncContextManager[Watch]:

@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from holdfast.storage.bus.log import Page, Publication, Stored
+from typing_extensions import override
+
+from holdfast.storage.bus.log import EventLog, Page, Publication, Stored
 from holdfast.storage.database import Watch
 
 MAX_KEPT = 10_000  # lasting events of one topic; the oldest are pruned
@@ -55,7 +57,7 @@ class _Topic:
                 self.drop(kind[:-limit])
 
 
-class MemoryLog:
+class MemoryLog(EventLog):
     """An EventLog that goes with its process; may be used from several threads, each with its event loop."""
 
     def __init__(self) -> None:
@@ -63,37 +65,37 @@ class MemoryLog:
         self._topics: defaultdict[str, _Topic] = defaultdict(_Topic)
         self._watches: dict[Watch, asyncio.AbstractEventLoop] = {}
 
+    @override
     async def append(self, publications: Sequence[Publication]) -> list[int]:
-        """See `EventLog.append`."""
         with self._guard:
             return [self._topics[each.topic].add(each) for each in publications]
 
+    @override
     async def read(self, topic: str, after: int, limit: int) -> Page:
-        """See `EventLog.read`."""
         with self._guard:
             known = self._topics[topic]
             events = [stored for offset, stored in known.events.items() if offset > after]
             return Page(events[:limit], known.pruned, len(events) <= limit)
 
+    @override
     async def heads(self, topics: Sequence[str]) -> dict[str, int]:
-        """See `EventLog.heads`."""
         with self._guard:
             return {topic: self._topics[topic].last for topic in topics}
 
+    @override
     async def forget(self, topic: str, upto: int) -> None:
-        """See `EventLog.forget`."""
         with self._guard:
             known = self._topics[topic]
             known.drop([each.offset for each in known.events.values() if each.transient and each.offset <= upto])
 
+    @override
     async def prune(self, before: datetime) -> int:
-        """See `EventLog.prune`."""
         with self._guard:
             return sum(_prune(known, before) for known in self._topics.values())
 
+    @override
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[Watch]:
-        """See `EventLog.watch`."""
         watch = Watch()
         with self._guard:
             self._watches[watch] = asyncio.get_running_loop()
@@ -103,8 +105,8 @@ class MemoryLog:
             with self._guard:
                 del self._watches[watch]
 
+    @override
     def announce(self) -> None:
-        """See `EventLog.announce`."""
         with self._guard:
             for watch, loop in self._watches.items():
                 if not loop.is_closed():

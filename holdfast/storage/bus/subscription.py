@@ -9,8 +9,8 @@ from typing import Protocol, Self
 
 from holdfast.errors import EventsPruned, SubscriberTooSlow
 from holdfast.events import BusEvent
-from holdfast.storage.bus.items import event_from
 from holdfast.storage.bus.log import Page, Stored
+from holdfast.storage.bus.validation import event_from
 
 MAX_WAITING = 1000  # events; the text of a model for most of a minute. Who is further behind reads from the log
 MAX_WAITING_CHARS = 8 * 1024 * 1024  # of their text
@@ -18,7 +18,7 @@ PAGE = 200  # events that are read at once
 
 
 class Source(Protocol):
-    """Reads a log for subscriptions, and hands them what is new; `Pump` is one."""
+    """Reads a log for subscriptions, and hands them what is new; `Dispatcher` is one."""
 
     async def head(self, topic: str) -> int:
         """Returns a topic's head, as soon as the log can be read."""

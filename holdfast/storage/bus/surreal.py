@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
+from typing_extensions import override
+
 from holdfast.errors import StoreUnavailable
 from holdfast.ports import Cipher
-from holdfast.storage.bus.log import Page, Publication, Stored
+from holdfast.storage.bus.log import EventLog, Page, Publication, Stored
 from holdfast.storage.bus.rows import event_rows, pruned_rows, topic_id, topic_rows
 from holdfast.storage.database import Database, Watch, WriteConflict, retry_conflicts
 from holdfast.storage.database.ephemeral import call_ephemeral
@@ -34,7 +36,7 @@ TRIM_EVERY = 500  # offsets: how often what is beyond them is dropped
 PRUNE_ROWS = 500  # in one statement
 
 
-class SurrealLog:
+class SurrealLog(EventLog):
     """An EventLog on SurrealDB.
 
     Lasting events are rows. Transient ones are rows on a server, which are deleted when they are forgotten; beside an
@@ -49,8 +51,8 @@ class SurrealLog:
         self._database = database
         self._cipher = cipher
 
+    @override
     async def append(self, publications: Sequence[Publication]) -> list[int]:
-        """See `EventLog.append`."""
         fleeting = [each for each in publications if each.transient]
         numbers = await self._add_ephemeral(fleeting) if fleeting else None
         offsets = {} if numbers is None else {each.mark: number for each, number in zip(fleeting, numbers, strict=True)}
@@ -59,8 +61,8 @@ class SurrealLog:
             offsets |= await self._write(rows)
         return [offsets[each.mark] for each in publications]
 
+    @override
     async def read(self, topic: str, after: int, limit: int) -> Page:
-        """See `EventLog.read`."""
         values = {"row": topic_id(topic), "topic": topic, "first": after + 1, "limit": limit}
         [[last, pruned], rows] = await self._database.run(READ, **values)
         events = [Stored(row["offset"], self._opened(row["text"]), row["transient"]) for row in rows]
@@ -73,8 +75,8 @@ class SurrealLog:
             events.sort(key=attrgetter("offset"))
         return Page(events, pruned, is_last)
 
+    @override
     async def heads(self, topics: Sequence[str]) -> dict[str, int]:
-        """See `EventLog.heads`."""
         [rows] = await self._database.run(HEADS, rows=[topic_id(topic) for topic in topics])
         found = {row["id"].id: row for row in rows}
         newest: list[int] | None = await call_ephemeral(self._database, "newest", topics=list(topics))
@@ -83,13 +85,13 @@ class SurrealLog:
         lasting = {topic: row.get("lasting") or 0 for topic, row in found.items()}
         return {topic: max(number, lasting.get(topic, 0)) for topic, number in zip(topics, newest, strict=True)}
 
+    @override
     async def forget(self, topic: str, upto: int) -> None:
-        """See `EventLog.forget`."""
         if await call_ephemeral(self._database, "delete", topic=topic, upto=upto) is None:
             await self._database.run(FORGET, topic=topic, upto=upto)
 
+    @override
     async def prune(self, before: datetime) -> int:
-        """See `EventLog.prune`."""
         before, pruned = before.astimezone(UTC), 0
         while True:
             [rows] = await self._database.run(OLD, before=before, limit=PRUNE_ROWS)
@@ -100,12 +102,12 @@ class SurrealLog:
         await self._drop(PRUNE_TOPICS, before=before)
         return pruned
 
+    @override
     def watch(self) -> AbstractAsyncContextManager[Watch]:
-        """See `EventLog.watch`."""
         return self._database.watch(TABLE)
 
+    @override
     def announce(self) -> None:
-        """See `EventLog.announce`."""
         self._database.touch(TABLE)
 
     async def _add_ephemeral(self, publications: Sequence[Publication]) -> list[int] | None:

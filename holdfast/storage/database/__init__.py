@@ -38,25 +38,25 @@ def open_database(
     password: str | None = None,
     shared: bool = False,
 ) -> Database:
-    """Gives the database that a URL names; it connects when it is first used.
+    """Returns the database that a URL names; it connects on first use.
 
     Args:
-        url: `mem://` (in this process, in memory), `surrealkv://PATH` (in this process, on files), `ws://` or
-            `wss://` (a SurrealDB server), `http://` or `https://` (the same, where a websocket will not do; what only
-            a websocket can do, `read` and `watch`, is tried over one at the same address all the same).
+        url: `mem://` (embedded, in memory), `surrealkv://PATH` (embedded, on files), `ws://` or `wss://` (a SurrealDB
+            server), `http://` or `https://` (a server behind a network that blocks websockets; `read` and `watch` need
+            a websocket and still try one at the same address).
         namespace: SurrealDB's namespace.
         database: SurrealDB's database.
-        username: a user of the server, the namespace or the database; None: do not sign in.
-        password: of that user.
-        shared: whether other processes may use `surrealkv://PATH` at the same time, through the one that opened it
-            first; else they are refused.
+        username: a user of the server, the namespace or the database; `None` does not sign in.
+        password: the user's password.
+        shared: whether other processes may use `surrealkv://PATH` at the same time, through the process that opened it
+            first; otherwise they get `StoreLocked`.
 
     Raises:
-        UsageError: the URL is none of these, or a name is one that SurrealDB cannot have.
+        UsageError: the URL is none of these, or a name is empty or cannot be sent.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or (scheme == "surrealkv" and not rest):
-        raise UsageError(f"database URL {url!r} is not complete; known: {KNOWN}")
+        raise UsageError(f"database URL {url!r} is incomplete: use one of {KNOWN}")
     if not namespace or not database:
         raise UsageError("SURREALDB_NAMESPACE and SURREALDB_DATABASE must not be empty")
     login = Login(namespace, database, username, password)
@@ -72,4 +72,4 @@ def open_database(
             return SurrealDatabase(WebsocketEndpoint(url, login))
         case "http" | "https":
             return SurrealDatabase(HttpEndpoint(url, login))
-    raise UsageError(f"database URL {url!r} has an unknown scheme; known: {KNOWN}")
+    raise UsageError(f"database URL {url!r} has an unknown scheme: use one of {KNOWN}")

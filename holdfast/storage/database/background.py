@@ -1,4 +1,4 @@
-"""A database in a thread of its own, for code that runs in several event loops or keeps its own loop busy."""
+"""A database in a background thread, for code that uses several event loops or blocks its own."""
 
 from __future__ import annotations
 
@@ -10,112 +10,114 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 from holdfast.storage.database.database import Database
-from holdfast.storage.database.ephemeral import call_ephemeral
-from holdfast.storage.database.local_index import call_index
+from holdfast.storage.database.ephemeral import EphemeralEventHost, call_ephemeral
+from holdfast.storage.database.local_index import IndexHost, call_index
 from holdfast.storage.database.watches import Watch
 
 T = TypeVar("T")
 
-EXIT_DEADLINE = 10.0  # seconds that the end of the process waits for statements in flight
+EXIT_DEADLINE = 10.0  # seconds to wait at process exit for statements in flight
 
 
-class BackgroundDatabase:
-    """A Database that any event loop may use, one after the other or side by side.
+class BackgroundDatabase(Database, EphemeralEventHost, IndexHost):
+    """A Database that any number of event loops may use, in turn or concurrently.
 
-    A connection belongs to the loop in which it was made, and a process that holds a shared database must answer the
-    others whatever its own code does. In a notebook, or with several `asyncio.run` in a row, neither would hold. The
-    thread ends with `close` or with the process, and comes back with the next use. A call costs some 0.1 ms more.
+    A connection belongs to the event loop that made it, and the owner of a shared database must answer other processes
+    even while its own code blocks. A notebook, or a script that calls `asyncio.run` several times, can ensure neither.
+    The thread ends with `close` or with the process, and starts again on the next use. A call costs about 0.1 ms more.
 
     Args:
-        make: gives a database that nothing has used yet; called in the thread.
+        make: returns a new, unused database; called in the thread.
     """
 
     def __init__(self, make: Callable[[], Database]) -> None:
         self._make = make
         self._guard = threading.Lock()
         self._thread: _DatabaseThread | None = None
-        atexit.register(self._close_at_exit)  # an engine that is open when the process ends may abort it
+        atexit.register(self._close_at_exit)  # an engine that is still open at exit may abort the process
 
+    @override
     async def open(self) -> None:
-        """See `Database.open`."""
-        await self._there(lambda database: database.open())
+        await self._run_in_thread(lambda database: database.open())
 
+    @override
     async def run(self, statement: str, **values: Any) -> list[Any]:
-        """See `Database.run`."""
-        return await self._there(lambda database: database.run(statement, **values))
+        return await self._run_in_thread(lambda database: database.run(statement, **values))
 
+    @override
     async def read(self, statement: str, **values: Any) -> list[Any]:
-        """See `Database.read`."""
-        return await self._there(lambda database: database.read(statement, **values))
+        return await self._run_in_thread(lambda database: database.read(statement, **values))
 
+    @override
     @asynccontextmanager
     async def watch(self, table: str) -> AsyncIterator[Watch]:
-        """See `Database.watch`."""
         watch, loop = Watch(), asyncio.get_running_loop()
-        forwarding = asyncio.create_task(self._there(lambda database: _forward(database, table, watch, loop)))
+        forwarding = asyncio.create_task(self._run_in_thread(lambda database: _forward(database, table, watch, loop)))
         try:
             yield watch
         finally:
             forwarding.cancel()
             await asyncio.wait([forwarding])
 
+    @override
     def touch(self, table: str) -> None:
-        """See `Database.touch`."""
         with self._guard:
             if self._thread is not None:
                 self._thread.call(lambda database: database.touch(table))
 
+    @override
     async def ephemeral(self, operation: str, **values: Any) -> Any:
-        """See `EphemeralEventHost.ephemeral`."""
-        return await self._there(lambda database: call_ephemeral(database, operation, **values))
+        return await self._run_in_thread(lambda database: call_ephemeral(database, operation, **values))
 
+    @override
     async def index(self, name: str, operation: str, **values: Any) -> Any:
-        """See `IndexHost.index`."""
-        return await self._there(lambda database: call_index(database, name, operation, **values))
+        return await self._run_in_thread(lambda database: call_index(database, name, operation, **values))
 
+    @override
     async def close(self) -> None:
-        """See `Database.close`."""
-        if thread := self._taken():
+        if thread := self._detach_thread():
             await asyncio.to_thread(thread.end)
 
-    async def _there(self, work: Callable[[Database], Awaitable[T]]) -> T:
+    async def _run_in_thread(self, work: Callable[[Database], Awaitable[T]]) -> T:
         with self._guard:
             if self._thread is None:
                 self._thread = _DatabaseThread(self._make)
             answer = self._thread.submit(work)
         return await answer
 
-    def _taken(self) -> _DatabaseThread | None:
+    def _detach_thread(self) -> _DatabaseThread | None:
         with self._guard:
             thread, self._thread = self._thread, None
         return thread
 
     def _close_at_exit(self) -> None:
-        if thread := self._taken():
+        if thread := self._detach_thread():
             thread.end(EXIT_DEADLINE)
 
 
 async def _forward(database: Database, table: str, watch: Watch, loop: AbstractEventLoop) -> None:
-    """Rings in a loop what is heard in the thread."""
-    async with database.watch(table) as heard:
+    """Forwards changes that the thread observes to a watch in another event loop."""
+    async with database.watch(table) as source:
         while True:
             loop.call_soon_threadsafe(watch.notify)
-            await heard.changed()
+            await source.changed()
 
 
 class _DatabaseThread:
-    """A thread with an event loop and a database."""
+    """A thread that runs an event loop and owns a database."""
 
     def __init__(self, make: Callable[[], Database]) -> None:
         self._make = make
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="database", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="database", daemon=True)
         self._thread.start()
         self._ready.wait()
 
     def submit(self, work: Callable[[Database], Awaitable[T]]) -> Awaitable[T]:
-        """Has something done in the thread; what it gives is to be awaited in the loop of the caller."""
+        """Runs `work` in the thread; returns an awaitable for the caller's event loop."""
 
         async def done() -> T:
             return await work(self._database)
@@ -123,18 +125,18 @@ class _DatabaseThread:
         return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(done(), self._loop))
 
     def call(self, work: Callable[[Database], None]) -> None:
-        """Has something done in the thread, and does not wait for it."""
+        """Runs `work` in the thread without waiting for it."""
         self._loop.call_soon_threadsafe(lambda: work(self._database))
 
     def end(self, timeout: float | None = None) -> None:
-        """Closes the database and waits until the thread has ended, at most `timeout` seconds."""
-        self._loop.call_soon_threadsafe(self._over.set)
+        """Closes the database and waits up to `timeout` seconds for the thread to end."""
+        self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join(timeout)
 
-    async def _live(self) -> None:
+    async def _serve(self) -> None:
         self._loop: AbstractEventLoop = asyncio.get_running_loop()
-        self._over = asyncio.Event()
+        self._closing = asyncio.Event()
         self._database = self._make()
         self._ready.set()
-        await self._over.wait()
+        await self._closing.wait()
         await self._database.close()

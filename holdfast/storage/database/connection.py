@@ -1,4 +1,4 @@
-"""One session of SurrealDB, used by one statement at a time, and made anew after it failed."""
+"""A connection that runs one statement at a time and replaces its session after a failure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from holdfast.storage.database.session import Session
 
 
 class _ConnectionLost(StoreUnavailable):
-    """The client gave no answer; whether the statement ran is not known."""
+    """The client did not answer; the statement may or may not have run."""
 
 
 class Connection(Generic[C]):
-    """Runs statements; its user sees to it that they do not overlap.
+    """Runs statements; the caller ensures that they do not overlap.
 
     Args:
         endpoint: where the database is.
-        dialer: makes the sessions.
+        dialer: creates the sessions.
 
     Attributes:
-        known_failures: for the dialer: how many of its attempts had failed when the present user began to wait.
+        known_failures: the dialer's `failures` when the current caller began to wait.
     """
 
     def __init__(self, endpoint: Endpoint[C], dialer: Dialer[C]) -> None:
@@ -34,11 +34,11 @@ class Connection(Generic[C]):
         self.known_failures = 0
 
     async def run(self, statement: str, values: dict[str, Any]) -> list[Any]:
-        """Runs one statement or transaction, and gives the results of its parts.
+        """Runs one statement or transaction and returns the result of each part.
 
         Raises:
-            StatementFailed: the database refused it.
-            StoreUnavailable: there was no answer in time, or no database.
+            StatementFailed: the database rejected it.
+            StoreUnavailable: the database is unreachable or did not answer in time.
         """
         fresh = self._session is None
         try:
@@ -46,12 +46,12 @@ class Connection(Generic[C]):
         except _ConnectionLost:
             if fresh:
                 raise
-        # The session was an old one: its server may have restarted, it may have expired. That shows only in use.
-        # Running twice is safe: a write that did happen the first time finds itself overtaken.
+        # An old session may have expired, or its server may have restarted; that shows only when it is used.
+        # A second run is safe: if the first one did write, the second gets a WriteConflict.
         return await self._attempt(statement, values)
 
     async def ready(self) -> Session[C]:
-        """Gives the session; makes one if there is none."""
+        """Returns the session; creates one if necessary."""
         if self._session is None:
             self._session = await self._dialer.dial(self.known_failures)
         return self._session
@@ -72,7 +72,7 @@ class Connection(Generic[C]):
         except StatementFailed as error:
             if not self._endpoint.survives_failure:
                 await self.drop()
-            raise StatementFailed(f"{self._endpoint} refused a statement: {error}") from error
+            raise StatementFailed(f"{self._endpoint} rejected a statement: {error}") from error
         except TimeoutError:
             await self.drop()
             seconds = self._endpoint.statement_deadline
@@ -83,7 +83,7 @@ class Connection(Generic[C]):
             raise _ConnectionLost(f"the connection to {self._endpoint} failed: {describe(error)}") from error
 
     async def drop(self) -> None:
-        """Throws the session away, if there can be another on the same data; the next use makes one."""
+        """Discards the session, if a new one would see the same data; the next use creates one."""
         if self._endpoint.durable:
             session, self._session = self._session, None
             if session is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, runtime_checkable
 
+from typing_extensions import override
+
 from holdfast.storage.database.embedded import EmbeddedEndpoint
-from holdfast.storage.database.ephemeral import EphemeralEvents
+from holdfast.storage.database.ephemeral import EphemeralEventHost, EphemeralEvents
 from holdfast.storage.database.live_queries import LiveQueryWatches
-from holdfast.storage.database.local_index import LocalIndexes
+from holdfast.storage.database.local_index import IndexHost, LocalIndexes
 from holdfast.storage.database.migrate import SERVER_MIGRATIONS, Schema
 from holdfast.storage.database.pool import Pool
 from holdfast.storage.database.read_only import EmbeddedReader, Reader, ServerReader, check_reads, check_rows
@@ -79,7 +81,7 @@ class Database(Protocol):
         """Waits for what is in flight and lets go of everything; may be called twice."""
 
 
-class SurrealDatabase:
+class SurrealDatabase(Database, EphemeralEventHost, IndexHost):
     """A database that this process holds or reaches by itself.
 
     Args:
@@ -102,37 +104,37 @@ class SurrealDatabase:
             self._ephemeral = None
             self._indexes = None
 
+    @override
     async def open(self) -> None:
-        """See `Database.open`."""
         await self._pool.open()
 
+    @override
     async def run(self, statement: str, **values: Any) -> list[Any]:
-        """See `Database.run`."""
         return await self._pool.run(statement, **values)
 
+    @override
     async def read(self, statement: str, **values: Any) -> list[Any]:
-        """See `Database.read`."""
         check_reads(statement)
         return check_rows(await self._reader.read(statement, values))
 
+    @override
     def watch(self, table: str) -> AbstractAsyncContextManager[Watch]:
-        """See `Database.watch`."""
         return self._watches.watch(table)
 
+    @override
     def touch(self, table: str) -> None:
-        """See `Database.touch`."""
         self._watches.notify(table)
 
+    @override
     async def ephemeral(self, operation: str, **values: Any) -> Any:
-        """See `EphemeralEventHost.ephemeral`."""
         return None if self._ephemeral is None else await self._ephemeral.call(operation, values)
 
+    @override
     async def index(self, name: str, operation: str, **values: Any) -> Any:
-        """See `IndexHost.index`."""
         return None if self._indexes is None else await self._indexes.call(name, operation, values)
 
+    @override
     async def close(self) -> None:
-        """See `Database.close`."""
         await self._watches.close()
         await self._reader.close()
         await self._close_indexes()  # what they load would open the database again

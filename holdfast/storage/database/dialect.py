@@ -1,6 +1,6 @@
-"""Where the SurrealQL of the engine in this process (2.x) and that of a server (3.x) differ.
+"""Dialects of SurrealQL: 2.x for the embedded engine, 3.x for a server.
 
-Statements are written once, with `{{placeholders}}` for the few words that are not the same in both.
+Statements are written once, with `{{placeholders}}` for the few keywords that differ.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ from typing import Any
 from holdfast.storage.database.errors import StatementFailed
 
 Execute = Callable[..., Awaitable[list[Any]]]
-"""Runs a statement, whose values come by name, and gives the results of its parts."""
+"""Runs a statement with named values and returns the result of each part."""
 
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
-PROBE = "RETURN type::record('a', 'b')"  # of one argument in 2.x; version numbers do not tell: the client gives its own
+PROBE = "RETURN type::record('a', 'b')"  # one argument in 2.x; the reported version is the client's
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One of SurrealQL's dialects.
+    """A dialect of SurrealQL.
 
     Attributes:
-        name: the major version that speaks it.
-        words: what its placeholders stand for.
+        name: the major version that uses it.
+        words: the text of each placeholder.
     """
 
     name: str
     words: Mapping[str, str]
 
-    def spell(self, statement: str) -> str:
-        """The statement in this dialect; what looks like a placeholder and is none stays: `{{a}}` is a block too."""
+    def render(self, statement: str) -> str:
+        """Returns the statement in this dialect; unknown placeholders stay, since `{{a}}` is also a block."""
         if "{{" not in statement:
             return statement
         return PLACEHOLDER.sub(lambda found: self.words.get(found[1], found[0]), statement)
 
 
 TWO = Dialect("2", {"fulltext": "SEARCH", "record": "type::thing"})
-"""`{{fulltext}} ANALYZER`, the index for words; `{{record}}(table, id)`, the function that makes a record id."""
+"""`{{fulltext}} ANALYZER` defines a full-text index; `{{record}}(table, id)` returns a record id."""
 THREE = Dialect("3", {"fulltext": "FULLTEXT", "record": "type::record"})
 
 
 async def dialect_of(execute: Execute) -> Dialect:
-    """Asks a database for its dialect."""
+    """Detects the dialect of a database."""
     try:
         await execute(PROBE)
     except StatementFailed:

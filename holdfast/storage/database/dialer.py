@@ -1,4 +1,4 @@
-"""Makes sessions of one database, and keeps a crowd from trying one after the other while it is away."""
+"""A dialer: opens sessions of one database, and shares one failed attempt between all callers that wait for it."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from holdfast.storage.database.dialect import Execute
 from holdfast.storage.database.endpoint import C, Endpoint
 from holdfast.storage.database.session import Session
 
-PREPARE_DEADLINE = 120.0  # seconds for applying the schema: an index over old rows takes its time
+PREPARE_DEADLINE = 120.0  # seconds to apply the schema; building an index over existing rows may take long
 
 
 class Preparation(Protocol):
-    """What a database must be brought to before it is used."""
+    """A state that a database must be in before it is used, such as a schema."""
 
     async def is_done(self, execute: Execute) -> bool:
-        """Whether it is there already; a small read."""
+        """Returns whether the database is in that state; one small read."""
         ...
 
     async def do(self, execute: Execute) -> None:
-        """Brings it there; safe when several processes do it at once."""
+        """Brings the database to that state; several processes may do it at once."""
 
 
 class Dialer(Generic[C]):
-    """Dials one at a time.
+    """Opens one session at a time.
 
     Attributes:
-        failures: attempts that failed. Who notes it before waiting can tell that one failed meanwhile.
+        failures: number of failed attempts; comparing it before and after waiting shows a failure in between.
     """
 
     def __init__(self, endpoint: Endpoint[C], preparation: Preparation | None = None) -> None:
         self._endpoint = endpoint
         self._preparation = preparation
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._last: StoreUnavailable | None = None
         self.failures = 0
 
     async def dial(self, known_failures: int) -> Session[C]:
-        """Makes a session that is ready for statements.
+        """Returns a new session that is ready for statements.
 
         Args:
-            known_failures: `failures` when the caller began to wait. If an attempt has failed since, that answers it
-                too: fifty callers of a server that is gone wait for one attempt, not for fifty.
+            known_failures: `failures` when the caller began to wait. If an attempt has failed since, this call fails
+                with the same error: fifty callers of a stopped server wait for one attempt, not for fifty.
 
         Raises:
-            StoreUnavailable: there is no database, or no access to it.
-            UsageError: this user cannot have what is asked for.
+            StoreUnavailable: the database is unreachable or denies access.
+            UsageError: the configured user lacks a required permission.
         """
-        async with self._turn:
+        async with self._lock:
             if self._last and self.failures > known_failures:
                 raise type(self._last)(*self._last.args)
             try:
@@ -69,7 +69,9 @@ class Dialer(Generic[C]):
         except BaseException as error:
             await self._give_up(session)
             if isinstance(error, TimeoutError):
-                raise StoreUnavailable(f"{self._endpoint} did not answer in {seconds} s: is the database up?") from None
+                raise StoreUnavailable(
+                    f"{self._endpoint} did not answer within {seconds} s: check that the database is running"
+                ) from None
             reraise_final(error)
             raise StoreUnavailable(f"cannot open {self._endpoint}: {describe(error)}") from error
         return session
@@ -82,7 +84,9 @@ class Dialer(Generic[C]):
             async with asyncio.timeout(self._endpoint.dial_deadline and PREPARE_DEADLINE):
                 await self._preparation.do(session.execute)
         except TimeoutError:
-            raise StoreUnavailable(f"{self._endpoint} did not take the schema in {PREPARE_DEADLINE} s") from None
+            raise StoreUnavailable(
+                f"{self._endpoint} did not apply the schema within {PREPARE_DEADLINE} s: try again"
+            ) from None
 
     async def _give_up(self, session: Session[C] | None) -> None:
         if session is not None:
@@ -91,7 +95,7 @@ class Dialer(Generic[C]):
 
 
 def reraise_final(error: BaseException) -> None:
-    """Passes on what is said well already, and what ends this task."""
+    """Raises errors that already have a clear message, and those that end this task; returns for all others."""
     if isinstance(error, StoreUnavailable | UsageError):
         raise error
     if is_task_cancelled(error) or not isinstance(error, Exception | asyncio.CancelledError):
@@ -99,11 +103,11 @@ def reraise_final(error: BaseException) -> None:
 
 
 def is_task_cancelled(error: BaseException) -> bool:
-    """Tells a cancel of this task from one that the client raises when its connection ends under a call."""
+    """Returns whether this task was cancelled; the client raises CancelledError too when its connection is lost."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def describe(error: BaseException) -> str:
-    """The error in a message."""
+    """Returns type and text of an error, for a message."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""Where a SurrealDB is, and how to get a client of it."""
+"""The endpoint of a database: its address, its limits, and how to open a client."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 
 class Client(Protocol):
-    """What all clients of the `surrealdb` package can do: one request, and the answer as it came."""
+    """The part of the `surrealdb` package's clients that all of them share."""
 
     async def query_raw(self, query: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs a statement; statuses and errors are in the answer."""
+        """Runs a statement; returns the raw answer, with statuses and errors."""
         ...
 
 
@@ -17,25 +17,25 @@ C = TypeVar("C", bound=Client)
 
 
 class Endpoint(Protocol, Generic[C]):
-    """Gives clients of one database. Shown as text, it is the address without secrets."""
+    """Opens clients of one database. Its text form is the address without secrets."""
 
     max_connections: int
-    """Statements that may run at once, each on a client of its own."""
+    """Statements that may run at once, each on its own client."""
     call_deadline: float | None
-    """Seconds that a caller waits at most; None: for as long as it takes."""
+    """Seconds that a caller waits at most; `None` means no limit."""
     dial_deadline: float | None
     statement_deadline: float | None
     durable: bool
-    """Whether the data outlives the client, so that a client that has failed may be thrown away."""
+    """Whether the data outlives the client, so that a failed client may be replaced."""
     survives_failure: bool
-    """Whether a client is sound after it has refused a statement."""
+    """Whether a client is usable after it has rejected a statement."""
 
     async def dial(self) -> C:
-        """Makes a client that is ready for statements."""
+        """Returns a new client that is ready for statements."""
         ...
 
     async def disconnect(self, client: C, *, failed: bool) -> None:
-        """Closes a client, whatever state it is in; `failed` says that it gave cause to."""
+        """Closes a client in any state; `failed` says whether it is closed because of an error."""
 
     def release(self) -> None:
-        """Lets go of what is held between clients."""
+        """Releases what the endpoint holds between clients, such as a lock."""

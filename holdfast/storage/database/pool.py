@@ -1,4 +1,4 @@
-"""A few connections to one database, for many callers."""
+"""A pool of connections to one database."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ T = TypeVar("T")
 
 
 class Pool(Generic[C]):
-    """Lends its connections, each to one caller at a time; they are dialled when they are needed.
+    """Lends connections, each to one caller at a time; they are opened on demand.
 
-    The embedded engine loses updates when statements overlap, and aborts the process when one is in flight at
-    exit. So a statement, once begun, is carried to its end though its caller be cancelled, and keeps its connection
-    for as long; with a max_connections of one, that is what keeps them apart.
+    The embedded engine loses updates when statements overlap, and aborts the process if a statement is in flight at
+    exit. So a statement that has started always finishes, even if its caller is cancelled, and keeps its connection
+    until then. With `max_connections` of one, statements never overlap.
 
     Args:
-        endpoint: where the database is.
-        preparation: what is done to it before it is used.
+        endpoint: the database to connect to.
+        preparation: the state to bring the database to before its first use.
     """
 
     def __init__(self, endpoint: Endpoint[C], preparation: Preparation | None = None) -> None:
         self._endpoint = endpoint
         self._dialer = Dialer(endpoint, preparation)
         self._connections = [Connection(endpoint, self._dialer) for _ in range(endpoint.max_connections)]
-        self._idle = list(self._connections)  # the last is the next to be lent: what few callers need stays few
+        self._idle = list(self._connections)  # last in, first out: few callers open few connections
         self._slots = asyncio.Semaphore(endpoint.max_connections)
         self._closing = asyncio.Lock()
-        self._working: set[asyncio.Task[Any]] = set()  # the loop itself keeps only weak references to tasks
+        self._working: set[asyncio.Task[Any]] = set()  # the event loop keeps only weak references to tasks
 
     async def open(self) -> None:
-        """Makes one connection ready, if there is none."""
+        """Opens one connection, if there is none."""
         await self.lend(lambda connection: connection.ready())
 
     async def run(self, statement: str, **values: Any) -> list[Any]:
-        """See `Database.run`."""
+        """Runs a statement on the next free connection; see `Connection.run`."""
         return await self.lend(lambda connection: connection.run(statement, values))
 
     async def lend(self, work: Callable[[Connection[C]], Coroutine[Any, Any, T]]) -> T:
-        """Does what needs a connection, as soon as one is free.
+        """Runs `work` with a connection, as soon as one is free.
 
         Raises:
-            StoreUnavailable: that took longer than a caller should wait; it goes on all the same.
+            StoreUnavailable: it took longer than `call_deadline`; the work continues nevertheless.
         """
         known_failures = self._dialer.failures
         try:
@@ -61,12 +61,12 @@ class Pool(Generic[C]):
                 task.add_done_callback(partial(self._take_back, connection))
                 return await asyncio.shield(task)
         except TimeoutError:
-            raise StoreUnavailable(f"{self._endpoint} gave no answer in {self._endpoint.call_deadline} s") from None
+            raise StoreUnavailable(f"{self._endpoint} did not answer within {self._endpoint.call_deadline} s") from None
 
     async def close(self) -> None:
-        """Waits for the statements in flight, then closes the connections; what comes later opens them again."""
+        """Waits for statements in flight, then closes the connections; later calls open new ones."""
         async with self._closing:
-            held = await self._hold_all()
+            held = await self._acquire_all()
             try:
                 for connection in self._connections:
                     await connection.close()
@@ -75,8 +75,8 @@ class Pool(Generic[C]):
                 for _ in range(held):
                     self._slots.release()
 
-    async def _hold_all(self) -> int:
-        """Takes every slot, or those that it can get in time: a server may hang, and its callers are then cut off."""
+    async def _acquire_all(self) -> int:
+        """Acquires every slot it can within the deadline; if a server hangs, its remaining callers are cut off."""
         held = 0
         try:
             async with asyncio.timeout(self._endpoint.call_deadline):

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from surrealdb import AsyncEmbeddedSurrealConnection as EmbeddedClient
 from surrealdb import RecordID, Value
+from typing_extensions import override
 
 from holdfast.errors import StoreUnavailable, UsageError
 from holdfast.storage.database.connection import Connection
@@ -64,14 +65,14 @@ class Reader(Protocol):
     """Runs statements that cannot write."""
 
     async def read(self, statement: str, values: dict[str, Any]) -> list[Any]:
-        """See `Database.read`."""
+        """Runs statements and returns the result of each; raises what `Database.read` raises."""
         ...
 
     async def close(self) -> None:
-        """Closes what is its own."""
+        """Closes the reader's own connections, if it has any."""
 
 
-class EmbeddedReader:
+class EmbeddedReader(Reader):
     """Reads in the engine of this process, whose one session is a viewer's meanwhile.
 
     Args:
@@ -84,8 +85,8 @@ class EmbeddedReader:
         self._pool = pool
         self._viewer: tuple[EmbeddedClient, str] | None = None  # the token is good for this client
 
+    @override
     async def read(self, statement: str, values: dict[str, Any]) -> list[Any]:
-        """See `Database.read`."""
         return await self._pool.lend(lambda connection: self._read(connection, statement, values))
 
     async def close(self) -> None:
@@ -183,7 +184,7 @@ class ViewerEndpoint(WebsocketEndpoint):
             ) from None
 
 
-class ServerReader:
+class ServerReader(Reader):
     """Reads on a server, beside what else runs there.
 
     Args:
@@ -194,8 +195,8 @@ class ServerReader:
     def __init__(self, endpoint: WebsocketEndpoint, pool: Pool[Any]) -> None:
         self._pool = Pool(ViewerEndpoint(endpoint, pool))
 
+    @override
     async def read(self, statement: str, values: dict[str, Any]) -> list[Any]:
-        """See `Database.read`."""
         return await self._pool.run(statement, **values)
 
     async def close(self) -> None:

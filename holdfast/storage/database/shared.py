@@ -9,13 +9,17 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from typing_extensions import override
+
 from holdfast.errors import StoreLocked, StoreUnavailable
 from holdfast.storage.database.database import Database
 from holdfast.storage.database.embedded import PathEndpoint
+from holdfast.storage.database.ephemeral import EphemeralEventHost
 from holdfast.storage.database.gateway.client import GatewayClient, NotExecuted
 from holdfast.storage.database.gateway.descriptor import DescriptorFile, GatewayDescriptor
 from holdfast.storage.database.gateway.owner import Owner
 from holdfast.storage.database.gateway.watches import GatewayWatches
+from holdfast.storage.database.local_index import IndexHost
 from holdfast.storage.database.migrate import MIGRATIONS
 from holdfast.storage.database.watches import Watch
 
@@ -42,13 +46,13 @@ class Route(Protocol):
         """Calls back when a table may have changed, and at first; returns when it leads there no longer."""
 
     def touch(self, table: str) -> None:
-        """See `Database.touch`."""
+        """Notifies everything that watches `table`, in any process."""
 
     async def close(self) -> None:
         """Waits for what is in flight, then lets go."""
 
 
-class SharedDatabase:
+class SharedDatabase(Database, EphemeralEventHost, IndexHost):
     """A Database on files that any number of processes of one machine may have open at once.
 
     The first to use it holds it: it opens the engine and serves the others. When it closes or dies, the next call of
@@ -76,13 +80,13 @@ class SharedDatabase:
         """
         await self._call("open")
 
+    @override
     async def run(self, statement: str, **values: Any) -> list[Any]:
-        """See `Database.run`."""
         results: list[Any] = await self._call("run", statement, values)
         return results
 
+    @override
     async def read(self, statement: str, **values: Any) -> list[Any]:
-        """See `Database.read`."""
         results: list[Any] = await self._call("read", statement, values)
         return results
 
@@ -90,8 +94,8 @@ class SharedDatabase:
         """See `Database.watch`; hears the other processes that share the database, too."""
         return self._watches.watch(table)
 
+    @override
     def touch(self, table: str) -> None:
-        """See `Database.touch`."""
         if self._route is not None and self._route.is_usable:
             self._route.touch(table)
         else:
@@ -101,6 +105,7 @@ class SharedDatabase:
         """See `EphemeralEventHost.ephemeral`; when another process becomes the owner, ephemeral events are lost."""
         return await self._call("ephemeral", operation, values)
 
+    @override
     async def index(self, name: str, operation: str, **values: Any) -> Any:
         """See `IndexHost.index`; the next process that owns the database builds its indexes from rows."""
         return await self._call("index", name, {"operation": operation, "values": values})

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from typing_extensions import override
+
 
 class Watch:
     """What a watcher waits on."""
@@ -36,7 +38,7 @@ class Watches:
 
     @asynccontextmanager
     async def watch(self, table: str) -> AsyncIterator[Watch]:
-        """See `Database.watch`."""
+        """Watches a table until the context ends; see `Database.watch`."""
         watch = Watch()
         self._of[table].add(watch)
         try:
@@ -66,9 +68,9 @@ class ListeningWatches(Watches, ABC):
         super().__init__()
         self._listeners: dict[str, asyncio.Task[None]] = {}
 
+    @override
     @asynccontextmanager
     async def watch(self, table: str) -> AsyncIterator[Watch]:
-        """See `Database.watch`."""
         async with super().watch(table) as watch:
             if table not in self._listeners:
                 self._listeners[table] = asyncio.create_task(self._listen(table))

@@ -24,7 +24,7 @@ from holdfast.storage.assertions import refused as _refused
 from holdfast.storage.assertions import require as _require
 from holdfast.storage.assertions import same as _same
 from holdfast.storage.edge_cases import EDGE_CASES
-from holdfast.storage.mirror.run_checks import RUN_CHECKS
+from holdfast.storage.mirror.run_conformance import RUN_CHECKS
 from holdfast.storage.mirror.sample import SPEC, SampleRun
 from holdfast.types import Entry, EntryBatch, RunStatus, TranscriptRef, Usage
 
@@ -126,7 +126,7 @@ async def a_gap_is_refused(store: Store) -> None:
     await store.append(run.batch(0, 3))
     await _gap(store, run.batch(5, 7), expected=3)
     _same(await store.entries(run.run_id), run.entries[:3], "a refused batch adds nothing")
-    _same(await store.append(run.batch(3)), run.head, "sending from the expected entry mends the gap")
+    _same(await store.append(run.batch(3)), run.head, "sending from the expected entry repairs the gap")
 
 
 async def a_differing_past_is_refused_then_rewritten(store: Store) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from holdfast.ports import EXTRA, MISSING, Flaw
-from holdfast.storage.mirror.decision import Stored, Write, check, decide, overlap
-from holdfast.storage.mirror.exact import entry_from, entry_text, summary_from, summary_text
-from holdfast.storage.mirror.transcript import context_of
+from typing_extensions import override
+
+from holdfast.ports import EXTRA, MISSING, RowDifference, Store
+from holdfast.storage.mirror.append_plan import Stored, Write, check, decide, overlap
+from holdfast.storage.mirror.context import context_of
+from holdfast.storage.mirror.json_text import entry_from, entry_text, summary_from, summary_text
 from holdfast.types import Context, Entry, EntryBatch, Message, MirroredRun, RunId, RunSummary, TranscriptRef
 
 
@@ -20,7 +22,7 @@ class _Run:
     digests: list[str] = field(default_factory=list)
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """A Store of dictionaries; keeps text, so that nobody shares an object with it."""
 
     def __init__(self) -> None:
@@ -29,8 +31,8 @@ class MemoryStore:
     async def open(self) -> None:
         """Has nothing to do."""
 
+    @override
     async def append(self, batch: EntryBatch) -> TranscriptRef:
-        """See `holdfast.ports.Store.append`."""
         check(batch)
         run = self._runs.get(batch.run_id)
         stored = run.stored if run else None
@@ -52,34 +54,34 @@ class MemoryStore:
         run.stored, run.summary = stored, summary
         return stored.head
 
+    @override
     async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
-        """See `holdfast.ports.Store.context`."""
         return context_of(run_id, await self.entries(run_id, limit=upto.seq + 1), upto)
 
+    @override
     async def entries(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Entry]:
-        """See `holdfast.ports.Store.entries`."""
         run = self._runs.get(run_id)
         start = max(after + 1, 0)
         return [entry_from(text) for text in run.texts[start : start + max(limit, 0)]] if run else []
 
+    @override
     async def messages(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Message]:
-        """See `holdfast.ports.Store.messages`."""
         run = self._runs.get(run_id)
         found = (entry_from(text).message for text in run.texts) if run else ()
         return [message for message in found if message and message.seq > after][: max(limit, 0)]
 
+    @override
     async def summary(self, run_id: RunId) -> RunSummary | None:
-        """See `holdfast.ports.Store.summary`."""
         run = self._runs.get(run_id)
         return summary_from(run.summary) if run else None
 
+    @override
     async def head(self, run_id: RunId) -> TranscriptRef | None:
-        """See `holdfast.ports.Store.head`."""
         run = self._runs.get(run_id)
         return run.stored.head if run else None
 
+    @override
     async def run(self, run_id: RunId) -> MirroredRun | None:
-        """See `holdfast.ports.Store.run`."""
         run = self._runs.get(run_id)
         return (
             MirroredRun(summary=summary_from(run.summary), chain=run.stored.chain, head=run.stored.head)
@@ -87,18 +89,18 @@ class MemoryStore:
             else None
         )
 
+    @override
     async def runs(self, after: RunId | None = None, limit: int = 1000) -> list[MirroredRun]:
-        """See `holdfast.ports.Store.runs`."""
         ids = sorted(run_id for run_id in self._runs if after is None or run_id > after)
         return [run for run_id in ids[:limit] if (run := await self.run(run_id))]
 
+    @override
     async def run_ids(self, after: RunId | None = None, limit: int = 1000, *, unfinished: bool = False) -> list[RunId]:
-        """See `holdfast.ports.Store.run_ids`."""
         runs = await self.runs(after, len(self._runs))
         return [run.summary.run_id for run in runs if not (unfinished and run.summary.status.is_final)][:limit]
 
+    @override
     async def conclude(self, run: MirroredRun) -> bool:
-        """See `holdfast.ports.Store.conclude`."""
         stored = await self.run(run.summary.run_id)
         if stored is None and run.head.seq < 0:
             where = Stored(run.chain, run.summary.started_at, run.head)
@@ -109,23 +111,25 @@ class MemoryStore:
         self._runs[run.summary.run_id].summary = summary_text(run.summary)
         return True
 
-    async def flaws(self, log: EntryBatch) -> list[Flaw]:
-        """See `holdfast.ports.Store.flaws`."""
+    @override
+    async def differences(self, log: EntryBatch) -> list[RowDifference]:
         run = self._runs.get(log.run_id)
         wanted = [entry_text(entry) for entry in log.entries]
         found = run.texts if run else []
-        flaws = [
-            Flaw("event", seq, MISSING if right and not text else EXTRA if text and not right else "altered: text")
+        differences = [
+            RowDifference(
+                "event", seq, MISSING if right and not text else EXTRA if text and not right else "altered: text"
+            )
             for seq, (text, right) in enumerate(zip_longest(found, wanted))
             if text != right
         ]
         if run is None:
-            return [*flaws, Flaw("run", None, MISSING)]
+            return [*differences, RowDifference("run", None, MISSING)]
         is_right = (run.stored, run.summary) == (Stored.after(log), summary_text(log.summary))
-        return flaws if is_right else [*flaws, Flaw("run", None, "altered: text")]
+        return differences if is_right else [*differences, RowDifference("run", None, "altered: text")]
 
-    async def mend(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
-        """See `holdfast.ports.Store.mend`."""
+    @override
+    async def repair(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
         check(log)
         if await self.head(log.run_id) != seen:
             return False
@@ -133,8 +137,8 @@ class MemoryStore:
         self._write(log, Write(log.entries, cut=None))
         return True
 
+    @override
     async def delete(self, run_id: RunId, *, seen: TranscriptRef | None = None) -> None:
-        """See `holdfast.ports.Store.delete`."""
         if seen is None or await self.head(run_id) == seen:
             self._runs.pop(run_id, None)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.storage.mirror.exact import entry_text, summary_text
+from holdfast.storage.mirror.json_text import entry_text, summary_text
 from holdfast.types import Entry, EntryBatch, Message, RunId, RunSummary, ToolCall, TranscriptRef, clean_text
 
 Row = dict[str, Any]

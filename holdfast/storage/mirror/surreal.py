@@ -10,17 +10,18 @@ from functools import partial
 from typing import Any
 
 from surrealdb import RecordID
+from typing_extensions import override
 
 from holdfast.errors import MirrorDamaged, StoreUnavailable, TranscriptUnavailable
-from holdfast.ports import Cipher, Flaw
+from holdfast.ports import Cipher, RowDifference, Store
 from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from holdfast.storage.database.surql import statement
-from holdfast.storage.mirror.decision import Stored, check, continues, decide, overlap
-from holdfast.storage.mirror.exact import entry_from, summary_from
+from holdfast.storage.mirror.append_plan import Stored, check, continues, decide, overlap
+from holdfast.storage.mirror.context import context_of
+from holdfast.storage.mirror.json_text import entry_from, summary_from
+from holdfast.storage.mirror.row_encryption import seal, seal_row, unseal
 from holdfast.storage.mirror.rows import Row, event_id, project, run_id, summary_row
-from holdfast.storage.mirror.sealing import seal, seal_row, unseal
 from holdfast.storage.mirror.surreal_rows import SurrealRows
-from holdfast.storage.mirror.transcript import context_of
 from holdfast.types import (
     FINAL_STATUSES,
     Context,
@@ -57,7 +58,7 @@ DELETED_AT_ONCE = 2000  # entries, with their rows: some 0.3 s
 REMEMBERED_RUNS = 4096  # some 300 bytes each
 
 
-class SurrealStore:
+class SurrealStore(Store):
     """A Store on SurrealDB.
 
     A batch is one transaction. Only one that replaces what is stored is two: what it replaces goes first.
@@ -74,25 +75,25 @@ class SurrealStore:
         self._written: dict[RunId, Stored] = {}
         """Where runs ended when this store last wrote them, oldest first; only a hint, which each write verifies."""
 
+    @override
     async def open(self) -> None:
-        """See `holdfast.ports.Store.open`."""
         await self._database.open()
 
+    @override
     async def append(self, batch: EntryBatch) -> TranscriptRef:
-        """See `holdfast.ports.Store.append`."""
         check(batch)
         return await retry_conflicts(lambda: self._append(batch), f"run {batch.run_id!r}")
 
+    @override
     async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
-        """See `holdfast.ports.Store.context`."""
         try:
             entries = await self.entries(run_id, limit=upto.seq + 1)
         except MirrorDamaged as error:
             raise TranscriptUnavailable(f"the mirror of run {run_id!r} cannot be read: {error}") from error
         return await asyncio.to_thread(context_of, run_id, entries, upto)  # some 30 µs an entry: too long for the loop
 
+    @override
     async def entries(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Entry]:
-        """See `holdfast.ports.Store.entries`."""
         found: list[Entry] = []
         while len(found) < limit:
             page = min(PAGE, limit - len(found))
@@ -103,8 +104,8 @@ class SurrealStore:
             after = found[-1].seq
         return found
 
+    @override
     async def messages(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Message]:
-        """See `holdfast.ports.Store.messages`."""
         found: list[Message] = []
         while len(found) < limit:
             page = min(PAGE, limit - len(found))
@@ -116,34 +117,34 @@ class SurrealStore:
             after = found[-1].seq
         return found
 
+    @override
     async def summary(self, run_id: RunId) -> RunSummary | None:
-        """See `holdfast.ports.Store.summary`."""
         text = await self._read_run(SUMMARY, run_id)
         return None if text is None else summary_from(unseal(text, self._cipher))
 
+    @override
     async def head(self, run_id: RunId) -> TranscriptRef | None:
-        """See `holdfast.ports.Store.head`."""
         stored = await self._stored(run_id)
         return stored.head if stored else None
 
+    @override
     async def run(self, run_id: RunId) -> MirroredRun | None:
-        """See `holdfast.ports.Store.run`."""
         row = await self._read_run(RUN, run_id)
         return None if row is None else self._mirrored(row)
 
+    @override
     async def runs(self, after: RunId | None = None, limit: int = 1000) -> list[MirroredRun]:
-        """See `holdfast.ports.Store.runs`."""
         [rows] = await self._database.run(RUNS, after=after or "", limit=limit)
         return [self._mirrored(row) for row in rows]
 
+    @override
     async def run_ids(self, after: RunId | None = None, limit: int = 1000, *, unfinished: bool = False) -> list[RunId]:
-        """See `holdfast.ports.Store.run_ids`."""
         values: dict[str, Any] = {"open": OPEN, "last": run_id(after or "")} if unfinished else {"after": after or ""}
         [ids] = await self._database.run(UNFINISHED if unfinished else IDS, limit=limit, **values)
         return [str(each.id) for each in ids]
 
+    @override
     async def conclude(self, run: MirroredRun) -> bool:
-        """See `holdfast.ports.Store.conclude`."""
         place: Row = {"chain": run.chain, "head": run.head.seq, "digest": run.head.digest}
         row = seal_row(summary_row(run.summary) | place, self._cipher)
         conclude = partial(
@@ -157,18 +158,18 @@ class SurrealStore:
         [changed] = await retry_conflicts(conclude, f"run {run.summary.run_id!r}")
         return bool(changed)
 
-    async def flaws(self, log: EntryBatch) -> list[Flaw]:
-        """See `holdfast.ports.Store.flaws`."""
-        return [each.flaw for each in await self._rows.flaws(log)]
+    @override
+    async def differences(self, log: EntryBatch) -> list[RowDifference]:
+        return [each.difference for each in await self._rows.differences(log)]
 
-    async def mend(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
-        """See `holdfast.ports.Store.mend`."""
+    @override
+    async def repair(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
         check(log)
         self._written.pop(log.run_id, None)
-        return await self._rows.mend(log, seen)
+        return await self._rows.repair(log, seen)
 
+    @override
     async def delete(self, run_id: RunId, *, seen: TranscriptRef | None = None) -> None:
-        """See `holdfast.ports.Store.delete`."""
         self._written.pop(run_id, None)
         values: dict[str, Any] = {"id": run_id, "run": RecordID("run", run_id)}
         if seen is None:
@@ -180,8 +181,8 @@ class SurrealStore:
                 await self._database.run(DELETE_PART, **values, first=first, last=first + DELETED_AT_ONCE - 1)
             await self._database.run(DELETE, **values)
 
+    @override
     async def close(self) -> None:
-        """See `holdfast.ports.Store.close`."""
         self._written.clear()
         await self._database.close()
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from holdfast.ports import Cipher
 from holdfast.storage.database import Database, WriteConflict
 from holdfast.storage.database.surql import statement
-from holdfast.storage.mirror.inspection import EDGE, FlawedRow, find_flaws
+from holdfast.storage.mirror.comparison import EDGE, DifferingRow, compare_rows
 from holdfast.storage.mirror.rows import Row, run_id
 from holdfast.types import EntryBatch, RunId, TranscriptRef
 
-MEND = statement("holdfast.storage.mirror", "mend")
+REPAIR = statement("holdfast.storage.mirror", "repair")
 RUN = "SELECT * FROM $run"
 EDGES = "SELECT * FROM $run<-spawned"
 FIRST = {
@@ -41,15 +41,15 @@ class SurrealRows:
         self._database = database
         self._cipher = cipher
 
-    async def flaws(self, log: EntryBatch) -> list[FlawedRow]:
+    async def differences(self, log: EntryBatch) -> list[DifferingRow]:
         """The rows that are not as `log` has them."""
-        return find_flaws(log, [row async for row in self._all(log.run_id)], self._cipher)
+        return compare_rows(log, [row async for row in self._all(log.run_id)], self._cipher)
 
-    async def mend(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
-        """Writes and deletes rows until all are as `log` has them; see `holdfast.ports.Store.mend`."""
-        flawed = await self.flaws(log)
-        own = [each for each in flawed if each.flaw.table == "run"]
-        others = [each for each in flawed if each.flaw.table != "run"]
+    async def repair(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
+        """Writes and deletes rows until all are as `log` has them; see `holdfast.ports.Store.repair`."""
+        differing = await self.differences(log)
+        own = [each for each in differing if each.difference.table == "run"]
+        others = [each for each in differing if each.difference.table != "run"]
         steps = [others[first : first + PAGE] for first in range(0, len(others), PAGE)] + [own]
         try:
             for step in filter(None, steps):
@@ -58,10 +58,10 @@ class SurrealRows:
             return False
         return True
 
-    async def _write(self, run: RunId, step: Sequence[FlawedRow], seen: TranscriptRef | None) -> None:
+    async def _write(self, run: RunId, step: Sequence[DifferingRow], seen: TranscriptRef | None) -> None:
         right = [each.right for each in step if each.right is not None]
         await self._database.run(
-            MEND,
+            REPAIR,
             run=run_id(run),
             seen=[seen.seq, seen.digest] if seen else [None, None],
             rows=[row for row in right if row["id"].table_name != EDGE],

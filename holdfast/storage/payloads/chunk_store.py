@@ -11,9 +11,9 @@ from cachetools import LRUCache, TTLCache
 
 from holdfast.errors import PayloadUnreadable
 from holdfast.storage.encryption import Key, KeyRing, key_of
+from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.payloads.chunks import chunks
 from holdfast.storage.payloads.claim import Claim
-from holdfast.storage.payloads.store import PayloadStore
 
 PLAIN, DEFLATED = b"\0", b"\1"  # first byte of what is stored
 LEVEL = 1  # zlib's fastest: most of the gain on JSON, at some 50 MB/s
@@ -32,7 +32,7 @@ class ChunkStore:
         keys: encrypts them; None: they are stored as they are.
     """
 
-    def __init__(self, store: PayloadStore, keys: KeyRing | None = None) -> None:
+    def __init__(self, store: ChunkTable, keys: KeyRing | None = None) -> None:
         self._store = store
         self._keys = keys
         self._cache: LRUCache[str, bytes] = LRUCache(CACHE_BYTES, getsizeof=len)

@@ -1,15 +1,18 @@
-"""Where a registry of one's own begins."""
+"""A base class for registries."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import Any
 
+from typing_extensions import override
+
 from holdfast.errors import UnknownAgent, UsageError
+from holdfast.ports.registry import RegistryProtocol
 
 
-class BaseRegistry(ABC):
-    """A registry that lacks only its storage: derive from it, and give it `get`, `register` and `list_agents`.
+class BaseRegistry(RegistryProtocol, ABC):
+    """A registry without storage: subclass it and implement `get`, `register` and `list_agents`.
 
         class FileRegistry(BaseRegistry):
             def __init__(self, folder: Path) -> None:
@@ -19,42 +22,51 @@ class BaseRegistry(ABC):
             async def register(self, agent: Any) -> None: ...
             async def list_agents(self) -> list[str]: ...
 
-    `exists` and `get_agent` go by `get`, until you have something faster. `super().__init__()` need not be called.
-    For clients that block there is `run_blocking`; `holdfast.storage.registry.conformance` tests the result.
+    `exists` and `get_agent` call `get`; override them if you have something faster. You need not call
+    `super().__init__()`. Use `run_blocking` for blocking clients.
+    `holdfast.storage.registry.conformance` tests the result.
     """
 
     @abstractmethod
+    @override
     async def get(self, name: str) -> Any:
-        """See `RegistryProtocol.get`; `raise not_found(name)` says it in the agreed words."""
+        """Returns the agent of this name.
+
+        Raises:
+            UnknownAgent: there is none; `raise not_found(name)` has the standard message.
+        """
 
     @abstractmethod
+    @override
     async def register(self, agent: Any) -> None:
-        """See `RegistryProtocol.register`; `name_of(agent)` gives the name, checked."""
+        """Adds an agent, or replaces the one of the same name; `name_of(agent)` returns the validated name."""
 
     @abstractmethod
+    @override
     async def list_agents(self) -> list[str]:
-        """See `RegistryProtocol.list_agents`."""
+        """Returns all names, in the order of their first registration."""
 
+    @override
     async def exists(self, name: str) -> bool:
-        """See `RegistryProtocol.exists`."""
         return await self.get_agent(name) is not None
 
+    @override
     async def get_agent(self, name: str) -> Any | None:
-        """See `RegistryProtocol.get_agent`."""
         try:
             return await self.get(name)
         except KeyError:
             return None
 
+    @override
     async def unregister(self, name: str) -> bool:
-        """See `RegistryProtocol.unregister`; a registry that cannot forget need not define it.
+        """Removes an agent from the list; returns whether it was listed. A registry need not support it.
 
         Raises:
-            UsageError: this one does not.
+            UsageError: this registry does not support it.
         """
-        raise UsageError(f"{type(self).__name__} cannot unregister {name!r}: it does not define `unregister`")
+        raise UsageError(f"{type(self).__name__} cannot unregister {name!r}: override `unregister` to support it")
 
 
 def not_found(name: str) -> UnknownAgent:
-    """The error for a name that is not registered; also a KeyError."""
+    """Returns the error for a name that is not registered; it is also a KeyError."""
     return UnknownAgent(f"Agent {name!r} not found")

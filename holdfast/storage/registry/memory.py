@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from typing_extensions import override
+
 from holdfast.agents.conversion import name_of
 from holdfast.storage.registry.base import BaseRegistry, not_found
 
@@ -14,27 +16,27 @@ class InMemoryRegistry(BaseRegistry):
     def __init__(self) -> None:
         self._agents: dict[str, Any] = {}
 
+    @override
     async def exists(self, name: str) -> bool:
-        """See `RegistryProtocol.exists`."""
         return name in self._agents
 
+    @override
     async def get(self, name: str) -> Any:
-        """See `RegistryProtocol.get`."""
         try:
             return self._agents[name]
         except KeyError:
             raise not_found(name) from None
 
+    @override
     async def register(self, agent: Any) -> None:
-        """See `RegistryProtocol.register`."""
         self._agents[name_of(agent)] = agent
 
+    @override
     async def list_agents(self) -> list[str]:
-        """See `RegistryProtocol.list_agents`."""
         return list(self._agents)
 
+    @override
     async def unregister(self, name: str) -> bool:
-        """See `RegistryProtocol.unregister`."""
         return self._agents.pop(name, None) is not None
 
     def __repr__(self) -> str:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from surrealdb import RecordID
+from typing_extensions import override
 
 from holdfast.agents.conversion import definition_of, origin_of
 from holdfast.definition import AgentDefinition, check_name
 from holdfast.errors import AgentDefinitionError, StoreUnavailable
-from holdfast.ports.registry import AgentVersion, Registration
+from holdfast.ports.registry import AgentVersion, Registration, VersionedRegistry
 from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.storage.registry.base import BaseRegistry, not_found
@@ -30,7 +31,7 @@ HISTORY = """SELECT version, text, registered_at, origin FROM agent:[$name, 1]..
 NAMES = "SELECT name, place FROM agent_head WHERE place != NONE ORDER BY place"
 
 
-class SurrealRegistry(BaseRegistry):
+class SurrealRegistry(BaseRegistry, VersionedRegistry):
     """Keeps definitions: what is registered comes back as an AgentDefinition, in any process, with its version.
 
     Args:
@@ -40,38 +41,38 @@ class SurrealRegistry(BaseRegistry):
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @override
     async def register(self, agent: Any) -> None:
-        """See `RegistryProtocol.register`."""
         await self.add(agent)
 
+    @override
     async def add(self, agent: Any, *, origin: str | None = None) -> Registration:
-        """See `VersionedRegistry.add`."""
         definition = definition_of(agent)
         origin = origin or origin_of(agent)
         return await retry_conflicts(lambda: self._add(definition, origin), f"agent {definition.name!r}")
 
+    @override
     async def get(self, name: str) -> AgentDefinition:
-        """See `RegistryProtocol.get`."""
         found = await self.version(name)
         if found is None:
             raise not_found(name)
         return found.definition
 
+    @override
     async def exists(self, name: str) -> bool:
-        """See `RegistryProtocol.exists`."""
         return _can_be(name) and await self._read(PLACE, name) is not None
 
+    @override
     async def list_agents(self) -> list[str]:
-        """See `RegistryProtocol.list_agents`."""
         [rows] = await self._database.run(NAMES)
         return [row["name"] for row in rows]
 
+    @override
     async def unregister(self, name: str) -> bool:
-        """See `RegistryProtocol.unregister`."""
         return _can_be(name) and await retry_conflicts(lambda: self._unregister(name), f"agent {name!r}")
 
+    @override
     async def version(self, name: str, number: int | None = None) -> AgentVersion | None:
-        """See `VersionedRegistry.version`."""
         if not _can_be(name):
             return None
         if number is None:
@@ -84,8 +85,8 @@ class SurrealRegistry(BaseRegistry):
             return None  # a write that was torn before anybody was told of it
         return version_from(found["row"])
 
+    @override
     async def history(self, name: str) -> list[AgentVersion]:
-        """See `VersionedRegistry.history`."""
         rows = await self._read(HISTORY, name, name=name) if _can_be(name) else []
         return [version_from(row) for row in rows]
 

@@ -11,7 +11,7 @@ from holdfast.cli.checked_runs import AllOption, CheckedRuns, RunOption, SinceOp
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption
 from holdfast.cli.program import command
-from holdfast.cli.render.doctor_text import flaw_lines, verified_total
+from holdfast.cli.render.doctor_text import difference_lines, verified_total
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.progress import Progress
 from holdfast.ops.doctor import Report, Verdict, Verifier, map_concurrently
@@ -62,7 +62,7 @@ async def verify(
         verifier = Verifier(store, log, quick=all if deep is None else not deep)
         async for report in map_concurrently(checked.ids(session, store), verifier.verify):
             reports.append(report)
-            out.lines(flaw_lines(report, out.width))
+            out.lines(difference_lines(report, out.width))
             progress.report(len(reports), "run")
     found = Counter(report.verdict for report in reports)
     if json:
@@ -75,5 +75,5 @@ async def verify(
         if found[Verdict.DAMAGED]:
             out.note(f"to repair it: {command('doctor', 'rebuild', '--all' if all else run_id or '')}")
     return (
-        ExitCode.SICK if found[Verdict.DAMAGED] else ExitCode.UNAVAILABLE if found[Verdict.UNCHECKED] else ExitCode.OK
+        ExitCode.DAMAGED if found[Verdict.DAMAGED] else ExitCode.UNAVAILABLE if found[Verdict.UNCHECKED] else ExitCode.OK
     )

@@ -13,7 +13,7 @@ MAX_BATCH_CHARS = 2 * 1024 * 1024  # as one statement
 Waiting = tuple[Publication, "asyncio.Future[int]"]
 
 
-class Committer:
+class Publisher:
     """Writes one batch at a time, in the order in which publications come.
 
     A server syncs its disk for each write, and writers of one topic contend: thirty streams of tokens, each with a

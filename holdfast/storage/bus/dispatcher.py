@@ -34,7 +34,7 @@ class _Channel:
     members: WeakSet[Subscription] = field(default_factory=WeakSet)
 
 
-class Pump:
+class Dispatcher:
     """Looks for news whenever the log rings, and reads the topics that have some.
 
     Args:

@@ -8,9 +8,9 @@ from typing import Any
 
 from surrealdb import RecordID
 
-from holdfast.ports import EXTRA, MISSING, Cipher, Flaw
+from holdfast.ports import EXTRA, MISSING, Cipher, RowDifference
+from holdfast.storage.mirror.row_encryption import EXACT, seal_row, unseal
 from holdfast.storage.mirror.rows import Row, Rows, project
-from holdfast.storage.mirror.sealing import EXACT, seal_row, unseal
 from holdfast.types import EntryBatch
 
 RowId = tuple[str, str]
@@ -20,10 +20,10 @@ EDGE = "spawned"
 
 
 @dataclass(frozen=True, slots=True)
-class FlawedRow:
-    """A flaw, and the row that it is about."""
+class DifferingRow:
+    """A difference, and the row that it is about."""
 
-    flaw: Flaw
+    difference: RowDifference
     id: RecordID
     right: Row | None
     """As it should be stored; None: there should be none."""
@@ -43,7 +43,7 @@ def expected_rows(log: EntryBatch) -> list[Row]:
     ]
 
 
-def find_flaws(log: EntryBatch, stored: Iterable[Row], cipher: Cipher | None) -> list[FlawedRow]:
+def compare_rows(log: EntryBatch, stored: Iterable[Row], cipher: Cipher | None) -> list[DifferingRow]:
     """Compares, value by value.
 
     Args:
@@ -52,15 +52,15 @@ def find_flaws(log: EntryBatch, stored: Iterable[Row], cipher: Cipher | None) ->
         cipher: of the store; rows that were written before there was one are right too.
     """
     found = {_row_id(row): row for row in stored}
-    flawed: list[FlawedRow] = []
+    differing: list[DifferingRow] = []
     for plain in expected_rows(log):
         sealed = seal_row(dict(plain), cipher)
         row = found.pop(_row_id(plain), None)
         what = MISSING if row is None else _difference(row, plain, sealed, cipher)
         if what:
-            flawed.append(FlawedRow(_flaw(plain, what), plain["id"], sealed))
-    flawed += [FlawedRow(_flaw(row, EXTRA), row["id"], None) for row in found.values()]
-    return sorted(flawed, key=_place)
+            differing.append(DifferingRow(_row_difference(plain, what), plain["id"], sealed))
+    differing += [DifferingRow(_row_difference(row, EXTRA), row["id"], None) for row in found.values()]
+    return sorted(differing, key=_place)
 
 
 def _turns_closed_by_results(rows: Rows) -> Iterator[Row]:
@@ -108,16 +108,16 @@ def _row_id(row: Row) -> RowId:
     return str(identity.table_name), repr(identity.id)
 
 
-def _flaw(row: Row, what: str) -> Flaw:
+def _row_difference(row: Row, what: str) -> RowDifference:
     table, identity = str(row["id"].table_name), row["id"].id
     key: tuple[int | str, ...] = tuple(identity[1:]) if isinstance(identity, list) and table != EDGE else ()
     if table == "tool_call":
-        return Flaw(table, row.get("asked", row.get("answered")), what, key)
+        return RowDifference(table, row.get("asked", row.get("answered")), what, key)
     seq = key[0] if key and isinstance(key[0], int) else None
-    return Flaw(table, seq, what, key if len(key) > 1 or seq is None else ())
+    return RowDifference(table, seq, what, key if len(key) > 1 or seq is None else ())
 
 
-def _place(flawed: FlawedRow) -> tuple[Sequence[Any], str]:
+def _place(differing: DifferingRow) -> tuple[Sequence[Any], str]:
     order = ("event", "message", "tool_call", "agent_checkpoint", EDGE, "run")
-    table = flawed.flaw.table
-    return (order.index(table) if table in order else len(order), flawed.flaw.seq or 0), repr(flawed.id.id)
+    table = differing.difference.table
+    return (order.index(table) if table in order else len(order), differing.difference.seq or 0), repr(differing.id.id)

@@ -40,7 +40,7 @@ class Amount:
     """Of their data."""
 
 
-class PayloadStore:
+class ChunkTable:
     """Chunks by name; every method may raise StoreUnavailable.
 
     Args:

@@ -1,4 +1,4 @@
-"""What every store must do with runs as a whole: list, conclude, forget, hold them against their logs, mend them."""
+"""What every store must do with runs as a whole: list, conclude, forget, hold them against their logs, repair them."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def a_run_is_forgotten_whole(store: Store) -> None:
         if number + 1 < len(runs):
             same(await store.entries(runs[number + 1].run_id), runs[number + 1].entries, "its neighbour is there")
     same(await store.append(runs[0].batch()), runs[0].head, "it can be written again")
-    same(await store.flaws(runs[0].batch()), [], "and is whole")
+    same(await store.differences(runs[0].batch()), [], "and is whole")
 
 
 async def a_run_that_went_on_is_not_forgotten(store: Store) -> None:
@@ -130,33 +130,41 @@ async def a_run_that_went_on_is_not_forgotten(store: Store) -> None:
 
 
 async def a_mirror_is_held_against_its_log(store: Store) -> None:
-    """What was appended, in whatever batches, has no flaw; what is missing or other is named and mended."""
+    """What was appended, in whatever batches, has no difference; what is missing or other is named and repaired."""
     for run_id in _hostile_ids():
         run = SampleRun(turns=3, run_id=run_id)
         other = SampleRun(turns=3, run_id=run_id, started_at=run.started_at, differs_from=5)
         for first in range(0, len(run.entries), 4):
             await store.append(run.batch(first, first + 4))
-        same(await store.flaws(run.batch()), [], "what was appended has no flaw")
-        missing = [flaw for flaw in await store.flaws(other.batch()) if flaw.table == "event"]
-        same([flaw.seq for flaw in missing], list(range(5, len(run.entries))), "entries that differ are named")
-        extra = [flaw for flaw in await store.flaws(run.batch(0, 6)) if flaw.table == "event"]
-        same([flaw.seq for flaw in extra], list(range(6, len(run.entries))), "entries beyond the log are named")
-        require(not await store.mend(other.batch(), run.entries[2].ref), "who saw another head does not mend")
-        same(await store.flaws(run.batch()), [], "and changes nothing")
-        require(await store.mend(other.batch(), run.head), "who saw the head mends")
-        same(await store.flaws(other.batch()), [], "what was mended has no flaw")
+        same(await store.differences(run.batch()), [], "what was appended has no difference")
+        missing = [difference for difference in await store.differences(other.batch()) if difference.table == "event"]
+        same(
+            [difference.seq for difference in missing],
+            list(range(5, len(run.entries))),
+            "entries that differ are named",
+        )
+        extra = [difference for difference in await store.differences(run.batch(0, 6)) if difference.table == "event"]
+        same(
+            [difference.seq for difference in extra],
+            list(range(6, len(run.entries))),
+            "entries beyond the log are named",
+        )
+        require(not await store.repair(other.batch(), run.entries[2].ref), "who saw another head does not repair")
+        same(await store.differences(run.batch()), [], "and changes nothing")
+        require(await store.repair(other.batch(), run.head), "who saw the head repairs")
+        same(await store.differences(other.batch()), [], "what was repaired has no difference")
         same(await store.entries(run_id), other.entries, "and is read as the log has it")
 
 
-async def mending_writes_what_is_not_there(store: Store) -> None:
+async def repairing_writes_what_is_not_there(store: Store) -> None:
     """A run that the mirror does not know is a run with every row missing."""
     run = SampleRun(turns=2)
-    require(len(await store.flaws(run.batch())) >= len(run.entries), "every row is missing")
-    require(await store.mend(run.batch(), None), "they are written")
+    require(len(await store.differences(run.batch())) >= len(run.entries), "every row is missing")
+    require(await store.repair(run.batch(), None), "they are written")
     same(await store.run(run.run_id), _mirrored(run), "the run is there")
     same(await store.messages(run.run_id), run.messages, "with its messages")
     same(await store.append(run.batch()), run.head, "and nothing is left to append")
-    await refused(store.mend(run.batch().model_copy(update={"entries": []}), None), UsageError)
+    await refused(store.repair(run.batch().model_copy(update={"entries": []}), None), UsageError)
 
 
 RUN_CHECKS = (
@@ -168,7 +176,7 @@ RUN_CHECKS = (
     a_run_is_forgotten_whole,
     a_run_that_went_on_is_not_forgotten,
     a_mirror_is_held_against_its_log,
-    mending_writes_what_is_not_there,
+    repairing_writes_what_is_not_there,
 )
 
 

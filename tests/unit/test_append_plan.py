@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.errors import MirrorGap
-from holdfast.storage.mirror.decision import Stored, Write, continues, decide, overlap
+from holdfast.storage.mirror.append_plan import Stored, Write, continues, decide, overlap
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import TranscriptRef
 

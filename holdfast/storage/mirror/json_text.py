@@ -50,7 +50,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError) as error:
-        raise MirrorDamaged(f"a row of the mirror cannot be read, `doctor rebuild` mends it: {error}") from error
+        raise MirrorDamaged(f"a row of the mirror cannot be read, `doctor rebuild` repairs it: {error}") from error
 
 
 def _dumps(value: dict[str, Any]) -> str:
