@@ -213,7 +213,7 @@ def is_ours(name: str) -> bool:
 
 
 def external(name: str) -> str | None:
-    """The library that an imported name belongs to; `None`: it is ours or of the standard library, backports included."""
+    """The library that an imported name belongs to; `None` for ours, the standard library and its backports."""
     top = name.partition(".")[0]
     return None if is_ours(name) or top in sys.stdlib_module_names | {"typing_extensions"} else top
 
