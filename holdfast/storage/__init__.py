@@ -1,1 +1,1 @@
-"""Everything that is stored: the database, and what is built on it."""
+"""Storage: the database, and the stores on it."""

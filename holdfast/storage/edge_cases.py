@@ -1,4 +1,4 @@
-"""Values that databases and their clients are known to stumble over: for checks of stores."""
+"""Edge cases: values that databases and their clients often mishandle, for conformance suites."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class EdgeCase:
-    """A value that databases and their clients are known to stumble over."""
+    """A value that databases and their clients often mishandle."""
 
     name: str
     value: Any
@@ -33,12 +33,12 @@ EDGE_CASES = (
     EdgeCase("empty text", ""),
     EdgeCase("null", None),
     EdgeCase("key that is None", {None: 1}),
-    EdgeCase("odd keys", {"": 1, "a\0b": 2, "id": 3, "\ud800": 4, "type::thing('x')": 5}),
+    EdgeCase("unusual keys", {"": 1, "a\0b": 2, "id": 3, "\ud800": 4, "type::thing('x')": 5}),
     EdgeCase("200 levels", _nested(lambda inner: [inner])),
     EdgeCase("200 levels of keys", _nested(lambda inner: {"k": inner})),
     EdgeCase("float at the edge", [1e308, 5e-324, -0.0, 0.1 + 0.2]),
     EdgeCase("infinite float", [float("inf"), float("-inf")]),
     EdgeCase("mixed list", [1, "a", None, True, {"b": [[]]}]),
-    EdgeCase("what looks like a record id, a date, a number", ["run:abc", "2025-01-01T00:00:00Z", "1e5", "NONE"]),
+    EdgeCase("text like a record id, a date, a number", ["run:abc", "2025-01-01T00:00:00Z", "1e5", "NONE"]),
     EdgeCase("half a megabyte", "x" * 500_000),
 )

@@ -1,8 +1,8 @@
-"""Keys: the first encrypts, all decrypt.
+"""Encryption keys, and the key ring: its first key encrypts, all of them decrypt.
 
-The scheme is AES-SIV (RFC 5297), with keys that HKDF derives from the one that was given. It needs no nonce to be safe:
-without one, equal plaintexts have equal ciphertexts and nothing else shows. That is what lets equal chunks be stored
-once and a mirror that is written anew be equal byte by byte; where neither is needed, a random nonce hides it too.
+The scheme is AES-SIV (RFC 5297), with keys derived by HKDF. It is safe without a nonce: equal plaintexts then have
+equal ciphertexts, and nothing else leaks. This allows equal chunks to be stored once, and a rebuilt mirror to be
+identical byte by byte. Where neither is needed, a random nonce hides equality too.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ SETTING = "HOLDFAST_ENCRYPTION_KEY"
 KEY_BYTES = 32
 NONCE_BYTES = 16
 KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
-ACCEPTED = "base64 of 32 bytes, with a name and a colon before it if you like; `key` makes one"
-SEALED = "sealed:"  # before the key's name and the ciphertext; JSON never begins like this
+ACCEPTED = "base64 of 32 bytes, optionally after a name and a colon; `key` creates one"
+SEALED = "sealed:"  # prefix of `sealed:KEY:CIPHERTEXT`; JSON never begins like this
 
 
 class Key:
-    """One key; shown as text it is its name alone.
+    """One key; its text form shows only its name.
 
     Args:
-        secret: 32 bytes from a good source of chance.
-        name: what is written beside everything that it encrypts; None: a fingerprint.
+        secret: 32 random bytes from a secure source.
+        name: stored with everything that the key encrypts; `None` uses a fingerprint.
     """
 
     def __init__(self, secret: bytes, name: str | None = None) -> None:
@@ -49,44 +49,44 @@ class Key:
         return f"Key({self.name!r})"
 
     def address(self, data: bytes) -> bytes:
-        """A name for content that tells nobody without the key what the content is; 32 bytes."""
+        """Returns a keyed hash of content, 32 bytes; without the key it reveals nothing about the content."""
         return hmac.digest(self._address, data, "sha256")
 
     def encrypt(self, data: bytes, *context: bytes) -> bytes:
-        """Encrypts, the same each time.
+        """Encrypts deterministically: equal data and context give equal ciphertexts.
 
         Args:
             data: at least one byte.
-            context: must be the same to decrypt.
+            context: authenticated data; decryption needs the same.
         """
         return self._aead.encrypt(data, [self.name.encode(), *context])
 
     def decrypt(self, data: bytes, *context: bytes) -> bytes:
-        """What `encrypt` was given.
+        """Decrypts what `encrypt` returned.
 
         Raises:
-            PayloadUnreadable: it was encrypted with another key or context, or altered.
+            PayloadUnreadable: the data was altered, or encrypted with another key or context.
         """
         try:
             return self._aead.decrypt(data, [self.name.encode(), *context])
         except (InvalidTag, ValueError):
             raise PayloadUnreadable(
-                f"what key {self.name!r} is said to have encrypted does not decrypt with it: it was altered, "
-                f"or {SETTING} gives another key this name"
+                f"data encrypted with key {self.name!r} cannot be decrypted: it was altered, "
+                f"or {SETTING} has a different key of that name"
             ) from None
 
     def encrypt_anew(self, data: bytes) -> bytes:
-        """Encrypts, differently each time; at least one byte."""
+        """Encrypts at least one byte with a random nonce."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self.encrypt(data, nonce)
 
     def decrypt_anew(self, data: bytes) -> bytes:
-        """What `encrypt_anew` was given; raises what `decrypt` raises."""
+        """Decrypts what `encrypt_with_nonce` returned; raises what `decrypt` raises."""
         return self.decrypt(data[NONCE_BYTES:], data[:NONCE_BYTES])
 
 
 class KeyRing(Cipher):
-    """All keys that are in use.
+    """The keys that are in use.
 
     Args:
         keys: the first encrypts, all decrypt; at least one.
@@ -96,33 +96,33 @@ class KeyRing(Cipher):
         self._keys: dict[str, Key] = {}
         for key in keys:
             if key.name in self._keys:
-                raise UsageError(f"two keys are named {key.name!r}: give each a name of its own")
+                raise UsageError(f"two keys are named {key.name!r}: give each a unique name")
             self._keys[key.name] = key
         if not self._keys:
-            raise UsageError("there is no key in it")
+            raise UsageError(f"there is no key: it must be {ACCEPTED}")
         self.first = next(iter(self._keys.values()))
 
     @classmethod
     def parse(cls, text: str) -> KeyRing:
-        """Reads `[name:]base64, ...`.
+        """Parses `[name:]base64, ...`.
 
         Raises:
-            UsageError: it is none; the message does not show the text.
+            UsageError: the text is invalid; the message does not contain it.
         """
         parts = [part.strip() for part in text.split(",") if part.strip()]
         return cls(_parse(part, number) for number, part in enumerate(parts, start=1))
 
     def key(self, name: str) -> Key:
-        """The key of this name.
+        """Returns the key of this name.
 
         Raises:
-            PayloadUnreadable: there is none.
+            PayloadUnreadable: there is no such key.
         """
         found = self._keys.get(name)
         if found is None:
             raise PayloadUnreadable(
-                f"this was encrypted with key {name!r}, which {SETTING} does not hold (it has "
-                f"{', '.join(map(repr, self._keys))}): add that key at the end of it"
+                f"this was encrypted with key {name!r}, which {SETTING} does not contain (it has "
+                f"{', '.join(map(repr, self._keys))}): append that key to it"
             )
         return found
 
@@ -140,10 +140,10 @@ class KeyRing(Cipher):
 
 
 def key_of(keys: KeyRing | None, name: str) -> Key:
-    """The key of this name.
+    """Returns the key of this name.
 
     Raises:
-        PayloadUnreadable: it is not there, or there are no keys at all.
+        PayloadUnreadable: there is no such key, or no keys are configured.
     """
     if keys is None:
         raise PayloadUnreadable(f"this was encrypted with key {name!r}, and {SETTING} is not set: set it to that key")
@@ -151,7 +151,7 @@ def key_of(keys: KeyRing | None, name: str) -> Key:
 
 
 def new_key() -> str:
-    """A fresh key, in the form that the setting takes."""
+    """Returns a new random key in the format of the setting."""
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 

@@ -1,4 +1,4 @@
-"""Everything that is kept, on one backend."""
+"""Persistence: every store of a process, on one backend."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from holdfast.storage.vectors.surreal import SurrealVectors
 
 @dataclass(frozen=True)
 class Persistence:
-    """The parts of one backend, which share its database."""
+    """The stores of one backend; they share its database."""
 
     database: Database | None
-    """None: everything is in this process's memory."""
+    """`None` means that everything is in memory."""
     store: Store
     payloads: ChunkTable | None = None
-    """What is too large for Temporal; None: nothing may be, as this process's memory is no place for it."""
+    """Chunks of payloads that are too large for Temporal; `None` in memory, where large payloads are not supported."""
     registry: RegistryProtocol = field(default_factory=InMemoryRegistry)
     vectors: Callable[[str], VectorStoreProtocol] = field(default_factory=MemoryVectors)
-    """Gives the vector store of a namespace."""
+    """Returns the vector store of a namespace."""
     memories: TextMemory = field(default_factory=lambda: TextMemory(InProcessTable()))
     bus: EventBus = field(default_factory=lambda: Bus(MemoryLog()))
 
     async def open(self) -> None:
-        """Makes ready; the parts open by themselves too.
+        """Opens the stores; they also open themselves on first use.
 
         Raises:
-            StoreUnavailable: the database is away.
+            StoreUnavailable: the database is unreachable.
         """
         await self.store.open()
 
     async def close(self) -> None:
-        """Closes the parts, the database last; may be called twice."""
+        """Closes the stores, then the database; may be called twice."""
         await self.bus.close()
         await self.memories.close()
         await self.store.close()
@@ -56,22 +56,24 @@ class Persistence:
 def open_persistence(
     url: str, *, keys: KeyRing | None = None, embedder: Embedder | None = None, **options: Any
 ) -> Persistence:
-    """Gives the backend that a URL names; it connects when it is first used.
+    """Returns the backend that a URL names; it connects on first use.
 
     Args:
-        url: `memory://` (dictionaries in this process), what `open_database` takes, or the scheme of a
-            store that an installed package offers: then the mirror is there, and all else in this process's memory.
-        keys: encrypt what the mirror holds; in this process's memory nothing is encrypted.
-        embedder: makes the vectors of text memory, and is closed with it; None: words alone decide.
-        options: what `holdfast.storage.database.open_database` takes besides.
+        url: `memory://` (dictionaries in this process), a URL that `open_database` accepts, or one with the scheme of a
+            store in an installed package, which then holds the mirror while everything else is in memory.
+        keys: encrypt the mirror and the event bus; nothing in memory is encrypted.
+        embedder: embeds the texts of text memory, and is closed with it; `None` searches by words only.
+        options: further arguments of `holdfast.storage.database.open_database`.
 
     Raises:
-        UsageError: the URL is none of these, or names an installed store, which does not encrypt, with keys.
+        UsageError: the URL is none of these, or keys were given for an installed store, which cannot encrypt.
     """
     if url.partition("://")[0] not in SCHEMES:
         store = open_store(url, **options)
         if keys and not isinstance(store, MemoryStore):
-            raise UsageError(f"the store {url!r} does not encrypt what it holds: unset HOLDFAST_ENCRYPTION_KEY")
+            raise UsageError(
+                f"the store {url!r} does not support encryption: unset HOLDFAST_ENCRYPTION_KEY or use a SurrealDB URL"
+            )
         vectors = MemoryVectors()
         memories = TextMemory.of(InProcessTable(), vectors, embedder)
         return Persistence(database=None, store=store, vectors=vectors, memories=memories)
@@ -79,7 +81,7 @@ def open_persistence(
 
 
 def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Embedder | None = None) -> Persistence:
-    """Gives the backend on a database that somebody has opened, or will; the parts share it."""
+    """Returns the backend on a database, which the stores share."""
     vectors = SurrealVectors(database)
     return Persistence(
         database=database,

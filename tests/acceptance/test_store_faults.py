@@ -169,7 +169,7 @@ MISFITS = [
     Misfit(
         "may not write",
         {"SURREALDB_NAMESPACE": "looked_at", "SURREALDB_USERNAME": "viewer", "SURREALDB_PASSWORD": "right"},
-        "may its user write?",
+        "check that its user may write",
         before="DEFINE USER viewer ON NAMESPACE PASSWORD 'right' ROLES VIEWER",
         after="DEFINE USER OVERWRITE viewer ON NAMESPACE PASSWORD 'right' ROLES EDITOR",
         namespace="looked_at",

@@ -197,7 +197,7 @@ async def test_user_of_another_place_is_refused(kind: str, databases: Databases)
         assert await at_home.run("RETURN [session::ns(), session::db()]") == [["here", "home"]]
     for name, namespace, user in (("away", "here", "local"), ("home", "there", "local"), ("home", "there", "regional")):
         lost = databases.at(kind, name, namespace=namespace, user=user, password=user[0])
-        with pytest.raises(StoreUnavailable, match=f"did not let user '{user}' in.*'{namespace}'.*'{name}'"):
+        with pytest.raises(StoreUnavailable, match=f"denied access to user '{user}'.*'{namespace}'.*'{name}'"):
             await lost.open()
     [information] = await databases.at("ws", "home").run("INFO FOR ROOT")
     assert "there" not in information["namespaces"]
@@ -207,7 +207,7 @@ async def test_user_of_another_place_is_refused(kind: str, databases: Databases)
 async def test_wrong_password_is_not_shown(kind: str, databases: Databases) -> None:
     """A refusal gives a secret away, in its text or in what it was caused by."""
     database = databases.at(kind, "x", password="a secret")
-    with pytest.raises(StoreUnavailable, match="did not let user 'root' in") as refusal:
+    with pytest.raises(StoreUnavailable, match="denied access to user 'root'") as refusal:
         await database.open()
     error: BaseException | None = refusal.value
     while error is not None:

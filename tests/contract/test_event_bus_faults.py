@@ -115,7 +115,7 @@ async def test_an_event_whose_answer_was_lost_is_there_once(databases: Databases
 
 async def test_an_event_that_nobody_announced_is_found(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     """The event of a publisher that died right after writing waits for the next one."""
-    monkeypatch.setattr(dispatcher, "LOOK_INTERVAL", 0.1)
+    monkeypatch.setattr(dispatcher, "POLL_INTERVAL", 0.1)
     database = databases.new("mem")
     bus, name = bus_on(database), topic()
     async with bus.subscribe(name) as events:

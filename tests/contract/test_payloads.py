@@ -167,7 +167,7 @@ async def test_lost_and_damaged_chunks_are_named(place: Place) -> None:
     with pytest.raises(PayloadUnreadable, match=f"payload:{ids[0].id} is damaged"):
         await place.converter().decode([payload], [str])
     await place.database.run("DELETE $row", row=ids[0])
-    with pytest.raises(PayloadUnreadable, match=r"1 of .* parts of a payload of .* bytes are not in the database"):
+    with pytest.raises(PayloadUnreadable, match=r"1 of .* chunks of a payload of .* bytes are not in the database"):
         await place.converter().decode([payload], [str])
 
 
@@ -180,7 +180,7 @@ async def test_without_the_store_what_fits_travels_inside(tmp_path: Path, keys: 
     payloads = await converter.encode([text])
     assert (keys is None) or text[:100].encode() not in payloads[0].SerializeToString()
     assert await converter.decode(payloads, [str]) == [text]
-    with pytest.raises(StoreUnavailable, match=r"a payload of .* bytes waits for the store"):
+    with pytest.raises(StoreUnavailable, match=r"a payload of .* bytes could not be stored"):
         await converter.encode([CONTENT])
     await away.close()
 

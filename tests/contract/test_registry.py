@@ -79,7 +79,7 @@ async def test_the_suite_finds_a_registry_that_forgets() -> None:
         async def list_agents(self) -> list[str]:
             return sorted(await super().list_agents())
 
-    with pytest.raises(AssertionError, match="broken promise: names are in order of registration"):
+    with pytest.raises(AssertionError, match="guarantee violated: names are in order of registration"):
         await check_registry(Sorted)
 
 

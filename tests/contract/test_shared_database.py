@@ -191,11 +191,11 @@ async def test_large_values_pass_and_too_large_ones_are_refused(path: Path) -> N
         await holder.open()
         text = "x" * 5_000_000
         slow = asyncio.create_task(guest.run("CREATE row:1 SET text = $text", text=text))
-        with pytest.raises(UsageError, match="bytes in one statement"):
+        with pytest.raises(UsageError, match="a statement or its answer has"):
             await guest.run("RETURN $text", text="x" * MAX_FRAME)
-        with pytest.raises(UsageError, match="bytes in one statement or its answer"):
+        with pytest.raises(UsageError, match=r"a statement or its answer has [0-9,]+ bytes"):
             await guest.run("RETURN array::repeat($text, 20)", text=text)
-        with pytest.raises(UsageError, match="cannot be given to the database"):
+        with pytest.raises(UsageError, match="cannot be sent to the database"):
             await guest.run("RETURN $it", it=object())
         await slow
         assert await guest.run("RETURN row:1.text") == [text]
@@ -289,7 +289,7 @@ async def test_call_in_flight_to_a_holder_that_dies_fails_in_plain_words(path: P
         await ours.open()
         await asyncio.sleep(0)
         await peer.kill()
-        with pytest.raises(StoreUnavailable, match=f"process {peer.process.pid}.*is not known"):
+        with pytest.raises(StoreUnavailable, match=f"process {peer.process.pid}.*may or may not have been executed"):
             await slow
         assert await ours.run("RETURN 1") == [1]
         assert ours.is_owner
@@ -355,7 +355,7 @@ async def test_other_names_are_refused(path: Path) -> None:
     """A process reads and writes in a database that its settings do not name."""
     async with sharing(path) as ours, sharing(path, database="other") as other:
         await ours.open()
-        with pytest.raises(StoreLocked, match="'agents'; here they are 'sentient_core' and 'other'"):
+        with pytest.raises(StoreLocked, match="'agents', but this process uses 'sentient_core' and 'other'"):
             await other.open()
 
 

@@ -52,7 +52,7 @@ async def test_the_suite_finds_a_store_that_forgets() -> None:
         async def head(self, run_id: RunId) -> TranscriptRef | None:
             return await super().head(f"not {run_id}")
 
-    with pytest.raises(AssertionError, match="broken promise: the head is the newest entry"):
+    with pytest.raises(AssertionError, match="guarantee violated: the head is the newest entry"):
         await check_store(Forgetful)
 
 

@@ -58,7 +58,7 @@ async def test_the_suite_finds_a_store_that_forgets() -> None:
         async def delete(self, id: str) -> bool:  # noqa: A002, ARG002 - the port's
             return True
 
-    with pytest.raises(AssertionError, match="broken promise: delete says that it was not there"):
+    with pytest.raises(AssertionError, match="guarantee violated: delete says that it was not there"):
         await check_vectors(Forgetful)
 
 

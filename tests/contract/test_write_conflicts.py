@@ -47,5 +47,7 @@ async def test_who_never_is_in_time_is_told() -> None:
     async def too_late() -> None:
         raise WriteConflict("somebody was faster")
 
-    with pytest.raises(StoreUnavailable, match=r"the counter has other writers, who came first \d+ times in a row"):
+    with pytest.raises(
+        StoreUnavailable, match=r"the counter was changed by other writers during each of \d+ attempts: try again"
+    ):
         await retry_conflicts(too_late, "the counter")

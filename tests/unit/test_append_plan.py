@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.errors import MirrorGap
-from holdfast.storage.mirror.append_plan import Stored, Write, continues, decide, overlap
+from holdfast.storage.mirror.append_plan import Stored, Write, continues, overlap, plan_append
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import TranscriptRef
 
@@ -66,10 +66,10 @@ def test_decision(case: Case) -> None:
     digests = {seq: RUN.entries[seq].digest for seq in overlap(batch, stored) if seq not in case.missing}
     if case.expected is not None:
         with pytest.raises(MirrorGap) as gap:
-            decide(batch, stored, digests)
+            plan_append(batch, stored, digests)
         assert gap.value.expected == case.expected
         return
-    step = decide(batch, stored, digests)
+    step = plan_append(batch, stored, digests)
     if case.writes is None:
         assert step == case.answer
     else:

@@ -1,6 +1,6 @@
-"""What every event bus must do, as checks that run anywhere; use them to test a bus, or an EventLog, of your own.
+"""The conformance suite of every event bus. Use it to test a bus, or an EventLog, of your own.
 
-Each check takes a bus and uses topics of its own, so that one bus may serve them all:
+Each check takes a bus and uses topics of its own, so all checks can share one bus:
 
     await check_bus(lambda: Bus(MyLog()))
 
@@ -25,7 +25,7 @@ from holdfast.events import BusEvent
 from holdfast.ports import EventBus
 from holdfast.storage.assertions import refused, require, same
 from holdfast.storage.bus.conformance_helpers import (
-    CROWD,
+    CONCURRENCY,
     QUIET,
     growing,
     is_over,
@@ -40,7 +40,7 @@ from holdfast.storage.bus.validation import MAX_EVENT_BYTES, MAX_ITEMS, MAX_TOPI
 from holdfast.storage.edge_cases import EDGE_CASES
 
 BusFactory = Callable[[], EventBus]
-"""Makes a bus; the checks close it. Whether two of them share their events does not matter."""
+"""Returns a new bus; the checks close it. Buses may share their events."""
 
 Check = Callable[[EventBus], Awaitable[None]]
 Item = Mapping[str, JsonValue]
@@ -55,7 +55,7 @@ async def check_bus(make: BusFactory) -> None:
     """Runs every check, each on a bus of its own.
 
     Raises:
-        AssertionError: the bus breaks a promise; the message says which.
+        AssertionError: the bus violates a guarantee; the message says which.
     """
     for check in CHECKS:
         await run_check(check, make)
@@ -70,22 +70,22 @@ async def run_check(check: Check, make: BusFactory) -> None:
         await bus.close()
 
 
-async def what_is_published_comes_back(bus: EventBus) -> None:
-    """Whatever JSON an event holds, it comes back exactly; what would not is refused."""
+async def published_events_come_back(bus: EventBus) -> None:
+    """Any JSON comes back exactly; everything else is rejected."""
     name = topic()
     sent: list[dict[str, Any]] = []
-    for odd in EDGE_CASES:
+    for case in EDGE_CASES:
         try:
-            await bus.publish(name, {"value": odd.value})
+            await bus.publish(name, {"value": case.value})
         except UsageError:
-            require(odd.name in ("key that is None", "infinite float"), f"{odd.name} can be published")
+            require(case.name in ("key that is None", "infinite float"), f"{case.name} can be published")
             continue
-        sent.append({"value": odd.value})
+        sent.append({"value": case.value})
     same([event.data for event in await kept(bus, name, len(sent))], sent, "events come back unchanged, in order")
 
 
-async def offsets_grow_and_cut(bus: EventBus) -> None:
-    """A subscriber gets what comes after its offset, and nothing else."""
+async def offsets_increase_and_select(bus: EventBus) -> None:
+    """A subscriber gets the events after its offset, and no others."""
     name = topic()
     offsets = [await bus.publish(name, {"n": number}) for number in range(6)]
     require(offsets == sorted(set(offsets)) and offsets[0] > 0, f"offsets grow from 1 on: {offsets}")
@@ -97,22 +97,22 @@ async def offsets_grow_and_cut(bus: EventBus) -> None:
 
 
 async def events_published_together_stay_together(bus: EventBus) -> None:
-    """Items of one call come in order, with no others between them, and the last one's offset is given."""
+    """Events of one call are consecutive and in order, and the last one's offset is returned."""
     name, size = topic(), 25
-    items: list[list[Item]] = [[{"n": [call, item]} for item in range(size)] for call in range(CROWD)]
+    items: list[list[Item]] = [[{"n": [call, item]} for item in range(size)] for call in range(CONCURRENCY)]
     calls = [bus.publish(name, *each) for each in items]
     last = await asyncio.gather(*calls)
-    events = await kept(bus, name, CROWD * size)
+    events = await kept(bus, name, CONCURRENCY * size)
     growing(events)
     groups = [numbers(events[start : start + size]) for start in range(0, len(events), size)]
     for group in groups:
         same(group, [[group[0][0], item] for item in range(size)], "items of one call")
     ends = {event.data["n"][0]: event.offset for event in events if event.data["n"][1] == size - 1}  # type: ignore[index]
-    same([ends[call] for call in range(CROWD)], last, "offsets that publishing gave")
+    same([ends[call] for call in range(CONCURRENCY)], last, "offsets that publishing gave")
 
 
 async def a_long_topic_is_read_in_pages(bus: EventBus) -> None:
-    """A topic of many events comes whole, from any place."""
+    """All events of a long topic can be read, from any offset."""
     name, count = topic(), PAGE * 3
     for start in range(0, count, PAGE):
         await bus.publish(name, *({"n": number} for number in range(start, start + PAGE)))
@@ -122,10 +122,10 @@ async def a_long_topic_is_read_in_pages(bus: EventBus) -> None:
     same(numbers(await kept(bus, name, count - count // 2 - 1, middle.offset))[0], count // 2 + 1, "the one after")
 
 
-async def everybody_gets_everything_once(bus: EventBus) -> None:
-    """Subscribers that come before, amid and after the publishing get the same events in the same order."""
+async def every_subscriber_gets_every_event_once(bus: EventBus) -> None:
+    """Subscribers that start before, during and after publishing get the same events in the same order."""
     name, each = topic(), 40
-    total = CROWD * each
+    total = CONCURRENCY * each
 
     async def publisher(number: int) -> None:
         for item in range(each):
@@ -135,19 +135,19 @@ async def everybody_gets_everything_once(bus: EventBus) -> None:
         await asyncio.sleep(number * 0.02)  # so that they come at different times
         return await kept(bus, name, total)
 
-    reading = [asyncio.create_task(subscriber(number)) for number in range(CROWD)]
-    await asyncio.gather(*(publisher(number) for number in range(CROWD)))
+    reading = [asyncio.create_task(subscriber(number)) for number in range(CONCURRENCY)]
+    await asyncio.gather(*(publisher(number) for number in range(CONCURRENCY)))
     first, *others = await asyncio.gather(*reading)
     growing(first)
-    for number in range(CROWD):
+    for number in range(CONCURRENCY):
         own = [event.data["n"][1] for event in first if event.data["n"][0] == number]  # type: ignore[index]
         same(own, list(range(each)), "events of one publisher, in its order")
     for other in others:
         same(other, first, "what another subscriber got")
 
 
-async def what_is_there_is_read_without_waiting(bus: EventBus) -> None:
-    """A page gives what is there after an offset; nothing, where there is no more."""
+async def stored_events_are_read_without_waiting(bus: EventBus) -> None:
+    """A page has the stored events after an offset; it is empty if there are none."""
     name = topic()
     same(await bus.read(name), [], "a topic without events")
     for number in range(5):
@@ -158,8 +158,8 @@ async def what_is_there_is_read_without_waiting(bus: EventBus) -> None:
     same(numbers(found), [0, 1, 2, 3, 4], "events over pages")
 
 
-async def from_now_on_begins_when_it_is_entered(bus: EventBus) -> None:
-    """A subscriber without an offset gets nothing from before, and everything from then on."""
+async def a_subscription_without_offset_starts_when_it_is_entered(bus: EventBus) -> None:
+    """A subscriber without an offset gets no earlier events, and all later ones."""
     name = topic()
     await bus.publish(name, {"n": 1})
     async with bus.subscribe(name) as events:
@@ -168,8 +168,8 @@ async def from_now_on_begins_when_it_is_entered(bus: EventBus) -> None:
         await nothing_comes(events)
 
 
-async def who_comes_back_misses_nothing(bus: EventBus) -> None:
-    """Going on after the offset of the last event leaves no gap and repeats nothing, however often."""
+async def a_resumed_subscriber_misses_nothing(bus: EventBus) -> None:
+    """A subscriber that resumes after its last offset misses and repeats nothing."""
     name, count = topic(), 60
     found: list[BusEvent] = []
 
@@ -184,8 +184,8 @@ async def who_comes_back_misses_nothing(bus: EventBus) -> None:
     same(numbers(found), list(range(count)), "events over several subscriptions")
 
 
-async def transient_events_are_there_until_forgotten(bus: EventBus) -> None:
-    """A late subscriber gets the transient events that are not forgotten, in their place among the others."""
+async def transient_events_stay_until_forgotten(bus: EventBus) -> None:
+    """A late subscriber gets the transient events that are not forgotten, in order with the others."""
     name = topic()
     async with bus.subscribe(name) as live:
         await bus.publish(name, {"n": 1})
@@ -208,12 +208,12 @@ async def transient_events_are_there_until_forgotten(bus: EventBus) -> None:
 
 
 async def a_key_is_published_once(bus: EventBus) -> None:
-    """Publishing again under the same key changes nothing, one after the other or at once; topics have keys apart."""
+    """Publishing the same key again changes nothing, in sequence or concurrently; each topic has its own keys."""
     name, other = topic(), topic()
     first = await bus.publish(name, {"n": 1}, {"n": 2}, key="k")
     await bus.publish(name, {"n": 3})
     same(await bus.publish(name, {"n": 1}, {"n": 2}, key="k"), first, "the offset, again")
-    at_once = await asyncio.gather(*(bus.publish(name, {"n": 4}, key="once") for _ in range(CROWD)))
+    at_once = await asyncio.gather(*(bus.publish(name, {"n": 4}, key="once") for _ in range(CONCURRENCY)))
     require(len(set(at_once)) == 1, "publishing a key many times at once gives one offset")
     await bus.publish(name, {"n": 5}, key="'; ⟩ \0 \U0001f600")
     await bus.publish(other, {"n": 6}, key="k")
@@ -222,8 +222,8 @@ async def a_key_is_published_once(bus: EventBus) -> None:
     same(numbers(await kept(bus, other, 1)), [6], "a key of another topic")
 
 
-async def a_slow_subscriber_is_told(bus: EventBus) -> None:
-    """Who does not keep up is let go, learns where it was, and loses nothing when it goes on from there."""
+async def a_slow_subscriber_gets_an_error(bus: EventBus) -> None:
+    """A subscriber that does not keep up gets an error with its offset, and misses nothing when it resumes there."""
     name, count = topic(), MAX_WAITING + 2 * PAGE
     slow, quick = bus.subscribe(name, 0), bus.subscribe(name, 0)
     await bus.publish(name, {"n": 0}, {"n": 1})
@@ -240,15 +240,15 @@ async def a_slow_subscriber_is_told(bus: EventBus) -> None:
             found += await taken(slow, 1)
     except SubscriberTooSlow as error:
         require(not isinstance(error, EventsPruned), "nothing was pruned")
-        same(error.resume_after, found[-1].offset, "where to go on")
+        same(error.resume_after, found[-1].offset, "where to resume")
     await is_over(slow)
     found += await kept(bus, name, count - len(found), found[-1].offset)
     same(numbers(found), list(range(count)), "what it got in the end")
     await quick.aclose()
 
 
-async def pruned_events_are_missed_aloud(bus: EventBus) -> None:
-    """A subscriber whose next event was pruned is told so; one that wants everything gets what is left."""
+async def pruned_events_raise_an_error(bus: EventBus) -> None:
+    """A subscriber whose next event was pruned gets an error; one that starts anew gets the remaining events."""
     name = topic()
     first = await bus.publish(name, {"n": 1})
     last = await bus.publish(name, {"n": 2}, {"n": 3})
@@ -256,21 +256,21 @@ async def pruned_events_are_missed_aloud(bus: EventBus) -> None:
     same(numbers(await kept(bus, name, 3)), [1, 2, 3], "what is younger stays")
     require(await bus.prune(datetime.now(UTC) + timedelta(hours=1)) >= 3, "pruning gives the number of events")
     fresh = await bus.publish(name, {"n": 4})
-    require(fresh > last, "offsets are not given again")
+    require(fresh > last, "offsets are never reused")
     same(numbers(await kept(bus, name, 1)), [4], "what is left")
     try:
         await kept(bus, name, 1, after=first)
     except EventsPruned as error:
-        same(error.resume_after, last, "where to go on")
+        same(error.resume_after, last, "where to resume")
         same(numbers(await kept(bus, name, 1, error.resume_after)), [4], "what comes then")
     else:
-        raise AssertionError("who misses pruned events must be told")
+        raise AssertionError("reading past pruned events must raise EventsPruned")
     await refused(bus.read(name, first), EventsPruned)
-    same(numbers(await kept(bus, name, 1, after=last)), [4], "who has them all misses nothing")
+    same(numbers(await kept(bus, name, 1, after=last)), [4], "a subscriber that has them all misses nothing")
 
 
 async def topics_do_not_mix(bus: EventBus) -> None:
-    """Any text is a topic of its own."""
+    """Every text is a separate topic."""
     ending = topic()
     names = [f"{hostile[: MAX_TOPIC_CHARS - len(ending)]}{ending}" for hostile in HOSTILE_TOPICS]
     names += [names[0] + "x", ending]
@@ -282,8 +282,8 @@ async def topics_do_not_mix(bus: EventBus) -> None:
         await bus.forget(name, 2**40)
 
 
-async def what_is_not_accepted_is_refused(bus: EventBus) -> None:
-    """A wrong argument is an error at once, and publishes nothing."""
+async def invalid_arguments_are_rejected(bus: EventBus) -> None:
+    """An invalid argument raises an error immediately, and nothing is published."""
     name = topic()
     bad: Any
     for bad in ("", "a\0b", "\ud800", "x" * (MAX_TOPIC_CHARS + 1), None, 5):
@@ -307,7 +307,7 @@ async def what_is_not_accepted_is_refused(bus: EventBus) -> None:
 
 
 async def closing_ends_subscriptions(bus: EventBus) -> None:
-    """Whoever waits is released; a bus that was closed works again when it is used."""
+    """Closing ends waiting subscribers; a closed bus works again when it is used."""
     name = topic()
     live, idle = bus.subscribe(name, 0), bus.subscribe(name, 0)
     await bus.publish(name, {"n": 1})
@@ -325,7 +325,7 @@ async def closing_ends_subscriptions(bus: EventBus) -> None:
 
 
 async def a_cancelled_subscriber_loses_nothing(bus: EventBus) -> None:
-    """Giving up waiting, with a timeout, costs no event."""
+    """A cancelled wait for the next event loses no event."""
     name, count = topic(), 30
     async with bus.subscribe(name) as events:
         found: list[BusEvent] = []
@@ -346,20 +346,20 @@ async def _subscribed(bus: EventBus, name: str, after: int = 0) -> None:
 
 
 CHECKS: tuple[Check, ...] = (
-    what_is_published_comes_back,
-    offsets_grow_and_cut,
+    published_events_come_back,
+    offsets_increase_and_select,
     events_published_together_stay_together,
     a_long_topic_is_read_in_pages,
-    everybody_gets_everything_once,
-    what_is_there_is_read_without_waiting,
-    from_now_on_begins_when_it_is_entered,
-    who_comes_back_misses_nothing,
-    transient_events_are_there_until_forgotten,
+    every_subscriber_gets_every_event_once,
+    stored_events_are_read_without_waiting,
+    a_subscription_without_offset_starts_when_it_is_entered,
+    a_resumed_subscriber_misses_nothing,
+    transient_events_stay_until_forgotten,
     a_key_is_published_once,
-    a_slow_subscriber_is_told,
-    pruned_events_are_missed_aloud,
+    a_slow_subscriber_gets_an_error,
+    pruned_events_raise_an_error,
     topics_do_not_mix,
-    what_is_not_accepted_is_refused,
+    invalid_arguments_are_rejected,
     closing_ends_subscriptions,
     a_cancelled_subscriber_loses_nothing,
 )

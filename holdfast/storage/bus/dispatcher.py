@@ -1,4 +1,4 @@
-"""Hands new events to the subscribers of one event loop: one watch and one read for all of them."""
+"""A dispatcher, which reads new events once for all subscriptions of an event loop."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ T = TypeVar("T")
 
 log = get_logger(__name__)
 
-PAUSE = 0.5  # seconds before a log that is away is asked again
-LOOK_INTERVAL = 5.0  # seconds; a publisher that dies between writing and ringing delays its event by so much
+PAUSE = 0.5  # seconds between attempts while the log is unavailable
+POLL_INTERVAL = 5.0  # seconds; the delay of an event whose publisher died between writing and announcing it
 
 
 @dataclass
 class _Channel:
-    """The live subscribers of a topic; one that nobody holds any longer goes by itself."""
+    """The live subscriptions of a topic; the references are weak, so abandoned ones disappear."""
 
     place: int
-    """The offset up to which they were handed everything."""
+    """The offset up to which they were offered all events."""
     head: int | None = None
-    """The topic's head when it was last read; None: it is to be read."""
+    """The topic's newest offset at the last read; `None` means that it must be read."""
     members: WeakSet[Subscription] = field(default_factory=WeakSet)
 
 
 class Dispatcher:
-    """Looks for news whenever the log rings, and reads the topics that have some.
+    """Reads the topics that have new events, whenever the log's watch is notified.
 
     Args:
-        events: where events come from.
+        events: the log to read.
     """
 
     def __init__(self, events: EventLog) -> None:
@@ -47,29 +47,29 @@ class Dispatcher:
         self._task: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._all: WeakSet[Subscription] = WeakSet()
-        self._away = self._closed = False
+        self._unavailable = self._closed = False
 
     def subscription(self, topic: str, after: int | None) -> Subscription:
-        """Makes a subscription."""
+        """Returns a new subscription."""
         made = Subscription(self, topic, after)
         self._all.add(made)
         return made
 
     async def head(self, topic: str) -> int:
-        """A topic's head, as soon as the log can be asked."""
-        return (await self._patiently(lambda: self._log.heads([topic])))[topic]
+        """Returns a topic's newest offset; waits while the log is unavailable."""
+        return (await self._retry(lambda: self._log.heads([topic])))[topic]
 
     async def page(self, topic: str, after: int, limit: int) -> Page:
-        """A page, as soon as the log can be read."""
-        return await self._patiently(lambda: self._log.read(topic, after, limit))
+        """Returns a page; waits while the log is unavailable."""
+        return await self._retry(lambda: self._log.read(topic, after, limit))
 
     def place(self, topic: str) -> int | None:
-        """The offset up to which live subscribers of a topic were handed everything; None: there are none."""
+        """Returns the offset up to which live subscribers of a topic have all events; `None` if there are none."""
         channel = self._channels.get(topic)
         return channel.place if channel else None
 
     def join(self, subscription: Subscription) -> None:
-        """Makes a subscription live, which has everything that the others have."""
+        """Makes a subscription live; it must have caught up with the others."""
         channel = self._channels.setdefault(subscription.topic, _Channel(subscription.position))
         channel.members.add(subscription)
         if self._task is None:
@@ -78,7 +78,7 @@ class Dispatcher:
             self._watch.notify()
 
     def leave(self, subscription: Subscription) -> None:
-        """Takes a subscription out; with the last one the reading ends."""
+        """Removes a subscription; reading stops with the last one."""
         channel = self._channels.get(subscription.topic)
         if channel is not None:
             channel.members.discard(subscription)
@@ -94,7 +94,7 @@ class Dispatcher:
             subscription.end()
 
     async def close(self) -> None:
-        """Ends all subscriptions and waits until nothing is read any longer."""
+        """Ends all subscriptions and waits until reading has stopped."""
         task = self._task
         self.stop()
         if task is not None:
@@ -108,14 +108,14 @@ class Dispatcher:
         async with self._log.watch() as watch:
             self._watch = watch
             while self._channels:
-                await self._patiently(self._look)
+                await self._retry(self._check)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_INTERVAL):
+                    async with asyncio.timeout(POLL_INTERVAL):
                         await watch.changed()
                 self._drop_empty()
-            self._task = None  # who joins from here on starts another
+            self._task = None  # a subscription that joins from here on starts another task
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         heads = await self._log.heads(list(self._channels))
         for topic, head in heads.items():
             channel = self._channels.get(topic)
@@ -126,36 +126,36 @@ class Dispatcher:
     async def _read(self, topic: str, channel: _Channel) -> None:
         try:
             page = await self._log.read(topic, channel.place, PAGE)
-            while self._hand_out(channel, page):
+            while self._offer(channel, page):
                 page = await self._log.read(topic, channel.place, PAGE)
         except StoreUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must know
+        except Exception as error:  # noqa: BLE001 - subscribers get every error
             for member in list(channel.members):
                 member.end(error)
 
-    def _hand_out(self, channel: _Channel, page: Page) -> bool:
-        """Whether there is more."""
+    def _offer(self, channel: _Channel, page: Page) -> bool:
+        """Offers a page to the members; returns whether to read the next one."""
         channel.place = max(channel.place, page.end)
         for member in list(channel.members):
             member.offer(page.events)
         return not page.is_last and bool(channel.members)
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Asks until there is an answer.
+    async def _retry(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Calls `ask` until the log is available.
 
         Raises:
-            StopAsyncIteration: the bus was closed meanwhile.
+            StopAsyncIteration: the bus was closed.
         """
         while not self._closed:
             try:
                 answer = await ask()
             except StoreUnavailable as error:
-                if not self._away:
-                    log.warning("the event bus is away, subscribers wait", reason=str(error))
-                self._away = True
+                if not self._unavailable:
+                    log.warning("the event bus is unavailable, subscribers wait", reason=str(error))
+                self._unavailable = True
                 await asyncio.sleep(PAUSE)
             else:
-                self._away = False
+                self._unavailable = False
                 return answer
         raise StopAsyncIteration

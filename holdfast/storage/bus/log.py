@@ -1,4 +1,4 @@
-"""Where events are kept: the seam between the bus and its backends."""
+"""The port of an event log, on which the bus is built."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from holdfast.storage.database import Watch
 
 @dataclass(frozen=True)
 class Publication:
-    """Events that are added to a topic together."""
+    """Events that are added to a topic as a unit."""
 
     topic: str
     texts: tuple[str, ...]
     """Each event as JSON; at least one."""
     transient: bool = False
     key: str | None = None
-    """Within the topic, a second publication of this key adds nothing; None: there is no second."""
+    """A second publication with this key adds nothing to the topic; `None` means no deduplication."""
 
     @cached_property
     def mark(self) -> str:
-        """What tells this publication from all others; the same for the same topic and key."""
+        """Identifies this publication; equal for equal topic and key."""
         if self.key is None:
             return uuid.uuid4().hex
         return hashlib.sha256(json.dumps([self.topic, self.key]).encode()).hexdigest()
 
     @property
     def size(self) -> int:
-        """Characters of its events."""
+        """Number of characters of its events."""
         return sum(map(len, self.texts))
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An event as it is kept."""
+    """A stored event."""
 
     offset: int
     text: str
@@ -50,36 +50,36 @@ class Stored:
 
 @dataclass(frozen=True)
 class Page:
-    """Some events of a topic, in order."""
+    """Consecutive events of a topic, in order."""
 
     events: list[Stored]
     pruned: int
-    """The highest offset of those that were kept and are gone; 0: none is gone."""
+    """The highest offset that was pruned; 0 if none was."""
     is_last: bool
-    """Whether there were no more when it was read."""
+    """Whether there were no more events at the time of reading."""
 
     @property
     def end(self) -> int:
-        """The last event's offset; 0: there is none."""
+        """The last event's offset; 0 if the page is empty."""
         return self.events[-1].offset if self.events else 0
 
 
 class EventLog(Protocol):
-    """Topics of events. Every method that is awaited may raise StoreUnavailable.
+    """Stores events by topic. Every async method may raise StoreUnavailable.
 
-    What makes it a log: whoever has read up to an offset will never find a smaller one that was not there before.
+    Offsets become visible in order: after a reader has seen an offset, no event with a smaller one appears.
     """
 
     async def append(self, publications: Sequence[Publication]) -> list[int]:
-        """Adds events, and gives the offset of each publication's last one; all of them or none."""
+        """Adds all events or none; returns the offset of each publication's last event."""
         ...
 
     async def read(self, topic: str, after: int, limit: int) -> Page:
-        """Events with `offset > after`, oldest first, at least `limit` of them if there are so many."""
+        """Returns events with `offset > after`, oldest first; at least `limit` if there are that many."""
         ...
 
     async def heads(self, topics: Sequence[str]) -> dict[str, int]:
-        """The offset after which events yet to come will be; 0 for topics without any."""
+        """Returns the newest offset of each topic; later events have higher ones. 0 for topics without events."""
         ...
 
     async def forget(self, topic: str, upto: int) -> None:
@@ -90,8 +90,8 @@ class EventLog(Protocol):
         ...
 
     def watch(self) -> AbstractAsyncContextManager[Watch]:
-        """Rings when events may have been added, by whichever process."""
+        """Watches for events that any process adds."""
         ...
 
     def announce(self) -> None:
-        """Makes it ring; whoever has added events calls it."""
+        """Notifies the watches; call it after `append`."""

@@ -1,4 +1,4 @@
-"""Events in this process's memory."""
+"""The event log in memory."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class _Topic:
         limit = MAX_TRANSIENT if transient else MAX_KEPT
         if len(self.events) > limit:
             kind = [each.offset for each in self.events.values() if each.transient is transient]
-            if len(kind) > limit + limit // 10:  # a tenth at a time: each costs a walk over all
+            if len(kind) > limit + limit // 10:  # in batches of a tenth, because each deletion scans all events
                 self.drop(kind[:-limit])
 
 
 class MemoryLog(EventLog):
-    """An EventLog that goes with its process; may be used from several threads, each with its event loop."""
+    """An EventLog in memory; it may be used from several threads, each with its own event loop."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()

@@ -1,4 +1,4 @@
-"""Brings publications to the log: those that come while one is being written go together with the next."""
+"""A publisher, which writes publications to the log in batches."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections import deque
 
 from holdfast.storage.bus.log import EventLog, Publication
 
-MAX_BATCH_EVENTS = 200  # written at once: some 50 ms, for which later publishers wait
-MAX_BATCH_CHARS = 2 * 1024 * 1024  # as one statement
+MAX_BATCH_EVENTS = 200  # per batch: some 50 ms, during which later publications wait
+MAX_BATCH_CHARS = 2 * 1024 * 1024  # per batch, which is one statement
 
 Waiting = tuple[Publication, "asyncio.Future[int]"]
 
 
 class Publisher:
-    """Writes one batch at a time, in the order in which publications come.
+    """Writes one batch at a time, in order; publications that arrive during a write form the next batch.
 
-    A server syncs its disk for each write, and writers of one topic contend: thirty streams of tokens, each with a
-    write of its own, would be more than it takes.
+    A server syncs its disk for each write, and writers of one topic conflict. Thirty token streams with one write per
+    token would exceed its capacity.
 
     Args:
-        log: takes the batches.
+        log: stores the batches.
     """
 
     def __init__(self, log: EventLog) -> None:
@@ -28,8 +28,8 @@ class Publisher:
         self._waiting: deque[Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    async def commit(self, publication: Publication) -> int:
-        """Adds events and gives the last one's offset; carried to its end though the caller be cancelled."""
+    async def publish(self, publication: Publication) -> int:
+        """Adds events and returns the last one's offset; the write finishes even if the caller is cancelled."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append((publication, future))
         if self._task is None or self._task.done():
@@ -43,7 +43,7 @@ class Publisher:
 
     async def _drain(self) -> None:
         while self._waiting:
-            batch = self._taken()
+            batch = self._next_batch()
             try:
                 offsets = await self._log.append([publication for publication, _ in batch])
             except BaseException as error:
@@ -54,8 +54,8 @@ class Publisher:
                 _settle(batch, offsets)
                 self._log.announce()
 
-    def _taken(self) -> list[Waiting]:
-        """The next batch: one publication at least."""
+    def _next_batch(self) -> list[Waiting]:
+        """Removes and returns the next batch, at least one publication."""
         batch: list[Waiting] = []
         events = chars = 0
         while self._waiting:
@@ -69,7 +69,7 @@ class Publisher:
 
 def _settle(batch: list[Waiting], offsets: list[int]) -> None:
     for (_, future), offset in zip(batch, offsets, strict=True):
-        if not future.done():  # whoever waited was cancelled
+        if not future.done():  # the caller was cancelled
             future.set_result(offset)
 
 

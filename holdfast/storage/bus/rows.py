@@ -13,15 +13,15 @@ Row = dict[str, Any]
 
 
 def topic_id(topic: str) -> RecordID:
-    """Id of a topic's row."""
+    """Returns the id of a topic's row."""
     return RecordID("bus_topic", topic)
 
 
 def topic_rows(publications: Sequence[Publication]) -> list[Row]:
-    """One for each topic, as a transaction must write a row once.
+    """Returns one row per topic, because a transaction must write each row only once.
 
-    `count` is the number of offsets that it needs, `trailing` that of the transient events behind its last lasting
-    one; negative: it has none.
+    `count` is the number of offsets to assign. `trailing` is the number of transient events after the last lasting one;
+    negative if there is no lasting one.
     """
     rows: dict[str, Row] = {}
     for each in publications:
@@ -35,7 +35,7 @@ def topic_rows(publications: Sequence[Publication]) -> list[Row]:
 
 
 def event_rows(publications: Sequence[Publication], topics: Sequence[Row], seal: Callable[[str], str]) -> list[Row]:
-    """One for each event; `behind` is the number of those that follow in its topic."""
+    """Returns one row per event; `behind` is the number of events that follow in its topic."""
     left = {row["row"].id: row["count"] for row in topics}
     rows: list[Row] = []
     for each in publications:
@@ -50,7 +50,7 @@ def event_rows(publications: Sequence[Publication], topics: Sequence[Row], seal:
 
 
 def pruned_rows(rows: Sequence[Row]) -> list[Row]:
-    """For each topic of lasting events that are to go, the highest of their offsets."""
+    """Returns the highest offset of the lasting events among `rows`, for each topic."""
     upto: dict[str, int] = {}
     for row in rows:
         topic, offset = row["id"].id

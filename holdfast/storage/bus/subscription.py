@@ -1,4 +1,4 @@
-"""What one subscriber holds: its place in a topic, and the events that wait for it."""
+"""A subscription: one subscriber's position in a topic, and its queue of events."""
 
 from __future__ import annotations
 
@@ -12,63 +12,63 @@ from holdfast.events import BusEvent
 from holdfast.storage.bus.log import Page, Stored
 from holdfast.storage.bus.validation import event_from
 
-MAX_WAITING = 1000  # events; the text of a model for most of a minute. Who is further behind reads from the log
-MAX_WAITING_CHARS = 8 * 1024 * 1024  # of their text
-PAGE = 200  # events that are read at once
+MAX_WAITING = 1000  # events; the text of a model for most of a minute. A slower subscriber must resume from the log
+MAX_WAITING_CHARS = 8 * 1024 * 1024  # of the text of queued events
+PAGE = 200  # events per read
 
 
 class Source(Protocol):
-    """Reads a log for subscriptions, and hands them what is new; `Dispatcher` is one."""
+    """Reads a log for subscriptions and offers them new events; implemented by `Dispatcher`."""
 
     async def head(self, topic: str) -> int:
-        """Returns a topic's head, as soon as the log can be read."""
+        """Returns a topic's newest offset; waits while the log is unavailable."""
         ...
 
     async def page(self, topic: str, after: int, limit: int) -> Page:
-        """Returns a page, as soon as the log can be read."""
+        """Returns a page; waits while the log is unavailable."""
         ...
 
     def place(self, topic: str) -> int | None:
-        """Returns the offset up to which live subscribers have everything; None: the topic has none."""
+        """Returns the offset up to which live subscribers have all events; `None` if the topic has none."""
         ...
 
     def join(self, subscription: Subscription) -> None:
-        """Makes a subscription live, which has everything that the others have."""
+        """Makes a subscription live; it must have caught up with the others."""
 
     def leave(self, subscription: Subscription) -> None:
         """Removes a subscription."""
 
 
 class Subscription:
-    """An iterator over events of one topic, in order, each once.
+    """An iterator over the events of one topic, in order, each once.
 
-    First it reads what is there, page by page, as fast as it is asked. Once it has everything it is live: the pump
-    hands it what comes, and lets it go when too much of that waits. A database that is away is waited for.
+    It first reads stored events page by page, on demand. Once it has caught up it is live: the dispatcher offers it new
+    events, and ends it when too many are queued. It waits while the database is unavailable.
 
     Args:
-        pump: reads, and tells what comes.
-        topic: whose events.
-        after: the offset that the subscriber has; None: the newest at the time of the first look.
+        source: reads the log and offers new events.
+        topic: the topic to read.
+        after: the last offset that the subscriber has; `None` means the newest one when it starts.
     """
 
-    def __init__(self, pump: Source, topic: str, after: int | None) -> None:
+    def __init__(self, source: Source, topic: str, after: int | None) -> None:
         self.topic = topic
-        self._pump = pump
-        self._given = after  # the offset of the event that was given last
-        self._position = after  # the offset that is read or handed in so far
+        self._source = source
+        self._returned = after  # offset of the last event that was returned
+        self._position = after  # offset up to which events were read or offered
         self._waiting: deque[Stored] = deque()
         self._chars = 0
         self._live = False
         self._over = False
-        self._fault: Exception | None = None
+        self._error: Exception | None = None
         self._news = asyncio.Event()
 
     def __aiter__(self) -> Self:
-        """The subscription itself."""
+        """Returns the subscription itself."""
         return self
 
     async def __aenter__(self) -> Self:
-        """Takes its place: nothing that is published from here on is missed, though it is not yet asked for."""
+        """Fixes its position, so that it receives everything that is published from now on."""
         await self._begin()
         return self
 
@@ -82,9 +82,9 @@ class Subscription:
 
         Raises:
             StopAsyncIteration: the bus, or this subscription, was closed.
-            SubscriberTooSlow: too many events waited.
-            EventsPruned: events after the given offset are no longer there.
-            PayloadUnreadable: an event is encrypted, and its key is not here.
+            SubscriberTooSlow: too many events were queued.
+            EventsPruned: events after its offset were pruned.
+            PayloadUnreadable: an event is encrypted with a key that is not configured.
         """
         await self._begin()
         while not self._waiting and not self._over:
@@ -97,7 +97,7 @@ class Subscription:
             self._raise()
         stored = self._waiting.popleft()
         self._chars -= len(stored.text)
-        self._given = stored.offset
+        self._returned = stored.offset
         return event_from(stored)
 
     async def aclose(self) -> None:
@@ -106,11 +106,11 @@ class Subscription:
 
     @property
     def position(self) -> int:
-        """The offset up to which it has been handed everything."""
+        """The offset up to which events were read or offered."""
         return self._position or 0
 
     def offer(self, events: list[Stored]) -> None:
-        """Hands in what comes; what it has already is left out."""
+        """Queues new events, except those that it already has."""
         for stored in events:
             if stored.offset <= self.position:
                 continue
@@ -120,30 +120,30 @@ class Subscription:
             self._take(stored)
         self._news.set()
 
-    def end(self, fault: Exception | None = None) -> None:
-        """Ends it; whoever waits for the next event is told why."""
+    def end(self, error: Exception | None = None) -> None:
+        """Ends the subscription; a caller that waits for the next event gets the error."""
         if not self._over:
-            self._over, self._fault = True, fault
+            self._over, self._error = True, error
             self._waiting.clear()
-            self._pump.leave(self)
+            self._source.leave(self)
         self._news.set()
 
     async def _begin(self) -> None:
         if self._position is None:
-            self._given = self._position = await self._pump.head(self.topic)
+            self._returned = self._position = await self._source.head(self.topic)
 
     async def _catch_up(self) -> None:
-        """Reads a page; goes live if nothing can have come beside it."""
-        before = self._pump.place(self.topic)
-        page = await self._pump.page(self.topic, self.position, PAGE)
+        """Reads a page; goes live if no event can have been missed."""
+        before = self._source.place(self.topic)
+        page = await self._source.page(self.topic, self.position, PAGE)
         if 0 < self.position < page.pruned:
-            self.end(gone(self.topic, self.position, page.pruned))
+            self.end(pruned_error(self.topic, self.position, page.pruned))
             return
         for stored in page.events:
             self._take(stored)
-        if page.is_last and self._pump.place(self.topic) == before:
+        if page.is_last and self._source.place(self.topic) == before:
             self._live = True
-            self._pump.join(self)
+            self._source.join(self)
 
     def _take(self, stored: Stored) -> None:
         self._waiting.append(stored)
@@ -151,20 +151,22 @@ class Subscription:
         self._position = stored.offset
 
     def _raise(self) -> None:
-        fault, self._fault = self._fault, None
-        raise fault or StopAsyncIteration
+        error, self._error = self._error, None
+        raise error or StopAsyncIteration
 
     def _too_slow(self) -> SubscriberTooSlow:
-        given = self._given or 0
+        returned = self._returned or 0
         return SubscriberTooSlow(
-            f"more than {MAX_WAITING:,} events of topic {self.topic!r} waited for this subscriber: go on after {given}",
-            resume_after=given,
+            f"more than {MAX_WAITING:,} events of topic {self.topic!r} were queued for this subscriber: "
+            f"resume after offset {returned}",
+            resume_after=returned,
         )
 
 
-def gone(topic: str, after: int, pruned: int) -> EventsPruned:
-    """What whoever reads after an offset is told when the next events were pruned."""
+def pruned_error(topic: str, after: int, pruned: int) -> EventsPruned:
+    """Returns the error for reading after an offset whose next events were pruned."""
     return EventsPruned(
-        f"events of topic {topic!r} after offset {after} were pruned: those that are left come after {pruned}",
+        f"events of topic {topic!r} after offset {after} were pruned: "
+        f"resume after offset {pruned} to read those that are left",
         resume_after=pruned,
     )

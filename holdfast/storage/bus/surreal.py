@@ -1,4 +1,4 @@
-"""Events in SurrealDB, embedded or on a server."""
+"""The event log in SurrealDB, embedded or on a server."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ OLD = "SELECT id, transient FROM bus WHERE at < $before LIMIT $limit"
 PRUNE_TOPICS = "DELETE bus_topic WHERE lasting = NONE AND at < $before RETURN NONE"
 
 KEPT_TRANSIENT = 2000  # of one topic, on a server; an embedded database has `ephemeral.MAX_EVENTS`
-TRIM_EVERY = 500  # offsets: how often what is beyond them is dropped
+TRIM_EVERY = 500  # offsets between two deletions of older transient events
 PRUNE_ROWS = 500  # in one statement
 
 
 class SurrealLog(EventLog):
     """An EventLog on SurrealDB.
 
-    Lasting events are rows. Transient ones are rows on a server, which are deleted when they are forgotten; beside an
+    Lasting events are rows. On a server, transient events are rows too, deleted when they are forgotten. With an
     embedded database they are ephemeral events in memory.
 
     Args:
-        database: where it is kept; not closed with the log.
-        cipher: hides what events say from whoever reads the database; None: it may be read. Topics stay readable.
+        database: the database; it is not closed with the log.
+        cipher: encrypts the data of events; `None` stores it in plain text. Topics are never encrypted.
     """
 
     def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
@@ -53,9 +53,11 @@ class SurrealLog(EventLog):
 
     @override
     async def append(self, publications: Sequence[Publication]) -> list[int]:
-        fleeting = [each for each in publications if each.transient]
-        numbers = await self._add_ephemeral(fleeting) if fleeting else None
-        offsets = {} if numbers is None else {each.mark: number for each, number in zip(fleeting, numbers, strict=True)}
+        transient = [each for each in publications if each.transient]
+        numbers = await self._add_ephemeral(transient) if transient else None
+        offsets = (
+            {} if numbers is None else {each.mark: number for each, number in zip(transient, numbers, strict=True)}
+        )
         rows = [each for each in publications if each.mark not in offsets]
         if rows:
             offsets |= await self._write(rows)
@@ -65,9 +67,9 @@ class SurrealLog(EventLog):
     async def read(self, topic: str, after: int, limit: int) -> Page:
         values = {"row": topic_id(topic), "topic": topic, "first": after + 1, "limit": limit}
         [[last, pruned], rows] = await self._database.run(READ, **values)
-        events = [Stored(row["offset"], self._opened(row["text"]), row["transient"]) for row in rows]
+        events = [Stored(row["offset"], self._decrypt(row["text"]), row["transient"]) for row in rows]
         is_last = len(rows) < limit
-        # After the rows, and only what is below the numbers of that time: so a row with a lower one cannot come later.
+        # Read after the rows, and only up to their newest offset, so that no row with a lower offset can appear later.
         upto = last if is_last else events[-1].offset
         ephemeral = await call_ephemeral(self._database, "read", topic=topic, after=after, upto=upto)
         if ephemeral:
@@ -117,7 +119,7 @@ class SurrealLog(EventLog):
         return numbers
 
     async def _write(self, publications: Sequence[Publication]) -> dict[str, int]:
-        """Gives the offsets by the publications' marks; what was published before keeps its own."""
+        """Returns the offset of each publication by its mark; earlier publications of a key keep theirs."""
         wanted = {each.mark: each for each in publications}
         repeatable = any(each.key is not None for each in publications)
         offsets = await self._known(wanted) if repeatable else {}
@@ -134,16 +136,16 @@ class SurrealLog(EventLog):
 
     async def _publish(self, publications: Sequence[Publication]) -> dict[str, int]:
         marks, topics = [each.mark for each in publications], topic_rows(publications)
-        events = event_rows(publications, topics, self._sealed)
+        events = event_rows(publications, topics, self._encrypt)
         results = await self._database.run(PUBLISH, keys=marks, topics=topics, events=events)
         offsets = _offsets(next(result for result in reversed(results) if isinstance(result, list)))
-        if len(offsets) != len(marks):  # permissions that forbid it are no error to the database
-            raise StoreUnavailable("the database did not take events: may its user write?")
+        if len(offsets) != len(marks):  # the database does not report a write that permissions forbid
+            raise StoreUnavailable("the database ignored events: check that its user may write")
         await self._trim(publications, offsets)
         return offsets
 
     async def _trim(self, publications: Sequence[Publication], offsets: dict[str, int]) -> None:
-        """Drops the oldest transient events of topics that have too many."""
+        """Deletes the oldest transient events of topics that have too many."""
         for each in publications:
             last = offsets[each.mark]
             if each.transient and last // TRIM_EVERY > (last - len(each.texts)) // TRIM_EVERY:
@@ -156,10 +158,10 @@ class SurrealLog(EventLog):
     async def _drop(self, text: str, **values: Any) -> None:
         await retry_conflicts(lambda: self._database.run(text, **values), "the event bus")
 
-    def _sealed(self, text: str) -> str:
+    def _encrypt(self, text: str) -> str:
         return text if self._cipher is None else self._cipher.seal(text)
 
-    def _opened(self, text: str) -> str:
+    def _decrypt(self, text: str) -> str:
         return text if self._cipher is None else self._cipher.unseal(text)
 
 

@@ -1,4 +1,4 @@
-"""A SurrealDB database, wherever it is: what everything that is kept stands on."""
+"""The port of a SurrealDB database, and its implementation on one endpoint."""
 
 from __future__ import annotations
 
@@ -20,72 +20,72 @@ from holdfast.storage.database.watches import Watch, Watches
 
 @runtime_checkable
 class Database(Protocol):
-    """Runs statements. One that was away works again, without being made anew, once it is back.
+    """Runs statements. After an outage the same object works again.
 
-    One per process is enough: stores, registries, buses share it, and none of them closes it.
+    One per process is enough: stores, registries and event buses share it, and none of them closes it.
     """
 
     async def open(self) -> None:
-        """Connects and applies the schema; may be called again. Other methods open by themselves.
+        """Connects and applies the schema; may be called again. Other methods open the database themselves.
 
         Raises:
-            StoreUnavailable: there is no database, or no access to it.
+            StoreUnavailable: the database is unreachable or denies access.
         """
 
     async def run(self, statement: str, **values: Any) -> list[Any]:
-        """Runs one statement, or one transaction, and gives the results of its parts.
+        """Runs one statement or one transaction and returns the result of each part.
 
-        A statement whose connection is lost is run once more: write so that a second time does no harm. On a server
-        several run at once; what must not overlap goes into one transaction, or waits for the answer of the other.
+        If the connection is lost, the statement runs once more, so make writes safe to repeat. A server runs several
+        statements at once; put what must not overlap into one transaction, or await each before the next.
 
         Args:
-            statement: SurrealQL, with the placeholders of `dialect` where the versions differ;
-                never put a value into its text.
-            values: what `$name` stands for in it.
+            statement: SurrealQL, with the placeholders of `dialect` where versions differ; pass values by name, never
+                format them into the text.
+            values: the values of `$name` in the statement.
 
         Raises:
-            WriteConflict: another writer was faster and nothing was written; planning anew will help.
-            StatementFailed: the database refused it.
-            StoreUnavailable: there was no answer in time, or no database.
+            WriteConflict: another writer changed the rows first; nothing was written. Read again and retry.
+            StatementFailed: the database rejected it.
+            StoreUnavailable: the database is unreachable or did not answer in time.
         """
         ...
 
     async def read(self, statement: str, **values: Any) -> list[Any]:
-        """Runs statements that someone typed, as `run` does; the database itself keeps them from writing.
+        """Runs statements that a person typed, as `run` does; the database itself prevents writes.
 
         Raises:
-            UsageError: it is meant to write, gives more rows than can be shown, or takes too long.
-            StatementFailed: the database refused it, for an error in it as a rule.
-            StoreUnavailable: there was no answer in time, or no database.
+            UsageError: a statement writes, returns more rows than can be shown, or takes too long.
+            StatementFailed: the database rejected it, usually because of a syntax error.
+            StoreUnavailable: the database is unreachable or did not answer in time.
         """
         ...
 
     def watch(self, table: str) -> AbstractAsyncContextManager[Watch]:
-        """Watches a table for changes, by whichever process; works while the database is away, too.
+        """Watches a table for changes by any process; keeps working through an outage of the database.
 
-        Begin to watch, then read, then wait:
+        Start to watch, then read, then wait:
 
             async with database.watch("event") as watch:
                 while True:
                     ...  # read what is new
                     await watch.changed()
 
-        In an embedded database the writers are all in this process, and must say what they change: see `touch`.
+        Writers of an embedded database must report their changes with `touch`.
         """
         ...
 
     def touch(self, table: str) -> None:
-        """Wakes those in this process who watch `table`; whoever writes to a watched table calls it afterwards."""
+        """Notifies the watches of `table`; call it after each write to a table that is watched."""
 
     async def close(self) -> None:
-        """Waits for what is in flight and lets go of everything; may be called twice."""
+        """Waits for calls in flight, then releases everything; may be called twice."""
 
 
 class SurrealDatabase(Database, EphemeralEventHost, IndexHost):
-    """A database that this process holds or reaches by itself.
+    """A database that this process opens or connects to directly.
 
     Args:
-        endpoint: where it is.
+        endpoint: the database to connect to.
     """
 
     def __init__(self, endpoint: EmbeddedEndpoint | WebsocketEndpoint | HttpEndpoint) -> None:

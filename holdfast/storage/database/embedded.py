@@ -1,4 +1,4 @@
-"""SurrealDB's engine inside this process."""
+"""Endpoints of SurrealDB's embedded engine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from holdfast.errors import StoreUnavailable
 from holdfast.storage.database.lock import PathLock
 
 MARK = RecordID("opening", "mark")
-SETTLE_ATTEMPTS = 3  # the first finds the damage and has the engine repair it, the second finds it repaired
+VERIFY_ATTEMPTS = 3  # the first finds the damage, which makes the engine repair it; the second verifies it
 
 
 class EmbeddedEndpoint:
-    """An engine."""
+    """An engine in this process."""
 
     max_connections = 1  # the engine loses updates when statements overlap
-    # A local engine is not given up on: its statements cannot be called back, and the next must wait for them.
+    # No deadlines: a statement of the engine cannot be interrupted, and the next one must wait for it.
     call_deadline: float | None = None
     dial_deadline: float | None = None
     statement_deadline: float | None = None
@@ -42,16 +42,16 @@ class EmbeddedEndpoint:
         return client
 
     async def disconnect(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:  # noqa: ARG002
-        """Closes the engine, which may be past saving: then opening it anew is what helps."""
+        """Closes the engine and ignores errors: an engine that has failed is replaced by opening it again."""
         with contextlib.suppress(Exception):
             await client.close()
 
     def release(self) -> None:
-        """Holds nothing between clients."""
+        """Does nothing: the endpoint holds nothing between clients."""
 
 
 class MemoryEndpoint(EmbeddedEndpoint):
-    """An engine on memory that goes with its client."""
+    """An engine in memory; the data lives as long as its client."""
 
     durable = False
     survives_failure = True
@@ -61,77 +61,79 @@ class MemoryEndpoint(EmbeddedEndpoint):
 
 
 class PathEndpoint(EmbeddedEndpoint):
-    """An engine on files; keeps other processes out."""
+    """An engine on files; locks out other processes."""
 
     durable = True
-    survives_failure = False  # after one failed write the engine refuses all others, until it is opened anew
+    survives_failure = False  # after one failed write the engine rejects all others until it is opened again
 
     def __init__(self, path: Path, namespace: str, database: str) -> None:
         super().__init__(f"surrealkv://{path}", namespace, database)
         self._lock = PathLock(path)
-        self._suspect = False
-        self._claimed = False
+        self._needs_check = False
+        self._kept = False
 
     def acquire(self) -> None:
-        """Takes the lock, to keep it until `relinquish`, whatever becomes of the clients.
+        """Acquires the lock and keeps it until `relinquish`, even while no client is open.
 
         Raises:
             StoreLocked: another process has the files open.
         """
-        self._suspect |= self._lock.acquire()
-        self._claimed = True
+        self._needs_check |= self._lock.acquire()
+        self._kept = True
 
     def is_held_by(self, pid: int) -> bool:
-        """Whether it is this process that keeps us from the lock."""
+        """Returns whether the process with this id holds the lock."""
         return self._lock.is_held_by(pid)
 
     def relinquish(self) -> None:
-        """Frees the lock."""
-        self._claimed = False
+        """Releases the lock."""
+        self._kept = False
         self.release()
 
     async def dial(self) -> AsyncEmbeddedSurrealConnection:
-        """Takes the lock and opens the files.
+        """Acquires the lock and opens the files.
 
         Raises:
             StoreLocked: another process has them open.
         """
-        self._suspect |= self._lock.acquire()
-        # The engine reads this when it opens. Without it an acknowledged write survives a kill, but not a power cut.
+        self._needs_check |= self._lock.acquire()
+        # The engine reads this when it opens. Without it, acknowledged writes survive a kill but not a power failure.
         os.environ.setdefault("SURREAL_SYNC_DATA", "true")
         try:
-            if self._suspect:
-                await self._settle()
+            if self._needs_check:
+                await self._verify()
             return await super().dial()
         except BaseException:
-            self._suspect = True
+            self._needs_check = True
             self.release()
             raise
 
     async def disconnect(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:
-        """Closes the engine, and remembers if it failed."""
-        self._suspect |= failed
+        """Closes the engine; after a failure the next opening verifies the files."""
+        self._needs_check |= failed
         await super().disconnect(client, failed=failed)
 
     def release(self) -> None:
-        """Frees the lock, unless it was claimed."""
-        if not self._claimed:
-            self._lock.release(clean=not self._suspect)
+        """Releases the lock, unless `acquire` keeps it."""
+        if not self._kept:
+            self._lock.release(clean=not self._needs_check)
 
-    async def _settle(self) -> None:
-        """Makes sure that what is written is there after the next opening.
+    async def _verify(self) -> None:
+        """Verifies that what is written now can be read after the next opening.
 
-        A write that was cut short may leave a few bytes of a record. The engine repairs its log when it meets a
-        broken record, but takes one to three bytes for the end of the log, writes behind them, and at the next
-        opening throws away all that it wrote. So write something, and see.
+        An interrupted write may leave a few bytes of a record. The engine repairs its log when it finds a broken
+        record, but mistakes one to three bytes for the end of the log, appends after them, and discards all of that at
+        the next opening. So this writes a value, opens the files again, and checks that it is there.
         """
-        for _ in range(SETTLE_ATTEMPTS):
+        for _ in range(VERIFY_ATTEMPTS):
             mark = uuid.uuid4().hex
             await self._once("UPSERT $row SET mark = $mark", mark)
             if await self._once("RETURN $row.mark = $mark", mark) is True:
-                self._suspect = False
+                self._needs_check = False
                 return
-        raise StoreUnavailable(f"{self._url} is damaged: it forgets what is written. Restore it, or use another path")
+        raise StoreUnavailable(
+            f"{self._url} is damaged and loses new writes: restore it from a copy, or use another path"
+        )
 
     async def _once(self, statement: str, mark: str) -> object:
         client = await super().dial()

@@ -1,4 +1,4 @@
-"""The client over HTTP, with what it lacks."""
+"""A client over HTTP that keeps its connections and reports errors in full."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ EXPIRED = 401
 
 
 class TokenRefused(Exception):
-    """The server does not take the token, or takes it no longer."""
+    """The server rejects the token, or it has expired."""
 
 
 class HttpClient(AsyncHttpSurrealConnection):
-    """Requests to a server, over connections that are kept.
+    """Sends requests over connections that are kept open.
 
-    The client of the package opens a connection for each request, has a timeout of its own, and drops what the server
-    says about a request that it refuses.
+    The package's own client opens a connection for each request, has a fixed timeout, and discards the server's message
+    when it rejects a request.
 
     Args:
         url: `http://` or `https://`, with the path.
@@ -30,7 +30,7 @@ class HttpClient(AsyncHttpSurrealConnection):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._address = url
-        self._http = httpx2.AsyncClient(timeout=None)  # every call here has a deadline
+        self._http = httpx2.AsyncClient(timeout=None)  # callers set deadlines
 
     async def _send(self, message: RequestMessage, operation: str, bypass: bool = False) -> dict[str, Any]:
         response = await self._http.post(self._address, content=message.WS_CBOR_DESCRIPTOR, headers=self._headers())

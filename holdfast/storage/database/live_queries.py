@@ -1,4 +1,4 @@
-"""Live queries: what other processes change on a server is heard here."""
+"""Watches by live queries, for changes that other processes make on a server."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from holdfast.storage.database.session import Session
 from holdfast.storage.database.watches import ListeningWatches
 from holdfast.storage.database.websocket_client import WebsocketClient
 
-LIVE = "LIVE SELECT VALUE id FROM $table"  # the id alone: a row may be megabytes, and every watcher gets it
-PAUSE = 1.0  # seconds before a lost connection is dialled again; watchers lose nothing, they re-read
-HEARTBEAT = 10.0  # seconds between two proofs that the server is there: a dead one may leave the socket open
+LIVE = "LIVE SELECT VALUE id FROM $table"  # ids only: a row may have megabytes, and each watch receives it
+PAUSE = 1.0  # seconds before reconnecting; watches lose nothing, because they read again
+HEARTBEAT = 10.0  # seconds between two pings: a dead server may leave the socket open
 
 
 class LiveQueryWatches(ListeningWatches):
-    """The watchers of tables on a server; each table has a connection of its own while someone watches it.
+    """Watches of tables on a server; each watched table has its own connection.
 
-    A server forgets a live query with its connection, so there is nothing to clean up after a crash.
+    The server drops a live query together with its connection, so a crash leaves nothing behind.
 
     Args:
-        endpoint: where the server is.
+        endpoint: the server.
     """
 
     def __init__(self, endpoint: Endpoint[WebsocketClient]) -> None:
@@ -47,7 +47,7 @@ class LiveQueryWatches(ListeningWatches):
         try:
             await self._listen_to(session, table)
         except StatementFailed:
-            self.notify(table)  # no live query, for want of the table or of a right: look again after each pause
+            self.notify(table)  # no live query, because the table or a permission is missing: poll instead
         finally:
             await self._endpoint.disconnect(session.client, failed=True)
 
@@ -55,7 +55,7 @@ class LiveQueryWatches(ListeningWatches):
         async with asyncio.timeout(self._endpoint.statement_deadline):
             [query] = await session.execute(LIVE, table=Table(table))
             changes = await session.client.subscribe_live(query)
-        self.notify(table)  # what happened before was not heard
+        self.notify(table)  # changes before the live query were not observed
         forwarding = asyncio.create_task(self._forward(table, changes))
         try:
             while not await session.client.is_lost(within=HEARTBEAT):

@@ -1,4 +1,4 @@
-"""Keeps other processes out of an embedded database, which does not do so itself."""
+"""A lock on the files of an embedded database; the engine itself does not lock them."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from holdfast.errors import StoreLocked, StoreUnavailable
 
 
 class PathLock:
-    """An advisory lock on the file `<path>.lock`; the operating system frees it when its holder dies.
+    """An advisory lock on the file `<path>.lock`; the operating system releases it when its holder dies.
 
     Args:
         path: the database's folder; it need not exist.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = Path(os.path.realpath(path))  # two spellings of one folder must meet at one lock
+        self._path = Path(os.path.realpath(path))  # two spellings of one folder must use the same lock
         self._file = self._path.with_name(f"{self._path.name}.lock")
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        """Takes the lock, or does nothing when this object holds it.
+        """Acquires the lock; does nothing if this object already holds it.
 
         Returns:
-            Whether the holder before ended without a clean release.
+            Whether the previous holder ended without a clean release.
 
         Raises:
-            StoreLocked: someone else holds it; the message names the file and the process.
-            StoreUnavailable: the lock file cannot be made.
+            StoreLocked: another holder has it; the message names the file and the process.
+            StoreUnavailable: the lock file cannot be created.
         """
         if self._descriptor is not None:
             return False
@@ -39,7 +39,7 @@ class PathLock:
             before = _holder(descriptor)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            os.fsync(descriptor)  # a power cut is an unclean end too
+            os.fsync(descriptor)  # a power failure must count as an unclean end
         except BlockingIOError:
             holder = _holder(descriptor)
             os.close(descriptor)
@@ -51,21 +51,21 @@ class PathLock:
         return before != ""
 
     def release(self, *, clean: bool = True) -> None:
-        """Frees the lock; does nothing when it is not held. The file stays: removing it would let two holders in.
+        """Releases the lock, if it is held. The file stays: after its removal two processes could hold the lock.
 
         Args:
-            clean: False has the next holder told that this one did not end well.
+            clean: `False` tells the next holder that this one ended after a failure.
         """
         if self._descriptor is None:
             return
         if clean:
             os.ftruncate(self._descriptor, 0)
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # closing is not enough while a child that starts has a copy
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # closing is not enough while a starting child process has a copy
         os.close(self._descriptor)
         self._descriptor = None
 
     def is_held_by(self, pid: int) -> bool:
-        """Whether a process has written itself down as the holder; for when somebody is known to hold the lock."""
+        """Returns whether the file names this process; only meaningful while the lock is held."""
         try:
             return self._file.read_text() == f"{pid}\n"
         except OSError:
@@ -80,7 +80,7 @@ class PathLock:
 
     def _explain(self, holder: str) -> str:
         if holder == str(os.getpid()):
-            who = "this process itself, through another store"
+            who = "this process itself, through another database object"
         else:
             who = f"process {holder}" if holder else "another process"
         return (
@@ -91,5 +91,5 @@ class PathLock:
 
 
 def _holder(descriptor: int) -> str:
-    """The process id in a lock file; empty when it was released well, or never held."""
+    """Returns the process id in a lock file; empty after a clean release or before the first use."""
     return os.pread(descriptor, 32, 0).decode(errors="replace").strip()

@@ -1,4 +1,4 @@
-"""Brings a database to the schema that this version knows."""
+"""The schema of a database, and its migrations."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from holdfast.storage.database.errors import WRITE_CONFLICT, StatementFailed, Wr
 from holdfast.storage.database.surql import migrations
 
 MIGRATIONS = migrations()
-"""In order; the n-th makes version n. A migration that has been released is never changed.
+"""In order; the n-th migration leads to version n. A released migration is never changed.
 
-One that only adds leaves older workers working. One that does not says in a line `-- readers: N` which version a worker
-must know from then on.
+A migration that only adds things is compatible with older workers. One that is not has a line `-- readers: N`, which
+names the version that workers must know from then on.
 """
 SERVER_MIGRATIONS = migrations(on_server=True)
 """The same with the indexes that only a server has."""
@@ -34,8 +34,8 @@ DEFINE TABLE IF NOT EXISTS schema_version COMMENT 'how far the migrations have c
 UPSERT $row SET version = $number, readers = $readers, applied_at = time::now() RETURN NONE;
 COMMIT;
 """
-LOST_RACES = 20  # in a row without getting further; as many workers may start on one server at once
-LOST_RACE_PAUSE = 0.1  # seconds at most; who lost lets the others through
+LOST_RACES = 20  # in a row without progress; that many workers may start on one server at once
+LOST_RACE_PAUSE = 0.1  # seconds at most before the next attempt
 
 
 class Schema:
@@ -49,30 +49,30 @@ class Schema:
         self._texts = texts
 
     async def is_done(self, execute: Execute) -> bool:
-        """Whether a database has this schema, or a newer one that this version may use.
+        """Returns whether a database has this schema, or a newer one that is compatible with this version.
 
         Raises:
-            StoreUnavailable: it has a newer one that this version may not use.
+            StoreUnavailable: it has a newer, incompatible one.
         """
-        return not await self._lacking(execute)
+        return not await self._missing(execute)
 
     async def do(self, execute: Execute) -> None:
-        """Applies the migrations that a database lacks, each in a transaction with its version.
+        """Applies the missing migrations, each in one transaction with its version number.
 
-        Safe when several processes do it at once: the version row is what they contend for.
+        Several processes may do it at once: the version row decides which of them applies a migration.
 
         Raises:
-            StoreUnavailable: the database was made by a newer version, or a migration failed.
+            StoreUnavailable: a newer, incompatible version created the database, or a migration failed.
         """
         lost, before = 0, 0
         while lost < LOST_RACES:
             try:
-                lacking = await self._lacking(execute)
-                for number in lacking:
+                missing = await self._missing(execute)
+                for number in missing:
                     await self._apply(execute, number)
             except WriteConflict:
-                lost = lost + 1 if len(lacking) == before else 0
-                before = len(lacking)
+                lost = lost + 1 if len(missing) == before else 0
+                before = len(missing)
                 await asyncio.sleep(random.uniform(0, LOST_RACE_PAUSE))  # noqa: S311
             except StatementFailed as error:
                 raise StoreUnavailable(f"the schema of the database cannot be applied: {error}") from error
@@ -80,8 +80,8 @@ class Schema:
                 return
         raise StoreUnavailable("the schema of the database cannot be applied: other processes keep changing it")
 
-    async def _lacking(self, execute: Execute) -> Sequence[int]:
-        """The numbers of the migrations that have to be applied."""
+    async def _missing(self, execute: Execute) -> Sequence[int]:
+        """Returns the numbers of the missing migrations."""
         [[version, readers]] = await execute(_READ, row=VERSION_ROW)
         if readers > len(self._texts):
             raise StoreUnavailable(

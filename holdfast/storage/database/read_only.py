@@ -1,4 +1,4 @@
-"""Runs statements that the database itself keeps from writing: as a user who may only read."""
+"""Readers: they run statements as a user with read-only permissions, so that the database itself prevents writes."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from holdfast.storage.database.session import Session
 from holdfast.storage.database.websocket_client import ReadOnlyWebsocketClient, WebsocketClient
 from holdfast.storage.database.write_keywords import write_keyword
 
-EMBEDDED_DEADLINE = 5.0  # seconds; the mirror waits as long, for the engine does one thing at a time
-SERVER_DEADLINE = 30.0  # seconds; nobody waits for it
-READS_AT_ONCE = 2  # on a server: people and dashboards, which the mirror should not notice
-MOST_ROWS = 10_000  # some 20 MB of events; who wants more wants an export
+EMBEDDED_DEADLINE = 5.0  # seconds; the engine runs one statement at a time, so the mirror waits as long
+SERVER_DEADLINE = 30.0  # seconds; other statements run meanwhile
+READS_AT_ONCE = 2  # on a server: queries of people and dashboards must not slow down the mirror
+MOST_ROWS = 10_000  # about 20 MB of events; use an export for more
 DEFINE = "DEFINE USER OVERWRITE {name} ON DATABASE PASSWORD '{password}' ROLES VIEWER DURATION FOR TOKEN 52w"
 REMOVE = "REMOVE USER IF EXISTS {name} ON DATABASE"
 READER = "holdfast_reader"
 MAY_NOT_DEFINE = "Not enough permissions"
 MAY_WRITE = "holdfast: may write"
 TRY_TO_WRITE = f"BEGIN; LET $made = (CREATE $row); IF $made {{ THROW '{MAY_WRITE}' }}; COMMIT"
-"""Writes nothing: not as a viewer, whose write has no effect, and not as another, whose transaction fails."""
+"""Writes nothing: a viewer's write has no effect, and any other user's transaction fails."""
 
 
 def check_reads(statement: str) -> None:
-    """Says of a statement that its author meant to write.
+    """Rejects a statement that writes.
 
     Raises:
-        UsageError: it is one that writes.
+        UsageError: it writes; the message names the keyword.
     """
     if word := write_keyword(statement):
         raise UsageError(
@@ -50,14 +50,16 @@ def check_reads(statement: str) -> None:
 
 
 def check_rows(results: list[Any]) -> list[Any]:
-    """Keeps an answer to a size that can be shown.
+    """Returns the results, if they are small enough to show.
 
     Raises:
-        UsageError: it has more rows.
+        UsageError: one has too many rows.
     """
     for result in results:
         if isinstance(result, list) and len(result) > MOST_ROWS:
-            raise UsageError(f"the answer has {len(result)} rows, {MOST_ROWS} are the most: add LIMIT, or GROUP BY")
+            raise UsageError(
+                f"the answer has {len(result)} rows, at most {MOST_ROWS} can be shown: add LIMIT or GROUP BY"
+            )
     return results
 
 
@@ -73,24 +75,24 @@ class Reader(Protocol):
 
 
 class EmbeddedReader(Reader):
-    """Reads in the engine of this process, whose one session is a viewer's meanwhile.
+    """Reads from the embedded engine by switching its only session to a viewer.
 
     Args:
         endpoint: the engine.
-        pool: its one connection.
+        pool: the engine's only connection.
     """
 
     def __init__(self, endpoint: EmbeddedEndpoint, pool: Pool[EmbeddedClient]) -> None:
         self._endpoint = endpoint
         self._pool = pool
-        self._viewer: tuple[EmbeddedClient, str] | None = None  # the token is good for this client
+        self._viewer: tuple[EmbeddedClient, str] | None = None  # the token is valid for this client only
 
     @override
     async def read(self, statement: str, values: dict[str, Any]) -> list[Any]:
         return await self._pool.lend(lambda connection: self._read(connection, statement, values))
 
     async def close(self) -> None:
-        """Holds nothing of its own."""
+        """Does nothing: the reader has no connections of its own."""
 
     async def _read(self, connection: Connection[EmbeddedClient], statement: str, values: dict[str, Any]) -> list[Any]:
         session = await connection.ready()
@@ -101,7 +103,7 @@ class EmbeddedReader(Reader):
             raise
         except TimeoutError:
             raise UsageError(
-                f"the statement was stopped after {EMBEDDED_DEADLINE:g} s, for everything else waits for it: "
+                f"the statement was stopped after {EMBEDDED_DEADLINE:g} s, because all other statements wait for it: "
                 "narrow it, or add LIMIT"
             ) from None
         except Exception as error:
@@ -111,7 +113,7 @@ class EmbeddedReader(Reader):
     @asynccontextmanager
     async def _as_viewer(self, session: Session[EmbeddedClient]) -> AsyncIterator[None]:
         client = session.client
-        viewer, self._viewer = self._viewer, None  # comes back only where it is still good
+        viewer, self._viewer = self._viewer, None  # restored below, if it is still valid
         try:
             if viewer is None or viewer[0] is not client:
                 viewer = client, await self._sign_in(session)
@@ -131,9 +133,9 @@ class EmbeddedReader(Reader):
 
 
 class ViewerEndpoint(WebsocketEndpoint):
-    """A server, as a user who may only read: the configured one, or one that is made and forgotten for the purpose.
+    """A server, as a read-only user: the configured one if it is a viewer, otherwise a temporary one.
 
-    A session outlives its user. So none is left behind, and nobody can sign in as it.
+    A session outlives its user, so the temporary user is removed right after it has signed in.
 
     Args:
         endpoint: the server.
@@ -152,7 +154,7 @@ class ViewerEndpoint(WebsocketEndpoint):
         """Connects as a viewer.
 
         Raises:
-            UsageError: the configured user may write, and may not make one who may not.
+            UsageError: the configured user may write, but may not define a read-only user.
         """
         name, password = f"{READER}_{secrets.token_hex(8)}", secrets.token_hex()
         try:
@@ -179,13 +181,13 @@ class ViewerEndpoint(WebsocketEndpoint):
             if MAY_WRITE not in str(error):
                 raise
             raise UsageError(
-                f"the database cannot be kept from writing: user {self.login.username!r} of {self} may write, and may "
-                "not define a user who may only read. Use a VIEWER or an OWNER of the database"
+                f"writes cannot be prevented: user {self.login.username!r} of {self} may write, but may not define a "
+                "read-only user. Use a VIEWER or an OWNER of the database"
             ) from None
 
 
 class ServerReader(Reader):
-    """Reads on a server, beside what else runs there.
+    """Reads from a server over its own connections.
 
     Args:
         endpoint: the server.
@@ -200,5 +202,5 @@ class ServerReader(Reader):
         return await self._pool.run(statement, **values)
 
     async def close(self) -> None:
-        """Closes its own connections."""
+        """Closes the reader's connections."""
         await self._pool.close()

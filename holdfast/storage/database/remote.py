@@ -1,4 +1,4 @@
-"""SurrealDB on a server, over a websocket or over HTTP."""
+"""Endpoints of a SurrealDB server, over a websocket or HTTP."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from holdfast.storage.database.errors import CONFLICT
 from holdfast.storage.database.http_client import HttpClient
 from holdfast.storage.database.websocket_client import WebsocketClient
 
-# Statements at once, so that a slow one does not hold up the others: of 20 ms each, 4 gave 165 a second and 1 gave 45.
-# Short ones gain nothing, 200 appends and 2,000 reads a second either way; 8 gave less of them.
+# Several connections, so that a slow statement does not delay the others: with statements of 20 ms, 4 connections
+# ran 165 a second and 1 ran 45. Short statements gain nothing: 200 appends and 2,000 reads a second with 1 or 4,
+# fewer with 8.
 MAX_CONNECTIONS = 4
-CALL_DEADLINE = 9.0  # seconds a caller waits, queue and reconnecting included
-DIAL_DEADLINE = 3.5  # seconds to connect, sign in and see what schema there is
+CALL_DEADLINE = 9.0  # seconds a caller waits, including the queue and reconnecting
+DIAL_DEADLINE = 3.5  # seconds to connect, sign in and read the schema version
 STATEMENT_DEADLINE = 5.0  # seconds for one statement; the slowest is a page of a run
-SELECT_ATTEMPTS = 20  # as many workers may start on an empty server at once
+SELECT_ATTEMPTS = 20  # that many workers may start on an empty server at once
 
 
 class RemoteClient(Client, Protocol):
-    """What both clients of a server can do besides."""
+    """The part that both clients of a server share."""
 
     async def signin(self, vars: dict[str, Value]) -> object:  # noqa: A002  # the client's own name
-        """Becomes a user."""
+        """Signs in as a user."""
         ...
 
     async def use(self, namespace: str, database: str) -> None:
         """Selects namespace and database."""
 
     async def disconnect(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
 
 
 R = TypeVar("R", bound=RemoteClient)
@@ -43,7 +44,7 @@ R = TypeVar("R", bound=RemoteClient)
 
 @dataclass(frozen=True)
 class Login:
-    """What it takes to use one database of a server."""
+    """The credentials for one database of a server."""
 
     namespace: str
     database: str
@@ -51,7 +52,7 @@ class Login:
     password: str | None = field(repr=False)
 
     async def sign_in(self, client: RemoteClient) -> bool:
-        """Tries the user as one of the server, of the namespace and of the database: nothing tells which it is."""
+        """Signs in as a user of the server, the namespace or the database, whichever works; returns whether one did."""
         if self.username is None:
             return True
         credentials: dict[str, Value] = {"username": self.username, "password": self.password or ""}
@@ -76,9 +77,12 @@ class _ServerEndpoint(Generic[R]):
     def __init__(self, url: str, login: Login) -> None:
         parts = urlsplit(url)
         if not parts.hostname:
-            raise UsageError(f"database URL {url!r} names no host: write {parts.scheme}://HOST:PORT")
+            raise UsageError(f"database URL {url!r} has no host: use {parts.scheme}://HOST:PORT")
         if parts.username or parts.password:
-            raise UsageError("a database URL carries no user and password: give them in their own settings")
+            raise UsageError(
+                "a database URL must not contain a user or password: "
+                "set SURREALDB_USERNAME and SURREALDB_PASSWORD instead"
+            )
         self._address = f"{parts.scheme}://{parts.netloc}"
         self.url = f"{self._address}{parts.path.rstrip('/').removesuffix('/rpc')}/rpc"
         self.login = login
@@ -87,10 +91,10 @@ class _ServerEndpoint(Generic[R]):
         return self._address
 
     async def dial(self) -> R:
-        """Connects, signs in where there is a user, and selects namespace and database.
+        """Connects, signs in if there is a user, and selects namespace and database.
 
         Raises:
-            StoreUnavailable: the user is not let in.
+            StoreUnavailable: the server denies the user access.
         """
         return await self._dial_as(self.login)
 
@@ -99,8 +103,10 @@ class _ServerEndpoint(Generic[R]):
         try:
             if not await login.sign_in(client):
                 raise StoreUnavailable(
-                    f"{self} did not let user {login.username!r} in: check SURREALDB_USERNAME and SURREALDB_PASSWORD, "
-                    f"and that it is a user of namespace {login.namespace!r} and database {login.database!r}, or of "
+                    f"{self} denied access to user {login.username!r}: check SURREALDB_USERNAME and "
+                    f"SURREALDB_PASSWORD, "
+                    f"and that the user belongs to namespace {login.namespace!r} and database "
+                    f"{login.database!r}, or to "
                     "the server"
                 )
             await self._select(client, login)
@@ -110,7 +116,7 @@ class _ServerEndpoint(Generic[R]):
         return client
 
     async def _select(self, client: R, login: Login) -> None:
-        """Selecting what is not there yet makes it, and of several who do so at once one wins."""
+        """Selects namespace and database, which creates them if necessary; concurrent creation may conflict."""
         for attempt in range(SELECT_ATTEMPTS):
             try:
                 await client.use(login.namespace, login.database)
@@ -124,11 +130,11 @@ class _ServerEndpoint(Generic[R]):
         raise NotImplementedError
 
     async def disconnect(self, client: R, *, failed: bool) -> None:  # noqa: ARG002
-        """Drops the connection."""
+        """Closes the connection."""
         await client.disconnect()
 
     def release(self) -> None:
-        """Holds nothing between clients."""
+        """Does nothing: the endpoint holds nothing between clients."""
 
 
 class WebsocketEndpoint(_ServerEndpoint[WebsocketClient]):
@@ -140,7 +146,7 @@ class WebsocketEndpoint(_ServerEndpoint[WebsocketClient]):
         return client
 
     def websocket(self) -> WebsocketEndpoint:
-        """What needs a session of its own, such as a live query, is there only."""
+        """Returns this endpoint; see `HttpEndpoint.websocket`."""
         return self
 
 
@@ -148,18 +154,18 @@ class HttpEndpoint(_ServerEndpoint[HttpClient]):
     """A SurrealDB server, over HTTP.
 
     Raises:
-        UsageError: the name of the namespace or of the database does not fit into a header.
+        UsageError: the namespace's or the database's name cannot be sent in a header.
     """
 
     def __init__(self, url: str, login: Login) -> None:
         super().__init__(url, login)
         for name in (login.namespace, login.database):
             if not (name.isascii() and name.isprintable() and name == name.strip()):
-                raise UsageError(f"the name {name!r} cannot be sent over HTTP: use {self.websocket()}")
+                raise UsageError(f"the name {name!r} cannot be sent over HTTP: use {self.websocket()} instead")
 
     async def _connect(self) -> HttpClient:
         return HttpClient(self.url)
 
     def websocket(self) -> WebsocketEndpoint:
-        """The same server over a websocket: what needs a session of its own, such as a live query, is there only."""
+        """Returns the same server over a websocket, which live queries and sessions need."""
         return WebsocketEndpoint("ws" + self.url.removeprefix("http"), self.login)

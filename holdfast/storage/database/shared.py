@@ -1,4 +1,4 @@
-"""One embedded database for all processes of a machine: one of them holds it, the others go through that one."""
+"""An embedded database that several processes share: one owns the files and serves the others."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from holdfast.storage.database.local_index import IndexHost
 from holdfast.storage.database.migrate import MIGRATIONS
 from holdfast.storage.database.watches import Watch
 
-ELECTION_DEADLINE = 3.0  # seconds; between taking the lock and being reachable a process needs milliseconds
-RETRY_INTERVAL = 0.02  # seconds between two attempts, half of it by chance: so that many fall out of step
+ELECTION_DEADLINE = 3.0  # seconds; a process needs milliseconds between acquiring the lock and being reachable
+RETRY_INTERVAL = 0.02  # seconds between two attempts, half of it random, so that processes do not retry in step
 
 
 class _Mismatch(StoreLocked):
-    """The holder shares another database than the one that is asked for."""
+    """The owner serves a different namespace, database or schema."""
 
 
 class Route(Protocol):
-    """How this process reaches the database for now: it holds it, or it has a connection to the one that does."""
+    """The way to the database: this process owns it, or is connected to the process that does."""
 
     @property
     def is_usable(self) -> bool:
-        """Whether it still leads there."""
+        """Whether calls can still reach the database."""
         ...
 
     async def call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
-        """Does `open`, `run` or `read` of `Database`, or `ephemeral`."""
+        """Calls `open`, `run` or `read` of `Database`, or `EphemeralEventHost.ephemeral`, and returns its result."""
 
     async def listen(self, table: str, notify: Callable[[], None]) -> None:
-        """Calls back when a table may have changed, and at first; returns when it leads there no longer."""
+        """Calls `notify` at first and when a table may have changed; returns when the route is no longer usable."""
 
     def touch(self, table: str) -> None:
         """Notifies everything that watches `table`, in any process."""
 
     async def close(self) -> None:
-        """Waits for what is in flight, then lets go."""
+        """Waits for calls in flight, then closes the route."""
 
 
 class SharedDatabase(Database, EphemeralEventHost, IndexHost):
     """A Database on files that any number of processes of one machine may have open at once.
 
-    The first to use it holds it: it opens the engine and serves the others. When it closes or dies, the next call of
-    any other makes that one the holder. Of a holder that closes nobody notices anything; a call that was in flight to
-    one that dies fails, and those that come after it do not.
+    The first process to use it becomes the owner: it opens the engine and serves the others. When the owner closes or
+    dies, the next process that makes a call becomes the owner. If the owner closes, no call fails. If it dies, calls in
+    flight to it fail, and later calls succeed.
 
     Args:
         path: the database's folder.
-        endpoint: of that folder; namespace and database must be the same in all processes.
-        engine: a database on that endpoint, which only this object uses.
+        endpoint: the endpoint of that folder; all processes must use the same namespace and database.
+        engine: a database on that endpoint that only this object uses.
     """
 
     def __init__(self, path: Path, endpoint: PathEndpoint, engine: Database) -> None:
@@ -73,10 +73,11 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
         self._watches = GatewayWatches(self._listen_to)
 
     async def open(self) -> None:
-        """See `Database.open`.
+        """Connects and applies the schema; may be called again. Other methods open the database themselves.
 
         Raises:
             StoreLocked: a process has the database open and does not share it.
+            StoreUnavailable: the database is unreachable.
         """
         await self._call("open")
 
@@ -91,7 +92,7 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
         return results
 
     def watch(self, table: str) -> AbstractAsyncContextManager[Watch]:
-        """See `Database.watch`; hears the other processes that share the database, too."""
+        """Watches a table for changes by any process that shares the database; see `Database.watch`."""
         return self._watches.watch(table)
 
     @override
@@ -99,10 +100,10 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
         if self._route is not None and self._route.is_usable:
             self._route.touch(table)
         else:
-            self._watches.notify(table)  # the others notify by themselves when they look for another holder
+            self._watches.notify(table)  # other processes notify their own watches when they elect a new owner
 
     async def ephemeral(self, operation: str, **values: Any) -> Any:
-        """See `EphemeralEventHost.ephemeral`; when another process becomes the owner, ephemeral events are lost."""
+        """Calls `EphemeralEvents.call` in the owner. Ephemeral events are lost with their owner."""
         return await self._call("ephemeral", operation, values)
 
     @override
@@ -111,7 +112,7 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
         return await self._call("index", name, {"operation": operation, "values": values})
 
     async def close(self) -> None:
-        """See `Database.close`; another process may hold the database next."""
+        """Waits for calls in flight, then releases the database; another process may become its owner."""
         await self._watches.close()
         if self._election is not None:
             await asyncio.wait([self._election])
@@ -121,7 +122,7 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
 
     @property
     def is_owner(self) -> bool:
-        """Whether this process has the files open."""
+        """Whether this process owns the database."""
         return isinstance(self._route, Owner)
 
     async def _call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
@@ -130,7 +131,7 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
             try:
                 return await route.call(verb, statement, values)
             except NotExecuted:
-                continue  # elsewhere: an election that finds nobody ends this
+                continue  # through another route; an election that finds none raises StoreUnavailable
 
     async def _listen_to(self, table: str, notify: Callable[[], None]) -> None:
         route = await self._current_route()
@@ -139,7 +140,7 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
     async def _current_route(self) -> Route:
         if self._route is not None and self._route.is_usable:
             return self._route
-        if self._election is None:  # one for all callers, and it goes on though a caller be cancelled
+        if self._election is None:  # one for all callers; it continues even if a caller is cancelled
             self._election = asyncio.create_task(self._elect())
             self._election.add_done_callback(self._end_election)
         return await asyncio.shield(self._election)
@@ -157,7 +158,7 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
         deadline = loop.time() + ELECTION_DEADLINE
         while True:
             try:
-                return await self._hold_or_join()
+                return await self._own_or_join()
             except _Mismatch:
                 raise
             except StoreUnavailable:
@@ -165,13 +166,13 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
                     raise
             await asyncio.sleep(RETRY_INTERVAL * random.uniform(0.5, 1))  # noqa: S311
 
-    async def _hold_or_join(self) -> Route:
+    async def _own_or_join(self) -> Route:
         try:
-            return await Owner.take(self._endpoint, self._engine, self._file)
+            return await Owner.acquire(self._endpoint, self._engine, self._file)
         except StoreLocked:
             descriptor = self._file.read()
             if descriptor is None or not self._endpoint.is_held_by(descriptor.pid):
-                raise  # it does not share, or not yet; the descriptor may be of one that died
+                raise  # the owner does not share, or not yet; the descriptor may belong to a dead process
         self._check(descriptor)
         return await GatewayClient.connect(descriptor)
 
@@ -180,10 +181,10 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
         if ours != (descriptor.namespace, descriptor.database):
             raise _Mismatch(
                 f"process {descriptor.pid} has {self._endpoint} open as namespace {descriptor.namespace!r} "
-                f"and database {descriptor.database!r}; here they are {ours[0]!r} "
+                f"and database {descriptor.database!r}, but this process uses {ours[0]!r} "
                 f"and {ours[1]!r}: give both the same settings"
             )
         if descriptor.schema_version < len(MIGRATIONS):
             raise _Mismatch(
-                f"process {descriptor.pid} has {self._endpoint} open and is of an older version of Holdfast: restart it"
+                f"process {descriptor.pid} has {self._endpoint} open and runs an older version of Holdfast: restart it"
             )

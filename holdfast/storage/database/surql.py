@@ -1,4 +1,4 @@
-"""Reads the statements that stand in files."""
+"""Statements and migrations in `.surql` files."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ SERVER_ONLY = ".server.surql"
 
 
 def statement(package: str, name: str) -> str:
-    """The text of `statements/<name>.surql` in `package`, without its comments: it is sent with every call."""
+    """Returns `statements/<name>.surql` of a package without comments, since the text is sent with each call."""
     lines = (resources.files(package) / "statements" / f"{name}.surql").read_text().splitlines()
     return "\n".join(line for line in lines if not line.startswith("--"))
 
 
 def migrations(*, on_server: bool = False) -> tuple[str, ...]:
-    """The texts of `migrations/*.surql`, in the order of their numbers.
+    """Returns the texts of `migrations/*.surql`, in the order of their numbers.
 
     Args:
-        on_server: whether the `.server.surql` of the same name is added to each. It defines the indexes that an
-            embedded database does without, see `holdfast.storage.database.local_index`.
+        on_server: whether to append the `.server.surql` file of the same name to each. It defines the indexes that an
+            embedded database does not have, see `holdfast.storage.database.local_index`.
     """
     folder = resources.files("holdfast.storage.database") / "migrations"
     texts = {file.name: file.read_text() for file in folder.iterdir() if file.name.endswith(".surql")}

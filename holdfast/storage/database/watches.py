@@ -1,4 +1,4 @@
-"""Tells those who watch a table that it has changed."""
+"""Watches of tables: notifications that a table may have changed."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing_extensions import override
 
 
 class Watch:
-    """What a watcher waits on."""
+    """A watch on one table."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
 
     async def changed(self) -> None:
-        """Waits until the table may have changed since this was last called; many changes at once count as one.
+        """Waits until the table may have changed since the last call; several changes may count as one.
 
-        It may also return where nothing has changed: read again and see.
+        It may also return without a change, so read again and compare.
         """
         await self._changed.wait()
         self._changed.clear()
 
     def notify(self) -> None:
-        """Wakes the watcher, now or when it next waits."""
+        """Wakes `changed`, now or when it is called next."""
         self._changed.set()
 
 
 class Watches:
-    """The watchers in this process, by table; where no other process writes, these are all that there are."""
+    """The watches in this process, by table; sufficient where no other process writes."""
 
     def __init__(self) -> None:
         self._of: defaultdict[str, set[Watch]] = defaultdict(set)
@@ -50,19 +50,19 @@ class Watches:
                 await self._unwatched(table)
 
     def notify(self, table: str) -> None:
-        """Wakes those who watch `table`."""
+        """Notifies the watches of `table`."""
         for watch in self._of.get(table, ()):
             watch.notify()
 
     async def close(self) -> None:
-        """Holds nothing that must be let go."""
+        """Releases what the watches hold."""
 
     async def _unwatched(self, table: str) -> None:
-        """Called when nobody watches `table` any longer."""
+        """Called after the last watch of `table` has ended."""
 
 
 class ListeningWatches(Watches, ABC):
-    """Watchers of tables that other processes change: each table has a listener while someone watches it."""
+    """Watches of tables that other processes change: each watched table has one listener task."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class ListeningWatches(Watches, ABC):
 
     @abstractmethod
     async def _listen(self, table: str) -> None:
-        """Rings whenever the table may have changed, until it is cancelled."""
+        """Calls `notify` whenever the table may have changed, until it is cancelled."""
 
     async def _unwatched(self, table: str) -> None:
         if listener := self._listeners.pop(table, None):

@@ -1,4 +1,4 @@
-"""The client over a websocket, with what it lacks."""
+"""A client over a websocket that detects a lost connection and closes in bounded time."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class WebsocketClient(AsyncWsSurrealConnection):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.raw_url = url  # the client's own composing mangles hosts that begin with "rpc"
+        self.raw_url = url  # the package's own URL building mangles hosts that begin with "rpc"
 
     async def is_lost(self, within: float) -> bool:
-        """Waits for the connection to end; gives False when it has not after `within` seconds."""
+        """Waits up to `within` seconds for the connection to end; returns whether it has."""
         if self.recv_task is None:
             return True
         done, _ = await asyncio.wait([self.recv_task], timeout=within)
         return bool(done)
 
     async def disconnect(self) -> None:
-        """Drops the connection: nothing that matters is in flight, and a closing handshake may never be answered."""
+        """Aborts the connection: nothing is in flight, and the server may never answer a closing handshake."""
         if self.socket is not None:
             self.socket.transport.abort()
         with contextlib.suppress(Exception):
@@ -40,9 +40,9 @@ class WebsocketClient(AsyncWsSurrealConnection):
 
 
 class ReadOnlyWebsocketClient(WebsocketClient):
-    """A connection on which nothing lasts: each request is a transaction that is taken back.
+    """A connection that keeps no changes: each request runs in a transaction that is rolled back.
 
-    A viewer's write has no effect, but the table that it names is defined in passing if there is none.
+    A viewer's write has no effect, but it still defines the table that it names.
     """
 
     async def query_raw(
@@ -52,8 +52,10 @@ class ReadOnlyWebsocketClient(WebsocketClient):
         session_id: UUID | None = None,
         txn_id: UUID | None = None,
     ) -> dict[str, Any]:
-        """Runs a statement in a transaction of its own, whatever it is told."""
+        """Runs a statement in its own transaction and rolls it back."""
         transaction = txn_id or await self.begin(session_id)
         answer = await super().query_raw(query, params, session_id, transaction)
-        await self.cancel(transaction, session_id)  # where the request failed, the connection goes, and this with it
+        await self.cancel(
+            transaction, session_id
+        )  # after a failed request the connection is closed, which rolls back too
         return answer

@@ -1,4 +1,4 @@
-"""Tells from a statement's text that it is meant to write: for a message, the refusing is the database's."""
+"""Detection of keywords that write, for a helpful message; the database itself enforces that reads do not write."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 ALONE = frozenset(["BEGIN", "CANCEL", "COMMIT"])
-"""Those that may stand without what they are done to."""
+"""Keywords that need no object."""
 WRITES = ALONE.union(
     ("ALTER", "CREATE", "DEFINE", "DELETE", "INSERT", "KILL", "LIVE", "OPTION"),
     ("REBUILD", "RELATE", "REMOVE", "UPDATE", "UPSERT", "USE"),
 )
 BEFORE = frozenset(["", ";", "{", "(", "[", ",", "=", ":", "RETURN", "THEN", "ELSE", "IN"])
-"""What a statement may follow."""
+"""Tokens that a statement may follow."""
 
 
 def write_keyword(statement: str) -> str | None:
-    """The word by which a statement, or one inside it, writes, or changes its session; None: there is none."""
+    """Returns the keyword by which a statement or a nested one writes or changes its session; `None` if none does."""
     tokens = [found for found in TOKEN.finditer(statement) if found.lastgroup != "skip"]
     previous = ""
     for found, following in zip(tokens, [*tokens[1:], None], strict=True):

@@ -1,4 +1,4 @@
-"""Stores: where the mirror of every run is kept."""
+"""The mirror of every run: its implementations, and the choice between them by URL."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from holdfast.storage.mirror.surreal import SurrealStore
 __all__ = ["MemoryStore", "SurrealStore", "open_store"]
 
 ENTRY_POINTS = "holdfast.stores"
-"""The group in which installed packages offer stores: the name is a URL's scheme, the value a callable that is given
-the URL and the options of `open_store`, and gives a `Store`."""
+"""The entry point group of stores in installed packages. The name is a URL scheme; the value is a callable that takes
+the URL and the options of `open_store`, and returns a `Store`."""
 
 
 def open_store(url: str, **options: Any) -> Store:
-    """Gives the store that a URL names; it connects when it is first used, and closes its own database.
+    """Returns the store that a URL names; it connects on first use and closes its own database.
 
     Args:
-        url: `memory://` (dictionaries in this process), what `open_database` takes, or the scheme of a
-            store that an installed package offers.
-        options: what `holdfast.storage.database.open_database` takes besides.
+        url: `memory://` (dictionaries in this process), a URL that `open_database` accepts, or one with the scheme of
+            an installed package.
+        options: further arguments of `holdfast.storage.database.open_database`.
 
     Raises:
         UsageError: the URL is none of these, or the package's store cannot be loaded.
@@ -42,8 +42,8 @@ def _installed_store(scheme: str, url: str, options: dict[str, Any]) -> Store:
     if "://" not in url or scheme not in installed:
         others = "".join(f", {name}://" for name in sorted(installed))
         raise UsageError(
-            f"store URL {url!r} has an unknown scheme; known: memory://, {KNOWN}{others}. "
-            f"An installed package offers others as entry points {ENTRY_POINTS!r}"
+            f"store URL {url!r} has an unknown scheme; use one of memory://, {KNOWN}{others}. "
+            f"Packages add schemes through the entry point group {ENTRY_POINTS!r}"
         )
     point = installed[scheme]
     try:

@@ -1,4 +1,4 @@
-"""What to do with a batch, given what the mirror holds: pure, and the same for every store."""
+"""The plan of an append: what to write, given a batch and what the mirror holds. Pure, and shared by all stores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from holdfast.types import Entry, EntryBatch, TranscriptRef
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where the mirror of a run ends."""
+    """The newest entry of a run in the mirror, and the chain it belongs to."""
 
     chain: str
     started_at: datetime
@@ -20,24 +20,24 @@ class Stored:
 
     @classmethod
     def after(cls, batch: EntryBatch) -> Stored:
-        """Where it ends once `batch` is written."""
+        """Returns the state of the mirror after `batch` has been written."""
         return cls(batch.chain, batch.summary.started_at, batch.entries[-1].ref)
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Entries to add, after those from `cut` on are deleted."""
+    """Entries to add, after deleting the stored entries from `cut` onward."""
 
     entries: list[Entry]
     cut: int | None
-    """None: nothing is deleted."""
+    """`None` means that nothing is deleted."""
 
 
-def check(batch: EntryBatch) -> None:
-    """Refuses a batch that contradicts itself.
+def check_batch(batch: EntryBatch) -> None:
+    """Validates a batch.
 
     Raises:
-        UsageError: it is empty, not dense, altered, not of one run, or its run id cannot be stored.
+        UsageError: it is empty, has gaps, was altered, mixes runs, or its run id cannot be stored.
     """
     where = f"batch of run {batch.run_id!r}"
     if "\0" in batch.run_id or not _is_utf8(batch.run_id):
@@ -51,7 +51,7 @@ def check(batch: EntryBatch) -> None:
     previous = batch.previous_digest
     for seq, entry in enumerate(batch.entries, start=batch.entries[0].seq):
         if entry.seq != seq:
-            raise UsageError(f"{where}: entry {entry.seq} stands where entry {seq} should")
+            raise UsageError(f"{where}: has entry {entry.seq} where entry {seq} is expected")
         if not entry.follows(previous):
             raise UsageError(f"{where}: entry {seq} was altered, or does not follow the one before it")
         _check_message(entry, where)
@@ -59,7 +59,7 @@ def check(batch: EntryBatch) -> None:
 
 
 def continues(batch: EntryBatch, stored: Stored) -> bool:
-    """Whether `batch` begins exactly where the mirror ends: the common case, decided without reading."""
+    """Returns whether `batch` starts right after the mirror's newest entry: the common case, which needs no read."""
     return (batch.chain, batch.entries[0].seq, batch.previous_digest) == (
         stored.chain,
         stored.head.seq + 1,
@@ -68,22 +68,23 @@ def continues(batch: EntryBatch, stored: Stored) -> bool:
 
 
 def overlap(batch: EntryBatch, stored: Stored | None) -> range:
-    """The seqs whose stored digests `decide` compares: the entry before the batch, and those that both have."""
+    """Returns the seqs whose digests `plan_append` compares: the entry before the batch, and those that both have."""
     if stored is None or stored.chain != batch.chain:
         return range(0)
     return range(max(batch.entries[0].seq - 1, 0), min(batch.entries[-1].seq, stored.head.seq) + 1)
 
 
-def decide(batch: EntryBatch, stored: Stored | None, digests: Mapping[int, str]) -> Write | TranscriptRef:
-    """Says what to write, or, where there is nothing to write, what to answer.
-
-    A batch that connects to what is stored but differs from it replaces everything from the first difference on:
-    the writer holds the truth, and a mirror that went wrong must be able to heal in batches of any size.
+def plan_append(batch: EntryBatch, stored: Stored | None, digests: Mapping[int, str]) -> Write | TranscriptRef:
+    """Plans an append. If the batch connects to the mirror but differs from it, everything from the first difference
+    on is replaced: the writer has the truth, so a damaged mirror can be repaired by batches of any size.
 
     Args:
-        batch: has passed `check`.
-        stored: None when the mirror does not know the run.
-        digests: stored digests by seq, over `overlap(batch, stored)`; a missing row is missing here too.
+        batch: a batch that has passed `check_batch`.
+        stored: `None` if the run is not in the mirror.
+        digests: stored digests by seq, over `overlap(batch, stored)`, without those of missing rows.
+
+    Returns:
+        What to write, or the reference to answer with if there is nothing to write.
 
     Raises:
         MirrorGap: entries before the batch are missing, or do not lead to its `previous_digest`.
@@ -91,15 +92,19 @@ def decide(batch: EntryBatch, stored: Stored | None, digests: Mapping[int, str])
     first, last = batch.entries[0], batch.entries[-1]
     if stored is None or stored.chain != batch.chain:
         if stored is not None and batch.summary.started_at <= stored.started_at:
-            return last.ref  # a newer life of this run id is there: let the old writer rest
+            return last.ref  # a newer execution has this run id: acknowledge, so that the old writer stops
         if first.seq:
-            raise MirrorGap(f"the mirror has nothing of this life of run {batch.run_id!r}: send it from entry 0", 0)
+            raise MirrorGap(
+                f"the mirror has no entry of this execution of run {batch.run_id!r}: send them from entry 0", 0
+            )
         return Write(batch.entries, cut=0)
     expected = stored.head.seq + 1
     if first.seq > expected:
         raise MirrorGap(f"the mirror of run {batch.run_id!r} needs entry {expected} before entry {first.seq}", expected)
     if first.seq and digests.get(first.seq - 1) != batch.previous_digest:
-        raise MirrorGap(f"the mirror of run {batch.run_id!r} differs before entry {first.seq}: send it from entry 0", 0)
+        raise MirrorGap(
+            f"the mirror of run {batch.run_id!r} differs before entry {first.seq}: send the entries from 0", 0
+        )
     for index, entry in enumerate(batch.entries):
         if digests.get(entry.seq) != entry.digest:
             return Write(batch.entries[index:], cut=entry.seq if entry.seq < expected else None)
@@ -110,7 +115,7 @@ def _check_message(entry: Entry, where: str) -> None:
     try:
         _ = entry.message
     except (KeyError, ValueError) as error:
-        raise UsageError(f"{where}: entry {entry.seq} of kind {entry.kind!r} carries no message: {error}") from None
+        raise UsageError(f"{where}: entry {entry.seq} of kind {entry.kind!r} has no valid message: {error}") from None
 
 
 def _is_utf8(text: str) -> bool:

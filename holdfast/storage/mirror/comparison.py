@@ -1,4 +1,4 @@
-"""Holds stored rows against those that a log projects to: pure."""
+"""A comparison of stored rows with the rows that a run's log projects to. Pure."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 from surrealdb import RecordID
 
 from holdfast.ports import EXTRA, MISSING, Cipher, RowDifference
-from holdfast.storage.mirror.row_encryption import EXACT, seal_row, unseal
+from holdfast.storage.mirror.row_encryption import EXACT, decrypt_text, encrypt_row
 from holdfast.storage.mirror.rows import Row, Rows, project
 from holdfast.types import EntryBatch
 
 RowId = tuple[str, str]
-"""Table and id; the id as text, as ids in SurrealDB may be lists."""
+"""Table and id; the id is text, because ids in SurrealDB may be lists."""
 
 EDGE = "spawned"
 
 
 @dataclass(frozen=True, slots=True)
 class DifferingRow:
-    """A difference, and the row that it is about."""
+    """A row that differs from the log."""
 
     difference: RowDifference
     id: RecordID
     right: Row | None
-    """As it should be stored; None: there should be none."""
+    """The row as it should be stored; `None` means that it should not exist."""
 
 
 def expected_rows(log: EntryBatch) -> list[Row]:
-    """Every row that a run's whole log projects to; the run's own comes last."""
+    """Returns every row that a run's whole log projects to; the run's own row comes last."""
     rows = project(log, log.entries)
     return [
         *rows.events,
@@ -44,17 +44,17 @@ def expected_rows(log: EntryBatch) -> list[Row]:
 
 
 def compare_rows(log: EntryBatch, stored: Iterable[Row], cipher: Cipher | None) -> list[DifferingRow]:
-    """Compares, value by value.
+    """Compares rows value by value and returns those that differ, ordered by table and seq.
 
     Args:
-        log: everything up to the head that the run's row shall have.
+        log: all entries up to the expected head of the run.
         stored: all rows of the run.
-        cipher: of the store; rows that were written before there was one are right too.
+        cipher: the store's cipher; rows that were written before it was configured are valid too.
     """
     found = {_row_id(row): row for row in stored}
     differing: list[DifferingRow] = []
     for plain in expected_rows(log):
-        sealed = seal_row(dict(plain), cipher)
+        sealed = encrypt_row(dict(plain), cipher)
         row = found.pop(_row_id(plain), None)
         what = MISSING if row is None else _difference(row, plain, sealed, cipher)
         if what:
@@ -64,7 +64,7 @@ def compare_rows(log: EntryBatch, stored: Iterable[Row], cipher: Cipher | None) 
 
 
 def _turns_closed_by_results(rows: Rows) -> Iterator[Row]:
-    """As append.surql has it: a turn is closed by the newest answer in it, if none of its calls is open."""
+    """Yields the checkpoints of turns that end with a tool result, by the rule of append.surql."""
     answered: dict[int, list[int | None]] = {}
     for (turn, _), call in rows.tool_calls.items():
         answered.setdefault(turn, []).append(call.get("answered"))
@@ -92,14 +92,14 @@ def _value(row: Row, name: str, cipher: Cipher | None) -> Any:
     if isinstance(value, RecordID):
         return _row_id({"id": value})
     if isinstance(value, bool | int | float):
-        return repr(value)  # a database tells 1 from 1.0 and 0.0 from -0.0, Python's == does not
+        return repr(value)  # a database distinguishes 1 from 1.0 and 0.0 from -0.0, Python's == does not
     return value
 
 
 def _opened(text: str, cipher: Cipher | None) -> str:
     try:
-        return unseal(text, cipher)
-    except Exception:  # noqa: BLE001 - whatever a cipher makes of altered text: it is not what was written
+        return decrypt_text(text, cipher)
+    except Exception:  # noqa: BLE001 - altered text may fail to decrypt in any way; it differs from what was written
         return ""
 
 

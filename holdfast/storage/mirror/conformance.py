@@ -1,6 +1,6 @@
-"""What every store must do, as checks that run anywhere; use them to test a store of your own.
+"""The conformance suite of every store. Use it to test a store of your own.
 
-Each check takes a store and uses run ids of its own, so that one store may serve them all:
+Each check takes a store and uses run ids of its own, so all checks can share one store:
 
     await check_store(MyStore)
 
@@ -29,19 +29,19 @@ from holdfast.storage.mirror.sample import SPEC, SampleRun
 from holdfast.types import Entry, EntryBatch, RunStatus, TranscriptRef, Usage
 
 StoreFactory = Callable[[], Store]
-"""Makes a store; the checks close it. Whether two of them share their data does not matter."""
+"""Returns a new store; the checks close it. Stores may share their data."""
 
 Check = Callable[[Store], Awaitable[None]]
 
 LONG_RUN = 2_000  # entries; more than any page that a store reads at once
-CROWD = 20  # runs that are written at once
+CONCURRENCY = 20  # runs that are written concurrently
 
 
 async def check_store(make: StoreFactory) -> None:
     """Runs every check, each on a store of its own.
 
     Raises:
-        AssertionError: the store breaks a promise; the message says which.
+        AssertionError: the store violates a guarantee; the message says which.
     """
     for check in CHECKS:
         await run_check(check, make)
@@ -56,7 +56,7 @@ async def run_check(check: Check, make: StoreFactory) -> None:
         await store.close()
 
 
-async def what_is_appended_comes_back(store: Store) -> None:
+async def appended_entries_come_back(store: Store) -> None:
     """Entries, messages, summary, head and context are what was written."""
     run = SampleRun(turns=3)
     _same(await store.append(run.batch()), run.head, "append gives the newest entry")
@@ -69,7 +69,7 @@ async def what_is_appended_comes_back(store: Store) -> None:
 
 
 async def pages_and_points_are_exact(store: Store) -> None:
-    """`after` and `limit` cut where they say, and a context ends at its point."""
+    """`after` and `limit` are exact, and a context ends at its reference."""
     run = SampleRun(turns=3)
     await store.append(run.batch())
     for after in (-1, 0, 4, len(run.entries) - 1, len(run.entries) + 5):
@@ -95,7 +95,7 @@ async def an_unknown_run_is_empty(store: Store) -> None:
     await _refused(store.context(name, TranscriptRef(seq=0, digest="")), TranscriptUnavailable)
 
 
-async def opening_and_closing_twice_is_fine(store: Store) -> None:
+async def opening_and_closing_may_be_repeated(store: Store) -> None:
     """`open` and `close` may be called again, and other methods open by themselves."""
     await store.open()
     await store.open()
@@ -107,7 +107,7 @@ async def opening_and_closing_twice_is_fine(store: Store) -> None:
 
 
 async def appending_again_changes_nothing(store: Store) -> None:
-    """Duplicates and overlapping batches add what is new, and nothing else; the run never goes back."""
+    """Repeated and overlapping batches add only new entries; the run never moves back."""
     run = SampleRun(turns=4)
     last = len(run.entries)
     for first, end in ((0, 4), (0, 4), (2, 7), (7, last), (0, 4), (3, last), (0, last)):
@@ -118,19 +118,19 @@ async def appending_again_changes_nothing(store: Store) -> None:
     _same(await store.summary(run.run_id), run.batch().summary, "an old batch does not bring an old summary back")
 
 
-async def a_gap_is_refused(store: Store) -> None:
-    """A batch that does not connect is refused with the entry that is needed, and leaves no trace."""
+async def a_gap_is_rejected(store: Store) -> None:
+    """A batch with a gap before it is rejected with the seq that is needed, and changes nothing."""
     run = SampleRun(turns=3)
     await _gap(store, run.batch(2, 5), expected=0)
     _same(await store.head(run.run_id), None, "a refused batch leaves nothing")
     await store.append(run.batch(0, 3))
     await _gap(store, run.batch(5, 7), expected=3)
     _same(await store.entries(run.run_id), run.entries[:3], "a refused batch adds nothing")
-    _same(await store.append(run.batch(3)), run.head, "sending from the expected entry repairs the gap")
+    _same(await store.append(run.batch(3)), run.head, "sending from the expected entry closes the gap")
 
 
-async def a_differing_past_is_refused_then_rewritten(store: Store) -> None:
-    """A mirror that holds something else is told apart, and heals when sent everything, in batches of any size."""
+async def a_different_past_is_rejected_then_replaced(store: Store) -> None:
+    """A mirror with different entries is detected, and is repaired by sending all entries in batches of any size."""
     wrong = SampleRun(turns=4, differs_from=5)
     right = SampleRun(turns=3, run_id=wrong.run_id)
     await store.append(wrong.batch())
@@ -144,22 +144,22 @@ async def a_differing_past_is_refused_then_rewritten(store: Store) -> None:
     _same(await store.summary(right.run_id), right.batch().summary, "summary after a rewrite")
 
 
-async def a_newer_life_replaces_an_older_one(store: Store) -> None:
-    """A run id that is used again: the newer chain replaces all, the older one changes nothing any more."""
-    old = SampleRun(turns=4, chain="first life")
-    new = SampleRun(turns=2, chain="second life", run_id=old.run_id, started_at=old.started_at + timedelta(seconds=1))
+async def a_newer_execution_replaces_an_older_one(store: Store) -> None:
+    """When a run id is reused, the newer chain replaces the older one, whose batches no longer change anything."""
+    old = SampleRun(turns=4, chain="first chain")
+    new = SampleRun(turns=2, chain="second chain", run_id=old.run_id, started_at=old.started_at + timedelta(seconds=1))
     await store.append(old.batch())
     await _gap(store, new.batch(2, 4), expected=0)
     await store.append(new.batch(0, 4))
-    _same(await store.messages(new.run_id), new.messages_upto(4), "nothing of the older life remains")
-    _same(await store.append(old.batch()), old.head, "an old writer is put at rest with its own head")
-    _same(await store.append(new.batch(4)), new.head, "the newer life goes on")
-    _same(await store.entries(new.run_id), new.entries, "entries of the newer life")
-    _same(await store.summary(new.run_id), new.batch().summary, "summary of the newer life")
+    _same(await store.messages(new.run_id), new.messages_upto(4), "nothing of the older execution remains")
+    _same(await store.append(old.batch()), old.head, "an old writer gets its own head as the answer")
+    _same(await store.append(new.batch(4)), new.head, "the newer execution continues")
+    _same(await store.entries(new.run_id), new.entries, "entries of the newer execution")
+    _same(await store.summary(new.run_id), new.batch().summary, "summary of the newer execution")
 
 
-async def a_batch_that_contradicts_itself_is_refused(store: Store) -> None:
-    """What was altered on its way is not written."""
+async def an_inconsistent_batch_is_rejected(store: Store) -> None:
+    """An altered batch is not written."""
     run = SampleRun(turns=2)
     whole = run.batch()
     altered = run.entries[2].model_copy(update={"turn": 7})
@@ -179,7 +179,7 @@ async def a_batch_that_contradicts_itself_is_refused(store: Store) -> None:
 
 
 async def a_context_is_never_a_guess(store: Store) -> None:
-    """A context beyond the end, or at another digest, is not available."""
+    """A context beyond the newest entry, or at another digest, is unavailable."""
     run = SampleRun(turns=2)
     await store.append(run.batch())
     beyond = TranscriptRef(seq=run.head.seq + 1, digest=run.head.digest)
@@ -188,33 +188,33 @@ async def a_context_is_never_a_guess(store: Store) -> None:
         await _refused(store.context(run.run_id, point), TranscriptUnavailable)
 
 
-async def odd_values_come_back(store: Store) -> None:
-    """Whatever JSON can say is kept, and the digests still fit."""
-    for odd in EDGE_CASES:
-        run = SampleRun(turns=1, extra=odd.value)
+async def unusual_values_come_back(store: Store) -> None:
+    """Every JSON value is stored exactly, and digests stay valid."""
+    for case in EDGE_CASES:
+        run = SampleRun(turns=1, extra=case.value)
         await store.append(run.batch())
         found = await store.entries(run.run_id)
-        _same([entry.digest for entry in found], [entry.digest for entry in run.entries], f"digests with {odd.name}")
+        _same([entry.digest for entry in found], [entry.digest for entry in run.entries], f"digests with {case.name}")
         previous = ""
         for entry in found:
-            _require(entry.follows(previous), f"entries with {odd.name} come back as they were")
+            _require(entry.follows(previous), f"entries with {case.name} come back as they were")
             previous = entry.digest
-        _same((await store.context(run.run_id, run.head)).messages, run.messages, f"messages beside {odd.name}")
+        _same((await store.context(run.run_id, run.head)).messages, run.messages, f"messages beside {case.name}")
 
 
-async def odd_texts_come_back(store: Store) -> None:
-    """EdgeCase text is kept where the mirror projects it to fields: names, arguments, contents, ids."""
-    for odd in EDGE_CASES:
-        if not isinstance(odd.value, str) or len(odd.value) > 1000:
+async def unusual_texts_come_back(store: Store) -> None:
+    """Unusual text survives where the mirror projects it to columns: names, arguments, contents, ids."""
+    for case in EDGE_CASES:
+        if not isinstance(case.value, str) or len(case.value) > 1000:
             continue
-        run = SampleRun(turns=1, text=odd.value)
+        run = SampleRun(turns=1, text=case.value)
         await store.append(run.batch())
-        _same(await store.messages(run.run_id), run.messages, f"messages with {odd.name}")
-        _same(await store.summary(run.run_id), run.batch().summary, f"summary with {odd.name}")
+        _same(await store.messages(run.run_id), run.messages, f"messages with {case.name}")
+        _same(await store.summary(run.run_id), run.batch().summary, f"summary with {case.name}")
 
 
-async def odd_run_ids_are_kept_apart(store: Store) -> None:
-    """A run id is a value, never a part of a query."""
+async def unusual_run_ids_are_kept_apart(store: Store) -> None:
+    """Run ids are values and never part of a query."""
     unique = uuid.uuid4().hex
     names = [f"{unique}{end}" for end in ("", "'", "⟩", "`", "', 0]..['", "/a b\n", ":x", "漢", "..", "1" * 200)]
     runs = [SampleRun(turns=1, run_id=name) for name in (*names, str(uuid.uuid4()), str(uuid.uuid4().int))]
@@ -227,7 +227,7 @@ async def odd_run_ids_are_kept_apart(store: Store) -> None:
         _same(found and found.run_id, run.run_id, "the summary is of its run")
 
 
-async def odd_numbers_and_times_come_back(store: Store) -> None:
+async def unusual_numbers_and_times_come_back(store: Store) -> None:
     """Large counts, small costs and times in any zone survive."""
     usage = Usage(requests=2**63, input_tokens=2**40, cost_usd=1e-9)
     at = datetime(1969, 7, 20, 20, 17, 40, 123456, tzinfo=timezone(timedelta(hours=5, minutes=45)))
@@ -238,7 +238,7 @@ async def odd_numbers_and_times_come_back(store: Store) -> None:
 
 
 async def a_long_run_is_read_whole(store: Store) -> None:
-    """Reading is not limited by what a store reads at once."""
+    """A run longer than a page is read completely."""
     run = SampleRun(turns=LONG_RUN // 3)
     for first in range(0, len(run.entries), 500):
         await store.append(run.batch(first, first + 500))
@@ -248,8 +248,8 @@ async def a_long_run_is_read_whole(store: Store) -> None:
 
 
 async def many_runs_at_once_lose_nothing(store: Store) -> None:
-    """Runs that are written and read at once do not disturb each other."""
-    runs = [SampleRun(turns=4) for _ in range(CROWD)]
+    """Concurrent writes and reads of different runs do not affect each other."""
+    runs = [SampleRun(turns=4) for _ in range(CONCURRENCY)]
 
     async def write(run: SampleRun) -> None:
         for first in range(0, len(run.entries), 3):
@@ -263,7 +263,7 @@ async def many_runs_at_once_lose_nothing(store: Store) -> None:
 
 
 async def writers_of_one_run_agree(store: Store) -> None:
-    """The same batches from many writers at once leave one run."""
+    """Concurrent writers of the same batches produce one run."""
     run = SampleRun(turns=6)
 
     async def write(step: int) -> None:
@@ -275,8 +275,8 @@ async def writers_of_one_run_agree(store: Store) -> None:
     _same(await store.head(run.run_id), run.head, "head after three writers")
 
 
-async def a_cancelled_caller_does_no_harm(store: Store) -> None:
-    """Whenever a caller is cancelled, a batch is there whole or not at all, and the store works on."""
+async def a_cancelled_append_is_written_completely_or_not_at_all(store: Store) -> None:
+    """A batch whose caller is cancelled is stored completely or not at all, and the store keeps working."""
     for steps in range(12):
         run = SampleRun(turns=2)
         task = asyncio.create_task(store.append(run.batch()))
@@ -291,24 +291,24 @@ async def a_cancelled_caller_does_no_harm(store: Store) -> None:
 
 
 CHECKS: tuple[Check, ...] = (
-    what_is_appended_comes_back,
+    appended_entries_come_back,
     pages_and_points_are_exact,
     an_unknown_run_is_empty,
-    opening_and_closing_twice_is_fine,
+    opening_and_closing_may_be_repeated,
     appending_again_changes_nothing,
-    a_gap_is_refused,
-    a_differing_past_is_refused_then_rewritten,
-    a_newer_life_replaces_an_older_one,
-    a_batch_that_contradicts_itself_is_refused,
+    a_gap_is_rejected,
+    a_different_past_is_rejected_then_replaced,
+    a_newer_execution_replaces_an_older_one,
+    an_inconsistent_batch_is_rejected,
     a_context_is_never_a_guess,
-    odd_values_come_back,
-    odd_texts_come_back,
-    odd_run_ids_are_kept_apart,
-    odd_numbers_and_times_come_back,
+    unusual_values_come_back,
+    unusual_texts_come_back,
+    unusual_run_ids_are_kept_apart,
+    unusual_numbers_and_times_come_back,
     a_long_run_is_read_whole,
     many_runs_at_once_lose_nothing,
     writers_of_one_run_agree,
-    a_cancelled_caller_does_no_harm,
+    a_cancelled_append_is_written_completely_or_not_at_all,
     *RUN_CHECKS,
 )
 

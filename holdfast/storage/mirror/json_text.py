@@ -1,7 +1,7 @@
-"""The exact JSON text of entries and summaries: what is stored beside the fields, and what is restored.
+"""The exact JSON text of entries and summaries, which is stored beside their fields and from which they are restored.
 
-A database changes some values in silence (integers of 64 bits and more, keys that are None, NUL). Text survives.
-What a newer version wrote into it beside what this one knows is read, kept and written again.
+A database silently changes some values (large integers, keys that are None, NUL); text survives. Fields that a newer
+version has added are read, kept and written again.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from holdfast.types import Entry, RunSummary
 
 
 def entry_text(entry: Entry) -> str:
-    """An entry as text."""
+    """Returns an entry as JSON."""
     return _dumps({**dict(entry), "at": entry.at.isoformat()})
 
 
 def entry_from(text: str) -> Entry:
-    """The entry that `entry_text` wrote; its digest still fits.
+    """Parses an entry from `entry_text`; its digest is still valid.
 
     Raises:
         MirrorDamaged: the text is not what `entry_text` wrote.
@@ -31,12 +31,12 @@ def entry_from(text: str) -> Entry:
 
 
 def summary_text(summary: RunSummary) -> str:
-    """A run's summary as text."""
+    """Returns a run's summary as JSON."""
     return _dumps(summary.model_dump(mode="json"))
 
 
 def summary_from(text: str) -> RunSummary:
-    """The summary that `summary_text` wrote.
+    """Parses a summary from `summary_text`.
 
     Raises:
         MirrorDamaged: the text is not what `summary_text` wrote.
@@ -50,11 +50,11 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError) as error:
-        raise MirrorDamaged(f"a row of the mirror cannot be read, `doctor rebuild` repairs it: {error}") from error
+        raise MirrorDamaged(f"a row of the mirror cannot be read: {error}. Repair it with `doctor rebuild`") from error
 
 
 def _dumps(value: dict[str, Any]) -> str:
-    """Compact JSON that every UTF-8 encoder takes; NUL is always escaped, a lone surrogate where there is one."""
+    """Returns compact JSON that every UTF-8 encoder accepts: NUL and lone surrogates are escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         text.encode()

@@ -1,4 +1,4 @@
-"""The mirror in this process's memory: for tests, and for runs whose mirror need not outlive the worker."""
+"""The mirror in memory, for tests and for runs whose mirror need not outlive the worker."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import zip_longest
 from typing_extensions import override
 
 from holdfast.ports import EXTRA, MISSING, RowDifference, Store
-from holdfast.storage.mirror.append_plan import Stored, Write, check, decide, overlap
-from holdfast.storage.mirror.context import context_of
+from holdfast.storage.mirror.append_plan import Stored, Write, check_batch, overlap, plan_append
+from holdfast.storage.mirror.context import build_context
 from holdfast.storage.mirror.json_text import entry_from, entry_text, summary_from, summary_text
 from holdfast.types import Context, Entry, EntryBatch, Message, MirroredRun, RunId, RunSummary, TranscriptRef
 
@@ -23,21 +23,21 @@ class _Run:
 
 
 class MemoryStore(Store):
-    """A Store of dictionaries; keeps text, so that nobody shares an object with it."""
+    """A Store in dictionaries; it stores JSON text, so that callers never share objects with it."""
 
     def __init__(self) -> None:
         self._runs: dict[RunId, _Run] = {}
 
     async def open(self) -> None:
-        """Has nothing to do."""
+        """Does nothing."""
 
     @override
     async def append(self, batch: EntryBatch) -> TranscriptRef:
-        check(batch)
+        check_batch(batch)
         run = self._runs.get(batch.run_id)
         stored = run.stored if run else None
         digests = {seq: run.digests[seq] for seq in overlap(batch, stored)} if run else {}
-        step = decide(batch, stored, digests)
+        step = plan_append(batch, stored, digests)
         if isinstance(step, TranscriptRef):
             return step
         return self._write(batch, step)
@@ -46,7 +46,7 @@ class MemoryStore(Store):
         stored, summary = Stored.after(batch), summary_text(batch.summary)
         run = self._runs.setdefault(batch.run_id, _Run(stored, summary))
         if step.cut is None and not batch.summary.status.is_final and summary_from(run.summary).status.is_final:
-            summary = run.summary  # the run is over, though entries of before its end come late
+            summary = run.summary  # the run has ended; entries from before its end arrived late
         if step.cut is not None:
             del run.texts[step.cut :], run.digests[step.cut :]
         run.texts += [entry_text(entry) for entry in step.entries]
@@ -56,7 +56,7 @@ class MemoryStore(Store):
 
     @override
     async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
-        return context_of(run_id, await self.entries(run_id, limit=upto.seq + 1), upto)
+        return build_context(run_id, await self.entries(run_id, limit=upto.seq + 1), upto)
 
     @override
     async def entries(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Entry]:
@@ -130,7 +130,7 @@ class MemoryStore(Store):
 
     @override
     async def repair(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
-        check(log)
+        check_batch(log)
         if await self.head(log.run_id) != seen:
             return False
         self._runs.pop(log.run_id, None)
@@ -143,4 +143,4 @@ class MemoryStore(Store):
             self._runs.pop(run_id, None)
 
     async def close(self) -> None:
-        """Keeps everything: there is nothing to let go of but the data."""
+        """Does nothing; the data stays."""

@@ -1,7 +1,7 @@
-"""Takes what was said out of a mirror's rows, where the mirror is to be private.
+"""Encryption of a mirror's rows.
 
-The exact texts are encrypted; what is there only to be queried (names, numbers, times) stays, and content columns
-are empty. Digests stay as they are: who guesses a whole entry to the letter can see that the guess is right.
+The exact texts are encrypted. Content columns are emptied. Columns that serve queries (names, numbers, times) and
+digests stay in plain text, so a correct guess of a whole entry can be verified against its digest.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ EXACT = ("text",)
 CONTENT = ("content", "arguments", "error", "input")
 
 
-def seal(rows: Rows, cipher: Cipher | None) -> Rows:
-    """Changes rows so that they may be stored; without a cipher they may be as they are."""
+def encrypt_rows(rows: Rows, cipher: Cipher | None) -> Rows:
+    """Encrypts rows in place and returns them; without a cipher they stay as they are."""
     if cipher is not None:
         for row in chain([rows.run], rows.events, rows.messages, rows.tool_calls.values()):
-            seal_row(row, cipher)
+            encrypt_row(row, cipher)
     return rows
 
 
-def seal_row(row: Row, cipher: Cipher | None) -> Row:
-    """Changes one row in the same way."""
+def encrypt_row(row: Row, cipher: Cipher | None) -> Row:
+    """Encrypts one row in place and returns it; without a cipher it stays as it is."""
     if cipher is not None:
         row |= {name: cipher.seal(row[name]) for name in _filled(row, EXACT)}
         row |= dict.fromkeys(_filled(row, CONTENT), "")
     return row
 
 
-def unseal(text: str, cipher: Cipher | None) -> str:
-    """An exact text, as it was before `seal`; without a cipher it is given back as it is."""
+def decrypt_text(text: str, cipher: Cipher | None) -> str:
+    """Decrypts an exact text; without a cipher it is returned as it is."""
     return text if cipher is None else cipher.unseal(text)
 
 

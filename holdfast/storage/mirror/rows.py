@@ -1,4 +1,4 @@
-"""The rows that a run's entries project to."""
+"""The rows of the mirror, and the projection of a run's entries to them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from holdfast.types import Entry, EntryBatch, Message, RunId, RunSummary, ToolCa
 Row = dict[str, Any]
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-"""What the database's integers hold; beyond, it wraps around in silence."""
+"""The range of the database's integers; values beyond it wrap around silently."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """Everything that one append writes, table by table."""
+    """The rows that one append writes, by table."""
 
     run: Row
     events: list[Row] = field(default_factory=list)
     messages: list[Row] = field(default_factory=list)
     tool_calls: dict[tuple[int, str], Row] = field(default_factory=dict)
-    """By turn and call id: a batch may hold a call and its result."""
+    """By turn and call id, since a batch may contain both a call and its result."""
     turn_ends: list[Row] = field(default_factory=list)
-    """Checkpoints at answers that call no tool."""
+    """Checkpoints at replies that call no tool."""
     results: list[Row] = field(default_factory=list)
-    """A checkpoint at each tool result, in case that is the one by which its turn ends."""
+    """A checkpoint at each tool result, since any of them may end its turn."""
     spawned: list[Row] = field(default_factory=list)
-    """The edge to the run, if it has a parent; only with entry 0."""
+    """The edge from the run's parent, if it has one; only with entry 0."""
 
 
 def project(batch: EntryBatch, entries: Sequence[Entry]) -> Rows:
-    """The rows for `entries`, which are the last ones of `batch`."""
+    """Returns the rows of `entries`, which are the last ones of `batch`."""
     rows = Rows(run=_run(batch))
     if entries[0].seq == 0:
         rows.spawned += _spawned(batch.summary)
@@ -50,7 +50,7 @@ def project(batch: EntryBatch, entries: Sequence[Entry]) -> Rows:
 
 
 def _add_tool_calls(rows: Rows, batch: EntryBatch, entry: Entry, message: Message) -> None:
-    """Adds calls, answers, and what they make of the turn; should a call be answered twice, the first counts."""
+    """Adds tool calls, results and checkpoints; if a call has two results, the first counts."""
     calls = _tool_calls(batch.run_id, entry, message)
     for row in calls:
         known = rows.tool_calls.setdefault((entry.turn, row["id"].id[2]), row)
@@ -62,17 +62,17 @@ def _add_tool_calls(rows: Rows, batch: EntryBatch, entry: Entry, message: Messag
 
 
 def run_id(run: RunId) -> RecordID:
-    """Id of a run's row."""
+    """Returns the id of a run's row."""
     return RecordID("run", run)
 
 
 def event_id(run: RunId, seq: int) -> RecordID:
-    """Id of an entry's row."""
+    """Returns the id of an entry's row."""
     return RecordID("event", [run, seq])
 
 
 def storable(value: Any) -> Any:
-    """A value that the database gives back, as near to `value` as there is one; None where there is none."""
+    """Returns the nearest value that the database can store; `None` if there is none."""
     if isinstance(value, str):
         return clean_text(value).replace("\0", "\ufffd")
     if isinstance(value, int):
@@ -182,12 +182,12 @@ def _run(batch: EntryBatch) -> Row:
 
 
 def run_row(summary: RunSummary, chain: str, head: TranscriptRef) -> Row:
-    """A run's row."""
+    """Returns a run's row."""
     return summary_row(summary) | {"chain": chain, "head": head.seq, "digest": head.digest}
 
 
 def summary_row(summary: RunSummary) -> Row:
-    """The part of a run's row that is its summary."""
+    """Returns the part of a run's row that its summary determines."""
     return _row(
         run_id(summary.run_id),
         agent=summary.agent,

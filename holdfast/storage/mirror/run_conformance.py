@@ -1,4 +1,4 @@
-"""What every store must do with runs as a whole: list, conclude, forget, hold them against their logs, repair them."""
+"""The conformance suite of stores for whole runs: listing, concluding, deleting, comparing and repairing them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ HOSTILE_ENDS = (
     "\U0001f600",
     "1" * 1000,
 )
-"""Ends of run ids, each a trap for whoever puts ids into statements."""
+"""Suffixes of run ids that break statements into which ids are formatted."""
 
 
-async def runs_come_in_pages_by_id(store: Store) -> None:
-    """Each run comes once, in the order of ids, whatever the ids are made of."""
+async def runs_are_paged_by_id(store: Store) -> None:
+    """Each run is listed once, ordered by id, whatever characters the id has."""
     ids = _hostile_ids()
     for number, run_id in enumerate(ids):
         status = RunStatus.COMPLETED if number % 2 else RunStatus.RUNNING
@@ -43,21 +43,25 @@ async def runs_come_in_pages_by_id(store: Store) -> None:
     same(await _all_ids(store, unfinished=False), found, "ids come as runs do")
     open_ids = await _all_ids(store, unfinished=True)
     expected = [run_id for number, run_id in enumerate(ids) if number % 2 == 0]
-    same([run_id for run_id in open_ids if run_id in ids], sorted(expected), "only runs that go on are unfinished")
+    same(
+        [run_id for run_id in open_ids if run_id in ids],
+        sorted(expected),
+        "only runs without a final status are unfinished",
+    )
     same(await store.runs(limit=0), [], "a page of nothing")
     same(await store.runs(after="\U0010ffff" * 5), [], "a page beyond the last run")
 
 
-async def a_run_is_told_in_one_read(store: Store) -> None:
-    """`run` gives row, chain and head; None for a run that was never written."""
-    run = SampleRun(turns=2, chain="some life")
+async def a_run_is_read_in_one_call(store: Store) -> None:
+    """`run` returns row, chain and head; `None` for an unknown run."""
+    run = SampleRun(turns=2, chain="some chain")
     same(await store.run(run.run_id), None, "an unknown run is None")
     await store.append(run.batch())
     same(await store.run(run.run_id), _mirrored(run), "the run as it was appended")
 
 
 async def a_run_is_concluded_once(store: Store) -> None:
-    """Its row gets the end and nothing else changes; the second conclusion finds it done."""
+    """The row gets the final status and nothing else changes; a second call changes nothing."""
     for run_id in _hostile_ids():
         run = SampleRun(turns=2, run_id=run_id)
         await store.append(run.batch())
@@ -70,15 +74,15 @@ async def a_run_is_concluded_once(store: Store) -> None:
         same(await store.run(run_id), ended, "a late append does not take the end back")
 
 
-async def a_run_that_went_on_is_not_concluded(store: Store) -> None:
-    """Whoever concludes must have seen the newest entry of the present life."""
+async def a_run_that_continued_is_not_concluded(store: Store) -> None:
+    """Concluding requires the newest entry of the current execution."""
     run = SampleRun(turns=2)
     await store.append(run.batch(0, 4))
     ended = _ended(run)
     require(not await store.conclude(ended), "a run that is behind is not concluded")
     await store.append(run.batch(4))
-    other = ended.model_copy(update={"chain": "another life"})
-    require(not await store.conclude(other), "another life's end is refused")
+    other = ended.model_copy(update={"chain": "another chain"})
+    require(not await store.conclude(other), "another chain's end is refused")
     unknown = _ended(SampleRun(turns=1))
     require(not await store.conclude(unknown), "a run that is not there is not concluded")
     same(await store.run(unknown.summary.run_id), None, "nothing is made of it")
@@ -86,7 +90,7 @@ async def a_run_that_went_on_is_not_concluded(store: Store) -> None:
 
 
 async def a_run_that_recorded_nothing_gets_a_row(store: Store) -> None:
-    """It is there with its end; a new life under its id takes over."""
+    """It has a row with its final status; a new execution of the id replaces it."""
     run = SampleRun(turns=2, started_at=datetime.now(UTC) + timedelta(seconds=1))
     ended = _ended(run).model_copy(update={"chain": "unbegun", "head": TranscriptRef(seq=-1, digest="")})
     ended.summary.started_at -= timedelta(seconds=1)
@@ -94,12 +98,12 @@ async def a_run_that_recorded_nothing_gets_a_row(store: Store) -> None:
     require(not await store.conclude(ended), "once")
     same(await store.run(run.run_id), ended, "its row says so")
     same(await store.entries(run.run_id), [], "it has no entries")
-    same(await store.append(run.batch()), run.head, "a new life begins")
+    same(await store.append(run.batch()), run.head, "a new execution begins")
     same(await store.run(run.run_id), _mirrored(run), "and takes the row over")
 
 
-async def a_run_is_forgotten_whole(store: Store) -> None:
-    """Nothing of it stays, its neighbours stay untouched, and it can be written again."""
+async def a_run_is_deleted_completely(store: Store) -> None:
+    """All its rows are deleted, other runs are not affected, and it can be written again."""
     runs = [SampleRun(turns=2, run_id=run_id) for run_id in _hostile_ids()]
     for run in runs:
         await store.append(run.batch())
@@ -115,8 +119,8 @@ async def a_run_is_forgotten_whole(store: Store) -> None:
     same(await store.differences(runs[0].batch()), [], "and is whole")
 
 
-async def a_run_that_went_on_is_not_forgotten(store: Store) -> None:
-    """Who decides on what was seen forgets that, and nothing newer."""
+async def a_run_that_continued_is_not_deleted(store: Store) -> None:
+    """A run is deleted only if its head is the one that was seen."""
     run = SampleRun(turns=2)
     await store.append(run.batch(0, 4))
     seen = run.entries[3].ref
@@ -129,35 +133,35 @@ async def a_run_that_went_on_is_not_forgotten(store: Store) -> None:
     await store.delete(run.run_id, seen=run.head)
 
 
-async def a_mirror_is_held_against_its_log(store: Store) -> None:
-    """What was appended, in whatever batches, has no difference; what is missing or other is named and repaired."""
+async def a_mirror_is_compared_with_its_log(store: Store) -> None:
+    """Appended runs have no differences; missing, extra and altered rows are reported and repaired."""
     for run_id in _hostile_ids():
         run = SampleRun(turns=3, run_id=run_id)
         other = SampleRun(turns=3, run_id=run_id, started_at=run.started_at, differs_from=5)
         for first in range(0, len(run.entries), 4):
             await store.append(run.batch(first, first + 4))
         same(await store.differences(run.batch()), [], "what was appended has no difference")
-        missing = [difference for difference in await store.differences(other.batch()) if difference.table == "event"]
+        missing = [row for row in await store.differences(other.batch()) if row.table == "event"]
         same(
-            [difference.seq for difference in missing],
+            [row.seq for row in missing],
             list(range(5, len(run.entries))),
             "entries that differ are named",
         )
-        extra = [difference for difference in await store.differences(run.batch(0, 6)) if difference.table == "event"]
+        extra = [row for row in await store.differences(run.batch(0, 6)) if row.table == "event"]
         same(
-            [difference.seq for difference in extra],
+            [row.seq for row in extra],
             list(range(6, len(run.entries))),
             "entries beyond the log are named",
         )
-        require(not await store.repair(other.batch(), run.entries[2].ref), "who saw another head does not repair")
+        require(not await store.repair(other.batch(), run.entries[2].ref), "a repair with another head is rejected")
         same(await store.differences(run.batch()), [], "and changes nothing")
-        require(await store.repair(other.batch(), run.head), "who saw the head repairs")
+        require(await store.repair(other.batch(), run.head), "a repair with the current head is applied")
         same(await store.differences(other.batch()), [], "what was repaired has no difference")
         same(await store.entries(run_id), other.entries, "and is read as the log has it")
 
 
-async def repairing_writes_what_is_not_there(store: Store) -> None:
-    """A run that the mirror does not know is a run with every row missing."""
+async def repairing_writes_missing_rows(store: Store) -> None:
+    """Every row of an unknown run is missing, and repairing writes it."""
     run = SampleRun(turns=2)
     require(len(await store.differences(run.batch())) >= len(run.entries), "every row is missing")
     require(await store.repair(run.batch(), None), "they are written")
@@ -168,15 +172,15 @@ async def repairing_writes_what_is_not_there(store: Store) -> None:
 
 
 RUN_CHECKS = (
-    runs_come_in_pages_by_id,
-    a_run_is_told_in_one_read,
+    runs_are_paged_by_id,
+    a_run_is_read_in_one_call,
     a_run_is_concluded_once,
-    a_run_that_went_on_is_not_concluded,
+    a_run_that_continued_is_not_concluded,
     a_run_that_recorded_nothing_gets_a_row,
-    a_run_is_forgotten_whole,
-    a_run_that_went_on_is_not_forgotten,
-    a_mirror_is_held_against_its_log,
-    repairing_writes_what_is_not_there,
+    a_run_is_deleted_completely,
+    a_run_that_continued_is_not_deleted,
+    a_mirror_is_compared_with_its_log,
+    repairing_writes_missing_rows,
 )
 
 

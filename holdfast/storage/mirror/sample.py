@@ -1,4 +1,4 @@
-"""Runs as a store sees them, made up: for checks of stores."""
+"""Sample runs, for the conformance suite of stores."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ SPEC = AgentSpec(
 
 
 class SampleRun:
-    """The log of a run: its start and its input, then in each turn a call of a tool, its result and a status.
+    """The log of a run: its start and input, then for each turn a tool call, its result and a status.
 
     Args:
-        turns: three entries each.
-        run_id: None: one of its own.
-        chain: see CarriedState.chain.
-        started_at: None: now.
-        text: stands wherever a run has free text.
-        extra: is carried by an entry.
-        differs_from: from this entry on it is not like another sample of the same arguments.
-        usage: of the whole run.
-        status: of the whole run.
+        turns: number of turns, with three entries each.
+        run_id: id of the run; `None` makes a unique one.
+        chain: see `CarriedState.chain`.
+        started_at: start of the run; `None` means now.
+        text: used wherever a run has free text.
+        extra: a value in the data of entry 0.
+        differs_from: seq from which on the entries differ from a sample with otherwise equal arguments.
+        usage: usage of the whole run.
+        status: status of the run.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class SampleRun:
         *,
         turns: int,
         run_id: RunId | None = None,
-        chain: str = "only life",
+        chain: str = "only chain",
         started_at: datetime | None = None,
         text: str = "the text",
         extra: Any = None,
@@ -75,15 +75,15 @@ class SampleRun:
 
     @property
     def messages(self) -> list[Message]:
-        """The whole transcript."""
+        """All messages."""
         return self.messages_upto(len(self.entries))
 
     def messages_upto(self, end: int) -> list[Message]:
-        """Messages of the entries before entry `end`."""
+        """Returns the messages of the entries before entry `end`."""
         return [message for entry in self.entries[:end] if (message := entry.message)]
 
     def batch(self, first: int = 0, end: int | None = None) -> EntryBatch:
-        """Entries from `first` to before `end`, ready to append."""
+        """Returns the entries from `first` to before `end`, ready to append."""
         entries = self.entries[first:end]
         return EntryBatch(
             run_id=self.run_id,

@@ -16,10 +16,10 @@ from holdfast.errors import MirrorDamaged, StoreUnavailable, TranscriptUnavailab
 from holdfast.ports import Cipher, RowDifference, Store
 from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from holdfast.storage.database.surql import statement
-from holdfast.storage.mirror.append_plan import Stored, check, continues, decide, overlap
-from holdfast.storage.mirror.context import context_of
+from holdfast.storage.mirror.append_plan import Stored, check_batch, continues, overlap, plan_append
+from holdfast.storage.mirror.context import build_context
 from holdfast.storage.mirror.json_text import entry_from, summary_from
-from holdfast.storage.mirror.row_encryption import seal, seal_row, unseal
+from holdfast.storage.mirror.row_encryption import decrypt_text, encrypt_row, encrypt_rows
 from holdfast.storage.mirror.rows import Row, event_id, project, run_id, summary_row
 from holdfast.storage.mirror.surreal_rows import SurrealRows
 from holdfast.types import (
@@ -53,19 +53,19 @@ ENTRIES = "SELECT VALUE text FROM event:[$id, $first]..=[$id, ..] LIMIT $limit"
 MESSAGES = "SELECT VALUE entry.text FROM message:[$id, $first]..=[$id, ..] LIMIT $limit"
 
 OPEN = sorted(status for status in RunStatus if not status.is_final)
-PAGE = 200  # rows a statement reads: some 0.5 MB as a rule, and others get their turn in between
-DELETED_AT_ONCE = 2000  # entries, with their rows: some 0.3 s
+PAGE = 200  # rows per statement, usually some 0.5 MB, so that other statements run in between
+DELETED_AT_ONCE = 2000  # entries per statement, with all their rows: some 0.3 s
 REMEMBERED_RUNS = 4096  # some 300 bytes each
 
 
 class SurrealStore(Store):
     """A Store on SurrealDB.
 
-    A batch is one transaction. Only one that replaces what is stored is two: what it replaces goes first.
+    Each batch is one transaction, or two if it replaces entries: the first deletes them.
 
     Args:
-        database: where it is kept; closed with the store.
-        cipher: hides what was said in runs from whoever reads the database; None: it may be read.
+        database: the database of the mirror; it is closed with the store.
+        cipher: encrypts the content of runs; `None` stores it in plain text.
     """
 
     def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
@@ -73,7 +73,7 @@ class SurrealStore(Store):
         self._cipher = cipher
         self._rows = SurrealRows(database, cipher)
         self._written: dict[RunId, Stored] = {}
-        """Where runs ended when this store last wrote them, oldest first; only a hint, which each write verifies."""
+        """The newest entry of each run that this store wrote, oldest first. Only a hint: each write verifies it."""
 
     @override
     async def open(self) -> None:
@@ -81,7 +81,7 @@ class SurrealStore(Store):
 
     @override
     async def append(self, batch: EntryBatch) -> TranscriptRef:
-        check(batch)
+        check_batch(batch)
         return await retry_conflicts(lambda: self._append(batch), f"run {batch.run_id!r}")
 
     @override
@@ -90,7 +90,9 @@ class SurrealStore(Store):
             entries = await self.entries(run_id, limit=upto.seq + 1)
         except MirrorDamaged as error:
             raise TranscriptUnavailable(f"the mirror of run {run_id!r} cannot be read: {error}") from error
-        return await asyncio.to_thread(context_of, run_id, entries, upto)  # some 30 µs an entry: too long for the loop
+        return await asyncio.to_thread(
+            build_context, run_id, entries, upto
+        )  # some 30 µs an entry, too long for the event loop
 
     @override
     async def entries(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Entry]:
@@ -98,7 +100,7 @@ class SurrealStore(Store):
         while len(found) < limit:
             page = min(PAGE, limit - len(found))
             [texts] = await self._database.run(ENTRIES, id=run_id, first=after + 1, limit=page)
-            found += [entry_from(unseal(text, self._cipher)) for text in texts]
+            found += [entry_from(decrypt_text(text, self._cipher)) for text in texts]
             if len(texts) < page:
                 break
             after = found[-1].seq
@@ -110,7 +112,7 @@ class SurrealStore(Store):
         while len(found) < limit:
             page = min(PAGE, limit - len(found))
             [texts] = await self._database.run(MESSAGES, id=run_id, first=after + 1, limit=page)
-            entries = [entry_from(unseal(text, self._cipher)) for text in texts]
+            entries = [entry_from(decrypt_text(text, self._cipher)) for text in texts]
             found += [message for entry in entries if (message := entry.message)]
             if len(texts) < page:
                 break
@@ -120,7 +122,7 @@ class SurrealStore(Store):
     @override
     async def summary(self, run_id: RunId) -> RunSummary | None:
         text = await self._read_run(SUMMARY, run_id)
-        return None if text is None else summary_from(unseal(text, self._cipher))
+        return None if text is None else summary_from(decrypt_text(text, self._cipher))
 
     @override
     async def head(self, run_id: RunId) -> TranscriptRef | None:
@@ -146,7 +148,7 @@ class SurrealStore(Store):
     @override
     async def conclude(self, run: MirroredRun) -> bool:
         place: Row = {"chain": run.chain, "head": run.head.seq, "digest": run.head.digest}
-        row = seal_row(summary_row(run.summary) | place, self._cipher)
+        row = encrypt_row(summary_row(run.summary) | place, self._cipher)
         conclude = partial(
             self._database.run,
             CONCLUDE_UNBEGUN if run.head.seq < 0 else CONCLUDE,
@@ -164,7 +166,7 @@ class SurrealStore(Store):
 
     @override
     async def repair(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
-        check(log)
+        check_batch(log)
         self._written.pop(log.run_id, None)
         return await self._rows.repair(log, seen)
 
@@ -187,8 +189,8 @@ class SurrealStore(Store):
         await self._database.close()
 
     async def _append(self, batch: EntryBatch) -> TranscriptRef:
-        stored = await self._where_it_ends(batch)
-        step = decide(batch, stored, await self._digests(batch, stored))
+        stored = await self._position(batch)
+        step = plan_append(batch, stored, await self._digests(batch, stored))
         if isinstance(step, TranscriptRef):
             return step
         if step.cut is not None:
@@ -197,8 +199,8 @@ class SurrealStore(Store):
         self._remember(batch)
         return batch.entries[-1].ref
 
-    async def _where_it_ends(self, batch: EntryBatch) -> Stored | None:
-        remembered = self._written.pop(batch.run_id, None)  # comes back only with a write that went well
+    async def _position(self, batch: EntryBatch) -> Stored | None:
+        remembered = self._written.pop(batch.run_id, None)  # remembered again after a successful write
         if remembered and continues(batch, remembered):
             return remembered
         return await self._stored(batch.run_id)
@@ -223,7 +225,7 @@ class SurrealStore(Store):
         return {row["seq"]: row["digest"] for row in rows}
 
     async def _truncate(self, batch: EntryBatch, cut: int, stored: Stored | None) -> Stored | None:
-        """Takes the run back to before entry `cut`; gives where it then ends."""
+        """Deletes the entries of a run from `cut` onward; returns what is left."""
         before = {entry.seq: entry.digest for entry in batch.entries} | {
             batch.entries[0].seq - 1: batch.previous_digest
         }
@@ -231,7 +233,7 @@ class SurrealStore(Store):
             TRUNCATE,
             id=batch.run_id,
             run=run_id(batch.run_id),
-            expected=_stamp(stored),
+            expected=_expected_row(stored),
             cut=cut,
             first=event_id(batch.run_id, cut),
             previous=before[cut - 1],
@@ -241,12 +243,12 @@ class SurrealStore(Store):
         return replace(stored, head=TranscriptRef(seq=cut - 1, digest=before[cut - 1]))
 
     async def _write(self, batch: EntryBatch, entries: Sequence[Entry], stored: Stored | None) -> None:
-        rows = seal(project(batch, entries), self._cipher)
+        rows = encrypt_rows(project(batch, entries), self._cipher)
         results = await self._database.run(
             APPEND,
             id=batch.run_id,
             run=rows.run["id"],
-            expected=_stamp(stored),
+            expected=_expected_row(stored),
             events=rows.events,
             messages=rows.messages,
             tool_calls=list(rows.tool_calls.values()),
@@ -257,12 +259,14 @@ class SurrealStore(Store):
             final=sorted(FINAL_STATUSES),
             row=rows.run,
         )
-        if [rows.run["head"]] not in results:  # a write that permissions forbid is no error to the database
-            raise StoreUnavailable(f"the database did not take entries of run {batch.run_id!r}: may its user write?")
+        if [rows.run["head"]] not in results:  # the database does not report a write that permissions forbid
+            raise StoreUnavailable(
+                f"the database ignored entries of run {batch.run_id!r}: check that its user may write"
+            )
 
     def _mirrored(self, row: dict[str, Any]) -> MirroredRun:
         head = TranscriptRef(seq=row["head"], digest=row["digest"])
-        return MirroredRun(summary=summary_from(unseal(row["text"], self._cipher)), chain=row["chain"], head=head)
+        return MirroredRun(summary=summary_from(decrypt_text(row["text"], self._cipher)), chain=row["chain"], head=head)
 
     def _remember(self, batch: EntryBatch) -> None:
         if batch.summary.status.is_final:
@@ -272,6 +276,6 @@ class SurrealStore(Store):
             del self._written[next(iter(self._written))]
 
 
-def _stamp(stored: Stored | None) -> list[str | None]:
-    """What a run's row must show for a write to be in time."""
+def _expected_row(stored: Stored | None) -> list[str | None]:
+    """Returns the chain and digest that a run's row must still have when a write is applied."""
     return [stored.chain, stored.head.digest] if stored else [None, None]

@@ -1,4 +1,4 @@
-"""All rows of a run in SurrealDB, for whoever holds the mirror against the truth."""
+"""All rows of a run in SurrealDB, for comparing the mirror with a run's log and repairing it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ PAGES = {
     "tool_call": "SELECT * FROM tool_call:[$id, $key[0], $key[1]]>..=[$id, ..] LIMIT $limit",
     "agent_checkpoint": "SELECT * FROM agent_checkpoint:[$id, $key[0], $key[1]]>..=[$id, ..] LIMIT $limit",
 }
-PAGE = 200  # rows a statement reads or writes: others get their turn in between
+PAGE = 200  # rows per statement, so that other statements run in between
 
 
 class SurrealRows:
-    """Reads them, and writes those that are wrong.
+    """Compares and repairs the rows of a run.
 
     Args:
-        database: where they are.
-        cipher: see SurrealStore.
+        database: the database of the mirror.
+        cipher: the store's cipher, if it encrypts.
     """
 
     def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
@@ -42,11 +42,11 @@ class SurrealRows:
         self._cipher = cipher
 
     async def differences(self, log: EntryBatch) -> list[DifferingRow]:
-        """The rows that are not as `log` has them."""
+        """Returns the rows that differ from the log."""
         return compare_rows(log, [row async for row in self._all(log.run_id)], self._cipher)
 
     async def repair(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
-        """Writes and deletes rows until all are as `log` has them; see `holdfast.ports.Store.repair`."""
+        """Writes and deletes rows until all match the log; see `holdfast.ports.Store.repair`."""
         differing = await self.differences(log)
         own = [each for each in differing if each.difference.table == "run"]
         others = [each for each in differing if each.difference.table != "run"]

@@ -1,1 +1,1 @@
-"""Payloads that are too large for Temporal or too private for it: stored apart, encrypted."""
+"""Encryption of payloads, and storage outside of Temporal for large ones."""

@@ -1,4 +1,4 @@
-"""Takes payloads apart into chunks, and puts them together again."""
+"""A store of payloads as chunks, each stored once."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.payloads.chunks import chunks
 from holdfast.storage.payloads.claim import Claim
 
-PLAIN, DEFLATED = b"\0", b"\1"  # first byte of what is stored
-LEVEL = 1  # zlib's fastest: most of the gain on JSON, at some 50 MB/s
+PLAIN, DEFLATED = b"\0", b"\1"  # first byte of a stored chunk
+LEVEL = 1  # zlib's fastest level: most of the gain on JSON, at some 50 MB/s
 NAME_BYTES = 32
 
-CACHE_BYTES = 32 * 1024 * 1024  # of chunks: what one activity stores, the workflow and the next activity read
-STORED_FOR = 10.0  # seconds for which a stored chunk is not looked up again; a database can be emptied
+CACHE_BYTES = 32 * 1024 * 1024  # of chunks: the workflow and the next activity read what an activity has just stored
+STORED_FOR = 10.0  # seconds before the existence of a stored chunk is checked again, since a database can be emptied
 STORED_NAMES = 65_536  # remembered for that time, some 12 MB; forgetting one costs a lookup
 
 
 class ChunkStore:
-    """Stores each chunk once, whatever it is a part of.
+    """Stores each chunk once, even if several payloads contain it.
 
     Args:
-        store: keeps the chunks.
-        keys: encrypts them; None: they are stored as they are.
+        store: the table of chunks.
+        keys: encrypt the chunks; `None` stores them in plain text.
     """
 
     def __init__(self, store: ChunkTable, keys: KeyRing | None = None) -> None:
@@ -39,13 +39,13 @@ class ChunkStore:
         self._stored: TTLCache[str, None] = TTLCache(STORED_NAMES, STORED_FOR)
 
     async def put(self, data: bytes) -> Claim:
-        """Stores a payload, what is new of it.
+        """Stores the new chunks of a payload and returns its claim.
 
         Raises:
-            StoreUnavailable: not all of it could be stored.
+            StoreUnavailable: the payload could not be stored completely.
         """
         key = self._keys.first if self._keys else None
-        manifest, parts = await asyncio.to_thread(_take_apart, data, key)
+        manifest, parts = await asyncio.to_thread(_split, data, key)
         self._cache.update(parts)
         unknown = [name for name in parts if name not in self._stored]
         lacking = await self._store.lacking(unknown) if unknown else []
@@ -55,17 +55,20 @@ class ChunkStore:
         return Claim(manifest, len(data), key.name if key else None)
 
     async def get(self, claim: Claim) -> bytes:
-        """A payload.
+        """Returns a payload.
 
         Raises:
-            StoreUnavailable: not now.
-            PayloadUnreadable: a part of it is gone or damaged, or its key is not here.
+            StoreUnavailable: the database is unavailable.
+            PayloadUnreadable: a chunk is missing or damaged, or its key is not configured.
         """
         [listed] = await self._read([claim.manifest], claim)
         names = [listed[start : start + NAME_BYTES].hex() for start in range(0, len(listed), NAME_BYTES)]
         data = b"".join(await self._read(names, claim))
         if len(data) != claim.size:
-            raise PayloadUnreadable(f"a payload of {claim.size:,} bytes came back with {len(data):,}")
+            raise PayloadUnreadable(
+                f"a payload of {claim.size:,} bytes was restored with {len(data):,} bytes: "
+                "its chunks do not belong together"
+            )
         return data
 
     async def _read(self, names: list[str], claim: Claim) -> list[bytes]:
@@ -75,8 +78,8 @@ class ChunkStore:
             packed = await self._store.fetch(missing)
             if lost := [name for name in missing if name not in packed]:
                 raise PayloadUnreadable(
-                    f"{len(lost)} of {len(names)} parts of a payload of {claim.size:,} bytes are not in the database "
-                    f"(first: payload:{lost[0]}): was it emptied, or is this another one?"
+                    f"{len(lost)} of {len(names)} chunks of a payload of {claim.size:,} bytes are not in the database "
+                    f"(first: payload:{lost[0]}): check that this is the right database and that it was not emptied"
                 )
             fresh = await asyncio.to_thread(_unpack, packed, key_of(self._keys, claim.key) if claim.key else None)
             self._cache.update(fresh)
@@ -84,8 +87,8 @@ class ChunkStore:
         return [found[name] for name in names]
 
 
-def _take_apart(data: bytes, key: Key | None) -> tuple[str, dict[str, bytes]]:
-    """The manifest's name, and all chunks by name, the manifest last: what it promises is there before it."""
+def _split(data: bytes, key: Key | None) -> tuple[str, dict[str, bytes]]:
+    """Returns the manifest's name and all chunks by name; the manifest is last, so it is stored after its chunks."""
     parts: dict[str, bytes] = {}
     order = b""
     for chunk in chunks(data):
@@ -119,6 +122,6 @@ def _unpack(packed: Mapping[str, bytes], key: Key | None) -> dict[str, bytes]:
         except zlib.error:
             chunk = b""
         if _name(chunk, key).hex() != name:
-            raise PayloadUnreadable(f"row payload:{name} is damaged: its content does not fit its name")
+            raise PayloadUnreadable(f"row payload:{name} is damaged: its content does not match its name")
         parts[name] = chunk
     return parts

@@ -1,4 +1,4 @@
-"""Where chunks of payloads are kept: a table of bytes, each row under the name of its content."""
+"""The table of payload chunks: one row of bytes per chunk, named by its content."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from holdfast.storage.database import Database
 from holdfast.storage.database.surql import statement
 
 FRESH = timedelta(days=7)
-"""A row that was stamped within it is not stamped again: the embedded engine never frees what it rewrites."""
-SLACK = timedelta(days=2)  # for stamps being days, and for clocks that differ
+"""Age below which a row's date is not renewed: the embedded engine never frees the space of rewritten rows."""
+SLACK = timedelta(days=2)  # for dates being whole days, and for clocks that differ
 
-STATEMENT_BYTES = 2 * 1024 * 1024  # of one write or read; others get their turn in between
-NAMES = 500  # rows named in one statement
+STATEMENT_BYTES = 2 * 1024 * 1024  # per write or read, so that other statements run in between
+NAMES = 500  # rows per statement
 
 KEEP = statement("holdfast.storage.payloads", "keep")
 LACKING = "SELECT VALUE id FROM $rows WHERE day >= $fresh"
@@ -32,26 +32,26 @@ DROP = "DELETE $rows WHERE day < $before RETURN NONE"
 
 @dataclass(frozen=True)
 class Amount:
-    """How much there is."""
+    """A number of rows and their size."""
 
     count: int
-    """Rows."""
+    """Number of rows."""
     bytes: int
-    """Of their data."""
+    """Bytes of their data."""
 
 
 class ChunkTable:
-    """Chunks by name; every method may raise StoreUnavailable.
+    """Stores chunks by name; every method may raise StoreUnavailable.
 
     Args:
-        database: shared; never closed here.
+        database: the database; it is never closed here.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def lacking(self, names: Iterable[str]) -> list[str]:
-        """Those that must be written to be sure that they stay: not there, or not used for a week."""
+        """Returns the names that must be written: those that are missing or about to be pruned."""
         wanted = list(dict.fromkeys(names))
         fresh = _midnight(datetime.now(UTC)) - FRESH
         there: set[str] = set()
@@ -61,7 +61,7 @@ class ChunkTable:
         return [name for name in wanted if name not in there]
 
     async def keep(self, chunks: Mapping[str, bytes]) -> None:
-        """Writes chunks and stamps them with today; writing again changes no data."""
+        """Writes chunks with today's date; writing a chunk again only renews its date."""
         day = _midnight(datetime.now(UTC))
         for some in _batches({name: len(data) for name, data in chunks.items()}):
             rows = [
@@ -69,11 +69,11 @@ class ChunkTable:
                 for name in some
             ]
             results = await self._database.run(KEEP, rows=rows)
-            if len(results[-1]) != len(rows):  # a write that permissions forbid is no error to the database
-                raise StoreUnavailable("the database did not take a payload: may its user write?")
+            if len(results[-1]) != len(rows):  # the database does not report a write that permissions forbid
+                raise StoreUnavailable("the database ignored a payload: check that its user may write")
 
     async def fetch(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Chunks by name; one that is not there is left out."""
+        """Returns chunks by name, without those that are missing."""
         wanted, sizes = list(dict.fromkeys(names)), dict[str, int]()
         for some in _slices(wanted):
             [found] = await self._database.run(SIZES, rows=_ids(some))
@@ -85,22 +85,22 @@ class ChunkTable:
         return chunks
 
     async def amount(self) -> Amount:
-        """All that is kept."""
+        """Returns the amount of all chunks."""
         [found] = await self._database.run(TOTAL)
         return _amount(found)
 
     async def prune(self, before: datetime, *, dry_run: bool = False) -> Amount:
-        """Drops what was last stored well before a moment.
+        """Deletes chunks that were last stored well before a time.
 
-        Nothing that was stored at or after `before` is dropped, so the start of the oldest run whose history Temporal
-        still keeps is always safe: no history refers to what was stored before its run began.
+        Nothing that was stored at or after `before` is deleted. So the start of the oldest run that Temporal still has
+        is always safe: no history refers to chunks that were stored before its run began.
 
         Args:
             before: an aware time; rows are kept for some nine days beyond it, see FRESH and SLACK.
-            dry_run: only say what would go.
+            dry_run: only return what would be deleted.
 
         Returns:
-            What went.
+            The amount that was deleted.
         """
         limit = _midnight(before.astimezone(UTC)) - FRESH - SLACK
         if dry_run:
@@ -125,7 +125,7 @@ def _slices(names: list[str]) -> Iterator[list[str]]:
 
 
 def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Names in groups whose data fits one statement."""
+    """Yields groups of names whose data fits into one statement."""
     batch: list[str] = []
     total = 0
     for name, size in sizes.items():

@@ -1,6 +1,6 @@
-"""Cuts bytes where their content says so, so that equal content is cut alike wherever it stands.
+"""Content-defined chunking: equal content is cut into equal chunks, whatever surrounds it.
 
-A tool's result travels inside other JSON each time: cut at fixed offsets, no piece of it would ever be met again.
+A tool's result appears inside different JSON each time. With cuts at fixed offsets, none of its chunks would recur.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import re
 from collections.abc import Iterator
 
 MIN_CHUNK = 8 * 1024
-"""Bytes; smaller ones would cost more in rows than they save."""
+"""Bytes; smaller chunks would cost more in rows than they save."""
 MAX_CHUNK = 128 * 1024
-"""Bytes; also where content has no place to cut, such as one letter a million times."""
+"""Bytes; the limit for content without cut points, such as a million equal letters."""
 
-WINDOW = 16  # bytes that decide whether there is a cut behind them
-BLOCK = 64 * 1024  # bytes worked on at once: they fit the processor's cache
-CUT = re.compile(rb"\0[\0\1]")  # two hash bytes in a row: a cut every 32 KB
+WINDOW = 16  # bytes whose hash decides whether to cut after them
+BLOCK = 64 * 1024  # bytes processed at once; they fit the processor's cache
+CUT = re.compile(rb"\0[\0\1]")  # two hash bytes in a row: one cut per 32 KB on average
 
 
 def _shuffled(step: int) -> bytes:
-    """A permutation of all bytes, the same on every machine."""
+    """Returns a permutation of all bytes that is the same on every machine."""
     return bytes(sorted(range(256), key=lambda byte: hashlib.sha256(bytes([step, byte])).digest()))
 
 
@@ -29,7 +29,7 @@ _MIX = {width: _shuffled(width) for width in (1, 2, 4, 8)}
 
 
 def chunks(data: bytes) -> Iterator[bytes]:
-    """The pieces of `data` in order; 16 MB take some 0.2 s."""
+    """Yields the chunks of `data` in order; 16 MB take some 0.2 s."""
     start = 0
     for stop in _stops(data):
         yield data[start:stop]
@@ -59,10 +59,10 @@ def _cuts(data: bytes) -> Iterator[int]:
 
 
 def _hashes(block: bytes) -> bytes:
-    """A hash byte for each window of the block.
+    """Returns a hash byte for each window of the block.
 
-    All windows at once: hashes of 1 byte make those of 2, these those of 4, and so on. Written on whole integers,
-    each step runs at the speed of C; a loop over the bytes would take a hundred times longer.
+    All windows are hashed at once: hashes of 1 byte are combined to hashes of 2, these to 4, and so on. Each step is
+    one operation on big integers and runs at the speed of C; a loop over bytes would take a hundred times longer.
     """
     hashes = block.translate(_FIRST)
     for width, table in _MIX.items():

@@ -1,4 +1,4 @@
-"""What stands in a history in place of a large payload."""
+"""A claim, which replaces a large payload in a history."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Claim:
-    """How to get a payload back; a few bytes, which stand in Temporal's history."""
+    """A reference to a stored payload; a few bytes in Temporal's history."""
 
     manifest: str
     """Name of the chunk that lists the others."""
     size: int
     """Bytes of the payload."""
     key: str | None
-    """Name of the key that it is encrypted with; None: it is not."""
+    """Name of the encryption key; `None` if the payload is not encrypted."""

@@ -1,4 +1,4 @@
-"""Encrypts what travels inside Temporal."""
+"""A payload codec that encrypts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from holdfast.storage.encryption import KeyRing
 from holdfast.temporal.routing import ANSWER_MARK
 
 ENCODING = b"binary/encrypted"
-KEY_NAME = "encryption-key-id"  # the name that Temporal's own samples use
+KEY_NAME = "encryption-key-id"  # the metadata key of Temporal's samples
 
 
 class EncryptionCodec(PayloadCodec):
-    """Encrypts each payload by itself, with a nonce of its own.
+    """Encrypts each payload with its own nonce.
 
     Args:
-        keys: the first encrypts.
-        leave: which payloads are left as they are, because the storage that takes them encrypts them itself: only
-            piece by piece can it still tell that it has a piece already.
+        keys: the first one encrypts.
+        leave: returns whether to leave a payload as it is, because its storage encrypts it: only chunk by chunk can the
+            storage recognize chunks that it already has.
     """
 
     def __init__(self, keys: KeyRing, leave: Callable[[Payload], bool]) -> None:
@@ -28,14 +28,14 @@ class EncryptionCodec(PayloadCodec):
         self._leave = leave
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encrypts; what is encrypted already is encrypted again."""
+        """Encrypts payloads, including encrypted ones."""
         return [payload if self._leave(payload) else self._encrypt(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decrypts; what was never encrypted is given back as it is.
+        """Decrypts payloads; plain ones are returned as they are.
 
         Raises:
-            PayloadUnreadable: the key is not here.
+            PayloadUnreadable: the key is not configured.
         """
         return [
             self._decrypt(payload) if payload.metadata.get("encoding") == ENCODING else payload for payload in payloads

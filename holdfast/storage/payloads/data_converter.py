@@ -1,4 +1,4 @@
-"""The data converter that clients and workers share: encrypts where there is a key, stores what is large apart."""
+"""The data converter of clients and workers: it encrypts, and stores large payloads outside of Temporal."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 def data_converter(open_chunk_store: Callable[[], ChunkStore] | None, keys: KeyRing | None = None) -> DataConverter:
-    """Makes a converter.
+    """Returns a data converter.
 
     Args:
-        open_chunk_store: gives what takes large payloads, with the same keys; called when the first is met. None:
-            everything travels inside Temporal, within its limits.
-        keys: encrypt everything, messages of failures included; None: nothing is encrypted.
+        open_chunk_store: returns the store of large payloads, with the same keys; called for the first one. `None`
+            sends everything through Temporal, within its limits.
+        keys: encrypt everything, including messages of failures; `None` encrypts nothing.
     """
     converter = DATA_CONVERTER
     if open_chunk_store is not None:

@@ -1,4 +1,4 @@
-"""Temporal's external storage, on SurrealDB."""
+"""A storage driver that keeps Temporal's large payloads in SurrealDB."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 NAME = "holdfast"
-PATIENCE = 7.0
-"""Seconds that one call waits for the store; a workflow task has ten, and is then made again."""
-QUICK_PATIENCE = 2.0
-"""Seconds that it waits where the payload can travel inside Temporal as well."""
+DEADLINE = 7.0
+"""Seconds that one call waits for the database; a workflow task has ten before it is retried."""
+INLINE_DEADLINE = 2.0
+"""Seconds that it waits if the payload fits into Temporal."""
 PAUSE = 0.5  # seconds between attempts
-AVOIDED_FOR = 5.0  # seconds in which a store that was away is not tried where that can be helped
+AVOIDED_FOR = 5.0  # seconds after an outage during which small payloads do not try the database
 
 
 class PayloadDriver(StorageDriver):
-    """Puts large payloads into the database, and leaves a claim of some hundred bytes in the history.
+    """Stores large payloads in the database, and a claim of some hundred bytes in the history.
 
-    While the store is away, a payload that fits goes into the claim itself, so that a run without large payloads
-    never waits for it. One that does not fit waits, and the workflow task or activity is then made again.
+    While the database is unavailable, a payload that fits is put into the claim itself, so a run without large payloads
+    never waits for the database. Larger payloads wait; the workflow task or activity is then retried.
 
     Args:
-        open_chunk_store: gives what has the payloads; called once, when it is needed.
-        keys: encrypts what goes into a claim; the chunk_store's own.
+        open_chunk_store: returns the chunk store; called once, on first use.
+        keys: encrypt payloads inside claims; the same as the chunk store's.
     """
 
     def __init__(self, open_chunk_store: Callable[[], ChunkStore], keys: KeyRing | None = None) -> None:
@@ -56,18 +56,18 @@ class PayloadDriver(StorageDriver):
         self._avoided_until = 0.0
 
     def name(self) -> str:
-        """What references in histories call it."""
+        """Returns the driver's name in references of histories."""
         return NAME
 
     def type(self) -> str:
-        """What Temporal's UI calls it."""
+        """Returns the driver's type, for Temporal's UI."""
         return "holdfast.surrealdb"
 
     async def store(self, context: StorageDriverStoreContext, payloads: Sequence[Payload]) -> list[StorageDriverClaim]:  # noqa: ARG002
         """Stores payloads.
 
         Raises:
-            StoreUnavailable: one is too large to do without the store, and it is away.
+            StoreUnavailable: a payload is too large for a claim, and the database is unavailable.
         """
         return [StorageDriverClaim(await self._store(payload.SerializeToString())) for payload in payloads]
 
@@ -76,11 +76,11 @@ class PayloadDriver(StorageDriver):
         context: StorageDriverRetrieveContext,  # noqa: ARG002
         claims: Sequence[StorageDriverClaim],
     ) -> list[Payload]:
-        """Gives payloads back.
+        """Returns stored payloads.
 
         Raises:
-            StoreUnavailable: the store is away.
-            PayloadUnreadable: what is stored, or its key, is gone.
+            StoreUnavailable: the database is unavailable.
+            PayloadUnreadable: the stored data or its key is missing.
         """
         return [Payload.FromString(await self._retrieve(claim.claim_data)) for claim in claims]
 
@@ -89,13 +89,15 @@ class PayloadDriver(StorageDriver):
         if small and time.monotonic() < self._avoided_until:
             return self._inline(data)
         try:
-            claim = await _patiently(lambda: self._chunk_store().put(data), QUICK_PATIENCE if small else PATIENCE)
+            claim = await _retry(lambda: self._chunk_store().put(data), INLINE_DEADLINE if small else DEADLINE)
         except StoreUnavailable as error:
             self._avoided_until = time.monotonic() + AVOIDED_FOR
             if small:
-                log.warning("the store is away; a payload travels inside Temporal", bytes=len(data), error=str(error))
+                log.warning(
+                    "the database is unavailable; a payload is kept inside Temporal", bytes=len(data), error=str(error)
+                )
                 return self._inline(data)
-            raise StoreUnavailable(f"a payload of {len(data):,} bytes waits for the store: {error}") from error
+            raise StoreUnavailable(f"a payload of {len(data):,} bytes could not be stored: {error}") from error
         self._avoided_until = 0.0
         return _claim_data(manifest=claim.manifest, size=str(claim.size), key=claim.key)
 
@@ -105,8 +107,10 @@ class PayloadDriver(StorageDriver):
         try:
             wanted = Claim(claim["manifest"], int(claim["size"]), claim.get("key"))
         except (KeyError, ValueError):
-            raise PayloadUnreadable(f"a reference that this version cannot read: {dict(claim)}") from None
-        return await _patiently(lambda: self._chunk_store().get(wanted), PATIENCE)
+            raise PayloadUnreadable(
+                f"this version cannot read the payload reference {dict(claim)}: update it"
+            ) from None
+        return await _retry(lambda: self._chunk_store().get(wanted), DEADLINE)
 
     def _inline(self, data: bytes) -> dict[str, str]:
         packed = zlib.compress(data, 1)
@@ -126,16 +130,16 @@ def _claim_data(**data: str | None) -> dict[str, str]:
     return {name: value for name, value in data.items() if value is not None}
 
 
-async def _patiently(attempt: Callable[[], Awaitable[T]], patience: float) -> T:
-    """Tries for some seconds; raises StoreUnavailable with the last reason."""
-    deadline = time.monotonic() + patience
+async def _retry(attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
+    """Retries for `deadline` seconds; raises the last StoreUnavailable."""
+    end = time.monotonic() + deadline
     while True:
         try:
-            async with asyncio.timeout(max(deadline - time.monotonic(), 0.1)):
+            async with asyncio.timeout(max(end - time.monotonic(), 0.1)):
                 return await attempt()
         except TimeoutError:
-            raise StoreUnavailable(f"no answer in {patience:g} s") from None
+            raise StoreUnavailable(f"no answer within {deadline:g} s") from None
         except StoreUnavailable:
-            if time.monotonic() + PAUSE > deadline:
+            if time.monotonic() + PAUSE > end:
                 raise
         await asyncio.sleep(PAUSE)

@@ -1,6 +1,6 @@
-"""What every registry must do, as checks that run anywhere; use them to test a registry of your own.
+"""The conformance suite of every registry. Use it to test a registry of your own.
 
-Each check takes a registry and uses names of its own, so that one registry may serve them all:
+Each check takes a registry and uses names of its own, so all checks can share one registry:
 
     await check_registry(MyRegistry)
 
@@ -24,11 +24,11 @@ from holdfast.definition import AgentDefinition
 from holdfast.ports.registry import RegistryProtocol
 
 RegistryFactory = Callable[[], RegistryProtocol]
-"""Makes a registry; whether two of them share their data does not matter."""
+"""Returns a new registry; registries may share their data."""
 
 Check = Callable[[RegistryProtocol], Awaitable[None]]
 
-CROWD = 20  # agents that are registered at once
+CONCURRENCY = 20  # agents that are registered concurrently
 
 HOSTILE_NAMES = (
     "a:b",
@@ -50,7 +50,7 @@ HOSTILE_NAMES = (
     "e\u0301",
     "x" * 1000,
 )
-"""Names that query languages and file systems are known to stumble over."""
+"""Names that query languages and file systems often mishandle."""
 
 
 class LookalikeTool:
@@ -61,7 +61,7 @@ class LookalikeTool:
 
 
 class Lookalike:
-    """An agent of another library: it has a name, and words of its own for the rest."""
+    """An agent of another library, with a name and fields of its own."""
 
     def __init__(self, name: str, **fields: Any) -> None:
         self.name = name
@@ -71,7 +71,7 @@ class Lookalike:
 
 
 class Helper(Agent):
-    """An agent of ours."""
+    """An agent of this library."""
 
     system_prompt = "Help."
 
@@ -80,56 +80,58 @@ async def check_registry(make: RegistryFactory) -> None:
     """Runs every check, each on a registry of its own.
 
     Raises:
-        AssertionError: the registry breaks a promise; the message says which.
+        AssertionError: the registry violates a guarantee; the message says which.
     """
     for check in CHECKS:
         await check(make())
 
 
-async def what_is_registered_can_be_had(registry: RegistryProtocol) -> None:
-    """A definition, an agent and a lookalike come back under their names, and can be made definitions of."""
-    _is(isinstance(registry, RegistryProtocol), expected=True, promise="a registry has all methods of the protocol")
+async def registered_agents_are_found(registry: RegistryProtocol) -> None:
+    """A definition, an agent and a lookalike are returned under their names, and convert to definitions."""
+    _is(isinstance(registry, RegistryProtocol), expected=True, guarantee="a registry has all methods of the protocol")
     names = _names(3)
     definition = AgentDefinition(name=names[0], system_prompt="Help.", tools=["read_file"], model_settings={"n": 2**63})
     for agent in (definition, Helper(name=names[1]), Lookalike(names[2])):
         name = definition_of(agent).name
-        _is(await registry.exists(name), expected=False, promise="nothing exists before it is registered")
+        _is(await registry.exists(name), expected=False, guarantee="nothing exists before it is registered")
         await registry.register(agent)
-        _is(await registry.exists(name), expected=True, promise="what was registered exists")
-        _same(await registry.get(name), agent, "get gives what was registered")
-        _same(await registry.get_agent(name), agent, "get_agent gives what was registered")
+        _is(await registry.exists(name), expected=True, guarantee="what was registered exists")
+        _same(await registry.get(name), agent, "get returns the registered agent")
+        _same(await registry.get_agent(name), agent, "get_agent returns the registered agent")
 
 
-async def what_is_not_there_is_said(registry: RegistryProtocol) -> None:
-    """`get` raises a KeyError in the agreed words, `get_agent` gives None, nothing is unregistered."""
+async def unknown_agents_are_reported(registry: RegistryProtocol) -> None:
+    """`get` raises a KeyError with the standard message, `get_agent` returns None, `unregister` returns false."""
     for name in (*_names(1), "", " ", "a\0b", "it's", "x" * 5000, "a@3"):
         try:
             await registry.get(name)
         except KeyError as error:
-            _is(str(error), expected=f"Agent {name!r} not found", promise="the KeyError says which agent is not there")
+            _is(
+                str(error), expected=f"Agent {name!r} not found", guarantee="the KeyError says which agent is not there"
+            )
         else:
-            raise AssertionError(f"broken promise: get raises KeyError for {name!r:.80}")
-        _is(await registry.get_agent(name), expected=None, promise="get_agent gives None for what is not there")
-        _is(await registry.exists(name), expected=False, promise="what is not there does not exist")
-        _is(await registry.unregister(name), expected=False, promise="what is not there cannot be unregistered")
+            raise AssertionError(f"guarantee violated: get raises KeyError for {name!r:.80}")
+        _is(await registry.get_agent(name), expected=None, guarantee="get_agent gives None for what is not there")
+        _is(await registry.exists(name), expected=False, guarantee="what is not there does not exist")
+        _is(await registry.unregister(name), expected=False, guarantee="what is not there cannot be unregistered")
 
 
 async def the_list_is_in_order_of_first_registration(registry: RegistryProtocol) -> None:
-    """Registering again keeps the place; one that was unregistered goes last when it comes back."""
+    """Registering again keeps the position; an agent that was unregistered is listed last when it returns."""
     first, second, third = names = sorted(_names(3), reverse=True)
     for name in names:
         await registry.register(AgentDefinition(name=name))
     await registry.register(AgentDefinition(name=first, system_prompt="changed"))
-    _is(await _listed(registry, names), expected=[first, second, third], promise="names are in order of registration")
-    _is(await registry.unregister(first), expected=True, promise="unregister says that the agent was there")
-    _is(await _listed(registry, names), expected=[second, third], promise="an unregistered agent is not listed")
-    _is(await registry.exists(first), expected=False, promise="an unregistered agent does not exist")
+    _is(await _listed(registry, names), expected=[first, second, third], guarantee="names are in order of registration")
+    _is(await registry.unregister(first), expected=True, guarantee="unregister says that the agent was there")
+    _is(await _listed(registry, names), expected=[second, third], guarantee="an unregistered agent is not listed")
+    _is(await registry.exists(first), expected=False, guarantee="an unregistered agent does not exist")
     await registry.register(AgentDefinition(name=first, system_prompt="changed"))
-    _is(await _listed(registry, names), expected=[second, third, first], promise="what comes back goes last")
+    _is(await _listed(registry, names), expected=[second, third, first], guarantee="what comes back goes last")
 
 
 async def the_newest_registration_counts(registry: RegistryProtocol) -> None:
-    """Registering a name again replaces what `get` gives."""
+    """Registering a name again replaces the agent that `get` returns."""
     [name] = _names(1)
     for prompt in ("one", "two", "three", "one"):
         definition = AgentDefinition(name=name, system_prompt=prompt)
@@ -138,45 +140,45 @@ async def the_newest_registration_counts(registry: RegistryProtocol) -> None:
 
 
 async def hostile_names_are_names(registry: RegistryProtocol) -> None:
-    """Names that mean something to a database are text, and no two of them are one."""
+    """Names with special characters are plain text, and all of them are distinct."""
     mark = uuid.uuid4().hex
     names = [f"{name}{mark}"[-1000:] for name in HOSTILE_NAMES] + [f"{mark}{name}"[:1000] for name in HOSTILE_NAMES]
     for name in names:
         await registry.register(AgentDefinition(name=name, description=name))
-    _is(await _listed(registry, names), expected=names, promise="hostile names are listed as they are")
+    _is(await _listed(registry, names), expected=names, guarantee="hostile names are listed as they are")
     for name in names:
         _same(await registry.get(name), AgentDefinition(name=name, description=name), "a hostile name is found")
-        _is(await registry.unregister(name), expected=True, promise="a hostile name is unregistered")
-    _is(await _listed(registry, names), expected=[], promise="hostile names are gone")
+        _is(await registry.unregister(name), expected=True, guarantee="a hostile name is unregistered")
+    _is(await _listed(registry, names), expected=[], guarantee="hostile names are gone")
 
 
-async def what_is_no_agent_is_refused(registry: RegistryProtocol) -> None:
-    """Things without a name, or with one that cannot be one, leave no trace."""
+async def invalid_agents_are_rejected(registry: RegistryProtocol) -> None:
+    """Objects without a valid name are rejected and change nothing."""
     before = await registry.list_agents()
     for thing in (None, 3, "name", {"name": "x"}, Lookalike.__new__(Lookalike), _named(None), _named(3), _named(["x"])):
         await _refused(registry, thing, TypeError)
     for name in ("", " ", " x", "x\n", "a\0b", "\x1b[2J", "\ud800", "x" * 1001, "x@3"):
         await _refused(registry, _named(name), ValueError)
-    _is(await registry.list_agents(), expected=before, promise="what is refused is not listed")
+    _is(await registry.list_agents(), expected=before, guarantee="what is refused is not listed")
 
 
-async def all_of_a_crowd_are_registered(registry: RegistryProtocol) -> None:
-    """Registering many at once loses none and lists none twice."""
-    names = _names(CROWD)
+async def concurrent_registrations_all_succeed(registry: RegistryProtocol) -> None:
+    """Concurrent registrations lose no agent and list none twice."""
+    names = _names(CONCURRENCY)
     await asyncio.gather(*(registry.register(AgentDefinition(name=name)) for name in names for _ in range(2)))
-    _is(sorted(await _listed(registry, names)), expected=sorted(names), promise="each of many is listed once")
+    _is(sorted(await _listed(registry, names)), expected=sorted(names), guarantee="each of many is listed once")
 
 
 CHECKS: tuple[Check, ...] = (
-    what_is_registered_can_be_had,
-    what_is_not_there_is_said,
+    registered_agents_are_found,
+    unknown_agents_are_reported,
     the_list_is_in_order_of_first_registration,
     the_newest_registration_counts,
     hostile_names_are_names,
-    what_is_no_agent_is_refused,
-    all_of_a_crowd_are_registered,
+    invalid_agents_are_rejected,
+    concurrent_registrations_all_succeed,
 )
-"""Every promise of the protocol."""
+"""All checks of the protocol."""
 
 
 def _names(number: int) -> list[str]:
@@ -196,16 +198,16 @@ async def _refused(registry: RegistryProtocol, thing: Any, kind: type[Exception]
     try:
         await registry.register(thing)
     except kind as error:
-        _is(bool(str(error)), expected=True, promise="a refusal says why")
+        _is(bool(str(error)), expected=True, guarantee="an error has a message")
     else:
-        raise AssertionError(f"broken promise: {thing!r:.80} is refused with a {kind.__name__}")
+        raise AssertionError(f"guarantee violated: {thing!r:.80} is refused with a {kind.__name__}")
 
 
-def _same(found: Any, registered: Any, promise: str) -> None:
+def _same(found: Any, registered: Any, guarantee: str) -> None:
     expected = definition_of(registered).content()
-    _is(definition_of(found).content(), expected=expected, promise=promise)
+    _is(definition_of(found).content(), expected=expected, guarantee=guarantee)
 
 
-def _is(found: Any, *, expected: Any, promise: str) -> None:
+def _is(found: Any, *, expected: Any, guarantee: str) -> None:
     if found != expected:
-        raise AssertionError(f"broken promise: {promise}: expected {expected!r:.500}, got {found!r:.500}")
+        raise AssertionError(f"guarantee violated: {guarantee}: expected {expected!r:.500}, got {found!r:.500}")

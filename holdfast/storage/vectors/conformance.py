@@ -295,7 +295,7 @@ def _nested(levels: int) -> Any:
 
 def _same(actual: object, expected: object, promise: str) -> None:
     if actual != expected:
-        raise AssertionError(f"broken promise: {promise}\n  expected {expected!r:.400}\n  found {actual!r:.400}")
+        raise AssertionError(f"guarantee violated: {promise}\n  expected {expected!r:.400}\n  found {actual!r:.400}")
 
 
 def _close(actual: Sequence[float], expected: Sequence[float]) -> None:
@@ -308,4 +308,4 @@ async def _refused(work: Awaitable[object]) -> str:
         await work
     except UsageError as error:
         return str(error)
-    raise AssertionError("broken promise: wrong use is refused with a UsageError")
+    raise AssertionError("guarantee violated: wrong use is refused with a UsageError")

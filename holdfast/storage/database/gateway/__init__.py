@@ -1,4 +1,5 @@
-"""How the process that holds an embedded database serves it to the others on this machine.
+"""The gateway, through which the owner of an embedded database serves it to other processes of this machine.
 
-A websocket on loopback, behind a token that stands in a file beside the database which only its owner may read.
+It is a websocket on loopback. Clients authenticate with a token from a file beside the database, which only the user
+that runs the owner can read.
 """

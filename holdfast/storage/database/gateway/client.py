@@ -1,4 +1,4 @@
-"""Sends statements to the process that holds a database."""
+"""A client of the gateway."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ from holdfast.storage.database.gateway.descriptor import GatewayDescriptor
 from holdfast.storage.database.gateway.server import CLOSE_DEADLINE, log
 from holdfast.storage.database.gateway.wire import CHANGED, FAILED, LEAVING, MAX_FRAME, decode, encode, error_from
 
-CONNECT_DEADLINE = 3.0  # seconds; loopback takes milliseconds, a frozen process for ever
-PING_INTERVAL = 2.0  # seconds between signs of life, and for each to come
-MAX_MISSED_PINGS = 2  # in a row, until the other process counts as frozen: one may be our own loop that was busy
+CONNECT_DEADLINE = 3.0  # seconds; connecting takes milliseconds, unless the process is frozen
+PING_INTERVAL = 2.0  # seconds between two pings, and for each to be answered
+MAX_MISSED_PINGS = 2  # in a row until the owner counts as frozen; a single one may be due to our own busy event loop
 
 
 class NotExecuted(StoreUnavailable):
-    """The statement has changed nothing: it may be sent again, elsewhere."""
+    """The call was not executed; it may be sent again over another route."""
 
 
 class GatewayClient:
-    """A connection to a gateway; when it is lost, another must be made. Any number of calls may be in flight.
+    """A connection to a gateway; any number of calls may be in flight. After it is lost, connect again.
 
     Args:
         socket: a connection that the gateway has accepted.
-        pid: of the process that holds the database.
+        pid: process id of the owner.
     """
 
     def __init__(self, socket: ClientConnection, pid: int) -> None:
         self._socket = socket
-        self._pid = None if _has_died(pid) else pid  # None: a container of its own hides it
-        self._holder = f"process {pid}, which holds the database for others too,"
+        self._pid = (
+            None if _has_died(pid) else pid
+        )  # `None` means that it is not visible, because it runs in another container
+        self._owner = f"process {pid}, which owns the database,"
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._listeners: dict[int, Callable[[], None]] = {}
@@ -46,14 +48,14 @@ class GatewayClient:
         self._usable = True
         self._lost = False
         self._reading = asyncio.create_task(self._read())
-        self._listening: asyncio.Task[None] | None = None
+        self._monitoring: asyncio.Task[None] | None = None
 
     @classmethod
     async def connect(cls, descriptor: GatewayDescriptor) -> GatewayClient:
         """Connects to the gateway of a descriptor.
 
         Raises:
-            NotExecuted: nobody answers there, or somebody who does not know the token.
+            NotExecuted: the gateway does not answer, or rejects the token.
         """
         try:
             socket = await connect(
@@ -64,48 +66,48 @@ class GatewayClient:
                 max_size=MAX_FRAME,
                 open_timeout=CONNECT_DEADLINE,
                 close_timeout=CLOSE_DEADLINE,
-                ping_interval=None,  # ours, below, tells a busy loop of our own from a frozen process
+                ping_interval=None,  # replaced by `_monitor`, which tells our own busy event loop from a frozen owner
                 logger=log,
             )
         except (OSError, TimeoutError, WebSocketException) as error:
             reason = str(error) or type(error).__name__
             raise NotExecuted(
-                f"process {descriptor.pid} holds the database and does not answer at {descriptor.address}: {reason}"
+                f"process {descriptor.pid} owns the database and does not answer at {descriptor.address}: {reason}"
             ) from error
         return cls(socket, descriptor.pid)
 
     @property
     def is_usable(self) -> bool:
-        """Whether a statement may be sent."""
+        """Whether calls can be sent."""
         return self._usable
 
     async def call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
-        """Has a statement carried out, and gives what `Database` gives.
+        """Calls a method of the owner's database and returns its result; see `execute`.
 
         Raises:
-            NotExecuted: it was not; the other process is leaving, or had left.
-            StoreUnavailable: there was no answer; whether it was carried out is not known.
+            NotExecuted: it was not executed, because the owner is closing or has ended.
+            StoreUnavailable: the owner did not answer; the call may or may not have been executed.
         """
         number = next(self._numbers)
         frame = encode([number, verb, statement, values or {}])
         if self._pid is not None and _has_died(self._pid):
-            self._usable = False  # the connection tells it too, but perhaps only when the statement is on its way
+            self._usable = False  # the connection would show it too, but maybe only after the call was sent
         if not self._usable:
-            raise NotExecuted(f"{self._holder} has gone")
+            raise NotExecuted(f"{self._owner} has ended")
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        if self._listening is None or self._listening.done():
-            self._listening = asyncio.create_task(self._listen())
+        if self._monitoring is None or self._monitoring.done():
+            self._monitoring = asyncio.create_task(self._monitor())
         try:
             await self._socket.send(frame)
             return await future
         except ConnectionClosed:
-            await asyncio.wait([self._reading])  # which says how it ended
+            await asyncio.wait([self._reading])  # sets the outcome of all futures
             return future.result()
         finally:
             self._waiting.pop(number, None)
 
     async def listen(self, table: str, notify: Callable[[], None]) -> None:
-        """Calls back when a table may have changed, and at first; returns when the connection is lost."""
+        """Calls `notify` at first and when a table may have changed; returns when the connection is lost."""
         number = next(self._numbers)
         self._listeners[number] = notify
         try:
@@ -113,21 +115,21 @@ class GatewayClient:
             await asyncio.shield(self._reading)
         finally:
             del self._listeners[number]
-            self._begin(self._tell(next(self._numbers), "stop hearing", values={"number": number}))
+            self._begin(self._tell(next(self._numbers), "stop listening", values={"number": number}))
 
     def touch(self, table: str) -> None:
-        """Has those woken who watch a table, wherever they are; what was acknowledged before is there by then."""
+        """Notifies the watches of a table in all processes; earlier acknowledged writes are visible to them."""
         self._begin(self._tell(next(self._numbers), "touch", table))
 
     async def close(self) -> None:
-        """Waits for what is in flight and hangs up."""
+        """Waits for calls in flight, then closes the connection."""
         while self._waiting and not self._lost:
             await asyncio.wait(self._waiting.values())
         self._usable = False
         if self._sending:
             await asyncio.wait(self._sending, timeout=CLOSE_DEADLINE)
-        if self._listening is not None:
-            self._listening.cancel()
+        if self._monitoring is not None:
+            self._monitoring.cancel()
         await self._socket.close()
         await self._reading
 
@@ -148,28 +150,28 @@ class GatewayClient:
                     self._settle(self._waiting.get(number), kind, rest)
                 elif number in self._listeners:
                     self._listeners[number]()
-        self._give_up(self._farewell())
+        self._fail_all(self._closing_error())
 
     def _settle(self, future: asyncio.Future[Any] | None, kind: str, rest: list[Any]) -> None:
         if kind == LEAVING:
             self._usable = False
-        if future is None or future.done():  # whoever asked was cancelled
+        if future is None or future.done():  # the caller was cancelled
             return
         if kind == LEAVING:
-            future.set_exception(NotExecuted(f"{self._holder} is letting go of it"))
+            future.set_exception(NotExecuted(f"{self._owner} is closing it"))
         elif kind == FAILED:
             future.set_exception(error_from(*rest))
         else:
             future.set_result(rest[0])
 
-    async def _listen(self) -> None:
-        """Watches over the other process for as long as something is asked of it."""
+    async def _monitor(self) -> None:
+        """Pings the owner for as long as calls are in flight."""
         missed = 0
         while self._waiting:
             await asyncio.sleep(PING_INTERVAL)
             missed = 0 if await self._answers_ping() else missed + 1
             if missed == MAX_MISSED_PINGS:
-                self._give_up(self._unknown(f"has not answered for {2 * MAX_MISSED_PINGS * PING_INTERVAL:.0f} s"))
+                self._fail_all(self._unknown(f"has not answered for {2 * MAX_MISSED_PINGS * PING_INTERVAL:.0f} s"))
                 self._socket.transport.abort()
 
     async def _answers_ping(self) -> bool:
@@ -179,16 +181,16 @@ class GatewayClient:
                 return True
         return False
 
-    def _farewell(self) -> StoreUnavailable:
-        """A gateway that closes in order has answered all that it carried out before it says so."""
+    def _closing_error(self) -> StoreUnavailable:
+        """Returns the error of unanswered calls. A gateway that closes in order first answers all executed calls."""
         if self._socket.close_code == CloseCode.GOING_AWAY:
-            return NotExecuted(f"{self._holder} has let go of it")
-        return self._unknown("went away")
+            return NotExecuted(f"{self._owner} has closed it")
+        return self._unknown("has ended")
 
     def _unknown(self, fate: str) -> StoreUnavailable:
-        return StoreUnavailable(f"{self._holder} {fate}; whether it carried the statement out is not known")
+        return StoreUnavailable(f"{self._owner} {fate}; the call may or may not have been executed")
 
-    def _give_up(self, error: StoreUnavailable) -> None:
+    def _fail_all(self, error: StoreUnavailable) -> None:
         self._usable, self._lost = False, True
         for future in self._waiting.values():
             if not future.done():
@@ -201,5 +203,5 @@ def _has_died(pid: int) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # it is there, and somebody else's
+        pass  # it exists and belongs to another user
     return False

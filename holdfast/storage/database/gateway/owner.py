@@ -1,4 +1,4 @@
-"""The process that has the files open."""
+"""The owner of an embedded database: the process that has its files open."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from holdfast.storage.database.migrate import MIGRATIONS
 
 
 class Owner:
-    """The engine in this process, and the gateway for the others; the lock is held for as long as it lives.
+    """Runs the engine in this process and the gateway for others; holds the lock until it is closed.
 
     Args:
-        endpoint: the files, whose lock has been claimed.
-        engine: what works on them.
-        file: where the others look for the gateway.
+        endpoint: the files; their lock is held.
+        engine: the database on these files.
+        file: where other processes find the gateway's address.
     """
 
     is_usable = True
@@ -30,41 +30,42 @@ class Owner:
         self._gateway = GatewayServer(engine)
 
     @classmethod
-    async def take(cls, endpoint: PathEndpoint, engine: Database, file: DescriptorFile) -> Owner:
-        """Takes the lock and lets the others in; the engine opens with the first statement, which may take a while.
+    async def acquire(cls, endpoint: PathEndpoint, engine: Database, file: DescriptorFile) -> Owner:
+        """Acquires the lock and starts the gateway; the engine opens with the first statement, which may take a while.
 
         Raises:
-            StoreLocked: another process has it.
+            StoreLocked: another process owns the database.
+            StoreUnavailable: the gateway could not be started.
         """
         endpoint.acquire()
-        holder = cls(endpoint, engine, file)
+        owner = cls(endpoint, engine, file)
         try:
-            file.remove()  # of a holder that died: nobody must follow it
-            file.write(holder._descriptor(await holder._gateway.start()))
+            file.remove()  # of an owner that died: clients must not use it
+            file.write(owner._descriptor(await owner._gateway.start()))
         except BaseException as error:
-            await holder.close()
+            await owner.close()
             if isinstance(error, OSError):
                 raise StoreUnavailable(f"{endpoint} cannot be shared: {error}") from error
             raise
-        return holder
+        return owner
 
     async def call(self, verb: str, statement: str = "", values: dict[str, Any] | None = None) -> Any:
-        """Has the engine do something."""
+        """Calls a method of the engine; see `execute`."""
         return await execute(self._engine, verb, statement, values or {})
 
     async def listen(self, table: str, notify: Callable[[], None]) -> None:
-        """Calls back whenever a table may have changed, until it is cancelled."""
+        """Calls `notify` at first and whenever a table may have changed, until it is cancelled."""
         async with self._engine.watch(table) as watch:
             while True:
                 notify()
                 await watch.changed()
 
     def touch(self, table: str) -> None:
-        """Tells those who watch a table, here and through the gateway."""
+        """Notifies the watches of a table, here and through the gateway."""
         self._engine.touch(table)
 
     async def close(self) -> None:
-        """Lets the others finish, then lets go; nobody finds the gateway any more from the first moment on."""
+        """Removes the gateway's address, waits for calls in flight, then closes the engine and releases the lock."""
         self._file.remove()
         await self._gateway.close()
         await self._engine.close()

@@ -1,4 +1,4 @@
-"""Serves a database to other processes of this machine."""
+"""The server of the gateway."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ LOOPBACK = "127.0.0.1"
 CLOSE_DEADLINE = 1.0  # seconds for the closing handshake; a client that is frozen does not answer it
 
 log = logging.getLogger(__name__)
-log.setLevel(logging.CRITICAL)  # of connections that come, go and are refused there is nothing to tell
+log.setLevel(logging.CRITICAL)  # connections that open, close or are rejected are not worth a log line
 
 
 async def execute(database: Database, verb: str, statement: str, values: dict[str, Any]) -> Any:
-    """Has a database do what a verb names.
+    """Calls the method of a database that a verb names, and returns its result.
 
     Raises:
-        UsageError: it is none that this version knows.
+        UsageError: this version does not know the verb.
     """
     match verb:
         case "open":
@@ -55,14 +55,16 @@ async def execute(database: Database, verb: str, statement: str, values: dict[st
             return await call_ephemeral(database, statement, **values)
         case "index":
             return await call_index(database, statement, values["operation"], **values["values"])
-    raise UsageError(f"the process that holds the database does not know {verb!r}: is it an older version?")
+    raise UsageError(
+        f"the process that owns the database does not know {verb!r}: it may run an older version, restart it"
+    )
 
 
 class GatewayServer:
-    """Carries out the statements of others, each in a task of its own; the database puts them in order.
+    """Executes the calls of clients, each in its own task; the database orders them.
 
     Args:
-        database: is served; it stays open when the server closes.
+        database: the database to serve; it stays open when the server closes.
     """
 
     def __init__(self, database: Database) -> None:
@@ -70,12 +72,12 @@ class GatewayServer:
         self._database = database
         self._server: Server | None = None
         self._working: set[asyncio.Task[None]] = set()
-        self._leaving = False
+        self._closing = False
 
     async def start(self) -> str:
-        """Begins to listen; gives the address."""
+        """Starts to listen; returns the address as `host:port`."""
         self._server = await serve(
-            self._attend,
+            self._handle,
             LOOPBACK,
             0,
             process_request=self._admit,
@@ -89,13 +91,13 @@ class GatewayServer:
         return "{}:{}".format(*listener.getsockname()[:2])
 
     async def close(self) -> None:
-        """Takes no more statements, carries out those that came before, answers them, and hangs up."""
-        self._leaving = True
+        """Rejects new calls, answers those that were received before, then closes all connections."""
+        self._closing = True
         if self._server is None:
             return
         while self._working:
             await asyncio.wait(self._working)
-        self._server.close()  # as "going away": clients take it that what has no answer by now was not carried out
+        self._server.close()  # sends "going away", which tells clients that unanswered calls were not executed
         await self._server.wait_closed()
         self._server = None
 
@@ -103,9 +105,9 @@ class GatewayServer:
         given = request.headers.get("Authorization", "")
         if hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
             return None
-        return connection.respond(HTTPStatus.UNAUTHORIZED, "the token is not the one of this gateway\n")
+        return connection.respond(HTTPStatus.UNAUTHORIZED, "the token does not belong to this gateway\n")
 
-    async def _attend(self, connection: ServerConnection) -> None:
+    async def _handle(self, connection: ServerConnection) -> None:
         listeners: dict[int, asyncio.Task[None]] = {}
         try:
             async for frame in connection:
@@ -113,7 +115,7 @@ class GatewayServer:
                 match verb:
                     case "listen":
                         listeners[number] = asyncio.create_task(self._forward(connection, number, subject))
-                    case "stop hearing":
+                    case "stop listening":
                         listeners.pop(values["number"]).cancel()
                     case "touch":
                         self._database.touch(subject)
@@ -133,14 +135,14 @@ class GatewayServer:
     async def _serve(
         self, connection: ServerConnection, number: int, verb: str, statement: str, values: dict[str, Any]
     ) -> None:
-        answer = [LEAVING] if self._leaving else await self._carried_out(verb, statement, values)
-        with contextlib.suppress(ConnectionClosed):  # whoever asked has gone; what was done is done
-            await connection.send(_fitting(number, answer))
+        answer = [LEAVING] if self._closing else await self._execute(verb, statement, values)
+        with contextlib.suppress(ConnectionClosed):  # the client is gone; the call was executed anyway
+            await connection.send(_encode_answer(number, answer))
 
-    async def _carried_out(self, verb: str, statement: str, values: dict[str, Any]) -> list[Any]:
+    async def _execute(self, verb: str, statement: str, values: dict[str, Any]) -> list[Any]:
         try:
             return [OK, await execute(self._database, verb, statement, values)]
-        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must know
+        except Exception as error:  # noqa: BLE001 - every error is sent to the caller
             return [FAILED, *error_parts(error)]
 
     async def _forward(self, connection: ServerConnection, number: int, table: str) -> None:
@@ -151,7 +153,7 @@ class GatewayServer:
                     await watch.changed()
 
 
-def _fitting(number: int, answer: list[Any]) -> bytes:
+def _encode_answer(number: int, answer: list[Any]) -> bytes:
     try:
         return encode([number, *answer])
     except UsageError as error:

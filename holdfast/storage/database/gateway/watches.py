@@ -1,4 +1,4 @@
-"""The watchers of one process of those that share a database; what the others change is heard through the holder."""
+"""Watches in a process that shares a database; changes by other processes arrive through the owner."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Awaitable, Callable
 
 from holdfast.storage.database.watches import ListeningWatches
 
-PAUSE = 0.5  # seconds before a lost holder is looked for again; watchers lose nothing, they re-read
+PAUSE = 0.5  # seconds before a new owner is looked for; watches lose nothing, because they read again
 
 Listen = Callable[[str, Callable[[], None]], Awaitable[None]]
-"""Listens to a table until the way to it is lost, and calls back when it may have changed; at first, too."""
+"""Calls back at first and when a table may have changed, until the route to the database is lost."""
 
 
 class GatewayWatches(ListeningWatches):
-    """Watchers, with one listener for each table that is watched.
+    """Watches with one listener for each watched table.
 
     Args:
-        hear: listens where the database is now.
+        listen: listens over the current route to the database.
     """
 
-    def __init__(self, hear: Listen) -> None:
+    def __init__(self, listen: Listen) -> None:
         super().__init__()
-        self._listen_to = hear
+        self._listen_to = listen
 
     async def _listen(self, table: str) -> None:
         while True:
             with contextlib.suppress(Exception):
                 await self._listen_to(table, lambda: self.notify(table))
-            self.notify(table)  # what happens until there is a holder again is not heard
+            self.notify(table)  # changes until there is a new owner are not observed
             await asyncio.sleep(PAUSE)

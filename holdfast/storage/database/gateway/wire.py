@@ -1,4 +1,4 @@
-"""What travels between a gateway and its clients: CBOR, as the database's own client writes it."""
+"""The wire format between a gateway and its clients: CBOR, as the database's own client encodes it."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ from surrealdb.data import cbor
 from holdfast.errors import HoldfastError, StoreUnavailable, UsageError
 from holdfast.storage.database.errors import StatementFailed, WriteConflict
 
-MAX_FRAME = 64 * 2**20  # bytes of one statement or answer; a page of the largest entries stays below
+MAX_FRAME = 64 * 2**20  # bytes per call or answer; a page of the largest entries is smaller
 ORIGINS = [None]
-"""No web page may connect, whatever it knows: browsers say where a page is from, our clients do not."""
+"""Rejects web pages, even with a valid token: browsers send an origin, our clients do not."""
 
-OK, FAILED, LEAVING, CHANGED = "ok", "failed", "moved", "changed"
-"""An answer's kinds; `moved`: the statement was not carried out, this process is about to let go of the database;
-`changed`: so may a table have that is listened to."""
+OK, FAILED, LEAVING, CHANGED = "ok", "failed", "leaving", "changed"
+"""Kinds of messages from the gateway. `leaving`: the call was not executed, because the owner is closing the database.
+`changed`: a table that the client listens to may have changed."""
 
 ERRORS: dict[str, type[HoldfastError]] = {
     kind.__name__: kind for kind in (WriteConflict, StatementFailed, StoreUnavailable, UsageError)
 }
-"""Errors that keep their type on the way; others travel as the nearest of their bases that is here."""
+"""Errors that keep their type; others are sent as their nearest base class in this table."""
 
 
 def encode(value: Any) -> bytes:
-    """A frame.
+    """Encodes a value as a frame.
 
     Raises:
-        UsageError: a value is of a kind that the database does not know, or the frame is too large.
+        UsageError: the database does not support the type of a value, or the frame is too large.
     """
     try:
         frame = cbor.encode(value)
     except (BufferError, ValueError, TypeError, RecursionError) as error:
-        raise UsageError(f"a value cannot be given to the database: {error}") from error
+        raise UsageError(f"a value cannot be sent to the database: {error}") from error
     if len(frame) > MAX_FRAME:
-        raise UsageError(f"{len(frame):,} bytes in one statement or its answer; at most {MAX_FRAME:,} are taken")
+        raise UsageError(
+            f"a statement or its answer has {len(frame):,} bytes, at most {MAX_FRAME:,} are accepted: "
+            "use smaller batches or pages"
+        )
     return frame
 
 
 def decode(frame: bytes) -> Any:
-    """What `encode` was given; tuples come back as lists."""
+    """Decodes a frame; tuples come back as lists."""
     return cbor.decode(frame)
 
 
 def error_parts(error: Exception) -> list[str]:
-    """An error as type and message."""
+    """Returns type and message of an error, for the wire."""
     for kind in type(error).__mro__:
         if kind.__name__ in ERRORS:
             return [kind.__name__, str(error)]
@@ -52,5 +55,5 @@ def error_parts(error: Exception) -> list[str]:
 
 
 def error_from(kind: str, message: str) -> HoldfastError:
-    """The error that `error_parts` took apart."""
+    """Returns the error that `error_parts` described."""
     return ERRORS.get(kind, StoreUnavailable)(message)
