@@ -103,7 +103,7 @@ def test_nothing_is_registered_when_one_file_is_wrong(cli: CliStack, guide: Path
     tools.write_text('{"name": "flyer", "tools": ["fly"]}')
     done = cli("agents", "register", str(guide), str(wrong), str(tmp_path / "gone.toml"))
     assert done.code == 2
-    assert "wrong.yaml, line 1: YAML takes no for true or false" in done.err
+    assert "wrong.yaml, line 1: YAML reads no as true or false" in done.err
     assert f"cannot read {tmp_path / 'gone.toml'}" in done.err
     refused = cli("agents", "register", str(guide), str(tools))
     assert refused.code == 2

@@ -32,7 +32,7 @@ BADS = [
     Bad("second is bad", f"{new_key()},secret!", "key 2 is not base64"),
     Bad("bad name", f"my key:{new_key()}", "key 1 has a name that is not"),
     Bad("twice", f"{OLD},old:{new_key()}", "two keys are named 'old'"),
-    Bad("nothing", " , ", "there is no key in it"),
+    Bad("nothing", " , ", "there is no key: it must be base64"),
     Bad("not ASCII", "schlüssel", "key 1 is not base64"),
 ]
 
@@ -102,7 +102,7 @@ async def test_what_was_altered_is_not_decrypted() -> None:
 async def test_another_key_of_the_same_name_does_not_decrypt() -> None:
     """Names are chosen by people."""
     payload = await encrypted(KeyRing.parse(OLD))
-    with pytest.raises(PayloadUnreadable, match="gives another key this name"):
+    with pytest.raises(PayloadUnreadable, match="has a different key of that name"):
         await decrypted(KeyRing.parse(f"old:{new_key()}"), payload)
 
 

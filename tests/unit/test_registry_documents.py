@@ -93,12 +93,12 @@ WRONG = [
     Wrong(Format.TOML, 'name = "a"\nmax_turns = 0', ("line 2", "max_turns=0", "greater than or equal to 1")),
     Wrong(Format.TOML, 'name = "a"\ntimeout = inf', ("line 2", "timeout=inf", "finite")),
     Wrong(Format.TOML, 'name = "a"\n[model_settings]\nx = 1\nday = 2026-01-01', ("line 4", "model_settings.day")),
-    Wrong(Format.TOML, 'name = "a"\nversion = 3', ("line 2", "given by the registry")),
+    Wrong(Format.TOML, 'name = "a"\nversion = 3', ("line 2", "assigned by the registry")),
     Wrong(Format.TOML, 'tools = ["read_file"]', ("name is missing",)),
     Wrong(Format.TOML, 'name = "a"\ntools = ["x", "x"]', ("line 2", "named twice")),
     Wrong(Format.TOML, 'name = "a@3"', ("line 1", "NAME@3")),
     Wrong(Format.TOML, 'name = ""', ("line 1", "must not be empty")),
-    Wrong(Format.YAML, "name: no", ("line 1", "YAML takes no for true or false", "quotes")),
+    Wrong(Format.YAML, "name: no", ("line 1", "YAML reads no as true or false", "quotes")),
     Wrong(Format.YAML, "name: a\nmodel_settings:\n  stop: [off]", ("line 3", "off", "quotes")),
     Wrong(Format.YAML, "name: a\nmodel_settings: {at: 12:30}", ("line 2", "12:30", "a number")),
     Wrong(Format.YAML, "name: 2026-01-01", ("line 1", "a date")),
@@ -106,8 +106,8 @@ WRONG = [
     Wrong(Format.YAML, "name: a\nmax_turns: 1_000", ("line 2", "1_000")),
     Wrong(Format.YAML, "name: a\ntimeout: .inf", ("line 2", ".inf")),
     Wrong(Format.YAML, "name: a\ntimeout: 1e999", ("line 2", "timeout=inf", "finite")),
-    Wrong(Format.YAML, "name: a\n\nname: b", ("line 3", "'name' is there twice")),
-    Wrong(Format.YAML, "name: a\nmodel_settings: {x: 1, x: 2}", ("line 2", "'x' is there twice")),
+    Wrong(Format.YAML, "name: a\n\nname: b", ("line 3", "'name' appears twice")),
+    Wrong(Format.YAML, "name: a\nmodel_settings: {x: 1, x: 2}", ("line 2", "'x' appears twice")),
     Wrong(Format.YAML, "name: &n a\nmodel: *n", ("line 1", "anchors")),
     Wrong(Format.YAML, "name: !!python/name:os.system x", ("line 1", "tags")),
     Wrong(Format.YAML, "name: a\nmodel_settings: {1: x}", ("line 2", "not text")),
@@ -120,7 +120,7 @@ WRONG = [
     Wrong(Format.YAML, "name: a\nmodle: b", ("line 2", "modle is unknown")),
     Wrong(Format.YAML, "name: \x01", ("not allowed",)),
     Wrong(Format.JSON, '{"name": "a"\n"x"}', ("line 2",)),
-    Wrong(Format.JSON, '{"name": "a", "name": "b"}', ("'name' is there twice",)),
+    Wrong(Format.JSON, '{"name": "a", "name": "b"}', ("'name' appears twice",)),
     Wrong(Format.JSON, '{"name": "a", "timeout": NaN}', ("NaN is not JSON",)),
     Wrong(Format.JSON, '{"name": "a", "model_settings": {"x": 1e999}}', ("model_settings.x", "finite")),
     Wrong(Format.JSON, '{"name": 3}', ("name=3", "text is accepted")),
@@ -189,7 +189,7 @@ def test_half_a_surrogate_pair_needs_json() -> None:
     """A value that two of the languages cannot hold is lost in silence, or shown as a traceback."""
     definition = AgentDefinition(name="a", model_settings={"x": "\ud800"})
     assert read_definition(write_definition(definition, Format.JSON).encode(), Format.JSON, "a") == definition
-    with pytest.raises(UsageError, match="json can"):
+    with pytest.raises(UsageError, match="use json"):
         write_definition(definition, Format.TOML)
 
 
@@ -206,7 +206,7 @@ def test_what_is_wrong_is_said_where_it_is(wrong: Wrong) -> None:
 
 def test_text_that_is_not_utf8_is_refused() -> None:
     """A file of another encoding is taken for something that it does not say."""
-    with pytest.raises(AgentDefinitionError, match=r"a\.toml, line 2: this is not UTF-8"):
+    with pytest.raises(AgentDefinitionError, match=r"a\.toml, line 2: the file is not UTF-8"):
         read_definition(b'name = "a"\nmodel = "\xff"', Format.TOML, "a.toml")
 
 

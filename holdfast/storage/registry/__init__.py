@@ -1,6 +1,6 @@
-"""The registry of agents: what can be run by name beside what code defines.
+"""The registry of agents: definitions that can be run by name, in addition to agents in code.
 
-`holdfast.storage.registry.surreal` is not imported here: it loads the database's client.
+`holdfast.storage.registry.surreal` is not imported here, because it loads the database's client.
 """
 
 from holdfast.agents.conversion import definition_of, name_of

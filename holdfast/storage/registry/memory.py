@@ -1,4 +1,4 @@
-"""Agents in this process's memory."""
+"""The agent registry in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.storage.registry.base import BaseRegistry, not_found
 
 
 class InMemoryRegistry(BaseRegistry):
-    """Gives back the very object that was registered; shares nothing with other instances."""
+    """A registry that returns the very object that was registered; instances share nothing."""
 
     def __init__(self) -> None:
         self._agents: dict[str, Any] = {}

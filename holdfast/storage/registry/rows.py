@@ -1,4 +1,4 @@
-"""The rows that a registered agent is kept as."""
+"""The rows of a registered agent."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ PLACES = RecordID("agent_place", "last")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a write of an agent goes by, and must still find."""
+    """The state that a write of an agent is based on; the write conflicts if it has changed."""
 
     version: int | None
-    """The newest; None: the name was never registered."""
+    """The newest version; `None` if the name was never registered."""
     digest: str | None
     place: int | None
-    """None: not on the list."""
+    """Position in the list; `None` if the agent is not listed."""
     given: int | None
-    """The place that any agent was given last; None: there was none."""
+    """The last position that any agent was assigned; `None` if there is none."""
 
     @property
     def parts(self) -> list[Any]:
-        """As the database takes it."""
+        """The values as the database compares them."""
         return [self.version, self.digest, self.place, self.given]
 
 
 def head_id(name: str) -> RecordID:
-    """Id of the row of a name."""
+    """Returns the id of a name's row."""
     return RecordID("agent_head", name)
 
 
 def version_id(name: str, version: int) -> RecordID:
-    """Id of the row of a version."""
+    """Returns the id of a version's row."""
     return RecordID("agent", [name, version])
 
 
 def version_row(version: AgentVersion) -> dict[str, Any]:
-    """The row of a version; what may be normalised is kept exactly in `text`."""
+    """Returns the row of a version; `text` has the exact definition, other columns may be normalized."""
     definition = version.definition
     row = definition.model_dump(include={"name", "version", "model", "tools", "max_turns", "timeout"})
     return row | {
@@ -63,10 +63,10 @@ def version_row(version: AgentVersion) -> dict[str, Any]:
 
 
 def version_from(row: dict[str, Any]) -> AgentVersion:
-    """The version that `version_row` wrote.
+    """Parses a version from the row that `version_row` returned.
 
     Raises:
-        AgentDefinitionError: a newer version of Holdfast wrote it, in words that this one does not know.
+        AgentDefinitionError: a newer version of Holdfast wrote it, with fields that this version does not know.
     """
     fields = json.loads(row["text"])
     try:
@@ -75,7 +75,7 @@ def version_from(row: dict[str, Any]) -> AgentVersion:
         where = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
         raise AgentDefinitionError(
             f"agent {fields.get('name')!r}, version {row['version']}, was registered by a newer version of Holdfast: "
-            f"this one does not understand {where}"
+            f"this version does not understand {where}. Update Holdfast"
         ) from None
     registered_at: datetime = row["registered_at"]
     return AgentVersion(definition=definition, registered_at=registered_at.astimezone(UTC), origin=row.get("origin"))

@@ -1,4 +1,4 @@
-"""Agents in SurrealDB, with every version."""
+"""The agent registry in SurrealDB, with all versions."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ NAMES = "SELECT name, place FROM agent_head WHERE place != NONE ORDER BY place"
 
 
 class SurrealRegistry(BaseRegistry, VersionedRegistry):
-    """Keeps definitions: what is registered comes back as an AgentDefinition, in any process, with its version.
+    """Stores definitions: agents are returned as AgentDefinition, with their version, in any process.
 
     Args:
-        database: where they are kept; it is shared, and not closed.
+        database: the database; it is not closed with the registry.
     """
 
     def __init__(self, database: Database) -> None:
@@ -60,7 +60,7 @@ class SurrealRegistry(BaseRegistry, VersionedRegistry):
 
     @override
     async def exists(self, name: str) -> bool:
-        return _can_be(name) and await self._read(PLACE, name) is not None
+        return _is_valid(name) and await self._read(PLACE, name) is not None
 
     @override
     async def list_agents(self) -> list[str]:
@@ -69,11 +69,11 @@ class SurrealRegistry(BaseRegistry, VersionedRegistry):
 
     @override
     async def unregister(self, name: str) -> bool:
-        return _can_be(name) and await retry_conflicts(lambda: self._unregister(name), f"agent {name!r}")
+        return _is_valid(name) and await retry_conflicts(lambda: self._unregister(name), f"agent {name!r}")
 
     @override
     async def version(self, name: str, number: int | None = None) -> AgentVersion | None:
-        if not _can_be(name):
+        if not _is_valid(name):
             return None
         if number is None:
             found = await self._read(CURRENT, name)
@@ -82,12 +82,12 @@ class SurrealRegistry(BaseRegistry, VersionedRegistry):
         if not found or found.get("place") is None or found.get("row") is None:
             return None
         if number is not None and number > found["newest"]:
-            return None  # a write that was torn before anybody was told of it
+            return None  # an interrupted write that was never acknowledged
         return version_from(found["row"])
 
     @override
     async def history(self, name: str) -> list[AgentVersion]:
-        rows = await self._read(HISTORY, name, name=name) if _can_be(name) else []
+        rows = await self._read(HISTORY, name, name=name) if _is_valid(name) else []
         return [version_from(row) for row in rows]
 
     async def _add(self, definition: AgentDefinition, origin: str | None) -> Registration:
@@ -100,11 +100,11 @@ class SurrealRegistry(BaseRegistry, VersionedRegistry):
             await self._write(stamp, definition, version)
         current = version or await self.version(definition.name)
         if current is None:
-            raise WriteConflict(f"agent {definition.name!r} was unregistered in between")
+            raise WriteConflict(f"agent {definition.name!r} was unregistered in the meantime")
         return Registration(current=current, is_new=version is not None)
 
     async def _write(self, stamp: Stamp, definition: AgentDefinition, version: AgentVersion | None) -> None:
-        """Makes a version current, a new one or the newest that there is; on a list that it is not on it goes last."""
+        """Makes a new or the newest version current; an agent that is not listed is appended to the list."""
         name, number = definition.name, version.version if version else stamp.version
         place = (stamp.given or 0) + 1 if stamp.place is None else stamp.place
         current = RecordID("agent", [name, number])
@@ -118,12 +118,12 @@ class SurrealRegistry(BaseRegistry, VersionedRegistry):
             place=None if stamp.place is not None else {"given": place},
             row={"name": name, "version": number, "digest": definition.digest, "current": current, "place": place},
         )
-        _check_taken(name, number, results)
+        _check_written(name, number, results)
 
     async def _unregister(self, name: str) -> bool:
         results = await self._database.run(UNREGISTER, head=head_id(name))
         if results == [[]] and await self.exists(name):
-            _check_taken(name, None, results)
+            _check_written(name, None, results)
         return results != [[]]
 
     async def _read(self, query: str, name: str, /, **values: Any) -> Any:
@@ -131,8 +131,8 @@ class SurrealRegistry(BaseRegistry, VersionedRegistry):
         return found
 
 
-def _can_be(name: object) -> bool:
-    """Whether an agent could be registered under this name; others need not, and some cannot, be asked for."""
+def _is_valid(name: object) -> bool:
+    """Returns whether this is a valid agent name; other names cannot be registered, and some cannot be queried."""
     try:
         check_name(name)
     except AgentDefinitionError:
@@ -140,7 +140,7 @@ def _can_be(name: object) -> bool:
     return True
 
 
-def _check_taken(name: str, number: int | None, results: list[Any]) -> None:
-    """A write that permissions forbid is no error to the database."""
+def _check_written(name: str, number: int | None, results: list[Any]) -> None:
+    """Raises if a write was ignored, since the database does not report writes that permissions forbid."""
     if [number] not in results:
-        raise StoreUnavailable(f"the database did not take agent {name!r}: may its user write?")
+        raise StoreUnavailable(f"the database ignored agent {name!r}: check that its user may write")

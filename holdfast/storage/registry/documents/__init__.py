@@ -1,4 +1,4 @@
-"""Definitions as people write them: TOML, YAML or JSON, one agent a file."""
+"""Agent definitions in files: TOML, YAML or JSON, one agent per file."""
 
 from holdfast.storage.registry.documents.format import Format
 from holdfast.storage.registry.documents.read import read_definition

@@ -1,4 +1,4 @@
-"""The languages that a definition can be written in."""
+"""Formats of definition files, and parsed documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.errors import UsageError
 
 
 class Format(enum.StrEnum):
-    """A language of definitions."""
+    """A file format of definitions."""
 
     TOML = "toml"
     YAML = "yaml"
@@ -19,44 +19,44 @@ class Format(enum.StrEnum):
 
     @classmethod
     def of(cls, file: str) -> Format:
-        """The language of a file, by its ending.
+        """Returns the format of a file, by its extension.
 
         Raises:
-            UsageError: no language has this ending.
+            UsageError: no format has this extension.
         """
         ending = PurePath(file).suffix.lower().removeprefix(".")
         try:
             return cls("yaml" if ending == "yml" else ending)
         except ValueError:
             raise UsageError(
-                f"{file}: files that end in .toml, .yaml, .yml or .json are read; or say --format"
+                f"{file}: the extension must be .toml, .yaml, .yml or .json; otherwise pass --format"
             ) from None
 
 
 Path = tuple[str | int, ...]
-"""Where in a document something is: keys and places in lists, from the outside in."""
+"""Path of a value in a document: keys and list indexes, from the outside in."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """What a text says, and on which lines."""
+    """A parsed file, with line numbers."""
 
     content: Any
     lines: dict[Path, int]
-    """Line of each key, from 1, as far as it is known."""
+    """Line of each key, starting at 1, if known."""
 
     def line(self, path: Path) -> int | None:
-        """The line of what is at `path`, or of what it is in."""
+        """Returns the line of the value at `path`, or of the nearest enclosing value; `None` if unknown."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path)
 
 
 class NotReadable(Exception):
-    """The text is not of its language, or uses a part of it that is not accepted.
+    """The text is invalid in its format, or uses a feature that is not accepted.
 
     Attributes:
-        line: where, from 1; None: not known.
+        line: line number, starting at 1; `None` if unknown.
     """
 
     def __init__(self, message: str, line: int | None = None) -> None:

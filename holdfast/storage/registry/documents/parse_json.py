@@ -1,4 +1,4 @@
-"""Reads JSON."""
+"""A parser of JSON definitions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from holdfast.storage.registry.documents.format import Document, NotReadable
 
 
 def parse_json(text: str) -> Document:
-    """What a text in JSON says; the lines of its keys are not known.
+    """Parses JSON; line numbers of keys are unknown.
 
     Raises:
-        NotReadable: it is not JSON, or has a key twice.
+        NotReadable: the text is not JSON, or has a duplicate key.
     """
     try:
         return Document(json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse), {})
@@ -24,7 +24,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in pairs:
         if key in values:
-            raise NotReadable(f"{key!r} is there twice")
+            raise NotReadable(f"the key {key!r} appears twice")
         values[key] = value
     return values
 

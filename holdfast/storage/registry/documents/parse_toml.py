@@ -1,4 +1,4 @@
-"""Reads TOML."""
+"""A parser of TOML definitions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from holdfast.storage.registry.documents.format import Document, NotReadable, Path
 
 SEARCHED_LINES = 400
-"""Of a file, for the lines of its keys: tomllib tells none, and finding them reads each beginning of the file."""
+"""Longest file whose keys get line numbers: tomllib reports none, and finding them parses each prefix of the file."""
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 
 def parse_toml(text: str) -> Document:
-    """What a text in TOML says.
+    """Parses TOML.
 
     Raises:
-        NotReadable: it is not TOML.
+        NotReadable: the text is not TOML.
     """
     try:
         content = tomllib.loads(text)
@@ -31,7 +31,7 @@ def parse_toml(text: str) -> Document:
 
 
 def _lines(text: str) -> dict[Path, int]:
-    """The line on which each key begins: the first one after the longest beginning of the file that lacks it."""
+    """Returns the first line of each key: the line after the longest prefix of the file that lacks the key."""
     lines = text.split("\n")
     found: dict[Path, int] = {}
     if len(lines) > SEARCHED_LINES:
@@ -41,7 +41,7 @@ def _lines(text: str) -> dict[Path, int]:
         try:
             content = tomllib.loads("\n".join(lines[:number]))
         except tomllib.TOMLDecodeError:
-            continue  # in the middle of a value
+            continue  # the prefix ends inside a value
         for path in _paths(content):
             found.setdefault(path, begins)
         begins = number + 1

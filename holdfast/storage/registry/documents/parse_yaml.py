@@ -1,7 +1,7 @@
-"""Reads YAML, or rather the part of it that means what it seems to mean.
+"""A parser of YAML definitions, restricted to the unambiguous part of YAML.
 
-What YAML 1.1 reads otherwise than it looks (`no` as false, `12:30` as 750, `2026-01-01` as a date, `010` as 8) is
-refused with a word of advice, and so are repeated keys, anchors and tags.
+Values that YAML 1.1 interprets in surprising ways (`no` as false, `12:30` as 750, `2026-01-01` as a date, `010` as 8)
+are rejected with a hint, and so are duplicate keys, anchors and tags.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _PLAIN = {
     "tag:yaml.org,2002:null": re.compile(r"~|null|", re.IGNORECASE),
     "tag:yaml.org,2002:str": re.compile(r".*", re.DOTALL),
 }
-"""How a value without quotes must be spelled to be taken for what YAML takes it for."""
+"""Accepted spellings of unquoted values, by the type that YAML assigns."""
 _NUMBER = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
 _KINDS = {"bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date"}
 
 
 def parse_yaml(text: str) -> Document:
-    """What a text in YAML says.
+    """Parses YAML.
 
     Raises:
-        NotReadable: it is not YAML, or uses what is not accepted.
+        NotReadable: the text is not YAML, or uses a feature that is not accepted.
     """
     try:
         for token in yaml.scan(text, Loader=yaml.SafeLoader):
@@ -70,7 +70,7 @@ def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int]) -> dict
         if not isinstance(key, str):
             raise NotReadable(f"the key {key_node.value!r:.60} is not text: put it in quotes", line)
         if key in values:
-            raise NotReadable(f"{key!r} is there twice", line)
+            raise NotReadable(f"the key {key!r} appears twice", line)
         lines[(*path, key)] = line
         values[key] = _value(value_node, (*path, key), lines)
     return values
@@ -86,5 +86,7 @@ def _scalar(node: yaml.Node) -> Any:
     spelling = _PLAIN.get(node.tag)
     if spelling is None or not spelling.fullmatch(text):
         kind = _KINDS.get(node.tag.rpartition(":")[2], "something else")
-        raise NotReadable(f"YAML takes {text} for {kind}: put it in quotes if text is meant, else spell it out", line)
+        raise NotReadable(
+            f"YAML reads {text} as {kind}: put it in quotes if it is text, otherwise write it in the plain form", line
+        )
     return yaml.SafeLoader("").construct_object(node)

@@ -1,4 +1,4 @@
-"""Reads a definition, and says what is wrong with one: where, and what is accepted."""
+"""Reading of definition files, with errors that name the line, the field and what is accepted."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from holdfast.storage.registry.documents.parse_json import parse_json
 from holdfast.storage.registry.documents.parse_toml import parse_toml
 from holdfast.storage.registry.documents.parse_yaml import parse_yaml
 
-MAX_BYTES = 1024 * 1024  # of a file; no definition is that long
-GIVEN_BY_REGISTRY = "version"
-ACCEPTED = ", ".join(name for name in AgentDefinition.model_fields if name != GIVEN_BY_REGISTRY)
+MAX_BYTES = 1024 * 1024  # per file; definitions are far smaller
+ASSIGNED_FIELD = "version"
+ACCEPTED = ", ".join(name for name in AgentDefinition.model_fields if name != ASSIGNED_FIELD)
 
 _PARSERS: dict[Format, Callable[[str], Document]] = {
     Format.TOML: parse_toml,
@@ -31,21 +31,21 @@ _WANTED = {
     "list_type": "a list is accepted",
     "dict_type": "a table of names and values is accepted",
     "finite_number": "a finite number is accepted",
-    "missing": "it must be there",
+    "missing": "the field is required",
 }
 
 
 def read_definition(data: bytes, language: Format, source: str) -> AgentDefinition:
-    """The definition that a file holds.
+    """Returns the definition in a file.
 
     Args:
         data: the file's content, UTF-8.
-        language: what it is written in.
+        language: the file's format.
         source: the file's name, for messages.
 
     Raises:
-        AgentDefinitionError: it holds none; the message names the file, the line where it is known, the field, and
-            what is accepted.
+        AgentDefinitionError: the file is not a valid definition; the message names the file, the line if known, the
+            field, and what is accepted.
     """
     try:
         definition = _definition(_PARSERS[language](_text(data)))
@@ -53,7 +53,7 @@ def read_definition(data: bytes, language: Format, source: str) -> AgentDefiniti
         where = source if error.line is None else f"{source}, line {error.line}"
         raise AgentDefinitionError(f"{where}: {error}") from None
     except RecursionError:
-        raise AgentDefinitionError(f"{source}: it is nested too deeply") from None
+        raise AgentDefinitionError(f"{source}: the definition is nested too deeply") from None
     try:
         definition.check_size()
     except AgentDefinitionError as error:
@@ -63,21 +63,21 @@ def read_definition(data: bytes, language: Format, source: str) -> AgentDefiniti
 
 def _text(data: bytes) -> str:
     if len(data) > MAX_BYTES:
-        raise NotReadable(f"the file has {len(data):,} bytes, at most {MAX_BYTES:,} are read")
+        raise NotReadable(f"the file has {len(data):,} bytes, at most {MAX_BYTES:,} are accepted")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise NotReadable("this is not UTF-8 text", line) from None
+        raise NotReadable("the file is not UTF-8 text", line) from None
 
 
 def _definition(document: Document) -> AgentDefinition:
     content = document.content
     if not isinstance(content, dict):
         found = "nothing" if content is None else f"a {type(content).__name__}"
-        raise NotReadable(f"an agent is a table of fields, and this is {found}; accepted: {ACCEPTED}")
-    if GIVEN_BY_REGISTRY in content:
-        raise NotReadable("version is given by the registry: leave it out", document.line((GIVEN_BY_REGISTRY,)))
+        raise NotReadable(f"an agent must be a table of fields, but this is {found}; accepted: {ACCEPTED}")
+    if ASSIGNED_FIELD in content:
+        raise NotReadable("version is assigned by the registry: remove it", document.line((ASSIGNED_FIELD,)))
     try:
         definition = AgentDefinition.model_validate(content)
     except ValidationError as error:
@@ -87,7 +87,7 @@ def _definition(document: Document) -> AgentDefinition:
 
 
 def _first(errors: list[ErrorDetails]) -> ErrorDetails:
-    """A key that is not known is likely the cause of one that is missing."""
+    """Returns the most helpful error: an unknown key is often a misspelled required one."""
     return next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
 
 
@@ -103,7 +103,7 @@ def _describe(error: ErrorDetails) -> str:
 
 
 def _root(error: ErrorDetails) -> str:
-    """The field; below `model_settings` the validator's own words for its alternatives are left out."""
+    """Returns the field; below `model_settings`, without the validator's names of alternatives."""
     loc = [str(part) for part in error["loc"]]
     return ".".join(loc[:2] if loc[0] == "model_settings" else loc)
 

@@ -19,10 +19,10 @@ _LINE_WIDTH = 110  # characters; PyYAML folds longer lines
 
 
 def write_definition(definition: AgentDefinition, language: Format) -> str:
-    """The definition as a file of this language; what has its default is left out.
+    """Returns the text of a definition file in this format, without fields that have their default.
 
     Raises:
-        UsageError: the language cannot say something that the definition holds.
+        UsageError: the format cannot represent a value of the definition.
     """
     fields = definition.content()
     defaults = AgentDefinition(name=definition.name).content()
@@ -31,9 +31,7 @@ def write_definition(definition: AgentDefinition, language: Format) -> str:
         text = _WRITERS[language](shown)
         text.encode()
     except UnicodeEncodeError:
-        raise UsageError(
-            f"{language} cannot hold half a surrogate pair, as {definition.name!r} does; json can"
-        ) from None
+        raise UsageError(f"{language} cannot represent the lone surrogate in {definition.name!r}: use json") from None
     return text
 
 
@@ -47,10 +45,10 @@ def _json(fields: dict[str, Any]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block."""
+    """Writes text with several lines as a block."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
-        """Writes what is there twice twice: aliases are not read."""
+        """Disables aliases, which the parser rejects."""
         return True
 
 
