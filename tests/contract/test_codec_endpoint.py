@@ -22,8 +22,8 @@ from holdfast.api.codec import codec_app
 from holdfast.storage.database import open_database
 from holdfast.storage.encryption import KeyRing, new_key
 from holdfast.storage.payloads.chunk_store import ChunkStore
-from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.storage.payloads.chunk_table import ChunkTable
+from holdfast.storage.payloads.data_converter import data_converter
 from tests.support.lab import eventually
 from tests.support.surreal_server import free_port
 
