@@ -49,7 +49,11 @@ def test_other_texts_are_refused(text: str) -> None:
 def test_rows_that_follow_each_other_take_one_line() -> None:
     """Consecutive rows with the same difference share a line."""
     differences = [RowDifference("event", seq, "missing") for seq in range(3000)]
-    differences += [RowDifference("event", 3001, "missing"), RowDifference("message", 1, "missing"), RowDifference("run", None, "altered: text")]
+    differences += [
+        RowDifference("event", 3001, "missing"),
+        RowDifference("message", 1, "missing"),
+        RowDifference("run", None, "altered: text"),
+    ]
     calls = [RowDifference("tool_call", seq, "missing", (1, f"call {seq}")) for seq in (4, 5)]
     lines = difference_lines(Report("a-run", Verdict.DAMAGED, differences=(*differences, *calls)), 80)
     assert lines == [

@@ -41,7 +41,8 @@ class Report:
     def document(self) -> dict[str, Any]:
         """The report as JSON values."""
         differences = [
-            {"table": difference.table, "seq": difference.seq, "key": list(difference.key), "what": difference.what} for difference in self.differences
+            {"table": difference.table, "seq": difference.seq, "key": list(difference.key), "what": difference.what}
+            for difference in self.differences
         ]
         return {
             "run_id": self.run_id,

@@ -96,7 +96,9 @@ class Verifier:
             return Report(run_id, Verdict.BEHIND if head is None else Verdict.DAMAGED, differences=_extra(head))
         if await self._stored_run(run_id) == snapshot.run:
             return Report(run_id, Verdict.HEALTHY)
-        return Report(run_id, Verdict.DAMAGED, differences=(RowDifference("run", None, "altered: text" if head else MISSING),))
+        return Report(
+            run_id, Verdict.DAMAGED, differences=(RowDifference("run", None, "altered: text" if head else MISSING),)
+        )
 
     async def _mirror_only(self, run_id: RunId, reason: str) -> Report:
         """Checks whether the rows of a run that only the mirror has agree with each other."""
@@ -113,7 +115,9 @@ class Verifier:
         else:
             log = EntryBatch(run_id=run_id, chain=run.chain, previous_digest="", entries=entries, summary=run.summary)
             differences = tuple(await self._store.differences(log))
-        return Report(run_id, Verdict.DAMAGED if differences else Verdict.MIRROR_ONLY, len(entries), differences, note=reason)
+        return Report(
+            run_id, Verdict.DAMAGED if differences else Verdict.MIRROR_ONLY, len(entries), differences, note=reason
+        )
 
     async def _stored_run(self, run_id: RunId) -> MirroredRun | None:
         try:

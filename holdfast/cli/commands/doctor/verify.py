@@ -75,5 +75,9 @@ async def verify(
         if found[Verdict.DAMAGED]:
             out.note(f"to repair it: {command('doctor', 'rebuild', '--all' if all else run_id or '')}")
     return (
-        ExitCode.DAMAGED if found[Verdict.DAMAGED] else ExitCode.UNAVAILABLE if found[Verdict.UNCHECKED] else ExitCode.OK
+        ExitCode.DAMAGED
+        if found[Verdict.DAMAGED]
+        else ExitCode.UNAVAILABLE
+        if found[Verdict.UNCHECKED]
+        else ExitCode.OK
     )
