@@ -24,8 +24,14 @@ class Plan:
     """Of the run whose size on disk and rebuild are measured."""
     verified: int = 20
     """Runs that are verified."""
-    vectors: int = 2000
+    vectors: int = 10_000
+    large_vectors: int = 100_000
+    """Of the second part; 0: none."""
     queries: int = 100
+    texts: int = 5_000
+    """Of text memory."""
+    searches: int = 30
+    """Of each length."""
     payloads: tuple[int, ...] = (3, 16)
     """Megabytes."""
     events: int = 200
@@ -42,8 +48,11 @@ QUICK = Plan(
     crowd_turns=3,
     long_turns=100,
     verified=3,
-    vectors=600,
+    vectors=1_000,
+    large_vectors=0,
     queries=20,
+    texts=300,
+    searches=5,
     payloads=(3,),
     events=20,
 )

@@ -17,12 +17,12 @@ from rich.console import Console
 from benchmarks import machine, report
 from benchmarks.figure import Figure
 from benchmarks.rig import Rig
-from benchmarks.storage import bus, lag, long_run, payloads, plan, server, throughput, vectors, verify
+from benchmarks.storage import bus, lag, long_run, memory, payloads, plan, server, throughput, vectors, verify
 from benchmarks.storage.engines import Engines
 from benchmarks.storage.plan import Plan
 from holdfast.stack.progress import Report
 
-WITHOUT_RUNS = ("throughput", "vectors", "payloads", "bus")
+WITHOUT_RUNS = ("throughput", "vectors", "memory", "payloads", "bus")
 WITH_RUNS = ("lag", "disk", "verify")
 """These take a Temporal server and a worker."""
 PARTS = (*WITHOUT_RUNS, *WITH_RUNS)
@@ -69,7 +69,11 @@ async def _part(part: str, engines: Engines, wanted: Plan, progress: Report) -> 
                 reads=wanted.reads,
             )
         case "vectors":
-            return await vectors.measure(engines, progress, vectors=wanted.vectors, queries=wanted.queries)
+            return await vectors.measure(
+                engines, progress, vectors=wanted.vectors, large=wanted.large_vectors, queries=wanted.queries
+            )
+        case "memory":
+            return await memory.measure(engines, progress, texts=wanted.texts, searches=wanted.searches)
         case "payloads":
             return await payloads.measure(engines, progress, sizes=wanted.payloads, repeats=wanted.repeats)
         case "bus":
@@ -116,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; gives the exit code."""
     parser = argparse.ArgumentParser(
         prog="python benchmarks/store.py",
-        description="Measures the store: engines beside each other, the mirror, vectors, payloads, the event bus.",
+        description="Measures the store: its engines side by side, the mirror, vectors, text memory, payloads, events.",
     )
     parser.add_argument("--quick", action="store_true", help="less of everything, about a minute")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))

@@ -1,95 +1,168 @@
-"""The search index: what it finds, and how long it takes, beside comparing with every vector."""
+"""Vectors: what a search finds, and how long everything takes, beside numpy's plain brute force in the same run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from benchmarks.figure import Figure
-from benchmarks.storage.engines import SURREALKV, WS, Engine, Engines
+from benchmarks.storage.engines import GATEWAY, MEMORY, SURREALKV, WS, Engine, Engines
 from holdfast.ports.retrieval import StoredVector, VectorStoreProtocol
 from holdfast.stack.progress import Report
-from holdfast.storage.vectors import MemoryVectorStore
-from holdfast.storage.vectors.index import Index
-from holdfast.storage.vectors.sample import unit_vectors
-from holdfast.storage.vectors.space import Spaces
 
 NAMESPACE = "benchmark"
 DIMENSION = 384
 K = 10
-MAX_MISSED = 0.05
-"""Of ten nearest neighbours, the share that the index may miss."""
-WITHOUT_INDEX = "UPDATE $space SET nearest = NONE RETURN NONE"
+PORTION = 10_000  # vectors written in one call
+FILTERS: dict[str, dict[str, Any]] = {"half": {"parity": 1}, "hundredth": {"hundredth": 7}}
 
-Answers = list[list[str]]
-"""The ids that each query gave, best first."""
+MAX_LOAD, MAX_REOPEN = 4.0, 1.0  # seconds, of 10,000 vectors
+MAX_QUERY, MAX_LARGE_QUERY = 3.0, 25.0  # milliseconds, of 10,000 vectors and of 100,000
+MAX_MISSED = {WS: 0.05}
+"""Of the ten nearest, the share that an index on a server may miss; everything else is exact."""
+
+Floats = npt.NDArray[np.float32]
+Answers = list[set[str]]
+"""The ids that each query returned."""
 
 
-async def measure(engines: Engines, report: Report, *, vectors: int, queries: int) -> list[Figure]:
-    """Writes random unit vectors, the hardest that there are, builds the index, and asks.
+async def measure(engines: Engines, report: Report, *, vectors: int, large: int, queries: int) -> list[Figure]:
+    """Writes random vectors, the hardest that there are, and asks for the nearest of others.
 
     Args:
         engines: what is measured.
         report: is told how far it is.
         vectors: how many.
+        large: how many in the second part, without a server.
         queries: how many, one after the other.
     """
-    kept = [
-        StoredVector(id=f"v{number}", vector=vector)
-        for number, vector in enumerate(unit_vectors(vectors, DIMENSION, seed=1))
-    ]
-    wanted = unit_vectors(queries, DIMENSION, seed=2)
-    memory = MemoryVectorStore(NAMESPACE)
-    await memory.upsert_many(kept)
-    truth, times = await _ask(memory, wanted)
-    title = f"{vectors:,} vectors of {DIMENSION}"
-    figures = [Figure.of_samples(times, name="vectors.memory.exact", title=f"exact query, memory, {title}", unit="ms")]
-    for engine in await engines.open(SURREALKV, WS):
-        report(f"{title}, {engine.title}")
-        figures += await _of_engine(engine, kept, wanted, truth)
+    wanted = _random(queries, seed=2)
+    figures = await _of_count(engines, report, vectors, wanted, (MEMORY, SURREALKV, GATEWAY, WS), MAX_QUERY)
+    if large:
+        figures += await _of_count(engines, report, large, wanted, (MEMORY, SURREALKV), MAX_LARGE_QUERY)
     return figures
 
 
-async def _of_engine(
-    engine: Engine, kept: list[StoredVector], wanted: Sequence[list[float]], truth: Answers
+async def _of_count(  # noqa: PLR0917 - one part of the measurement
+    engines: Engines, report: Report, count: int, wanted: Floats, kinds: Sequence[str], limit: float
 ) -> list[Figure]:
-    store = engine.persistence.vectors(NAMESPACE)
-    started = time.perf_counter()
-    await store.upsert_many(kept)
-    written = time.perf_counter() - started
-    built = await _build(engine)
-    found, by_index = await _ask(store, wanted)
-    await engine.database.run(WITHOUT_INDEX, space=Spaces(engine.database, NAMESPACE).row)
-    exact, by_comparing = await _ask(store, wanted)
-    assert exact == truth
-    recall = sum(len(set(ours) & set(right)) for ours, right in zip(found, truth, strict=True)) / (K * len(truth))
-    name, title = f"vectors.{engine.kind}", engine.title
-    return [
-        Figure(name=f"{name}.write", title=f"write all, with index, {title}", value=written, unit="s"),
-        Figure(name=f"{name}.build", title=f"build the index, {title}", value=built, unit="s"),
-        Figure(name=f"{name}.recall", title=f"recall@{K}, {title}", value=recall),
-        Figure(name=f"{name}.missed", title=f"of the nearest {K} missed, {title}", value=1 - recall, limit=MAX_MISSED),
-        Figure.of_samples(by_index, name=f"{name}.query", title=f"query by the index, {title}", unit="ms"),
-        Figure.of_samples(by_comparing, name=f"{name}.exact", title=f"exact query, {title}", unit="ms"),
-    ]
+    stored = _random(count, seed=1)
+    units = stored / np.linalg.norm(stored, axis=1)[:, np.newaxis]
+    plain, truth = _by_numpy(units, wanted)
+    name, title = f"vectors.{count}", f"{count:,} vectors of {DIMENSION}"
+    figures = [Figure.of_samples(plain, name=f"{name}.numpy.query", title=f"{title}: query, numpy", unit="ms")]
+    for engine in await engines.open(*kinds):
+        report(f"{title}, {engine.title}")
+        figures += await _Measured(engine, f"{name}.{engine.kind}", f"{title}, {engine.title}", limit).figures(
+            stored, wanted, truth, median(plain)
+        )
+    return figures
 
 
-async def _build(engine: Engine) -> float:
-    """Builds the index over all vectors; gives the seconds."""
-    spaces = Spaces(engine.database, NAMESPACE)
-    space = await spaces.find()
-    assert space is not None
-    started = time.perf_counter()
-    await Index(engine.database, NAMESPACE, spaces).build(space)
-    return time.perf_counter() - started
+class _Measured:
+    """One engine with one number of vectors."""
+
+    def __init__(self, engine: Engine, name: str, title: str, limit: float) -> None:
+        self._engine, self._name, self._title = engine, name, title
+        self._limit = None if engine.kind == WS else limit
+        self._is_small = limit == MAX_QUERY
+
+    async def figures(self, stored: Floats, wanted: Floats, truth: Answers, plain: float) -> list[Figure]:
+        store = self._engine.persistence.vectors(NAMESPACE)
+        loaded = await _load(store, stored)
+        is_judged = self._is_small and self._limit is not None
+        figures = [self._figure("load", loaded, "s", MAX_LOAD if is_judged else None)]
+        if self._engine.kind == SURREALKV:
+            figures.append(self._figure("disk", self._engine.size() / 2**20, "MB"))
+            started = time.perf_counter()
+            await self._engine.persistence.close()
+            await store.query(wanted[0].tolist(), K)
+            limit = MAX_REOPEN if is_judged else None
+            figures.append(self._figure("reopen", time.perf_counter() - started, "s", limit))
+        times, found = await _ask(store, wanted)
+        missed = 1 - sum(len(ours & right) for ours, right in zip(found, truth, strict=True)) / (K * len(truth))
+        figures += [
+            self._figure("recall", 1 - missed),
+            self._figure("missed", missed, limit=MAX_MISSED.get(self._engine.kind, 0.0)),
+            self._samples("query", times),
+            self._figure("ratio", median(times) / plain),
+        ]
+        for name, filter_ in FILTERS.items():
+            figures.append(self._samples(f"query.{name}", (await _ask(store, wanted, filter_))[0]))
+        return figures
+
+    def _figure(self, part: str, value: float, unit: str = "", limit: float | None = None) -> Figure:
+        return Figure(
+            name=f"{self._name}.{part}", title=f"{self._title}: {TITLES[part]}", value=value, unit=unit, limit=limit
+        )
+
+    def _samples(self, part: str, times: list[float]) -> Figure:
+        title = f"{self._title}: {TITLES[part]}"
+        return Figure.of_samples(times, name=f"{self._name}.{part}", title=title, unit="ms", limit=self._limit)
 
 
-async def _ask(store: VectorStoreProtocol, wanted: Sequence[list[float]]) -> tuple[Answers, list[float]]:
-    """What each query gives, and the milliseconds that it takes."""
-    answers, times = [], []
-    for vector in wanted:
+TITLES = {
+    "load": "write all",
+    "disk": "on disk",
+    "reopen": "reopen and first query",
+    "recall": f"recall@{K}",
+    "missed": f"of the nearest {K} missed",
+    "query": "query",
+    "ratio": "query, to numpy",
+    "query.half": "query, a filter leaves a half",
+    "query.hundredth": "query, a filter leaves a hundredth",
+}
+
+
+def _random(count: int, *, seed: int) -> Floats:
+    return np.random.default_rng(seed).standard_normal((count, DIMENSION), np.float32)
+
+
+def _by_numpy(units: Floats, wanted: Floats) -> tuple[list[float], Answers]:
+    """Milliseconds of each query by brute force, and what the nearest are."""
+    times, answers = [], []
+    for query in wanted:
         started = time.perf_counter()
-        matches = await store.query(vector, K)
+        nearest = np.argpartition(-(units @ query), K)[:K]
         times.append(1000 * (time.perf_counter() - started))
-        answers.append([match.id for match in matches])
-    return answers, times
+        answers.append({f"v{place}" for place in nearest})
+    return times, answers
+
+
+async def _load(store: VectorStoreProtocol, stored: Floats) -> float:
+    """Seconds to write all; making the vectors is not counted."""
+    seconds = 0.0
+    for portion in _portions(stored):
+        started = time.perf_counter()
+        await store.upsert_many(portion)
+        seconds += time.perf_counter() - started
+    return seconds
+
+
+def _portions(stored: Floats) -> Iterator[list[StoredVector]]:
+    for first in range(0, len(stored), PORTION):
+        yield [
+            StoredVector(
+                id=f"v{place}", vector=vector.tolist(), metadata={"parity": place % 2, "hundredth": place % 100}
+            )
+            for place, vector in enumerate(stored[first : first + PORTION], start=first)
+        ]
+
+
+async def _ask(
+    store: VectorStoreProtocol, wanted: Floats, filter_: dict[str, Any] | None = None
+) -> tuple[list[float], Answers]:
+    """Milliseconds of each query, and what it returned; the first is asked once before."""
+    times, answers = [], []
+    await store.query(wanted[0].tolist(), K, filter=filter_)
+    for query in wanted.tolist():
+        started = time.perf_counter()
+        matches = await store.query(query, K, filter=filter_)
+        times.append(1000 * (time.perf_counter() - started))
+        answers.append({match.id for match in matches})
+    return times, answers

@@ -24,7 +24,10 @@ TINY = Plan(
     long_turns=4,
     verified=2,
     vectors=450,
+    large_vectors=500,
     queries=3,
+    texts=60,
+    searches=2,
     payloads=(1,),
     events=3,
 )
@@ -50,7 +53,7 @@ async def test_every_figure_is_measured(tmp_path: Path) -> None:
     assert values["disk.worker"] * 1024 > TINY.long_turns * ENTRY_BYTES
     assert values["lag.surrealkv.3.p50"] <= values["lag.surrealkv.3.p95"]
     assert values["verify.surrealkv.quick.statements"] < values["verify.surrealkv.deep.statements"]
-    assert values["vectors.surrealkv.recall"] == pytest.approx(1 - values["vectors.surrealkv.missed"])
+    assert values["vectors.450.surrealkv.recall"] == 1.0 - values["vectors.450.surrealkv.missed"] == 1.0
     screen = Console(file=io.StringIO(), width=80)
     report.show(screen, facts, figures)
     assert isinstance(screen.file, io.StringIO)
@@ -61,7 +64,8 @@ def test_the_full_plan_measures_what_was_asked() -> None:
     """A size that is left out would leave a promise unmeasured without a word."""
     assert set(FULL.tasks) >= {1, 8, 32}
     assert set(FULL.crowds) >= {1, 20, 200}
-    assert (FULL.long_turns, FULL.vectors, set(FULL.payloads)) == (1000, 2000, {3, 16})
+    assert (FULL.long_turns, FULL.vectors, FULL.large_vectors, FULL.texts) == (1000, 10_000, 100_000, 5_000)
+    assert set(FULL.payloads) == {3, 16}
 
 
 def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,16 +82,17 @@ def norm_of(numbers: Sequence[float]) -> float:
 
 
 def _numbers(values: list[float]) -> array[float]:
-    for place, value in enumerate(values):
-        if not _is_number(value):
-            raise UsageError(f"the vector has {value!r} at place {place}, which is no number")
+    if not set(map(type, values)) <= {float, int}:
+        for place, value in enumerate(values):
+            if not _is_number(value):
+                raise UsageError(f"the vector has {value!r} at place {place}, which is no number")
     try:
         numbers = array("d", values)
     except OverflowError:
         raise UsageError("the vector has an integer that is too large for a float") from None
-    for place, value in enumerate(numbers):
-        if not math.isfinite(value):
-            raise UsageError(f"the vector has {value} at place {place}; it must be finite")
+    if not all(map(math.isfinite, numbers)):
+        place = next(place for place, value in enumerate(numbers) if not math.isfinite(value))
+        raise UsageError(f"the vector has {numbers[place]} at place {place}; it must be finite")
     return numbers
 
 
