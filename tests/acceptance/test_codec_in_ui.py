@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,18 +19,16 @@ from holdfast.stack.ui import CODEC_PORT
 from holdfast.storage.encryption import new_key
 from holdfast.temporal.connection import connect_temporal
 from holdfast.testing import ModelServer
+from tests.support.cli import STARTER
 from tests.support.lab import eventually
 from tests.support.temporal_ui import TemporalUi
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @asynccontextmanager
 async def codec(settings: Settings, key: str) -> AsyncIterator[None]:
     """The endpoint, as the command line starts it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(ROOT / "starter.py"),
+        *STARTER,
         "codec",
         cwd=settings.holdfast_home.parent,
         env=os.environ

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -18,8 +17,9 @@ from holdfast import RunHandle
 from holdfast.cli.storage import opened_persistence
 from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
+from tests.support.cli import STARTER
 from tests.support.lab import eventually
-from tests.support.processes import ROOT, Site
+from tests.support.processes import Site
 
 INTERVAL = 1.0  # seconds between two looks of the worker
 SLACK = 5.0  # seconds for the look itself, on a machine that is busy with other tests
@@ -54,8 +54,7 @@ class Said:
 
 async def doctor(site: Site, *words: str) -> Said:
     """Runs `starter.py doctor`, whose words for people must fit a terminal."""
-    command = (sys.executable, str(ROOT / "starter.py"), "doctor", *words)
-    process = site.run(*command, **site.environment)
+    process = site.run(*STARTER, "doctor", *words, **site.environment)
     code = await process.exit_code()
     said = Said(code, process.output)
     if code in (0, 4) and "--json" not in words:

@@ -3,56 +3,40 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.cli import CommandLine
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return os.environ | {"HOLDFAST_HOME": str(tmp_path), "HOLDFAST_NO_BOOTSTRAP": "1"}
+def starter(tmp_path: Path) -> CommandLine:
+    """The command line with a state folder of its own."""
+    return CommandLine({"HOLDFAST_HOME": str(tmp_path)})
 
 
-def starter(environment: dict[str, str], *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
-    return subprocess.run(
-        [sys.executable, ROOT / "starter.py", *arguments],
-        env=environment,
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_what_is_published_is_printed(environment: dict[str, str]) -> None:
+def test_what_is_published_is_printed(starter: CommandLine) -> None:
     """A script cannot tell another what happened, or is told twice."""
-    assert starter(environment, "publish", "orders", '{"id": 1}').stdout == "1\n"
-    assert starter(environment, "publish", "orders", "-", "--key", "k", given='{"id": 2}').stdout == "2\n"
-    assert starter(environment, "publish", "orders", '{"id": 2}', "--key", "k").stdout == "2\n"
-    assert starter(environment, "events", "orders").stdout == '     1  {"id": 1}\n     2  {"id": 2}\n'
-    after = starter(environment, "events", "orders", "--after", "1", "--json")
-    assert json.loads(after.stdout) == {"offset": 2, "transient": False, "data": {"id": 2}}
-    nothing = starter(environment, "events")
-    assert (nothing.returncode, nothing.stdout) == (0, "")
-    assert "no events of topic 'runs'" in nothing.stderr
+    assert starter("publish", "orders", '{"id": 1}').out == "1\n"
+    assert starter("publish", "orders", "-", "--key", "k", stdin='{"id": 2}').out == "2\n"
+    assert starter("publish", "orders", '{"id": 2}', "--key", "k").out == "2\n"
+    assert starter("events", "orders").out == '     1  {"id": 1}\n     2  {"id": 2}\n'
+    after = starter("events", "orders", "--after", "1", "--json")
+    assert after.json == {"offset": 2, "transient": False, "data": {"id": 2}}
+    nothing = starter("events")
+    assert (nothing.code, nothing.out) == (0, "")
+    assert "no events of topic 'runs'" in nothing.err
 
 
-def test_following_prints_what_comes(environment: dict[str, str]) -> None:
+def test_following_prints_what_comes(starter: CommandLine) -> None:
     """Who waits for an event of another process waits for ever."""
-    starter(environment, "publish", "orders", '{"id": 1}')
-    command = [sys.executable, str(ROOT / "starter.py"), "events", "orders", "--follow", "--json"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as following:
+    starter("publish", "orders", '{"id": 1}')
+    with starter.start("events", "orders", "--follow", "--json") as following:
         assert following.stdout is not None
         assert json.loads(following.stdout.readline())["data"] == {"id": 1}
-        starter(environment, "publish", "orders", '{"id": 2}')
+        starter("publish", "orders", '{"id": 2}')
         assert json.loads(following.stdout.readline())["data"] == {"id": 2}
         following.send_signal(signal.SIGINT)
         assert following.wait(30) == 130
@@ -72,10 +56,9 @@ def test_following_prints_what_comes(environment: dict[str, str]) -> None:
     ],
 )
 def test_wrong_use_is_explained(
-    environment: dict[str, str], arguments: list[str], settings: dict[str, str], code: int, said: str
+    starter: CommandLine, arguments: list[str], settings: dict[str, str], code: int, said: str
 ) -> None:
     """A slip ends in a traceback, or in a database in the wrong folder."""
-    ended = starter(environment | settings, *arguments)
-    assert ended.returncode == code, ended.stderr
-    assert said in ended.stderr
-    assert "Traceback" not in ended.stderr
+    ended = starter(*arguments, changes=settings)
+    assert ended.code == code, ended.err
+    assert said in ended.err

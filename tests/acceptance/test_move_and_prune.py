@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
+import shutil
 import stat
-import sys
-from asyncio.subprocess import Process
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,68 +16,63 @@ import pytest
 from holdfast.cli.commands.export import EXAMPLES as EXPORT_EXAMPLES
 from holdfast.cli.commands.import_ import EXAMPLES as IMPORT_EXAMPLES
 from holdfast.cli.commands.prune import EXAMPLES as PRUNE_EXAMPLES
-from holdfast.settings import Settings
 from holdfast.storage.database import open_database
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.storage.persistence import open_persistence
 from holdfast.types import RunStatus
+from tests.support.cli import CommandLine, Done
 from tests.support.lab import eventually
 from tests.support.transfer_samples import contents
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 100.0  # seconds for one command
 LONG_AGO = datetime.now(UTC) - timedelta(days=40)
 
 
 @dataclass(frozen=True)
-class Done:
-    """A command that has ended."""
-
-    code: int
-    out: bytes
-    err: str
-
-
-@dataclass(frozen=True)
 class Home:
-    """A state folder, and commands that use it."""
+    """A state folder, and the command line that uses it."""
 
     folder: Path
 
     @property
     def url(self) -> str:
+        """The URL of its database."""
         return f"surrealkv://{self.folder}/surrealdb"
 
-    async def begin(self, *words: str) -> Process:
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Starts a command."""
-        known = {name.upper() for name in Settings.model_fields}
-        kept = {name: value for name, value in os.environ.items() if name not in known}
-        return await asyncio.create_subprocess_exec(
-            sys.executable, str(ROOT / "starter.py"), *words, cwd=self.folder.parent,
-            env={**kept, "HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", "HOLDFAST_HOME": str(self.folder)},
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        return self._line.start(*words)
 
     async def __call__(self, *words: str, stdin: bytes = b"") -> Done:
-        process = await self.begin(*words)
-        async with asyncio.timeout(PATIENCE):
-            out, err = await process.communicate(stdin)
-        assert process.returncode is not None
-        return Done(process.returncode, out, err.decode())
+        """Runs a command to its end."""
+        return await self._line.run(*words, stdin=stdin)
+
+    @property
+    def _line(self) -> CommandLine:
+        return CommandLine({"HOLDFAST_HOME": str(self.folder)}, self.folder.parent)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with runs of forty days ago, one of which failed; to be copied."""
+    home = Home(tmp_path_factory.mktemp("filled") / "home")
+
+    async def fill() -> None:
+        persistence = open_persistence(home.url)
+        for number in range(150):
+            status = RunStatus.FAILED if number == 3 else RunStatus.COMPLETED
+            run = SampleRun(turns=10, run_id=f"run-{number:03}", started_at=LONG_AGO, status=status)
+            await persistence.store.append(run.batch())
+        await persistence.memories.add("shared", "Meyer pays late.")
+        await persistence.close()
+
+    asyncio.run(fill())
+    return home.folder
 
 
 @pytest.fixture
-async def old(tmp_path: Path) -> Home:
-    """A database with runs of forty days ago, and one that was failing."""
-    home = Home(tmp_path / "old")
-    persistence = open_persistence(home.url)
-    for number in range(150):
-        status = RunStatus.FAILED if number == 3 else RunStatus.COMPLETED
-        run = SampleRun(turns=10, run_id=f"run-{number:03}", started_at=LONG_AGO, status=status)
-        await persistence.store.append(run.batch())
-    await persistence.memories.add("shared", "Meyer pays late.")
-    await persistence.close()
-    return home
+def old(filled: Path, tmp_path: Path) -> Home:
+    """A copy of the folder with the old runs."""
+    return Home(shutil.copytree(filled, tmp_path / "old"))
 
 
 async def rows_of(home: Home) -> dict[str, list[dict[str, object]]]:
@@ -107,22 +100,22 @@ async def test_an_import_that_is_killed_is_completed_by_the_next(old: Home, tmp_
     assert done.code == 0, done.err
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
-    process = await new.begin("import", str(file))
+    process = new.start("import", str(file))
     assert process.stderr is not None
-    assert b"the file is complete" in await process.stderr.readline()
+    assert b"the file is complete" in await asyncio.to_thread(process.stderr.readline)
 
     async def writes() -> bool:
         return size(new.folder / "surrealdb") > 1_000_000
 
     await eventually(writes)
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
+    with process:
+        process.kill()
     left = await rows_of(new)
     assert 0 < len(left["run"]) < 150
 
     again = await new("import", str(file), "--json")
     assert again.code == 0, again.err
-    runs = json.loads(again.out)["parts"]["runs"]
+    runs = again.json["parts"]["runs"]
     assert runs["written"] + runs["same"] == 150
     assert runs["kept"] == []
     assert await rows_of(new) == await rows_of(old)
@@ -133,14 +126,14 @@ async def test_files_go_through_pipes_and_damaged_ones_are_refused(old: Home, tm
     new = Home(tmp_path / "new")
     whole = await old("export", "--all")
     assert whole.code == 0, whole.err
-    cut = await new("import", "-", stdin=whole.out[:-500])
+    cut = await new("import", "-", stdin=whole.stdout[:-500])
     assert cut.code == 1
     assert "cut short" in cut.err
     assert "line " in cut.err
-    assert (await new("import", "-", "--dry-run", stdin=whole.out)).code == 0
+    assert (await new("import", "-", "--dry-run", stdin=whole.stdout)).code == 0
     assert (await rows_of(new))["run"] == []
-    assert (await new("import", "-", "--only", "robots", stdin=whole.out)).code == 2
-    assert (await new("import", "-", "--only", "runs", stdin=whole.out)).code == 0
+    assert (await new("import", "-", "--only", "robots", stdin=whole.stdout)).code == 2
+    assert (await new("import", "-", "--only", "runs", stdin=whole.stdout)).code == 0
     found = await rows_of(new)
     assert (len(found["run"]), len(found["memory"])) == (150, 0)
 
@@ -171,8 +164,8 @@ async def test_formats_and_filters(old: Home) -> None:
     assert lines == []
     shown = await old("export", "--all", "--format", "markdown", "--status", "failed")
     assert shown.code == 0, shown.err
-    assert shown.out.startswith(b"# run-003\n")
-    assert shown.out.count(b"\n# run") == 0
+    assert shown.out.startswith("# run-003\n")
+    assert shown.out.count("\n# run") == 0
     some = await old("export", "--all", "--since", "1d")
     assert json.loads(some.out.splitlines()[-1])["counts"] == {}
 
@@ -182,15 +175,15 @@ async def test_prune_asks_shows_and_drops(old: Home) -> None:
     look = await old("prune", "--older-than", "30d", "--dry-run", "--json")
     assert look.code == 0, look.err
     assert "Temporal does not answer" in look.err
-    plan = json.loads(look.out)
+    plan = look.json
     assert (plan["found"], plan["dropped"], plan["entries"]) == (150, 0, 150 * 32)
     assert plan["log_bytes"] > 100_000
     unasked = await old("prune", "--older-than", "30d")
     assert unasked.code == 2
     assert "use --yes" in unasked.err
-    assert json.loads((await old("prune", "--older-than", "50d", "--yes", "--json")).out)["found"] == 0
+    assert (await old("prune", "--older-than", "50d", "--yes", "--json")).json["found"] == 0
     done = await old("prune", "--older-than", "30d", "--keep-failed", "--yes", "--json")
-    assert json.loads(done.out)["dropped"] == 149
+    assert done.json["dropped"] == 149
     found = await rows_of(old)
     assert [row["id"] for row in found["run"]] == ['run:"run-003"']
     assert len(found["event"]) == 32
@@ -201,14 +194,14 @@ async def test_prune_asks_shows_and_drops(old: Home) -> None:
 async def test_prune_that_is_killed_is_completed_by_the_next(old: Home) -> None:
     """Runs that were dropped in part stay for ever, or come back."""
     before = size(old.folder / "surrealdb")
-    process = await old.begin("prune", "--older-than", "30d", "--yes")
+    process = old.start("prune", "--older-than", "30d", "--yes")
 
     async def has_begun() -> bool:
         return size(old.folder / "surrealdb") > before + 20_000  # looking adds nothing to the files
 
     await eventually(has_begun)
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
+    with process:
+        process.kill()
     assert 0 < len((await rows_of(old))["run"]) < 150
     assert (await old("prune", "--older-than", "30d", "--yes")).code == 0
     found = await rows_of(old)

@@ -12,9 +12,10 @@ from holdfast.storage.bus.conformance import CHECKS, Check, run_check
 from holdfast.storage.database import open_database
 from holdfast.storage.database.background import BackgroundDatabase
 from holdfast.storage.encryption import KeyRing, new_key
-from tests.support.databases import EMBEDDED, SERVED, Databases
+from tests.support.databases import Databases
+from tests.support.tiers import slow
 
-BACKENDS = ("memory", *EMBEDDED, *SERVED, "gateway", "background", "encrypted")
+BACKENDS = ("memory", "surrealkv", "ws", "gateway", "background", "encrypted", *slow("mem", "http"))
 
 
 @pytest.fixture(params=BACKENDS)

@@ -27,6 +27,7 @@ from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.temporal.routing import THRESHOLD
 from holdfast.types import Entry, EntryBatch, Message, ToolResult
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.tiers import slow
 
 MB = 1_000_000
 CONTENT = "".join(random.Random(1).choices('abcdefghijklmnopqrstuvwxyz \n"é', k=3 * MB))
@@ -50,7 +51,7 @@ class Place:
         return data_converter(partial(ChunkStore, self.store, keys), keys)
 
 
-@pytest.fixture(params=["mem", "surrealkv", "server"])
+@pytest.fixture(params=["surrealkv", "server", *slow("mem")])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """An empty database of each kind."""
     if request.param == "server":

@@ -21,9 +21,10 @@ from holdfast.storage.registry import InMemoryRegistry, RegistryProtocol, Versio
 from holdfast.storage.registry.conformance import CHECKS, Check, Helper, Lookalike, check_registry
 from holdfast.storage.registry.surreal import SurrealRegistry
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.tiers import slow
 
 ROOT = Path(__file__).parents[2]
-BACKENDS = ("mem://", "surrealkv://", "ws://")
+BACKENDS = ("surrealkv://", "ws://", *slow("mem://"))
 ACCESS = {"username": USERNAME, "password": PASSWORD}
 
 

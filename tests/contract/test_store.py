@@ -14,8 +14,9 @@ from holdfast.storage.mirror.conformance import CHECKS, Check, check_store, run_
 from holdfast.storage.mirror.memory import MemoryStore
 from holdfast.types import RunId, TranscriptRef
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.tiers import slow
 
-EMBEDDED = ("memory://", "mem://", "surrealkv://")
+EMBEDDED = ("memory://", "surrealkv://", *slow("mem://"))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -33,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurrealServer]:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("scheme", ["ws", "http"])
+@pytest.mark.parametrize("scheme", ["ws", *slow("http")])
 async def test_store_on_a_server_conforms(scheme: str, check: Check, server: SurrealServer) -> None:
     """A store on a SurrealDB server breaks a promise of the port."""
     url = server.url.replace("ws", scheme, 1)

@@ -20,8 +20,9 @@ from holdfast.storage.memory.surreal import WRITE_ROWS
 from holdfast.storage.persistence import open_persistence
 from holdfast.testing import EmbeddingFault, ModelServer
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.tiers import slow
 
-BACKENDS = ("memory://", "mem://", "surrealkv://", "ws://")
+BACKENDS = ("memory://", "surrealkv://", "ws://", *slow("mem://"))
 DIMENSIONS = 64
 
 NOTES = {

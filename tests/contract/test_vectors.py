@@ -14,8 +14,9 @@ from holdfast.storage.persistence import open_persistence
 from holdfast.storage.vectors import MemoryVectors, MemoryVectorStore
 from holdfast.storage.vectors.conformance import CHECKS, Check, check_vectors
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.tiers import slow
 
-EMBEDDED = ("memory://", "mem://", "surrealkv://")
+EMBEDDED = ("memory://", "surrealkv://", *slow("mem://"))
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,13 @@ from holdfast.storage.mirror import MemoryStore, SurrealStore
 from tests.support.dump import TABLES, dump, of_run
 from tests.support.logs import Log
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
+from tests.support.tiers import scaled
 
 T = TypeVar("T")
 
-EXAMPLES = {"memory": 60, "mem": 40, "surrealkv": 15, "ws": 15}
+EXAMPLES = scaled(
+    {"memory": 20, "mem": 15, "surrealkv": 6, "ws": 6}, {"memory": 60, "mem": 40, "surrealkv": 15, "ws": 15}
+)
 """By engine; the same ones in each session."""
 
 

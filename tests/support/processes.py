@@ -22,9 +22,9 @@ from holdfast.stack.worker import identity
 from holdfast.storage.mirror import open_store
 from holdfast.temporal.connection import connect_temporal, pollers
 from holdfast.testing import ModelServer, RecordedRequest
+from tests.support.cli import ROOT
 from tests.support.lab import eventually, replayed_entries
 
-ROOT = Path(__file__).parents[2]
 AGENTS = "tests.support.crash_agents"
 PATIENCE = 40.0  # seconds until a process must have started or ended; a shutdown may take 20 of them
 STATE_PREFIX = "PENDING_ACTIVITY_STATE_"

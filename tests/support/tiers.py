@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import pytest
 
 T = TypeVar("T")
 
@@ -19,3 +21,8 @@ def is_slow() -> bool:
 def scaled(normal: T, full: T) -> T:
     """Returns the size of a test's work: `full` in the slow tier."""
     return full if is_slow() else normal
+
+
+def slow(*values: Any) -> list[Any]:
+    """Returns parameters of the slow tier alone, such as engines that differ from a tested one in little."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
