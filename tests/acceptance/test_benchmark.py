@@ -30,7 +30,7 @@ BARE_EVENTS = 12  # of a turn: two activities and two workflow tasks, three even
 
 
 async def test_every_figure_is_measured(tmp_path: Path) -> None:
-    """A change of worker, stack or history that the benchmark does not follow would show only when it is needed."""
+    """The benchmark measures every figure of its plan on the current worker, stack and history."""
     async with Rig.open(tmp_path, print) as rig:
         facts = machine.describe(rig.stack.temporal.version if rig.stack.temporal else None)
         figures = await measure(rig, TINY)
@@ -51,6 +51,6 @@ async def test_every_figure_is_measured(tmp_path: Path) -> None:
 
 
 def test_the_full_plan_measures_what_has_a_target() -> None:
-    """A length or a latency that is left out would leave its target unmeasured without a word."""
+    """The full plan has every length and latency that has a target."""
     assert set(FULL.pairs) == {0.0, 0.5}
     assert set(FULL.lengths) >= {10, 100, 200, 1000}

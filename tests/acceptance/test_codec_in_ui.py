@@ -63,7 +63,7 @@ async def finished(settings: Settings, address: str, server: ModelServer) -> Run
 
 
 async def test_people_can_read_what_temporal_cannot(tmp_path: Path) -> None:
-    """The UI shows ciphertext and references, unless the endpoint runs; then it shows what was said."""
+    """The UI shows ciphertext and references; with the codec endpoint running it shows the texts."""
     if answers(CODEC_PORT):
         pytest.skip(f"port {CODEC_PORT} is taken")
     key = new_key()

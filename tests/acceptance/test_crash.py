@@ -42,7 +42,7 @@ def assert_answered_once(site: Site, turns: int) -> None:
 
 
 async def test_kill_during_a_model_call(site: Site) -> None:
-    """The call in flight is made again, from the mirror's transcript; those before it are not paid for twice."""
+    """The interrupted model call is repeated from the mirror's transcript; earlier calls are not paid for twice."""
     site.server.call_tools(("note", {"number": 1}))
     site.server.call_tools(("note", {"number": 2}))
     site.server.reply(Reply("This never comes to an end.", hang_after=1))
@@ -62,7 +62,9 @@ async def test_kill_during_a_model_call(site: Site) -> None:
 
 
 async def test_kill_during_tool_calls(site: Site) -> None:
-    """A repeatable tool runs again; of any other the model is told that nobody knows; a finished one stays finished."""
+    """A repeatable tool runs again; for any other the model is told that the outcome is unknown; finished calls are
+    kept.
+    """
     site.server.call_tools(("read_slowly", {}), ("pay", {"amount": 5}), ("note", {"number": 1}))
     site.server.say("I shall ask whether it was paid.")
     worker = await site.worker()
@@ -89,7 +91,7 @@ async def test_kill_during_tool_calls(site: Site) -> None:
 
 
 async def test_kill_between_calls(site: Site) -> None:
-    """With nothing in flight nothing is made again, and the provider's wish to be left alone outlives the worker."""
+    """With no call in flight nothing is repeated, and the provider's Retry-After outlives the worker."""
     site.server.call_tools(("note", {"number": 1}))
     site.server.reply(Reply.error(503, headers={"Retry-After": f"{RETRY_AFTER:g}"}))
     site.server.say("It is noted.")
@@ -113,7 +115,7 @@ async def test_kill_between_calls(site: Site) -> None:
 
 
 async def test_kill_during_a_mirror_write(site: Site) -> None:
-    """The embedded database survives being cut off in a write, and the mirror has no gap and no double."""
+    """The embedded database survives a kill during a write; the mirror has no gap and no duplicate."""
 
     def dump_on(request: ChatRequest) -> Reply:
         turn = sum(message["role"] == "assistant" for message in request.messages)

@@ -18,7 +18,7 @@ def starter(tmp_path: Path) -> CommandLine:
 
 
 def test_what_is_published_is_printed(starter: CommandLine) -> None:
-    """A script cannot tell another what happened, or is told twice."""
+    """What one command publishes another prints, once for each key."""
     assert starter("publish", "orders", '{"id": 1}').out == "1\n"
     assert starter("publish", "orders", "-", "--key", "k", stdin='{"id": 2}').out == "2\n"
     assert starter("publish", "orders", '{"id": 2}', "--key", "k").out == "2\n"
@@ -31,7 +31,7 @@ def test_what_is_published_is_printed(starter: CommandLine) -> None:
 
 
 def test_following_prints_what_comes(starter: CommandLine) -> None:
-    """Who waits for an event of another process waits for ever."""
+    """`events --follow` prints the events that other processes publish, as they come."""
     starter("publish", "orders", '{"id": 1}')
     with starter.start("events", "orders", "--follow", "--json") as following:
         assert following.stdout is not None
@@ -58,7 +58,7 @@ def test_following_prints_what_comes(starter: CommandLine) -> None:
 def test_wrong_use_is_explained(
     starter: CommandLine, arguments: list[str], settings: dict[str, str], code: int, said: str
 ) -> None:
-    """A slip ends in a traceback, or in a database in the wrong folder."""
+    """Wrong use ends with an exit code and a message that explains it."""
     ended = starter(*arguments, changes=settings)
     assert ended.code == code, ended.err
     assert said in ended.err

@@ -27,7 +27,7 @@ async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_a_worker_killed_while_it_embeds(site: Site, tmp_path: Path) -> None:
-    """Memories stay without vectors, or are embedded from the beginning again and paid for twice."""
+    """After a kill during embedding, the next worker embeds the rest; finished batches are not paid for twice."""
     folder = tmp_path / "surreal"
     folder.mkdir()
     with SurrealServer.find(folder) as surreal:

@@ -94,7 +94,7 @@ def unfinished(folder: Path) -> list[Path]:
 
 
 async def test_an_import_that_is_killed_is_completed_by_the_next(old: Home, tmp_path: Path) -> None:
-    """Somebody who restores a backup and loses power has to begin with an empty database, and may not know it."""
+    """An import that was killed says so, and the next one completes it."""
     file, new = tmp_path / "backup.jsonl", Home(tmp_path / "new")
     done = await old("export", "--all", "-o", str(file))
     assert done.code == 0, done.err
@@ -122,7 +122,7 @@ async def test_an_import_that_is_killed_is_completed_by_the_next(old: Home, tmp_
 
 
 async def test_files_go_through_pipes_and_damaged_ones_are_refused(old: Home, tmp_path: Path) -> None:
-    """A transfer that broke off half way is taken for whole."""
+    """Exports and imports work through pipes; a truncated file is refused."""
     new = Home(tmp_path / "new")
     whole = await old("export", "--all")
     assert whole.code == 0, whole.err
@@ -139,7 +139,7 @@ async def test_files_go_through_pipes_and_damaged_ones_are_refused(old: Home, tm
 
 
 async def test_an_export_that_fails_leaves_the_file_that_was_there(old: Home, tmp_path: Path) -> None:
-    """A backup that breaks off replaces the one of yesterday."""
+    """A failed export leaves the existing file unchanged."""
     file = tmp_path / "backup.jsonl"
     file.write_text("yesterday's")
     empty = Home(tmp_path / "empty")
@@ -159,7 +159,7 @@ async def test_an_export_that_fails_leaves_the_file_that_was_there(old: Home, tm
 
 
 async def test_formats_and_filters(old: Home) -> None:
-    """Training data has failed runs in it, or a filter takes all."""
+    """Each format holds exactly the runs that the filters select."""
     lines = (await old("export", "--all", "--format", "openai", "--agent", "nobody")).out.splitlines()
     assert lines == []
     shown = await old("export", "--all", "--format", "markdown", "--status", "failed")
@@ -171,7 +171,7 @@ async def test_formats_and_filters(old: Home) -> None:
 
 
 async def test_prune_asks_shows_and_drops(old: Home) -> None:
-    """Runs are dropped that nobody agreed to drop."""
+    """`prune` shows what it will delete, asks, and deletes exactly that."""
     look = await old("prune", "--older-than", "30d", "--dry-run", "--json")
     assert look.code == 0, look.err
     assert "Temporal does not answer" in look.err
@@ -192,7 +192,7 @@ async def test_prune_asks_shows_and_drops(old: Home) -> None:
 
 
 async def test_prune_that_is_killed_is_completed_by_the_next(old: Home) -> None:
-    """Runs that were dropped in part stay for ever, or come back."""
+    """A prune that was killed is completed by the next one; pruned runs do not return."""
     before = size(old.folder / "surrealdb")
     process = old.start("prune", "--older-than", "30d", "--yes")
 
@@ -210,6 +210,6 @@ async def test_prune_that_is_killed_is_completed_by_the_next(old: Home) -> None:
 
 @pytest.mark.parametrize("examples", [EXPORT_EXAMPLES, IMPORT_EXAMPLES, PRUNE_EXAMPLES])
 def test_examples_fit_a_terminal(examples: str) -> None:
-    """The help of a command is cut or wrapped where it matters."""
+    """The examples in the help fit 80 columns."""
     lines = [line.strip().replace("$ ", "  python3 starter.py ", 1) for line in examples.splitlines()]
     assert max(map(len, lines)) <= 80

@@ -140,7 +140,7 @@ def files_with(secret: str, folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 async def test_a_secret_is_nowhere(place: Place, tmp_path: Path) -> None:
-    """Who gets hold of a disk, a backup or a log file must not learn what was said."""
+    """With a key, neither the disk nor a backup nor a log holds what was said in clear text."""
     await live_once(tmp_path, place, new_key())
     assert (tmp_path / "home" / "temporal.db").stat().st_size > 10_000
     assert (tmp_path / "home" / "logs" / "worker.log").stat().st_size > 100
@@ -149,7 +149,7 @@ async def test_a_secret_is_nowhere(place: Place, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 async def test_without_a_key_it_is_everywhere(place: Place, tmp_path: Path) -> None:
-    """Else the test above would prove nothing."""
+    """Without a key the search of the test above finds the secret, so that test can fail."""
     await live_once(tmp_path, place, None)
     found = files_with(CANARY, tmp_path)
     assert any(name.startswith("home/temporal.db") for name in found)

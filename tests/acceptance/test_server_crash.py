@@ -100,7 +100,7 @@ def pay_or_talk(request: ChatRequest) -> Reply:
 
 
 async def test_kill_temporal_with_calls_in_flight(temporal: TemporalServer, tmp_path: Path) -> None:
-    """What ends while nobody is there to be told is told later: it is not paid for, and not done, a second time."""
+    """Calls that end while Temporal is down are reported later, and are neither paid for nor carried out twice."""
     async with Site.open(temporal.address, tmp_path) as site:
         site.server.respond = pay_or_talk
         worker = await site.worker(LOG_FORMAT="json")
@@ -131,7 +131,7 @@ async def test_kill_temporal_with_calls_in_flight(temporal: TemporalServer, tmp_
 
 
 async def test_database_away_for_the_whole_run(temporal_address: str, tmp_path: Path, surreal: SurrealServer) -> None:
-    """A run needs no database; the mirror catches up when there is one."""
+    """A run completes without the database; the mirror catches up when it returns."""
     async with Site.open(temporal_address, tmp_path) as site:
         site.server.respond = count_to(TURNS)
         await site.worker(**environment(surreal))
@@ -144,7 +144,7 @@ async def test_database_away_for_the_whole_run(temporal_address: str, tmp_path: 
 
 
 async def test_kill_the_database(temporal_address: str, tmp_path: Path, surreal: SurrealServer) -> None:
-    """It comes back with what it had acknowledged, and gets the rest; the run never notices."""
+    """A killed database keeps what it had acknowledged and receives the rest; the run is unaffected."""
     async with Site.open(temporal_address, tmp_path) as site:
 
         def kill_in_the_middle(request: ChatRequest) -> Reply:

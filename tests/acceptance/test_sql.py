@@ -57,7 +57,7 @@ async def holder(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 async def test_asks_the_process_that_holds_the_database(embedded: Sql, holder: Database) -> None:
-    """Whoever wants to look has to stop the worker first."""
+    """`sql` reads the database through the worker that has it open."""
     done = await embedded.ask("SELECT id, agent, turn FROM run ORDER BY id")
     assert done.code == 0, done.err
     assert done.out.splitlines() == [
@@ -70,14 +70,14 @@ async def test_asks_the_process_that_holds_the_database(embedded: Sql, holder: D
 
 
 async def test_asks_without_a_worker(embedded: Sql, holder: Database) -> None:
-    """A stack that is down cannot be looked into, or a look keeps it from coming up."""
+    """`sql` reads the database while the stack is down, and does not keep it from starting."""
     await holder.close()
     assert await embedded.json("RETURN count(SELECT 1 FROM run)") == [3]
     assert await holder.run("RETURN 1") == [1]
 
 
 async def test_statements_values_and_standard_input(embedded: Sql, holder: Database) -> None:
-    """Values have to be pasted into statements, or only one statement is answered."""
+    """`sql` takes several statements, values apart from them, and standard input."""
     text = (
         b"SELECT VALUE id FROM run WHERE turn = $turn AND agent = $agent ORDER BY id LIMIT 1; RETURN $turn; RETURN []"
     )
@@ -89,7 +89,7 @@ async def test_statements_values_and_standard_input(embedded: Sql, holder: Datab
 
 
 async def test_json_loses_nothing_and_neither_way_steers_the_terminal(embedded: Sql, holder: Database) -> None:
-    """What a tool wrote clears the screen of whoever looks at it, or arrives changed."""
+    """`--json` keeps values exact; neither output lets them control the terminal."""
     table = await embedded.ask("SELECT id, content FROM message", "--wide")
     document = await embedded.ask("SELECT VALUE content FROM message:['sample-0', 0]", "--json")
     for out in (table.out, document.out):
@@ -99,7 +99,7 @@ async def test_json_loses_nothing_and_neither_way_steers_the_terminal(embedded: 
 
 
 async def test_examples_of_the_help_work(embedded: Sql, holder: Database) -> None:
-    """The first statement that a person copies is answered with an error."""
+    """Every example in the help of `sql` runs."""
     commands = [line.strip().removeprefix("$ sql ") for line in EXAMPLES.splitlines() if "$ sql '" in line]
     assert len(commands) == 3
     for command in commands:
@@ -128,7 +128,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_refusals_say_why(name: str, embedded: Sql, holder: Database) -> None:
-    """A mistake ends in a traceback, or a look changes the mirror."""
+    """Statements that write or are malformed are refused with the reason."""
     refused = REFUSED[name]
     done = await embedded.ask(*refused.words, stdin=refused.stdin)
     assert (done.code, done.out) == (refused.code, ""), done.err
@@ -153,15 +153,15 @@ NOWHERE = {
 
 @pytest.mark.parametrize("name", NOWHERE)
 async def test_database_that_is_not_there_is_said(name: str, embedded: Sql, tmp_path: Path) -> None:
-    """A look in the wrong folder makes an empty database there, and answers from it."""
+    """A missing database is reported and not created."""
     done = await Sql({**embedded.settings, **NOWHERE[name].settings}).ask("RETURN 1")
     assert done.code == NOWHERE[name].code
     assert NOWHERE[name].says in done.err
-    assert not os.listdir(tmp_path)
+    assert not os.listdir(tmp_path)  # noqa: PTH208 - a blocking call of pathlib is refused here
 
 
 async def test_asks_a_server(tmp_path: Path) -> None:
-    """What works in the small does not work with a server."""
+    """`sql` works with a SurrealDB server too."""
     with SurrealServer.find(tmp_path) as server:
         database = open_database(server.url, username=USERNAME, password=PASSWORD)
         await fill(database)

@@ -36,7 +36,7 @@ ENTRY_BYTES = 500  # less than any entry of a turn takes on disk
 
 
 async def test_every_figure_is_measured(tmp_path: Path) -> None:
-    """A change of store, doctor or bus that the benchmark does not follow would show only when it is needed."""
+    """The benchmark measures every figure of its plan on the current store, doctor and bus."""
     figures, temporal = await measure(tmp_path, TINY, PARTS, print)
     facts = machine.describe(temporal)
     report.write(tmp_path / "figures.json", facts, figures)
@@ -61,7 +61,7 @@ async def test_every_figure_is_measured(tmp_path: Path) -> None:
 
 
 def test_the_full_plan_measures_what_was_asked() -> None:
-    """A size that is left out would leave a promise unmeasured without a word."""
+    """The full plan has every size that has a target."""
     assert set(FULL.tasks) >= {1, 8, 32}
     assert set(FULL.crowds) >= {1, 20, 200}
     assert (FULL.long_turns, FULL.vectors, FULL.large_vectors, FULL.texts) == (1000, 10_000, 100_000, 5_000)
@@ -69,7 +69,7 @@ def test_the_full_plan_measures_what_was_asked() -> None:
 
 
 def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever mistypes a part would wait for figures that never come."""
+    """An unknown part is refused with the list of parts."""
     with pytest.raises(SystemExit) as refused:
         main(["--only", "speed"])
     assert refused.value.code == 2

@@ -64,7 +64,7 @@ async def cli(lab: Lab) -> AsyncIterator[TemporalCli]:
 
 
 async def test_start_and_ask(cli: TemporalCli, lab: Lab) -> None:
-    """Plain names and JSON, in and out: whoever has only a terminal can use it."""
+    """Temporal's own command line can start and query runs with plain names and JSON."""
     lab.server.call_tools(("note", {"number": 7}))
     lab.server.say("Noted.")
     run = await cli.start({"agent": "clerk", "input": "Note 7."})
@@ -86,7 +86,7 @@ async def test_start_and_ask(cli: TemporalCli, lab: Lab) -> None:
 
 
 async def test_cancel_during_streaming(cli: TemporalCli, lab: Lab) -> None:
-    """`temporal workflow cancel` must stop the provider's stream too, and keep what it gave."""
+    """`temporal workflow cancel` closes the provider's stream and keeps the text received so far."""
     lab.server.reply(Reply(LONG, hang_after=1))
     run = await cli.start({"agent": "clerk", "input": "Talk."})
     async for event in run.events():
@@ -105,7 +105,7 @@ async def test_cancel_during_streaming(cli: TemporalCli, lab: Lab) -> None:
 
 
 async def test_a_wrong_start_says_what_is_wrong(cli: TemporalCli) -> None:
-    """Whoever mistypes the input reads why in `temporal workflow show`, instead of watching it hang."""
+    """A malformed input fails the workflow, and `temporal workflow show` says what is wrong."""
     for name, request, words in (
         ("AgentRun", {"agent": "clerc", "input": "Note 7."}, "'clerc' not found; known: clerk"),
         ("AgentRun", {"agent": "clerk", "inptu": "Note 7."}, "inptu"),

@@ -38,7 +38,7 @@ async def streaming(lab: Lab) -> RunHandle:
 
 
 async def test_a_run_can_be_read(ui: TemporalUi, lab: Lab) -> None:
-    """A person sees what an agent did, does and said without opening a payload."""
+    """The UI shows what an agent did, does and said without opening a payload."""
     async with lab.worker(clerk, max_cached_workflows=100):
         run = await streaming(lab)
         await ui.show()
@@ -59,7 +59,7 @@ async def test_a_run_can_be_read(ui: TemporalUi, lab: Lab) -> None:
 
 
 async def test_a_run_can_be_asked_and_cancelled(ui: TemporalUi, lab: Lab) -> None:
-    """The button must stop the provider's stream, keep what it gave, and leave a true state."""
+    """Cancelling in the UI closes the provider's stream, keeps its text and ends the run as cancelled."""
     async with lab.worker(clerk, max_cached_workflows=100):
         run = await streaming(lab)
         await ui.show(run)

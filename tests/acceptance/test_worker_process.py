@@ -29,7 +29,7 @@ async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 async def test_a_shutdown_lets_calls_in_flight_end(site: Site, number: signal.Signals) -> None:
-    """A call that is cut off by a deployment is paid for twice."""
+    """On SIGTERM and SIGINT the worker lets calls in flight finish."""
     site.server.call_tools(("note", {"number": 1}))
     site.server.hold()
     worker = await site.worker()
@@ -49,7 +49,7 @@ async def test_a_shutdown_lets_calls_in_flight_end(site: Site, number: signal.Si
 
 
 async def test_workers_share_one_embedded_store(site: Site) -> None:
-    """A second worker is refused, or the mirror stays away when the worker that holds the database is killed."""
+    """Two workers share one embedded database; if its owner is killed, the other one takes over."""
     holder, other = await site.worker(), await site.worker()
     first = await site.start("Say something.")
     assert (await first.result(30)).success
@@ -60,7 +60,7 @@ async def test_workers_share_one_embedded_store(site: Site) -> None:
 
 
 async def test_worker_refuses_a_store_that_is_not_shared(site: Site) -> None:
-    """Two processes on one embedded database destroy it, so the second must say so, and leave the first alone."""
+    """A worker refuses to start on an embedded database that another process has open alone."""
     store = open_store(site.environment["SURREALDB_URL"])
     await store.open()
     worker = site.run_worker()
@@ -89,7 +89,7 @@ REFUSED = [
 
 
 async def test_bad_settings_are_refused_in_one_line(site: Site) -> None:
-    """Whoever mistypes a setting must read its name, not a traceback."""
+    """An invalid setting is named in one line."""
     workers = [(case, site.run_worker(**case.environment)) for case in REFUSED]
     for case, worker in workers:
         assert await worker.exit_code() == 2, case.name
@@ -100,7 +100,7 @@ async def test_bad_settings_are_refused_in_one_line(site: Site) -> None:
 
 
 async def test_logs_as_json(site: Site) -> None:
-    """A log collector must be able to read each line, and to find those of a run."""
+    """Every log line is JSON, and those of a run carry its id."""
     site.server.reply(Reply.error(503, "overloaded", headers={"Retry-After": "0.1"}))
     site.server.say("Done.")
     worker = await site.worker(LOG_FORMAT="json")
@@ -115,7 +115,7 @@ async def test_logs_as_json(site: Site) -> None:
 
 
 async def test_agents_executing_at_once_are_limited(site: Site) -> None:
-    """MAX_CONCURRENT_AGENTS protects the provider's rate limit and the machine."""
+    """No more than MAX_CONCURRENT_AGENTS agents execute at once."""
     await site.worker(MAX_CONCURRENT_AGENTS="1")
     site.server.respond = lambda _request: Reply("Done.", delay=DELAY)
     runs = [await site.start(f"Do {number}.") for number in range(3)]

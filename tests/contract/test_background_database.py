@@ -43,7 +43,7 @@ def database(tmp_path: Path) -> Iterator[BackgroundDatabase]:
 
 
 def test_loops_one_after_the_other_and_side_by_side(database: BackgroundDatabase) -> None:
-    """A second `asyncio.run` finds the connections of the first, which are dead, or another database."""
+    """Several event loops, one after the other or at once, use the same database."""
 
     async def add() -> None:
         await database.run("UPSERT counter:one SET n = (n ?? 0) + 1")
@@ -59,7 +59,7 @@ def test_loops_one_after_the_other_and_side_by_side(database: BackgroundDatabase
 
 
 async def test_others_are_served_while_its_own_loop_is_busy(database: BackgroundDatabase, tmp_path: Path) -> None:
-    """A notebook cell that computes for a minute stops every other process that uses the database."""
+    """Other processes are served while the owner's event loop is blocked."""
     assert isinstance(database, Database)
     await database.open()
     done = threading.Event()
@@ -77,7 +77,7 @@ async def test_others_are_served_while_its_own_loop_is_busy(database: Background
 
 
 async def test_errors_cancels_and_changes_cross_the_threads(database: BackgroundDatabase) -> None:
-    """Who waits for a type of error, a cancel or a change waits for ever."""
+    """Errors keep their types, and cancellations and change notices arrive, across threads."""
     with pytest.raises(StatementFailed, match="no"):
         await database.run("THROW 'no'")
     slow = asyncio.create_task(database.run("SLEEP 200ms"))
@@ -95,7 +95,7 @@ async def test_errors_cancels_and_changes_cross_the_threads(database: Background
 
 
 def test_program_that_closes_nothing_ends_in_order(tmp_path: Path) -> None:
-    """A script ends with an abort, or leaves a database that has to be checked at the next opening."""
+    """A program that closes nothing exits cleanly and leaves a clean database."""
     begin = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -108,7 +108,7 @@ def test_program_that_closes_nothing_ends_in_order(tmp_path: Path) -> None:
 
 
 async def test_settings_are_read_when_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bad address is found out by the first statement, or the settings of an earlier time stay."""
+    """Settings are read at first use, and an invalid one is reported then."""
     monkeypatch.setenv("SURREALDB_URL", "mysql://x")
     with pytest.raises(SettingsError, match=r"SURREALDB_URL.*mysql"):
         shared_persistence()

@@ -40,7 +40,7 @@ def found(result: Result) -> list[dict[str, Any]]:
 
 
 def test_what_is_remembered_is_found_by_a_later_command(call: Call) -> None:
-    """Nothing outlives the command, metadata is lost, or the answer does not say how it looked."""
+    """A memory and its metadata are found by a later command, which says how it searched."""
     added = call("remember", "The customer Meyer pays late.", "--meta", "kind=fact", "--meta", "n=3")
     assert added.exit_code == 0, added.output
     assert "remembered in 'shared'" in added.stdout
@@ -55,7 +55,7 @@ def test_what_is_remembered_is_found_by_a_later_command(call: Call) -> None:
 
 
 def test_an_agent_looks_into_its_own_memory_and_the_shared_one(call: Call) -> None:
-    """`search --agent` does not find what that agent finds, or finds what another one keeps."""
+    """`search --agent` searches what that agent does: its own memories and the shared ones."""
     call("remember", "a word for all")
     call("remember", "a word of mine", "--agent", "clerk")
     call("remember", "a word of another", "--agent", "other")
@@ -64,7 +64,7 @@ def test_an_agent_looks_into_its_own_memory_and_the_shared_one(call: Call) -> No
 
 
 def test_a_file_is_kept_in_passages(call: Call, tmp_path: Path) -> None:
-    """A document is one memory that is too large, is cut differently each time, or does not say where it is from."""
+    """A file is stored in passages that name their source, and adding it again changes nothing."""
     (tmp_path / "book.md").write_text("\n\n".join(f"Chapter {number}. " + "word " * 300 for number in range(4)))
     assert "4 passages" in call("remember", "-f", "book.md").stdout
     assert "4 passages" in call("remember", "-f", "book.md").stdout
@@ -91,14 +91,14 @@ def test_a_file_is_kept_in_passages(call: Call, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_told_in_a_line(call: Call, words: list[str], says: str) -> None:
-    """A slip ends in a traceback, or with exit code 0."""
+    """Wrong use ends with an exit code and one line."""
     result = call(*words)
     assert result.exit_code == 2
     assert says in result.stderr.replace("\n", " ")
 
 
 def test_an_agents_own_methods_use_the_same_memory(call: Call) -> None:
-    """What code adds, the command line does not find; or it works in the first event loop alone."""
+    """`Agent` methods use the same memory as the command line, in any event loop."""
     clerk = Agent(name="clerk")
 
     async def add() -> str:

@@ -41,7 +41,7 @@ async def embedder(server: ModelServer) -> AsyncIterator[OpenAIEmbedder]:
 
 
 async def test_texts_become_vectors_in_their_order(server: ModelServer, embedder: OpenAIEmbedder) -> None:
-    """A text gets the vector of another one."""
+    """Each text gets its own vector, in order."""
     texts = [f"text number {number}" for number in range(2 * BATCH_TEXTS + 1)]
     server.embed = lambda request: [hashed_vector(text, request.dimensions) for text in request.texts]
     assert await embedder.embed(texts) == [hashed_vector(text, DIMENSIONS) for text in texts]
@@ -51,13 +51,13 @@ async def test_texts_become_vectors_in_their_order(server: ModelServer, embedder
 
 
 async def test_large_texts_go_in_smaller_batches(server: ModelServer, embedder: OpenAIEmbedder) -> None:
-    """One request becomes larger than a provider takes."""
+    """Requests stay below the size that providers accept."""
     await embedder.embed(["x" * 90_000] * 5)
     assert [len(request.body["input"]) for request in server.embedding_requests] == [2, 2, 1]
 
 
 async def test_hostile_texts_arrive(server: ModelServer, embedder: OpenAIEmbedder) -> None:
-    """A character that HTTP or JSON cannot carry fails the whole batch."""
+    """Every character reaches the provider, or is replaced where JSON cannot carry it."""
     assert len(await embedder.embed(["a\0b", "a\ud800b", "\U0001f600", "\u2028"])) == 4
     assert server.embedding_requests[0].body["input"][0] == "a\0b"
 
@@ -65,7 +65,7 @@ async def test_hostile_texts_arrive(server: ModelServer, embedder: OpenAIEmbedde
 async def test_a_model_with_one_dimension_is_not_asked_for_another(
     server: ModelServer, embedder: OpenAIEmbedder
 ) -> None:
-    """Models that let nobody choose their dimension cannot be used."""
+    """The dimension is sent only when it was set."""
 
     def refuse_dimensions(request: EmbeddingRequest) -> list[list[float]] | EmbeddingFault:
         if "dimensions" in request.body:
@@ -104,7 +104,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("case", FAULTS, ids=lambda case: case.name)
 async def test_faults_say_whether_to_try_again(server: ModelServer, embedder: OpenAIEmbedder, case: FaultCase) -> None:
-    """A fault that passes is given up, one that lasts is tried for ever, or the key stands in a log."""
+    """Temporary failures are marked as retryable, permanent ones are not, and no key is shown."""
     server.fail_embeddings(case.fault)
     with pytest.raises(case.error, match=case.says) as caught:
         await embedder.embed(["one", "two"])
@@ -139,7 +139,7 @@ def test_it_works_in_one_event_loop_after_the_other() -> None:
 
 
 async def test_the_scripted_server_says_what_its_vectors_are(server: ModelServer) -> None:
-    """Vectors by feature hashing pass for those of a language model."""
+    """The scripted server says that its vectors are feature hashes."""
 
     async def answer(*_args: object) -> None:
         raise AssertionError("nobody chats")
@@ -156,7 +156,7 @@ async def test_the_scripted_server_says_what_its_vectors_are(server: ModelServer
 
 @pytest.mark.parametrize("fields", [{"input": []}, {"input": [""]}, {"input": 3}, {"input": "a", "dimensions": 0}, {}])
 async def test_a_malformed_request_is_refused(server: ModelServer, fields: dict[str, object]) -> None:
-    """The server fails instead of saying what it takes."""
+    """The scripted server answers a malformed request with what it accepts."""
     async with httpx2.AsyncClient(trust_env=False) as client:
         answer = await client.post(f"{server.url}/embeddings", json={"model": "test", **fields})
     assert answer.status_code == 400
@@ -164,7 +164,7 @@ async def test_a_malformed_request_is_refused(server: ModelServer, fields: dict[
 
 
 def test_hashed_vectors_are_near_where_texts_are() -> None:
-    """The scripted embeddings are noise."""
+    """Similar texts get similar scripted vectors."""
 
     def similarity(one: str, other: str) -> float:
         pairs = zip(hashed_vector(one, 384), hashed_vector(other, 384), strict=True)
@@ -178,7 +178,7 @@ def test_hashed_vectors_are_near_where_texts_are() -> None:
 
 
 def test_the_settings_name_the_embedder() -> None:
-    """Embeddings go to another provider than the settings say, or the wrong one gets a key."""
+    """Embeddings go to the provider and with the key that the settings name."""
     base = Settings(holdfast_home="nowhere", _env_file=None)
     assert configured_embedder(base) is None
     chat = base.model_copy(update={"openai_base_url": "http://127.0.0.1:9/v1"})
@@ -194,7 +194,7 @@ def test_the_settings_name_the_embedder() -> None:
 
 
 async def test_another_provider_does_not_get_the_chat_models_key(server: ModelServer) -> None:
-    """A key leaks to a server of somebody else."""
+    """The key of the chat model is not sent to another provider."""
     embedder = open_embedder(
         model="test",
         dimensions=8,

@@ -43,5 +43,5 @@ async def bus(request: pytest.FixtureRequest, databases: Databases, tmp_path: Pa
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 async def test_keeps_its_promises(check: Check, bus: Bus) -> None:
-    """A backend that breaks a promise of the port breaks whoever relies on it."""
+    """Every backend passes the conformance suite of the port."""
     await run_check(check, lambda: bus)

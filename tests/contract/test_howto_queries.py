@@ -161,14 +161,14 @@ async def with_runs(database: Database) -> Database:
 
 
 def test_every_query_of_the_page_is_tested() -> None:
-    """A query is shown that nobody has tried."""
+    """Every query of the page has a test."""
     assert PAGE.read_text().count("```surql\n") == len(QUERIES)
     assert [*QUERIES] == [*ANSWERS, USER]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_queries_give_what_they_promise(kind: str, databases: Databases) -> None:
-    """An operator copies a query from the page and gets an error, nothing, or another answer on the other engine."""
+    """Every query returns what the page says, on both engines."""
     database = await with_runs(databases.new(kind))
     given = {}
     for title in ANSWERS:
@@ -177,7 +177,7 @@ async def test_queries_give_what_they_promise(kind: str, databases: Databases) -
 
 
 async def test_user_for_dashboards_reads_and_does_not_write(databases: Databases) -> None:
-    """A dashboard cannot read the mirror, or can change it."""
+    """The user for dashboards can read the mirror and cannot change it."""
     await with_runs(databases.at("ws", "dashboards"))
     await databases.at("ws", "dashboards").run(QUERIES[USER])
     credentials: dict[str, Any] = {"namespace": "sentient_core", "database": "dashboards"}

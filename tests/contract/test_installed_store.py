@@ -45,7 +45,7 @@ def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("distribution")
 async def test_installed_store_is_found_by_its_scheme() -> None:
-    """A store can be added only by changing this project, or is not told its URL and options."""
+    """An installed package can add a store, which gets its URL and options."""
     store = open_store("diary://chunk_store/3", namespace="mine")
     assert vars(store)["url"] == "diary://chunk_store/3"
     assert vars(store)["options"] == {"namespace": "mine"}
@@ -63,14 +63,14 @@ async def test_installed_store_is_found_by_its_scheme() -> None:
     ],
 )
 def test_store_that_cannot_be_had_is_said(url: str, words: str) -> None:
-    """A slip in a URL, or a fault of the package, ends in a raw error or far from its cause."""
+    """An unknown scheme and a faulty package are reported where the store is opened."""
     with pytest.raises(UsageError, match=words):
         open_store(url)
 
 
 @pytest.mark.usefixtures("distribution")
 def test_installed_store_holds_the_mirror_of_a_worker() -> None:
-    """A store that can be opened cannot be named in the settings."""
+    """A worker can use an installed store by its URL in the settings."""
     store = open_persistence("diary://chunk_store").store
     assert type(store).__name__ == "DiaryStore"
     with pytest.raises(UsageError, match=r"dairy://.*unknown scheme"):

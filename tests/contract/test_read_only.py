@@ -84,21 +84,21 @@ async def state(database: Database) -> object:
 
 @pytest.mark.parametrize("statement", WRITES)
 def test_write_is_named(statement: str) -> None:
-    """Who types a write is answered with an empty list, as if it had been done."""
+    """A statement that writes is refused, and the word that writes is named."""
     with pytest.raises(UsageError, match="was refused: only statements that read"):
         read_only.check_reads(statement)
 
 
 @pytest.mark.parametrize("statement", [statement for statement, _ in READS])
 def test_read_is_not_taken_for_a_write(statement: str) -> None:
-    """A field or a text with such a word in it makes a statement impossible."""
+    """Fields and texts with such words in them are allowed."""
     assert write_keyword(statement) is None
 
 
 async def test_writes_have_no_effect_though_nobody_sees_them(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The text is all that keeps a statement from writing."""
+    """The database itself keeps writes from taking effect."""
     await database.read("RETURN 1")
     before = await state(database)
     monkeypatch.setattr("holdfast.storage.database.database.check_reads", lambda _: None)
@@ -113,7 +113,7 @@ async def test_writes_have_no_effect_though_nobody_sees_them(
 
 
 async def test_reads_read(database: Database) -> None:
-    """What does not write does not work either."""
+    """Every statement that only reads works."""
     for statement, expected in READS:
         assert await database.read(statement, given="; CREATE note:2") == expected
     with pytest.raises(StatementFailed, match="Parse error"):
@@ -121,7 +121,7 @@ async def test_reads_read(database: Database) -> None:
 
 
 async def test_reads_and_writes_do_not_get_in_each_others_way(database: Database) -> None:
-    """A write that runs beside a read is taken for the viewer's, and is lost without a word."""
+    """Writes beside a read take effect."""
     reads = [database.read("SELECT count() FROM note GROUP ALL") for _ in range(20)]
     writes = [database.run("CREATE $row", row=RecordID("note", f"n{number}")) for number in range(20)]
     answers = await asyncio.gather(*(call for pair in zip(reads, writes, strict=True) for call in pair))
@@ -130,7 +130,7 @@ async def test_reads_and_writes_do_not_get_in_each_others_way(database: Database
 
 
 async def test_answer_with_too_many_rows_is_refused(database: Database) -> None:
-    """A slip in a statement fills the memory of whoever shows the answer."""
+    """An answer with too many rows is refused."""
     with pytest.raises(UsageError, match=r"10001 rows.*LIMIT"):
         await database.read("RETURN array::range(0, 10001)")
     assert len((await database.read("RETURN array::range(0, 10000)"))[0]) == read_only.MOST_ROWS
@@ -138,7 +138,7 @@ async def test_answer_with_too_many_rows_is_refused(database: Database) -> None:
 
 @pytest.mark.parametrize("kind", ["mem", "surrealkv"])
 async def test_runaway_read_is_stopped(kind: str, databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One statement that somebody typed stops the mirror for good."""
+    """A read that runs too long is stopped, and the mirror continues."""
     database = databases.new(kind)
     await database.open()
     monkeypatch.setattr(read_only, "EMBEDDED_DEADLINE", 0.3)
@@ -157,7 +157,7 @@ async def test_runaway_read_is_stopped(kind: str, databases: Databases, monkeypa
 
 
 async def test_dashboard_user_reads_every_table_and_writes_none(databases: Databases) -> None:
-    """A user for dashboards lacks a table, can spoil one, or sends the reader through a user made for the purpose."""
+    """A read-only user reads every table, writes none, and is used as it is."""
     owner = databases.at("ws", "viewed")
     store, run = SurrealStore(owner), SampleRun(turns=2)
     await store.append(run.batch())
@@ -178,7 +178,7 @@ async def test_dashboard_user_reads_every_table_and_writes_none(databases: Datab
 
 
 async def test_editor_is_told_that_it_cannot_be_kept_from_writing(databases: Databases) -> None:
-    """A read that the database cannot make safe is run all the same."""
+    """A read that the database cannot make safe is refused with the reason."""
     owner = databases.at("ws", "edited")
     await owner.run("DEFINE USER OVERWRITE writer ON DATABASE PASSWORD 'w' ROLES EDITOR")
     editor = databases.at("ws", "edited", user="writer", password="w")
@@ -189,7 +189,7 @@ async def test_editor_is_told_that_it_cannot_be_kept_from_writing(databases: Dat
 
 
 async def test_no_user_is_left_behind(databases: Databases) -> None:
-    """Each worker that reads leaves a user in the database."""
+    """Reading leaves no user in the database."""
     database = databases.new("ws")
     for _ in range(2):
         assert await database.read("RETURN 1") == [1]
@@ -199,7 +199,7 @@ async def test_no_user_is_left_behind(databases: Databases) -> None:
 
 
 async def test_reads_go_on_after_a_restart_of_the_server(databases: Databases) -> None:
-    """The viewer's session is not renewed, though its user is gone."""
+    """Reads work after a restart of the server."""
     database = databases.new("ws")
     assert await database.read("RETURN 1") == [1]
     databases.server.kill()

@@ -30,7 +30,7 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 @pytest.mark.parametrize("statement", [RUNS, IDS], ids=["runs", "ids"])
 async def test_a_page_of_runs_is_a_range_scan(database: Database, statement: str) -> None:
-    """A listing that scans from the start grows with the square of the number of runs."""
+    """Each page of a listing reads only its own rows."""
     [plan] = await database.run(f"{statement} EXPLAIN", after="run 7", limit=10)
     text = json.dumps(plan, default=str)
     assert "TableScan" not in text
@@ -39,7 +39,7 @@ async def test_a_page_of_runs_is_a_range_scan(database: Database, statement: str
 
 
 async def test_unfinished_runs_are_found_by_an_index(database: Database) -> None:
-    """A new worker would look through every run that ever was."""
+    """Unfinished runs are found by an index."""
     values = {"open": ["running", "waiting"], "last": RecordID("run", "run 7")}
     [plan] = await database.run(f"{UNFINISHED} EXPLAIN", limit=10, **values)
     assert "run_status" in json.dumps(plan, default=str)

@@ -91,7 +91,7 @@ async def fill(store: Store) -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
 def test_a_question_is_served_by_an_index(engine: Engine, question: Question) -> None:
-    """A question that operators ask has no answer, or reads every row of a table to give it."""
+    """Each query that operators need uses an index."""
     values = {"id": "r", "run": run_id("r"), "since": SINCE}
     [answer] = engine.run(engine.ask(question.statement, **values))
     assert answer
@@ -101,7 +101,7 @@ def test_a_question_is_served_by_an_index(engine: Engine, question: Question) ->
 
 
 def test_a_run_shows_the_tree_that_it_spawned(engine: Engine) -> None:
-    """The runs below a run cannot be had with one question."""
+    """One query returns all runs below a run."""
     [tree] = engine.run(engine.ask("RETURN $run.{..}.{ id, children: ->spawned->run.@ }", run=run_id("r")))
     children = {child["id"].id: child["children"] for child in tree["children"]}
     assert sorted(children) == ["r/1", "r/2"]
@@ -110,7 +110,7 @@ def test_a_run_shows_the_tree_that_it_spawned(engine: Engine) -> None:
 
 
 def test_every_table_knows_its_columns(engine: Engine) -> None:
-    """A slip in a column's name is stored and never found, or a table of the mirror is missing."""
+    """Every table of the mirror exists and refuses unknown columns."""
     [info] = engine.run(engine.ask("INFO FOR DB"))
     for table in TABLES:
         assert "SCHEMAFULL" in info["tables"][table], table

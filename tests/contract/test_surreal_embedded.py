@@ -70,7 +70,7 @@ async def rows(url: str, statement: str, **values: Any) -> Any:
 
 
 async def test_kill_loses_nothing_that_was_acknowledged(url: str) -> None:
-    """A kill -9 loses an acknowledged entry, leaves a torn batch or a lock behind."""
+    """`kill -9` loses no acknowledged entry and leaves no torn batch and no lock."""
     with started("write_until_killed", url) as process:
         assert process.stdout is not None
         acks = list(itertools.islice(process.stdout, ACKS))
@@ -89,7 +89,7 @@ async def test_kill_loses_nothing_that_was_acknowledged(url: str) -> None:
 
 
 async def test_engine_is_told_to_sync(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An acknowledged entry is lost with the power, though nobody chose that."""
+    """By default every acknowledged entry is synced to disk."""
     monkeypatch.delenv("SURREAL_SYNC_DATA", raising=False)
     store = open_store(url)
     await store.open()
@@ -98,7 +98,7 @@ async def test_engine_is_told_to_sync(url: str, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_second_process_is_refused_and_gets_in_later(url: str) -> None:
-    """Two processes write to one database, or the one that was refused has to be started anew."""
+    """A second process is refused, and succeeds without a restart once the first has closed."""
     store = open_store(url)
     with started("hold", url) as holder:
         assert holder.stdout is not None
@@ -112,7 +112,7 @@ async def test_second_process_is_refused_and_gets_in_later(url: str) -> None:
 
 
 async def test_close_lets_another_store_in(url: str) -> None:
-    """A closed store keeps the lock."""
+    """A closed store releases the lock."""
     first, second = open_store(url), open_store(url)
     await first.open()
     with pytest.raises(StoreLocked):
@@ -123,7 +123,7 @@ async def test_close_lets_another_store_in(url: str) -> None:
 
 
 async def test_place_that_cannot_be_opened_works_once_it_can(tmp_path: Path) -> None:
-    """A store that could not open stays broken, or keeps its lock."""
+    """A store that could not be opened works as soon as its folder does."""
     (tmp_path / "data").write_text("not a folder")
     store = open_store(f"surrealkv://{tmp_path}/data")
     with pytest.raises(StoreUnavailable, match="cannot open surrealkv://"):
@@ -135,7 +135,7 @@ async def test_place_that_cannot_be_opened_works_once_it_can(tmp_path: Path) -> 
 
 
 def test_full_disk_is_said_and_overcome(url: str) -> None:
-    """A write that did not fit is acknowledged, or the store has to be made anew once there is room."""
+    """Writes to a full disk fail, and succeed again when there is room."""
     output = finish("fill_the_disk", url)
     assert "refused:" in output
     assert "too large" in output
@@ -145,7 +145,7 @@ def test_full_disk_is_said_and_overcome(url: str) -> None:
 
 @pytest.mark.parametrize("differs_from", [None, 4], ids=["append", "rewrite"])
 async def test_torn_write_is_mended(tmp_path: Path, differs_from: int | None) -> None:
-    """A power cut or a full disk leaves the beginning of a transaction, and what is missing is never noticed."""
+    """A transaction that a power cut left half written is detected and repaired."""
     run = SampleRun(turns=4)
     before = SampleRun(turns=4, run_id=run.run_id, started_at=run.started_at, differs_from=differs_from)
     url = f"surrealkv://{tmp_path}/whole"
@@ -166,7 +166,7 @@ async def test_torn_write_is_mended(tmp_path: Path, differs_from: int | None) ->
 
 
 async def test_torn_schema_is_mended(tmp_path: Path) -> None:
-    """A power cut during the first start leaves a database that cannot be opened, or half a schema."""
+    """A migration that a power cut left half done is completed at the next opening."""
     store = open_store(f"surrealkv://{tmp_path}/whole")
     await store.open()
     await store.close()
@@ -183,7 +183,7 @@ async def test_torn_schema_is_mended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left", [1, 2, 3, 4, 40])
 async def test_rest_of_a_torn_record_swallows_nothing(tmp_path: Path, left: int) -> None:
-    """All that is acknowledged after a power cut is lost at the next opening."""
+    """Entries acknowledged after a power cut survive the next opening."""
     store, run = open_store(f"surrealkv://{tmp_path}/whole"), SampleRun(turns=2)
     await store.append(run.batch(0, 3))
     end = log_of(tmp_path / "whole").stat().st_size
@@ -212,12 +212,12 @@ def log_of(database: Path) -> Path:
 
 
 def test_close_waits_for_what_is_in_flight(url: str) -> None:
-    """Closing while writers work aborts the process."""
+    """Closing waits for statements in flight."""
     assert finish("close_under_load", url) == "closed\n"
 
 
 async def test_failure_surfaces_and_leaves_no_half(url: str) -> None:
-    """A statement of the transaction fails unseen, or the statements before it stay."""
+    """A statement that fails raises an error and undoes its whole transaction."""
     store, run = open_store(url), SampleRun(turns=2)
     await store.append(run.batch(0, 2))
     await store.close()
@@ -233,7 +233,7 @@ async def test_failure_surfaces_and_leaves_no_half(url: str) -> None:
 
 
 async def test_entries_project_to_rows_that_can_be_queried(url: str) -> None:
-    """A person who queries the database finds fields missing, wrong or stale."""
+    """Each entry is projected to rows with complete and current columns."""
     store = open_store(url)
     run = SampleRun(turns=2, text="a\0b", status=RunStatus.COMPLETED)
     for first in range(0, len(run.entries), 2):
@@ -262,7 +262,7 @@ async def test_entries_project_to_rows_that_can_be_queried(url: str) -> None:
 
 
 async def test_rewrite_leaves_no_row_of_what_was(url: str) -> None:
-    """Rows of a past that was replaced, or of an older life, stay and are counted."""
+    """A rewrite removes every row of the past that it replaces."""
     store, wrong = open_store(url), SampleRun(turns=4)
     await store.append(wrong.batch())
     called = wrong.entries[2]  # the mirror has its result, which never was
@@ -285,7 +285,7 @@ async def test_rewrite_leaves_no_row_of_what_was(url: str) -> None:
 
 
 async def test_row_of_the_run_never_goes_back(url: str) -> None:
-    """A late retry of an old batch brings an old status back."""
+    """A late retry never restores an older status."""
     store, run = open_store(url), SampleRun(turns=3)
     await store.append(run.batch(0, 4))
     await store.append(run.batch(4))
@@ -296,7 +296,7 @@ async def test_row_of_the_run_never_goes_back(url: str) -> None:
 
 
 async def test_lost_row_is_noticed_and_mended(url: str) -> None:
-    """A model call is made on a transcript with a hole."""
+    """A lost row is detected before a model call, and restored."""
     store, run = open_store(url), SampleRun(turns=3)
     await store.append(run.batch())
     await store.close()
@@ -310,7 +310,7 @@ async def test_lost_row_is_noticed_and_mended(url: str) -> None:
 
 
 async def test_altered_row_is_noticed(url: str) -> None:
-    """A model call is made on a transcript that someone has changed."""
+    """An altered row is detected before a model call."""
     store, run = open_store(url), SampleRun(turns=3)
     await store.append(run.batch())
     await store.close()
@@ -325,7 +325,7 @@ async def test_altered_row_is_noticed(url: str) -> None:
 
 
 async def test_schema_is_applied_once_and_never_back(url: str) -> None:
-    """Opening applies a migration twice, or an older version writes to a newer database."""
+    """Migrations are applied once; an older version refuses a newer database."""
     store = open_store(url)
     await store.open()
     await store.close()

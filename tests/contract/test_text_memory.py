@@ -115,7 +115,7 @@ async def fill(memories: TextMemory) -> None:
     ],
 )
 async def test_words_find_what_has_them(backend: Backend, query: str, expected: list[str]) -> None:
-    """A memory cannot be found by its words, or a query is taken for a statement."""
+    """Words find the memories that contain them; no query is interpreted as a statement."""
     async with backend.opened(model=None) as memories:
         await fill(memories)
         found = await memories.search(query, namespaces=["shared"])
@@ -125,7 +125,7 @@ async def test_words_find_what_has_them(backend: Backend, query: str, expected: 
 
 
 async def test_more_and_rarer_words_come_first(backend: Backend) -> None:
-    """The best match stands below one that shares a word by chance."""
+    """Memories with more and rarer words of the query rank first."""
     async with backend.opened(model=None) as memories:
         for number in range(20):
             await memories.add("shared", f"filler text number {number}", id=f"filler-{number}")
@@ -135,7 +135,7 @@ async def test_more_and_rarer_words_come_first(backend: Backend) -> None:
 
 
 async def test_adding_again_changes_nothing(backend: Backend, provider: ModelServer) -> None:
-    """A retry leaves two copies, or pays for the same vector twice."""
+    """Adding the same memory again changes nothing and costs no second vector."""
     async with backend.opened() as memories:
         first = await memories.add("shared", "text", {"a": 1})
         assert await memories.add_many("shared", ["text", "text"], [{"a": 1}, {"a": 1}]) == [first, first]
@@ -149,7 +149,7 @@ async def test_adding_again_changes_nothing(backend: Backend, provider: ModelSer
 
 
 async def test_an_id_of_ones_own_replaces(backend: Backend) -> None:
-    """The old text is still found, or the new one by the old one's vector."""
+    """A memory with an explicit id replaces the previous text, its words and its vector."""
     async with backend.opened() as memories:
         await memories.add("shared", "apples and pears", id="fruit")
         await embed_all(memories)
@@ -164,7 +164,7 @@ async def test_an_id_of_ones_own_replaces(backend: Backend) -> None:
 
 
 async def test_meaning_finds_once_it_is_embedded(backend: Backend) -> None:
-    """Vectors are not used, or words no longer count once there are some."""
+    """Once embedded, memories are found by meaning and by words."""
     async with backend.opened() as memories:
         await fill(memories)
         assert await ids(memories, "redeployments") == []  # not a form that stemmers know
@@ -179,7 +179,7 @@ async def test_meaning_finds_once_it_is_embedded(backend: Backend) -> None:
 
 
 async def test_namespaces_are_apart(backend: Backend) -> None:
-    """An agent reads another one's memory."""
+    """An agent finds only memories of the namespaces that it asks for."""
     async with backend.opened() as memories:
         await memories.add("agent/a", "the secret of a", id="1")
         await memories.add("agent/b", "the secret of b", id="1")
@@ -194,7 +194,7 @@ async def test_namespaces_are_apart(backend: Backend) -> None:
 
 
 async def test_filters_hold_for_words_and_meaning(backend: Backend) -> None:
-    """A filter lets through what only one of the two found, or misses a match that many others outrank."""
+    """Filters apply to both rankings and leave as many matches as were asked for."""
     async with backend.opened() as memories:
         texts = [f"report number {number}" for number in range(120)]
         await memories.add_many("shared", texts, [{"year": number, "final": number == 70} for number in range(120)])
@@ -206,7 +206,7 @@ async def test_filters_hold_for_words_and_meaning(backend: Backend) -> None:
 
 
 async def test_what_is_deleted_is_gone(backend: Backend) -> None:
-    """A memory that was forgotten comes up again, by its words or by its vector."""
+    """A deleted memory is found neither by words nor by meaning."""
     async with backend.opened() as memories:
         await fill(memories)
         await embed_all(memories)
@@ -219,7 +219,7 @@ async def test_what_is_deleted_is_gone(backend: Backend) -> None:
 
 @pytest.mark.parametrize("odd", EDGE_CASES, ids=lambda odd: odd.name)
 async def test_odd_values_come_back(backend: Backend, odd: EdgeCase) -> None:
-    """A text or metadata is changed by the way there and back, or cannot be read at all."""
+    """Texts and metadata are returned exactly."""
     async with backend.opened() as memories:
         text = f"odd {odd.value}" if isinstance(odd.value, str) and len(odd.value) < 60_000 else "odd"
         try:
@@ -236,7 +236,7 @@ async def test_odd_values_come_back(backend: Backend, odd: EdgeCase) -> None:
 
 
 async def test_pages_are_whole_and_in_order(backend: Backend) -> None:
-    """A memory is in no page, or in two."""
+    """Pages list every memory once, in order."""
     async with backend.opened(model=None) as memories:
         count = 2 * WRITE_ROWS + 3
         added = await memories.add_many("shared", [f"text {number}" for number in range(count)])
@@ -250,7 +250,7 @@ async def test_pages_are_whole_and_in_order(backend: Backend) -> None:
 
 
 async def test_many_at_once_are_all_kept(backend: Backend) -> None:
-    """Two writers of one namespace lose each other's memories, or fail for no reason."""
+    """Concurrent writers of one namespace lose no memory."""
     async with backend.opened(model=None) as memories:
         await asyncio.gather(*(memories.add("shared", f"note {number}") for number in range(40)))
         assert await memories.count("shared") == 40
@@ -258,7 +258,7 @@ async def test_many_at_once_are_all_kept(backend: Backend) -> None:
 
 
 async def test_a_frequent_query_is_remembered_until_something_changes(backend: Backend, provider: ModelServer) -> None:
-    """A search is paid for again and again, or an answer is out of date."""
+    """A repeated query is answered from the cache until something changes."""
     async with backend.opened() as memories:
         await fill(memories)
         await embed_all(memories)
@@ -275,7 +275,7 @@ async def test_a_frequent_query_is_remembered_until_something_changes(backend: B
 
 
 async def test_a_write_of_another_process_is_noticed(provider: ModelServer, surreal: SurrealServer) -> None:
-    """A worker answers from its cache what another one has changed."""
+    """A write by another process invalidates the cache."""
     backend = Backend(surreal.url, provider, username=USERNAME, password=PASSWORD, database="two")
     async with backend.opened() as here, backend.opened() as there:
         await here.add("shared", "the first note", id="1")
@@ -290,7 +290,7 @@ async def test_a_write_of_another_process_is_noticed(provider: ModelServer, surr
 async def test_an_embedding_model_that_is_away_costs_nothing_but_meaning(
     backend: Backend, provider: ModelServer
 ) -> None:
-    """Nothing is found while the model is away, a batch is lost, or the poorer answer is remembered."""
+    """While the embedding model is unavailable, words still find; nothing is lost or cached."""
     async with backend.opened() as memories:
         await fill(memories)
         provider.fail_embeddings(EmbeddingFault(status=503), EmbeddingFault(count=1))
@@ -306,7 +306,7 @@ async def test_an_embedding_model_that_is_away_costs_nothing_but_meaning(
 
 
 async def test_a_text_that_the_model_refuses_holds_up_no_other(backend: Backend, provider: ModelServer) -> None:
-    """One text that is too long keeps all others without vectors, for ever."""
+    """A text that the model refuses does not block the others."""
 
     def refuse_bad(request: EmbeddingRequest) -> list[list[float]] | EmbeddingFault:
         if any("bad" in text for text in request.texts):
@@ -324,7 +324,7 @@ async def test_a_text_that_the_model_refuses_holds_up_no_other(backend: Backend,
 
 
 async def test_a_wrong_key_marks_no_text(backend: Backend, provider: ModelServer) -> None:
-    """A slip in the settings leaves all memories without vectors when it is put right."""
+    """After a wrong key is corrected, every text gets its vector."""
     provider.embed = lambda _request: EmbeddingFault(status=401)
     async with backend.opened() as memories:
         await memories.add("shared", "text")
@@ -351,7 +351,7 @@ async def two_models(provider: ModelServer) -> AsyncIterator[tuple[TextMemory, T
 
 
 async def test_another_model_embeds_all_anew(two_models: tuple[TextMemory, TextMemory]) -> None:
-    """Vectors of two models are compared, or old memories are not found by meaning any more."""
+    """With another embedding model every memory is embedded again."""
     one, two = two_models
     await fill(one)
     assert await embed_all(one) == len(NOTES)
@@ -365,7 +365,7 @@ async def test_another_model_embeds_all_anew(two_models: tuple[TextMemory, TextM
 async def test_two_workers_with_different_models_do_not_embed_for_ever(
     two_models: tuple[TextMemory, TextMemory],
 ) -> None:
-    """During an upgrade two workers undo each other's work, and each time it is paid for."""
+    """Two workers with different models do not undo each other's work."""
     older, newer = map(Embedding, two_models)
     await fill(two_models[0])
     assert await older.next_batch("shared") == len(NOTES)
@@ -376,7 +376,7 @@ async def test_two_workers_with_different_models_do_not_embed_for_ever(
 
 
 async def test_it_is_all_there_after_a_restart(provider: ModelServer, tmp_path: Path) -> None:
-    """Texts, their index, their vectors or what waits is lost with the process."""
+    """Texts, index, vectors and pending work survive a restart."""
     backend = Backend(f"surrealkv://{tmp_path}/a folder", provider)
     chapters = [f"Chapter {number} of the handbook" for number in range(40)]
     async with backend.opened() as memories:

@@ -62,7 +62,7 @@ def export() -> Export:
     ],
 )
 async def test_everything_moves_to_another_engine(origin: str, target: str, databases: Databases) -> None:
-    """Somebody who moves from the embedded database to a server, or back, loses something."""
+    """A transfer to another engine moves everything exactly, and repeating it changes nothing."""
     old, new = databases.new(origin), databases.new(target)
     await fill(opened(old))
     file = await exported(opened(old))
@@ -165,7 +165,7 @@ def last(lines: list[bytes], kind: str) -> bytes:
 
 
 async def test_a_damaged_file_is_refused_before_anything_is_written(databases: Databases, export: Export) -> None:
-    """Half a backup is taken for a whole one, or what was forged for what was written."""
+    """A damaged or forged file is refused, with the place named, before anything is written."""
     new = databases.new("mem")
     lines = export.file.splitlines(keepends=True)
     empty = await contents(new)
@@ -182,7 +182,7 @@ class BrokenOff(Exception):
 
 @pytest.mark.parametrize("part", scaled([0.6, 0.97], [0.1, 0.6, 0.9, 0.97]))
 async def test_what_was_broken_off_goes_on(part: float, databases: Databases, export: Export) -> None:
-    """An import that was interrupted cannot be completed, or what is half there looks whole."""
+    """An interrupted import can be completed; no run looks complete before it is."""
     new, file = databases.new("surrealkv"), export.file
     end = int(file.count(b"\n") * part)
     persistence = opened(new)
@@ -215,7 +215,7 @@ async def holding(*samples: SampleRun) -> MemoryStore:
 
 
 async def test_a_long_run_that_is_half_there_says_that_it_runs() -> None:
-    """Whoever reads the mirror takes a part of a run for all of it."""
+    """A partly imported run is shown as running."""
     sample = run(1, turns=150)
     store = MemoryStore()
     file = await exported(Persistence(database=None, store=await holding(sample)))
@@ -238,7 +238,7 @@ async def test_a_long_run_that_is_half_there_says_that_it_runs() -> None:
 
 
 async def test_a_newer_life_is_not_replaced_by_an_older_one() -> None:
-    """A backup overwrites the run that has taken the id since."""
+    """A newer run with the same id is kept."""
     older, newer = run(1), run(1, chain="next life", started_at=BEGAN + timedelta(days=1))
     store = await holding(newer)
     tally = await moved(await holding(older), store)
@@ -251,7 +251,7 @@ async def test_a_newer_life_is_not_replaced_by_an_older_one() -> None:
 
 
 async def test_of_two_mirrors_of_one_run_the_longer_one_stays() -> None:
-    """A backup of a run that went on takes back what happened since."""
+    """Of two mirrors of one run the longer one is kept."""
     sample = run(1, turns=90, status=RunStatus.RUNNING)
     part = MemoryStore()
     await part.append(sample.batch(0, 100))
@@ -264,7 +264,7 @@ async def test_of_two_mirrors_of_one_run_the_longer_one_stays() -> None:
 
 @pytest.mark.parametrize("length", [(40, 30), (30, 40), (30, 30)])
 async def test_mirrors_that_contradict_each_other_are_left_to_the_doctor(length: tuple[int, int]) -> None:
-    """A forged or an odd file rewrites what happened."""
+    """A mirror that contradicts the file is kept, and the conflict is reported."""
     here, there = run(1, turns=length[0]), run(1, turns=length[1], differs_from=20)
     store = await holding(here)
     tally = await moved(await holding(there), store)
@@ -274,7 +274,7 @@ async def test_mirrors_that_contradict_each_other_are_left_to_the_doctor(length:
 
 
 async def test_a_run_with_a_damaged_mirror_is_left_out_and_named(databases: Databases) -> None:
-    """One bad row makes a backup of all others impossible, or travels on unseen."""
+    """Runs with a damaged mirror are skipped and named; the others are exported."""
     old, new = databases.new("mem"), databases.new("mem")
     store = opened(old).store
     for number in (1, 2, 3):
@@ -289,7 +289,7 @@ async def test_a_run_with_a_damaged_mirror_is_left_out_and_named(databases: Data
 
 
 async def test_only_what_is_asked_for_is_loaded(databases: Databases, export: Export) -> None:
-    """Somebody who wants the agents of a backup gets its runs as well."""
+    """Only the parts that were asked for are imported."""
     new = databases.new("mem")
     await imported(opened(new), export.file, only=frozenset(["agents"]))
     found = await contents(new)
@@ -297,7 +297,7 @@ async def test_only_what_is_asked_for_is_loaded(databases: Databases, export: Ex
 
 
 async def test_a_memory_without_its_vector_is_embedded_anew(databases: Databases, export: Export) -> None:
-    """Memories that were imported without vectors are never found by what they mean."""
+    """Memories imported without vectors are queued for embedding."""
     new = databases.new("mem")
     await imported(opened(new), export.file, only=frozenset(["memories"]))
     waiting = await opened(new).memories.table.pending("shared", 100)
@@ -305,7 +305,7 @@ async def test_a_memory_without_its_vector_is_embedded_anew(databases: Databases
 
 
 async def test_imported_memories_are_found_by_their_words_after_a_restart(databases: Databases) -> None:
-    """The index of words forgets most of what came in together."""
+    """Imported memories are all found by their words after a restart."""
     old, new = databases.new("mem"), databases.new("surrealkv")
     chapters = [f"Chapter {number} of the handbook" for number in range(40)]
     await opened(old).memories.add_many("book", chapters)
@@ -316,7 +316,7 @@ async def test_imported_memories_are_found_by_their_words_after_a_restart(databa
 
 
 async def test_what_is_here_otherwise_stays_and_is_named(databases: Databases) -> None:
-    """An import overwrites agents, vectors and memories that people have changed since."""
+    """Existing agents, vectors and memories that differ are kept and named."""
     old, new = databases.new("mem"), databases.new("mem")
     for database, prompt in ((old, "theirs"), (new, "ours")):
         kept = opened(database)
@@ -374,7 +374,7 @@ class Pipe:
 
 
 async def test_memory_does_not_grow_with_what_is_exported() -> None:
-    """A large database cannot be exported on the machine that holds it."""
+    """The memory that an export needs does not depend on its size."""
     peaks = []
     for length in (500, 10_000):
         pipe, source = Pipe(), EndlessSource(length)
@@ -391,7 +391,7 @@ async def test_memory_does_not_grow_with_what_is_exported() -> None:
 
 @pytest.mark.parametrize("kind", ["mem", "ws"])
 async def test_a_long_run_goes_in_pieces(kind: str, databases: Databases) -> None:
-    """Dropping one long run keeps everybody else waiting, or leaves a part of it."""
+    """A long run is deleted in several short statements, completely."""
     database = databases.new(kind)
     store = opened(database).store
     long, other = run(1, turns=2_000, extra=None), run(2)

@@ -52,7 +52,7 @@ async def no_live_queries(database: Database) -> None:
 
 @pytest.mark.parametrize("kind", EMBEDDED + SERVED)
 async def test_touch_wakes_those_who_watch_that_table(kind: str, databases: Databases) -> None:
-    """A writer cannot tell the watchers of its own process, or wakes the wrong ones."""
+    """`touch` wakes the watchers of that table only."""
     database = databases.new(kind)
     await database.run("DEFINE TABLE note; DEFINE TABLE other")
     async with database.watch("note") as first, database.watch("note") as second, database.watch("other") as other:
@@ -69,7 +69,7 @@ async def test_touch_wakes_those_who_watch_that_table(kind: str, databases: Data
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_changes_by_another_process_are_heard(kind: str, databases: Databases) -> None:
-    """An event that another worker published reaches nobody here."""
+    """Watchers notice changes by other processes."""
     watching = databases.at(kind, "watched")
     writing = databases.at(kind, "watched")
     await writing.run("DEFINE TABLE OVERWRITE note; DELETE note")
@@ -85,7 +85,7 @@ async def test_changes_by_another_process_are_heard(kind: str, databases: Databa
 
 
 async def test_nothing_is_left_when_nobody_watches(databases: Databases) -> None:
-    """Each subscriber that leaves keeps a live query, and the server slows down."""
+    """The live query ends with its last watcher."""
     database = databases.new("ws")
     await database.run("DEFINE TABLE note")
     for _ in range(3):
@@ -100,7 +100,7 @@ async def test_nothing_is_left_when_nobody_watches(databases: Databases) -> None
 
 
 async def test_watcher_wakes_after_a_restart_of_the_server(databases: Databases) -> None:
-    """A change that was made while the connection was lost is never noticed, nor any later one."""
+    """A watcher wakes after a lost connection, and notices later changes."""
     database, server = databases.new("ws"), databases.server
     await database.run("DEFINE TABLE note")
     async with database.watch("note") as watch:
@@ -115,7 +115,7 @@ async def test_watcher_wakes_after_a_restart_of_the_server(databases: Databases)
 
 
 async def test_watching_begins_while_the_server_is_away(databases: Databases) -> None:
-    """A worker that starts before its database hears nothing."""
+    """Watching can begin while the server is unavailable."""
     database, server = databases.new("ws"), databases.server
     await database.run("DEFINE TABLE note")
     server.kill()
@@ -127,7 +127,7 @@ async def test_watching_begins_while_the_server_is_away(databases: Databases) ->
 
 
 async def test_table_that_is_not_there_yet_can_be_watched(databases: Databases) -> None:
-    """A watcher that came before its table sleeps for good."""
+    """A table can be watched before it exists."""
     database = databases.new("ws")
     async with database.watch("note") as watch:
         await database.run("DEFINE TABLE note; CREATE note SET n = 1")
@@ -135,7 +135,7 @@ async def test_table_that_is_not_there_yet_can_be_watched(databases: Databases) 
 
 
 async def test_dead_connection_is_noticed(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that hangs leaves watchers on a connection from which nothing will ever come."""
+    """A connection that no longer answers is detected and replaced."""
     monkeypatch.setattr(live_queries, "HEARTBEAT", 0.2)
     database, server = databases.new("ws"), databases.server
     await database.run("DEFINE TABLE note")
@@ -152,7 +152,7 @@ async def test_dead_connection_is_noticed(databases: Databases, monkeypatch: pyt
 
 
 async def test_close_ends_the_watching(databases: Databases) -> None:
-    """A closed database keeps a connection open, or tasks that hold the loop up."""
+    """Closing the database ends its watches, connections and tasks."""
     database = databases.new("ws")
     await database.run("DEFINE TABLE note")
     await database.close()

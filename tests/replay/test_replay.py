@@ -37,13 +37,13 @@ def load(path: Path) -> WorkflowHistory:
 
 
 def test_each_scenario_is_recorded() -> None:
-    """A behaviour without a history is one that an upgrade can break unseen."""
+    """Every scenario has a recorded history."""
     assert {name_of(path) for path in HISTORIES} >= set(SCENARIOS)
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=name_of)
 async def test_recorded_histories_replay(path: Path) -> None:
-    """A run that is open during an upgrade would hang for ever."""
+    """Current workflow code replays every recorded history."""
     replayer = Replayer(
         workflows=WORKFLOWS,
         data_converter=DATA_CONVERTER,
@@ -55,7 +55,7 @@ async def test_recorded_histories_replay(path: Path) -> None:
 
 @pytest.mark.parametrize("seed", scaled(["1"], ["1", "2", "3"]))
 def test_replay_does_not_depend_on_the_hash_seed(seed: str) -> None:
-    """The order of a set differs between processes; a run moves between processes."""
+    """Replays do not depend on the order of sets, which differs between processes."""
     command = [sys.executable, "-m", "pytest", "-q", __file__, "-k", "recorded_histories_replay", "-p", "no:xdist"]
     environment = os.environ | {"PYTHONHASHSEED": seed}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -64,7 +64,7 @@ def test_replay_does_not_depend_on_the_hash_seed(seed: str) -> None:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 async def test_commands_are_those_recorded(lab: Lab, name: str) -> None:
-    """Timeouts, retries and arguments are part of what a run does, and a replay does not look at them."""
+    """New runs schedule the recorded activities with the same timeouts, retries and arguments."""
     [path] = [path for path in HISTORIES if name_of(path) == name]
     handle = await SCENARIOS[name](lab)
     history = await lab.client.get_workflow_handle(handle.id).fetch_history()

@@ -67,7 +67,7 @@ class Derived(Base):
 
 
 def test_instance_defines_an_agent() -> None:
-    """An agent made without a class would lack a part of its definition."""
+    """An instance of `Agent` holds its whole definition."""
     agent = Agent(name="x y.z-1", system_prompt="Help.", model="m", tools=[look_up, shout], max_turns=3, timeout=5)
     assert agent.spec() == AgentSpec(
         name="x y.z-1",
@@ -81,7 +81,7 @@ def test_instance_defines_an_agent() -> None:
 
 
 def test_subclass_defines_an_agent() -> None:
-    """Class attributes and methods would not become the definition."""
+    """Class attributes and methods of a subclass make up its definition."""
     agent = Base()
     spec = agent.spec()
     assert spec.model_dump(exclude={"tools"}) == AgentSpec(
@@ -103,7 +103,7 @@ def test_subclass_defines_an_agent() -> None:
 
 
 def test_constructor_overrides_the_class() -> None:
-    """A variant of an agent class could not be made; None could not be told from "not given"."""
+    """Constructor arguments override class attributes; `None` differs from an omitted argument."""
     agent = Base(
         name="v", system_prompt="", model=None, tools=[], max_turns=1, timeout=None, model_settings={"top_p": 1}
     )
@@ -117,7 +117,7 @@ def test_constructor_overrides_the_class() -> None:
 
 
 def test_names_of_subclasses() -> None:
-    """A subclass would claim the name of the class that it derives from."""
+    """A subclass has a name of its own."""
 
     class Named(Base):
         name = "given"
@@ -128,7 +128,7 @@ def test_names_of_subclasses() -> None:
 
 
 async def test_method_tools_know_their_agent() -> None:
-    """A method would run on another instance, or under another agent's activity type."""
+    """A method that is a tool runs on its instance, under its agent's activity type."""
     one, two = Base(name="one"), Base(name="two")
     assert one.second.spec.activity == "tool.one.second"
     assert [known.spec.activity for known in two.tools[1:]] == ["tool.two.second", "tool.two.renamed"]
@@ -140,7 +140,7 @@ async def test_method_tools_know_their_agent() -> None:
 
 
 def test_inherited_methods_come_first_and_can_be_replaced() -> None:
-    """A subclass would lose tools, have them twice, or in an order that changes."""
+    """Inherited tools come first, in a fixed order, and can be overridden."""
     agent = Derived()
     assert [known.spec.name for known in agent.tools] == ["shout", "second", "renamed", "third"]
     assert agent.second.spec.read_only
@@ -149,7 +149,7 @@ def test_inherited_methods_come_first_and_can_be_replaced() -> None:
 
 
 def test_methods_of_other_objects_are_tools_too() -> None:
-    """Tools that share a client, as methods of one object, could not be given to an agent."""
+    """Methods of any object can be tools."""
 
     class Client:
         def fetch(self, url: str) -> str:
@@ -166,7 +166,7 @@ def test_methods_of_other_objects_are_tools_too() -> None:
 
 
 def test_own_constructor_of_a_subclass() -> None:
-    """An agent could not bring the things that its tools need."""
+    """A subclass can have a constructor for what its tools need."""
 
     class WithClient(Agent):
         def __init__(self, greeting: str) -> None:
@@ -187,19 +187,19 @@ class Removed(Base):
 
 
 def test_a_subclass_can_drop_a_tool() -> None:
-    """An inherited tool could not be taken away from an agent."""
+    """A subclass can remove an inherited tool."""
     assert [known.spec.name for known in Removed().tools] == ["look_up", "renamed"]
 
 
 def test_spec_does_not_share_what_can_change() -> None:
-    """Changing one spec would change the agent."""
+    """Changing a spec leaves the agent unchanged."""
     agent = Agent(name="a", model_settings={"temperature": 1})
     agent.spec().model_settings["temperature"] = 2
     assert agent.spec().model_settings == {"temperature": 1}
 
 
 def test_repr_helps() -> None:
-    """A log line with an agent in it would not say which one."""
+    """The repr names the agent."""
     assert repr(Base()) == "<Base 'Base' model='m-base' tools=[look_up, second, renamed]>"
 
 
@@ -279,7 +279,7 @@ DEFINITIONS = [
 
 @pytest.mark.parametrize("case", DEFINITIONS, ids=lambda case: case.name)
 def test_bad_definition_is_refused_at_once(case: DefinitionCase) -> None:
-    """A mistake in a definition would show only in a run."""
+    """An invalid definition is refused when it is made."""
     with pytest.raises(AgentDefinitionError, match=case.said):
         case.make()
 
@@ -307,7 +307,7 @@ def _run(status: RunStatus, error: RunError | None = None) -> RunResult:
 
 
 def test_result_of_a_completed_run() -> None:
-    """The caller of a run would be told something else than how it ended."""
+    """The result of a completed run says how it ended."""
     run = _run(RunStatus.COMPLETED)
     result = AgentResult.from_run(run)
     assert (result.success, result.content, result.reply, result.error) == (True, "so far", "so far", None)
@@ -329,7 +329,7 @@ def test_result_of_a_completed_run() -> None:
 
 @pytest.mark.parametrize("status", [status for status in RunStatus if status is not RunStatus.COMPLETED])
 def test_result_of_a_run_that_did_not_complete(status: RunStatus) -> None:
-    """A failed run would pass for a good one, or the reason would get lost."""
+    """The result of a failed run is unsuccessful and has the reason."""
     run = _run(status, RunError(type=ErrorType.MAX_TURNS, message="2 turns were made"))
     result = AgentResult.from_run(run)
     assert (result.success, result.error) == (False, "2 turns were made")

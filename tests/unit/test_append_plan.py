@@ -60,7 +60,7 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_decision(case: Case) -> None:
-    """A batch is written, refused or ignored wrongly."""
+    """Each batch is written, refused or ignored as its position requires."""
     batch = case.sent.batch(case.first, case.end)
     stored = Stored.after(RUN.batch(0, case.has)) if case.has else None
     digests = {seq: RUN.entries[seq].digest for seq in overlap(batch, stored) if seq not in case.missing}
@@ -77,7 +77,7 @@ def test_decision(case: Case) -> None:
 
 
 def test_a_batch_that_continues_needs_no_reading() -> None:
-    """Each append reads the mirror first, or trusts a memory that does not fit."""
+    """A batch that continues the known head is written without reading first."""
     stored = Stored.after(RUN.batch(0, 4))
     assert continues(RUN.batch(4), stored)
     assert not continues(RUN.batch(3), stored)

@@ -128,7 +128,7 @@ def checkout(first_runs: tuple[Checkout, list[Outcome]]) -> Checkout:
 
 
 def test_a_fresh_checkout_runs(first_runs: tuple[Checkout, list[Outcome]]) -> None:
-    """Broken: the first command on a fresh machine, or two first commands at the same time."""
+    """The first command on a fresh machine sets up the environment; two at once share one."""
     checkout, outcomes = first_runs
     for number, outcome in enumerate(outcomes):
         expected = {"demo": "1.0", "argv": ["--option", str(number)], "prefix": str(checkout.folder / ".venv")}
@@ -138,7 +138,7 @@ def test_a_fresh_checkout_runs(first_runs: tuple[Checkout, list[Outcome]]) -> No
 
 
 def test_later_runs_are_silent_and_fast(checkout: Checkout) -> None:
-    """Broken: each command would pay for the check, or tell of it."""
+    """Later commands print nothing and take no noticeable time for the check."""
     outcome = checkout.run("program.py")
     assert outcome.said["demo"] == "1.0"
     assert outcome.errors == ""
@@ -149,7 +149,7 @@ def test_later_runs_are_silent_and_fast(checkout: Checkout) -> None:
 
 
 def test_a_module_is_started_again_as_a_module(checkout: Checkout) -> None:
-    """Broken: `python -m tests` would lose its `-m` or its arguments; the dev lock would not count for the other."""
+    """`python -m tests` keeps its `-m` and its arguments; each lock is checked separately."""
     outcome = checkout.run("-m", "package", "-k", "one")
     assert outcome.said["argv"] == ["-k", "one"]
     assert checkout.stamps() == [".holdfast-dev", ".holdfast-runtime"]
@@ -157,13 +157,13 @@ def test_a_module_is_started_again_as_a_module(checkout: Checkout) -> None:
 
 
 def test_a_changed_lock_is_installed(checkout: Checkout) -> None:
-    """Broken: after an update the old packages would go on being used."""
+    """A changed lock is installed."""
     checkout.lock("runtime", demo="2.0")
     assert checkout.run("program.py", python=".venv/bin/python").said["demo"] == "2.0"
 
 
 def test_a_failed_installation_is_explained_and_repaired(checkout: Checkout) -> None:
-    """Broken: without a network one would get a traceback, or half an environment that passes for a whole one."""
+    """A failed installation is explained in words, and the next command repairs it."""
     checkout.lock("runtime", demo="3.0")
     failed = checkout.run("program.py", **UNREACHABLE_INDEX)
     assert failed.code == 1
@@ -175,7 +175,7 @@ def test_a_failed_installation_is_explained_and_repaired(checkout: Checkout) -> 
 
 
 def test_a_wrong_hash_is_refused(checkout: Checkout) -> None:
-    """Broken: a package that somebody has exchanged would be installed."""
+    """A package with another hash is refused."""
     lock = checkout.folder / "requirements" / "runtime.lock"
     lock.write_text(f"demo==1.0 --hash=sha256:{'0' * 64}")
     (checkout.folder / ".venv" / ".holdfast-runtime").unlink()
@@ -186,7 +186,7 @@ def test_a_wrong_hash_is_refused(checkout: Checkout) -> None:
 
 
 def test_an_interrupted_installation_is_made_anew(checkout: Checkout) -> None:
-    """Broken: Ctrl-C in the middle would leave an environment that pip takes for complete and that is not."""
+    """An interrupted installation is repeated in full."""
     environment = checkout.folder / ".venv"
     checkout.lock("runtime", demo="4.0")
     process = checkout.start("program.py")
@@ -202,7 +202,7 @@ def test_an_interrupted_installation_is_made_anew(checkout: Checkout) -> None:
 
 
 def test_an_environment_that_fits_is_taken_as_it_is(checkout: Checkout) -> None:
-    """Broken: in somebody's own environment with the right packages a second one would be made."""
+    """An active environment with the right packages is used."""
     (checkout.folder / ".venv" / ".holdfast-runtime").unlink()
     outcome = checkout.run("program.py", python=".venv/bin/python")
     assert outcome.said["demo"] == "1.0"
@@ -211,7 +211,7 @@ def test_an_environment_that_fits_is_taken_as_it_is(checkout: Checkout) -> None:
 
 
 def test_images_opt_out(tmp_path: Path) -> None:
-    """Broken: a container whose packages are installed globally would set up an environment at each start."""
+    """HOLDFAST_NO_BOOTSTRAP turns the setup off."""
     checkout = make_checkout(tmp_path)
     outcome = checkout.run("program.py", HOLDFAST_NO_BOOTSTRAP="1")
     assert "No module named 'demo'" in outcome.errors  # the program went on with what there was
@@ -219,7 +219,7 @@ def test_images_opt_out(tmp_path: Path) -> None:
 
 
 def test_an_old_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken: with an old Python one would get a syntax error from somewhere deep inside."""
+    """An unsupported Python is refused with the version that is needed."""
     monkeypatch.setattr(sys, "version_info", (3, 10, 12))
     began = time.monotonic()
     with pytest.raises(SystemExit, match=r"Python 3\.11 or newer is needed"):

@@ -38,7 +38,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 
 def test_shipped_agents_are_always_there() -> None:
-    """A fresh machine would have no agent to run."""
+    """The agents of the package are always available."""
     catalog = AgentCatalog.load()
     assert catalog.names() == ("researcher",)
     assert catalog.get("researcher") is researcher
@@ -51,7 +51,7 @@ def test_shipped_agents_are_always_there() -> None:
 
 
 def test_unknown_agent_is_told_with_the_known_ones() -> None:
-    """A slip in a name would leave the user to guess."""
+    """The error for an unknown agent lists the known ones."""
     catalog = AgentCatalog([Agent(name="b"), Agent(name="a")])
     with pytest.raises(UnknownAgent, match=r"^Agent 'x' not found; known: a, b$"):
         catalog.get("x")
@@ -60,7 +60,7 @@ def test_unknown_agent_is_told_with_the_known_ones() -> None:
 
 
 def test_agents_of_modules_are_collected(modules: Write) -> None:
-    """An agent that a module defines would not be served, or one that it merely imports be built again."""
+    """Agents that a module defines are served; those that it imports are not built twice."""
     modules(
         mine_base="""
             class Imported(Agent):
@@ -90,7 +90,7 @@ def test_agents_of_modules_are_collected(modules: Write) -> None:
 
 
 def test_working_directory_is_put_on_the_path_once(modules: Write) -> None:
-    """A module beside the user's project could not be found, or each load would lengthen sys.path."""
+    """Modules in the working directory are found, and `sys.path` is extended once."""
     modules(mine_here="agent = Agent(name='here')")
     before = list(sys.path)
     AgentCatalog.load()
@@ -101,7 +101,7 @@ def test_working_directory_is_put_on_the_path_once(modules: Write) -> None:
 
 
 def test_one_function_in_two_agents_is_one_tool(modules: Write) -> None:
-    """Two agents could not share a function."""
+    """Two agents can share a function."""
     modules(
         mine_shared="""
             def look(a: str) -> str: ...
@@ -118,7 +118,7 @@ def test_one_function_in_two_agents_is_one_tool(modules: Write) -> None:
 
 
 def test_two_functions_of_one_activity_type_are_refused() -> None:
-    """A worker would run one agent's function in place of another's."""
+    """Two functions with one activity type are refused."""
 
     def make(reply: str) -> Agent:
         @tool(name="same")
@@ -159,7 +159,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
 def test_module_that_cannot_be_used_is_named(case: LoadCase, modules: Write) -> None:
-    """A worker would start without an agent that it was told to serve, or not say which module is at fault."""
+    """A module that cannot be loaded is named."""
     modules(mine_bad=case.source)
     with pytest.raises(AgentDefinitionError, match=f"HOLDFAST_AGENTS names 'mine_bad'.*{case.said}"):
         AgentCatalog.load(["mine_bad"])
@@ -167,13 +167,13 @@ def test_module_that_cannot_be_used_is_named(case: LoadCase, modules: Write) -> 
 
 @pytest.mark.parametrize("name", ["no_such_module", "no.such.module", "agents/mine.py", "", "..", "a b"])
 def test_module_that_is_not_there_is_named(name: str, modules: Write) -> None:
-    """A slip in HOLDFAST_AGENTS would end in a traceback."""
+    """A missing module in HOLDFAST_AGENTS is named."""
     with pytest.raises(AgentDefinitionError, match=f"HOLDFAST_AGENTS names '{name}', which cannot be used: "):
         AgentCatalog.load([name])
 
 
 def test_two_agents_of_one_name_are_refused(modules: Write) -> None:
-    """A run would be made with either of them."""
+    """Two agents with one name are refused."""
     modules(mine_a="a = Agent(name='twin')", mine_b="b = Agent(name='twin')")
     with pytest.raises(AgentDefinitionError, match="two agents are named 'twin': one in mine_a, one in mine_b"):
         AgentCatalog.load(["mine_a", "mine_b"])
@@ -185,14 +185,14 @@ def test_two_agents_of_one_name_are_refused(modules: Write) -> None:
 
 
 def test_tools_are_checked_when_loading(modules: Write) -> None:
-    """The clash would show only when the worker registers its activities."""
+    """Clashes of tools are found when agents are loaded."""
     modules(mine_clash="def read_file(path: str) -> str: ...\na = Agent(name='a', tools=[read_file])")
     with pytest.raises(AgentDefinitionError, match=r"'tool\.read_file'"):
         AgentCatalog.load(["mine_clash"])
 
 
 def test_researcher_is_ready_to_run() -> None:
-    """The shipped agent would lack its instructions, its tools or its limit."""
+    """The shipped researcher has its instructions, tools and limit."""
     spec = researcher.spec()
     assert [known.name for known in spec.tools] == ["list_files", "search_files", "read_file", "write_file"]
     assert spec.max_turns == 30

@@ -51,7 +51,7 @@ class ResultCase:
     ids=lambda case: f"{case.status}-{case.error}",
 )
 def test_code_of_a_result(case: ResultCase) -> None:
-    """The code says how the run ended."""
+    """Each result has its exit code."""
     result = ended(case.status, case.error)
     assert for_result(result) == case.expected
     assert for_error(RunFailed(result)) == case.expected
@@ -75,6 +75,6 @@ def test_code_of_a_result(case: ResultCase) -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )
 def test_code_of_an_error(error: BaseException, expected: int) -> None:
-    """Each error has its code, whatever its base class."""
+    """Each error has its exit code."""
     assert for_error(error) == expected
     assert for_error(error) in list(ExitCode)

@@ -54,7 +54,7 @@ def told(capsys: pytest.CaptureFixture[str], events: Sequence[Event], *, notices
 
 
 def test_narrator_shows_a_turn(capsys: pytest.CaptureFixture[str]) -> None:
-    """A turn is shown with its text, its calls with their arguments, and short results."""
+    """A turn is shown with its text, calls, arguments and results."""
     shown = told(capsys, [assistant("I look.", CALL), tool_result(CALL, "1\n2\n3\n4\n5")])
     assert shown.splitlines() == [
         "turn 1",
@@ -69,31 +69,31 @@ def test_narrator_shows_a_turn(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_narrator_says_which_of_several_calls_a_result_is_of(capsys: pytest.CaptureFixture[str]) -> None:
-    """Results arrive in any order, so each names its call if there are several."""
+    """Each result names its call."""
     shown = told(capsys, [assistant("", CALL, OTHER), tool_result(OTHER, "b"), tool_result(CALL, "a", error=True)])
     assert "← read_file(path=other.md) 0.2 s  b" in shown
     assert "✗ read_file(path=notes.md) 0.2 s  a" in shown
 
 
 def test_narrator_shows_live_text_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """Text that was streamed is not repeated by its entry, and its end is not lost."""
+    """Streamed text is shown once and completely."""
     deltas = [TextDelta(turn=1, text="The ans"), TextDelta(turn=1, text="wer is ")]
     assert told(capsys, [*deltas, assistant("The answer is 42.")]).splitlines() == ["turn 1", "  The answer is 42."]
 
 
 def test_narrator_says_when_an_answer_was_begun_anew(capsys: pytest.CaptureFixture[str]) -> None:
-    """A new answer after a crash is shown apart from the text that was streamed before."""
+    """A repeated answer is announced and shown apart."""
     shown = told(capsys, [TextDelta(turn=1, text="Perhaps it is "), assistant("No.")]).splitlines()
     assert shown == ["turn 1", "  Perhaps it is", "  (the model was called again; this is its new answer)", "  No."]
 
 
 def test_narrator_marks_partial_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """An interrupted answer is marked as such."""
+    """Partial text is marked as such."""
     assert "(cut short)" in told(capsys, [assistant("The ans", partial=True)])
 
 
 def test_notices_go_to_stderr_even_when_nothing_else_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--mode blocking` and `result` say that no worker runs."""
+    """Notices go to stderr in every mode."""
     narrator = Narrator(Output(), notices_only=True)
     narrator.show(assistant("text"))
     narrator.show(Notice(text="no worker"))
@@ -103,7 +103,7 @@ def test_notices_go_to_stderr_even_when_nothing_else_is_shown(capsys: pytest.Cap
 
 
 def test_everything_fits_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """Long lines and escape sequences from models and tools leave an 80-column terminal intact."""
+    """Long lines and escape sequences do not disturb an 80-column terminal."""
     text = "wörter und 漢字 " * 40
     call = ToolCall(id="c", name="write_file", arguments=json.dumps({"path": "p" * 90, "content": text}))
     shown = told(capsys, [assistant(f"{text}\x1b[31m", call), tool_result(call, f"\x1b[2J{text}\n" * 9)])
@@ -112,7 +112,7 @@ def test_everything_fits_and_steers_nothing(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_json_keeps_stdout_for_one_document(capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard output has the document and nothing else."""
+    """With JSON, stdout holds one document only."""
     out = Output(json=True)
     out.say("for people")
     out.note("note")
@@ -138,7 +138,7 @@ def summary(run_id: str, **changes: object) -> RunSummary:
 
 @pytest.mark.parametrize("length", [8, 20, 34, 50])
 def test_list_cuts_the_input_and_never_the_id(capsys: pytest.CaptureFixture[str], length: int) -> None:
-    """Ids are complete, so that they can be pasted into the next command."""
+    """A list truncates inputs, never ids."""
     ids = ["x" * length, "short"]
     show_runs(Output(), [summary(run_id) for run_id in ids], NOW)
     titles, *lines = capsys.readouterr().out.splitlines()
@@ -149,7 +149,7 @@ def test_list_cuts_the_input_and_never_the_id(capsys: pytest.CaptureFixture[str]
 
 
 def test_list_shows_an_id_that_takes_the_whole_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """An id of 200 characters is complete, and takes one line with its status."""
+    """A very long id is shown whole on one line."""
     show_runs(Output(), [summary("x" * 200, status=RunStatus.TIMED_OUT)], NOW)
     [_, line] = capsys.readouterr().out.splitlines()
     assert line.split()[0] == "x" * 200
@@ -173,7 +173,7 @@ def progress(**changes: object) -> RunProgress:
 
 
 def test_show_counts_tools_and_marks_the_scripted_model(capsys: pytest.CaptureFixture[str]) -> None:
-    """The page says how often each tool ran and failed, where files are, and that no language model answered."""
+    """`show` counts calls and failures, names files and marks the scripted model."""
     log = LogSummary()
     for one in (tool_result(CALL, "a"), tool_result(OTHER, "b", error=True)):
         log.add(one)
@@ -187,7 +187,7 @@ def test_show_counts_tools_and_marks_the_scripted_model(capsys: pytest.CaptureFi
 
 
 def test_show_says_that_the_mirror_is_behind(capsys: pytest.CaptureFixture[str]) -> None:
-    """The page says how many entries the mirror has."""
+    """`show` says how far the mirror lags."""
     show_page(Output(), progress(mirrored=3, status=RunStatus.RUNNING, doing="turn 6"), LogSummary(), None)
     shown = capsys.readouterr().out
     assert "4 of 10 entries" in shown
@@ -206,5 +206,5 @@ def test_show_says_that_the_mirror_is_behind(capsys: pytest.CaptureFixture[str])
     ids=["start", "status", "finish", "reply", "tool"],
 )
 def test_entry_on_one_line(one: Entry, expected: str) -> None:
-    """Each kind of entry is described on one line."""
+    """Every kind of entry is described on one line."""
     assert describe(one) == expected

@@ -60,7 +60,7 @@ VALUES = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_values_are_shown(name: str) -> None:
-    """A value is complete as JSON, and one safe line in a table."""
+    """Values are shown exactly, in tables and for scripts."""
     shown = VALUES[name]
     assert plain(shown.value) == shown.json
     assert json.loads(json.dumps(plain(shown.value), allow_nan=False)) == shown.json
@@ -82,7 +82,7 @@ RECORDS = {
 
 @pytest.mark.parametrize("text", RECORDS)
 def test_record_ids_are_shown_as_they_are_written(text: str) -> None:
-    """An id can be pasted into the next statement."""
+    """Record ids are shown as they are written in statements."""
     assert record_text(RECORDS[text]) == text
 
 
@@ -92,7 +92,7 @@ def shown(capsys: pytest.CaptureFixture[str], result: Any, statement: str = "", 
 
 
 def test_columns_come_in_the_order_of_the_statement(capsys: pytest.CaptureFixture[str]) -> None:
-    """Columns keep the order of the statement, though the database sorts them by name."""
+    """Columns have the order of the statement."""
     rows = [
         {"agent": "editor", "id": RecordID("run", "a"), "n": 5},
         {"agent": "x", "id": RecordID("run", "b"), "n": 12},
@@ -106,7 +106,7 @@ def test_columns_come_in_the_order_of_the_statement(capsys: pytest.CaptureFixtur
 
 
 def test_table_fits_and_wide_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """Long values are cut with an ellipsis to fit the terminal, and complete with --wide."""
+    """A table fits the terminal, and `--wide` truncates nothing."""
     rows = [{"a": "x" * 200, "b": "短" * 60, "c": 1}]
     lines = shown(capsys, rows)
     assert max(map(cell_len, lines)) <= 80
@@ -116,7 +116,7 @@ def test_table_fits_and_wide_cuts_nothing(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_row_with_too_many_columns_is_a_block(capsys: pytest.CaptureFixture[str]) -> None:
-    """Rows whose columns do not fit side by side are shown as blocks."""
+    """A row with many columns is shown as a block."""
     row = {f"field_{number:02}": f"value {number} " + "x" * 90 for number in range(20)}
     lines = shown(capsys, [row, row])
     assert max(map(cell_len, lines)) <= 80
@@ -126,14 +126,14 @@ def test_row_with_too_many_columns_is_a_block(capsys: pytest.CaptureFixture[str]
 
 
 def test_rows_that_are_no_objects(capsys: pytest.CaptureFixture[str]) -> None:
-    """Results of `SELECT VALUE` and `RETURN` are shown."""
+    """Values that are not objects are shown too."""
     assert shown(capsys, ["a", None, 2]) == ["a", "", "2"]
     assert shown(capsys, 5) == ["5"]
     assert shown(capsys, [{"a": 1}, {"b": 2}]) == ["a  b", "1", "   2"]
 
 
 def test_document_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Control characters in a document are escaped, and parsed back unchanged."""
+    """JSON output has no control characters."""
     text = "\x1b[31m \x9b31m \x7f é"
     Output(json=True).document({"text": text})
     out = capsys.readouterr().out

@@ -33,7 +33,7 @@ class Shown:
     ids=str,
 )
 def test_ago(case: Shown) -> None:
-    """A moment is shown in the largest unit that fits."""
+    """Times are shown in the right unit."""
     assert ago(NOW - timedelta(seconds=case.value), NOW) == case.expected
 
 
@@ -51,7 +51,7 @@ def test_ago(case: Shown) -> None:
     ids=str,
 )
 def test_duration(case: Shown) -> None:
-    """A duration is shown in its two largest units."""
+    """Durations have one format."""
     assert duration(case.value) == case.expected
 
 
@@ -62,7 +62,7 @@ def test_clean_removes_control_characters() -> None:
 
 @pytest.mark.parametrize("text", ["plain text that is long", "漢字漢字漢字漢字漢字漢字", "e\u0301" * 30])
 def test_cut_counts_cells(text: str) -> None:
-    """Text is cut by cells, of which a Chinese character takes two."""
+    """Lines are truncated by terminal cells."""
     shown = cut(text, 10)
     assert cell_len(shown) <= 10
     assert shown.endswith("…")
@@ -87,18 +87,18 @@ class CallCase:
     ids=lambda case: case.arguments,
 )
 def test_tool_call(case: CallCase) -> None:
-    """A call takes one line, even if its arguments are malformed."""
+    """Any arguments are shown on one line."""
     assert tool_call(ToolCall(id="1", name="f", arguments=case.arguments)) == case.expected
 
 
 def test_head_counts_what_it_leaves_out() -> None:
-    """The number of lines that were left out is known."""
+    """A shortened text says how much was left out."""
     assert head("a\n\nb\nc\nd\n", 3) == (["a", "b", "c"], 1)
     assert head("", 3) == ([], 0)
 
 
 def test_wrapped_keeps_addresses_whole() -> None:
-    """A URL is never broken."""
+    """Addresses are not broken."""
     address = "http://127.0.0.1:8233/namespaces/default/workflows/researcher-3f9a12bc"
     lines = wrapped(f"look at {address} and come back", 40, indent=2).splitlines()
     assert f"  {address}" in lines
@@ -124,7 +124,7 @@ class LiveCase:
     ids=lambda case: case.name,
 )
 def test_live_text(case: LiveCase) -> None:
-    """Streaming text is wrapped alike, however it was split."""
+    """Streamed text looks like text printed at once."""
     written: list[str] = []
     text = LiveText(written.append, width=12, indent=2)
     for piece in case.pieces:
@@ -134,7 +134,7 @@ def test_live_text(case: LiveCase) -> None:
 
 
 def test_live_text_writes_whole_words_at_once() -> None:
-    """A word is written as soon as it is complete."""
+    """Streamed words appear as soon as they are complete."""
     written: list[str] = []
     text = LiveText(written.append, width=80)
     text.feed("hello wor")

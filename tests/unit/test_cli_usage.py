@@ -25,7 +25,7 @@ def call(*words: str, stdin: str | None = None) -> tuple[int, str]:
 
 @pytest.mark.parametrize("verb", WORDS)
 def test_help_teaches_by_example(verb: str) -> None:
-    """The help of each verb has examples, within 80 columns however the program is called."""
+    """The help of each command has an example and fits 80 columns."""
     code, shown = call(*verb.split(), "--help")
     assert code == 0
     examples = shown.partition("Examples:\n")[2].partition("\n\n")[0]
@@ -35,7 +35,7 @@ def test_help_teaches_by_example(verb: str) -> None:
 
 
 def test_every_verb_is_explained() -> None:
-    """The overview has a complete line for each verb."""
+    """The overview explains every command without truncation."""
     code, shown = call("--help")
     assert code == 0
     commands = shown.partition("Commands:\n")[2].splitlines()
@@ -108,7 +108,7 @@ def test_refused_numbers_are_explained(words: str, says: str) -> None:
     ids=" ".join,
 )
 def test_wrong_use_is_refused_at_once(words: list[str]) -> None:
-    """Wrong use ends with exit code 2 and a message, before anything is started."""
+    """Wrong use ends with 2 and a message before anything is started."""
     code, shown = call(*words)
     assert code == 2, shown
     assert "rror" in shown
@@ -116,7 +116,7 @@ def test_wrong_use_is_refused_at_once(words: list[str]) -> None:
 
 
 def test_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    """A workspace that is not a folder is refused before the run starts."""
+    """A workspace that is a file is refused at once."""
     file = tmp_path / "file.txt"
     file.touch()
     code, shown = call("run", "researcher", "x", "--workspace", str(file))
@@ -125,7 +125,7 @@ def test_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bad setting is reported on one line, with the variable and its value."""
+    """An invalid setting is reported in one line with its variable, value and what is accepted."""
     monkeypatch.setenv("MAX_CONCURRENT_AGENTS", "many")
     code, shown = call("list")
     assert code == 2
@@ -133,14 +133,14 @@ def test_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_agents_are_listed_without_a_server() -> None:
-    """Listing agents needs no server."""
+    """Agents defined in code are listed without a server."""
     code, shown = call("agents")
     assert code == 0
     assert "researcher" in shown
 
 
 def test_demo_refuses_a_server_that_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`demo crash` kills only the worker of the local stack."""
+    """`demo crash` refuses to run against a server that it has not started."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     code, shown = call("demo", "crash")
     assert code == 2
@@ -148,7 +148,7 @@ def test_demo_refuses_a_server_that_is_not_its_own(monkeypatch: pytest.MonkeyPat
 
 
 def test_unreachable_server_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unreachable server is reported with exit code 3, its address, and what to do."""
+    """An unreachable server ends with 3, its address and what to do."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     code, shown = call("list")
     assert code == 3

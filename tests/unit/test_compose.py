@@ -96,12 +96,12 @@ def instructions(keyword: str) -> Iterator[str]:
 
 
 def test_the_compose_file_is_well_formed() -> None:
-    """A misspelt key would be refused by Docker Compose on the user's machine, or worse, ignored."""
+    """The file follows the schema of Docker Compose."""
     jsonschema.Draft202012Validator(SCHEMA).validate(COMPOSE)
 
 
 def test_images_are_pinned() -> None:
-    """An image without an exact version would change under a running installation."""
+    """Every image has an exact version."""
     images = [service["image"] for service in SERVICES.values()]
     images += [image.split()[0] for image in instructions("FROM")]
     assert [image for image in images if not PINNED.match(image)] == []
@@ -110,7 +110,7 @@ def test_images_are_pinned() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_each_service_tells_whether_it_is_well_or_ends(name: str) -> None:
-    """What others wait for must become healthy or end; without a check Compose would wait for nothing."""
+    """Every service that others wait for has a health check or ends."""
     service = SERVICES[name]
     if is_one_shot(service):
         assert "healthcheck" not in service
@@ -121,7 +121,7 @@ def test_each_service_tells_whether_it_is_well_or_ends(name: str) -> None:
 
 
 def test_services_wait_for_each_other_in_the_right_way() -> None:
-    """Waiting for a one-shot service to be healthy, or for a server to end, never finishes."""
+    """Services wait for servers to be healthy and for one-shot services to complete."""
     for service in SERVICES.values():
         for target, how in service.get("depends_on", {}).items():
             expected = "service_completed_successfully" if is_one_shot(SERVICES[target]) else "service_healthy"
@@ -131,14 +131,14 @@ def test_services_wait_for_each_other_in_the_right_way() -> None:
 
 
 def test_ports_are_open_on_this_machine_only() -> None:
-    """Neither Temporal nor its UI asks for a password: a port on all interfaces would give runs to the network."""
+    """Every port is published on the loopback interface only."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len(ports) == 3
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 
 def test_volumes_and_configs_are_declared_and_used() -> None:
-    """Data in a volume that is not declared would be lost with its container."""
+    """Every volume and config is declared and used."""
     mounts = [volume.rsplit(":", 1)[0] for service in SERVICES.values() for volume in service.get("volumes", [])]
     assert {mount for mount in mounts if "/" not in mount} == set(COMPOSE["volumes"])
     used = {config["source"] for service in SERVICES.values() for config in service.get("configs", [])}
@@ -146,7 +146,7 @@ def test_volumes_and_configs_are_declared_and_used() -> None:
 
 
 def test_temporal_reads_the_config_that_it_is_given() -> None:
-    """The server does not start when its dynamic configuration is not where it looks."""
+    """Temporal's dynamic configuration is mounted where the server looks for it."""
     temporal = SERVICES["temporal"]
     [config] = temporal["configs"]
     assert config["target"] == temporal["environment"]["DYNAMIC_CONFIG_FILE_PATH"]
@@ -154,7 +154,7 @@ def test_temporal_reads_the_config_that_it_is_given() -> None:
 
 
 def test_the_setup_registers_exactly_our_search_attributes() -> None:
-    """A run cannot start in a namespace that lacks one of them."""
+    """The setup registers exactly the search attributes that runs use."""
     words = SERVICES["temporal-setup"]["command"][0].replace("\\\n", " ").split()
     registered = words[words.index("search-attribute") :]
     names = [value for flag, value in pairwise(registered) if flag == "--name"]
@@ -183,7 +183,7 @@ MODEL_CASES = {
 
 @pytest.mark.parametrize("case", MODEL_CASES.values(), ids=MODEL_CASES)
 def test_the_worker_gets_settings_that_it_accepts(case: ModelCase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that the worker does not know would be ignored in silence; a key must never go to the stand-in."""
+    """Every variable of the worker is a setting; no key goes to the scripted model."""
     environment = worker_environment({**case.given, "SURREALDB_PASSWORD": "secret"})
     known = {name.upper() for name in Settings.model_fields}
     assert set(environment) | set(SERVICES["worker"]["environment"]) <= known
@@ -201,7 +201,7 @@ def test_the_worker_gets_settings_that_it_accepts(case: ModelCase, monkeypatch: 
 
 
 def test_the_scripted_model_listens_where_the_worker_asks() -> None:
-    """Without a model of their own, people's first run would fail."""
+    """Without a configured model the worker uses the scripted one."""
     assert SERVICES["model"]["command"] == ["--host", "0.0.0.0", "--port", "8090"]
     assert SERVICES["model"]["entrypoint"][:2] == ["python", "-m"]
     module = ROOT / (SERVICES["model"]["entrypoint"][2].replace(".", "/") + ".py")
@@ -210,14 +210,14 @@ def test_the_scripted_model_listens_where_the_worker_asks() -> None:
 
 
 def test_the_worker_may_end_in_order() -> None:
-    """Docker kills what has not ended after the grace period: calls in flight would be cut off."""
+    """Docker's grace period is longer than the worker's shutdown."""
     assert seconds(SERVICES["worker"]["stop_grace_period"]) > worker.GRACE.total_seconds()
     [entrypoint] = instructions("ENTRYPOINT")
     assert json.loads(entrypoint) == ["python", "worker.py"]
 
 
 def test_the_env_example_names_every_variable() -> None:
-    """A variable that is not in the example is one that nobody finds; one that nobody reads misleads."""
+    """`.env.example` lists exactly the variables that are read."""
     offered = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     passed_on = {name for name, text in SERVICES["worker"]["environment"].items() if text is None}
     read = COMPOSE_FILE.read_text() + (ROOT / "deploy" / "model.env").read_text()
@@ -227,7 +227,7 @@ def test_the_env_example_names_every_variable() -> None:
 
 
 def test_the_image_gets_all_that_it_copies() -> None:
-    """A file that .dockerignore holds back, or that has moved, fails the build on the user's machine."""
+    """Every file that the image copies exists and is not ignored."""
     patterns = (ROOT / ".dockerignore").read_text().split("\n")
     let_in = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     assert "*" in patterns
@@ -238,7 +238,7 @@ def test_the_image_gets_all_that_it_copies() -> None:
 
 
 def test_the_image_is_locked_down() -> None:
-    """Unverified packages, a root process or a bootstrap inside the image would each be a hole."""
+    """The image installs by hash, runs as a plain user and does not bootstrap."""
     assert any("--require-hashes" in line and "runtime.lock" in line for line in instructions("RUN"))
     assert list(instructions("USER")) == ["holdfast"]
     assert "HOLDFAST_NO_BOOTSTRAP=1" in " ".join(instructions("ENV"))
@@ -247,7 +247,7 @@ def test_the_image_is_locked_down() -> None:
 
 
 def test_the_health_check_knows_the_worker_by_its_identity() -> None:
-    """Were the check to look for another name than the worker's, a healthy container would be called ill."""
+    """The health check looks for the worker's own identity."""
     now = datetime.now(UTC).replace(microsecond=0)
     ours = PollerInfo(identity=worker.identity())
     ours.last_access_time.FromDatetime(now - timedelta(seconds=30))
@@ -278,7 +278,7 @@ def compose_plugin() -> None:
 @pytest.mark.usefixtures("compose_plugin")
 @pytest.mark.parametrize("case", MODEL_CASES.values(), ids=MODEL_CASES)
 def test_docker_compose_understands_it_as_we_do(case: ModelCase, tmp_path: Path) -> None:
-    """The file that Docker Compose works from must say what the tests above have read in it."""
+    """Docker Compose resolves the file to what these tests read."""
     given = {**case.given, **dict.fromkeys(PASSWORDS, "secret")}
     result = docker_compose("config", "--format", "json", given=given, folder=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -291,7 +291,7 @@ def test_docker_compose_understands_it_as_we_do(case: ModelCase, tmp_path: Path)
 @pytest.mark.usefixtures("compose_plugin")
 @pytest.mark.parametrize("missing", PASSWORDS)
 def test_docker_compose_asks_for_passwords(missing: str, tmp_path: Path) -> None:
-    """A stack without a password must not start; the message must name what is missing."""
+    """Without a password the stack does not start, and the message names what is missing."""
     given = {name: "secret" for name in PASSWORDS if name != missing}
     result = docker_compose("config", given=given, folder=tmp_path)
     assert result.returncode != 0

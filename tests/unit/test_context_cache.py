@@ -17,7 +17,7 @@ def ref(seq: int, digest: str = "right") -> TranscriptRef:
 
 
 def test_a_point_is_found_by_number_and_digest() -> None:
-    """Another digest means another past: the model must not be shown it."""
+    """A transcript is found only by both its number and its digest."""
     cache = ContextCache()
     cache.put("run", ref(5), context(4))
     found = cache.get("run", ref(5))
@@ -29,7 +29,7 @@ def test_a_point_is_found_by_number_and_digest() -> None:
 
 
 def test_earlier_points_of_a_run_stay_known_for_a_while() -> None:
-    """The mirror may be a turn behind, and a call made again refers to where it did before."""
+    """Earlier points of a run stay cached, as the mirror may lag and calls may be repeated."""
     cache = ContextCache()
     for turn in range(1, MARKS + 2):
         cache.put("run", ref(turn), context(turn))
@@ -41,7 +41,7 @@ def test_earlier_points_of_a_run_stay_known_for_a_while() -> None:
 
 
 def test_the_run_that_was_used_longest_ago_goes_first() -> None:
-    """Memory is bounded; a run that is dropped is read from the store again."""
+    """The least recently used run is evicted first."""
     cache = ContextCache(max_bytes=900)
     cache.put("a", ref(1), context(2))
     cache.put("b", ref(1), context(2))

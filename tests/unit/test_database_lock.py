@@ -33,7 +33,7 @@ def hold_elsewhere(path: Path) -> subprocess.Popen[str]:
 
 
 def test_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
-    """Two processes open one database, or a killed one keeps it locked for ever."""
+    """A second process is refused until the first one ends, however it ends."""
     path = tmp_path / "data"
     with hold_elsewhere(path) as holder:
         with pytest.raises(StoreLocked) as refusal:
@@ -47,7 +47,7 @@ def test_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> 
 
 
 def test_second_lock_in_one_process_is_refused(tmp_path: Path) -> None:
-    """Two stores of one process open one database, or the message sends the reader after another process."""
+    """A second lock in the same process is refused, and the message says so."""
     first, second = PathLock(tmp_path / "data"), PathLock(tmp_path / "data")
     first.acquire()
     with pytest.raises(StoreLocked, match="this process itself"):
@@ -58,7 +58,7 @@ def test_second_lock_in_one_process_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_spellings_of_a_path_meet_at_one_lock(tmp_path: Path) -> None:
-    """A symbolic link leads around the lock."""
+    """Symbolic links lead to the same lock."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     lock = PathLock(tmp_path / "real" / "data")
@@ -69,7 +69,7 @@ def test_two_spellings_of_a_path_meet_at_one_lock(tmp_path: Path) -> None:
 
 
 def test_lock_is_taken_and_released_once(tmp_path: Path) -> None:
-    """Opening or closing a store twice fails, or leaves the lock held."""
+    """Locking and unlocking can be repeated."""
     lock = PathLock(tmp_path / "data")
     lock.release()
     lock.acquire()
@@ -82,7 +82,7 @@ def test_lock_is_taken_and_released_once(tmp_path: Path) -> None:
 
 
 def test_unclean_end_is_told_to_the_next_holder(tmp_path: Path) -> None:
-    """A database that was left in the middle of a write is taken for a sound one."""
+    """The next owner learns that the last one ended without closing."""
     path = tmp_path / "data"
     with hold_elsewhere(path) as holder:
         holder.kill()
@@ -97,7 +97,7 @@ def test_unclean_end_is_told_to_the_next_holder(tmp_path: Path) -> None:
 
 
 def test_holder_is_the_newest_one(tmp_path: Path) -> None:
-    """The message names a process that has long gone."""
+    """The message names the current owner."""
     (tmp_path / "data.lock").write_text("123456789012345\n")
     lock = PathLock(tmp_path / "data")
     lock.acquire()
@@ -106,7 +106,7 @@ def test_holder_is_the_newest_one(tmp_path: Path) -> None:
 
 
 def test_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
-    """A tool's process that outlives the worker keeps the database locked."""
+    """Child processes do not inherit the lock."""
     lock = PathLock(tmp_path / "data")
     lock.acquire()
     with subprocess.Popen(["sleep", "60"], close_fds=False) as child:
@@ -118,7 +118,7 @@ def test_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
 
 
 def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    """A path in an impossible place ends in a raw OSError."""
+    """A folder that cannot be created is reported as an unavailable store."""
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable, match="cannot open"):
         PathLock(tmp_path / "file" / "data").acquire()

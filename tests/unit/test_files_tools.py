@@ -82,7 +82,7 @@ TRAITS = [
 
 @pytest.mark.parametrize("case", TRAITS, ids=lambda case: case.tool.spec.name)
 def test_tools_say_of_themselves_what_they_do(case: TraitCase) -> None:
-    """A tool would be run again where it must not, or the model not be told how to use it."""
+    """Each tool's definition says how to use it and whether it can be repeated."""
     spec = case.tool.spec
     assert (spec.read_only, spec.idempotent, spec.destructive) == (case.read_only, case.idempotent, False)
     properties = spec.parameters["properties"]
@@ -112,7 +112,7 @@ each_use = pytest.mark.parametrize("use", USES.values(), ids=USES.keys())
 def test_paths_that_are_not_below_the_workspace_are_refused(
     use: Use, path: str, workspace: Path, outside: Path
 ) -> None:
-    """A model could read or change any file of the machine."""
+    """Paths outside the workspace are refused."""
     (workspace / "a").mkdir()
     with pytest.raises(ToolError, match="is not accepted: use one below the workspace"):
         use(workspace, path)
@@ -122,7 +122,7 @@ def test_paths_that_are_not_below_the_workspace_are_refused(
 @each_use
 @pytest.mark.parametrize("path", ["link", "folder/secret.txt", "folder/new.txt", "inner/folder/secret.txt", "missing"])
 def test_links_that_lead_out_are_refused(use: Use, path: str, workspace: Path, outside: Path) -> None:
-    """A link in the workspace would open the rest of the machine."""
+    """Links that lead out of the workspace are refused."""
     (workspace / "inner").mkdir()
     (workspace / "link").symlink_to(outside / "secret.txt")
     (workspace / "folder").symlink_to(outside)
@@ -136,7 +136,7 @@ def test_links_that_lead_out_are_refused(use: Use, path: str, workspace: Path, o
 
 @each_use
 def test_links_in_a_circle_are_refused(use: Use, workspace: Path) -> None:
-    """A tool would end in a traceback, or not end."""
+    """Circular links are refused in words."""
     (workspace / "a").symlink_to("b")
     (workspace / "b").symlink_to("a")
     with pytest.raises(ToolError, match="'a' "):
@@ -147,7 +147,7 @@ def test_links_in_a_circle_are_refused(use: Use, workspace: Path) -> None:
 def test_a_folder_swapped_for_a_link_meanwhile_is_no_way_out(
     use: Use, workspace: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the check of a path and its use, another process could redirect it."""
+    """Replacing a folder by a link between check and use does not lead out of the workspace."""
     fill(workspace, door__secret_txt="harmless")
     check = Workspace._real  # the moment of the attack is right after it
 
@@ -166,7 +166,7 @@ def test_a_folder_swapped_for_a_link_meanwhile_is_no_way_out(
 
 
 def test_links_that_stay_inside_work(workspace: Path) -> None:
-    """Documents that are linked within their folder could not be used."""
+    """Links within the workspace work."""
     fill(workspace, docs__real_md="one secret\n")
     (workspace / "link.md").symlink_to("docs/real.md")
     (workspace / "chunk_store").symlink_to("docs")
@@ -181,7 +181,7 @@ def test_links_that_stay_inside_work(workspace: Path) -> None:
 
 
 def test_a_workspace_that_is_itself_a_link_works(workspace: Path, tmp_path: Path) -> None:
-    """A workspace on another disk, reached through a link, would refuse everything."""
+    """A workspace that is itself a link works."""
     fill(workspace, a_md="x")
     (tmp_path / "link").symlink_to(workspace)
     assert listed(tmp_path / "link") == ["a.md\t1"]
@@ -189,14 +189,14 @@ def test_a_workspace_that_is_itself_a_link_works(workspace: Path, tmp_path: Path
 
 @pytest.mark.parametrize("name", ["list", "search", "read"])
 def test_missing_workspace_is_told_in_plain_words(name: str, tmp_path: Path) -> None:
-    """The first look into a new run's folder would end in a traceback."""
+    """A missing workspace is reported in plain words."""
     with pytest.raises(ToolError, match=r"^the workspace is empty: its folder does not exist yet$"):
         USES[name](tmp_path / "none", "." if name != "read" else "a.txt")
 
 
 @pytest.mark.parametrize("name", ["list", "search", "read"])
 def test_missing_file_is_told_in_plain_words(name: str, workspace: Path) -> None:
-    """The model would not know that it must look for another path."""
+    """A missing file is reported in plain words."""
     with pytest.raises(
         ToolError, match=r"^there is no 'none/a\.txt' in the workspace; list_files shows what there is$"
     ):
@@ -204,7 +204,7 @@ def test_missing_file_is_told_in_plain_words(name: str, workspace: Path) -> None
 
 
 async def test_errors_of_arguments_reach_the_model(workspace: Path) -> None:
-    """Limits of an argument would hold in the schema only."""
+    """Limits of arguments are enforced and explained to the model."""
     calls: list[tuple[Tool, str]] = [
         (read_file, '{"path": "a", "max_lines": 2001}'),
         (read_file, '{"path": "a", "start_line": 0}'),
@@ -220,7 +220,7 @@ async def test_errors_of_arguments_reach_the_model(workspace: Path) -> None:
 
 
 def test_list_is_sorted_and_has_sizes(workspace: Path) -> None:
-    """The same folder would be listed differently each time, and a retry would show another result."""
+    """A listing is sorted and has sizes, so that a retry shows the same."""
     fill(workspace, b_txt="12", a__z_txt="", a__b__c_md="ü", a_txt="1", Z_txt="")
     assert listed(workspace) == ["Z.txt\t0", "a.txt\t1", "a/b/c.md\t2", "a/z.txt\t0", "b.txt\t2"]
     assert listed(workspace, "a") == ["a/b/c.md\t2", "a/z.txt\t0"]
@@ -257,7 +257,7 @@ PATTERNS = [
 
 @pytest.mark.parametrize("case", PATTERNS, ids=lambda case: case.pattern)
 def test_patterns(case: PatternCase, workspace: Path) -> None:
-    """A pattern would stand for other files than people and models expect of a glob."""
+    """Patterns match what a glob is expected to match."""
     fill(workspace, a_md="", d__b_md="", d__e__c_md="", d__e__c_txt="")
     expected = [f"{path}\t0" for path in case.expected] or ["(no files)"]
     assert listed(workspace, case.path, case.pattern) == expected
@@ -265,13 +265,13 @@ def test_patterns(case: PatternCase, workspace: Path) -> None:
 
 @pytest.mark.parametrize("pattern", ["", ".", "../*", "a/../*", "/etc/*", "**/.."])
 def test_patterns_that_lead_out_are_refused(pattern: str, workspace: Path) -> None:
-    """A pattern would go where a path must not."""
+    """Patterns that lead out of the workspace are refused."""
     with pytest.raises(ToolError, match=r"the pattern .* is not accepted"):
         listed(workspace, pattern=pattern)
 
 
 def test_list_leaves_out_what_only_machines_read(workspace: Path, outside: Path) -> None:
-    """A list would drown in the files of tools, or lead into links."""
+    """A listing omits caches, version control and links."""
     fill(workspace, a_md="", d__b_md="")
     for folder in (".git", ".venv", "node_modules", "__pycache__", "d/.cache"):
         (workspace / folder).mkdir()
@@ -286,13 +286,13 @@ def test_list_leaves_out_what_only_machines_read(workspace: Path, outside: Path)
 
 
 def test_empty_folder(workspace: Path) -> None:
-    """An empty answer would look like a fault."""
+    """An empty folder is described as empty."""
     assert listed(workspace) == ["(no files)"]
     assert found(workspace, "x") == ["(no hits)"]
 
 
 def test_long_list_is_cut_and_says_so(workspace: Path) -> None:
-    """The model would believe that it has seen all files."""
+    """A truncated listing says so."""
     for number in range(503):
         (workspace / f"{number:03}.md").touch()
     lines = listed(workspace)
@@ -303,7 +303,7 @@ def test_long_list_is_cut_and_says_so(workspace: Path) -> None:
 
 
 def test_huge_folder_is_bounded_work(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with millions of files would keep a worker busy for minutes."""
+    """Listing a huge folder is bounded work."""
     assert listing.MAX_ENTRIES == 20_000
     monkeypatch.setattr(listing, "MAX_ENTRIES", 20)
     for folder, number in itertools.product("ab", range(12)):
@@ -316,7 +316,7 @@ def test_huge_folder_is_bounded_work(workspace: Path, monkeypatch: pytest.Monkey
 
 
 def test_names_that_are_no_plain_text_stay_on_their_line(workspace: Path) -> None:
-    """A file's name could forge lines of the list, or break the encoding of the result."""
+    """File names with any bytes stay on one line."""
     (workspace / "two\nlines\t.md").write_text("hit")
     (workspace / os.fsdecode(b"\xff.md")).write_text("hit")
     (workspace / "größe 😀.md").write_text("hit")
@@ -329,7 +329,7 @@ def test_names_that_are_no_plain_text_stay_on_their_line(workspace: Path) -> Non
 
 
 def test_search_finds_literally_without_regard_to_case(workspace: Path) -> None:
-    """A search would miss what is there, or take a query for a pattern."""
+    """A search is literal and ignores case."""
     fill(workspace, b_md="x\nPrice (net): 5\n", a__a_md="PRICE (NET)\r\nprice net\n", c_md="Größe\nGRÖSSE")
     assert found(workspace, "price (net)") == ["a/a.md:1: PRICE (NET)", "b.md:2: Price (net): 5"]
     assert found(workspace, "größe") == ["c.md:1: Größe", "c.md:2: GRÖSSE"]
@@ -339,21 +339,21 @@ def test_search_finds_literally_without_regard_to_case(workspace: Path) -> None:
 
 
 def test_search_and_read_number_lines_alike(workspace: Path) -> None:
-    """A hit's line number would lead to another line."""
+    """Searching and reading number lines alike."""
     fill(workspace, a_txt="one\u2028still one\x0c\rstill one\ntwo\r\n\nfour hit")
     assert found(workspace, "hit") == ["a.txt:4: four hit"]
     assert read_file("a.txt", 4, context=context(workspace)) == "a.txt lines 4-4 of 4\n4\tfour hit"
 
 
 def test_more_hits_are_cut_and_say_so(workspace: Path) -> None:
-    """The model would believe that it has seen all hits."""
+    """A truncated list of hits says so."""
     fill(workspace, a_txt="hit\n" * 3, b_txt="hit\n")
     assert found(workspace, "hit", max_hits=4) == [*(f"a.txt:{n}: hit" for n in (1, 2, 3)), "b.txt:1: hit"]
     assert found(workspace, "hit", max_hits=3)[3:] == ["(more hits were left out; narrow the query or the path)"]
 
 
 def test_long_lines_are_cut_around_the_hit(workspace: Path) -> None:
-    """One line of a data file would fill the context, or not show its hit."""
+    """Long lines are truncated around the hit."""
     fill(workspace, a_txt="hit" + "x" * 500 + "\n" + "x" * 5000 + "far hit" + "y" * 500)
     first, second = found(workspace, "hit")
     assert first == "a.txt:1: hit" + "x" * 297
@@ -362,7 +362,7 @@ def test_long_lines_are_cut_around_the_hit(workspace: Path) -> None:
 
 
 def test_what_is_not_searched_is_named(workspace: Path) -> None:
-    """The model would take "no hits" for "it is not there"."""
+    """Files that were not searched are named."""
     fill(workspace, big_txt=b"hit\n" * 600_000, binary_bin=b"\0\1hit", limit_txt=b"hit" + b"x" * (2 * 1024 * 1024 - 3))
     lines = found(workspace, "hit")
     assert lines[0].startswith("limit.txt:1: hit")
@@ -371,14 +371,14 @@ def test_what_is_not_searched_is_named(workspace: Path) -> None:
 
 
 def test_search_is_bounded_work(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A search through gigabytes would run into the tool's timeout and leave a busy thread behind."""
+    """A search is bounded work."""
     monkeypatch.setattr(files, "MAX_SEARCHED_BYTES", 10)
     fill(workspace, a_txt="hit 56789", b_txt="hit")
     assert found(workspace, "hit") == ["a.txt:1: hit 56789", "(stopped after 200 MB of text; narrow the path)"]
 
 
 def test_many_notes_are_cut(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand skipped files would bury the hits."""
+    """The list of skipped files is bounded."""
     monkeypatch.setattr(files, "MAX_SEARCHED_FILE_BYTES", 1)
     fill(workspace, **{f"{number:02}": "long" for number in range(13)})
     lines = found(workspace, "x")
@@ -388,13 +388,13 @@ def test_many_notes_are_cut(workspace: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("query", ["", "  ", "two\nlines"])
 def test_queries_that_can_find_nothing_are_refused(query: str, workspace: Path) -> None:
-    """Every line would be a hit, or none could ever be."""
+    """Empty queries and those with line ends are refused."""
     with pytest.raises(ToolError, match="the query must be one line"):
         found(workspace, query)
 
 
 def test_text_that_is_not_utf8_is_searched_and_read(workspace: Path) -> None:
-    """One wrong byte would hide a file."""
+    """Files with invalid UTF-8 are searched and read."""
     fill(workspace, a_txt=b"caf\xe9 hit\n")
     assert found(workspace, "hit") == ["a.txt:1: caf\N{REPLACEMENT CHARACTER} hit"]
     assert read_file("a.txt", context=context(workspace)).endswith("1\tcaf\N{REPLACEMENT CHARACTER} hit")
@@ -421,7 +421,7 @@ def unreadable() -> Iterator[Path]:
 
 
 def test_unreadable_files_are_skipped_with_a_note(unreadable: Path) -> None:
-    """One file of somebody else would make the whole folder unusable."""
+    """Unreadable files are skipped and named."""
     folder_note = "(left out: 'shut' cannot be used: Permission denied)"
     assert listed(unreadable) == ["ok.txt\t3", "shut.txt\t3", folder_note]
     assert found(unreadable, "hit") == [
@@ -464,13 +464,13 @@ READS = [
 
 @pytest.mark.parametrize("case", READS, ids=lambda case: case.name)
 def test_read_shows_numbered_lines(case: ReadCase, workspace: Path) -> None:
-    """A citation by path and line would point to the wrong place."""
+    """A file is shown with the numbers of its lines."""
     fill(workspace, f=case.data)
     assert read_file("./f", case.start_line, case.max_lines, context=context(workspace)) == case.expected
 
 
 def test_read_beyond_the_end_is_told(workspace: Path) -> None:
-    """An empty answer would look like an empty file."""
+    """Reading past the end says how long the file is."""
     fill(workspace, f="a\nb", empty="")
     with pytest.raises(ToolError, match="'f' has 2 lines; start_line=3 is beyond its end"):
         read_file("f", 3, context=context(workspace))
@@ -479,7 +479,7 @@ def test_read_beyond_the_end_is_told(workspace: Path) -> None:
 
 
 def test_huge_file_gives_a_bounded_page_with_a_true_header(workspace: Path) -> None:
-    """A large file would fill memory and context, or the header would promise lines that were cut."""
+    """A page of a huge file is bounded, and its header names the lines that it holds."""
     fill(workspace, lines=(b"x" * 999 + b"\n") * 5000, wide=b"y" * 3_000_000 + b"\nend\n")
     header, *lines = read_file("lines", 11, 2000, context=context(workspace)).splitlines()
     assert header == f"lines lines 11-{10 + len(lines)} of 5000"
@@ -493,7 +493,7 @@ def test_huge_file_gives_a_bounded_page_with_a_true_header(workspace: Path) -> N
 
 @pytest.mark.parametrize("name", ["folder", "pipe", "."])
 def test_what_is_not_a_file_is_not_read(name: str, workspace: Path) -> None:
-    """Reading a pipe would wait for ever."""
+    """Pipes and folders are refused."""
     (workspace / "folder").mkdir()
     os.mkfifo(workspace / "pipe")
     with pytest.raises(ToolError, match="is not a file; list_files shows"):
@@ -501,7 +501,7 @@ def test_what_is_not_a_file_is_not_read(name: str, workspace: Path) -> None:
 
 
 def test_binary_is_not_read(workspace: Path) -> None:
-    """Bytes of an image would fill the context."""
+    """Binary files are refused."""
     fill(workspace, a_png=b"\x89PNG\0\0")
     with pytest.raises(ToolError, match=r"'a\.png' is not a text file"):
         read_file("a.png", context=context(workspace))
@@ -511,7 +511,7 @@ def test_binary_is_not_read(workspace: Path) -> None:
 
 
 async def test_write_makes_the_file_its_folders_and_the_workspace(tmp_path: Path) -> None:
-    """A run without documents could not write anything, or would not say what it wrote."""
+    """Writing creates the file with its folders and reports it."""
     workspace = tmp_path / "runs" / "r1"
     result = await write_file.call('{"path": "./reports/2030/größe.md", "content": "ü\\r\\n"}', context(workspace))
     assert (result.content, result.files) == ("wrote reports/2030/größe.md (4 bytes)", ["reports/2030/größe.md"])
@@ -520,7 +520,7 @@ async def test_write_makes_the_file_its_folders_and_the_workspace(tmp_path: Path
 
 
 def test_write_replaces_whole_files_and_keeps_their_permissions(workspace: Path) -> None:
-    """A shorter text would leave the rest of the old one, or a script would lose its right to run."""
+    """Writing replaces the whole file and keeps its permissions."""
     fill(workspace, a_sh="a longer text")
     (workspace / "a.sh").chmod(0o750)
     for _ in range(2):
@@ -532,7 +532,7 @@ def test_write_replaces_whole_files_and_keeps_their_permissions(workspace: Path)
 
 @pytest.mark.parametrize("path", ["folder", "pipe", ".", "file/below", "x" * 300])
 def test_write_where_no_file_can_be_is_refused(path: str, workspace: Path) -> None:
-    """A tool would end in a traceback, or replace something that is not a file."""
+    """Writing to a place that cannot be a file is refused in words."""
     (workspace / "folder").mkdir()
     os.mkfifo(workspace / "pipe")
     fill(workspace, file="kept")
@@ -544,7 +544,7 @@ def test_write_where_no_file_can_be_is_refused(path: str, workspace: Path) -> No
 
 
 def test_readers_see_the_old_text_or_the_new_one(workspace: Path) -> None:
-    """Somebody who reads while a file is written, or after a crash, would find half of it."""
+    """Readers see the old text or the new one, also after a crash."""
     texts = {letter * 200_000 for letter in "ab"}
     fill(workspace, f="a" * 200_000)
     done = threading.Event()
@@ -564,14 +564,14 @@ def test_readers_see_the_old_text_or_the_new_one(workspace: Path) -> None:
 
 
 def test_files_that_are_still_being_written_are_not_listed(workspace: Path) -> None:
-    """What a killed write left behind would be taken for a document."""
+    """Unfinished files of a killed write are not listed."""
     (workspace / ".holdfast-0123").write_text("half")
     assert listed(workspace) == ["(no files)"]
     assert found(workspace, "half") == ["(no hits)"]
 
 
 async def test_lone_surrogates_are_cleaned(workspace: Path) -> None:
-    """A broken character from a model would end in an encoding error."""
+    """Lone surrogates are replaced."""
     result = write_file("a\udc80.md", "b\udc80", context=context(workspace))
     assert (workspace / clean_text("a\udc80.md")).read_text() == clean_text("b\udc80")
     assert result.files == [clean_text("a\udc80.md")]

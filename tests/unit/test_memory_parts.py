@@ -34,12 +34,12 @@ FUSION_CASES = [
 
 @pytest.mark.parametrize("case", FUSION_CASES, ids=lambda case: case.name)
 def test_rankings_are_fused(case: FusionCase) -> None:
-    """What both rankings find is buried under what one of them liked."""
+    """What several rankings find comes before what only one of them does."""
     assert [key for key, _ in fuse(case.rankings)] == case.order
 
 
 def test_scores_of_fusion_are_reciprocal_ranks() -> None:
-    """Scores are not what the documentation says."""
+    """Scores are sums of reciprocal ranks, as documented."""
     assert fuse([["a", "b"], ["b"]], k=60) == [("b", 1 / 62 + 1 / 61), ("a", 1 / 61)]
 
 
@@ -56,12 +56,12 @@ def test_scores_of_fusion_are_reciprocal_ranks() -> None:
     ],
 )
 def test_forms_of_a_word_have_one_stem(forms: str) -> None:
-    """A plural, an umlaut or a capital letter hides a text."""
+    """Inflected forms, umlauts and capitals of a word have one stem."""
     assert len(set(stems(forms))) == 1
 
 
 def test_a_query_is_looked_for_by_its_telling_words() -> None:
-    """Each common word costs a read of half the index and says nothing."""
+    """A query is searched by its rarer words."""
     assert query_words("What did the customer say about the invoice?") == ["customer", "say", "invoice"]
     assert query_words("to be or not to be") == ["to", "be", "or", "not"]
     assert query_words("?! 😀") == []
@@ -110,14 +110,14 @@ BAD_MEMORIES = [
 
 @pytest.mark.parametrize("bad", BAD_MEMORIES, ids=lambda bad: bad.name)
 def test_what_cannot_be_kept_is_refused_in_words(bad: BadMemory) -> None:
-    """Bad input reaches the database, or fails without saying what is accepted."""
+    """Invalid input is refused with what is accepted."""
     with pytest.raises(UsageError, match=bad.says) as refusal:
         make_record(bad.namespace, bad.text, bad.metadata, key=bad.key)
     assert len(str(refusal.value)) < 400
 
 
 def test_the_same_memory_has_the_same_id() -> None:
-    """Adding again makes a second copy, or two memories share an id."""
+    """Equal memories have equal ids, different ones different ids."""
     first = make_record("shared", "text", {"a": 1, "b": 2})
     assert make_record("shared", "text", {"b": 2, "a": 1}).id == first.id
     others = [make_record("x", "text", {"a": 1, "b": 2}), make_record("shared", "text"), make_record("shared", "Text")]
@@ -152,7 +152,7 @@ class BadQuestion:
     ids=str,
 )
 def test_a_search_that_makes_no_sense_is_refused(bad: BadQuestion) -> None:
-    """A slip is answered with nothing found."""
+    """An invalid search is refused."""
     with pytest.raises(UsageError, match=bad.says):
         Question(bad.query, bad.top_k, bad.namespaces, bad.wanted)
     with pytest.raises(ValueError, match=bad.says):  # for those who catch Python's own

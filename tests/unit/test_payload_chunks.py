@@ -36,7 +36,7 @@ CONTENTS = [
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda content: content.name)
 def test_equal_content_is_cut_alike_in_different_wrappings(content: Content) -> None:
-    """Else the same result would be stored once for each place that it travels to."""
+    """Equal content is split into equal chunks, whatever surrounds it."""
     data = content.make(random.Random(1))
     wrappings = [b'{"content":"', b'{"run_id":"r","entries":[{"seq":4,"data":{"message":{"content":"', b'{"tail":[{"']
     distinct = {chunk for wrapping in wrappings for chunk in chunks(wrapping + data + b'"}')}
@@ -45,7 +45,7 @@ def test_equal_content_is_cut_alike_in_different_wrappings(content: Content) -> 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda content: content.name)
 def test_chunks_are_neither_too_small_nor_too_large(content: Content) -> None:
-    """Small ones would be many rows, large ones would seldom be met again."""
+    """Chunks stay within their size limits."""
     sizes = [len(chunk) for chunk in chunks(content.make(random.Random(2)))]
     assert max(sizes) <= MAX_CHUNK
     assert min(sizes[:-1]) >= MIN_CHUNK
@@ -54,18 +54,18 @@ def test_chunks_are_neither_too_small_nor_too_large(content: Content) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 3 * BLOCK), st.integers(0, 100))
 def test_nothing_is_lost(start: bytes, size: int, seed: int) -> None:
-    """Put together, the chunks are what was cut, at every size around the block's."""
+    """Joined chunks equal the content, at every size."""
     data = start + random.Random(seed).randbytes(size)
     assert b"".join(chunks(data)) == data
 
 
 def test_one_letter_a_million_times() -> None:
-    """Content without a place to cut is cut all the same, and is stored as next to nothing."""
+    """Content without any boundary is split too, and deduplicated."""
     assert len(set(chunks(b"x" * SIZE))) <= 2
 
 
 def test_a_change_in_the_middle_changes_little() -> None:
-    """What follows a change is still recognised."""
+    """A change in the middle leaves most chunks the same."""
     data = random.Random(3).randbytes(SIZE)
     changed = data[: SIZE // 2] + b"changed" + data[SIZE // 2 :]
     assert sum(map(len, set(chunks(changed)) - set(chunks(data)))) <= 2 * MAX_CHUNK

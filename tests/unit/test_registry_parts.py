@@ -60,14 +60,14 @@ class Own(BaseRegistry):
 
 
 async def test_a_registry_of_ones_own_conforms() -> None:
-    """BaseRegistry does not give what is missing, or wants its `__init__` called."""
+    """A subclass of `BaseRegistry` with the required methods conforms."""
     await check_registry(lambda: Own({}))
     assert isinstance(Own({}), RegistryProtocol)
 
 
 @pytest.mark.parametrize("missing", ["get", "register", "list_agents"])
 def test_a_missing_method_shows_at_construction(missing: str) -> None:
-    """A registry that lacks a method shows it in the middle of a run."""
+    """A registry that lacks a required method cannot be constructed."""
     methods = {name: vars(Own)[name] for name in ("get", "register", "list_agents") if name != missing}
     incomplete = type("Incomplete", (BaseRegistry,), methods)
     with pytest.raises(TypeError, match=missing):
@@ -75,7 +75,7 @@ def test_a_missing_method_shows_at_construction(missing: str) -> None:
 
 
 async def test_a_registry_need_not_unregister() -> None:
-    """A registry that cannot forget says that it has."""
+    """Unregistering is optional, and refused where it is not supported."""
     methods = {name: vars(Own)[name] for name in ("__init__", "get", "register", "list_agents")}
     registry: BaseRegistry = type("Keeper", (BaseRegistry,), methods)({})
     with pytest.raises(UsageError, match="Keeper cannot unregister 'x'"):
@@ -83,7 +83,7 @@ async def test_a_registry_need_not_unregister() -> None:
 
 
 async def test_memory_gives_the_very_object_and_shares_nothing() -> None:
-    """An agent with state comes back as a copy, or appears in another registry."""
+    """The registry in memory returns the registered object and shares nothing with others."""
     one, other = InMemoryRegistry(), InMemoryRegistry()
     agent = Lookalike("guest", instructions=lambda: "a function is welcome here", handoffs=["x"])
     await one.register(agent)
@@ -95,7 +95,7 @@ async def test_memory_gives_the_very_object_and_shares_nothing() -> None:
 
 
 async def test_what_is_missing_is_said_in_these_words() -> None:
-    """Code that catches KeyError and shows it shows something else."""
+    """A missing agent raises a KeyError with a readable message."""
     with pytest.raises(KeyError) as error:
         await InMemoryRegistry().get("x")
     assert str(error.value) == "Agent 'x' not found"
@@ -103,7 +103,7 @@ async def test_what_is_missing_is_said_in_these_words() -> None:
 
 @pytest.mark.parametrize("thing", [None, 3, {"name": "x"}, "x", object()])
 def test_a_thing_without_a_name_is_no_agent(thing: object) -> None:
-    """It is registered under a name that nobody gave it."""
+    """An object without a name is refused."""
     with pytest.raises(NotAnAgent, match="is no agent: an agent has a name"):
         name_of(thing)
     assert issubclass(NotAnAgent, TypeError)
@@ -123,7 +123,7 @@ def test_a_thing_without_a_name_is_no_agent(thing: object) -> None:
     ],
 )
 def test_a_name_that_cannot_be_one_is_refused(name: str, told: str) -> None:
-    """It breaks the terminal, the database or the list."""
+    """Names with control characters or without content are refused."""
     with pytest.raises(AgentDefinitionError, match=told):
         check_name(name)
 
@@ -134,12 +134,12 @@ def test_a_name_that_cannot_be_one_is_refused(name: str, told: str) -> None:
      ("@3", ("@3", None)), ("a@", ("a@", None)), ("a@3.0", ("a@3.0", None)), ("a@-1", ("a@-1", None))],
 )  # fmt: skip
 def test_a_reference_names_a_version_or_none(reference: str, expected: tuple[str, int | None]) -> None:
-    """An exact version cannot be asked for, or a name with a sign in it is torn apart."""
+    """A reference names an agent, optionally with an exact version."""
     assert split_version(reference) == expected
 
 
 async def test_the_factory_needs_no_await_and_no_arguments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The settings do not decide, or asking for the registry opens the database."""
+    """The factory follows the settings and opens nothing."""
     monkeypatch.chdir(tmp_path)
     assert isinstance(registry_factory(), SurrealRegistry)
     assert os.listdir(tmp_path) == []  # noqa: PTH208 - nothing waits for this
@@ -151,7 +151,7 @@ async def test_the_factory_needs_no_await_and_no_arguments(monkeypatch: pytest.M
 
 
 def test_an_unknown_backend_is_said_with_those_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slip in a setting is an error somewhere else."""
+    """The error for an unknown backend lists the known ones."""
     with pytest.raises(ValueError, match=r"'redis' is unknown; known: memory, surrealdb, or module:factory"):
         registry_factory("redis")
     monkeypatch.setenv("AGENT_REGISTRY", "redis")
@@ -164,7 +164,7 @@ def test_an_unknown_backend_is_said_with_those_that_are_known(monkeypatch: pytes
 
 
 def test_a_backend_of_ones_own_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A registry of one's own needs a change to ours."""
+    """A registry class can be named in the settings."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(tmp_path))])
     (tmp_path / "own_registry.py").write_text(OWN)
@@ -180,7 +180,7 @@ def test_a_backend_of_ones_own_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_a_lookalike_becomes_a_definition() -> None:
-    """An agent of another library loses its settings on the way into the registry."""
+    """An agent-like object is registered with all its settings."""
 
     class Settings:
         def to_json_dict(self) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def test_a_lookalike_becomes_a_definition() -> None:
 
 
 def test_a_class_that_needs_arguments_is_refused() -> None:
-    """A traceback of somebody's constructor instead of a word on what to do."""
+    """A class whose constructor needs arguments is refused in words."""
 
     class Needy(Agent):
         def __init__(self, prompt: str) -> None:
@@ -212,7 +212,7 @@ def test_a_class_that_needs_arguments_is_refused() -> None:
 
 
 def test_tools_are_found_by_name() -> None:
-    """A definition gets another tool than it names, or none, and nobody says so."""
+    """A definition gets exactly the tools that it names; unknown ones are reported."""
     catalog = AgentCatalog.load()
     spec = resolve(AgentDefinition(name="x", tools=["read_file"], version=3), catalog.tools())
     assert ([tool.activity for tool in spec.tools], spec.version) == (["tool.read_file"], 3)
@@ -221,7 +221,7 @@ def test_tools_are_found_by_name() -> None:
 
 
 def test_two_tools_of_one_name_are_refused() -> None:
-    """The model cannot tell them apart, and the provider refuses the request."""
+    """Two tools with one name are refused."""
 
     class One(Agent):
         @tool(read_only=True)
@@ -238,7 +238,7 @@ def test_two_tools_of_one_name_are_refused() -> None:
 
 
 def test_a_module_may_hold_tools_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Tools for registered agents need an agent in the code that nobody wants."""
+    """A module can provide tools without an agent."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "only_tools.py").write_text(
@@ -248,7 +248,7 @@ def test_a_module_may_hold_tools_alone(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 async def test_blocking_calls_leave_the_loop_alone() -> None:
-    """One slow client stalls every run of the worker, or does not know whose run it works for."""
+    """Blocking calls run outside the loop and know their run."""
     whose = contextvars.ContextVar("whose", default="nobody's")
     whose.set("mine")
     ticks = 0
@@ -274,7 +274,7 @@ async def test_blocking_calls_leave_the_loop_alone() -> None:
 
 
 async def test_blocking_calls_raise_what_they_raise() -> None:
-    """An error is swallowed, or the caller waits for ever."""
+    """Errors of blocking calls reach the caller."""
 
     def stop() -> None:
         raise StopIteration
@@ -290,6 +290,6 @@ async def test_blocking_calls_raise_what_they_raise() -> None:
 
 
 def test_the_public_names_are_there() -> None:
-    """The README's imports fail."""
+    """The names that the README imports exist."""
     names = "RegistryProtocol BaseRegistry InMemoryRegistry registry_factory run_blocking AgentDefinition"
     assert set(names.split()) <= set(holdfast.__all__)

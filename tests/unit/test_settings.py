@@ -19,7 +19,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_defaults(empty_folder: Path) -> None:
-    """With nothing set, everything is local and nothing is needed."""
+    """Without any settings, everything is local and works."""
     settings = Settings.load()
     assert settings.store_url == f"surrealkv://{empty_folder / '.holdfast' / 'surrealdb'}"
     assert not settings.has_model
@@ -45,7 +45,7 @@ BAD = [
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: f"{bad.name}={bad.value}")
 def test_a_bad_value_is_named_with_what_is_accepted(bad: BadValue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever set it must see at once which one, and to what."""
+    """An invalid value is reported with its variable and what is accepted."""
     monkeypatch.setenv(bad.name, bad.value)
     with pytest.raises(SettingsError) as error:
         Settings.load()
@@ -55,7 +55,7 @@ def test_a_bad_value_is_named_with_what_is_accepted(bad: BadValue, monkeypatch: 
 
 
 def test_the_environment_wins_over_the_file(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable set for one command must count."""
+    """The environment takes precedence over `.env`."""
     (empty_folder / ".env").write_text("OPENAI_API_KEY=from-file\nOPENAI_MODEL=file-model\nUNKNOWN=x\n")
     monkeypatch.setenv("OPENAI_MODEL", "environment-model")
     settings = Settings.load()
@@ -67,7 +67,7 @@ def test_the_environment_wins_over_the_file(empty_folder: Path, monkeypatch: pyt
 
 
 def test_openai_wins_over_openrouter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One rule, the same as the adapter's."""
+    """OPENAI_* takes precedence over OPENROUTER_*, as in the adapter."""
     monkeypatch.setenv("OPENROUTER_API_KEY", "router")
     assert Settings.load().default_model == "openai/gpt-5-mini"
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
@@ -75,7 +75,7 @@ def test_openai_wins_over_openrouter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose files and CI systems set variables to nothing."""
+    """An empty variable counts as unset."""
     monkeypatch.setenv("OPENAI_API_KEY", "")
     monkeypatch.setenv("TEMPORAL_ADDRESS", "")
     settings = Settings.load()

@@ -42,7 +42,7 @@ class Busy:
 
 
 async def test_further_runs_wait_for_their_turn() -> None:
-    """More agents at once than the setting says would overload what it protects."""
+    """At most as many runs execute at once as the setting allows."""
     busy = Busy(AgentSlots(2))
     first, _, third = (busy.call(run) for run in "abc")
     assert await busy.settle() == ["a", "b"]
@@ -52,7 +52,7 @@ async def test_further_runs_wait_for_their_turn() -> None:
 
 
 async def test_calls_of_one_run_share_its_slot() -> None:
-    """Tools of a turn run side by side even when only one agent may execute."""
+    """The calls of one run share its slot."""
     busy = Busy(AgentSlots(1))
     calls = [busy.call("a") for _ in range(3)]
     busy.call("b")
@@ -63,7 +63,7 @@ async def test_calls_of_one_run_share_its_slot() -> None:
 
 
 async def test_siblings_that_waited_go_together() -> None:
-    """A turn's tools that had to wait must not come in one by one."""
+    """Calls of one turn that waited start together."""
     busy = Busy(AgentSlots(1))
     first = busy.call("a")
     assert await busy.settle() == ["a"]
@@ -74,7 +74,7 @@ async def test_siblings_that_waited_go_together() -> None:
 
 
 async def test_a_call_that_is_cancelled_while_it_waits_takes_nothing() -> None:
-    """A slot that leaks is gone until the worker is started anew."""
+    """A call that is cancelled while waiting takes no slot."""
     busy = Busy(AgentSlots(1))
     first, second = busy.call("a"), busy.call("b")
     assert await busy.settle() == ["a"]

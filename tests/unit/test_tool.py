@@ -154,7 +154,7 @@ SCHEMAS = [
 
 @pytest.mark.parametrize("case", SCHEMAS, ids=lambda case: case.function.__name__)
 def test_schema_follows_the_signature(case: SchemaCase) -> None:
-    """A model would send arguments that the function does not take."""
+    """The schema describes exactly the arguments of the function."""
     spec = tool(case.function).spec
     assert spec.parameters == case.expected
     jsonschema.Draft202012Validator.check_schema(spec.parameters)
@@ -190,7 +190,7 @@ def test_a_google_docstring_describes_tool_and_arguments() -> None:
 
 
 def test_description_without_sections_and_its_replacement() -> None:
-    """A short docstring, or a description given by hand, would be lost."""
+    """A docstring without sections is the description; an explicit one replaces it."""
 
     def short() -> None:
         """Only this: a line with a colon."""
@@ -283,7 +283,7 @@ def test_notes_and_examples_are_part_of_the_description(caplog: pytest.LogCaptur
 
 
 def test_types_local_to_a_function_are_found() -> None:
-    """Tools defined inside a function with types of that function could not be made."""
+    """Types local to a function can be used in annotations."""
 
     class Local(BaseModel):
         n: int
@@ -302,7 +302,7 @@ def test_types_local_to_a_function_are_found() -> None:
 
 
 def test_spec_carries_what_the_decorator_was_told() -> None:
-    """A limit or a trait given to the decorator would not be observed."""
+    """Limits and traits given to the decorator are part of the spec."""
 
     @tool(name="save-it", idempotent=True, timeout=5, retries=2, approval=True, task_queue="gpu")
     def save(text: str) -> str:
@@ -387,7 +387,7 @@ DEFINITIONS = [
 
 @pytest.mark.parametrize("case", DEFINITIONS, ids=lambda case: case.name)
 def test_bad_definition_is_refused_at_once(case: DefinitionCase) -> None:
-    """A mistake in a definition would show only when a model calls the tool."""
+    """An invalid definition is refused when it is made."""
     with pytest.raises(AgentDefinitionError, match=case.said):
         case.make()
 
@@ -447,7 +447,7 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize("case", ARGUMENTS, ids=lambda case: case.name)
 async def test_arguments_are_validated(case: ArgumentsCase) -> None:
-    """A model could not tell from the answer how to mend its call, or a good call would be refused."""
+    """Valid arguments are accepted; others are refused with a helpful message."""
     result = await case.tool.call(case.arguments, CONTEXT)
     if case.content is not None:
         assert (result.content, result.error) == (case.content, None)
@@ -459,7 +459,7 @@ async def test_arguments_are_validated(case: ArgumentsCase) -> None:
 
 
 async def test_wrong_arguments_run_nothing_and_are_told_in_bounds() -> None:
-    """A tool would run on a call that does not fit, or the answer would flood the context."""
+    """With invalid arguments the tool does not run, and the message is bounded."""
     ran = []
 
     @tool
@@ -477,7 +477,7 @@ async def test_wrong_arguments_run_nothing_and_are_told_in_bounds() -> None:
 
 
 async def test_sync_tools_run_in_a_thread_and_async_ones_in_the_loop() -> None:
-    """A blocking tool would stop the worker's loop."""
+    """Sync tools run in threads, async ones in the loop."""
     place_of = contextvars.ContextVar("place_of", default="lost")
     place_of.set("kept")
 
@@ -496,7 +496,7 @@ async def test_sync_tools_run_in_a_thread_and_async_ones_in_the_loop() -> None:
 
 
 async def test_a_blocking_tool_leaves_the_loop_free() -> None:
-    """Two calls would wait for each other for ever: the first one ends only when the second one runs."""
+    """A blocking tool does not keep others from running."""
     met = threading.Barrier(2)
 
     @tool
@@ -509,7 +509,7 @@ async def test_a_blocking_tool_leaves_the_loop_free() -> None:
 
 
 async def test_sync_function_that_gives_an_awaitable_is_awaited() -> None:
-    """A decorated async function would give back its coroutine's repr."""
+    """An awaitable returned by a sync function is awaited."""
 
     async def inner(a: str) -> str:
         return f"inner {a}"
@@ -522,7 +522,7 @@ async def test_sync_function_that_gives_an_awaitable_is_awaited() -> None:
 
 
 async def test_context_is_injected() -> None:
-    """A tool could not tell which call it serves, or where its files are."""
+    """The context says which call a tool serves and where its files are."""
 
     @tool
     def where(a: str, context: ToolContext, again: ToolContext | None = None) -> str:
@@ -574,7 +574,7 @@ async def _result_of(returned: Any) -> ToolResult:
 
 @pytest.mark.parametrize("case", RESULTS, ids=lambda case: case.name)
 async def test_returned_values_become_text(case: ResultCase) -> None:
-    """The model would read something else than what the tool returned."""
+    """Returned values become text that represents them exactly."""
     result = await _result_of(case.returned)
     assert result.error is None
     assert result.content == case.content
@@ -591,7 +591,7 @@ circle.append(circle)
     ids=["bytes", "bytes within", "an object", "a circle", "keys that are no text"],
 )
 async def test_what_cannot_be_shown_is_told_as_an_error(returned: Any) -> None:
-    """The model would be shown a repr, or the call would fail with words about serialisers."""
+    """A value that cannot be represented is an error in plain words."""
     result = await _result_of(returned)
     assert result.error is not None
     assert (
@@ -600,7 +600,7 @@ async def test_what_cannot_be_shown_is_told_as_an_error(returned: Any) -> None:
 
 
 async def test_tool_result_is_passed_on_as_a_copy() -> None:
-    """Files and errors would get lost, or two calls would share one result."""
+    """A `ToolResult` is passed on as a copy with all its fields."""
     given = ToolResult(content="a", error="b\udc80", files=["c\udc80"])
     result = await _result_of(given)
     assert result is not given
@@ -610,14 +610,14 @@ async def test_tool_result_is_passed_on_as_a_copy() -> None:
 
 @pytest.mark.parametrize("as_result", [False, True])
 async def test_long_results_are_whole(as_result: bool) -> None:
-    """A part of a result, taken for the whole, misleads the model; what is too much, the worker says."""
+    """Long results are passed on whole; the worker enforces the limit."""
     text = "x" * 3_000_000
     result = await _result_of(ToolResult(content=text) if as_result else text)
     assert result.content == text
 
 
 async def test_long_errors_are_cut_and_say_so() -> None:
-    """An error is read to the end by nobody, and a cut one must not look whole."""
+    """Long errors are truncated and say so."""
     text = "x" * (MAX_ERROR_CHARS + 17)
     result = await _result_of(ToolResult(error=text))
     assert result.error is not None
@@ -650,7 +650,7 @@ RAISED = [
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("case", RAISED, ids=lambda case: type(case.raised).__name__)
 async def test_errors_of_the_tool_propagate(case: RaisedCase, is_async: bool) -> None:
-    """The caller could not decide on a retry; or the call would hang (StopIteration) or end the worker (sys.exit)."""
+    """Errors of the tool reach the caller, StopIteration and SystemExit too."""
 
     def fail() -> None:
         raise case.raised
@@ -663,7 +663,7 @@ async def test_errors_of_the_tool_propagate(case: RaisedCase, is_async: bool) ->
 
 
 def test_tool_error_belongs_to_the_tree() -> None:
-    """`except HoldfastError` would miss it."""
+    """`ToolError` is a `HoldfastError`."""
     assert issubclass(ToolError, HoldfastError)
 
 
@@ -671,7 +671,7 @@ def test_tool_error_belongs_to_the_tree() -> None:
 
 
 async def test_tool_stays_callable_like_its_function() -> None:
-    """A decorated function could not be used by other code, or not be looked into."""
+    """A decorated function can be called and inspected as before."""
 
     @tool(read_only=True)
     async def double(n: int) -> int:
@@ -686,7 +686,7 @@ async def test_tool_stays_callable_like_its_function() -> None:
 
 
 async def test_methods_are_bound_to_their_instance() -> None:
-    """`self.method(...)` would not work, or one instance's tool would work on another."""
+    """Tool methods are bound to their instance."""
 
     class Counter:
         def __init__(self, start: int) -> None:

@@ -54,7 +54,7 @@ def roles(line: str | None) -> Sequence[str]:
 
 
 def test_a_run_is_an_example_in_openais_format() -> None:
-    """The provider refuses the training file."""
+    """A run is exported as an example in OpenAI's format."""
     line = openai_line(record(SYSTEM, QUESTION, calls("1", "2"), result("1"), result("2"), ANSWER))
     assert line is not None
     assert line.endswith("}\n")
@@ -85,14 +85,14 @@ CUT = [
 
 @pytest.mark.parametrize(("messages", "kept"), [case[1:] for case in CUT], ids=[case[0] for case in CUT])
 def test_an_example_ends_with_a_whole_answer(messages: list[dict[str, Any]], kept: int) -> None:
-    """A model learns to stop in the middle, or the provider refuses the file."""
+    """Every example ends with a complete answer."""
     line = openai_line(record(*messages))
     assert len(roles(line)) == kept
     assert (line is None) == (sharegpt_line(record(*messages)) is None) == (kept == 0)
 
 
 def test_arguments_that_are_no_json_do_not_spoil_the_file() -> None:
-    """One slip of a model makes the whole training file unusable."""
+    """Malformed arguments are exported as valid JSON."""
     transcript = record(QUESTION, calls("1", arguments="{path"), result("1"), ANSWER)
     chat, shared = openai_line(transcript), sharegpt_line(transcript)
     assert chat is not None
@@ -103,7 +103,7 @@ def test_arguments_that_are_no_json_do_not_spoil_the_file() -> None:
 
 
 def test_a_run_is_a_conversation_in_sharegpt() -> None:
-    """Trainers of open models cannot read it, or miss what the tools said."""
+    """A run is exported as a ShareGPT conversation, with tool results."""
     line = sharegpt_line(record(SYSTEM, QUESTION, calls("1", "2", content="I look."), result("1"), result("2"), ANSWER))
     assert line is not None
     conversation = json.loads(line)
@@ -115,7 +115,7 @@ def test_a_run_is_a_conversation_in_sharegpt() -> None:
 
 
 def test_a_page_survives_what_is_said_in_it() -> None:
-    """A tool's result ends its own fence, and all that follows is read as something else."""
+    """The Markdown of a page stays intact, whatever its texts contain."""
     text = "before\n````\n# not a heading\n```python\n\x1b[2J"
     page = markdown_page(record(QUESTION | {"content": "```\nnever closed"}, calls("1"), result("1", text), ANSWER))
     assert "\n`````\nbefore\n````\n# not a heading\n```python\n\ufffd[2J\n`````\n" in page
@@ -126,7 +126,7 @@ def test_a_page_survives_what_is_said_in_it() -> None:
 
 
 def test_a_page_says_how_a_failed_run_ended() -> None:
-    """Somebody reads a run that failed and does not see it."""
+    """The page of a failed run says how it ended."""
     page = markdown_page(record(QUESTION, error=RunError(type="ModelRefused", message="no\n# more")))
     assert "**Ended: ModelRefused**\n\n> no\n> # more\n" in page
 
@@ -135,5 +135,5 @@ def test_a_page_says_how_a_failed_run_ended() -> None:
     "value", [{"a": [1, "x", {"b": BEGAN}]}, {"$time": "not a time"}, {"$object": {"$bytes": b"x"}}, b"\0", [], {}]
 )
 def test_values_of_the_database_travel_as_json(value: Any) -> None:
-    """A row comes back as another one."""
+    """Database values survive the way through JSON."""
     assert from_json(json.loads(json.dumps(to_json(value)))) == value

@@ -35,12 +35,12 @@ STEPS = [
 
 @pytest.mark.parametrize("case", STEPS, ids=lambda case: case.name)
 def test_next_step(case: StepCase) -> None:
-    """A wrong decision here calls the model for nothing, or never ends."""
+    """Each state leads to the right next step."""
     assert isinstance(next_step(case.last, turns=case.turns, max_turns=5), case.expected)
 
 
 def test_give_up_names_the_limit() -> None:
-    """A run that ends without an answer must say which limit ended it and what to do."""
+    """A run that gives up names its limit and what to do."""
     step = next_step(None, turns=7, max_turns=7)
     assert isinstance(step, GiveUp)
     assert step.error.type == "MaxTurnsExceeded"
@@ -49,7 +49,7 @@ def test_give_up_names_the_limit() -> None:
 
 
 def test_unknown_tool_is_refused_with_the_known_ones() -> None:
-    """A model that invents a tool must be told which there are, or it invents the next one."""
+    """The refusal of an unknown tool lists the known ones."""
     tools = {"search": ToolSpec(name="search", activity="tool.search")}
     reason = refuse_call(ToolCall(id="1", name="serch"), tools)
     assert reason == "there is no tool 'serch'; the tools are: search"
@@ -57,7 +57,7 @@ def test_unknown_tool_is_refused_with_the_known_ones() -> None:
 
 
 def test_tool_that_needs_approval_is_not_run() -> None:
-    """Running it without the approval that its author asked for would be the worst answer."""
+    """A tool that needs approval does not run without it."""
     tools = {"search": ToolSpec(name="search", activity="tool.search", approval=True)}
     assert "approval" in (refuse_call(CALL, tools) or "")
 
@@ -81,12 +81,12 @@ LINES = [
 
 @pytest.mark.parametrize("case", LINES, ids=lambda case: case.line[:20])
 def test_describe_call(case: LineCase) -> None:
-    """The line stands in Temporal's UI, which refuses long or broken ones."""
+    """The description of a call is short and valid for Temporal's UI."""
     assert describe_call(case.call) == case.line
 
 
 @pytest.mark.parametrize("arguments", ["{broken", "[" * 100_000], ids=["broken", "deep"])
 def test_arguments_that_do_not_parse_go_back_as_text(arguments: str) -> None:
-    """A transcript with what no JSON reader takes is refused by the provider, at every further turn."""
+    """Arguments that are not JSON are returned to the model as text."""
     call = ToolCall(id="1", name="read", arguments=arguments)
     assert json.loads(call.sound_arguments) == {"malformed": arguments}

@@ -57,7 +57,7 @@ CALLS = [
 
 @pytest.mark.parametrize("case", CALLS, ids=lambda case: case.name)
 def test_tool_calls_are_told_apart(case: CallsCase) -> None:
-    """Calls would run into one another, or share an id and with it their result."""
+    """Tool calls are kept apart, each with an id of its own."""
     reply = StreamedReply("m", "call_7")
     for part in case.parts:
         reply.add(delta(tool_calls=[part]))
@@ -65,7 +65,7 @@ def test_tool_calls_are_told_apart(case: CallsCase) -> None:
 
 
 def test_characters_split_between_pieces_are_whole() -> None:
-    """An emoji that a server cuts in two would become two question marks."""
+    """Characters that are split between chunks are restored."""
     reply = StreamedReply("m", "call")
     shown = [reply.add(delta(content=piece)) for piece in ("a\ud83d", "\ude00b", "c\ud83d")]
     assert shown == ["a", "😀b", "c"]
@@ -78,13 +78,13 @@ def test_characters_split_between_pieces_are_whole() -> None:
     ids=repr,
 )
 def test_what_is_no_chunk_is_refused(chunk: object) -> None:
-    """A confused provider would crash the call with an error that nobody handles."""
+    """Malformed chunks raise an error that is handled."""
     with pytest.raises(MalformedChunk):
         StreamedReply("m", "call").add(chunk)
 
 
 def test_odd_but_valid_chunks_are_taken() -> None:
-    """Empty keep-alive chunks, second choices, refusals and whole messages would break a call or mix in."""
+    """Empty chunks, further choices, refusals and whole messages are handled."""
     reply = StreamedReply("m", "call")
     reply.add({})
     reply.add({"choices": None, "usage": None})

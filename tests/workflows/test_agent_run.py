@@ -42,7 +42,7 @@ reader = Agent(name="reader", system_prompt="You read.", tools=[look_up, save, f
 
 
 async def test_a_run_takes_turns_until_the_model_answers(lab: Lab, tmp_path: Path) -> None:
-    """The heart of it: the model asks, the tools answer, the model concludes, and the log has it all."""
+    """The model asks, the tools answer, the model concludes, and the log records all of it."""
     lab.server.call_tools(("look_up", {"word": "durable"}), text="Let me see.")
     lab.server.call_tools(("save", {"text": "durable means something"}))
     lab.server.say("It means something.")
@@ -70,7 +70,7 @@ async def test_a_run_takes_turns_until_the_model_answers(lab: Lab, tmp_path: Pat
 
 
 async def test_tools_of_a_turn_run_side_by_side(lab: Lab) -> None:
-    """Three tools that wait for each other can only end when all three run at once."""
+    """The tools of a turn run in parallel."""
     barrier = asyncio.Barrier(3)
 
     @tool(read_only=True)
@@ -90,7 +90,7 @@ async def test_tools_of_a_turn_run_side_by_side(lab: Lab) -> None:
 
 
 async def test_a_tools_fault_is_data_for_the_model(lab: Lab) -> None:
-    """A tool that raises, one that is unknown, and arguments that are wrong: the model is told, the run goes on."""
+    """Errors of tools, unknown tools and invalid arguments are reported to the model, and the run continues."""
     lab.server.call_tools(("fail", {}), ("look_down", {}), ("look_up", {"word": 3}), ("look_up", "{broken"))
     lab.server.say("I see.")
     async with lab.worker(reader):
@@ -105,7 +105,7 @@ async def test_a_tools_fault_is_data_for_the_model(lab: Lab) -> None:
 
 
 async def test_the_turn_limit_ends_a_run_that_goes_in_circles(lab: Lab) -> None:
-    """A model that calls tools for ever must not be paid for ever."""
+    """A run ends at its turn limit."""
     lab.server.respond = lambda _request: Reply(tool_calls=[ChatToolCall("look_up", {"word": "again"})])
     async with lab.worker(reader):
         result = await lab.holdfast.run("reader", "Go round.", max_turns=3)
@@ -115,7 +115,7 @@ async def test_the_turn_limit_ends_a_run_that_goes_in_circles(lab: Lab) -> None:
 
 
 async def test_the_time_limit_ends_a_run_in_good_order(lab: Lab) -> None:
-    """What the model had said until then is kept, and the log says why the run ended."""
+    """At its time limit a run keeps the text received so far, and its log says why it ended."""
     lab.server.reply(Reply(text="one two three four five six seven eight nine ten", hang_after=1))
     async with lab.worker(reader):
         result = await lab.holdfast.run("reader", "Think.", timeout=2)
@@ -129,7 +129,7 @@ async def test_the_time_limit_ends_a_run_in_good_order(lab: Lab) -> None:
 
 
 async def test_a_run_id_is_taken_once(lab: Lab) -> None:
-    """The id is an idempotency key: a second start must not do the work a second time."""
+    """A run id is an idempotency key: it starts one run."""
     async with lab.worker(reader):
         handle = await lab.holdfast.start("reader", "Go.", id=f"once-{lab.settings.temporal_task_queue}")
         with pytest.raises(RunExists, match="already"):
@@ -141,13 +141,13 @@ async def test_a_run_id_is_taken_once(lab: Lab) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "   ", "x" * 600_000])
 async def test_an_input_that_cannot_be_taken_is_refused_at_once(lab: Lab, wrong: str) -> None:
-    """Temporal would end a workflow with an input over 2 MB; an empty one asks for nothing."""
+    """Empty inputs and those that Temporal cannot take are refused before the start."""
     with pytest.raises(UsageError):
         await lab.holdfast.start("reader", wrong)
 
 
 async def test_a_definition_may_travel_with_the_start(lab: Lab) -> None:
-    """The worker need not know an agent whose tools it serves."""
+    """A definition can be sent with the start, if the worker serves its tools."""
     spec = AgentSpec(name="guest", system_prompt="You are a guest.", tools=[look_up.spec])
     lab.server.call_tools(("look_up", {"word": "guest"}))
     async with lab.worker(reader):
@@ -158,7 +158,7 @@ async def test_a_definition_may_travel_with_the_start(lab: Lab) -> None:
 
 
 async def test_odd_text_survives(lab: Lab) -> None:
-    """NUL, lone surrogates and right-to-left marks come from the web; none may stop a run."""
+    """NUL, lone surrogates and right-to-left marks do not stop a run."""
     odd = "nul \x00 emoji \U0001f600 surrogate \ud800 rtl \u202e end"
     lab.server.say("odd \x00 \u202e")
     async with lab.worker(reader):

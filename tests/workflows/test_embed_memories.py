@@ -81,7 +81,7 @@ async def start(lab: Lab, request: object) -> WorkflowHandle[object, int]:
 
 
 async def test_what_is_added_is_embedded(lab: Lab, persistence: Persistence) -> None:
-    """Memories are never found by meaning unless somebody asks for it."""
+    """Added memories are embedded without a request."""
     memories = persistence.memories
     async with serving(lab, persistence):
         await memories.add("shared", "Deployments happen on Tuesdays.", id="deploy")
@@ -93,7 +93,7 @@ async def test_what_is_added_is_embedded(lab: Lab, persistence: Persistence) -> 
 
 
 async def test_many_go_in_batches_over_several_executions(lab: Lab, persistence: Persistence) -> None:
-    """A request carries one text, or a history grows without end."""
+    """Many memories are embedded in batches, and the workflow continues as new."""
     memories = persistence.memories
     await memories.add_many("shared", [f"note {number}" for number in range(200)])
     async with lab.worker(memories=memories):  # nobody else starts the workflow
@@ -106,7 +106,7 @@ async def test_many_go_in_batches_over_several_executions(lab: Lab, persistence:
 
 
 async def test_an_embedding_model_that_is_away_for_a_while(lab: Lab, persistence: Persistence) -> None:
-    """Memories that were added meanwhile stay without vectors, or the model is asked before it said."""
+    """Embedding waits while the model is unavailable, as long as it asks for, and then completes."""
     memories = persistence.memories
     lab.server.fail_embeddings(
         EmbeddingFault(status=429, headers={"Retry-After": "1"}), EmbeddingFault(status=500), EmbeddingFault(count=0)
@@ -120,7 +120,7 @@ async def test_an_embedding_model_that_is_away_for_a_while(lab: Lab, persistence
 
 
 async def test_a_worker_that_goes_leaves_nothing_behind(lab: Lab, persistence: Persistence) -> None:
-    """A batch in flight is lost with its worker."""
+    """A batch in flight is completed by the next worker."""
     memories = persistence.memories
     lab.server.hold()
     await memories.add_many("shared", [f"note {number}" for number in range(70)])
@@ -136,7 +136,7 @@ async def test_a_worker_that_goes_leaves_nothing_behind(lab: Lab, persistence: P
 
 
 async def test_what_is_added_while_a_batch_is_on_its_way(lab: Lab, persistence: Persistence) -> None:
-    """A memory falls between the last batch and the end of the workflow."""
+    """Memories added during the last batch are embedded too."""
     memories = persistence.memories
     async with serving(lab, persistence):
         for number in range(30):
@@ -146,7 +146,7 @@ async def test_what_is_added_while_a_batch_is_on_its_way(lab: Lab, persistence: 
 
 @pytest.mark.parametrize("wrong", [None, "shared", {"namespace": ""}, {"name": "shared"}, 7])
 async def test_a_malformed_start_fails_in_words(lab: Lab, persistence: Persistence, wrong: object) -> None:
-    """A slip in Temporal's UI leaves a workflow that hangs."""
+    """A malformed input fails the workflow with a reason."""
     async with serving(lab, persistence):
         handle = await lab.client.start_workflow(
             "EmbedMemories",
@@ -160,7 +160,7 @@ async def test_a_malformed_start_fails_in_words(lab: Lab, persistence: Persisten
 
 
 async def test_an_agent_remembers_and_finds_again(lab: Lab, persistence: Persistence) -> None:
-    """The tools reach no memory, or another agent's."""
+    """An agent's tools store and find memories in its own namespace."""
     lab.server.call_tools(("remember", {"text": "The customer Meyer pays late."}), ("remember", {"text": " "}))
     lab.server.call_tools(("search_memory", {"query": "customer"}), ("search_memory", {"query": "zebra"}))
     lab.server.say("Meyer pays late.")

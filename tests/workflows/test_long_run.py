@@ -48,7 +48,7 @@ async def test_a_thousand_turns(lab: Lab) -> None:
 
 
 async def test_a_mirror_that_is_lost_late_comes_back_from_history(short_histories: Lab) -> None:
-    """After continue-as-new the run itself no longer has its beginning; the mirror must be written from history."""
+    """A mirror lost after continue-as-new is restored from the history of all executions."""
     lab, turns, lost = short_histories, 80, 70
     store = MemoryStore()
 
@@ -69,7 +69,7 @@ async def test_a_mirror_that_is_lost_late_comes_back_from_history(short_historie
 
 
 async def test_a_new_worker_with_an_empty_store_goes_on_after_continue_as_new(short_histories: Lab) -> None:
-    """Neither memory nor mirror has the beginning: it is fetched from history before the next model call."""
+    """A new worker with an empty store fetches the transcript from history and resumes."""
     lab, turns, moved = short_histories, 70, 60
 
     def refuse_once(request: ChatRequest) -> Reply:

@@ -11,7 +11,7 @@ from tests.support.switched_store import SwitchedStore
 
 
 async def test_store_away_for_the_whole_run(lab: Lab) -> None:
-    """The run ends well without it, and the mirror catches up once it is back."""
+    """A run completes without its store, and the mirror catches up afterwards."""
     store = SwitchedStore(on=False)
     lab.server.respond = count_to(4)
     async with lab.worker(counter, store=store):
@@ -24,7 +24,7 @@ async def test_store_away_for_the_whole_run(lab: Lab) -> None:
 
 
 async def test_history_stays_linear_while_the_store_is_away(lab: Lab) -> None:
-    """The context must not travel with each call only because the mirror is behind."""
+    """Model calls do not carry the whole transcript while the mirror lags."""
     store = SwitchedStore(on=False)
     lab.server.respond = count_to(12)
     async with lab.worker(counter, store=store, max_cached_workflows=100):
@@ -42,7 +42,7 @@ async def test_history_stays_linear_while_the_store_is_away(lab: Lab) -> None:
 
 
 async def test_a_store_that_lost_everything_is_written_anew(lab: Lab) -> None:
-    """A mirror that was deleted under a live run heals by itself."""
+    """The mirror of an active run is rewritten after the store lost everything."""
     store = SwitchedStore()
     lab.server.respond = count_to(8)
 
@@ -59,7 +59,7 @@ async def test_a_store_that_lost_everything_is_written_anew(lab: Lab) -> None:
 
 
 async def test_another_worker_takes_the_context_from_the_store(lab: Lab) -> None:
-    """A worker that has never seen the run goes on from the mirror, without the transcript in history."""
+    """A new worker resumes from the mirror, without the transcript in history."""
     store = SwitchedStore()
     lab.server.call_tools(("count", {"number": 1}))
     lab.server.reply(Reply.error(503, headers={"Retry-After": "1"}))
@@ -81,7 +81,7 @@ async def test_another_worker_takes_the_context_from_the_store(lab: Lab) -> None
 
 
 async def test_embedded_surrealdb_holds_the_mirror(lab: Lab) -> None:
-    """The same with the real engine."""
+    """Embedded SurrealDB mirrors a run like the store in memory."""
     store = open_store("mem://")
     lab.server.respond = count_to(5)
     try:

@@ -31,7 +31,7 @@ PASSING = [
 
 @pytest.mark.parametrize("fault", PASSING, ids=lambda fault: fault.name)
 async def test_a_fault_that_passes_is_tried_again(lab: Lab, fault: PassingFault) -> None:
-    """The run must not fail for it, nor keep words of the attempt that broke."""
+    """A temporary failure is retried, and the text of the failed attempt is dropped."""
     lab.server.reply(fault.reply)
     lab.server.say("Here I am.")
     async with lab.worker(asker):
@@ -43,7 +43,7 @@ async def test_a_fault_that_passes_is_tried_again(lab: Lab, fault: PassingFault)
 
 
 async def test_retry_after_is_honoured(lab: Lab) -> None:
-    """Coming back sooner than asked gets a client blocked."""
+    """The next attempt waits as long as the provider asked."""
     lab.server.reply(Reply.error(429, headers={"Retry-After": "2"}))
     async with lab.worker(asker):
         assert (await lab.holdfast.run("asker", "Are you there?")).success
@@ -70,7 +70,7 @@ LASTING = [
 
 @pytest.mark.parametrize("fault", LASTING, ids=lambda fault: fault.name)
 async def test_a_fault_that_lasts_fails_the_run_in_the_providers_words(lab: Lab, fault: LastingFault) -> None:
-    """Trying again would cost money and time, and hide the reason."""
+    """A permanent failure fails the run at once, with the provider's reason."""
     lab.server.reply(fault.reply)
     async with lab.worker(asker):
         result = await lab.holdfast.run("asker", "Are you there?")
@@ -84,7 +84,7 @@ async def test_a_fault_that_lasts_fails_the_run_in_the_providers_words(lab: Lab,
 
 
 async def test_a_provider_that_stays_away_ends_the_run_at_its_limit(lab: Lab) -> None:
-    """The reason must be the provider's, not only that time was up."""
+    """A run whose provider stays unavailable ends at its limit with the provider's reason."""
     lab.server.respond = lambda _request: Reply.error(503, "down for maintenance")
     async with lab.worker(asker):
         result = await lab.holdfast.run("asker", "Are you there?", timeout=4)

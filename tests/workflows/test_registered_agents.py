@@ -71,7 +71,7 @@ async def prompt(lab: Lab, run_id: str) -> str:
 
 
 async def test_a_registered_agent_runs_by_its_name(lab: Lab, registry: SurrealRegistry) -> None:
-    """Only agents in code can be run, or a registered one has no tools."""
+    """A registered agent runs by its name, with its tools."""
     await registry.register(GUIDE)
     lab.server.call_tools(("look_up", {"word": "durable"}))
     async with serving(lab, registry):
@@ -83,7 +83,7 @@ async def test_a_registered_agent_runs_by_its_name(lab: Lab, registry: SurrealRe
 
 
 async def test_a_run_keeps_the_definition_that_it_was_started_with(lab: Lab, registry: SurrealRegistry) -> None:
-    """Registering anew changes the prompt or the limits of a run in the middle."""
+    """A run keeps the definition that it started with."""
     await registry.register(GUIDE)
     async with serving(lab, registry):
         lab.server.hold()
@@ -109,7 +109,7 @@ async def test_a_run_keeps_the_definition_that_it_was_started_with(lab: Lab, reg
 
 
 async def test_the_code_comes_before_the_registry(lab: Lab, registry: SurrealRegistry) -> None:
-    """Whoever may write to the database replaces an agent that the code defines."""
+    """An agent defined in code takes precedence over a registered one."""
     await registry.register(AgentDefinition(name="smith", system_prompt="registered"))
     async with serving(lab, registry):
         assert await prompt(lab, (await lab.holdfast.run("smith", "Go.")).run_id) == "in code"
@@ -117,7 +117,7 @@ async def test_the_code_comes_before_the_registry(lab: Lab, registry: SurrealReg
 
 
 async def test_a_method_of_an_agent_is_a_tool_for_others(lab: Lab, registry: SurrealRegistry) -> None:
-    """An agent with tools of its own cannot be registered and run."""
+    """Registered agents can use the tool methods of other agents."""
     await registry.register(Smith(name="smith", system_prompt="x"))
     definition = await registry.get("smith")
     assert definition.tools == ["smith.forge"]
@@ -129,7 +129,7 @@ async def test_a_method_of_an_agent_is_a_tool_for_others(lab: Lab, registry: Sur
 
 
 async def test_a_definition_can_be_run_as_it_is(lab: Lab, registry: SurrealRegistry) -> None:
-    """What the registry gives back cannot be run."""
+    """A definition from the registry can be run directly."""
     await registry.register(GUIDE)
     async with serving(lab, InMemoryRegistry()):
         result = await lab.holdfast.run(await registry.get("guide"), "Go.")
@@ -139,7 +139,7 @@ async def test_a_definition_can_be_run_as_it_is(lab: Lab, registry: SurrealRegis
 
 
 async def test_any_registry_will_do(lab: Lab) -> None:
-    """The worker takes only registries and agents of ours."""
+    """The worker accepts any registry that follows the protocol."""
     registry = InMemoryRegistry()
     await registry.register(Lookalike("guest", tools=["look_up"]))
     await registry.register(Smith(name="other", system_prompt="object", max_turns=3, tools=[look_up]))
@@ -156,7 +156,7 @@ async def test_any_registry_will_do(lab: Lab) -> None:
     ],
 )
 async def test_what_cannot_be_run_is_said(lab: Lab, registry: SurrealRegistry, agent: str, told: list[str]) -> None:
-    """A run of an agent that is not there hangs, or fails without a word of what there is."""
+    """A run of an unknown agent fails and lists the known ones."""
     await registry.register(GUIDE)
     await registry.register(AgentDefinition(name="broken", tools=["fly"]))
     async with serving(lab, registry):
@@ -167,7 +167,7 @@ async def test_what_cannot_be_run_is_said(lab: Lab, registry: SurrealRegistry, a
 
 
 async def test_a_registry_that_is_away_is_waited_for(lab: Lab) -> None:
-    """A database that restarts fails every run that is started meanwhile."""
+    """Runs wait while the registry is unavailable."""
 
     class Away(InMemoryRegistry):
         asked = 0

@@ -36,7 +36,7 @@ async def started_streaming(lab: Lab) -> RunHandle:
 
 
 async def test_cancel_during_streaming(lab: Lab) -> None:
-    """The provider must not go on writing, and billing, for nobody."""
+    """Cancelling closes the provider's stream."""
     async with lab.worker(talker, max_cached_workflows=100):
         handle = await started_streaming(lab)
         asked = time.monotonic()
@@ -60,7 +60,7 @@ async def test_cancel_during_streaming(lab: Lab) -> None:
 
 
 async def test_cancel_during_a_tool(lab: Lab) -> None:
-    """A tool that waits must be told, and must not keep the run."""
+    """Cancelling interrupts a waiting tool and ends the run."""
     lab.server.call_tools(("wait_for_ever", {}), ("wait_for_ever", {}))
     async with lab.worker(talker):
         handle = await lab.holdfast.start("talker", "Wait.")
@@ -76,7 +76,7 @@ async def test_cancel_during_a_tool(lab: Lab) -> None:
 
 
 async def test_cancel_while_the_provider_is_away(lab: Lab) -> None:
-    """Between two attempts nothing is in flight; the run must end all the same."""
+    """A run is cancelled between two attempts too."""
     lab.server.respond = lambda _request: Reply.error(503, headers={"Retry-After": "600"})
     async with lab.worker(talker):
         handle = await lab.holdfast.start("talker", "Talk.")
@@ -86,7 +86,7 @@ async def test_cancel_while_the_provider_is_away(lab: Lab) -> None:
 
 
 async def test_cancel_before_a_worker_is_there(lab: Lab) -> None:
-    """The run ends as cancelled as soon as somebody takes it up, without a model call."""
+    """A run cancelled before a worker starts it ends as cancelled, without a model call."""
     handle = await lab.holdfast.start("talker", "Talk.")
     await handle.cancel()
     async with lab.worker(talker):
@@ -95,7 +95,7 @@ async def test_cancel_before_a_worker_is_there(lab: Lab) -> None:
 
 
 async def test_terminate_leaves_a_true_status(lab: Lab) -> None:
-    """The workflow cannot say that it was terminated; the server can, and is asked."""
+    """A terminated run has the status that the server reports."""
     async with lab.worker(talker, max_cached_workflows=100):
         handle = await started_streaming(lab)
         await handle.terminate("enough")
@@ -108,7 +108,7 @@ async def test_terminate_leaves_a_true_status(lab: Lab) -> None:
 
 @pytest.mark.parametrize("answer", ["Done."])
 async def test_cancel_after_the_end_changes_nothing(lab: Lab, answer: str) -> None:
-    """A late click must not turn success into something else."""
+    """Cancelling a completed run changes nothing."""
     lab.server.say(answer)
     async with lab.worker(talker):
         handle = await lab.holdfast.start("talker", "Talk.")
