@@ -19,7 +19,7 @@ from benchmarks.bare_worker import TASK_QUEUE
 from benchmarks.history import RunHistory
 from benchmarks.process import running
 from benchmarks.script import Script
-from holdfast.client.client import Holdfast
+from holdfast.client.holdfast import Holdfast
 from holdfast.settings import Settings
 from holdfast.stack import Part, Stack, down, kill, start_worker, up
 from holdfast.stack.progress import Report

@@ -6,7 +6,7 @@ from .agents.tool import Tool as Tool
 from .agents.tool import ToolContext as ToolContext
 from .agents.tool import ToolError as ToolError
 from .agents.tool import tool as tool
-from .client.client import Holdfast as Holdfast
+from .client.holdfast import Holdfast as Holdfast
 from .client.result import AgentResult as AgentResult
 from .client.run_handle import RunHandle as RunHandle
 from .composition.client import connect as connect

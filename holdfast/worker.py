@@ -15,20 +15,20 @@ from holdfast.errors import HoldfastError, UsageError
 from holdfast.settings import Settings
 
 
-def _take_core_logs() -> None:
-    """Has the SDK's native part log through ours; by itself it writes in a form of its own, to standard output."""
+def _forward_core_logs() -> None:
+    """Forwards logs of the SDK's native part to Python's logging; by default they go to standard output."""
     forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"), prepend_target_on_message=False)
     kept = TelemetryFilter(core_level="WARN", other_level="ERROR")
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(kept, forwarding))))
 
 
 def main() -> int:
-    """Entry point: gives 2 for wrong settings, 3 when something is away; ends the process with 0 when all went well."""
+    """Runs a worker; returns 2 for bad settings, 3 if a service is unavailable; exits with 0 after a shutdown."""
     try:
         settings = Settings.load()
         private = settings.holdfast_encryption_key is not None
         configure_logging(settings.log_level, settings.log_format, private=private)
-        _take_core_logs()
+        _forward_core_logs()
         asyncio.Runner().run(serve(settings))
     except UsageError as error:
         print(error, file=sys.stderr)
@@ -36,8 +36,8 @@ def main() -> int:
     except HoldfastError as error:
         print(error, file=sys.stderr)
         return 3
-    # Not by the interpreter's own way out: that waits for the thread of a tool that never ends, and the SDK's native
-    # part now and then aborts in it.
+    # A normal exit of the interpreter would wait for threads of tools that hang, and the SDK's native part sometimes
+    # aborts in it.
     logging.shutdown()
     os._exit(0)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from holdfast.cli.render.output import Output
-    from holdfast.client.client import Holdfast
+    from holdfast.client.holdfast import Holdfast
     from holdfast.client.run_handle import RunHandle
     from holdfast.settings import Settings
     from holdfast.types import RunId

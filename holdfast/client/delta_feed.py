@@ -1,4 +1,4 @@
-"""What the event bus tells of one run while it is followed."""
+"""Live feed of one run's topic on the event bus."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = get_logger(__name__)
 
 
 class DeltaFeed:
-    """Listens to a run's topic; a context manager. Where there is no bus, nothing comes.
+    """Subscribes to a run's topic while its context is entered; without a bus it stays empty.
 
     Args:
-        source: gives the bus; None: there is none.
+        source: returns the bus; `None` means that there is no bus.
         run_id: the run.
 
     Attributes:
-        deltas: text that came and was not taken yet, in order.
+        deltas: text that has arrived and was not consumed yet, in order.
         has_entries: whether new entries were announced since this was last set to False.
     """
 
@@ -35,45 +35,45 @@ class DeltaFeed:
         self._source = source
         self._topic = run_topic(run_id)
         self._task: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
+        self._arrived = asyncio.Event()
         self.deltas: deque[ModelProgress] = deque()
         self.has_entries = False
 
     async def __aenter__(self) -> Self:
-        """Begins to listen."""
+        """Starts the subscription."""
         if self._source is not None:
-            self._task = asyncio.create_task(self._listen(self._source))
+            self._task = asyncio.create_task(self._subscribe(self._source))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stops."""
+        """Ends the subscription."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     async def wait(self, seconds: float) -> bool:
-        """Waits for news, which may have come already; gives whether there are any."""
+        """Waits until something has arrived since the last call; returns False if nothing does in time."""
         try:
             async with asyncio.timeout(seconds):
-                await self._news.wait()
+                await self._arrived.wait()
         except TimeoutError:
             return False
-        self._news.clear()
+        self._arrived.clear()
         return True
 
-    async def _listen(self, source: BusSource) -> None:
+    async def _subscribe(self, source: BusSource) -> None:
         try:
             if bus := source():
                 after: int | None = 0
                 while after is not None:
-                    after = await self._hear(bus, after)
+                    after = await self._receive(bus, after)
         except HoldfastError as error:  # heartbeats carry the text too, less often
             log.debug("no live text from the event bus", reason=str(error))
 
-    async def _hear(self, bus: EventBus, after: int) -> int | None:
-        """Listens until it was too slow, and gives where to go on; None: the bus was closed."""
+    async def _receive(self, bus: EventBus, after: int) -> int | None:
+        """Receives events until it is too slow, and returns the offset to resume after; `None`: the bus was closed."""
         try:
             async with bus.subscribe(self._topic, after) as events:
                 async for event in events:
@@ -87,11 +87,11 @@ class DeltaFeed:
             try:
                 self.deltas.append(_progress(event))
             except ValidationError as error:
-                log.debug("an event of a run cannot be understood", reason=str(error))
+                log.debug("ignored a malformed event of a run", reason=str(error))
                 return
         else:
             self.has_entries = True
-        self._news.set()
+        self._arrived.set()
 
 
 def _progress(event: BusEvent) -> ModelProgress:

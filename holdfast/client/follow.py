@@ -1,4 +1,4 @@
-"""Follows a run as it happens: nothing is recorded for it, and any number may watch."""
+"""Follower of a run: yields its events as they happen, without writing to its history."""
 
 from __future__ import annotations
 
@@ -21,22 +21,21 @@ from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunId
 
 POLL_INTERVAL = 0.15  # seconds; a describe costs the server about a millisecond
-MAX_EARLY = 100  # deltas whose text before them is missing; some seconds, and heartbeats come more often
-UNNOTICED = timedelta(seconds=3)  # a worker takes a workflow task within milliseconds
+MAX_EARLY = 100  # deltas that wait for earlier text; a few seconds' worth, and heartbeats are more frequent
+PICKUP_TIME = timedelta(seconds=3)  # a worker starts a workflow task within milliseconds
 
 
 class Follower:
-    """Turns what is said of a run into events, each once.
+    """Yields the events of a run, each once.
 
-    Entries, notices and the end come from the server, which is asked at intervals. Text that is being written comes
-    from the event bus at once where there is one, and from heartbeats, which are late; each piece is shown once,
-    whichever has it first.
+    Entries, notices and the end are polled from the server. Text that is being written arrives immediately from the
+    event bus, if there is one, and later from heartbeats; each piece is yielded once, from whichever source is first.
 
     Args:
-        log: asks the server.
+        log: reads the run from the server.
         run_id: the run.
-        after: the entry that the observer has; -1: none.
-        bus: gives the event bus; None: there is none.
+        after: `seq` of the newest entry that the observer already has; -1 means none.
+        bus: returns the event bus; `None` means that there is no bus.
     """
 
     def __init__(self, log: TemporalRunLog, run_id: RunId, after: int, bus: BusSource | None = None) -> None:
@@ -52,7 +51,7 @@ class Follower:
         self._notice = ""
 
     async def events(self) -> AsyncIterator[Event]:
-        """Everything after the given entry, until the run has ended."""
+        """Yields all events after the given entry until the run has ended."""
         async with self._feed:
             async for event in self._events():
                 yield event
@@ -72,43 +71,43 @@ class Follower:
                 return
             for event in [*await self._deltas(description), *await self._notices(description)]:
                 yield event
-            for event in self._heard(known):
+            for event in self._consume(known):
                 yield event
             async for event in self._live():
                 yield event
 
     async def _live(self) -> AsyncIterator[Event]:
-        """What the bus brings of the turn that is shown, until it is time to ask the server again."""
+        """Yields deltas of the current turn from the bus until the next poll of the server is due."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + POLL_INTERVAL
         while (left := deadline - loop.time()) > 0 and await self._feed.wait(left):
-            for event in self._heard(0):
+            for event in self._consume(0):
                 yield event
             if self._feed.deltas or self._feed.has_entries:  # a new turn: the entries before it come first
                 return
 
-    def _heard(self, known: int) -> list[Event]:
-        """Takes deltas of the turn that is shown; of another turn only the first `known`.
+    def _consume(self, known: int) -> list[Event]:
+        """Consumes deltas of the current turn; of a newer turn only the first `known`.
 
-        Those were there before the server was asked, so that all entries before them have been shown.
+        Those had arrived before the server was polled, so all earlier entries have been yielded.
         """
         events: list[Event] = []
         deltas = self._feed.deltas
         while deltas and (known > 0 or (deltas[0].turn, deltas[0].attempt) <= self._delta_of):
             known -= 1
-            events += self._fitting(deltas.popleft())
+            events += self._in_order(deltas.popleft())
         return events
 
-    def _fitting(self, progress: ModelProgress) -> list[Event]:
-        """A delta's text; where what comes before it is missing, it waits for a heartbeat to bring that."""
+    def _in_order(self, progress: ModelProgress) -> list[Event]:
+        """Returns the events of a delta; one that arrives too early waits for a heartbeat with the text before it."""
         if progress.offset <= self._chars_of(progress):
             return self._new_text(progress)
         self._early.append(progress)
         return []
 
-    def _made_fitting(self) -> list[Event]:
+    def _release_early(self) -> list[Event]:
         early, self._early = self._early, deque(maxlen=MAX_EARLY)
-        return [event for progress in early for event in self._fitting(progress)]
+        return [event for progress in early for event in self._in_order(progress)]
 
     async def _new_entries(self) -> AsyncIterator[Event]:
         try:
@@ -120,7 +119,7 @@ class Follower:
                 yield entry
         except WorkerUnavailable as error:
             self._seen = (None, -1)
-            for notice in self._say(str(error)):
+            for notice in self._notice_once(str(error)):
                 yield notice
 
     async def _deltas(self, description: WorkflowExecutionDescription) -> list[Event]:
@@ -128,11 +127,11 @@ class Follower:
         for pending in description.raw_description.pending_activities:
             if pending.activity_type.name == names.MODEL_CALL and pending.heartbeat_details.payloads:
                 [progress] = await self._log.converter.decode(pending.heartbeat_details.payloads, [ModelProgress])
-                events += [*self._new_text(progress), *self._made_fitting()]
+                events += [*self._new_text(progress), *self._release_early()]
         return events
 
     def _chars_of(self, progress: ModelProgress) -> int:
-        """How much text of an attempt was shown."""
+        """Returns how many characters of an attempt were yielded."""
         return self._delta_chars if (progress.turn, progress.attempt) == self._delta_of else 0
 
     def _new_text(self, progress: ModelProgress) -> list[Event]:
@@ -149,14 +148,14 @@ class Follower:
         task = description.raw_description.pending_workflow_task
         if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED:
             waited = datetime.now(UTC) - task.scheduled_time.ToDatetime(UTC)
-            if waited > UNNOTICED:
-                return self._say("no worker has picked up the run; `holdfast up` starts one")
+            if waited > PICKUP_TIME:
+                return self._notice_once("no worker has picked up the run; `holdfast up` starts one")
         for pending in description.raw_description.pending_activities:
             if pending.attempt > 1 and pending.HasField("last_failure"):
-                return self._say(_retry_notice(pending, await self._log.reason(pending.last_failure)))
+                return self._notice_once(_retry_notice(pending, await self._log.reason(pending.last_failure)))
         return []
 
-    def _say(self, text: str) -> list[Event]:
+    def _notice_once(self, text: str) -> list[Event]:
         if text == self._notice:
             return []
         self._notice = text

@@ -1,4 +1,4 @@
-"""The result of a run, for the code that started it."""
+"""Result of a run, for the code that started it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class AgentResult:
     content: str
     """The last text that the model wrote."""
     error: str | None
-    """Why the run did not complete; None when it did."""
+    """Why the run did not complete; `None` if it did."""
     usage: Usage
     run_id: str
     status: RunStatus
     metadata: dict[str, Any]
     """`agent`, `turns`, `tool_calls`, `model`, `files`, `started_at`, `finished_at`; see RunResult."""
     run: RunResult = field(repr=False)
-    """What all of this was taken from."""
+    """The complete result."""
 
     @classmethod
     def from_run(cls, result: RunResult) -> Self:
-        """Puts a run's result into these terms."""
+        """Converts a run's result."""
         success = result.status is RunStatus.COMPLETED
         reason = result.error.message if result.error else f"the run ended as {result.status}"
         return cls(
@@ -59,7 +59,7 @@ class AgentResult:
         return self.content
 
     def raise_on_failure(self) -> Self:
-        """Gives the result back if the run completed.
+        """Returns the result if the run completed.
 
         Raises:
             RunFailed: it did not; the error carries the RunResult.

@@ -1,4 +1,4 @@
-"""The handle of one run."""
+"""Handle of one run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from holdfast.types import Entry, Message, RunId, RunProgress, RunResult, RunSta
 
 
 class RunHandle:
-    """One run, running or ended."""
+    """One run, active or ended."""
 
     def __init__(
         self,
@@ -34,23 +34,23 @@ class RunHandle:
         self._bus = bus
 
     async def result(self, timeout: float | None = None) -> AgentResult:
-        """Waits for the end and gives it, well or not; `raise_on_failure()` on it raises.
+        """Waits for the end and returns the result, also of a failed run; `raise_on_failure()` on it raises.
 
         Args:
-            timeout: seconds to wait; the run goes on if they pass. None: as long as it takes.
+            timeout: seconds to wait, which does not limit the run; `None` means without limit.
 
         Raises:
             RunNotFound: no run has this id.
-            WaitTimedOut: the time passed.
+            WaitTimedOut: the run has not ended in time.
         """
         try:
             async with asyncio.timeout(timeout):
                 return AgentResult.from_run(await self._ended())
         except TimeoutError:
-            raise WaitTimedOut(f"run {self.id!r} has not ended within {timeout:g} s; it goes on") from None
+            raise WaitTimedOut(f"run {self.id!r} has not ended within {timeout:g} s; it is still active") from None
 
     async def status(self) -> RunProgress:
-        """Where the run stands."""
+        """Returns the current state of the run."""
         return await self._log.progress(self.id)
 
     async def ended(self) -> RunStatus | None:
@@ -62,28 +62,28 @@ class RunHandle:
         return await self._log.ended(self.id)
 
     async def usage(self) -> Usage:
-        """Tokens and cost so far."""
+        """Returns the tokens and the cost so far."""
         return (await self.status()).usage
 
     def entries(self, after: int = -1) -> AsyncIterator[Entry]:
-        """The run's log after entry `after`, as far as it goes now."""
+        """Yields the entries after entry `after` that exist now."""
         return self._log.entries(self.id, after)
 
     def transcript(self, after: int = -1) -> AsyncIterator[Message]:
-        """The messages after message `after`, as far as they go now."""
+        """Yields the messages after message `after` that exist now."""
         return self._log.messages(self.id, after)
 
     def events(self, after: int = -1) -> AsyncIterator[Event]:
-        """Everything after entry `after` as it happens, until the run ends."""
+        """Yields all events after entry `after` as they happen, until the run ends."""
         return Follower(self._log, self.id, after, self._bus).events()
 
     async def cancel(self) -> None:
-        """Asks the run to stop: a call in flight is broken off, what it gave is kept. Returns at once."""
+        """Requests cancellation and returns at once; a call in flight is aborted and its partial result is kept."""
         with translated_errors(self.id):
             await self._client.get_workflow_handle(self.id).cancel()
 
     async def terminate(self, reason: str) -> None:
-        """Ends the run at once, without a chance to tidy up; prefer `cancel`."""
+        """Ends the run immediately, without cleanup; prefer `cancel`."""
         with translated_errors(self.id):
             await self._client.get_workflow_handle(self.id).terminate(reason=reason)
 

@@ -1,11 +1,11 @@
-"""Clients, built from the settings."""
+"""Construction of clients from the settings."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from holdfast.client.client import Holdfast
+from holdfast.client.holdfast import Holdfast
 from holdfast.composition.converter import client_converter
 from holdfast.composition.event_bus import reachable_bus
 from holdfast.errors import TemporalUnavailable
@@ -17,14 +17,14 @@ from holdfast.temporal.payload_limits import largest_input
 
 @asynccontextmanager
 async def connect(settings: Settings | None = None) -> AsyncIterator[Holdfast]:
-    """Connects to the Temporal server that the settings name, else to that of the local stack.
+    """Connects to the Temporal server in the settings, or to the local stack if they name none.
 
     Args:
-        settings: None: those of the environment and of `.env`.
+        settings: `None` means the settings of the environment and of `.env`.
 
     Raises:
         SettingsError: a setting has a bad value.
-        TemporalUnavailable: no server answers; the message says what to do.
+        TemporalUnavailable: the server is unavailable; the message says what to do.
     """
     settings = settings or Settings.load()
     async with open_client(settings, settings.temporal_address or _local_address(settings)) as client:
@@ -37,7 +37,7 @@ async def open_client(settings: Settings, address: str) -> AsyncIterator[Holdfas
 
     Raises:
         SettingsError: a setting has a bad value.
-        TemporalUnavailable: no server answers.
+        TemporalUnavailable: the server is unavailable.
     """
     async with client_converter(settings) as converter, reachable_bus(settings) as bus:
         temporal = await connect_temporal(address, settings.temporal_namespace, converter=converter)
@@ -53,7 +53,7 @@ def _local_address(settings: Settings) -> str:
     address = local_address(settings.holdfast_home)
     if address is None:
         raise TemporalUnavailable(
-            f"no local stack runs in {str(settings.holdfast_home)!r}: start it with `holdfast up`, "
+            f"no local stack is running in {str(settings.holdfast_home)!r}: start it with `holdfast up`, "
             "or name a server in TEMPORAL_ADDRESS"
         )
     return address

@@ -1,4 +1,4 @@
-"""What clients need to read and write payloads; light, as most of them never meet a large one."""
+"""Data converter of clients; it loads the database's SDK only when it meets a large payload."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def client_converter(settings: Settings) -> AsyncIterator[DataConverter]:
-    """A converter with a persistence of its own, which is opened when a large payload is met.
+    """Provides a converter that opens its own persistence when it meets the first large payload.
 
     Raises:
         SettingsError: a setting has a bad value.
     """
-    keys, lazily = key_ring(settings), _Lazily(settings)
+    keys, lazy = key_ring(settings), _LazyPersistence(settings)
     stored = settings.store_url != "memory://"
     try:
-        yield data_converter(lazily.chunk_store if stored else None, keys)
+        yield data_converter(lazy.chunk_store if stored else None, keys)
     finally:
-        await lazily.close()
+        await lazy.close()
 
 
-class _Lazily:
-    """Loads the database's client only for whoever needs it: it takes longer to load than all the rest."""
+class _LazyPersistence:
+    """Opens the persistence on demand: importing the database's SDK takes longer than everything else."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -44,7 +44,7 @@ class _Lazily:
         from holdfast.storage.payloads.chunk_store import ChunkStore  # noqa: PLC0415
 
         self._opened = open_configured(self._settings)
-        assert self._opened.payloads is not None, "every database has room for payloads"
+        assert self._opened.payloads is not None, "every database stores payloads"
         return ChunkStore(self._opened.payloads, key_ring(self._settings))
 
     async def close(self) -> None:

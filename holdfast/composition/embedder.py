@@ -1,4 +1,4 @@
-"""The embedder that the settings ask for."""
+"""Construction of the embedder from the settings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from holdfast.stack.state import StateFile
 
 
 def configured_embedder(settings: Settings) -> Embedder | None:
-    """Makes the embedder; where no model at all is configured, that of the local stack's scripted model server.
+    """Creates the embedder; if no model is configured, it is the one of the local stack's scripted model server.
 
     Returns:
-        None where there is no embedding model: memories are then found by their words alone.
+        `None` without an embedding model; memories are then found by their words only.
 
     Raises:
         SettingsError: the model has no provider, or a value cannot be used.

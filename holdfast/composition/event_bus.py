@@ -1,4 +1,4 @@
-"""The event bus that the settings ask for."""
+"""Construction of the event bus from the settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def event_bus() -> EventBus:
-    """Gives the process's own event bus, where the settings say; it connects when it is first used, nobody closes it.
+    """Returns the shared event bus of the process; it connects when it is first used and is never closed.
 
     Raises:
         SettingsError: a setting has a bad value.
@@ -26,9 +26,9 @@ def event_bus() -> EventBus:
 
 @asynccontextmanager
 async def reachable_bus(settings: Settings) -> AsyncIterator[BusSource]:
-    """Gives access to the bus of the workers that have these settings; it is opened when it is first asked for.
+    """Provides access to the bus of the workers with these settings; it is opened when it is first requested.
 
-    There is none where each process keeps its own, or where no worker has made the database yet.
+    There is no bus if each process has its own, or if no worker has created the database yet.
     """
     made: list[Persistence] = []
 
@@ -47,7 +47,7 @@ async def reachable_bus(settings: Settings) -> AsyncIterator[BusSource]:
 
 
 def is_reachable(settings: Settings) -> bool:
-    """Whether workers with these settings publish where this process can read it."""
+    """Returns whether this process can read the bus of workers with these settings."""
     if settings.event_bus_backend == "memory" or settings.missing_database:
         return False
     return settings.store_url.partition("://")[0] in ("surrealkv", "ws", "wss", "http", "https")

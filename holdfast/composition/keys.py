@@ -1,4 +1,4 @@
-"""The encryption keys, from the settings."""
+"""Construction of the encryption keys from the settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from holdfast.storage.encryption import SETTING, KeyRing
 
 
 def key_ring(settings: Settings) -> KeyRing | None:
-    """The keys that settings give; None: nothing is encrypted.
+    """Returns the encryption keys; `None` means that payloads are not encrypted.
 
     Raises:
-        SettingsError: they are none; the message does not show them.
+        SettingsError: the keys are not valid; the message does not show them.
     """
     if settings.holdfast_encryption_key is None:
         return None

@@ -1,4 +1,4 @@
-"""What the settings ask for, for entry points and for code that is given no parts of its own."""
+"""Construction of the persistence from the settings."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _persistence: Persistence | None = None
 
 
 def shared_persistence() -> Persistence:
-    """The process's own persistence: one for everybody, in every event loop; nobody closes it.
+    """Returns the shared persistence of the process, which works in every event loop.
 
-    It reads the settings when it is first asked for, connects when it is first used, and is closed when the process
-    ends, or by `close_shared_persistence`.
+    It reads the settings when it is first requested and connects when it is first used. It is closed when the process
+    ends, or by `close_shared_persistence`; callers do not close it.
 
     Raises:
         SettingsError: a setting has a bad value.
@@ -41,7 +41,7 @@ def shared_persistence() -> Persistence:
 
 
 async def close_shared_persistence() -> None:
-    """Closes the process's own persistence; the next use reads the settings anew and opens another."""
+    """Closes the shared persistence of the process; the next request reads the settings again and opens another."""
     global _persistence
     with _guard:
         old, _persistence = _persistence, None
@@ -50,21 +50,21 @@ async def close_shared_persistence() -> None:
 
 
 def open_configured(settings: Settings, *, background: bool = False) -> Persistence:
-    """Gives the persistence that settings ask for; it connects when it is first used.
+    """Returns the persistence that the settings describe; it connects when it is first used.
 
     Args:
-        settings: where it is, and who we are there.
-        background: whether it lives in a thread of its own, for any event loop; else it belongs to the loop that
-            uses it first.
+        settings: the address, the credentials and the encryption keys.
+        background: run it in its own thread, for use in any event loop; otherwise it belongs to the loop that uses
+            it first.
 
     Raises:
-        SettingsError: the place is not one that can be opened, a key is none, or nobody serves the embedding model.
+        SettingsError: the address or a key is not valid, or the embedding model has no provider.
     """
-    persistence = _kept(settings, background=background)
+    persistence = _stored_persistence(settings, background=background)
     return replace(persistence, bus=Bus(MemoryLog())) if settings.event_bus_backend == "memory" else persistence
 
 
-def _kept(settings: Settings, *, background: bool) -> Persistence:
+def _stored_persistence(settings: Settings, *, background: bool) -> Persistence:
     url, options, keys = settings.store_url, _options(settings), key_ring(settings)
     embedder = configured_embedder(settings)
     try:
@@ -72,17 +72,17 @@ def _kept(settings: Settings, *, background: bool) -> Persistence:
             return open_persistence(url, embedder=embedder)
         if not background:
             return open_persistence(url, keys=keys, embedder=embedder, **options)
-        open_database(url, **options)  # a bad address is better said now than at the first use
+        open_database(url, **options)  # reports a bad address now instead of at the first use
         return persistence_on(BackgroundDatabase(lambda: open_database(url, **options)), keys, embedder)
     except UsageError as error:
         raise SettingsError(f"SURREALDB_URL is not accepted: {error}") from None
 
 
 def converter(settings: Settings, persistence: Persistence) -> DataConverter:
-    """What reads and writes payloads with these settings; it uses the persistence only where a large one is met.
+    """Returns the data converter for these settings; it uses the persistence only for large payloads.
 
     Raises:
-        SettingsError: the encryption key is none.
+        SettingsError: the encryption key is not valid.
     """
     keys, payloads = key_ring(settings), persistence.payloads
     return data_converter(partial(ChunkStore, payloads, keys) if payloads is not None else None, keys)

@@ -1,4 +1,4 @@
-"""The registry that the settings ask for."""
+"""Construction of the registry from the settings."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from holdfast.settings import Settings
 from holdfast.storage.registry.memory import InMemoryRegistry
 
 RegistryFactory = Callable[[], RegistryProtocol]
-"""Makes a registry that has not connected to anything yet; the class itself, as a rule."""
+"""Creates a registry that is not connected yet; usually the class itself."""
 
 ENTRY_POINTS = "holdfast.registries"
-"""The group of entry points in which a package names its factories."""
+"""Group of entry points in which packages name their factories."""
 
 
 def registry_factory(backend: str | None = None) -> RegistryProtocol:
-    """Gives the registry that the settings ask for; it connects when it is first used.
+    """Returns the registry that the settings name; it connects when it is first used.
 
-    That is what AGENT_REGISTRY names, else what STATE_PERSISTENCE_BACKEND does. In memory it is a new one, and empty,
-    with each call; on SurrealDB all calls in one process share a connection.
+    AGENT_REGISTRY names it, else STATE_PERSISTENCE_BACKEND does. A registry in memory is new and empty at each call;
+    on SurrealDB, all calls in one process share a connection.
 
     Args:
         backend: replaces the settings: `memory`, `surrealdb`, a name given to `register_backend` or by an entry point,
             or `module:factory`.
 
     Raises:
-        UsageError: the backend is not known (a ValueError); the message lists those that are.
+        UsageError: the backend is unknown (a ValueError); the message lists the known ones.
         SettingsError: a setting has a bad value (a ValueError).
     """
     if backend is not None:
@@ -42,7 +42,7 @@ def registry_factory(backend: str | None = None) -> RegistryProtocol:
 
 
 def custom_registry(settings: Settings) -> RegistryProtocol | None:
-    """The registry that AGENT_REGISTRY names; None where it names none.
+    """Returns the registry that AGENT_REGISTRY names; `None` if it is not set.
 
     Raises:
         SettingsError: there is no such registry.
@@ -56,11 +56,11 @@ def custom_registry(settings: Settings) -> RegistryProtocol | None:
 
 
 def register_backend(name: str, factory: RegistryFactory) -> None:
-    """Makes a backend known under a name, for AGENT_REGISTRY and `registry_factory`.
+    """Registers a backend under a name, for AGENT_REGISTRY and `registry_factory`.
 
     Args:
         name: replaces a backend of the same name.
-        factory: makes a registry, without arguments.
+        factory: creates a registry; called without arguments.
     """
     _backends[name] = factory
 
@@ -70,7 +70,9 @@ def _surrealdb() -> RegistryProtocol:
 
     kept = shared_persistence()
     if kept.database is None:
-        raise UsageError("STATE_PERSISTENCE_BACKEND=memory means no SurrealDB: set it to surrealdb")
+        raise UsageError(
+            "the surrealdb registry needs SurrealDB, but STATE_PERSISTENCE_BACKEND=memory: set it to surrealdb"
+        )
     return kept.registry
 
 
@@ -82,7 +84,7 @@ def _make(backend: str) -> RegistryProtocol:
     registry = factory()
     if not isinstance(registry, RegistryProtocol):
         raise UsageError(
-            f"backend {backend!r} gives {registry!r:.80}, which lacks methods of RegistryProtocol: "
+            f"backend {backend!r} returned {registry!r:.80}, which lacks methods of RegistryProtocol: "
             "derive from BaseRegistry"
         )
     return registry
@@ -103,9 +105,9 @@ def _imported(place: str) -> RegistryFactory:
     module, _, name = place.partition(":")
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)  # a program that was installed does not look into the current folder
+        sys.path.insert(0, here)  # an installed program does not search the current folder
     try:
         factory: RegistryFactory = getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as error:  # whatever a module of the user's does when it is imported
-        raise UsageError(f"{place!r} cannot be used: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a user's module may raise anything when it is imported
+        raise UsageError(f"{place!r} cannot be imported: {type(error).__name__}: {error}") from error
     return factory

@@ -1,4 +1,4 @@
-"""The vector store that users make."""
+"""Vector store of the public API."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import JsonValue
+from typing_extensions import override
 
 from holdfast.composition.persistence import shared_persistence
 from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
@@ -15,22 +16,22 @@ from holdfast.storage.vectors.checks import check_name
 
 
 class VectorStore(BaseRegistry):
-    """Keeps vectors with metadata, and finds the nearest by cosine similarity; also a registry of agents.
+    """Stores vectors with metadata and finds the nearest by cosine similarity; also a registry of agents.
 
         store = VectorStore()
         await store.upsert("doc-1", [0.1, 0.9, 0.2], {"lang": "en"})
         for match in await store.query([0.1, 0.8, 0.3], k=5, filter={"lang": "en"}):
             print(match.id, match.score)
 
-    Making one needs no connection, and no `await`: that comes with the first use.
+    Creating one needs no `await`; it connects when it is first used.
 
     Args:
-        namespace: keeps vectors apart, each namespace with a dimension of its own, that of its first vector.
-            The registry is the same for all.
-        persistence: where to keep them; None: where the settings say (STATE_PERSISTENCE_BACKEND, SURREALDB_URL).
+        namespace: separates vectors; the first vector of a namespace sets its dimension. All namespaces share one
+            registry.
+        persistence: the storage; `None` means the one in the settings (STATE_PERSISTENCE_BACKEND, SURREALDB_URL).
 
     Raises:
-        ValueError: the namespace is empty, no text, or too long.
+        ValueError: the namespace is empty, not text, or too long.
     """
 
     def __init__(self, namespace: str = "default", *, persistence: Persistence | None = None) -> None:
@@ -39,7 +40,7 @@ class VectorStore(BaseRegistry):
 
     @property
     def namespace(self) -> str:
-        """Whose vectors these are."""
+        """The namespace of the vectors."""
         return self._namespace
 
     async def upsert(
@@ -52,23 +53,24 @@ class VectorStore(BaseRegistry):
 
         Args:
             id: any text of 1 to 4,096 characters.
-            vector: numbers; it comes back exactly, as 64-bit floats.
+            vector: numbers, stored exactly as 64-bit floats.
             metadata: JSON values by name, at most 100,000 characters.
 
         Raises:
-            ValueError: not the namespace's dimension (the message names both), not finite, zero, or no numbers.
-            StoreUnavailable: it could not be kept; doing it again is safe.
+            ValueError: the vector has another dimension than the namespace (the message names both), is zero, or has
+                values that are not finite numbers.
+            StoreUnavailable: it was not stored; repeating the call is safe.
         """
         await self._vectors.upsert(id, vector, metadata)
 
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:
-        """Adds or replaces many vectors, much faster than one by one; of several with one id the last counts.
+        """Adds or replaces many vectors, much faster than one by one; of several with one id, the last is stored.
 
-        They are written in portions: one that fails leaves those before it, and doing it all again is safe.
+        They are written in batches: earlier batches remain if one fails, and repeating the call is safe.
 
         Raises:
-            ValueError: what `upsert` raises, before anything is written.
-            StoreUnavailable: some could not be kept.
+            ValueError: as in `upsert`; raised before anything is written.
+            StoreUnavailable: some vectors were not stored.
         """
         await self._vectors.upsert_many(vectors)
 
@@ -79,49 +81,49 @@ class VectorStore(BaseRegistry):
         *,
         filter: Mapping[str, JsonValue] | None = None,  # noqa: A002 - the field's word
     ) -> list[VectorMatch]:
-        """The `k` nearest, best first; of equal scores the smaller id first.
+        """Returns the `k` nearest vectors, best first; equal scores are ordered by id.
 
         Args:
             vector: of the namespace's dimension.
-            k: at most so many; fewer come where there are fewer.
-            filter: only vectors whose metadata has all these values under these keys. They are compared as JSON:
-                `1` is `1.0` and is not `true`; null is a value, which a missing key does not have.
+            k: maximum number of matches.
+            filter: only vectors whose metadata has all these values under these keys. Values are compared as JSON:
+                `1` equals `1.0` but not `true`, and a missing key does not equal null.
 
         Returns:
             Matches whose `score` is the cosine similarity, from -1 to 1.
 
         Raises:
-            ValueError: what `upsert` raises for a vector, or a `k` below 1.
+            ValueError: as in `upsert`, or `k` is below 1.
             StoreUnavailable: the vectors cannot be read.
         """
         return await self._vectors.query(vector, k, filter=filter)
 
     async def get_vector(self, id: str) -> StoredVector | None:  # noqa: A002 - the field's word
-        """A vector with its metadata, as it was given; None when there is none of this id."""
+        """Returns the vector with this id and its metadata; `None` if there is none."""
         return await self._vectors.get_vector(id)
 
     async def delete(self, id: str) -> bool:  # noqa: A002 - the field's word
-        """Removes a vector; says whether it was there. The namespace keeps its dimension."""
+        """Removes a vector and returns whether it existed. The namespace keeps its dimension."""
         return await self._vectors.delete(id)
 
+    @override
     async def exists(self, name: str) -> bool:
-        """See `holdfast.storage.registry.RegistryProtocol.exists`."""
         return await self._persistence.registry.exists(name)
 
+    @override
     async def get(self, name: str) -> Any:
-        """See `holdfast.storage.registry.RegistryProtocol.get`."""
         return await self._persistence.registry.get(name)
 
+    @override
     async def register(self, agent: Any) -> None:
-        """See `holdfast.storage.registry.RegistryProtocol.register`."""
         await self._persistence.registry.register(agent)
 
+    @override
     async def list_agents(self) -> list[str]:
-        """See `holdfast.storage.registry.RegistryProtocol.list_agents`."""
         return await self._persistence.registry.list_agents()
 
+    @override
     async def unregister(self, name: str) -> bool:
-        """See `holdfast.storage.registry.RegistryProtocol.unregister`."""
         return await self._persistence.registry.unregister(name)
 
     @property

@@ -1,4 +1,4 @@
-"""Workers, built from the settings."""
+"""Construction of workers from the settings."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ from holdfast.workflows import WORKFLOWS
 
 log = get_logger(__name__)
 
-GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end within it
-TOOL_THREADS = 64  # for tools that block; asyncio's own default is a handful on a small machine
-STICKY_TIMEOUT = timedelta(seconds=1)  # how long a workflow task waits for a worker that was killed
-CONNECT_PATIENCE = 30.0  # seconds to wait for Temporal at start
+GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end sooner
+TOOL_THREADS = 64  # for blocking tools; asyncio's default is only a handful on a small machine
+STICKY_TIMEOUT = timedelta(seconds=1)  # time that a workflow task waits for a worker that was killed
+CONNECT_TIMEOUT = 30.0  # seconds to wait for Temporal at start
 PASSED_THROUGH = (
     "types",
     "errors",
@@ -59,14 +59,14 @@ PASSED_THROUGH = (
     "search_attributes",
     "agents",
 )
-"""Modules that workflows share with the process: all of Holdfast that they know, apart from themselves."""
+"""Modules that the sandbox shares with the process: all of Holdfast that workflows import, except themselves."""
 SANDBOX = SandboxRestrictions.default.with_passthrough_modules(
     *(f"holdfast.{name}" for name in PASSED_THROUGH), "lazy_loader", "pydantic", "pydantic_core", "structlog"
 )
 
 
 def identity() -> str:
-    """This worker's name in Temporal's UI."""
+    """Returns the name of this worker in Temporal's UI."""
     return f"holdfast-worker-{os.getpid()}@{socket.gethostname()}"
 
 
@@ -80,17 +80,17 @@ def build_worker(
     max_cached_workflows: int = 1000,
     sandboxed: bool = False,
 ) -> Worker:
-    """Wires a worker; it does not run yet.
+    """Creates a worker without running it.
 
     Args:
         client: connected to the namespace to serve.
         settings: task queue and limits.
         catalog: the agents to serve.
         model: makes the model calls.
-        persistence: holds the mirror, and what is kept beside it.
-        max_cached_workflows: 0 replays a run from its beginning at each step, which tests use.
-        sandboxed: has Temporal watch for what is not deterministic, which tests use; every workflow is ours, and
-            the watching costs each workflow task.
+        persistence: stores the mirror, the registry, memories and payloads.
+        max_cached_workflows: 0 replays a run from its start at each workflow task, which tests use.
+        sandboxed: run workflows in Temporal's sandbox, which detects nondeterminism; tests use it. Workers do not, as
+            it slows down each workflow task and all workflow code is part of Holdfast.
     """
     deps = Dependencies(
         catalog=catalog,
@@ -128,7 +128,7 @@ def build_worker(
 
 
 async def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT, then ends in order: no new work, calls in flight end, the store closes."""
+    """Runs a worker until SIGTERM or SIGINT, then shuts down: calls in flight may end, and the store is closed."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tool"))
@@ -160,7 +160,7 @@ def _persistence(settings: Settings) -> Persistence:
 
 
 def _background_tasks(client: Client, settings: Settings, persistence: Persistence) -> list[BackgroundTask]:
-    """What this worker does beside serving."""
+    """Creates the background tasks of this worker."""
     store, task_queue = persistence.store, settings.temporal_task_queue
     found: list[BackgroundTask] = [EmbeddingWatch(client, task_queue, Embedding(persistence.memories))]
     if settings.reconcile_interval:
@@ -184,7 +184,7 @@ async def _adapters(settings: Settings, persistence: Persistence) -> AsyncIterat
     except StoreLocked:
         raise
     except StoreUnavailable as error:
-        log.warning("the store is away; runs go on and the mirror catches up", reason=str(error))
+        log.warning("store unavailable; runs continue and their mirror catches up", reason=str(error))
     try:
         yield model
     finally:
@@ -198,7 +198,7 @@ async def _connect(settings: Settings, data_converter: DataConverter) -> Client:
         raise TemporalUnavailable(
             "no Temporal server is known: set TEMPORAL_ADDRESS, or start the local stack with `holdfast up`"
         )
-    deadline = asyncio.get_running_loop().time() + CONNECT_PATIENCE
+    deadline = asyncio.get_running_loop().time() + CONNECT_TIMEOUT
     while True:
         try:
             return await connect_temporal(

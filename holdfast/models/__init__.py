@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
 SCRIPTED_MODEL = "scripted"
-"""The name by which the scripted model answers."""
+"""Name of the scripted model."""
 SCRIPTED_MARK = "scripted model, not a language model"
-"""Stands in every text that the scripted model says, so that nobody takes it for more."""
+"""Part of every text of the scripted model, so that it is not mistaken for a language model."""
 
-_NO_KEY = "no-key"  # the client insists on a key; servers that need none ignore it
+_NO_KEY = "no-key"  # the client requires a key; servers without keys ignore it
 
 
 def open_model(
@@ -26,13 +26,13 @@ def open_model(
     openrouter_api_key: str | None,
     default_model: str,
 ) -> ChatModel:
-    """Makes the model adapter that the settings ask for; OpenAI's settings win over OpenRouter's.
+    """Creates the adapter of the chat model; settings for OpenAI have precedence over those for OpenRouter.
 
     Args:
-        openai_api_key: may be None when `openai_base_url` names a server that needs no key.
-        openai_base_url: an OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1; None: OpenAI's own.
-        openrouter_api_key: used when neither of the above is given.
-        default_model: answers where neither run nor agent names a model.
+        openai_api_key: may be `None` if `openai_base_url` names a server without keys.
+        openai_base_url: an OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1; `None` means OpenAI's.
+        openrouter_api_key: used if neither of the above is given.
+        default_model: used if neither the run nor the agent names a model.
 
     Raises:
         UsageError: no model is configured, or a value cannot be used.
@@ -61,20 +61,20 @@ def open_embedder(
     openai_base_url: str | None,
     openrouter_api_key: str | None,
 ) -> Embedder:
-    """Makes the embedder that the settings ask for: at an address of its own, else where the chat model is.
+    """Creates the embedder, at its own endpoint or at the chat model's.
 
     Args:
         model: the embedding model.
-        dimensions: what its vectors have.
-        base_url: an OpenAI-compatible endpoint for embeddings alone; None: where the chat model is.
-        api_key: its key; with `base_url`, None is for servers that need none, so that no other provider gets
-            the chat model's key.
+        dimensions: number of dimensions of its vectors.
+        base_url: an OpenAI-compatible endpoint for embeddings; `None` means the chat model's.
+        api_key: key of `base_url`; `None` means a server without keys, so that the chat model's key is not sent to
+            another provider.
         openai_api_key: see `open_model`; likewise the others.
         openai_base_url: see `open_model`.
         openrouter_api_key: see `open_model`.
 
     Raises:
-        UsageError: nothing says where the model is, or a value cannot be used.
+        UsageError: the model has no provider, or a value cannot be used.
     """
     from holdfast.models.embeddings import OpenAIEmbedder  # noqa: PLC0415  loads the SDK, which takes half a second
 

@@ -1,4 +1,4 @@
-"""Makes vectors of texts through any OpenAI-compatible embeddings endpoint."""
+"""Embedder for OpenAI-compatible endpoints."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import openai
+from typing_extensions import override
 
 from holdfast.errors import ModelRefused, ModelUnavailable
 from holdfast.models.provider import BROKEN, Provider
+from holdfast.ports.retrieval import Embedder
 from holdfast.types import clean_text
 
-READ_TIMEOUT = 60.0  # seconds without a byte; a batch takes a second or two as a rule, on a slow machine some more
-BATCH_TEXTS = 64  # in one request; providers take up to 2,048, small servers less
-BATCH_CHARS = 200_000  # in one request: some 50,000 tokens, where providers take 300,000
+READ_TIMEOUT = 60.0  # seconds without a byte; a batch usually takes a second or two, longer on a slow machine
+BATCH_TEXTS = 64  # texts in one request; providers accept up to 2,048, small servers fewer
+BATCH_CHARS = 200_000  # characters in one request: about 50,000 tokens; providers accept 300,000
 
 
-class OpenAIEmbedder:
+class OpenAIEmbedder(Embedder):
     """An `Embedder` on the `openai` client.
 
     Args:
-        api_key: sent to the provider, and taken out of every message that quotes it.
-        base_url: the endpoint; None: OpenAI's own.
+        api_key: sent to the provider, and removed from error messages that quote it.
+        base_url: the endpoint; `None` means OpenAI's.
         model: the embedding model.
-        dimensions: what its vectors have. Asked for where the model lets one choose; any other answer is refused.
-        read_timeout: seconds without a byte after which a request is given up.
+        dimensions: number of dimensions, requested if the model supports that; vectors with others are refused.
+        read_timeout: seconds without a byte after which a request fails.
         key_variable: the setting that `api_key` comes from, for advice in messages.
         url_variable: the setting that `base_url` comes from, likewise.
 
@@ -47,7 +49,7 @@ class OpenAIEmbedder:
         self.name = f"{model}@{dimensions}"
         self._model = model
         self._dimensions = dimensions
-        self._may_choose = True  # until the model says that its dimension cannot be chosen
+        self._may_choose = True  # until the model answers that its dimensions are fixed
         self._provider = Provider(
             api_key=api_key,
             base_url=base_url,
@@ -56,8 +58,8 @@ class OpenAIEmbedder:
             url_variable=url_variable,
         )
 
+    @override
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `holdfast.ports.Embedder`."""
         vectors: list[list[float]] = []
         for batch in _batches([clean_text(text) for text in texts]):
             vectors += self._checked(await self._answer(batch), len(batch))
@@ -86,14 +88,16 @@ class OpenAIEmbedder:
         except (openai.OpenAIError, *BROKEN) as error:
             raise self._provider.translated(error, self._model) from None  # the cause holds the request, with the key
         except ValueError as error:
-            raise ModelUnavailable(f"model {self._model!r} sent an answer that cannot be read: {error}") from None
+            raise ModelUnavailable(f"model {self._model!r} sent a malformed response: {error}") from None
 
     def _checked(self, answer: object, count: int) -> list[list[float]]:
         try:
             vectors = _vectors(answer)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
-            raise ModelUnavailable(f"model {self._model!r} sent what are no embeddings: {reason}") from None
+            raise ModelUnavailable(
+                f"model {self._model!r} sent a response without valid embeddings: {reason}"
+            ) from None
         if len(vectors) != count:
             raise ModelUnavailable(f"model {self._model!r} sent {len(vectors)} vectors for {count} texts")
         for vector in vectors:
@@ -106,14 +110,14 @@ class OpenAIEmbedder:
 
 
 def _vectors(answer: Any) -> list[list[float]]:
-    """The vectors in the order of the texts, which need not be that of the answer."""
+    """Returns the vectors in the order of the texts, which may differ from that of the response."""
     items = list(answer["data"])
     by_index = {int(item.get("index", place)): item["embedding"] for place, item in enumerate(items)}
     if sorted(by_index) != list(range(len(items))):
         raise ValueError("the indexes of the vectors are not those of the texts")
     vectors = [[float(value) for value in by_index[index]] for index in range(len(items))]
     if not all(math.isfinite(value) for vector in vectors for value in vector):
-        raise ValueError("a vector holds a value that is no number")
+        raise ValueError("a vector holds a value that is not a finite number")
     return vectors
 
 

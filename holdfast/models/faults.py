@@ -1,4 +1,4 @@
-"""What a provider's error means for a run: try again, give up, or make the context smaller. No I/O."""
+"""Classification of a provider's errors: retry, fail, or shrink the context. No I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable
 
-MAX_WORDS = 600  # characters of the provider's own words in a message: error pages can be long
+MAX_WORDS = 600  # characters of the provider's message that are quoted; error pages can be long
 
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "context_window_exceeded"})
 _OVERFLOW_WORDS = re.compile(
@@ -24,8 +24,8 @@ _OVERFLOW_WORDS = re.compile(
 )
 _OVERFLOW_STATUSES = frozenset({None, 400, 413, 422})
 
-_BROKE_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
-_PASSING_STATUSES = frozenset({408, 409, 425, 429})
+_QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_TEMPORARY_STATUSES = frozenset({408, 409, 425, 429})
 _REFUSAL_CODES = frozenset(
     {
         "authentication_error",
@@ -41,20 +41,20 @@ _REFUSAL_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An error as the provider told it."""
+    """An error that a provider reported."""
 
     words: str
-    """Its own words, on one line; may be empty."""
+    """Its message, on one line; may be empty."""
     status: int | None = None
-    """HTTP status, or the one named by an error inside the stream; None: none was named."""
+    """HTTP status, or the one in an error inside the stream; `None` if there is none."""
     codes: frozenset[str] = frozenset()
     """Its `code` and `type`."""
     retry_after: float | None = None
-    """Seconds to wait before another attempt; None: it does not say."""
+    """Seconds to wait before another attempt; `None` if the provider names none."""
 
     @classmethod
     def parse(cls, body: object, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> Fault:
-        """Reads an `error` object, or whatever else stands in its place."""
+        """Parses an `error` object, or whatever else the body is."""
         fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
         codes = frozenset(str(fields[key]) for key in ("code", "type") if fields.get(key))
         return cls(
@@ -65,12 +65,12 @@ class Fault:
         )
 
     def error(self, *, model: str, key_variable: str, url_variable: str = "OPENAI_BASE_URL") -> ModelError:
-        """The error that this is for a run.
+        """Returns the error that a model call raises.
 
         Args:
             model: the model that was asked.
             key_variable: the setting that holds the API key, for advice.
-            url_variable: the setting that names the endpoint, likewise.
+            url_variable: the setting that names the endpoint, for advice.
         """
         told = f"{self._place}: {self.words or self._phrase}"
         if self._is_overflow:
@@ -91,11 +91,11 @@ class Fault:
 
     @property
     def _is_refusal(self) -> bool:
-        if self.codes & _BROKE_CODES:
+        if self.codes & _QUOTA_CODES:
             return True
         if self.status is None:
             return bool(self.codes & _REFUSAL_CODES)
-        return self.status < http.HTTPStatus.INTERNAL_SERVER_ERROR and self.status not in _PASSING_STATUSES
+        return self.status < http.HTTPStatus.INTERNAL_SERVER_ERROR and self.status not in _TEMPORARY_STATUSES
 
     @property
     def _place(self) -> str:
@@ -109,7 +109,7 @@ class Fault:
             return "it gave no reason"
 
     def _hint(self, key_variable: str, url_variable: str) -> str:
-        if self.codes & _BROKE_CODES or self.status == http.HTTPStatus.PAYMENT_REQUIRED:
+        if self.codes & _QUOTA_CODES or self.status == http.HTTPStatus.PAYMENT_REQUIRED:
             return f"; add credit to the account of {key_variable}"
         match self.status:
             case http.HTTPStatus.UNAUTHORIZED:
@@ -122,7 +122,7 @@ class Fault:
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `retry-after-ms` or `retry-after` (seconds or a date) asks to wait; None: no such header."""
+    """Returns the seconds to wait by `retry-after-ms` or `retry-after` (seconds or a date); `None` without either."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) * unit
@@ -138,7 +138,7 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _words(body: object) -> str:
-    """The human part of an error body, on one line."""
+    """Returns the readable part of an error body, on one line."""
     if isinstance(body, dict):
         text = body.get("message") or body.get("detail") or json.dumps(body)
         metadata = body.get("metadata")

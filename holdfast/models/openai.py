@@ -1,4 +1,4 @@
-"""Calls models through any OpenAI-compatible chat completions endpoint."""
+"""Chat model for OpenAI-compatible endpoints."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from contextlib import aclosing
 
 import openai
 from openai import AsyncStream
+from typing_extensions import override
 
 from holdfast.errors import ModelRefused, ModelUnavailable
 from holdfast.models.provider import BROKEN, Provider, is_connection_error
 from holdfast.models.wire import MalformedChunk, StreamedReply, request_body
+from holdfast.ports import ChatModel
 from holdfast.types import AgentSpec, Message, ModelReply
 
-READ_TIMEOUT = 120.0  # seconds between bytes, not for the whole answer: reasoning models think before they stream
+READ_TIMEOUT = 120.0  # seconds between bytes, not for the whole reply; reasoning models think before they stream
 
 
-class OpenAIModel:
+class OpenAIModel(ChatModel):
     """A `ChatModel` on the `openai` client.
 
     Args:
-        api_key: sent to the provider, and taken out of every message that quotes it.
-        base_url: the endpoint; None: OpenAI's own.
-        default_model: answers where neither the call nor the definition names a model.
-        read_timeout: seconds without a byte after which a call is given up.
+        api_key: sent to the provider, and removed from error messages that quote it.
+        base_url: the endpoint; `None` means OpenAI's.
+        default_model: used if neither the call nor the agent names a model.
+        read_timeout: seconds without a byte after which a call fails.
         key_variable: the setting that `api_key` comes from, for advice in messages.
 
     Raises:
@@ -46,6 +48,7 @@ class OpenAIModel:
             api_key=api_key, base_url=base_url, read_timeout=read_timeout, key_variable=key_variable
         )
 
+    @override
     async def complete(
         self,
         spec: AgentSpec,
@@ -54,9 +57,8 @@ class OpenAIModel:
         model: str | None,
         on_text: Callable[[str], None],
     ) -> ModelReply:
-        """Makes one streamed call; see `holdfast.ports.ChatModel`."""
         name = model or spec.model or self._default_model
-        # The place in the transcript makes ids that no other call of the run has, and a retry makes again.
+        # The position in the transcript makes ids unique within the run, and the same at a retry.
         answer = StreamedReply(name, call_prefix=f"call_{messages[-1].seq if messages else 0}")
         started = time.perf_counter()
         try:
@@ -65,13 +67,13 @@ class OpenAIModel:
                     if piece := answer.add(chunk):
                         on_text(piece)
         except (openai.OpenAIError, *BROKEN) as error:
-            # A connection that breaks after the last word has broken nothing.
+            # A connection that breaks after the last chunk does not affect the reply.
             if not (answer.finish_reason and is_connection_error(error)):
                 raise self._provider.translated(error, name) from None  # the cause holds the request, with the key
         except (json.JSONDecodeError, UnicodeDecodeError, MalformedChunk) as error:
-            raise ModelUnavailable(f"model {name!r} sent a stream that cannot be read: {error}") from None
+            raise ModelUnavailable(f"model {name!r} sent a malformed stream: {error}") from None
         if not answer.finish_reason:
-            raise ModelUnavailable(f"the stream of model {name!r} ended in the middle of the answer")
+            raise ModelUnavailable(f"the stream of model {name!r} ended before the reply was complete")
         return answer.reply(time.perf_counter() - started)
 
     async def close(self) -> None:
@@ -91,7 +93,7 @@ class OpenAIModel:
             yield whole
 
     async def _open(self, body: bytes) -> AsyncStream[object]:
-        # Not `chat.completions.create`: that walks the whole request, and costs CPU that grows with each turn.
+        # Not `chat.completions.create`, which transforms the whole request and so takes more CPU time with each turn.
         client = await self._provider.client()
         return await client.post(
             "/chat/completions",
@@ -107,5 +109,5 @@ def _body(spec: AgentSpec, messages: list[Message], model: str) -> bytes:
     try:
         return request_body(spec, messages, model)
     except (ValueError, TypeError) as error:
-        reason = f"the request to model {model!r} cannot be written as JSON: {error}"
+        reason = f"the request to model {model!r} cannot be encoded as JSON: {error}"
         raise ModelRefused(f"{reason}; check the agent's model_settings") from None

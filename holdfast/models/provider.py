@@ -1,4 +1,4 @@
-"""The connection to an OpenAI-compatible provider: its client, and what its errors mean."""
+"""Connection to an OpenAI-compatible provider, and translation of its errors."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from holdfast.errors import ModelError, ModelUnavailable, UsageError
 from holdfast.models.faults import Fault
 
 OPENAI_URL = "https://api.openai.com/v1"
-CONNECT_TIMEOUT = 10.0  # seconds; a host that is there accepts much sooner
+CONNECT_TIMEOUT = 10.0  # seconds; a reachable host accepts much sooner
 WRITE_TIMEOUT = 30.0  # seconds without progress while sending the request
-SECRET_LENGTH = 8  # characters; real keys have some forty
+SECRET_LENGTH = 8  # characters; real keys have about forty
 
 BROKEN = (httpx2.HTTPError, OSError)
-"""What a broken connection raises where the client does not translate it."""
+"""Errors of a broken connection that the client does not translate."""
 
 
 class Provider:
-    """A provider, as its adapters reach it.
+    """Client of one provider, shared by the adapters for chat and embeddings.
 
     Args:
-        api_key: sent to the provider, and taken out of every message that quotes it.
-        base_url: the endpoint; None: OpenAI's own.
-        read_timeout: seconds without a byte after which a call is given up.
+        api_key: sent to the provider, and removed from error messages that quote it.
+        base_url: the endpoint; `None` means OpenAI's.
+        read_timeout: seconds without a byte after which a call fails.
         key_variable: the setting that `api_key` comes from, for advice in messages.
         url_variable: the setting that `base_url` comes from, likewise.
 
@@ -56,13 +56,13 @@ class Provider:
         self._clients = WeakKeyDictionary()
 
     async def client(self) -> AsyncOpenAI:
-        """The client of the running event loop: connections that one loop has opened are of no use to another."""
+        """Returns the client of the running event loop; connections cannot be shared between loops."""
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             client = AsyncOpenAI(
                 api_key=self._api_key,
                 base_url=self._url,
-                max_retries=0,  # Temporal alone retries: the client's own retries would multiply
+                max_retries=0,  # only Temporal retries; retries of the client would multiply
                 timeout=openai.Timeout(self._read_timeout, connect=CONNECT_TIMEOUT, write=WRITE_TIMEOUT, pool=None),
                 http_client=_http_client(self._url),
             )
@@ -76,7 +76,7 @@ class Provider:
             await known[1].aclose()
 
     def translated(self, error: Exception, model: str) -> ModelError:
-        """What an error of the client, or a broken connection, means for whoever asked `model`."""
+        """Translates an error of the client, or of a broken connection, during a call of `model`."""
         host, cause = urlsplit(self._url).netloc, error.__cause__ or error
         if isinstance(cause, httpx2.ConnectTimeout):
             return ModelUnavailable(f"{host} accepted no connection for model {model!r} within {CONNECT_TIMEOUT:g} s")
@@ -95,12 +95,12 @@ class Provider:
         return translated
 
     def _without_key(self, text: str) -> str:
-        # A placeholder such as "none" is no secret, and taking it out would take words apart.
+        # A placeholder such as "none" is not a secret, and removing it would damage ordinary words.
         return text.replace(self._api_key, "(the key)") if len(self._api_key) >= SECRET_LENGTH else text
 
 
 async def _lifetime(client: AsyncOpenAI) -> AsyncGenerator[None]:
-    """Closes the client when its loop ends: a loop ends the generators that it has begun, its one hook for that."""
+    """Closes the client when its event loop ends: closing its async generators is the only hook that a loop has."""
     try:
         yield
     finally:
@@ -108,26 +108,28 @@ async def _lifetime(client: AsyncOpenAI) -> AsyncGenerator[None]:
 
 
 def is_connection_error(error: Exception) -> bool:
-    """Whether the connection broke, rather than that the provider said no."""
+    """Returns whether the connection broke, as opposed to an error response."""
     return isinstance(error, (openai.APIConnectionError, *BROKEN))
 
 
 def _checked_key(api_key: str, variable: str) -> str:
     key = api_key.strip()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise UsageError(f"{variable} is not a key: it is empty or has characters that no HTTP header can carry")
+        raise UsageError(
+            f"{variable} is not a valid key: it is empty or has characters that HTTP headers cannot contain"
+        )
     return key
 
 
 def _checked_url(url: str, variable: str) -> str:
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{variable}={url!r} is not accepted: it must look like https://host/v1")
+        raise UsageError(f"{variable}={url!r} is not accepted: set it to a URL such as https://host/v1")
     return url.strip()
 
 
 def _http_client(url: str) -> httpx2.AsyncClient | None:
-    """A client that goes to this machine directly, whatever proxy the environment names; None: the default one."""
+    """Returns a client that ignores proxies, for endpoints on this machine; `None` means the default client."""
     host = urlsplit(url).hostname or ""
     try:
         is_local = host == "localhost" or ipaddress.ip_address(host).is_loopback

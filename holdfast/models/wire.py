@@ -1,4 +1,4 @@
-"""The chat completions format: request bodies from messages, replies from streamed chunks. No I/O."""
+"""Chat completions format: request bodies from messages, replies from streamed chunks. No I/O."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class MalformedChunk(ValueError):
 
 
 def request_body(spec: AgentSpec, messages: list[Message], model: str) -> bytes:
-    """Makes the body of a streamed request, as JSON.
+    """Returns the body of a streamed request, as JSON.
 
-    The definition's `model_settings` may add fields; they cannot change what is said here. Messages bring their own
-    JSON, so that the work for a turn does not grow with the transcript.
+    The agent's `model_settings` may add fields but cannot override the ones set here. Messages carry their JSON, so
+    they are not encoded again at each turn.
 
     Raises:
-        ValueError: `model_settings` hold what JSON cannot.
-        TypeError: the same.
+        ValueError: `model_settings` contain a value that JSON cannot represent.
+        TypeError: likewise.
     """
     fields: dict[str, Any] = {
         **spec.model_settings,
@@ -30,7 +30,7 @@ def request_body(spec: AgentSpec, messages: list[Message], model: str) -> bytes:
     }
     for name in ("messages", "tools"):
         fields.pop(name, None)
-    if spec.tools:  # an empty list is refused by providers
+    if spec.tools:  # providers refuse an empty list
         fields["tools"] = [_wire_tool(tool) for tool in spec.tools]
     said = b",".join(message.chat_json for message in messages if message.role != "system" or message.content)
     rest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -43,11 +43,11 @@ def _wire_tool(tool: ToolSpec) -> dict[str, Any]:
 
 
 class StreamedReply:
-    """Puts a reply together from the chunks of its stream.
+    """A reply that is assembled from the chunks of its stream.
 
     Args:
-        model: the model that was asked, for providers that do not name the one that answers.
-        call_prefix: begins the ids of tool calls to which the provider gives none, or one twice.
+        model: the requested model, for providers that do not name the one that answers.
+        call_prefix: start of the ids of tool calls whose id the provider leaves out or repeats.
     """
 
     def __init__(self, model: str, call_prefix: str) -> None:
@@ -55,15 +55,15 @@ class StreamedReply:
         self._model = model
         self._call_prefix = call_prefix
         self._text: list[str] = []
-        self._held = ""  # half a character, whose other half comes with the next piece
+        self._held = ""  # first half of a surrogate pair; the other half is in the next chunk
         self._calls: list[_Call] = []
         self._usage = Usage(requests=1)
 
     def add(self, chunk: object) -> str:
-        """Takes in one chunk and gives the text that it adds, which may be empty.
+        """Adds one chunk and returns its text, which may be empty.
 
         Raises:
-            MalformedChunk: it is not shaped like a chunk.
+            MalformedChunk: it does not have the structure of a chunk.
         """
         try:
             return self._add(chunk)
@@ -93,7 +93,7 @@ class StreamedReply:
         call.arguments += function.get("arguments") or ""
 
     def _call_at(self, index: int | None, call_id: str | None, *, starts: bool) -> _Call:
-        """The call that a delta belongs to; where the index is missing or repeated, a new id tells calls apart."""
+        """Returns the call of a delta; if its index is missing or repeated, a new id starts a new call."""
         for call in reversed(self._calls):
             same_place = index == call.index if index is not None else not starts
             if same_place and (not call_id or not call.id or call_id == call.id):
@@ -103,13 +103,13 @@ class StreamedReply:
         return self._calls[-1]
 
     def _showable(self, piece: str) -> str:
-        """The piece with what was held back before it, without half a character at its end."""
+        """Returns the held-back text and this piece, without half a surrogate pair at the end."""
         piece = self._held + piece
         self._held = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
         return whole_characters(piece[: len(piece) - len(self._held)])
 
     def reply(self, seconds: float) -> ModelReply:
-        """What has been put together."""
+        """Returns the reply as assembled so far."""
         return ModelReply(
             content=whole_characters("".join(self._text)),
             tool_calls=self._tool_calls(),
@@ -130,7 +130,7 @@ class StreamedReply:
 
 
 class _Call:
-    """A tool call of which parts have arrived."""
+    """A tool call that is being assembled."""
 
     def __init__(self, index: int | None, call_id: str | None) -> None:
         self.index = index
@@ -151,7 +151,7 @@ def _usage(usage: Any) -> Usage:
 
 
 def whole_characters(text: str) -> str:
-    """Joins the surrogate pairs that JSON escapes leave in a text, and replaces those that have no partner."""
+    """Joins surrogate pairs that JSON escapes leave in a text, and replaces unpaired surrogates."""
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

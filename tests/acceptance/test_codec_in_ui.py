@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from holdfast import RunHandle, Settings
-from holdfast.client.client import Holdfast
+from holdfast.client.holdfast import Holdfast
 from holdfast.composition.converter import client_converter
 from holdfast.stack import down, ui_url, up
 from holdfast.stack.sockets import answers

@@ -14,7 +14,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 
 from holdfast import RunStatus, Settings
-from holdfast.client.client import Holdfast
+from holdfast.client.holdfast import Holdfast
 from holdfast.composition.converter import client_converter
 from holdfast.composition.persistence import open_configured
 from holdfast.stack import down, up

@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.client.client import Holdfast
+from holdfast.client.holdfast import Holdfast
 from holdfast.composition import worker
 from holdfast.models import open_model
 from holdfast.ports import EventBus, Store

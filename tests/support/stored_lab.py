@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from holdfast.client.client import Holdfast
+from holdfast.client.holdfast import Holdfast
 from holdfast.settings import Settings
 from holdfast.storage.encryption import KeyRing
 from holdfast.storage.payloads.chunk_store import ChunkStore

@@ -112,7 +112,7 @@ async def test_a_reply_beyond_the_limit_fails_the_run_with_a_reason(stored: tupl
 async def test_an_input_beyond_the_limit_is_refused_before_it_travels(stored: tuple[Lab, ChunkTable]) -> None:
     """Whoever starts the run learns it at once."""
     lab, _ = stored
-    with pytest.raises(UsageError, match="has 16,777,217 bytes, at most 16,777,216 are taken"):
+    with pytest.raises(UsageError, match="has 16,777,217 bytes, but at most 16,777,216 are accepted"):
         await lab.holdfast.start("hoarder", "x" * (16 * 1024 * 1024 + 1))
 
 

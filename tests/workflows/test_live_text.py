@@ -6,7 +6,7 @@ import asyncio
 
 from holdfast import Agent, Entry, Event, RunHandle, TextDelta, tool
 from holdfast.activities.announcer import Announcer
-from holdfast.client.client import Holdfast
+from holdfast.client.holdfast import Holdfast
 from holdfast.events import RUNS, run_topic
 from holdfast.storage.bus import Bus, SurrealLog
 from holdfast.storage.bus.conformance_helpers import kept

@@ -1,4 +1,4 @@
-"""The client: starts runs, follows them, ends them. It knows workflows by name, never their code."""
+"""The client, `Holdfast`: starts, lists and finds runs. It knows workflows by name only."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from holdfast.types import (
 )
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,199}")
-INPUT_SHOWN = 200  # characters of the input in lists
+INPUT_SHOWN = 200  # characters of the input that lists show
 EXECUTION_STATUS = {
     "Completed": RunStatus.COMPLETED,
     "Failed": RunStatus.FAILED,
@@ -64,10 +64,11 @@ class Holdfast:
         """
         Args:
             client: made by `holdfast.temporal.connection.connect_temporal`, or with its data converter.
-            task_queue: where the workers poll.
-            max_input_bytes: the largest input that a run may be given; more than the default needs a converter that
-                takes large payloads off Temporal.
-            bus: gives the event bus, which brings text as it is written; without one it comes up to a second late.
+            task_queue: the task queue of the workers.
+            max_input_bytes: the largest accepted input of a run; a limit above the default needs a converter that
+                stores large payloads outside Temporal.
+            bus: returns the event bus, which delivers text as it is written; without one, text arrives up to a second
+                later.
         """
         self._client = client
         self._max_input_bytes = max_input_bytes
@@ -96,18 +97,18 @@ class Holdfast:
 
         Args:
             agent: the name of an agent that the worker knows, with or without a version (`NAME@3`), or a definition.
-            input: what the agent is asked, at most MAX_PAYLOAD_BYTES.
-            id: the run's id, an idempotency key: starting it twice raises RunExists. None: one is made.
+            input: the first message to the agent, at most MAX_PAYLOAD_BYTES.
+            id: the run's id, an idempotency key: starting it twice raises RunExists. `None` means a new id.
             model: overrides the agent's model.
             max_turns: overrides the agent's limit.
-            timeout: seconds that the run may take; overrides the agent's limit.
-            workspace: folder that the tools work in, on the worker's machine; None: one of the run's own.
-            tags: kept with the run.
+            timeout: maximum seconds of the run; overrides the agent's limit.
+            workspace: folder that the tools work in, on the worker's machine; `None` means a new folder for the run.
+            tags: stored with the run.
 
         Raises:
             UsageError: an argument is not accepted.
             RunExists: the id is taken.
-            TemporalUnavailable: the server does not answer.
+            TemporalUnavailable: the server is unavailable.
         """
         wanted = {
             "agent": agent.spec() if isinstance(agent, Agent) else agent,
@@ -130,23 +131,23 @@ class Holdfast:
         input: str,  # noqa: A002 - the field's word
         **options: Any,
     ) -> AgentResult:
-        """Starts a run and waits for its end; takes what `start` takes, and gives what `RunHandle.result` gives."""
+        """Starts a run as `start` does, waits for its end and returns its result."""
         handle = await self.start(agent, input, **options)
         return await handle.result()
 
     def handle(self, id: RunId) -> RunHandle:  # noqa: A002 - the field's word
-        """The run of this id; whether there is one shows when it is asked something."""
+        """Returns a handle of the run with this id; only the handle's methods check that the run exists."""
         return RunHandle(self._client, self._log, id, self._bus)
 
     async def list(
         self, *, status: RunStatus | None = None, agent: str | None = None, limit: int = 50
     ) -> AsyncIterator[RunSummary]:
-        """Runs, newest first.
+        """Yields runs, newest first.
 
         Args:
-            status: only those that stand like this.
-            agent: only those of this agent.
-            limit: at most so many.
+            status: only runs with this status.
+            agent: only runs of this agent.
+            limit: maximum number of runs.
         """
         conditions = ["WorkflowType = 'AgentRun'", "ExecutionStatus != 'ContinuedAsNew'"]
         if agent:
@@ -158,10 +159,10 @@ class Holdfast:
                 yield await _summary(execution)
 
     async def check_worker(self) -> None:
-        """Makes sure that somebody polls the task queue.
+        """Checks that a worker polls the task queue.
 
         Raises:
-            WorkerUnavailable: nobody does.
+            WorkerUnavailable: none does.
         """
         with translated_errors("any"):
             polling = await pollers(self._client, self._task_queue)
@@ -191,7 +192,7 @@ class Holdfast:
                     static_details=f"**{name}**\n\n{request.input[:2000]}",
                 )
         except WorkflowAlreadyStartedError:
-            raise RunExists(f"there is a run {run_id!r} already; follow it, or start with another id") from None
+            raise RunExists(f"run {run_id!r} exists already; follow it, or start a run with another id") from None
 
 
 def _absolute(folder: str | Path) -> str:
@@ -204,18 +205,18 @@ def _checked_input(text: str, limit: int) -> str:
     size = len(clean_text(text).encode())
     if size > limit:
         raise UsageError(
-            f"the input has {size:,} bytes, at most {limit:,} are taken; put it in a file of the workspace"
+            f"the input has {size:,} bytes, but at most {limit:,} are accepted; put it in a file of the workspace"
         )
     return text
 
 
 def _checked_request(fields: dict[str, Any]) -> RunRequest:
-    """Only with what was asked for: it is what a person sees in Temporal's UI."""
+    """Returns a request with only the fields that were given, as it is shown in Temporal's UI."""
     try:
         return RunRequest.model_validate(fields)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise UsageError(f"the run cannot be started like this: {problems}") from None
+        raise UsageError(f"the run cannot be started: {problems}") from None
 
 
 def _checked_id(run_id: str) -> str:
@@ -235,7 +236,7 @@ def _quoted(text: str) -> str:
 
 
 def _status_condition(status: RunStatus) -> str:
-    """A run that was ended from outside never came to say so itself: there the server's word counts."""
+    """Returns the visibility query of a status; for a run that was ended from outside, the server's status counts."""
     shown = f"AgentStatus = '{status.value}'"
     if not status.is_final:
         return f"{shown} AND ExecutionStatus = 'Running'"
