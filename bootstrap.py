@@ -1,4 +1,4 @@
-"""Sets up `.venv` beside this file, so that a fresh checkout runs with nothing but Python."""
+"""Bootstrap of a checkout: creates `.venv` beside this file, so that Python is the only prerequisite."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 OPT_OUT = "HOLDFAST_NO_BOOTSTRAP"  # "1": the requirements are installed already, as in a container image
-REENTERED = "HOLDFAST_BOOTSTRAPPED"  # set while the program is started again, so that it happens only once
+REENTERED = "HOLDFAST_BOOTSTRAPPED"  # set when the program is restarted, so that it is restarted only once
 PIN = re.compile(r"^([\w.-]+)(?:\[.*\])?==([^\s;]+) *(;.*)?", re.MULTILINE)  # name, version, for which systems
-MARKER = ".installing"  # in an environment that is at work or was interrupted; such a one is made anew
-NO_VENV = "no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv"
+MARKER = ".installing"  # exists during an installation and after an interrupted one, which is then repeated
+NO_VENV = "the virtual environment could not be created; on Debian and Ubuntu: apt install python3-venv"
 
 
 def ensure(lock: str) -> None:
-    """Returns when this interpreter has what the lock names; else sets up `.venv` and starts the program in it."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - it is here that older ones are told
+    """Returns if this interpreter has the locked packages; else sets up `.venv` and restarts the program in it."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - this is where users of older versions learn it
         sys.exit(f"bootstrap: Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}.")
     path = ROOT / lock
     if os.environ.get(OPT_OUT) == "1" or _is_stamped(Path(sys.prefix), path) or _is_installed(path):
         os.environ.pop(REENTERED, None)
-        _let_own_packages_win()
+        _prefer_user_packages()
         return
     if os.environ.get(REENTERED) == "1":
         sys.exit(f"bootstrap: {sys.executable} still lacks what {lock} names. Remove {VENV} and run this again.")
@@ -36,14 +36,14 @@ def ensure(lock: str) -> None:
     os.execv(PYTHON, [str(PYTHON), *sys.orig_argv[1:]])  # noqa: S606 - the same program, in its own environment
 
 
-def _let_own_packages_win() -> None:
+def _prefer_user_packages() -> None:
     """Moves this folder to the end of `sys.path`, so that it does not hide a user's own package `workflows`."""
     if sys.path and sys.path[0] == str(ROOT):
         sys.path.append(sys.path.pop(0))
 
 
 def _stamp(prefix: Path, lock: Path) -> Path:
-    """The file in an environment that holds the digest of the lock which is installed there."""
+    """Returns the file in an environment that holds the digest of the installed lock file."""
     return prefix / f".holdfast-{lock.stem}"
 
 
@@ -53,8 +53,8 @@ def _is_stamped(prefix: Path, lock: Path) -> bool:
 
 
 def _is_installed(lock: Path) -> bool:
-    """Whether this interpreter has each package in the version that the lock names, however it came by them."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - 50 ms that a stamp saves
+    """Returns whether this interpreter has each package in its locked version, however it was installed."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - takes 50 ms, and not needed with a stamp
 
     if Path(sys.prefix, MARKER).exists():
         return False
@@ -79,13 +79,13 @@ def _pins(lock: Path) -> set[tuple[str, str, str]]:
 
 
 def _set_up(lock: Path) -> None:
-    import fcntl  # noqa: PLC0415 - not on every system, and only needed here
+    import fcntl  # noqa: PLC0415 - not available on every system
 
     began = time.monotonic()
-    _say(f"setting up {VENV} from {lock.relative_to(ROOT)}: once, about a minute")
-    holder = os.open(ROOT, os.O_RDONLY)  # a folder can be locked, and leaves no file behind
+    _say(f"setting up {VENV} from {lock.relative_to(ROOT)}; this happens once and takes about a minute")
+    holder = os.open(ROOT, os.O_RDONLY)  # locking the folder leaves no lock file behind
     fcntl.flock(holder, fcntl.LOCK_EX)
-    if not (PYTHON.exists() and _is_stamped(VENV, lock)):  # another process may have done it meanwhile
+    if not (PYTHON.exists() and _is_stamped(VENV, lock)):  # another process may have installed it meanwhile
         for stamp in VENV.glob(".holdfast-*"):
             stamp.unlink()
         marker = VENV / MARKER
@@ -96,12 +96,12 @@ def _set_up(lock: Path) -> None:
             _run(NO_VENV, str(PYTHON), "-m", "ensurepip")
         pip = (str(PYTHON), "-m", "pip", "install", "--require-hashes", "--no-input", "--requirement", str(lock))
         try:
-            _run(f"pip could not install {lock}; mend the cause and run this again", *pip, packages=len(_pins(lock)))
-        except SystemExit:  # pip has tidied up after itself
+            _run(f"pip could not install {lock}; fix the cause and run this again", *pip, packages=len(_pins(lock)))
+        except SystemExit:  # pip has removed what it had installed
             marker.unlink()
             raise
         for other in lock.parent.glob("*.lock"):
-            if _pins(other) <= _pins(lock):  # what the tests need holds what running needs
+            if _pins(other) <= _pins(lock):  # the packages for tests include those for running
                 _stamp(VENV, other).write_text(_digest(other))
         marker.unlink()
     os.close(holder)
@@ -109,7 +109,7 @@ def _set_up(lock: Path) -> None:
 
 
 def _run(reason: str, *command: str, packages: int = 0) -> None:
-    """Runs a command, telling how far pip is; ends the program with its last lines and `reason` if it fails."""
+    """Runs a command and reports the progress of pip; exits with its last lines and `reason` if it fails."""
     from subprocess import PIPE, STDOUT, Popen  # noqa: PLC0415 - slow to import, and only needed here
 
     output: list[str] = []

@@ -1,6 +1,6 @@
-"""Tells Docker whether the worker of this container is alive: whether Temporal has seen it ask for work of late.
+"""Health check of a worker container: whether Temporal has received a poll of the worker recently.
 
-A process that merely exists proves little; one that polls will take the next task.
+A running process alone may be stuck; a worker that polls will run the next task.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from holdfast.errors import HoldfastError
 from holdfast.settings import Settings
 from holdfast.temporal.connection import connect_temporal, pollers
 
-RECENT = timedelta(minutes=2)  # a poll is held open for a minute, then asked anew
+RECENT = timedelta(minutes=2)  # a poll lasts up to a minute, then the worker polls again
 
 
 def last_poll(pollers: Iterable[PollerInfo], host: str) -> datetime | None:
-    """When a worker on this host last asked for work; None: Temporal remembers no poll of it."""
+    """Returns the time of the last poll by a worker on this host; `None` if Temporal has none."""
     times = [
         poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in pollers if poller.identity.endswith(f"@{host}")
     ]
@@ -30,11 +30,11 @@ def last_poll(pollers: Iterable[PollerInfo], host: str) -> datetime | None:
 
 
 async def check(settings: Settings) -> str | None:
-    """What is wrong with this host's worker; None: nothing.
+    """Returns the problem of this host's worker; `None` if it is healthy.
 
     Raises:
-        HoldfastError: Temporal does not answer.
-        RPCError: Temporal refuses to answer.
+        HoldfastError: Temporal is unavailable.
+        RPCError: Temporal denies the request.
     """
     if settings.temporal_address is None:
         return "TEMPORAL_ADDRESS is not set"
@@ -47,7 +47,7 @@ async def check(settings: Settings) -> str | None:
 
 
 def main() -> int:
-    """Entry point; gives the exit code: 0 healthy, 1 not."""
+    """Runs the check and returns the exit code: 0 if the worker is healthy, else 1."""
     try:
         problem = asyncio.run(check(Settings.load()))
     except (HoldfastError, RPCError) as error:
@@ -57,4 +57,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    os._exit(main())  # at once: the SDK's native threads now and then abort an interpreter that takes itself apart
+    os._exit(main())  # immediate exit: the SDK's native threads sometimes abort a normal shutdown of the interpreter

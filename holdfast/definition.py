@@ -1,4 +1,4 @@
-"""A declarative agent: all data, its tools by name."""
+"""Declarative definitions of agents: data only, with tools by name."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from holdfast.types import Data, Text
 
 MAX_NAME = 1000  # characters
 MAX_DEFINITION_BYTES = 512 * 1024
-"""Largest definition, in bytes of its JSON: it travels with its run, and Temporal takes 2 MB at once."""
+"""Largest definition, in bytes of JSON: it is part of the run's payloads, and Temporal accepts 2 MB per payload."""
 
 _VERSIONED = re.compile(r"(?P<name>.+)@(?P<version>[0-9]{1,9})", re.DOTALL)
 _UNSHOWABLE = {"Cc": "a control character", "Cs": "half a surrogate pair"}
 
 
 def check_name(name: object) -> str:
-    """Gives an agent's name back if it can be one; any script, signs and blanks inside are accepted.
+    """Returns an agent's name if it is valid; letters of any script, symbols and inner spaces are accepted.
 
     Raises:
         NotAnAgent: it is not text (also a TypeError).
-        AgentDefinitionError: it is empty, too long, or cannot be shown or told from a version (a ValueError).
+        AgentDefinitionError: it is empty, too long, not printable, or ends like a version (a ValueError).
     """
     if not isinstance(name, str):
-        raise NotAnAgent(f"an agent's name is text, not {name!r:.80}")
+        raise NotAnAgent(f"the name of an agent must be text, not {name!r:.80}")
     fault = _fault(name)
     if fault:
         raise AgentDefinitionError(f"agent name {name[:80]!r}: {fault}")
@@ -38,45 +38,45 @@ def check_name(name: object) -> str:
 
 def _fault(name: str) -> str | None:
     if not name or name != name.strip():
-        return "it must not be empty, nor begin or end with a blank"
+        return "it must not be empty, nor start or end with a space"
     if len(name) > MAX_NAME:
-        return f"it has {len(name):,} characters, at most {MAX_NAME:,} are accepted"
+        return f"it has {len(name):,} characters, but at most {MAX_NAME:,} are accepted"
     for sign in name:
         if kind := _UNSHOWABLE.get(unicodedata.category(sign)):
             return f"it contains {kind}, {sign!a}"
     if _VERSIONED.fullmatch(name):
-        return "it ends like a version: NAME@3 is how version 3 of NAME is asked for"
+        return "it ends like a version, and NAME@3 refers to version 3 of NAME"
     return None
 
 
 def split_version(reference: str) -> tuple[str, int | None]:
-    """What `NAME` or `NAME@3` asks for: the name, and the version or None."""
+    """Splits `NAME` or `NAME@3` into the name and the version, which is `None` in `NAME`."""
     match = _VERSIONED.fullmatch(reference)
     return (match["name"], int(match["version"])) if match else (reference, None)
 
 
 class AgentDefinition(Data):
-    """An agent as a person writes it down and a registry keeps it; a worker that serves its tools can run it."""
+    """An agent as data, as files and registries store it; any worker that serves its tools can run it."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
     name: Annotated[str, AfterValidator(check_name)]
     description: Text = ""
-    """For people: what the agent is good for."""
+    """What the agent does, for people."""
     system_prompt: Text = ""
-    """What the model is told before anything else."""
+    """The system message, first in each request to the model."""
     model: Annotated[Text, Field(min_length=1)] | None = None
-    """None: the worker's default model."""
+    """`None` means the worker's default model."""
     model_settings: dict[str, JsonValue] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
     tools: list[Annotated[str, Field(min_length=1)]] = []
-    """Names of tools that the worker serves: `read_file`; for a method of an agent `AgentName.method`."""
+    """Names of tools that the worker serves, such as `read_file`, or `AgentName.method` for a method of an agent."""
     max_turns: int = Field(default=50, ge=1)
-    """Model calls that a run may make."""
+    """Maximum number of model calls in a run."""
     timeout: float | None = Field(default=None, gt=0)
-    """Seconds that a run may take; None: the worker's AGENT_EXECUTION_TIMEOUT."""
+    """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
     version: int | None = None
-    """Given by the registry; None: not registered."""
+    """Assigned by the registry; `None` means that it is not registered."""
 
     @field_validator("tools")
     @classmethod
@@ -87,12 +87,12 @@ class AgentDefinition(Data):
         return tools
 
     def content(self) -> dict[str, Any]:
-        """Everything but the version, as JSON values: what makes two definitions the same."""
+        """Returns everything except the version, as JSON values; equal definitions have equal contents."""
         return self.model_dump(mode="python", exclude={"version"})
 
     @property
     def text(self) -> str:
-        """The content as exact JSON text, in ASCII: nothing that stores it can change it."""
+        """The content as JSON text in ASCII, which no database alters."""
         return json.dumps(self.content(), separators=(",", ":"))
 
     @property
@@ -101,7 +101,7 @@ class AgentDefinition(Data):
         return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()
 
     def check_size(self) -> None:
-        """Makes sure that a run can carry the definition.
+        """Checks that the definition fits into a payload.
 
         Raises:
             AgentDefinitionError: it is too large.
@@ -109,6 +109,6 @@ class AgentDefinition(Data):
         size = len(self.text)
         if size > MAX_DEFINITION_BYTES:
             raise AgentDefinitionError(
-                f"agent {self.name!r}: the definition has {size:,} bytes, at most {MAX_DEFINITION_BYTES:,} are taken; "
-                "move what is long from the prompt to files of the workspace"
+                f"agent {self.name!r}: its definition has {size:,} bytes, limited to {MAX_DEFINITION_BYTES:,}; "
+                "move long parts of the prompt to files of the workspace"
             )

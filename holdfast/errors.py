@@ -1,34 +1,34 @@
-"""Every error that Holdfast raises, in one tree.
+"""Errors of Holdfast, in one tree.
 
 HoldfastError
-├── UsageError                 wrong use: the message says what is accepted
+├── UsageError                 an argument is not accepted; the message says what is
 │   ├── SettingsError          a setting has a bad value
-│   ├── AgentDefinitionError   an agent or a tool is defined wrongly
-│   │   └── NotAnAgent         it has no name that is text (also a TypeError)
-│   ├── UnknownAgent           no such agent (also a KeyError)
-│   └── RunExists              the run id is taken
+│   ├── AgentDefinitionError   the definition of an agent or a tool is not valid
+│   │   └── NotAnAgent         the object has no name that is text (also a TypeError)
+│   ├── UnknownAgent           no agent has this name (also a KeyError)
+│   └── RunExists              a run has this id already
 ├── RunNotFound                no run has this id
-├── QueryRefused               a run cannot answer a question
-├── RunFailed                  the run did not end well; carries its RunResult
-├── WaitTimedOut               the caller's patience ended; the run goes on
-├── Unavailable                something that Holdfast stands on is away
+├── QueryRefused               a run cannot answer a query
+├── RunFailed                  the run did not complete; carries its RunResult
+├── WaitTimedOut               a run has not ended within the caller's timeout; it stays active
+├── Unavailable                a service that Holdfast needs is unavailable
 │   ├── TemporalUnavailable
 │   ├── StoreUnavailable
-│   │   └── StoreLocked        another process holds the embedded database
+│   │   └── StoreLocked        another process has the embedded database open
 │   └── WorkerUnavailable      no worker polls the task queue
 ├── MirrorGap                  the mirror lacks entries before the batch
-├── MirrorDamaged              a row of the mirror cannot be read; `doctor rebuild` writes it anew
-├── BundleDamaged              a file to be imported is cut short or altered
+├── MirrorDamaged              a row of the mirror is damaged; `doctor rebuild` repairs it
+├── BundleDamaged              a file of `export` is truncated or altered
 ├── SubscriberTooSlow          a subscriber of the event bus did not keep up
-│   └── EventsPruned           what it would have got next is no longer there
+│   └── EventsPruned           the events that it reads next are deleted
 ├── PayloadUnreadable          a payload's bytes or its key are missing
-├── TranscriptUnavailable      the store cannot give the context that a model call refers to
+├── TranscriptUnavailable      the store does not have the context that a model call refers to
 └── ModelError                 a model call failed
-    ├── ModelUnavailable       worth another attempt, now or after `retry_after`
-    ├── ModelRefused           the provider will not answer this request, however often it is asked
-    └── ContextOverflow        the context is larger than the model takes
+    ├── ModelUnavailable       temporary: retry now, or after `retry_after`
+    ├── ModelRefused           permanent: the provider rejects this request
+    └── ContextOverflow        the context is larger than the model accepts
 
-`ErrorType` names those that cross the Temporal boundary.
+`ErrorType` names the errors that cross the Temporal boundary.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from holdfast.types import RunResult
 
 
-NOT_YET = "this worker has not been given the newest workflow task of the run yet: ask again"
-"""A worker's answer to a query that came before the workflow task that it needs; see `FaithfulRunner`."""
+NOT_YET = "this worker has not received the newest workflow task of the run yet; repeat the query"
+"""Failure message of a query that arrived before its workflow task; see `ConsistentQueryRunner`."""
 
 
 class ErrorType(enum.StrEnum):
-    """`ApplicationError.type` of failures, defined once for those who raise and those who handle."""
+    """Values of `ApplicationError.type`, shared by the code that raises failures and the code that handles them."""
 
     INVALID_REQUEST = "InvalidRunRequest"
     UNKNOWN_AGENT = "UnknownAgent"
@@ -65,11 +65,11 @@ class ErrorType(enum.StrEnum):
 
 
 class HoldfastError(Exception):
-    """Base of every error raised by Holdfast."""
+    """Base class of all errors of Holdfast."""
 
 
 class UsageError(HoldfastError, ValueError):
-    """Something was used wrongly; the message says what is accepted."""
+    """An argument is not accepted; the message says what is."""
 
 
 class SettingsError(UsageError):
@@ -77,22 +77,22 @@ class SettingsError(UsageError):
 
 
 class AgentDefinitionError(UsageError):
-    """An agent or a tool is defined in a way that cannot work."""
+    """The definition of an agent or a tool is not valid."""
 
 
 class NotAnAgent(AgentDefinitionError, TypeError):
-    """What was given is no agent: it has no name, or one that is not text."""
+    """The object is not an agent: it has no name, or one that is not text."""
 
 
 class UnknownAgent(UsageError, KeyError):
-    """No agent of this name is known."""
+    """No agent has this name."""
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would show the repr
 
 
 class RunExists(UsageError):
-    """A run with this id exists already."""
+    """A run has this id already."""
 
 
 class RunNotFound(HoldfastError):
@@ -100,11 +100,11 @@ class RunNotFound(HoldfastError):
 
 
 class QueryRefused(HoldfastError):
-    """A run cannot answer a question."""
+    """A run cannot answer a query."""
 
 
 class RunFailed(HoldfastError):
-    """A run did not end well.
+    """A run did not complete.
 
     Attributes:
         result: how it ended; `result.error` says why.
@@ -117,15 +117,15 @@ class RunFailed(HoldfastError):
 
 
 class WaitTimedOut(HoldfastError, TimeoutError):
-    """The caller stopped waiting; the run goes on."""
+    """A run has not ended within the caller's timeout; it stays active."""
 
 
 class Unavailable(HoldfastError):
-    """Something that Holdfast stands on is away."""
+    """A service that Holdfast needs is unavailable."""
 
 
 class TemporalUnavailable(Unavailable):
-    """No Temporal server answers."""
+    """The Temporal server is unavailable."""
 
 
 class WorkerUnavailable(Unavailable):
@@ -133,18 +133,18 @@ class WorkerUnavailable(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """The store cannot be reached or refuses to work; trying again later may help."""
+    """The store is unavailable or fails; a later attempt may succeed."""
 
 
 class StoreLocked(StoreUnavailable):
-    """Another process holds the embedded database."""
+    """Another process has the embedded database open."""
 
 
 class MirrorGap(HoldfastError):
-    """The mirror does not end where the batch begins.
+    """The mirror does not end where a batch begins.
 
     Attributes:
-        expected: the seq of the entry that the mirror needs next; 0 when it must start over.
+        expected: the seq of the entry that the mirror needs next; 0 if it must start from the beginning.
     """
 
     def __init__(self, message: str, expected: int) -> None:
@@ -153,14 +153,14 @@ class MirrorGap(HoldfastError):
 
 
 class MirrorDamaged(HoldfastError):
-    """A row of the mirror is not what was written; `doctor verify` names it, `doctor rebuild` writes it anew."""
+    """A row of the mirror is damaged; `doctor verify` names it, and `doctor rebuild` repairs it."""
 
 
 class BundleDamaged(HoldfastError):
-    """A file of `export` is cut short, or was altered.
+    """A file of `export` is truncated or altered.
 
     Attributes:
-        line: where it shows, from 1.
+        line: number of the first wrong line, from 1.
     """
 
     def __init__(self, message: str, line: int) -> None:
@@ -169,10 +169,10 @@ class BundleDamaged(HoldfastError):
 
 
 class SubscriberTooSlow(HoldfastError):
-    """A subscriber did not keep up with its topic, and was let go.
+    """A subscriber did not keep up with its topic, and its subscription was ended.
 
     Attributes:
-        resume_after: the offset of the last event that it got; subscribing after it loses nothing that is kept.
+        resume_after: offset of the last event that it received; a subscription after it misses no stored event.
     """
 
     def __init__(self, message: str, resume_after: int) -> None:
@@ -181,19 +181,19 @@ class SubscriberTooSlow(HoldfastError):
 
 
 class EventsPruned(SubscriberTooSlow):
-    """Events after the offset from which a topic was to be read are no longer kept.
+    """Events after the requested offset have been deleted.
 
     Attributes:
-        resume_after: subscribing after it gives what is left.
+        resume_after: a subscription after this offset receives the remaining events.
     """
 
 
 class TranscriptUnavailable(HoldfastError):
-    """The store cannot give the context that a model call refers to."""
+    """The store does not have the context that a model call refers to."""
 
 
 class PayloadUnreadable(HoldfastError):
-    """What stands in Temporal or in the database cannot be read: its key is not here, or a part of it is gone."""
+    """A payload in Temporal or the database cannot be read: its key or a part of it is missing."""
 
 
 class ModelError(HoldfastError):
@@ -201,10 +201,10 @@ class ModelError(HoldfastError):
 
 
 class ModelUnavailable(ModelError):
-    """The call may succeed if made again.
+    """A model call failed and may succeed if it is retried.
 
     Attributes:
-        retry_after: seconds that the provider asks to wait; None when it does not say.
+        retry_after: seconds that the provider asks to wait; `None` if it names none.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -213,8 +213,8 @@ class ModelUnavailable(ModelError):
 
 
 class ModelRefused(ModelError):
-    """The provider will not answer this request, however often it is asked."""
+    """The provider rejects this request; retries do not help."""
 
 
 class ContextOverflow(ModelError):
-    """The context is larger than the model takes."""
+    """The context is larger than the model accepts."""

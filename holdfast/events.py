@@ -1,4 +1,4 @@
-"""What an observer of a run is shown: every entry, and what is true only while it happens."""
+"""Events of runs: what an observer receives, and what the event bus carries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from holdfast.types import Data, Entry, RunId, RunStatus, Text
 
 
 class TextDelta(Data):
-    """A piece of text from a model call that is still going on; never recorded."""
+    """A piece of text from a model call in progress; never recorded."""
 
     kind: Literal["delta"] = "delta"
     turn: int
@@ -18,7 +18,7 @@ class TextDelta(Data):
 
 
 class Notice(Data):
-    """Why nothing happens at the moment: no worker, or a call that failed and will be made again."""
+    """The reason why a run makes no progress: no worker, or a failed call that will be retried."""
 
     kind: Literal["notice"] = "notice"
     text: Text
@@ -28,27 +28,27 @@ Event = Entry | TextDelta | Notice
 
 
 RUNS = "runs"
-"""Topic of what becomes of runs: `kind` "run", `run_id`, `agent` and `status`, for each status that one comes to."""
+"""Topic with one event for each change of a run's status: `kind` "run", `run_id`, `agent`, `status`."""
 
 
 def run_event(run_id: RunId, agent: str, status: RunStatus) -> dict[str, JsonValue]:
-    """What topic `runs` says of a run that has come to a status."""
+    """Returns the event for topic `runs` about the new status of a run."""
     return {"kind": "run", "run_id": run_id, "agent": agent, "status": status.value}
 
 
 def run_topic(run_id: RunId) -> str:
-    """Topic of what goes on in a run, all of it transient.
+    """Returns the topic of a run; all of its events are transient.
 
-    `kind` "delta": `turn`, `attempt`, `offset` (characters before it), `text`, from a model call that is going on.
+    `kind` "delta": `turn`, `attempt`, `offset` (characters before it), `text`, from a model call in progress.
     `kind` "entries": the mirror has entries up to `head`.
     """
     return f"run/{run_id}"
 
 
 class BusEvent(Data):
-    """An event as a subscriber of the event bus gets it."""
+    """An event as subscribers of the event bus receive it."""
 
     offset: int
-    """Grows within the topic; not dense, as transient events go."""
+    """Increases within the topic, with gaps."""
     data: dict[str, JsonValue]
     transient: bool = False

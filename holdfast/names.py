@@ -1,6 +1,6 @@
-"""Names by which Temporal knows workflows, activities and queries.
+"""Names of workflows, activities and queries in Temporal.
 
-A client in another language, Temporal's CLI and recorded histories use them, too: a released one never changes.
+Clients in other languages, Temporal's CLI and recorded histories use them too, so released names never change.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MIRROR_APPEND = "mirror.append"
 MIRROR_REBUILD = "mirror.rebuild"
 MEMORY_EMBED = "memory.embed"
 TOOL_PREFIX = "tool."
-"""What the activity types of tools begin with: `tool.<name>`, for a method of an agent `tool.<agent>.<name>`."""
+"""Prefix of the activity types of tools: `tool.<name>`, or `tool.<agent>.<name>` for a method of an agent."""
 
 QUERY_STATUS = "status"
 QUERY_ENTRIES = "entries"

@@ -1,4 +1,4 @@
-"""The search attributes by which runs are found, in Temporal's UI and by `list`."""
+"""Search attributes of runs, for Temporal's UI and `list`."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ SEARCH_ATTRIBUTES = {
     "AgentCostUsd": "Double",
     "AgentParent": "Keyword",
 }
-"""Name and type, as Temporal's tools spell them; a namespace must have them all."""
+"""Name and type in the spelling of Temporal's tools; a namespace must have all of them."""

@@ -39,7 +39,7 @@ from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.temporal.replayed import UNHURRIED
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.temporal.visibility import command, missing
-from holdfast.temporal.workflow_runner import FaithfulRunner
+from holdfast.temporal.workflow_runner import ConsistentQueryRunner
 from holdfast.workflows import WORKFLOWS
 
 log = get_logger(__name__)
@@ -112,7 +112,7 @@ def build_worker(
         workflows=WORKFLOWS,
         activities=build_activities(deps),
         identity=identity(),
-        workflow_runner=FaithfulRunner(
+        workflow_runner=ConsistentQueryRunner(
             SandboxedWorkflowRunner(SANDBOX) if sandboxed else UnsandboxedWorkflowRunner(), client
         ),
         workflow_failure_exception_types=[ValueError, TypeError],

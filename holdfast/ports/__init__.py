@@ -1,4 +1,4 @@
-"""What Holdfast needs from the outside, as protocols; adapters stand in `models/` and `store/`."""
+"""Ports: protocols of the adapters in `models/`, `storage/` and `temporal/`."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ EXTRA = "not in the log"
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
-    """A row that is not as the run's log has it."""
+    """A row that differs from the run's log."""
 
     table: str
     seq: int | None
-    """Of an entry; in table `message` of a message; None: the row is the run's own, or an edge."""
+    """`seq` of the entry, or of the message in table `message`; `None` for the run's row and for edges."""
     what: str
     """`missing`, `not in the log`, or `altered: ` and the names of the fields."""
     key: tuple[int | str, ...] = ()
-    """What follows the run id in the row's id, where it is more than the seq: turn and call id of a tool call."""
+    """Turn and call id, for rows of tool calls."""
 
     def __str__(self) -> str:
         place = self.table if self.seq is None else f"{self.table} {self.seq}"
@@ -50,37 +50,36 @@ class RowDifference:
 
 
 class Cipher(Protocol):
-    """Makes text unreadable for whoever has the database alone."""
+    """Encrypts text that the database stores."""
 
     def seal(self, text: str) -> str:
-        """Encrypts; the same text gives the same each time."""
+        """Encrypts a text; the result for a text is always the same."""
         ...
 
     def unseal(self, text: str) -> str:
-        """What `seal` was given; text that was never sealed is given back as it is.
+        """Decrypts the result of `seal`; any other text is returned unchanged.
 
         Raises:
-            PayloadUnreadable: the key is not here, or the text was altered.
+            PayloadUnreadable: the key is missing, or the text was altered.
         """
         ...
 
 
 @runtime_checkable
 class Store(Protocol):
-    """Holds the mirror of every run.
+    """Stores the mirrors of runs.
 
-    Every method may raise StoreUnavailable; a store that was away works again, without
-    being made anew, once what it stands on is back.
+    Every method may raise StoreUnavailable. The same store works again once its database is available again.
     """
 
     async def open(self) -> None:
-        """Makes ready and applies the schema; may be called again. Other methods open by themselves."""
+        """Connects and applies the schema; may be called twice. Other methods open the store on demand."""
 
     async def append(self, batch: EntryBatch) -> TranscriptRef:
-        """Writes a batch in one transaction and gives the mirror's newest entry.
+        """Writes a batch in one transaction and returns the newest entry of the mirror.
 
-        Appending what is already there changes nothing. A batch of a newer `chain` (by
-        `summary.started_at`) replaces all that an older one left; a batch of an older chain changes nothing.
+        Appending stored entries again changes nothing. A batch of a newer `chain` (by `summary.started_at`) replaces
+        all rows of an older one; a batch of an older chain changes nothing.
 
         Raises:
             MirrorGap: entries before the batch are missing, or do not lead to `previous_digest`.
@@ -88,92 +87,92 @@ class Store(Protocol):
         ...
 
     async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
-        """The definition and the messages of a run up to and with entry `upto`.
+        """Returns the definition and the messages of a run up to and including entry `upto`.
 
         Raises:
-            TranscriptUnavailable: the run is not there, not that far, or has another digest there.
+            TranscriptUnavailable: the store does not have this entry, or it has another digest.
         """
         ...
 
     async def entries(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Entry]:
-        """Entries with `seq > after`, oldest first, exactly as they were appended; empty when there are none."""
+        """Returns entries with `seq > after`, oldest first, exactly as they were appended."""
         ...
 
     async def messages(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Message]:
-        """Transcript messages with `seq > after`, oldest first."""
+        """Returns transcript messages with `seq > after`, oldest first."""
         ...
 
     async def summary(self, run_id: RunId) -> RunSummary | None:
-        """The run's row; None when the mirror does not know it."""
+        """Returns the summary in the run's row; `None` if there is no row."""
         ...
 
     async def head(self, run_id: RunId) -> TranscriptRef | None:
-        """The newest entry of a run; None when there is none."""
+        """Returns the newest entry of a run; `None` if there is none."""
         ...
 
     async def run(self, run_id: RunId) -> MirroredRun | None:
-        """The run's row, in one small read; None when the mirror does not know it."""
+        """Returns the run's row, in one small read; `None` if there is no row."""
         ...
 
     async def runs(self, after: RunId | None = None, limit: int = 1000) -> list[MirroredRun]:
-        """A page of all rows, ordered by run id, from the first id that is greater than `after`."""
+        """Returns a page of all rows, ordered by run id, from the first id greater than `after`."""
         ...
 
     async def run_ids(self, after: RunId | None = None, limit: int = 1000, *, unfinished: bool = False) -> list[RunId]:
-        """A page of the ids of all runs, in order, from the first that is greater than `after`.
+        """Returns a page of the ids of all runs, in order, from the first greater than `after`.
 
         Args:
-            after: None: from the beginning.
-            limit: at most so many.
-            unfinished: only runs whose row does not say that they have ended.
+            after: `None` means from the first id.
+            limit: maximum number of ids.
+            unfinished: only runs whose row has no final status.
         """
         ...
 
     async def conclude(self, run: MirroredRun) -> bool:
-        """Gives a run the end that it could not record itself: terminated, timed out by the server.
+        """Writes the end of a run that could not record it: it was terminated, or timed out by the server.
 
-        Only the summary is written, and only if the stored row has the same chain and head and is not final. A run
-        that recorded nothing (a head of seq -1 without digest) gets its row by this, if there is none.
+        Only the summary is written, and only if the stored row has the same chain and head and is not final. For a run
+        that recorded nothing (a head of seq -1 without digest), the row is created if there is none.
 
         Returns:
-            Whether the row now says so by this call.
+            Whether this call changed the row.
         """
         ...
 
     async def differences(self, log: EntryBatch) -> list[RowDifference]:
-        """Holds every row of a run against its log; empty when all are as the log has them.
+        """Compares every row of a run with its log and returns the differences.
 
         Args:
-            log: everything up to the head that the run's row shall have, in one batch.
+            log: all entries up to the head that the run's row should have, in one batch.
         """
         ...
 
     async def repair(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
-        """Writes and deletes the rows of a run that are not as its log has them, whatever they claim to be.
+        """Writes and deletes rows of a run until all are equal to its log.
 
-        What is right stays readable all the while. Broken off in the middle, it has repaired a part.
+        Correct rows stay readable meanwhile. An interrupted call may have repaired a part of them.
 
         Args:
-            log: as `differences` takes it.
-            seen: what `head` gave before the log was read; with another head nothing is written, as then the log
-                may be the older of the two.
+            log: see `differences`.
+            seen: the result of `head` before the log was read; nothing is written if the head has changed since, as
+                the log may then be older than the rows.
 
         Returns:
-            Whether all were written; False: the run has other writers, look again.
+            Whether all rows are equal to the log now; False means that another writer was faster.
         """
         ...
 
     async def delete(self, run_id: RunId, *, seen: TranscriptRef | None = None) -> None:
-        """Forgets a run with all its rows; one that is not there is no error.
+        """Deletes all rows of a run, if there are any.
 
         Args:
-            run_id: of the run.
-            seen: what `head` gave when it was decided; with another head nothing is deleted, as the run goes on.
-                None: whatever there is.
+            run_id: the run.
+            seen: the head when the caller decided to delete the run; nothing is deleted if it has changed since.
+                `None` means to delete the run in any case.
         """
 
     async def close(self) -> None:
-        """Lets go of everything; may be called twice."""
+        """Closes all connections; may be called twice."""
 
 
 class ChatModel(Protocol):
@@ -190,17 +189,17 @@ class ChatModel(Protocol):
         """Makes one streamed model call.
 
         Args:
-            spec: gives the tools, the model and its settings.
+            spec: the tools, the model and its settings.
             messages: the context, oldest first.
-            model: overrides `spec.model`; when both are None the adapter's default answers.
+            model: overrides `spec.model`; if both are `None`, the adapter's default model is used.
             on_text: called with each piece of text as it arrives.
 
-        Cancelling the awaiting task closes the HTTP stream at once. CancelledError is then raised;
-        what arrived until then has gone through `on_text`.
+        A cancellation closes the HTTP stream at once and raises CancelledError; `on_text` has then received all text
+        that arrived before.
 
         Raises:
-            ModelUnavailable: worth another attempt.
-            ModelRefused: not worth one.
+            ModelUnavailable: temporary; a retry may succeed.
+            ModelRefused: permanent.
             ContextOverflow: the context is too large for the model.
         """
         ...
@@ -210,92 +209,92 @@ class ChatModel(Protocol):
 
 
 class EventSubscription(Protocol):
-    """Events of one topic, in order, each once: for one `async for`."""
+    """Events of one topic, in order and each once, for one `async for`."""
 
     async def __aenter__(self) -> Self:
-        """Takes its place at once, rather than when the first event is asked for."""
+        """Starts the subscription now instead of at the first event."""
         ...
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends it."""
+        """Ends the subscription."""
 
     def __aiter__(self) -> Self:
-        """The subscription itself."""
+        """Returns the subscription itself."""
         ...
 
     async def __anext__(self) -> BusEvent:
-        """Waits for the next event; a bus that is away is waited for.
+        """Waits for the next event, also while the bus is unavailable.
 
         Raises:
             StopAsyncIteration: the bus, or this subscription, was closed.
-            SubscriberTooSlow: more events waited than are kept for one subscriber; `resume_after` says where to go on.
-            EventsPruned: events after the given offset are no longer there; so does it here.
-            PayloadUnreadable: an event is encrypted, and its key is not here.
+            SubscriberTooSlow: the buffer of this subscriber is full; `resume_after` is the offset to resume after.
+            EventsPruned: events after the given offset have been deleted; `resume_after` likewise.
+            PayloadUnreadable: an event is encrypted with a key that is missing.
         """
         ...
 
     async def aclose(self) -> None:
-        """Ends it; may be called twice."""
+        """Ends the subscription; may be called twice."""
 
 
 class EventBus(Protocol):
-    """Carries events from who makes them to whoever wants to know, topic by topic."""
+    """Publishes events to subscribers, by topic."""
 
     async def publish(
         self, topic: str, *items: Mapping[str, JsonValue], transient: bool = False, key: str | None = None
     ) -> int:
-        """Adds events to a topic, all or none, next to each other, and gives the last one's offset.
+        """Adds consecutive events to a topic, all or none, and returns the offset of the last one.
 
         Args:
             topic: text of 1 to 1,000 characters; a run's is `run/<run id>`.
             items: JSON objects, at most 1 MiB each.
-            transient: live only: subscribers of this moment get them, and later ones what is not yet forgotten, the
-                newest 2,000 at most.
-            key: makes publishing safe to repeat: where this topic has events of this key, nothing is added, and their
-                offset is given; not for transient events.
+            transient: not stored. Current subscribers receive them, and later ones those that are not forgotten yet,
+                at most the newest 2,000.
+            key: makes publishing safe to repeat: if the topic has events with this key, nothing is added and their
+                offset is returned. Not for transient events.
 
         Raises:
             UsageError: an argument is not accepted.
-            StoreUnavailable: nobody knows whether they were kept. Published again without a `key`, they may be there
+            StoreUnavailable: the events may or may not be stored; published again without a `key`, they may be stored
                 twice.
         """
         ...
 
     async def forget(self, topic: str, upto: int) -> None:
-        """Drops the transient events of a topic up to and with this offset: what they announced is complete."""
+        """Drops the transient events of a topic up to and including this offset, once they are obsolete."""
 
     async def prune(self, before: datetime) -> int:
-        """Deletes events that were published before a time, and gives their number; offsets are not given again.
+        """Deletes events that were published before a time and returns their number; offsets are not reused.
 
         Raises:
-            StoreUnavailable: they could not be deleted, or not all.
+            StoreUnavailable: some events were not deleted.
         """
         ...
 
     async def read(self, topic: str, after: int = 0, limit: int = 200) -> list[BusEvent]:
-        """Events with `offset > after` that are there now, oldest first; none: there are no more.
+        """Returns existing events with `offset > after`, oldest first; none if there are no more.
 
         Args:
             topic: see `publish`.
             after: see `subscribe`.
-            limit: some so many at a time, at least one.
+            limit: approximate number of events; at least one is returned if there is one.
 
         Raises:
             UsageError: an argument is not accepted.
-            EventsPruned: events after the given offset are no longer there.
-            StoreUnavailable: they cannot be read.
+            EventsPruned: events after the given offset have been deleted.
+            StoreUnavailable: the events cannot be read.
         """
         ...
 
     def subscribe(self, topic: str, after: int | None = None) -> EventSubscription:
-        """Events with `offset > after` and all that follow, each once, in order.
+        """Subscribes to the events with `offset > after`, each once and in order.
 
         Args:
             topic: see `publish`.
-            after: the offset of the last event that one has; 0: everything that is kept; None: from now on, which
-                is when the subscription is entered (`async with`), or else when its first event is asked for.
+            after: offset of the last event that the caller has. 0 means all stored events. `None` means new events,
+                from when the subscription is entered (`async with`), or else from when its first event is requested.
 
         Raises:
             UsageError: an argument is not accepted.
@@ -307,29 +306,29 @@ class EventBus(Protocol):
 
 
 class RunLog(Protocol):
-    """Reads a run's log from Temporal's history, where the truth is."""
+    """Reads a run's log from Temporal's history, the authoritative source."""
 
     def entries(self, run_id: RunId, after: int = -1) -> AsyncIterator[Entry]:
-        """All entries with `seq > after`, over continue-as-new, open run or closed.
+        """Yields all entries with `seq > after` of an open or closed run, across continue-as-new.
 
         Raises:
-            RunNotFound: no run has this id, or the beginning of its history is gone.
-            WorkerUnavailable: nobody is there to replay the history.
+            RunNotFound: no run has this id, or the first part of its history has been deleted.
+            WorkerUnavailable: no worker is running that could replay the history.
         """
         ...
 
     def batches(self, run_id: RunId) -> AsyncIterator[EntryBatch]:
-        """The whole log, ready to be appended to a store; raises what `entries` raises."""
+        """Yields the whole log in batches to append to a store; raises what `entries` raises."""
         ...
 
     async def snapshot(self, run_id: RunId) -> RunSnapshot:
-        """Where a run stands; raises what `entries` raises."""
+        """Returns the current state of a run; raises what `entries` raises."""
         ...
 
     async def is_catching_up(self, run_id: RunId) -> bool:
-        """Whether something that the run left behind is to complete its mirror."""
+        """Returns whether a catch-up workflow is completing the mirror of the run."""
         ...
 
 
 BusSource = Callable[[], "EventBus | None"]
-"""Returns a bus when it is first needed; None: there is none that others publish to."""
+"""Returns the bus, opening it on demand; `None` means that there is no bus that other processes publish to."""

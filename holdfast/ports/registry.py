@@ -1,4 +1,4 @@
-"""What a registry of agents does."""
+"""Ports of registries of agents."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from holdfast.types import Data
 
 @runtime_checkable
 class RegistryProtocol(Protocol):
-    """Agents by name. Every method may raise StoreUnavailable, where what it stands on is away.
+    """Agents by name. Every method may raise StoreUnavailable.
 
-    An agent is any object with a `name`: an `Agent`, an AgentDefinition, an agent of another library. A registry that
-    outlives its process gives an AgentDefinition back; one in memory may give the very object.
+    An agent is any object with a `name`: an `Agent`, an AgentDefinition, an agent of another library. A persistent
+    registry returns an AgentDefinition; one in memory may return the registered object.
     """
 
     async def exists(self, name: str) -> bool:
-        """Whether an agent of this name is registered."""
+        """Returns whether an agent with this name is registered."""
         ...
 
     async def get(self, name: str) -> Any:
-        """The agent of this name.
+        """Returns the agent with this name.
 
         Raises:
             UnknownAgent: there is none (also a KeyError): `Agent 'x' not found`.
@@ -31,68 +31,68 @@ class RegistryProtocol(Protocol):
         ...
 
     async def get_agent(self, name: str) -> Any | None:
-        """The agent of this name; None when there is none."""
+        """Returns the agent with this name; `None` if there is none."""
         ...
 
     async def register(self, agent: Any) -> None:
-        """Adds an agent, or replaces the one of the same name, which keeps its place in the list.
+        """Adds an agent, or replaces the one with the same name without changing its position in the list.
 
         Raises:
-            NotAnAgent: it has no name, or one that is not text (also a TypeError).
-            AgentDefinitionError: the name is not accepted, or the definition cannot be kept (a ValueError).
+            NotAnAgent: the object has no name, or one that is not text (also a TypeError).
+            AgentDefinitionError: the name is not accepted, or the definition cannot be stored (a ValueError).
         """
         ...
 
     async def list_agents(self) -> list[str]:
-        """All names, in the order in which they were first registered."""
+        """Returns all names, in the order of their first registration."""
         ...
 
     async def unregister(self, name: str) -> bool:
-        """Takes an agent off the list; says whether it was on it. Runs that have begun go on."""
+        """Removes an agent and returns whether it was registered. Active runs are not affected."""
         ...
 
 
 class AgentVersion(Data):
-    """A definition as it was registered at some time."""
+    """One registered version of a definition."""
 
     definition: AgentDefinition
-    """With its version."""
+    """The definition, with its version."""
     registered_at: AwareDatetime
     origin: str | None = None
-    """Where it comes from: a file, or the class of the object that was registered."""
+    """Its source: a file, or the class of the registered object."""
 
     @property
     def version(self) -> int:
-        """Dense, from 1, for each name."""
+        """Its number: 1, 2, … for each name."""
         assert self.definition.version is not None
         return self.definition.version
 
 
 class Registration(Data):
-    """What registering an agent led to."""
+    """Result of registering an agent."""
 
     current: AgentVersion
     is_new: bool
-    """False: the current version has this content already."""
+    """False if the current version already had this content."""
 
 
 @runtime_checkable
 class VersionedRegistry(RegistryProtocol, Protocol):
-    """A registry that keeps what was registered before."""
+    """A registry that keeps earlier versions."""
 
     async def add(self, agent: Any, *, origin: str | None = None) -> Registration:
-        """Registers an agent as `register` does; content that is current already makes no new version.
+        """Registers an agent as `register` does; there is no new version if the content has not changed.
 
         Args:
-            agent: what `register` takes.
-            origin: where it comes from; None: the agent's class, where it says something.
+            agent: see `register`.
+            origin: source of the agent; `None` means the agent's class, if that is specific.
         """
         ...
 
     async def version(self, name: str, number: int | None = None) -> AgentVersion | None:
-        """One version of a registered agent, the current one by default; None when there is none."""
+        """Returns one version of a registered agent, by default the current one; `None` if there is none."""
         ...
 
     async def history(self, name: str) -> list[AgentVersion]:
-        """All versions, oldest first, of one that was unregistered too; empty when there are none."""
+        """Returns all versions, oldest first, also of an agent that was unregistered."""
         ...

@@ -1,4 +1,4 @@
-"""What is found again: vectors and texts, as plain data, and what finds them, as protocols."""
+"""Ports of vector stores, text memory and embedders, and their data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.types import Data
 
 
 class StoredVector(Data):
-    """A vector as it is kept."""
+    """A stored vector."""
 
     id: str
     vector: list[float]
@@ -28,20 +28,20 @@ class VectorMatch(Data):
 
 
 Finder = Literal["text", "vector"]
-"""What found a memory: its words, or what it means."""
+"""How a memory was found: by its words or by its meaning."""
 
 
 SHARED_NAMESPACE = "shared"
-"""Whose memories all agents find."""
+"""Namespace of memories that all agents share."""
 
 
 def agent_namespace(agent: str) -> str:
-    """Where an agent's own memories are."""
+    """Returns the namespace of an agent's own memories."""
     return f"agent/{agent}"
 
 
 class Memory(Data):
-    """A text as it is kept."""
+    """A stored text."""
 
     id: str
     """Unique within its namespace."""
@@ -49,11 +49,11 @@ class Memory(Data):
     text: str
     metadata: dict[str, JsonValue] = {}
     added_at: AwareDatetime
-    """When it was added, or last replaced."""
+    """When it was added or last replaced."""
     embedded_by: str | None = None
-    """Name of the embedder that its vector is from; None: it has none, and is found by its words alone."""
+    """Name of the embedder of its vector; `None` means that it has no vector and is found by its words only."""
     fault: str | None = None
-    """Why the embedding model refused the text; None: it did not."""
+    """Why the embedding model refused the text; `None` if it did not."""
 
 
 class MemoryMatch(Data):
@@ -64,7 +64,7 @@ class MemoryMatch(Data):
     text: str
     metadata: dict[str, JsonValue] = {}
     score: float
-    """Reciprocal ranks, added up: good for the order within one search, and for nothing else."""
+    """Sum of reciprocal ranks; comparable within one search only."""
     found_by: list[Finder]
 
 
@@ -72,14 +72,14 @@ class Embedder(Protocol):
     """Turns texts into vectors."""
 
     name: str
-    """Model and dimension in one word: vectors of embedders with different names cannot be compared."""
+    """Model and dimension, such as `model@1536`; vectors of embedders with different names are not comparable."""
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector per text, in order, all of one dimension; splits what is too much for one request.
+        """Returns one vector per text, in order and of one dimension; splits large inputs into several requests.
 
         Raises:
-            ModelUnavailable: worth another attempt.
-            ModelRefused: not worth one.
+            ModelUnavailable: temporary; a retry may succeed.
+            ModelRefused: permanent.
         """
         ...
 
@@ -100,16 +100,16 @@ class VectorStoreProtocol(Protocol):
         """Adds a vector, or replaces it with its metadata.
 
         Raises:
-            ValueError: not the namespace's dimension (the message names both), not finite, or zero.
+            ValueError: the vector has another dimension than the namespace, is zero, or has values that are not finite.
         """
 
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:
-        """Adds or replaces many vectors, much faster than one by one; of several with one id the last counts.
+        """Adds or replaces many vectors, much faster than one by one; of several with one id, the last is stored.
 
-        They are written in portions: one that fails leaves those before it, and doing it all again is safe.
+        They are written in batches: earlier batches remain if one fails, and repeating the call is safe.
 
         Raises:
-            ValueError: what `upsert` raises, before anything is written.
+            ValueError: as in `upsert`; raised before anything is written.
         """
 
     async def query(
@@ -119,28 +119,28 @@ class VectorStoreProtocol(Protocol):
         *,
         filter: Mapping[str, JsonValue] | None = None,  # noqa: A002 - the field's word
     ) -> list[VectorMatch]:
-        """The `k` nearest, best first; of equal scores the smaller id first.
+        """Returns the `k` nearest vectors, best first; equal scores are ordered by id.
 
         Args:
-            vector: of the namespace's dimension; raises what `upsert` raises.
-            k: at most so many.
+            vector: of the namespace's dimension.
+            k: maximum number of matches.
             filter: only vectors whose metadata has all these values under these keys.
         """
         ...
 
     async def get_vector(self, id: str) -> StoredVector | None:  # noqa: A002 - the field's word
-        """A vector with its metadata; None when there is none of this id."""
+        """Returns the vector with this id and its metadata; `None` if there is none."""
         ...
 
     async def delete(self, id: str) -> bool:  # noqa: A002 - the field's word
-        """Removes a vector; says whether it was there."""
+        """Removes a vector and returns whether it existed."""
         ...
 
 
 class TextMemoryProtocol(Protocol):
-    """Texts by namespace, found again by their words and by what they mean.
+    """Texts by namespace, searchable by their words and by their meaning.
 
-    An agent's own namespace is `agent/<name>`, the one that all agents share is `shared`.
+    The namespace of an agent is `agent/<name>`; all agents share the namespace `shared`.
     """
 
     async def add(
@@ -151,18 +151,18 @@ class TextMemoryProtocol(Protocol):
         *,
         id: str | None = None,  # noqa: A002 - the field's word
     ) -> str:
-        """Keeps a text and gives its id; it is found by its words at once, by its meaning once it is embedded.
+        """Stores a text and returns its id; it is found by its words at once, by its meaning once it is embedded.
 
         Args:
-            namespace: whose it is.
-            text: not blank; half surrogate pairs are replaced.
-            metadata: JSON values by name; searches can ask for them.
-            id: replaces what is there under this id; None: made from text and metadata, so that adding the
-                same again changes nothing.
+            namespace: the namespace of the text.
+            text: not blank; unpaired surrogates are replaced.
+            metadata: JSON values by name; searches can filter by them.
+            id: a memory with this id is replaced; `None` means an id derived from text and metadata, so that adding
+                the same memory again changes nothing.
 
         Raises:
-            UsageError: blank or too large; the message names the limit.
-            StoreUnavailable: it could not be kept; adding again is safe.
+            UsageError: the text is blank or too large; the message names the limit.
+            StoreUnavailable: the text was not stored; repeating the call is safe.
         """
         ...
 
@@ -174,16 +174,16 @@ class TextMemoryProtocol(Protocol):
         namespaces: Sequence[str],
         filter: Mapping[str, JsonValue] | None = None,  # noqa: A002 - the field's word
     ) -> list[MemoryMatch]:
-        """The memories that fit a query best, best first; fewer where fewer fit.
+        """Returns the memories that match a query best, best first.
 
         Args:
             query: words or a sentence, not blank.
-            top_k: at most so many.
-            namespaces: where to look.
+            top_k: maximum number of memories.
+            namespaces: the namespaces to search.
             filter: only memories whose metadata has all these values under these keys.
 
         Raises:
-            UsageError: a blank query, no namespace, a `top_k` out of bounds.
+            UsageError: the query is blank, no namespace is given, or `top_k` is out of range.
             StoreUnavailable: the memories cannot be read.
         """
         ...

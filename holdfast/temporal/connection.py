@@ -1,4 +1,4 @@
-"""How Holdfast reaches Temporal, and what Temporal's errors mean here."""
+"""Connection to Temporal, and translation of its errors."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ async def connect_temporal(
     identity: str | None = None,
     converter: DataConverter = DATA_CONVERTER,
 ) -> Client:
-    """Connects; TLS, API keys and profiles come from Temporal's own TEMPORAL_* variables and config file.
+    """Connects to Temporal; TLS, API keys and profiles come from Temporal's TEMPORAL_* variables and config file.
 
     Args:
         address: host:port.
-        namespace: must be there.
+        namespace: an existing namespace.
         identity: this client's name in Temporal's UI.
-        converter: the one by itself reads neither large nor encrypted payloads; see
+        converter: the default reads neither large nor encrypted payloads; see
             `holdfast.composition.persistence.converter`.
 
     Raises:
@@ -59,10 +59,10 @@ async def connect_temporal(
 
 
 async def pollers(client: Client, task_queue: str) -> list[PollerInfo]:
-    """The workers that have polled the task queue for workflows in the last minutes.
+    """Returns the workers that have polled the task queue for workflows in the last minutes.
 
     Raises:
-        RPCError: the server does not answer, or does not let this client ask.
+        RPCError: the server is unavailable or denies the request.
     """
     answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
@@ -76,15 +76,15 @@ async def pollers(client: Client, task_queue: str) -> list[PollerInfo]:
 
 @contextmanager
 def translated_errors(run_id: str) -> Iterator[None]:
-    """Turns Temporal's errors about a run into Holdfast's.
+    """Translates Temporal's errors about a run.
 
     Raises:
         RunNotFound: no run has this id.
-        QueryRefused: the run itself refuses to answer.
-        WorkerUnavailable: a query found no worker to answer it.
-        PayloadUnreadable: what it says is kept where this client does not look.
-        TemporalUnavailable: the server does not answer.
-        HoldfastError: anything else, in Temporal's words.
+        QueryRefused: the run rejects the query.
+        WorkerUnavailable: no worker answers the query.
+        PayloadUnreadable: a payload is in a store that this client is not connected to.
+        TemporalUnavailable: the server is unavailable.
+        HoldfastError: any other error, with Temporal's message.
     """
     try:
         yield
@@ -96,7 +96,7 @@ def translated_errors(run_id: str) -> Iterator[None]:
         if "externally stored payload" not in str(error):
             raise
         raise PayloadUnreadable(
-            f"run {run_id!r} has payloads that are kept in the store; connect with the store's settings: {error}"
+            f"run {run_id!r} has payloads in the store; connect with the settings of the store: {error}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""How values become Temporal payloads: JSON by pydantic, without the fields that nobody set."""
+"""Data converter: values as JSON by pydantic, without fields that were not set."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from holdfast.types import RunProgress
 
 ANSWERS = (EntryPage, MessagePage, RunProgress)  # of queries
 
-# Made once: the SDK makes a payload converter for each task, and each would build its serialisers anew.
+# Shared: the SDK creates a payload converter for each task, and building serialisers is slow.
 _ENCODINGS = tuple(PydanticPayloadConverter(ToJsonOptions(exclude_unset=True)).converters.values())
 
 
 class HoldfastPayloadConverter(CompositePayloadConverter):
-    """JSON by pydantic; unset fields are left out, which halves the bytes that a turn leaves in history."""
+    """JSON by pydantic, without unset fields, which halves the bytes of a turn in the history."""
 
     def __init__(self) -> None:
         super().__init__(*_ENCODINGS)
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
-        """As JSON; large answers to queries are marked as such, for `goes_to_storage`."""
+        """Encodes values as JSON and marks large results of queries for `goes_to_storage`."""
         payloads = super().to_payloads(values)
         for value, payload in zip(values, payloads, strict=True):
             if isinstance(value, ANSWERS) and payload.ByteSize() >= THRESHOLD:
@@ -36,4 +36,4 @@ class HoldfastPayloadConverter(CompositePayloadConverter):
 
 
 DATA_CONVERTER = replace(DataConverter.default, payload_converter_class=HoldfastPayloadConverter)
-"""The one converter that clients and workers share."""
+"""Default converter of clients and workers."""

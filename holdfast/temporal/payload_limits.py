@@ -1,4 +1,4 @@
-"""How what an activity gives back travels: how large it may be, and whether others may read it."""
+"""Size and privacy limits of activity results."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from holdfast.types import MAX_INPUT_BYTES
 
 log = get_logger(__name__)
 
-PAUSE = 2.0  # seconds between attempts to store a result while the store is away
+PAUSE = 2.0  # seconds between attempts to store a result while the store is unavailable
 
 
 class PayloadLimits:
-    """What a worker's activities know of the way to Temporal.
+    """Limits of the payloads that a worker's activities return.
 
     Args:
-        converter: the worker's.
-        max_payload_bytes: the largest payload where there is a store for it.
+        converter: the worker's converter.
+        max_payload_bytes: largest payload, if there is a store for large payloads.
     """
 
     def __init__(self, converter: DataConverter, max_payload_bytes: int) -> None:
@@ -32,19 +32,19 @@ class PayloadLimits:
 
     @property
     def is_private(self) -> bool:
-        """Whether payloads are encrypted, so that nothing of them may stand where everybody reads."""
+        """Whether payloads are encrypted, so that their content must not appear in plain text elsewhere."""
         return self._converter.payload_codec is not None
 
     def excess(self, value: BaseModel) -> int | None:
-        """The size of a value in bytes, as JSON, if it is too large to travel; else None."""
+        """Returns the size of a value in bytes of JSON if it exceeds the limit, else `None`."""
         size = len(value.__pydantic_serializer__.to_json(value, exclude_unset=True))
         return size if size > self.max_bytes else None
 
     async def settle(self, value: BaseModel) -> None:
-        """Has the parts of a large value stored, however long it takes.
+        """Stores the chunks of a large value, and retries until the store is available.
 
-        What an activity gives back is stored when its heartbeats have ended already: a store that is away then would
-        cost the result. Storing it twice costs little, as the second time nothing is new.
+        The SDK stores a result after the activity's last heartbeat, so an unavailable store would lose it. Storing
+        a result twice is cheap, as its chunks exist the second time.
         """
         if len(value.__pydantic_serializer__.to_json(value, exclude_unset=True)) <= INLINE_LIMIT:
             return
@@ -52,17 +52,17 @@ class PayloadLimits:
             try:
                 await self._converter.encode([value])
             except StoreUnavailable as error:
-                log.warning("a large result waits for the store", reason=str(error))
+                log.warning("a large result waits until the store is available", reason=str(error))
                 await asyncio.sleep(PAUSE)
             else:
                 return
 
 
 def largest_payload(converter: DataConverter, max_payload_bytes: int) -> int:
-    """Bytes, as JSON, that a payload may have: without a store for large ones, what Temporal takes."""
+    """Returns the largest payload in bytes of JSON; without a store for large ones it is Temporal's limit."""
     return max_payload_bytes if converter.external_storage is not None else min(max_payload_bytes, INLINE_LIMIT)
 
 
 def largest_input(converter: DataConverter, max_payload_bytes: int) -> int:
-    """Bytes, in UTF-8, that the input of a run may have."""
+    """Returns the largest input of a run in bytes of UTF-8."""
     return max_payload_bytes if converter.external_storage is not None else min(max_payload_bytes, MAX_INPUT_BYTES)

@@ -1,4 +1,4 @@
-"""Whether a namespace knows our search attributes, and how to teach it."""
+"""Check of a namespace's search attributes, and the command that adds them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["SEARCH_ATTRIBUTES", "command", "missing"]
 
 
 async def missing(client: Client) -> list[str]:
-    """Names of our search attributes that the client's namespace lacks; without them a run cannot start.
+    """Returns the search attributes that the client's namespace lacks; runs need all of them.
 
     Raises:
-        RPCError: the server does not answer, or does not let this client ask.
+        RPCError: the server is unavailable or denies the request.
     """
     answer = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
@@ -26,7 +26,7 @@ async def missing(client: Client) -> list[str]:
 
 
 def command(names: Iterable[str], namespace: str) -> str:
-    """The shell command that adds these search attributes to a namespace."""
+    """Returns the shell command that adds these search attributes to a namespace."""
     words = ["temporal", "operator", "search-attribute", "create", "--namespace", namespace]
     for name in names:
         words += ["--name", name, "--type", SEARCH_ATTRIBUTES[name]]

@@ -1,4 +1,4 @@
-"""Runs workflows so that no query takes a run further than its workflow tasks have."""
+"""Workflow runner that keeps queries from advancing a run ahead of its workflow tasks."""
 
 from __future__ import annotations
 
@@ -13,51 +13,52 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.workflow import Info
+from typing_extensions import override
 
 from holdfast.errors import NOT_YET
 
-NO_EVENTS = {"query_workflow", "notify_has_patch", "remove_from_cache"}  # jobs that bring nothing that has happened
-TIME_TO_ASK = timedelta(seconds=1)  # a second before Temporal takes the workflow for stuck
+NO_EVENTS = {"query_workflow", "notify_has_patch", "remove_from_cache"}  # jobs without new events
+DESCRIBE_TIMEOUT = timedelta(seconds=1)  # Temporal considers a workflow deadlocked after 2 s
 
 
-class FaithfulRunner(WorkflowRunner):
-    """Refuses queries that would have a run act upon events before a workflow task has brought them.
+class ConsistentQueryRunner(WorkflowRunner):
+    """Rejects queries that would apply events before a workflow task has delivered them.
 
-    A query that waited for a worker comes with all the history that there is by then. The SDK applies all of it, events
-    that no workflow task has brought yet included, and keeps the workflow in memory as it is then. To the run those
-    events happen at the time of the workflow task before them, and apart from what the next one brings: it would record
-    other times than each later replay, and might make its calls in another order.
+    A query that waited for a worker arrives with the whole history up to then. The SDK applies all of it, including
+    events that no workflow task has delivered yet, and caches the workflow in that state. For the run, those events
+    have the time of the previous workflow task and are separate from the rest of the next one. It would record other
+    times than each later replay, and might schedule its calls in another order.
 
-    So such a query fails, with a message that says to ask again, and the workflow is forgotten. Where the run is closed
-    there will be no workflow task, each replay has the same times, and the query is answered.
+    Such a query therefore fails with a message that asks to repeat it, and the workflow is evicted from the cache. A
+    closed run has no further workflow task and each replay has the same times, so its queries are answered.
 
     Args:
         runner: runs the workflows.
-        client: tells whether a run is closed.
+        client: reads whether a run is closed.
     """
 
     def __init__(self, runner: WorkflowRunner, client: Client) -> None:
         self._runner = runner
         self._client = client
 
+    @override
     def prepare_workflow(self, defn: object) -> None:
-        """See `WorkflowRunner`."""
         self._runner.prepare_workflow(defn)  # type: ignore[arg-type]
 
+    @override
     def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
-        """See `WorkflowRunner`."""
         self._runner.set_worker_level_failure_exception_types(types)
 
+    @override
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        """See `WorkflowRunner`; called in the worker's loop."""
-        loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()  # of the worker
         run = self._client.get_workflow_handle(det.info.workflow_id, run_id=det.info.run_id)
 
         def is_open() -> bool:
-            asked = asyncio.run_coroutine_threadsafe(run.describe(rpc_timeout=TIME_TO_ASK), loop)
+            asked = asyncio.run_coroutine_threadsafe(run.describe(rpc_timeout=DESCRIBE_TIMEOUT), loop)
             try:
-                return asked.result(TIME_TO_ASK.total_seconds()).status == WorkflowExecutionStatus.RUNNING
-            except Exception:  # noqa: BLE001 - whatever keeps it from being known, the query can be asked again
+                return asked.result(DESCRIBE_TIMEOUT.total_seconds()).status == WorkflowExecutionStatus.RUNNING
+            except Exception:  # noqa: BLE001 - on any error the query can be repeated
                 return True
 
         return _Instance(self._runner.create_instance(det), is_open)
@@ -68,7 +69,7 @@ class _Instance(WorkflowInstance):
         self._instance = instance
         self._is_open = is_open
         self._task: tuple[int, int] | None = None
-        """When the newest workflow task began, in ns, and how many events there were."""
+        """Start of the newest workflow task, in ns, and the number of events then."""
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         ahead = self._is_ahead(act)
@@ -88,7 +89,7 @@ class _Instance(WorkflowInstance):
         return self._instance.get_thread_id()
 
     def _is_ahead(self, act: WorkflowActivation) -> bool:
-        """Whether there are new events at the time of an old workflow task: a new one would have its own."""
+        """Returns whether there are new events without a new workflow task, which would have a later start."""
         if self._task is None or act.is_replaying:
             return False
         began, events = self._task

@@ -145,7 +145,9 @@ FAULTS = [
     FaultCase("overflow by words", Reply.error(400, "the prompt exceeds the context window"), ContextOverflow),
     FaultCase("413", Reply.error(413), ContextOverflow),
     FaultCase("malformed", Reply(LONG_TEXT, malformed=True), ModelUnavailable, ("malformed stream",)),
-    FaultCase("unfinished", Reply(LONG_TEXT, unfinished=True), ModelUnavailable, ("ended before the reply was complete",)),
+    FaultCase(
+        "unfinished", Reply(LONG_TEXT, unfinished=True), ModelUnavailable, ("ended before the reply was complete",)
+    ),
     FaultCase("cut at once", Reply(LONG_TEXT, cut_after=0), ModelUnavailable, ("connection",)),
     FaultCase("cut later", Reply(LONG_TEXT, cut_after=3), ModelUnavailable, ("connection",)),
     FaultCase("hang", Reply(hang=True), ModelUnavailable, ("sent nothing for 0.3 s",)),

@@ -133,7 +133,7 @@ def test_a_fresh_checkout_runs(first_runs: tuple[Checkout, list[Outcome]]) -> No
     for number, outcome in enumerate(outcomes):
         expected = {"demo": "1.0", "argv": ["--option", str(number)], "prefix": str(checkout.folder / ".venv")}
         assert outcome.said == expected
-        assert "once, about a minute" in outcome.errors
+        assert "once and takes about a minute" in outcome.errors
         assert "ready after" in outcome.errors
 
 

@@ -114,7 +114,7 @@ def test_a_thing_without_a_name_is_no_agent(thing: object) -> None:
     ("name", "told"),
     [
         ("", "empty"),
-        (" x", "blank"),
+        (" x", "space"),
         ("x" * 1001, "1,001 characters"),
         ("a\0b", "control character"),
         ("a\nb", "control character"),
