@@ -18,32 +18,32 @@ DEFAULT_OPENROUTER_MODEL = "openai/gpt-5-mini"
 
 
 class Settings(BaseSettings):
-    """All settings, with their units and defaults; the names in the environment are these in capitals."""
+    """All settings with their units and defaults; environment variables have the same names in capitals."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
 
     holdfast_home: Path = Path(".holdfast")
     """State folder of the local stack: databases, logs, workspaces."""
     holdfast_agents: Annotated[tuple[str, ...], NoDecode] = ()
-    """Modules whose agents the worker serves, beside the shipped ones; comma-separated."""
+    """Modules whose agents the worker serves, in addition to the shipped ones; comma-separated."""
     holdfast_encryption_key: SecretStr | None = None
     """Keys for payloads and mirror, `[name:]base64`, comma-separated: the first encrypts, all decrypt."""
     max_payload_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
-    """Bytes, as JSON, that an input, a tool's result or a model's reply may have."""
+    """Largest input, tool result or model reply, in bytes of JSON."""
 
     agent_registry: str | None = None
-    """Registry of agents: a backend's name, or `module:factory`; None: what `state_persistence_backend` says."""
+    """Registry of agents: a backend's name, or `module:factory`; `None` means that of `state_persistence_backend`."""
 
     temporal_address: str | None = None
-    """host:port; None: the local stack's server."""
+    """host:port; `None` means the local stack's server."""
     temporal_namespace: str = "default"
     temporal_task_queue: str = Field(default="holdfast", min_length=1)
 
     state_persistence_backend: Literal["surrealdb", "memory"] = "surrealdb"
     event_bus_backend: Literal["surrealdb", "memory"] = "surrealdb"
-    """Where events are kept; in memory where everything is. In memory they reach nobody but their own process."""
+    """Where events are stored. In memory they only reach subscribers in the same process."""
     surrealdb_url: str | None = None
-    """None: embedded, under the state folder. Else mem://, surrealkv://PATH, ws://, wss://, http:// or
+    """`None` means embedded, in the state folder. Else mem://, surrealkv://PATH, ws://, wss://, http:// or
     https://HOST:PORT, or the scheme of an installed store."""
     surrealdb_namespace: str = "sentient_core"
     surrealdb_database: str = "agents"
@@ -57,24 +57,24 @@ class Settings(BaseSettings):
     openrouter_strong_model: str | None = None
 
     embedding_model: str | None = None
-    """Makes the vectors of text memory; None: memories are found by their words alone."""
+    """Model for the vectors of text memory; `None` means that memories are found by their words only."""
     embedding_dim: int = Field(default=384, ge=1, le=4096)
     """Dimensions of its vectors."""
     embedding_base_url: str | None = None
-    """Where it is, if not where the chat model is."""
+    """Its endpoint, if it differs from the chat model's."""
     embedding_api_key: SecretStr | None = None
-    """Its key, if not the chat model's."""
+    """Its key, if it differs from the chat model's."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
     agent_execution_timeout: float = Field(default=3600, gt=0)
-    """Seconds that a run may take where neither it nor its agent says."""
+    """Maximum seconds of a run, if neither the run nor its agent sets a limit."""
     reconcile_interval: float = Field(default=60, ge=0)
-    """Seconds between two looks of a worker for runs that were ended from outside; 0: it does not look."""
+    """Seconds between a worker's searches for runs that were ended from outside; 0 disables them."""
     retention: Annotated[timedelta | None, NoDecode] = None
-    """How long ended runs, payloads and events are kept, as `90d`; None: for ever. Workers drop what is older."""
+    """How long ended runs, payloads and events are retained, as `90d`; `None` means forever."""
     max_concurrent_agents: int = Field(default=10, ge=1)
-    """Agents that execute at once in one worker; runs that wait do not count."""
+    """Maximum number of agents that one worker executes at the same time; waiting runs do not count."""
 
     @field_validator("holdfast_agents", mode="before")
     @classmethod
@@ -90,7 +90,7 @@ class Settings(BaseSettings):
             return value
         found = age(value)
         if not found:
-            raise ValueError(f"it must be {ACCEPTED_AGES}, and more than nothing")
+            raise ValueError(f"it must be {ACCEPTED_AGES}, and greater than zero")
         return found
 
     @field_validator("log_level", mode="before")
@@ -115,30 +115,30 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """The store that `state_persistence_backend` and `surrealdb_url` ask for, as one URL."""
+        """URL of the store, from `state_persistence_backend` and `surrealdb_url`."""
         if self.state_persistence_backend == "memory":
             return "memory://"
         return self.surrealdb_url or f"surrealkv://{(self.holdfast_home / 'surrealdb').absolute()}"
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether each process keeps its own things in its memory, where no other can reach them."""
+        """Whether the store is in the memory of each process."""
         return self.store_url.partition("://")[0] in ("memory", "mem")
 
     @property
     def missing_database(self) -> Path | None:
-        """Where the embedded database will be, while nobody has made it; None: it is there, or is no embedded one."""
+        """Path of the embedded database if it does not exist yet; `None` if it exists or is not embedded."""
         scheme, _, place = self.store_url.partition("://")
         return Path(place) if scheme == "surrealkv" and not Path(place).exists() else None
 
     @property
     def has_model(self) -> bool:
-        """Whether a model is configured; if not, the scripted model server answers."""
+        """Whether a model is configured; if not, the scripted model is used."""
         return bool(self.openai_api_key or self.openai_base_url or self.openrouter_api_key)
 
     @property
     def default_model(self) -> str:
-        """The model that answers where neither run nor agent names one."""
+        """The model that is used if neither the run nor the agent names one."""
         if self.openai_api_key or self.openai_base_url:
             return self.openai_model or DEFAULT_OPENAI_MODEL
         if self.openrouter_api_key:
@@ -147,5 +147,5 @@ class Settings(BaseSettings):
 
 
 def revealed(secret: SecretStr | None) -> str | None:
-    """A secret's text, for whoever needs it to sign in."""
+    """Returns the text of a secret."""
     return secret.get_secret_value() if secret else None

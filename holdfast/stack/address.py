@@ -1,4 +1,4 @@
-"""Where the local stack's Temporal server answers."""
+"""Address of the local stack's Temporal server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from holdfast.stack.state import StateFile
 
 
 def local_address(home: Path) -> str | None:
-    """host:port of the local stack's Temporal server; None when it does not run.
+    """Returns host:port of the local stack's Temporal server; `None` if it is not running.
 
     Args:
         home: the state folder.

@@ -1,4 +1,4 @@
-"""Running a command to its end without blocking the event loop."""
+"""Commands that run to their end without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-KEPT_LINES = 12  # of output, for the error message
+KEPT_LINES = 12  # last lines of output, for the error message
 
 
 class CommandFailed(Exception):
-    """A command did not start, failed, or took too long; the message holds its last words."""
+    """A command did not start, failed, or timed out; the message contains its last output."""
 
 
 async def run(
@@ -26,17 +26,17 @@ async def run(
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda _line: None,
 ) -> str:
-    """Runs a command and gives the last lines of its output.
+    """Runs a command and returns the last lines of its output.
 
     Args:
         command: program and arguments.
-        timeout: seconds after which the command, and all that it started, is killed.
-        cwd: where it runs.
+        timeout: seconds after which the command and its child processes are killed.
+        cwd: its working directory.
         env: variables to add to the environment.
         on_line: called with each line as it is written.
 
     Raises:
-        CommandFailed: it did not start, ended with an exit code other than 0, or took too long.
+        CommandFailed: it did not start, ended with an exit code other than 0, or timed out.
     """
     last: deque[str] = deque(maxlen=KEPT_LINES)
     try:
@@ -52,7 +52,7 @@ async def run(
     except TimeoutError as error:
         raise CommandFailed(f"{command[0]} had not ended after {timeout:.0f} s") from error
     finally:
-        if process.returncode is None:  # too late, or cancelled
+        if process.returncode is None:  # timed out or cancelled
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()

@@ -1,6 +1,6 @@
-"""Lets the Temporal SDK download its development server: `python download.py FOLDER`.
+"""Download of the development server by the Temporal SDK: `python download.py FOLDER`.
 
-A program of its own, so that a download that hangs in native code can be ended.
+It is a separate program so that a download that hangs in native code can be killed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 
 async def download(folder: str) -> None:
-    """The SDK downloads what it is about to start; there is no other way to ask it."""
+    """Starts and stops a server, as the SDK only downloads a server that it starts."""
     async with await WorkflowEnvironment.start_local(download_dest_dir=folder):
         pass
 

@@ -1,4 +1,4 @@
-"""Locks between processes: an `flock` on a file, which the kernel lets go when its holder dies."""
+"""Locks between processes: an `flock` on a file, which the kernel releases when its holder ends."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ RETRY_INTERVAL = 0.05  # seconds between attempts, while another process holds t
 
 
 def try_lock(path: Path) -> int | None:
-    """Takes the lock on a file, made if need be.
+    """Tries to acquire the lock on a file, which is created if necessary.
 
     Returns:
         The file descriptor that holds the lock until it is closed, here and in every process
-        that inherited it; None when another process holds it.
+        that inherited it; `None` if another process holds the lock.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -32,7 +32,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock; changes nothing, not even by making the file."""
+    """Returns whether a process holds the lock, without creating the file."""
     if not path.exists():
         return False
     descriptor = os.open(path, os.O_RDONLY)
@@ -47,7 +47,7 @@ def is_locked(path: Path) -> bool:
 
 @asynccontextmanager
 async def locked(path: Path, on_wait: Callable[[], None]) -> AsyncIterator[None]:
-    """Holds the lock for the block; waits for it, after calling `on_wait` once."""
+    """Holds the lock during the block; calls `on_wait` once if it must wait for it."""
     descriptor = try_lock(path)
     if descriptor is None:
         on_wait()

@@ -1,4 +1,4 @@
-"""The scripted model server, which answers where no model is configured."""
+"""Scripted model server of the stack, used if no model is configured."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 
 from holdfast.errors import Unavailable
 from holdfast.stack import process
-from holdfast.stack.claims import Claim
+from holdfast.stack.part_locks import PartLock
 from holdfast.stack.sockets import LOOPBACK, answers
 from holdfast.stack.state import Part
 
-START_TIMEOUT = 15.0  # seconds; it takes half of one
+START_TIMEOUT = 15.0  # seconds; a start takes half a second
 POLL_INTERVAL = 0.05  # seconds between attempts to reach it
 
 
 def base_url(part: Part) -> str:
-    """The server's address as OPENAI_BASE_URL spells it."""
+    """Returns the URL of the server for OPENAI_BASE_URL."""
     return f"http://{part.address}/v1"
 
 
-def spawn(home: Path, port: int, claim: Claim) -> Part:
+def spawn(home: Path, port: int, lock: PartLock) -> Part:
     """Starts the server in the background."""
     log = home / "logs" / "model.log"
     command = process.module_command("holdfast.scripted.model", "--host", LOOPBACK, "--port", str(port))
-    pid = process.spawn(command, log, os.environ, keep=claim.inherited)
+    pid = process.spawn(command, log, os.environ, keep=lock.inherited)
     part = Part.of("model", pid, log, address=f"{LOOPBACK}:{port}")
-    claim.record(part)
+    lock.record(part)
     return part
 
 
@@ -35,7 +35,7 @@ async def ready(part: Part, log_start: int) -> None:
     """Waits until the server accepts connections.
 
     Raises:
-        Unavailable: it ended, or does not; the message has the end of its log.
+        Unavailable: it ended, or did not respond in time; the message contains the end of its log.
     """
     assert part.address is not None
     loop = asyncio.get_running_loop()

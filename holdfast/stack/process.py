@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them, and how to know them again."""
+"""Background processes, identified by their pid and start time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-POLL_INTERVAL = 0.02  # seconds between looks at a process that is ending
-KILL_PATIENCE = 5.0  # seconds; the kernel needs longer only when a disk hangs
-LOG_LIMIT = 10_000_000  # bytes; a larger log is set aside when its process starts anew
+POLL_INTERVAL = 0.02  # seconds between checks of a process that is ending
+KILL_TIMEOUT = 5.0  # seconds; the kernel needs longer only if a disk hangs
+LOG_LIMIT = 10_000_000  # bytes; a larger log is rotated when its process is started again
 TAIL_BYTES = 8_000  # bytes of a log that are read to show its last lines
 
 PACKAGE_PARENT = Path(__file__).absolute().parents[2]
@@ -22,13 +22,13 @@ PACKAGE_PARENT = Path(__file__).absolute().parents[2]
 LAUNCHER = Path(__file__).absolute().with_name("launch.py")
 
 _children: set[int] = set()
-"""Processes that this one started, so that they can be reaped."""
+"""Pids of child processes, which must be reaped."""
 
 
 def birth(pid: int) -> str | None:
-    """What tells a process from a later one with the same pid; None when it does not run.
+    """Returns the start time of a process, which later processes with its pid do not have; `None` if it has ended.
 
-    The kernel's start time: in clock ticks since that boot on Linux, as `ps` prints it elsewhere.
+    On Linux it is the boot id and the clock ticks since boot, elsewhere the text that `ps` prints.
     """
     _reap(pid)
     if Path("/proc/self/stat").exists():
@@ -38,7 +38,7 @@ def birth(pid: int) -> str | None:
 
 def _birth_from_proc(pid: int) -> str | None:
     try:
-        # The command's name, in parentheses, may itself hold blanks and parentheses.
+        # The command's name, in parentheses, may contain spaces and parentheses.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
     except OSError:
@@ -57,7 +57,7 @@ def _birth_from_ps(pid: int) -> str | None:
 
 
 def is_alive(pid: int, born: str) -> bool:
-    """Whether the very process that `birth` described still runs."""
+    """Returns whether the process that `birth` identified is still running."""
     return birth(pid) == born
 
 
@@ -65,7 +65,7 @@ def _reap(pid: int) -> None:
     if pid in _children:
         try:
             ended = os.waitpid(pid, os.WNOHANG)[0] == pid
-        except ChildProcessError:  # somebody else has reaped it
+        except ChildProcessError:  # it has been reaped elsewhere
             ended = True
         if ended:
             _children.remove(pid)
@@ -78,12 +78,12 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
 
 def spawn(command: Sequence[str], log: Path, env: Mapping[str, str], keep: Sequence[int] = ()) -> int:
-    """Starts a process of its own session, so that neither Ctrl-C nor a closed terminal ends it.
+    """Starts a process in a new session, so that neither Ctrl-C nor a closed terminal ends it.
 
     Args:
         command: program and arguments.
         log: both output streams are appended to it.
-        env: the whole environment.
+        env: the complete environment.
         keep: file descriptors that stay open in the process.
 
     Returns:
@@ -102,16 +102,16 @@ def spawn(command: Sequence[str], log: Path, env: Mapping[str, str], keep: Seque
             start_new_session=True,
             pass_fds=keep,
         )
-    process.returncode = 0  # it is meant to outlive this one: its object must not warn of that at exit
+    process.returncode = 0  # prevents the warning at exit about a process that is still running
     _children.add(process.pid)
     return process.pid
 
 
 async def stop(pid: int, born: str, patience: float) -> bool:
-    """Asks a process to end, and after `patience` seconds kills it.
+    """Sends SIGTERM to a process, and SIGKILL after `patience` seconds.
 
     Returns:
-        Whether it ended by itself; True also when it does not run any more.
+        Whether it ended without SIGKILL; True also if it was not running.
     """
     _signal(pid, born, signal.SIGTERM)
     if await _ended(pid, born, patience):
@@ -121,9 +121,9 @@ async def stop(pid: int, born: str, patience: float) -> bool:
 
 
 async def kill(pid: int, born: str) -> None:
-    """Ends a process as a crash would, and waits until it is gone."""
+    """Kills a process and waits until it has ended."""
     _signal(pid, born, signal.SIGKILL)
-    await _ended(pid, born, KILL_PATIENCE)
+    await _ended(pid, born, KILL_TIMEOUT)
 
 
 def _signal(pid: int, born: str, number: signal.Signals) -> None:
@@ -143,16 +143,16 @@ async def _ended(pid: int, born: str, patience: float) -> bool:
 
 
 def size(log: Path) -> int:
-    """Bytes in a log now; 0 when there is none."""
+    """Returns the size of a log in bytes; 0 if there is none."""
     return log.stat().st_size if log.exists() else 0
 
 
 def tail(log: Path, since: int = 0, lines: int = 15) -> str:
-    """The last lines of a log that were written after byte `since`, indented for an error message."""
+    """Returns the last lines of a log after byte `since`, indented for an error message."""
     if not log.exists():
         return "  (it wrote no log)"
     with log.open("rb") as stream:
-        if since > size(log):  # the log was set aside in between
+        if since > size(log):  # the log was rotated in between
             since = 0
         stream.seek(max(since, size(log) - TAIL_BYTES))
         written = stream.read().decode(errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""Telling a person that something long goes on."""
+"""Progress display of long operations."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 Report = Callable[[str], None]
-"""Is given one plain line at a time for the person who waits."""
+"""Receives plain lines for the person who waits."""
 
-TERMINAL_INTERVAL = 0.5  # seconds; often enough to look alive
-LINE_INTERVAL = 15.0  # seconds; a log file should not fill with the same news
+TERMINAL_INTERVAL = 0.5  # seconds between updates of the line on a terminal
+LINE_INTERVAL = 15.0  # seconds between lines in a log file
 
 
 @asynccontextmanager
 async def ticking(what: str, detail: Callable[[], str], report: Report) -> AsyncIterator[None]:
-    """Shows for the length of the block how long it has taken and how far it is.
+    """Shows the elapsed time and the progress during the block.
 
-    On a terminal one line of stderr is written over and over; elsewhere `report` is given a
-    line now and then.
+    On a terminal, one line of stderr is overwritten; elsewhere, `report` receives a line from time to time.
     """
     task = asyncio.create_task(_tick(what, detail, report))
     try:

@@ -1,4 +1,4 @@
-"""Choosing ports on this machine."""
+"""Ports of this machine."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ CONNECT_TIMEOUT = 0.5  # seconds; loopback answers or refuses at once
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback address now."""
+    """Returns whether a server could listen on this port of the loopback address."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port just left is free
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as servers do, so that a port in TIME_WAIT counts as free
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
             return False
-    return not answers(port)  # some systems let two bind: one to the address, one to all addresses
+    return not answers(port)  # some systems allow a second listener on all addresses
 
 
 def answers(port: int) -> bool:
-    """Whether something accepts connections on this port."""
+    """Returns whether a server accepts connections on this port."""
     with socket.socket() as probe:
         probe.settimeout(CONNECT_TIMEOUT)
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def choose(preferred: int, taken: Collection[int] = ()) -> int:
-    """The preferred port where it is free, else any free one that is not in `taken`."""
+    """Returns the preferred port if it is free, else another free port that is not in `taken`."""
     if preferred not in taken and is_free(preferred):
         return preferred
     while True:

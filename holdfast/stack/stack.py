@@ -1,4 +1,4 @@
-"""Brings the local stack up and down."""
+"""Start and stop of the local stack."""
 
 from __future__ import annotations
 
@@ -16,53 +16,52 @@ from holdfast.settings import Settings
 from holdfast.stack import model_server, process, server, sockets
 from holdfast.stack import worker as workers
 from holdfast.stack.binary import ServerBinary, find_server
-from holdfast.stack.claims import claim, holder
 from holdfast.stack.locks import locked
+from holdfast.stack.part_locks import holder, lock_part
 from holdfast.stack.progress import Report
 from holdfast.stack.state import Part, PartName, PortName, StackState, StateFile, prepare_home
 from holdfast.stack.ui import codec_endpoint, ui_url
 
-PATIENCE: dict[PartName, float] = {"worker": 30.0, "model": 5.0, "temporal": 15.0}
-"""Seconds that each part has to end by itself; the worker lets its activities finish."""
+STOP_TIMEOUTS: dict[PartName, float] = {"worker": 30.0, "model": 5.0, "temporal": 15.0}
+"""Seconds from SIGTERM to SIGKILL for each part; the worker finishes its activities."""
 STOP_ORDER: tuple[PartName, ...] = ("worker", "model", "temporal")
-"""Each before what it leans on."""
+"""Each part stops before the parts that it depends on."""
 TITLES: dict[PartName, str] = {"worker": "worker", "model": "scripted model server", "temporal": "Temporal server"}
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The stack as `up` left it."""
+    """The stack after `up`."""
 
     address: str
-    """Of Temporal, host:port."""
+    """Address of Temporal, host:port."""
     ui: str | None
-    """Of Temporal's UI; None: not known."""
+    """URL of Temporal's UI; `None` if unknown."""
     temporal: Part | None
-    """None: Temporal runs elsewhere, at TEMPORAL_ADDRESS."""
+    """`None` if Temporal runs elsewhere, at TEMPORAL_ADDRESS."""
     model: Part | None
-    """The scripted model server; None: a model is configured."""
+    """The scripted model server; `None` if a model is configured."""
     worker: Part | None
-    """None: no worker was asked for and none runs."""
+    """`None` if no worker is running."""
 
 
 async def up(settings: Settings, report: Report, *, worker: bool = True, program: Sequence[str] | None = None) -> Stack:
-    """Starts what does not run yet; with everything running it only makes sure of that.
+    """Starts the parts that are not running yet.
 
     Args:
-        settings: `temporal_address` means that Temporal runs elsewhere; a configured model, that
-            the scripted one is not needed.
-        report: is told in plain lines what is started, stopped and waited for.
-        worker: whether a worker must run, with these settings.
-        program: the command that runs the worker; None: the package's own.
+        settings: with `temporal_address`, no Temporal server is started; with a model, no scripted model server.
+        report: receives plain lines on what is started, stopped and waited for.
+        worker: whether to start a worker with these settings.
+        program: the command that runs the worker; `None` means the package's own.
 
     Raises:
-        TemporalUnavailable: no server answers, and none could be started.
+        TemporalUnavailable: the server is unavailable and could not be started.
         WorkerUnavailable: the worker did not start.
         Unavailable: the scripted model server did not start.
         SettingsError: the state folder cannot be used.
     """
     home = prepare_home(settings)
-    async with locked(home / "stack.lock", lambda: report("another command is at work on the stack: waiting for it")):
+    async with locked(home / "stack.lock", lambda: report("another command is changing the stack; waiting for it")):
         launcher = _Launcher(settings, home, report)
         client = await launcher.temporal()
         model = None if settings.has_model else await launcher.model()
@@ -74,55 +73,57 @@ async def up(settings: Settings, report: Report, *, worker: bool = True, program
 
 
 async def start_worker(settings: Settings, report: Report, *, program: Sequence[str] | None = None) -> Part:
-    """Starts the worker if it does not run; everything else must be up.
+    """Starts the worker if it is not running; the other parts must be running.
 
     Raises:
-        TemporalUnavailable: no server answers.
+        TemporalUnavailable: the server is unavailable.
         WorkerUnavailable: the worker did not start.
     """
     home = prepare_home(settings)
-    async with locked(home / "stack.lock", lambda: report("another command is at work on the stack: waiting for it")):
+    async with locked(home / "stack.lock", lambda: report("another command is changing the stack; waiting for it")):
         launcher = _Launcher(settings, home, report)
         state = launcher.state
         address = settings.temporal_address or (state.parts["temporal"].address if "temporal" in state.parts else None)
         if address is None:
-            raise TemporalUnavailable("the local stack is not up, so there is no Temporal server for a worker")
+            raise TemporalUnavailable(
+                "the worker needs a Temporal server, but the local stack is not running; start it with `up`"
+            )
         client = await server.connect(address, settings.temporal_namespace)
         model = None if settings.has_model else state.alive("model")
         return await launcher.worker(client, model, program or workers.command())
 
 
 async def down(settings: Settings, report: Report) -> None:
-    """Stops what runs: the worker first, Temporal last. What they keep stays; `up` goes on from there."""
+    """Stops all running parts, the worker first and Temporal last. Their data is kept for the next `up`."""
     if not settings.holdfast_home.exists():
         return
     home = prepare_home(settings)
-    async with locked(home / "stack.lock", lambda: report("another command is at work on the stack: waiting for it")):
+    async with locked(home / "stack.lock", lambda: report("another command is changing the stack; waiting for it")):
         launcher = _Launcher(settings, home, report)
         for name in STOP_ORDER:
             await launcher.stop(name)
 
 
 async def kill(part: Part) -> None:
-    """Ends a part with SIGKILL, as a crash would, and waits until it is gone."""
+    """Kills a part and waits until it has ended."""
     await process.kill(part.pid, part.born)
 
 
 class _Launcher:
-    """Starts and stops the parts; whoever holds one holds `stack.lock`."""
+    """Starts and stops the parts; its user holds `stack.lock`."""
 
     def __init__(self, settings: Settings, home: Path, report: Report) -> None:
         self._settings = settings
         self._home = home
         self._report = report
         self._file = StateFile(home)
-        aside = self._file.set_damaged_aside()
-        if aside:
-            report(f"{self._file.path} cannot be read; it was set aside as {aside.name}")
+        renamed = self._file.set_damaged_aside()
+        if renamed:
+            report(f"{self._file.path} is damaged; it was renamed to {renamed.name}")
         self.state: StackState = self._file.read()
 
     def stack(self, client: Client) -> Stack:
-        """The stack as it is now."""
+        """Returns the current stack."""
         local = self._settings.temporal_address is None
         return Stack(
             address=client.service_client.config.target_host,
@@ -133,7 +134,7 @@ class _Launcher:
         )
 
     async def temporal(self) -> Client:
-        """Makes sure of a Temporal server."""
+        """Starts the Temporal server if it is not running."""
         address, namespace = self._settings.temporal_address, self._settings.temporal_namespace
         if address is not None:
             try:
@@ -148,7 +149,9 @@ class _Launcher:
             try:
                 return await server.ready(running, namespace)
             except server.UnknownNamespace:
-                self._report(f"the Temporal server restarts to make namespace {namespace!r}; runs go on by themselves")
+                self._report(
+                    f"restarting the Temporal server to create namespace {namespace!r}; runs resume automatically"
+                )
         return await self._start_temporal()
 
     async def _start_temporal(self) -> Client:
@@ -156,7 +159,9 @@ class _Launcher:
         binary = await find_server(self._report)
         before = self.state.parts.get("temporal")
         if before and before.version != binary.server:
-            self._report(f"the Temporal database was last used by server {before.version}; now it is {binary.server}'s")
+            self._report(
+                f"the Temporal database was last used by server {before.version}; it is now used by {binary.server}"
+            )
         log_start = process.size(self._home / "logs" / "temporal.log")
         async with self._choosing_ports():
             part, client = await self._spawn_temporal(binary, log_start)
@@ -166,10 +171,10 @@ class _Launcher:
 
     async def _spawn_temporal(self, binary: ServerBinary, log_start: int) -> tuple[Part, Client]:
         ports = self._port("temporal"), self._port("ui")
-        with claim(self._home, "temporal") as place:
-            if not place.is_free:  # its start was broken off before it was recorded; two on one database would ruin it
+        with lock_part(self._home, "temporal") as lock:
+            if not lock.is_acquired:  # an interrupted start left it unrecorded; two servers would damage the database
                 raise TemporalUnavailable(
-                    f"a Temporal server that is not recorded holds {self._home / 'temporal.lock'}: "
+                    f"a Temporal server that is not in stack.json holds {self._home / 'temporal.lock'}: "
                     "find it with `ps`, end it, and try again"
                 )
             part = server.spawn(
@@ -177,23 +182,23 @@ class _Launcher:
                 self._home,
                 self._settings.temporal_namespace,
                 ports,
-                place,
+                lock,
                 codec_endpoint=codec_endpoint() if self._settings.holdfast_encryption_key else None,
             )
-        self._remember(part)
+        self._record(part)
         return part, await server.ready(part, self._settings.temporal_namespace, log_start)
 
     async def model(self) -> Part:
-        """Makes sure of the scripted model server."""
+        """Starts the scripted model server if it is not running."""
         running = self.state.alive("model")
         if running:
             return running
         await self.stop("model")
         log_start = process.size(self._home / "logs" / "model.log")
         async with self._choosing_ports():
-            with claim(self._home, "model") as place:
-                part = model_server.spawn(self._home, self._port("model"), place)
-            self._remember(part)
+            with lock_part(self._home, "model") as lock:
+                part = model_server.spawn(self._home, self._port("model"), lock)
+            self._record(part)
             await model_server.ready(part, log_start)
         self._report(
             f"scripted model server started at {part.address}: no model is configured, its answers are scripted"
@@ -201,22 +206,22 @@ class _Launcher:
         return part
 
     async def worker(self, client: Client, model: Part | None, program: Sequence[str]) -> Part:
-        """Makes sure of a worker with the present settings."""
+        """Starts a worker, or restarts it if the settings have changed."""
         address = client.service_client.config.target_host
         model_url = model_server.base_url(model) if model else None
         wanted = workers.fingerprint(self._settings, program, address, model_url)
         running = self.state.alive("worker")
         if running:
-            reason = await self._objection(running, wanted, client)
+            reason = await self._restart_reason(running, wanted, client)
             if reason is None:
                 return running
-            self._report(f"the worker restarts, its runs go on by themselves: {reason}")
+            self._report(f"restarting the worker; its runs resume automatically: {reason}")
         await self.stop("worker")
         variables = workers.environment(self._settings, address, model_url)
         log_start = process.size(self._home / "logs" / "worker.log")
-        with claim(self._home, "worker") as place:
-            part = workers.spawn(program, self._home, variables, place).model_copy(update={"fingerprint": wanted})
-        self._remember(part)
+        with lock_part(self._home, "worker") as lock:
+            part = workers.spawn(program, self._home, variables, lock).model_copy(update={"fingerprint": wanted})
+        self._record(part)
         try:
             await workers.ready(part, client, self._settings.temporal_task_queue, log_start)
         except WorkerUnavailable:
@@ -225,37 +230,37 @@ class _Launcher:
         self._report(f"worker started: pid {part.pid}, log {part.log}")
         return part
 
-    async def _objection(self, running: Part, wanted: dict[str, str], client: Client) -> str | None:
-        """Why a running worker will not do; None: it will."""
+    async def _restart_reason(self, running: Part, wanted: dict[str, str], client: Client) -> str | None:
+        """Returns why a running worker must be restarted; `None` if it need not be."""
         changed = workers.changes(running.fingerprint, wanted)
         if changed:
             return f"other settings: {', '.join(changed)}"
         try:
             await workers.ready(running, client, self._settings.temporal_task_queue)
         except WorkerUnavailable:
-            return "it has stopped working"
+            return "it has stopped polling"
         return None
 
     async def stop(self, name: PartName) -> None:
-        """Stops a part if it runs, also one that `stack.json` does not know of."""
+        """Stops a part if it is running, also one that is not in `stack.json`."""
         running = self.state.alive(name) or holder(self._home, name)
         if running is None:
             return
-        title, patience = TITLES[name], PATIENCE[name]
+        title, patience = TITLES[name], STOP_TIMEOUTS[name]
         self._report(f"stopping the {title} (pid {running.pid})")
         if not await process.stop(running.pid, running.born, patience):
             self._report(f"the {title} had not ended after {patience:.0f} s and was killed")
 
     def _choosing_ports(self) -> AbstractAsyncContextManager[None]:
-        """Until what was started listens: another stack of this machine must not choose the same port meanwhile."""
+        """Keeps other stacks of this machine from choosing the same port until the started part listens."""
         path = Path(tempfile.gettempdir()) / f"holdfast-ports-{os.getuid()}.lock"
-        return locked(path, lambda: self._report("another stack is being started: waiting for it"))
+        return locked(path, lambda: self._report("another stack is being started; waiting for it"))
 
     def _port(self, name: PortName) -> int:
         taken = {port for other, port in self.state.ports.items() if other != name}
         self.state.ports[name] = sockets.choose(self.state.ports[name], taken)
         return self.state.ports[name]
 
-    def _remember(self, part: Part) -> None:
+    def _record(self, part: Part) -> None:
         self.state.parts[part.name] = part
         self._file.write(self.state)

@@ -1,4 +1,4 @@
-"""What runs of the stack, without starting anything."""
+"""Status of the stack."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class PartStatus(Data):
 
     name: PartName
     state: Literal["running", "stopped", "unreachable"]
-    """`unreachable`: its process runs, or its address was given, and it does not answer; a worker: it does not poll."""
+    """`unreachable`: its process runs or its address is configured, but it does not answer; a worker does not poll."""
     pid: int | None = None
-    """None: it does not run, or runs elsewhere."""
+    """`None` if it is not running, or runs elsewhere."""
     address: str | None = None
     ui: str | None = None
     version: str | None = None
@@ -41,26 +41,26 @@ class PartStatus(Data):
 
 
 class StackStatus(Data):
-    """The stack at a glance."""
+    """Status of all parts."""
 
     parts: list[PartStatus]
-    """Temporal, the scripted model server (where no model is configured), the worker."""
+    """Temporal, the scripted model server (if no model is configured), the worker."""
     namespace: str
     task_queue: str
     pollers: list[str]
-    """Identities of the workers seen at the task queue in the last minutes, ours and others'."""
+    """Identities of all workers that polled the task queue in the last minutes."""
     store_url: str
-    """Without credentials."""
+    """URL of the store, without credentials."""
     store_locked: bool | None
-    """Whether a process has the embedded database open; None: it is not embedded."""
+    """Whether a process has the embedded database open; `None` if it is not embedded."""
     model: str
-    """The model that answers by default."""
+    """The default model."""
     scripted: bool
-    """Whether that is the scripted model server, not a language model."""
+    """Whether the default model is the scripted one, not a language model."""
 
 
 async def status(settings: Settings) -> StackStatus:
-    """Looks at every part; never raises because one of them is away."""
+    """Checks every part; an unavailable part is a status, not an error."""
     state = StateFile(settings.holdfast_home.absolute()).read()
     temporal, seen = await _temporal(settings, state)
     parts = [temporal, _worker(state.alive("worker"), seen)]

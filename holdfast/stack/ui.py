@@ -1,4 +1,4 @@
-"""Where Temporal's UI shows a run."""
+"""Addresses of Temporal's UI."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ CODEC_PORT = 8089
 
 
 def codec_endpoint(port: int = CODEC_PORT) -> str:
-    """Where `codec` answers Temporal's UI."""
+    """Returns the URL at which `codec` serves Temporal's UI."""
     return f"http://{LOOPBACK}:{port}"
 
 
 def ui_url(settings: Settings, run_id: RunId | None = None) -> str | None:
-    """The address of Temporal's UI: of one run, or of all.
+    """Returns the URL of Temporal's UI for one run, or for all.
 
-    None when it is not known: Temporal is not the local stack's, or the stack is down.
+    It is `None` if Temporal is not the local stack's, or the stack is not running.
     """
     state = StateFile(settings.holdfast_home.absolute()).read()
     temporal = state.alive("temporal")

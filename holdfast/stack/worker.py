@@ -1,4 +1,4 @@
-"""The background worker: how it is started, and whether it is still the one that the settings ask for."""
+"""Background worker of the stack: its start, and detection of changed settings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from holdfast.errors import WorkerUnavailable
 from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.settings import SCRIPTED_MODEL, Settings
 from holdfast.stack import process
-from holdfast.stack.claims import Claim
+from holdfast.stack.part_locks import PartLock
 from holdfast.stack.state import Part
 from holdfast.temporal.connection import pollers
 
 POLL_TIMEOUT = 30.0  # seconds until a new worker must poll; it takes one to three
-POLL_INTERVAL = 0.05  # seconds between questions to the server
-FINGERPRINT_LENGTH = 12  # hex digits: enough to see a change, and a secret cannot be read from them
+POLL_INTERVAL = 0.05  # seconds between requests to the server
+FINGERPRINT_LENGTH = 12  # hex digits; enough to detect a change, too few to recover a secret
 
 
 def command() -> list[str]:
@@ -33,17 +33,17 @@ def command() -> list[str]:
 
 
 def identity(pid: int) -> str:
-    """The name by which Temporal knows the worker with this pid on this machine."""
+    """Returns the name in Temporal of the worker with this pid on this machine."""
     return f"holdfast-worker-{pid}@{socket.gethostname()}"
 
 
 def environment(settings: Settings, address: str, model_url: str | None) -> dict[str, str]:
-    """The worker's environment: ours, with each setting as it is here, wherever it came from.
+    """Returns the worker's environment: that of this process, with the settings of this process as variables.
 
     Args:
-        settings: what the worker must work with.
-        address: of Temporal.
-        model_url: of the scripted model server; None: a model is configured.
+        settings: settings of the worker.
+        address: address of Temporal.
+        model_url: URL of the scripted model server; `None` if a model is configured.
     """
     variables = dict(os.environ)
     for name in settings.model_fields_set:
@@ -58,7 +58,7 @@ def environment(settings: Settings, address: str, model_url: str | None) -> dict
 
 
 def fingerprint(settings: Settings, program: Sequence[str], address: str, model_url: str | None) -> dict[str, str]:
-    """What a worker is started with, each thing hashed, so that no secret is written down."""
+    """Returns hashes of everything that a worker is started with, so that secrets are not stored."""
     facts = {name.upper(): _plain(getattr(settings, name) or "") for name in type(settings).model_fields}
     facts |= {
         "TEMPORAL_ADDRESS": address,
@@ -71,12 +71,12 @@ def fingerprint(settings: Settings, program: Sequence[str], address: str, model_
 
 
 def changes(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """Names of what differs between two fingerprints."""
+    """Returns the names of the values that differ between two fingerprints."""
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def _plain(value: object) -> str:
-    """A setting as its environment variable spells it."""
+    """Returns a setting as the value of its environment variable."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple):
@@ -86,12 +86,12 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def spawn(program: Sequence[str], home: Path, variables: dict[str, str], claim: Claim) -> Part:
+def spawn(program: Sequence[str], home: Path, variables: dict[str, str], lock: PartLock) -> Part:
     """Starts the worker in the background."""
     log = home / "logs" / "worker.log"
-    pid = process.spawn(program, log, variables, keep=claim.inherited)
+    pid = process.spawn(program, log, variables, keep=lock.inherited)
     part = Part.of("worker", pid, log)
-    claim.record(part)
+    lock.record(part)
     return part
 
 
@@ -99,25 +99,25 @@ async def ready(part: Part, client: Client, task_queue: str, log_start: int = 0)
     """Waits until Temporal sees the worker poll.
 
     Raises:
-        WorkerUnavailable: it ended, or did not poll in time; the message has the end of its log.
+        WorkerUnavailable: it ended, or did not poll in time; the message contains the end of its log.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + POLL_TIMEOUT
     while not await _polls(part, client, task_queue):
         if not part.is_alive:
-            raise WorkerUnavailable(_obituary(part, "ended", log_start))
+            raise WorkerUnavailable(_failure(part, "ended", log_start))
         if loop.time() >= deadline:
             fate = f"does not poll task queue {task_queue!r} after {POLL_TIMEOUT:.0f} s"
-            raise WorkerUnavailable(_obituary(part, fate, log_start))
+            raise WorkerUnavailable(_failure(part, fate, log_start))
         await asyncio.sleep(POLL_INTERVAL)
 
 
 async def _polls(part: Part, client: Client, task_queue: str) -> bool:
     try:
         return identity(part.pid) in {poller.identity for poller in await pollers(client, task_queue)}
-    except RPCError:  # a server that has just come back refuses for a moment
+    except RPCError:  # a server that has just restarted refuses requests for a moment
         return False
 
 
-def _obituary(part: Part, fate: str, log_start: int) -> str:
+def _failure(part: Part, fate: str, log_start: int) -> str:
     return f"the worker {fate}; its log, {part.log}, ends:\n{process.tail(part.log, log_start)}"

@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from holdfast.errors import SettingsError
 from holdfast.settings import Settings
 from holdfast.stack import process, sockets, status, ui_url, worker
-from holdfast.stack.claims import claim, holder
 from holdfast.stack.locks import is_locked, locked
+from holdfast.stack.part_locks import holder, lock_part
 from holdfast.stack.state import Part, StackState, StateFile, prepare_home
 from holdfast.temporal import visibility
 
@@ -147,15 +147,15 @@ async def test_a_lock_is_waited_for(tmp_path: Path) -> None:
 
 async def test_a_place_is_held_for_as_long_as_its_process_lives(tmp_path: Path) -> None:
     """Broken: with `stack.json` lost, a second Temporal server would be started on the same database."""
-    with claim(tmp_path, "model") as place:
-        part = start(tmp_path, OBEDIENT, *place.inherited)
-        place.record(part)
+    with lock_part(tmp_path, "model") as lock:
+        part = start(tmp_path, OBEDIENT, *lock.inherited)
+        lock.record(part)
     assert holder(tmp_path, "model") == (part.pid, part.born)
-    with claim(tmp_path, "model") as refused:
+    with lock_part(tmp_path, "model") as refused:
         assert refused.inherited == ()
     await process.kill(part.pid, part.born)
     assert holder(tmp_path, "model") is None
-    with claim(tmp_path, "model") as again:
+    with lock_part(tmp_path, "model") as again:
         assert again.inherited != ()
 
 
