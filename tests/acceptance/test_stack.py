@@ -169,7 +169,7 @@ async def test_a_lost_state_file_does_not_lead_to_a_second_server(place: Place) 
     assert after.temporal
     assert not before.temporal.is_alive
     assert after.temporal.is_alive
-    assert "was set aside as stack.damaged.json" in place.said[-3]
+    assert "was renamed to stack.damaged.json" in place.said[-3]
 
 
 async def test_the_stack_moves_when_its_port_is_taken(place: Place) -> None:
@@ -188,7 +188,7 @@ async def test_two_at_once_start_one(place: Place) -> None:
     """Broken: two commands at the same time would start two stacks in one folder."""
     one, two = await asyncio.gather(place.up(), place.up())
     assert one == two
-    assert "another command is at work on the stack: waiting for it" in place.said
+    assert "another command is changing the stack; waiting for it" in place.said
 
 
 async def test_changed_settings_restart_the_worker(place: Place) -> None:
@@ -199,7 +199,7 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
     assert after.worker
     assert not before.worker.is_alive
     assert json.loads((place.home / "environment.json").read_text())["OPENAI_API_KEY"] == "another-secret"
-    assert "the worker restarts, its runs go on by themselves: other settings: LOG_LEVEL, OPENAI_API_KEY" in place.said
+    assert "restarting the worker; its runs resume automatically: other settings: LOG_LEVEL, OPENAI_API_KEY" in place.said
     assert "secret" not in (place.home / "stack.json").read_text() + "".join(place.said)
 
 
