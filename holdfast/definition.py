@@ -109,6 +109,7 @@ class AgentDefinition(Data):
         size = len(self.text)
         if size > MAX_DEFINITION_BYTES:
             raise AgentDefinitionError(
-                f"agent {self.name!r}: its definition has {size:,} bytes, limited to {MAX_DEFINITION_BYTES:,}; "
+                f"agent {self.name!r}: its definition has {size:,} bytes, "
+                f"but at most {MAX_DEFINITION_BYTES:,} are accepted; "
                 "move long parts of the prompt to files of the workspace"
             )

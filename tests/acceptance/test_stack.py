@@ -199,7 +199,9 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
     assert after.worker
     assert not before.worker.is_alive
     assert json.loads((place.home / "environment.json").read_text())["OPENAI_API_KEY"] == "another-secret"
-    assert "restarting the worker; its runs resume automatically: other settings: LOG_LEVEL, OPENAI_API_KEY" in place.said
+    assert (
+        "restarting the worker; its runs resume automatically: other settings: LOG_LEVEL, OPENAI_API_KEY" in place.said
+    )
     assert "secret" not in (place.home / "stack.json").read_text() + "".join(place.said)
 
 
