@@ -154,7 +154,7 @@ async def test_the_namespace_is_made_ready(place: Place) -> None:
     assert await retention_days(client) == server.RETENTION.days == 90
 
     other = await place.up(temporal_namespace="other")  # on a database that is there already
-    assert "restarts to make namespace 'other'" in " ".join(place.said)
+    assert "restarting the Temporal server to create namespace 'other'" in " ".join(place.said)
     client = await connect(other, "other")
     assert await visibility.missing(client) == []
     assert await retention_days(client) == 90
@@ -206,8 +206,8 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
 
 
 async def test_only_the_worker_can_be_started_again(place: Place) -> None:
-    """Broken: a crash of the worker alone could not be shown, nor repaired."""
-    with pytest.raises(TemporalUnavailable, match="the local stack is not up"):
+    """Broken: a crash of the worker alone could not be shown, nor mended."""
+    with pytest.raises(TemporalUnavailable, match="the local stack is not running; start it with `up`"):
         await start_worker(place.settings(), place.said.append, program=place.program)
     before = await place.up(worker=True)
     assert before.worker
