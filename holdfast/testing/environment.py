@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from holdfast import stack
 from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.client.client import Holdfast
+from holdfast.client.holdfast import Holdfast
 from holdfast.client.result import AgentResult
 from holdfast.composition.client import open_client
 from holdfast.composition.persistence import open_configured

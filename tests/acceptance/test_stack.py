@@ -206,7 +206,7 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
 
 
 async def test_only_the_worker_can_be_started_again(place: Place) -> None:
-    """Broken: a crash of the worker alone could not be shown, nor mended."""
+    """A worker that crashed alone is started again, on a stack that is running."""
     with pytest.raises(TemporalUnavailable, match="the local stack is not running; start it with `up`"):
         await start_worker(place.settings(), place.said.append, program=place.program)
     before = await place.up(worker=True)
