@@ -22,6 +22,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAPERS = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
 BLOCK = re.compile(r"^(?:<!-- not run: ([^\n]+) -->\n)?```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+NOT_RUN = {
+    "": "a drawing",
+    "text": "what a program prints, or what needs a server of the reader's",
+    "sh": "needs a package index, Docker, or an account with a provider",
+    "yaml": "needs a cluster",
+    "surql": "run by tests/contract/test_howto_queries.py",
+}
+"""Languages of blocks that are not run here, with the reason."""
 NOT_HERE = ("python3 -m tests",)  # would run these tests again
 INSTALLED = """\
 #!/bin/sh
@@ -118,8 +126,7 @@ def test_what_a_page_shows_works(page: Path, desk: Path) -> None:
             file, _, _ = block.text.removeprefix("# ").partition("\n")
             (folder / file).write_text(block.text)
         else:
-            tested_elsewhere = "surql"  # by tests/contract/test_howto_queries.py
-            assert block.language in ("text", "", tested_elsewhere), f"nobody runs a block of {block.language!r}"
+            assert block.language in NOT_RUN, f"no test runs a block of {block.language!r}"
 
 
 @pytest.mark.parametrize("page", [*PAGES, *PAPERS], ids=lambda page: str(page.relative_to(ROOT)))
@@ -127,6 +134,18 @@ def test_links_lead_somewhere(page: Path) -> None:
     """A page that was moved leaves its readers behind."""
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_listed() -> None:
+    """README links to each page of the documentation."""
+    listed = {(ROOT / target).resolve() for target in LINK.findall((ROOT / "README.md").read_text())}
+    assert {page for page in PAGES[1:] if page not in listed} == set()
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").rglob("*.svg")), ids=lambda picture: picture.name)
+def test_pictures_fetch_nothing(picture: Path) -> None:
+    """A picture can be shown without a network: it names no address but that of its XML namespace."""
+    assert set(re.findall(r"https?://[^\s\"'<)]+", picture.read_text())) <= {"http://www.w3.org/2000/svg"}
 
 
 def test_command_line_reference_is_what_the_program_says() -> None:
