@@ -1,4 +1,4 @@
-"""README and docs show only what works: their commands and blocks are run, in order, as a reader would."""
+"""README and docs show what works: their commands and blocks are run, in order, as a reader would."""
 
 from __future__ import annotations
 
@@ -25,11 +25,9 @@ LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 NOT_RUN = {
     "": "a drawing",
     "text": "what a program prints, or what needs a server of the reader's",
-    "sh": "needs a package index, Docker, or an account with a provider",
-    "yaml": "needs a cluster",
     "surql": "run by tests/contract/test_howto_queries.py",
 }
-"""Languages of blocks that are not run here, with the reason."""
+"""Languages of blocks that are not run, with the reason; a page gives the reason for other blocks in a comment."""
 NOT_HERE = ("python3 -m tests",)  # would run these tests again
 INSTALLED = """\
 #!/bin/sh
@@ -131,7 +129,7 @@ def test_what_a_page_shows_works(page: Path, desk: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, *PAPERS], ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    """A page that was moved leaves its readers behind."""
+    """Every link to a file of the project leads to one."""
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
 
@@ -149,12 +147,12 @@ def test_pictures_fetch_nothing(picture: Path) -> None:
 
 
 def test_command_line_reference_is_what_the_program_says() -> None:
-    """`python -m tests.support.cli_reference` writes it anew."""
+    """The page is what `python -m tests.support.cli_reference` writes."""
     assert cli_reference.page() == cli_reference.PAGE.read_text()
 
 
 def test_settings_reference_names_each_setting_and_its_default() -> None:
-    """A setting that nobody can find might as well not be there."""
+    """The page lists every setting, with its default."""
     text = (ROOT / "docs" / "reference" / "settings.md").read_text()
     listed = set(re.findall(r"`([A-Z][A-Z_]+)`", text)) - {"DEBUG", "INFO", "WARNING", "ERROR"}
     assert listed == {name.upper() for name in Settings.model_fields}
