@@ -11,10 +11,11 @@ from holdfast.activities.announcer import Announcer
 from holdfast.activities.deltas import Deltas
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.memory import MemoryActivities
+from holdfast.activities.mirror import MirrorActivities
+from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.model import ModelActivities
 from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots
-from holdfast.activities.store import StoreActivities
 from holdfast.activities.tools import ToolActivity
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.directory import AgentDirectory
@@ -56,11 +57,14 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         default_model=deps.default_model,
         limits=deps.limits,
     )
-    model = ModelActivities(deps.model, deps.store, slots, finished, deps.limits, deltas=Deltas(deps.bus))
-    store = StoreActivities(deps.store, deps.run_log, Announcer(deps.bus))
+    writer = MirrorWriter(deps.store, Announcer(deps.bus))
+    model = ModelActivities(
+        deps.model, deps.store, writer, slots=slots, finished=finished, limits=deps.limits, deltas=Deltas(deps.bus)
+    )
+    mirror = MirrorActivities(writer, deps.run_log)
     memory = MemoryActivities(Embedding(deps.memories))
     tools = [
         ToolActivity(tool, slots, finished, deps.limits, deps.memories).definition()
         for tool in deps.catalog.tools().values()
     ]
-    return [run.prepare, model.call, store.append, store.rebuild, memory.embed, *tools]
+    return [run.prepare, model.call, mirror.append, mirror.rebuild, memory.embed, *tools]

@@ -1,53 +1,55 @@
-"""Keeps the contexts of recent model calls, so that the next turn need not ask the store."""
+"""The contexts of recent model calls, so that the next turn need not read the store."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from cachetools import FIFOCache, LRUCache
 
 from holdfast.types import Context, RunId, TranscriptRef
 
 MAX_BYTES = 64 * 1024 * 1024  # of text, over all runs; a worker of ten agents with long transcripts fits
+MESSAGE_BYTES = 200  # that a message takes beside its text, roughly
 MARKS = 4  # points per run that can be referred to; the mirror is seldom more than a turn behind
 
 
 @dataclass
 class _Cached:
     context: Context
-    marks: OrderedDict[int, tuple[str, int]]  # entry seq -> digest, number of messages up to there
     size: int
+    """Bytes, roughly."""
+    marks: FIFOCache[int, tuple[str, int]] = field(default_factory=lambda: FIFOCache(MARKS))
+    """By entry seq: the entry's digest, and the number of messages up to it."""
 
 
 class ContextCache:
-    """The least recently used run goes first."""
+    """The newest context of each run; the least recently used runs are dropped.
+
+    Args:
+        max_bytes: of text, roughly. A context that is larger than this is not kept.
+    """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._max_bytes = max_bytes
-        self._size = 0
-        self._runs: OrderedDict[RunId, _Cached] = OrderedDict()
+        self._runs: LRUCache[RunId, _Cached] = LRUCache(max_bytes, getsizeof=lambda cached: cached.size)
 
     def get(self, run_id: RunId, ref: TranscriptRef) -> Context | None:
-        """The context as of `ref`; None when it is not known, or has another digest."""
+        """Returns the context as of `ref`; None when it is not known, or has another digest."""
         cached = self._runs.get(run_id)
         if cached is None:
             return None
-        self._runs.move_to_end(run_id)
         digest, count = cached.marks.get(ref.seq, ("", 0))
         if digest != ref.digest:
             return None
         return Context.model_construct(spec=cached.context.spec, messages=cached.context.messages[:count])
 
     def put(self, run_id: RunId, ref: TranscriptRef, context: Context) -> None:
-        """Remembers the context as of `ref`; it must not be changed afterwards."""
+        """Keeps the context as of `ref`; it must not be changed afterwards."""
         old = self._runs.pop(run_id, None)
-        marks = old.marks if old else OrderedDict()
-        marks[ref.seq] = (ref.digest, len(context.messages))
-        while len(marks) > MARKS:
-            marks.popitem(last=False)
         known = len(old.context.messages) if old else 0
-        size = (old.size if old else 0) + sum(len(message.content) + 200 for message in context.messages[known:])
-        self._size += size - (old.size if old else 0)
-        self._runs[run_id] = _Cached(context, marks, size)
-        while self._size > self._max_bytes and len(self._runs) > 1:
-            _, dropped = self._runs.popitem(last=False)
-            self._size -= dropped.size
+        added = sum(len(message.content) + MESSAGE_BYTES for message in context.messages[known:])
+        cached = _Cached(context, (old.size if old else 0) + added)
+        if old:
+            cached.marks = old.marks
+        cached.marks[ref.seq] = (ref.digest, len(context.messages))
+        if cached.size <= self._runs.maxsize:
+            self._runs[run_id] = cached

@@ -14,7 +14,7 @@ from holdfast import names
 from holdfast.agents.directory import AgentDirectory
 from holdfast.definition import AgentDefinition
 from holdfast.errors import ErrorType, StoreUnavailable, UnknownAgent, UsageError
-from holdfast.protocol import Plan, Preparation
+from holdfast.protocol import Plan, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import AgentSpec
 
@@ -51,16 +51,20 @@ class RunActivities:
         self._limits = limits
 
     @activity.defn(name=names.RUN_PREPARE)
-    async def prepare(self, wanted: Preparation) -> Plan:
+    async def prepare(self, wanted: RunOptions, input_bytes: int) -> Plan:
         """Finds the agent, puts the request's limits in place of its own, and makes sure of its tools.
 
-        The run goes by this answer to its end, whatever becomes of the agent.
+        The run keeps this answer to its end, whatever becomes of the agent.
+
+        Args:
+            wanted: which agent, and within which limits.
+            input_bytes: size of the input, in UTF-8.
 
         Raises:
             ApplicationError: the agent is unknown, or it has tools that no worker here serves; or, to be tried again,
                 the registry is away.
         """
-        self._check_input(wanted)
+        self._check_input(input_bytes)
         spec = await self._find(wanted.agent)
         self._check_tools(spec)
         changes = {"model": wanted.model, "max_turns": wanted.max_turns}
@@ -68,17 +72,21 @@ class RunActivities:
             spec=spec.model_copy(update={name: value for name, value in changes.items() if value is not None}),
             timeout=wanted.timeout or spec.timeout or self._default_timeout,
             expected_model=wanted.model or spec.model or self._default_model,
-            workspace=wanted.workspace or str((self._workspaces / quote(wanted.run_id, safe="")).absolute()),
+            workspace=wanted.workspace or self._own_workspace(),
         )
         if self._limits.is_private:
             plan.private = True
         return plan
 
-    def _check_input(self, wanted: Preparation) -> None:
+    def _own_workspace(self) -> str:
+        run_id = activity.info().workflow_id or ""
+        return str((self._workspaces / quote(run_id, safe="")).absolute())
+
+    def _check_input(self, size: int) -> None:
         limit = self._limits.max_input_bytes
-        if wanted.input_bytes is not None and wanted.input_bytes > limit:
+        if size > limit:
             raise ApplicationError(
-                f"this run cannot start: its input has {wanted.input_bytes:,} bytes, at most {limit:,} are taken; "
+                f"this run cannot start: its input has {size:,} bytes, at most {limit:,} are taken; "
                 "put it in a file of the workspace",
                 type=ErrorType.INVALID_REQUEST,
                 non_retryable=True,

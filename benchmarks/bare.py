@@ -66,7 +66,7 @@ class BareActivities:
         if not transcript:
             transcript.append(Message(seq=0, role="system", content=self._spec.system_prompt))
             transcript.append(Message(seq=1, role="user", content=turn.input))
-        reply = await self._model.complete(self._spec, transcript, model=None, on_text=_ignore)
+        reply = await self._model.complete(self._spec, transcript, on_text=_ignore)
         transcript.append(
             Message(seq=len(transcript), role="assistant", content=reply.content, tool_calls=reply.tool_calls)
         )

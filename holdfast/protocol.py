@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import AwareDatetime, Field
 
 from holdfast.definition import AgentDefinition
 from holdfast.types import (
     AgentSpec,
-    Context,
     Data,
     Entry,
+    EntryBatch,
     Message,
     MirroredRun,
     RunId,
+    RunSummary,
     Text,
+    Tolerant,
     ToolCall,
     TranscriptRef,
     Usage,
 )
 
 
-class Plan(Data):
-    """What a run goes by from its first turn to its last."""
+class Plan(Tolerant):
+    """What a run was resolved to before its first turn; it holds until the run ends."""
 
     spec: AgentSpec
     """With the request's model and limits in place of the agent's."""
@@ -32,10 +36,10 @@ class Plan(Data):
     workspace: str
     """Absolute path on the worker's machine."""
     private: bool = False
-    """Payloads are encrypted: no content may stand where Temporal shows it to everybody."""
+    """Payloads are encrypted: no content may appear where Temporal shows it to everyone."""
 
 
-class CarriedState(Data):
+class CarriedState(Tolerant):
     """What a run takes over continue-as-new; the transcript stays behind, in the mirror and in history."""
 
     chain: str
@@ -55,58 +59,78 @@ class CarriedState(Data):
     started_at: AwareDatetime
 
 
-class RunRequest(Data):
-    """The one input of an `AgentRun` workflow."""
+class RunOptions(Tolerant):
+    """Which agent a run executes, and within which limits."""
 
-    agent: str | AgentSpec | AgentDefinition
+    agent: Annotated[str | AgentDefinition | AgentSpec, Field(union_mode="left_to_right")]
     """A name that the worker knows, with or without a version (`NAME@3`), or a whole definition."""
-    input: Text = Field(min_length=1)
     model: str | None = None
     """Overrides the agent's model."""
     max_turns: int | None = Field(default=None, ge=1)
+    """Overrides the agent's limit."""
     timeout: float | None = Field(default=None, gt=0)
     """Seconds; overrides the agent's limit."""
     workspace: str | None = None
     """Absolute path of the folder that the tools work in, on the worker's machine; None: one of the run's own."""
+
+
+class RunRequest(RunOptions):
+    """The one input of an `AgentRun` workflow."""
+
+    input: Text = Field(min_length=1)
     parent: RunId | None = None
     tags: dict[str, str] = {}
+    client_version: str | None = None
+    """Version of the Holdfast client that wrote the request; None: written by hand, so that an unknown field is a
+    typing slip."""
     carried: CarriedState | None = None
     """Set by continue-as-new alone."""
 
-
-class Preparation(Data):
-    """What the worker is asked before a run's first turn."""
-
-    run_id: RunId
-    agent: str | AgentSpec | AgentDefinition
-    model: str | None = None
-    max_turns: int | None = None
-    timeout: float | None = None
-    workspace: str | None = None
-    input_bytes: int | None = None
-    """Of a large input; None: it is a small one."""
+    def options(self) -> RunOptions:
+        """Returns the options that were set, without the input."""
+        given = {name: getattr(self, name) for name in RunOptions.model_fields if name in self.model_fields_set}
+        return RunOptions.model_construct(set(given), **given)
 
 
-class ModelCall(Data):
+class ModelCall(Tolerant):
     """One turn's request to the model; the transcript travels by reference."""
 
     run_id: RunId
     turn: int
     base: TranscriptRef | None
-    """Newest entry that the mirror has acknowledged; None: `context` is inline."""
-    context: Context | None = None
-    """The whole context, when it could not be had by reference."""
-    tail: list[Message]
-    """Messages after `base`, oldest first."""
-    head: TranscriptRef
-    """The point of the log that `base` and `tail` lead to."""
+    """The point of the log from which the worker has or can read the context; None: `entries` begin with entry 0."""
+    entries: list[Entry]
+    """The log after `base`, oldest first; empty where the mirror has all of it."""
     deadline: AwareDatetime
     """When the run's time is up; no attempt is made that would begin later."""
-    model: str | None = None
-    """Overrides the definition's model."""
+    chain: str | None = None
+    """See CarriedState.chain. Set together with `summary`."""
+    summary: RunSummary | None = None
+    """The run as of the last entry, where the call appends `entries` to the mirror; None: it does not."""
+
+    @property
+    def head(self) -> TranscriptRef:
+        """The newest entry that the call goes by."""
+        if self.entries:
+            return self.entries[-1].ref
+        assert self.base is not None, "a call without a base carries entries"
+        return self.base
+
+    @property
+    def batch(self) -> EntryBatch | None:
+        """What the call appends to the mirror; None: nothing."""
+        if self.summary is None or self.chain is None:
+            return None
+        return EntryBatch(
+            run_id=self.run_id,
+            chain=self.chain,
+            previous_digest=self.base.digest if self.base else "",
+            entries=self.entries,
+            summary=self.summary,
+        )
 
 
-class ModelProgress(Data):
+class ModelProgress(Tolerant):
     """How far a model call has come; travels with its heartbeats."""
 
     turn: int
@@ -117,7 +141,7 @@ class ModelProgress(Data):
     """The newest text."""
 
 
-class ToolInvocation(Data):
+class ToolInvocation(Tolerant):
     """One tool call on its way to the activity that makes it."""
 
     run_id: RunId
@@ -127,7 +151,7 @@ class ToolInvocation(Data):
     workspace: str | None = None
 
 
-class EntryPage(Data):
+class EntryPage(Tolerant):
     """What the `entries` query answers: a part of the log, oldest first."""
 
     entries: list[Entry]
@@ -150,7 +174,7 @@ class RunSnapshot(Data):
     """Newest entry that the mirror has acknowledged; -1: none."""
 
 
-class MessagePage(Data):
+class MessagePage(Tolerant):
     """What the `transcript` query answers: a part of the transcript, oldest first."""
 
     messages: list[Message]
@@ -162,7 +186,7 @@ class MessagePage(Data):
     """Temporal's id of the execution that holds the messages before `first`."""
 
 
-class Checkpoint(Data):
+class Checkpoint(Tolerant):
     """A named point of a run; every turn makes one."""
 
     name: str
@@ -171,7 +195,7 @@ class Checkpoint(Data):
     ref: TranscriptRef
 
 
-class EmbedRequest(Data):
+class EmbedRequest(Tolerant):
     """The one input of an `EmbedMemories` workflow."""
 
     namespace: str = Field(min_length=1)

@@ -1,8 +1,4 @@
-"""The nouns that cross a process boundary: plain data, each with its unit and its meaning.
-
-Everything here is immutable in spirit and JSON in shape; nothing here does anything.
-Workflows, activities, the stores, the client and the command line all speak in these.
-"""
+"""The nouns that cross a process boundary: plain data, each with its unit and its meaning."""
 
 from __future__ import annotations
 
@@ -35,13 +31,13 @@ Text = Annotated[str, BeforeValidator(clean_text)]
 
 
 class Data(BaseModel):
-    """Base of all boundary models: unknown fields are refused, so that a typing slip is seen."""
+    """Base of the boundary models: unknown fields are refused, so that a typing slip is noticed."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class Kept(Data):
-    """Base of what is kept as exact text: fields that a newer version wrote are carried along, unread."""
+class Tolerant(Data):
+    """Base of what workers of different versions exchange: fields that a newer version added are kept, unread."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -66,17 +62,11 @@ class RunStatus(enum.StrEnum):
 
 
 FINAL_STATUSES = frozenset(
-    {
-        RunStatus.COMPLETED,
-        RunStatus.FAILED,
-        RunStatus.CANCELLED,
-        RunStatus.TERMINATED,
-        RunStatus.TIMED_OUT,
-    }
+    {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TERMINATED, RunStatus.TIMED_OUT}
 )
 
 
-class ToolCall(Data):
+class ToolCall(Tolerant):
     """One call that the model asked for."""
 
     id: str
@@ -95,7 +85,7 @@ class ToolCall(Data):
         return self.arguments
 
 
-class Message(Data):
+class Message(Tolerant):
     """One message of a transcript."""
 
     seq: int
@@ -126,7 +116,7 @@ class Message(Data):
         return chat
 
 
-class Usage(Kept):
+class Usage(Tolerant):
     """What model calls have used; adds up with `+`."""
 
     requests: int = 0
@@ -144,16 +134,10 @@ class Usage(Kept):
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            requests=self.requests + other.requests,
-            input_tokens=self.input_tokens + other.input_tokens,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cost_usd=self.cost_usd + other.cost_usd,
-        )
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields})
 
 
-class ToolSpec(Data):
+class ToolSpec(Tolerant):
     """What the model and the workflow know of a tool; the code stays on the worker."""
 
     name: str
@@ -183,7 +167,7 @@ class ToolSpec(Data):
         return self.read_only or self.idempotent
 
 
-class AgentSpec(Data):
+class AgentSpec(Tolerant):
     """An agent's definition as a run carries it: all data, no code."""
 
     name: str
@@ -200,7 +184,7 @@ class AgentSpec(Data):
     """Which version of a registered agent this is; None: it does not come from a registry that counts."""
 
 
-class TranscriptRef(Data):
+class TranscriptRef(Tolerant):
     """A point in a run's log: everything up to and with this entry."""
 
     seq: int
@@ -212,7 +196,7 @@ class TranscriptRef(Data):
 EntryKind = Literal["start", "message", "tool_result", "status", "finish"]
 
 
-class Entry(Kept):
+class Entry(Tolerant):
     """One item of a run's ordered log.
 
     `data` by kind:
@@ -238,37 +222,50 @@ class Entry(Kept):
     def chained(
         cls, previous: str, *, seq: int, at: datetime, kind: EntryKind, turn: int, data: dict[str, Any]
     ) -> Self:
-        """Makes an entry that follows the one whose digest is `previous` ("" before entry 0).
+        """Returns an entry that follows the one whose digest is `previous` ("" before entry 0).
 
         `data` must be plain JSON values.
         """
-        digest = _digest(previous, [seq, at.isoformat(), kind, turn, data])
-        return cls(seq=seq, at=at, kind=kind, turn=turn, data=data, digest=digest)
+        canonical = _canonical([seq, at.isoformat(), kind, turn, data])
+        entry = cls(seq=seq, at=at, kind=kind, turn=turn, data=data, digest=_digest(previous, canonical))
+        vars(entry)["size"] = len(canonical)
+        return entry
 
     def follows(self, previous: str) -> bool:
         """Whether this entry is unaltered and follows the one whose digest is `previous`."""
-        return self.digest == _digest(previous, [self.seq, self.at.isoformat(), self.kind, self.turn, self.data])
+        return self.digest == _digest(previous, self._canonical())
+
+    @cached_property
+    def size(self) -> int:
+        """Length of the entry's canonical JSON: some 100 bytes less than it takes as a payload."""
+        return len(self._canonical())
 
     @property
     def ref(self) -> TranscriptRef:
         """This entry as a point in the log."""
         return TranscriptRef(seq=self.seq, digest=self.digest)
 
-    @property
+    @cached_property
     def message(self) -> Message | None:
-        """The transcript message that this entry carries, if it does."""
+        """The transcript message that this entry carries, if any."""
         if self.kind in ("message", "tool_result"):
-            return Message.model_validate(self.data["message"], extra="allow")
+            return Message.model_validate(self.data["message"])
         return None
 
+    def _canonical(self) -> str:
+        return _canonical([self.seq, self.at.isoformat(), self.kind, self.turn, self.data])
 
-def _digest(previous: str, content: list[Any]) -> str:
-    """sha256, hex, of the digest before an entry and of what the entry says."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+def _canonical(content: list[Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(previous: str, canonical: str) -> str:
+    """sha256, hex, of the digest before an entry and of the entry's canonical JSON."""
     return hashlib.sha256(f"{previous}{canonical}".encode()).hexdigest()
 
 
-class RunError(Kept):
+class RunError(Tolerant):
     """Why a run did not end well."""
 
     type: str
@@ -276,7 +273,7 @@ class RunError(Kept):
     message: Text
 
 
-class RunResult(Data):
+class RunResult(Tolerant):
     """How a run ended."""
 
     run_id: RunId
@@ -298,7 +295,7 @@ class RunResult(Data):
     finished_at: AwareDatetime | None = None
 
 
-class RunSummary(Kept):
+class RunSummary(Tolerant):
     """A run at a glance: the row of `run` in the mirror, and a line of a list."""
 
     run_id: RunId
@@ -339,7 +336,7 @@ class RunProgress(RunSummary):
     """Newest entry that the mirror has acknowledged; -1: none."""
 
 
-class MirroredRun(Data):
+class MirroredRun(Tolerant):
     """What the mirror has of a run."""
 
     summary: RunSummary
@@ -348,7 +345,7 @@ class MirroredRun(Data):
     head: TranscriptRef
 
 
-class EntryBatch(Data):
+class EntryBatch(Tolerant):
     """Consecutive entries of one run on their way to the mirror."""
 
     run_id: RunId
@@ -362,14 +359,14 @@ class EntryBatch(Data):
     """The run as of the last entry."""
 
 
-class Context(Data):
+class Context(Tolerant):
     """What a model call starts from: the definition and the messages up to a point of the log."""
 
     spec: AgentSpec
     messages: list[Message]
 
 
-class ModelReply(Data):
+class ModelReply(Tolerant):
     """What the model answered."""
 
     content: Text = ""
@@ -382,10 +379,12 @@ class ModelReply(Data):
     seconds: float
     """From sending the request to the last byte."""
     attempts: int = 1
-    """How often the call was begun; more than once after a fault or the loss of its worker."""
+    """How often the call was started; more than once after a fault or the loss of its worker."""
+    mirrored: bool = False
+    """Whether the mirror has acknowledged the entries that the call carried."""
 
 
-class ToolResult(Data):
+class ToolResult(Tolerant):
     """What a tool gives back: to the model, and to whoever watches."""
 
     content: Text = ""

@@ -137,7 +137,7 @@ LAYERS = [
     Layer(
         "activities",
         f"{VOCABULARY} agents.catalog agents.directory agents.tool temporal.payload_limits storage.memory",
-        "structlog temporalio",
+        "cachetools structlog temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
     Layer("models", VOCABULARY, "httpx2 openai"),
@@ -166,7 +166,7 @@ LAYERS = [
     Layer("scripted", "types models", "pydantic starlette uvicorn"),
     # Users' code.
     Layer("agents", f"{VOCABULARY} tools", "griffe pydantic pydantic_core"),
-    Layer("client", f"{VOCABULARY} _util.logger temporal agents.agent", "pydantic temporalio"),
+    Layer("client", f"{VOCABULARY} _version _util.logger temporal agents.agent", "pydantic temporalio"),
     # Programs: what composes the parts, and what calls them.
     Layer("ops", f"{VOCABULARY} _util temporal storage", "pydantic surrealdb temporalio"),
     Layer("stack", f"{VOCABULARY} settings temporal scripted", "pydantic temporalio"),

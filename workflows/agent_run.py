@@ -11,8 +11,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
-    from holdfast.protocol import Checkpoint, EntryPage, MessagePage, Plan, Preparation, RunRequest
-    from holdfast.types import MAX_INPUT_BYTES, RunProgress, RunResult, RunStatus, Usage
+    from holdfast.protocol import Checkpoint, EntryPage, MessagePage, Plan, RunRequest
+    from holdfast.types import RunProgress, RunResult, RunStatus, Usage
     from holdfast.workflows import options
     from holdfast.workflows.execution import Execution, Outcome
     from holdfast.workflows.log import Log
@@ -103,21 +103,10 @@ async def prepare(wanted: RunRequest) -> Plan:
     Raises:
         ApplicationError: no such agent, or its tools are not served.
     """
-    preparation = Preparation(
-        run_id=workflow.info().workflow_id,
-        agent=wanted.agent,
-        model=wanted.model,
-        max_turns=wanted.max_turns,
-        timeout=wanted.timeout,
-        workspace=wanted.workspace,
-    )
-    size = len(wanted.input.encode())
-    if size > MAX_INPUT_BYTES:
-        preparation.input_bytes = size  # how much more may be taken depends on the worker
     try:
         plan: Plan = await workflow.execute_activity(
             names.RUN_PREPARE,
-            preparation,
+            args=[wanted.options(), len(wanted.input.encode())],
             result_type=Plan,
             summary="the agent's definition and limits",
             **options.PREPARE,

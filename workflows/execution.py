@@ -37,12 +37,16 @@ class Execution:
     def __init__(self, request: RunRequest, plan: Plan) -> None:
         info = workflow.info()
         carried = request.carried
-        chain = carried.chain if carried else info.run_id
-        self.state = RunState(info.workflow_id, request, plan, now=workflow.now(), chain=chain)
-        if not carried:
-            self.state.begin(workflow.now())
+        if carried:
+            self.state = RunState.resume(info.workflow_id, request, carried)
+        else:
+            self.state = RunState.begin(info.workflow_id, request, plan, now=workflow.now(), chain=info.run_id)
         self._outbox = Outbox(
-            info.workflow_id, chain, self.state.log, self.state.summary, carried.head if carried else None
+            info.workflow_id,
+            self.state.chain,
+            self.state.log,
+            self.state.summary,
+            carried.head if carried else None,
         )
         self._view = View(self.state)
         self._model = ModelCaller(self.state, self._outbox, self._view)
@@ -71,7 +75,7 @@ class Execution:
     async def end(self, outcome: Outcome) -> RunResult:
         """Records the end and sees to it that the mirror learns of it, now or later."""
         result = self.state.finish(workflow.now(), outcome.status, outcome.error)
-        self._view.update()
+        self._view.update(final=True)
         if not await self._outbox.flush(options.FLUSH_PATIENCE):
             await self._leave_mirror_to_catch_up()
         return result
@@ -111,7 +115,6 @@ class Execution:
 
     async def _call_model(self) -> None:
         self._view.update()
-        self._outbox.send()
         reply = await self._model.call()
         self.state.record_reply(workflow.now(), reply)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from bisect import bisect_right
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +27,6 @@ class Log:
         self._previous = previous
         self._before = head
         self._entries: list[Entry] = []
-        self._sizes: list[int] = []
         self._messages: list[Message] = []
         self._message_entries: list[int] = []  # entry seq of each message
 
@@ -55,7 +52,6 @@ class Log:
             head.digest if head else "", seq=head.seq + 1 if head else 0, at=at, kind=kind, turn=turn, data=data
         )
         self._entries.append(entry)
-        self._sizes.append(len(json.dumps(data)))
         if message := entry.message:
             self._messages.append(message)
             self._message_entries.append(entry.seq)
@@ -67,18 +63,18 @@ class Log:
 
     def size_after(self, seq: int) -> int:
         """Bytes, roughly, of the entries after `seq`."""
-        return sum(self._sizes[max(seq + 1 - self.first, 0) :])
+        return sum(entry.size for entry in self.after(seq))
 
-    def messages_after(self, seq: int) -> list[Message]:
-        """The messages that entries after entry `seq` carry."""
-        return self._messages[bisect_right(self._message_entries, seq) :]
+    def after(self, seq: int) -> list[Entry]:
+        """The entries of this execution after entry `seq`."""
+        return self._entries[max(seq + 1 - self.first, 0) :]
 
     def batch_after(self, seq: int, *, max_entries: int, max_bytes: int) -> tuple[str, list[Entry]]:
         """The entries after `seq`, as many as fit and at least one, with the digest of the one before them."""
         start = seq + 1 - self.first
         stop, size = start, 0
         while stop < len(self._entries) and stop - start < max_entries:
-            size += self._sizes[stop]
+            size += self._entries[stop].size
             if size > max_bytes and stop > start:
                 break
             stop += 1
@@ -88,7 +84,7 @@ class Log:
     def page(self, after: int) -> EntryPage:
         """The entries after `after`, as many as one answer takes."""
         start = max(after + 1 - self.first, 0)
-        stop = self._page_end(start, self._sizes)
+        stop = self._page_end(self._entries[start:]) + start
         return EntryPage(
             entries=self._entries[start:stop],
             more=stop < len(self._entries),
@@ -99,7 +95,7 @@ class Log:
     def message_page(self, after: int) -> MessagePage:
         """The transcript messages after message `after`, as many as one answer takes."""
         start = max(after + 1 - self._first_message, 0)
-        stop = self._page_end(start, [self._sizes[seq - self.first] for seq in self._message_entries])
+        stop = self._page_end([self._entries[seq - self.first] for seq in self._message_entries[start:]]) + start
         return MessagePage(
             messages=self._messages[start:stop],
             more=stop < len(self._messages),
@@ -108,11 +104,11 @@ class Log:
         )
 
     @staticmethod
-    def _page_end(start: int, sizes: list[int]) -> int:
-        stop, size = start, 0
-        while stop < len(sizes):
-            size += sizes[stop]
-            if size > PAGE_BYTES and stop > start:
-                break
-            stop += 1
-        return stop
+    def _page_end(entries: list[Entry]) -> int:
+        """How many of these entries one answer takes, at least one."""
+        size = 0
+        for count, entry in enumerate(entries):
+            size += entry.size
+            if size > PAGE_BYTES and count:
+                return count
+        return len(entries)

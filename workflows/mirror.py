@@ -1,4 +1,4 @@
-"""The outbox: takes a run's entries to the mirror, in order, beside the run."""
+"""The outbox of a run: sends entries to the mirror that no model call has appended."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ with workflow.unsafe.imports_passed_through():
 
 MAX_BATCH_ENTRIES = 200
 MAX_BATCH_BYTES = 512 * 1024  # a quarter of what Temporal takes as an activity's input
-MAX_FAILURES = 5  # one after the other; a mirror that will not be mended is not tried for ever
+MAX_FAILURES = 5  # in a row; a mirror that cannot be repaired is not retried for ever
 
 
 class Outbox:
-    """One background task, at most one append in flight, retried for as long as it takes."""
+    """Keeps track of what the mirror has; one background task, at most one append in flight, retried until it succeeds.
+
+    As a rule the next model call appends a turn's entries. The outbox sends what no call carries: the end of a run,
+    large batches, and everything after an append that failed.
+    """
 
     def __init__(
         self, run_id: RunId, chain: str, log: Log, summary: Callable[[], RunSummary], acked: TranscriptRef | None = None
@@ -32,14 +36,14 @@ class Outbox:
             run_id: the run whose log it is.
             chain: see CarriedState.chain.
             log: where the entries come from.
-            summary: gives the run as it stands.
+            summary: returns the run at a glance.
             acked: the newest entry that the mirror has already.
         """
         self._run_id = run_id
         self._chain = chain
         self._log = log
         self._summary = summary
-        self._pump: asyncio.Task[None] | None = None
+        self._sender: asyncio.Task[None] | None = None
         self._goal = -1
         self.acked = acked
 
@@ -53,25 +57,28 @@ class Outbox:
         """Whether the mirror has every entry."""
         return self.acked == self._log.head
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no append of its own is in flight, so that a model call may append."""
+        return self._sender is None or self._sender.done()
+
     def send(self) -> None:
-        """Has everything recorded so far taken to the mirror; returns at once."""
+        """Sends everything recorded so far; returns at once."""
         head = self._log.head
         self._goal = head.seq if head else -1
-        if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._send_until_goal())
+        if self.is_idle:
+            self._sender = asyncio.create_task(self._send_until_goal())
 
     async def flush(self, patience: timedelta | None = None) -> bool:
-        """Sends everything and waits for the mirror; gives whether it has it all.
+        """Sends everything, waits for the mirror, and returns whether the mirror has it all.
 
         Args:
-            patience: how long to wait; None: as long as it takes, or until the mirror will not be mended.
+            patience: how long to wait; None: until the mirror has everything, or refuses it for good.
         """
         self.send()
         try:
             await workflow.wait_condition(
-                lambda: self._pump is None or self._pump.done(),
-                timeout=patience,
-                timeout_summary="patience with the mirror",
+                lambda: self.is_idle, timeout=patience, timeout_summary="patience with the mirror"
             )
         except TimeoutError:
             return False
@@ -85,7 +92,7 @@ class Outbox:
                 failures = 0
             except ActivityError as error:
                 failures += 1
-                await self._make_good(error)
+                await self._recover(error)
 
     async def _append(self) -> TranscriptRef:
         previous, entries = self._log.batch_after(
@@ -106,23 +113,23 @@ class Outbox:
         )
         return entries[-1].ref
 
-    async def _make_good(self, error: ActivityError) -> None:
-        """The mirror has lost what it acknowledged: send it again, from here or from the history before."""
+    async def _recover(self, error: ActivityError) -> None:
+        """Resends what the mirror acknowledged and has lost, from this execution or from the history before it."""
         cause = error.cause
         if not isinstance(cause, ApplicationError) or cause.type != ErrorType.MIRROR_GAP:
-            workflow.logger.error("the mirror does not take entries after %d: %s", self.acked_seq, cause)
+            workflow.logger.error("the mirror refuses entries after %d: %s", self.acked_seq, cause)
             return
         expected = int(cause.details[0])
-        workflow.logger.warning("the mirror lacks entries from %d on; they are sent again", expected)
+        workflow.logger.warning("the mirror lacks entries from %d on; resending them", expected)
         self.acked = self._log.ref_at(expected - 1) if expected >= self._log.first else await self.rebuild()
 
     async def rebuild(self) -> TranscriptRef:
-        """Has the whole run written anew from Temporal's history, over continue-as-new; gives the newest entry."""
+        """Rebuilds the mirror of the whole run from Temporal's history; returns the newest entry."""
         newest: TranscriptRef = await workflow.execute_activity(
             names.MIRROR_REBUILD,
             self._run_id,
             result_type=TranscriptRef,
-            summary="the mirror is written anew from history",
+            summary="rebuilding the mirror from history",
             **STORE_REBUILD,
         )
         return newest

@@ -1,4 +1,4 @@
-"""Calls the model; the transcript travels by reference."""
+"""Model calls: the transcript travels by reference, and each call takes the newest entries to the mirror."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.protocol import ModelCall
-    from holdfast.types import Message, ModelReply, RunError, TranscriptRef
+    from holdfast.types import ModelReply, RunError, TranscriptRef
     from holdfast.workflows import options
-    from holdfast.workflows.mirror import Outbox
+    from holdfast.workflows.mirror import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outbox
     from holdfast.workflows.state import RunState
     from holdfast.workflows.view import View
 
 
 class ModelCaller:
-    """Knows which point of the log the next call can refer to, and what to do when that fails."""
+    """Chooses what each call refers to and carries, and recovers when the worker lacks the context."""
 
     def __init__(self, state: RunState, outbox: Outbox, view: View) -> None:
         self._state = state
@@ -26,54 +26,68 @@ class ModelCaller:
         self._last_head: TranscriptRef | None = None
 
     async def call(self) -> ModelReply:
-        """Makes the next model call; after a cancel, gives what there was of the answer.
+        """Makes the next model call, which appends the entries since the last one to the mirror.
+
+        Returns:
+            The reply; after a cancel, as much of it as had arrived.
 
         Raises:
             ActivityError: the call failed for good.
         """
-        head = self._state.head
         try:
-            reply = await self._execute(await self._by_reference(head))
+            reply = await self._execute(await self._by_reference())
         except ActivityError as error:
             if error_type(error) != ErrorType.TRANSCRIPT_UNAVAILABLE:
                 raise
-            reply = await self._execute(await self._inline(head))
-        self._last_head = head
+            reply = await self._execute(await self._whole())
         return reply
 
-    async def _by_reference(self, head: TranscriptRef) -> ModelCall:
-        """Refers to what the mirror has or, where it is behind, to what the last call left in the worker's cache."""
+    async def _by_reference(self) -> ModelCall:
+        """Refers to what the mirror has or, where it lags, to what the last call left in the worker's cache."""
         base = self._outbox.acked
-        if self._last_head and (base is None or base.seq < self._last_head.seq):
-            base = self._last_head
+        if not self._can_append(base):
+            self._outbox.send()
+            if self._last_head and (base is None or base.seq < self._last_head.seq):
+                base = self._last_head
         if base is None:
-            return await self._inline(head)
+            return await self._whole()
         if self._state.log.size_after(base.seq) > options.INLINE_LIMIT:
             self._view.doing("waiting for the store to take a very long turn")
             await self._outbox.flush()
-            base = head
-        return self._request(head, base, self._state.log.messages_after(base.seq))
+            base = self._state.head
+        return self._request(base)
 
-    async def _inline(self, head: TranscriptRef) -> ModelCall:
-        """Sends the whole context; where that cannot be, waits for the mirror and refers to it."""
-        context = self._state.context()
-        if context is None:
-            self._view.doing("waiting for the mirror to be written anew")
-            base = await self._outbox.rebuild()
-            return self._request(head, base, self._state.log.messages_after(base.seq))
-        if self._state.log.size_after(-1) > options.INLINE_LIMIT:
+    async def _whole(self) -> ModelCall:
+        """Carries the whole log; where that is too large or in an earlier execution, refers to the mirror."""
+        log = self._state.log
+        if log.first > 0:
+            self._view.doing("waiting for the mirror to be rebuilt")
+            return self._request(await self._outbox.rebuild())
+        if log.size_after(-1) > options.INLINE_LIMIT:
             self._view.doing("waiting for the store, as the context is too long to travel")
             await self._outbox.flush()
-            return self._request(head, head, [])
-        call = self._request(head, None, [])
-        call.context = context
+            return self._request(self._state.head)
+        return self._request(None)
+
+    def _request(self, base: TranscriptRef | None) -> ModelCall:
+        state = self._state
+        call = ModelCall(
+            run_id=state.run_id,
+            turn=state.turns + 1,
+            base=base,
+            entries=state.log.after(base.seq if base else -1),
+            deadline=state.deadline,
+        )
+        if call.entries and self._can_append(base):
+            call.chain, call.summary = state.chain, state.summary()
         return call
 
-    def _request(self, head: TranscriptRef, base: TranscriptRef | None, tail: list[Message]) -> ModelCall:
-        state = self._state
-        return ModelCall(
-            run_id=state.run_id, turn=state.turns + 1, base=base, tail=tail, head=head, deadline=state.deadline
-        )
+    def _can_append(self, base: TranscriptRef | None) -> bool:
+        """Whether a call may take everything after `base` to the mirror: it is next there, and not too much."""
+        if not self._outbox.is_idle or (base is not None and base != self._outbox.acked):
+            return False
+        entries = self._state.log.after(base.seq if base else -1)
+        return len(entries) <= MAX_BATCH_ENTRIES and sum(entry.size for entry in entries) <= MAX_BATCH_BYTES
 
     async def _execute(self, call: ModelCall) -> ModelReply:
         state = self._state
@@ -85,6 +99,11 @@ class ModelCaller:
             summary=f"turn {call.turn} · {state.model or state.plan.expected_model}",
             **options.MODEL_CALL,
         )
+        self._last_head = call.head
+        if reply.mirrored:
+            self._outbox.acked = call.head
+        elif call.summary is not None:
+            self._outbox.send()
         return reply
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
     from holdfast.errors import ErrorType
     from holdfast.protocol import RunRequest
 
-EXAMPLE = '{"agent": "researcher", "input": "What is promised?"}'
+EXAMPLE = '{"agent": "researcher", "input": "Which limits does a run have?"}'
 
 
 def parse_request(raw: RawValue) -> RunRequest:
@@ -31,7 +32,27 @@ def parse_request(raw: RawValue) -> RunRequest:
         raise _refusal("; ".join(_problem(dict(item)) for item in error.errors()[:5])) from None
     except Exception as error:  # noqa: BLE001 - whatever a payload can hold that is not JSON
         raise _refusal(f"its input cannot be read as JSON: {error}") from None
+    _check_fields(request)
     return request
+
+
+def _check_fields(request: RunRequest) -> None:
+    """Refuses unknown fields in a request that was written by hand, where they are typing slips.
+
+    A newer client or worker may have added fields; those are kept for the workers that know them.
+    """
+    if request.client_version is None and request.carried is None and (unknown := list(_unknown_fields(request))):
+        raise _refusal(f"it has fields that do not exist: {', '.join(unknown)}")
+
+
+def _unknown_fields(model: BaseModel, place: str = "") -> Iterator[str]:
+    for name in model.model_extra or {}:
+        yield f"{place}{name}"
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, BaseModel):
+                yield from _unknown_fields(each, f"{place}{name}.")
 
 
 def _problem(item: dict[str, object]) -> str:

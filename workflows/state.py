@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from holdfast.protocol import CarriedState, Checkpoint, Plan, RunRequest
 from holdfast.types import (
-    Context,
     Entry,
     EntryKind,
     Message,
@@ -30,27 +29,58 @@ SUMMARY_CHARS = 200  # of the input, in lists
 class RunState:
     """All that a run knows of itself; the workflow decides, this remembers."""
 
-    def __init__(self, run_id: str, request: RunRequest, plan: Plan, *, now: datetime, chain: str) -> None:
-        carried = request.carried
+    def __init__(
+        self, run_id: str, request: RunRequest, plan: Plan, *, chain: str, log: Log, started_at: datetime
+    ) -> None:
+        """Use `begin` or `resume`."""
         self.run_id = run_id
         self.request = request
         self.plan = plan
         self.chain = chain
-        self.log = (
-            Log(head=carried.head, next_message=carried.next_message, previous=carried.previous) if carried else Log()
-        )
+        self.log = log
+        self.started_at = started_at
+        self.finished_at: datetime | None = None
         self.status = RunStatus.RUNNING
         self.doing = "starting"
-        self.turns = carried.turns if carried else 0
-        self.tool_calls = carried.tool_calls if carried else 0
-        self.usage = carried.usage if carried else Usage()
-        self.output = carried.output if carried else ""
-        self.model = carried.model if carried else None
-        self.files = list(carried.files) if carried else []
-        self.started_at = carried.started_at if carried else now
-        self.finished_at: datetime | None = None
+        self.turns = 0
+        self.tool_calls = 0
+        self.usage = Usage()
+        self.output = ""
+        self.model: str | None = None
+        self.files: list[str] = []
         self.error: RunError | None = None
         self._checkpoints: list[Checkpoint] = []
+
+    @classmethod
+    def begin(cls, run_id: str, request: RunRequest, plan: Plan, *, now: datetime, chain: str) -> Self:
+        """Begins a run: records the definition, the system prompt and the input.
+
+        Args:
+            run_id: the workflow id.
+            request: what the run was started with.
+            plan: what that was resolved to.
+            now: workflow time.
+            chain: see CarriedState.chain.
+        """
+        state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=now)
+        asked = request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_none=True)
+        state._record("start", now, {"agent": _plain(plan.spec), "request": asked})
+        state._add_message(now, Message(seq=0, role="system", content=plan.spec.system_prompt))
+        state._add_message(now, Message(seq=1, role="user", content=request.input))
+        return state
+
+    @classmethod
+    def resume(cls, run_id: str, request: RunRequest, carried: CarriedState) -> Self:
+        """Resumes a run that continued as new: its counters, and the head of a log that an earlier execution holds."""
+        log = Log(head=carried.head, next_message=carried.next_message, previous=carried.previous)
+        state = cls(run_id, request, carried.plan, chain=carried.chain, log=log, started_at=carried.started_at)
+        state.turns = carried.turns
+        state.tool_calls = carried.tool_calls
+        state.usage = carried.usage
+        state.output = carried.output
+        state.model = carried.model
+        state.files = list(carried.files)
+        return state
 
     @property
     def deadline(self) -> datetime:
@@ -68,13 +98,6 @@ class RunState:
     def last_message(self) -> Message | None:
         """The newest message of this execution; None right after continue-as-new."""
         return self.log.messages[-1] if self.log.messages else None
-
-    def begin(self, now: datetime) -> None:
-        """Records the definition, the system prompt and the input."""
-        request = self.request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_none=True)
-        self._record("start", now, {"agent": _plain(self.plan.spec), "request": request})
-        self._add_message(now, Message(seq=0, role="system", content=self.plan.spec.system_prompt))
-        self._add_message(now, Message(seq=1, role="user", content=self.request.input))
 
     def record_reply(self, now: datetime, reply: ModelReply) -> Message:
         """The model has answered: a turn is made."""
@@ -162,19 +185,19 @@ class RunState:
             mirrored=mirrored,
         )
 
-    def context(self) -> Context | None:
-        """The whole context; None when its beginning lies in an earlier execution."""
-        if self.log.first > 0:
-            return None
-        return Context(spec=self.plan.spec, messages=self.log.messages)
-
     def checkpoints(self) -> list[Checkpoint]:
         """The points of this execution that the run can be gone back to, oldest first."""
         return self._checkpoints
 
     def carry(self, execution: str) -> CarriedState:
-        """What the next execution takes over."""
+        """What the next execution resumes from; what a newer version carried is kept.
+
+        Args:
+            execution: Temporal's id of this one.
+        """
+        added = (self.request.carried.model_extra or {}) if self.request.carried else {}
         return CarriedState(
+            **added,
             chain=self.chain,
             previous=execution,
             plan=self.plan,
@@ -190,7 +213,7 @@ class RunState:
         )
 
     def _glance(self) -> dict[str, Any]:
-        return {
+        glance = {
             "run_id": self.run_id,
             "agent": self.plan.spec.name,
             "status": self.status,
@@ -204,6 +227,7 @@ class RunState:
             "started_at": self.started_at,
             "finished_at": self.finished_at,
         }
+        return {name: value for name, value in glance.items() if value is not None}
 
     def _add_message(self, now: datetime, message: Message, **facts: Any) -> None:
         self._record("message", now, {"message": _plain(message), **facts})

@@ -25,8 +25,6 @@ class CallTools:
 class Finish:
     """The model has answered."""
 
-    output: str
-
 
 @dataclass(frozen=True)
 class GiveUp:
@@ -47,7 +45,7 @@ def next_step(last: Message | None, *, turns: int, max_turns: int) -> Step:
         max_turns: model calls that the run may make.
     """
     if last and last.role == "assistant":
-        return CallTools(last.tool_calls) if last.tool_calls else Finish(last.content)
+        return CallTools(last.tool_calls) if last.tool_calls else Finish()
     if turns >= max_turns:
         return GiveUp(
             RunError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -12,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.state import RunState
 
 LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI shows details in a frame that is too low
+UPSERT_INTERVAL = timedelta(seconds=1)  # each upsert is an event and a write to the visibility store
 SHOWN_CHARS = 2_000  # of the output in the details; the UI is no place to read more
 
 
@@ -21,16 +23,20 @@ class View:
     def __init__(self, state: RunState) -> None:
         self._state = state
         self._shown: dict[str, str | int | float] = {}
+        self._upserted_at: datetime | None = None
 
-    def update(self) -> None:
-        """Shows the run as it stands.
+    def update(self, *, final: bool = False) -> None:
+        """Shows the run as it stands; search attributes at most once per `UPSERT_INTERVAL`, and at the end.
 
-        Called beside a model call, as is the mirror's outbox: the server's work for it is hidden by the model's time.
+        Called together with a model call: the model's time hides the server's work for it.
         """
         workflow.set_current_details(details(self._state))
-        updates = self._updates(self._state)
-        if updates:
+        now = workflow.now()
+        if not final and self._upserted_at is not None and now - self._upserted_at < UPSERT_INTERVAL:
+            return
+        if updates := self._updates(self._state):
             workflow.upsert_search_attributes(updates)
+            self._upserted_at = now
 
     def doing(self, what: str) -> None:
         """Shows what the run does from now on; that is not recorded, so it costs nothing."""

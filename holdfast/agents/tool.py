@@ -243,7 +243,10 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
 
 def _check(spec: ToolSpec) -> None:
     fault = None
-    if not 0 < spec.timeout < math.inf:
+    if spec.model_extra:
+        known = ", ".join(sorted(ToolSpec.model_fields.keys() - {"parameters", "activity"}))
+        fault = f"{', '.join(spec.model_extra)}: no such option; the options are {known}"
+    elif not 0 < spec.timeout < math.inf:
         fault = f"timeout={spec.timeout:g}; a number of seconds above 0 is accepted"
     elif spec.retries < 0:
         fault = f"retries={spec.retries}; 0 or more is accepted"

@@ -15,6 +15,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from holdfast import names
+from holdfast._version import __version__
 from holdfast.agents.agent import Agent
 from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
@@ -118,6 +119,7 @@ class Holdfast:
             "timeout": timeout,
             "workspace": _absolute(workspace) if workspace else None,
             "tags": tags,
+            "client_version": __version__,
         }
         request = _checked_request({name: value for name, value in wanted.items() if value is not None})
         name = split_version(request.agent)[0] if isinstance(request.agent, str) else request.agent.name

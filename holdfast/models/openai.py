@@ -54,10 +54,9 @@ class OpenAIModel(ChatModel):
         spec: AgentSpec,
         messages: list[Message],
         *,
-        model: str | None,
         on_text: Callable[[str], None],
     ) -> ModelReply:
-        name = model or spec.model or self._default_model
+        name = spec.model or self._default_model
         # The position in the transcript makes ids unique within the run, and the same at a retry.
         answer = StreamedReply(name, call_prefix=f"call_{messages[-1].seq if messages else 0}")
         started = time.perf_counter()
@@ -74,7 +73,7 @@ class OpenAIModel(ChatModel):
             raise ModelUnavailable(f"model {name!r} sent a malformed stream: {error}") from None
         if not answer.finish_reason:
             raise ModelUnavailable(f"the stream of model {name!r} ended before the reply was complete")
-        return answer.reply(time.perf_counter() - started)
+        return answer.reply(round(time.perf_counter() - started, 3))
 
     async def close(self) -> None:
         """Closes connections."""

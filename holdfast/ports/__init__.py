@@ -183,15 +183,13 @@ class ChatModel(Protocol):
         spec: AgentSpec,
         messages: list[Message],
         *,
-        model: str | None,
         on_text: Callable[[str], None],
     ) -> ModelReply:
         """Makes one streamed model call.
 
         Args:
-            spec: the tools, the model and its settings.
+            spec: the tools, the model (`None`: the adapter's default) and its settings.
             messages: the context, oldest first.
-            model: overrides `spec.model`; if both are `None`, the adapter's default model is used.
             on_text: called with each piece of text as it arrives.
 
         A cancellation closes the HTTP stream at once and raises CancelledError; `on_text` has then received all text

@@ -1,4 +1,4 @@
-"""What a run handed to its mirror, read from the inputs of its appends in Temporal's history; needs no worker."""
+"""The log of a run, read from the inputs of its activities in Temporal's history; needs no worker."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverse
 from temporalio.client import Client
 
 from holdfast import names
-from holdfast.protocol import CarriedState, RunRequest
+from holdfast.protocol import CarriedState, ModelCall, RunRequest
 from holdfast.temporal.connection import translated_errors
 from holdfast.types import Entry, EntryBatch, RunId
 
 LAST_EVENTS = 30  # after a run's last append come a few about what was left to do, and its close
-FIRST_EVENTS = 30  # a run appends beside its first model call
+FIRST_EVENTS = 30  # a run's first model call carries its first entries
 EVENTS = 1000  # at a time; some 600 KB
+
+CARRIERS: dict[str, type[EntryBatch | ModelCall]] = {names.MIRROR_APPEND: EntryBatch, names.MODEL_CALL: ModelCall}
+"""Activities whose input has the run's newest entries, with the type of that input."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class LastAppend:
-    """The newest entries that a run handed to its mirror."""
+    """The newest entries that a run sent to its mirror by an activity of their own, as those at its end are."""
 
     batch: EntryBatch
     is_acknowledged: bool
 
 
 class RecordedLog:
-    """Reads executions of a run without having them replayed, which takes a worker and some 8 ms a turn.
+    """Reads executions of a run without replaying them, which takes a worker and some 8 ms a turn.
 
-    It gives what was handed over: nothing of what a run recorded after its last append, and nothing of what the mirror
-    was given by other means, as after it had lost its rows. Where such entries follow, the replayed log has them.
+    Model calls and appends carry the log. What a run recorded after the last of them is missing here; the replayed log
+    has it.
 
     Args:
         client: connected to the namespace of the runs.
@@ -45,7 +48,7 @@ class RecordedLog:
         self._client = client
 
     async def entries(self, run_id: RunId, newest: str, after: int, *, closed: bool) -> AsyncIterator[Entry]:
-        """Entries of closed executions with `seq > after`, dense, as far as they are there.
+        """Yields entries of closed executions with `seq > after`, dense, as far as history has them.
 
         Args:
             run_id: the run.
@@ -60,21 +63,21 @@ class RecordedLog:
         with translated_errors(run_id):
             executions = await self._executions(run_id, newest, after)
             for execution in executions if closed else executions[:-1]:
-                async for batch in self._batches(run_id, execution):
-                    for entry in batch.entries:
+                async for entries in self._carried_entries(run_id, execution):
+                    for entry in entries:
                         if entry.seq == after + 1:
                             after = entry.seq
                             yield entry
 
-    async def first(self, run_id: RunId, execution: str) -> EntryBatch | None:
-        """The first append of an execution; raises what `last` raises."""
+    async def first(self, run_id: RunId, execution: str) -> Entry | None:
+        """Returns the first entry that an execution's activities carry; raises what `last` raises."""
         with translated_errors(run_id):
-            async for batch in self._batches(run_id, execution, FIRST_EVENTS):
-                return batch
+            async for entries in self._carried_entries(run_id, execution, FIRST_EVENTS):
+                return entries[0]
         return None
 
     async def last(self, run_id: RunId, execution: str) -> LastAppend | None:
-        """The last append of an execution that is closed; None: there is none near its end.
+        """Returns the last append of a closed execution; None: there is none near its end.
 
         Raises:
             RunNotFound: the history is gone.
@@ -84,8 +87,10 @@ class RecordedLog:
         with translated_errors(run_id):
             for event in await self._last_events(run_id, execution):
                 completed.add(event.activity_task_completed_event_attributes.scheduled_event_id)
-                if _is_append(event):
-                    return LastAppend(await self._batch(event), event.event_id in completed)
+                scheduled = event.activity_task_scheduled_event_attributes
+                if scheduled.activity_type.name == names.MIRROR_APPEND:
+                    batch = await self._decoded(scheduled.input, EntryBatch)
+                    return LastAppend(batch, event.event_id in completed)
         return None
 
     async def _executions(self, run_id: RunId, newest: str, after: int) -> list[str]:
@@ -101,14 +106,20 @@ class RecordedLog:
         first = await anext(handle.fetch_history_events(page_size=1))
         begun = first.workflow_execution_started_event_attributes
         if not begun.continued_execution_run_id:
-            return None  # and nobody knows what the input is: it may be of any hand
+            return None  # its input was written by a client, and may be anything
         return (await self._decoded(begun.input, RunRequest)).carried
 
-    async def _batches(self, run_id: RunId, execution: str, page: int = EVENTS) -> AsyncIterator[EntryBatch]:
+    async def _carried_entries(self, run_id: RunId, execution: str, page: int = EVENTS) -> AsyncIterator[list[Entry]]:
         handle = self._client.get_workflow_handle(run_id, run_id=execution)
         async for event in handle.fetch_history_events(page_size=page):
-            if _is_append(event):
-                yield await self._batch(event)
+            if entries := await self._entries(event):
+                yield entries
+
+    async def _entries(self, event: HistoryEvent) -> list[Entry]:
+        """The entries that a scheduled activity carries."""
+        scheduled = event.activity_task_scheduled_event_attributes
+        kind = CARRIERS.get(scheduled.activity_type.name)
+        return (await self._decoded(scheduled.input, kind)).entries if kind else []
 
     async def _last_events(self, run_id: RunId, execution: str) -> list[HistoryEvent]:
         """Newest first."""
@@ -122,13 +133,6 @@ class RecordedLog:
         )
         return list(answer.history.events)
 
-    async def _batch(self, event: HistoryEvent) -> EntryBatch:
-        return await self._decoded(event.activity_task_scheduled_event_attributes.input, EntryBatch)
-
     async def _decoded(self, payloads: Payloads, kind: type[T]) -> T:
         [value] = await self._client.data_converter.decode_wrapper(payloads, [kind])
         return cast("T", value)
-
-
-def _is_append(event: HistoryEvent) -> bool:
-    return event.activity_task_scheduled_event_attributes.activity_type.name == names.MIRROR_APPEND

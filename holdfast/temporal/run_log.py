@@ -119,7 +119,7 @@ class TemporalRunLog:
             first = await self._recorded.first(description.id, begun)
         except (RunNotFound, PayloadUnreadable):
             return None
-        start = first.entries[0].data if first else {}
+        start = first.data if first else {}
         return AgentSpec.model_validate(start["agent"]).max_turns if "agent" in start else None
 
     async def _ended_from_outside(

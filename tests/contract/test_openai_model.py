@@ -45,7 +45,7 @@ def talk(*contents: str) -> list[Message]:
 
 async def ask(model: ChatModel, on_text: Callable[[str], None] = lambda _: None) -> ModelReply:
     """Makes a plain call."""
-    return await model.complete(AgentSpec(name="test"), talk("hello"), model=None, on_text=on_text)
+    return await model.complete(AgentSpec(name="test"), talk("hello"), on_text=on_text)
 
 
 async def fail(model: ChatModel) -> ModelError:
@@ -92,7 +92,7 @@ async def test_request_says_what_the_definition_and_the_transcript_say(server: M
         Message(seq=2, role="assistant", tool_calls=[call]),
         Message(seq=3, role="tool", content="seen", tool_call_id="c1"),
     ]
-    await model.complete(spec, messages, model=None, on_text=lambda _: None)
+    await model.complete(spec, messages, on_text=lambda _: None)
     body = server.requests[0].body
     assert (body["model"], body["temperature"], body["stream"]) == ("big", 0.5, True)
     assert body["stream_options"] == {"include_usage": True}
@@ -106,15 +106,12 @@ async def test_request_says_what_the_definition_and_the_transcript_say(server: M
     assert body["tools"] == [{"type": "function", "function": function}]
 
 
-async def test_model_of_the_call_wins_over_the_definition_and_the_default(
-    server: ModelServer, model: OpenAIModel
-) -> None:
-    """A run's own choice of model would be ignored, or its settings bring in tools that nobody runs."""
+async def test_model_of_the_definition_wins_over_the_default(server: ModelServer, model: OpenAIModel) -> None:
+    """The definition's model answers, and its settings bring in no tools that are not served."""
     named = AgentSpec(name="test", model="big", model_settings={"tools": [{"type": "other"}]})
-    await model.complete(named, talk("hi"), model="own", on_text=lambda _: None)
-    await model.complete(named, talk("hi"), model=None, on_text=lambda _: None)
+    await model.complete(named, talk("hi"), on_text=lambda _: None)
     await ask(model)
-    assert [request.body["model"] for request in server.requests] == ["own", "big", "small"]
+    assert [request.body["model"] for request in server.requests] == ["big", "small"]
     assert not any("tools" in request.body for request in server.requests)
 
 
@@ -322,7 +319,7 @@ async def test_any_text_survives(server: ModelServer, model: OpenAIModel, said: 
 async def test_lone_surrogates_can_be_sent(server: ModelServer, model: OpenAIModel) -> None:
     """A tool result with broken text would make every later call of the run fail."""
     messages = [*talk("bad \udc80 text"), Message(seq=2, role="user", content="🙂")]
-    await model.complete(AgentSpec(name="test"), messages, model=None, on_text=lambda _: None)
+    await model.complete(AgentSpec(name="test"), messages, on_text=lambda _: None)
     sent = [message["content"] for message in server.requests[0].messages]
     assert sent[0].startswith("bad ")
     assert sent[0].endswith(" text")
@@ -333,7 +330,7 @@ async def test_settings_that_are_no_json_are_refused(model: OpenAIModel) -> None
     """A definition that can never be sent would be tried for ever."""
     spec = AgentSpec(name="test", model_settings={"temperature": float("nan")})
     with pytest.raises(ModelRefused, match="model_settings"):
-        await model.complete(spec, talk("hi"), model=None, on_text=lambda _: None)
+        await model.complete(spec, talk("hi"), on_text=lambda _: None)
 
 
 async def test_held_requests_wait_for_release(server: ModelServer, model: OpenAIModel) -> None:
@@ -364,7 +361,7 @@ async def test_rule_answers_what_no_queued_reply_does(server: ModelServer, model
     server.respond = rule
     assert (await ask(model)).content == "1 message"
     with pytest.raises(ModelRefused, match="the rule is wrong"):
-        await model.complete(AgentSpec(name="test"), talk("a", "b"), model=None, on_text=lambda _: None)
+        await model.complete(AgentSpec(name="test"), talk("a", "b"), on_text=lambda _: None)
 
 
 async def test_server_answers_while_the_loop_is_blocked(server: ModelServer) -> None:

@@ -80,9 +80,7 @@ def journeys(content: str) -> list[ToolResult | EntryBatch | ModelCall]:
         turn=1,
         data={"message": message.model_dump(mode="json"), "tool": "dump", "error": False, "files": [], "seconds": 0.1},
     )
-    call = ModelCall(
-        run_id=run.run_id, turn=2, base=last.ref, tail=[message], head=entry.ref, deadline=datetime.now(UTC)
-    )
+    call = ModelCall(run_id=run.run_id, turn=2, base=last.ref, entries=[entry], deadline=datetime.now(UTC))
     return [
         ToolResult(content=content),
         batch.model_copy(update={"entries": [entry], "previous_digest": last.digest}),

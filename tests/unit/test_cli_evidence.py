@@ -21,7 +21,7 @@ CRASH = Crash(worker="first", killed=START + timedelta(seconds=10), restarted=ST
 
 def model_call(turn: int) -> ModelCall:
     head = TranscriptRef(seq=turn, digest=f"d{turn}")
-    return ModelCall(run_id="r", turn=turn, base=None, tail=[], head=head, deadline=START)
+    return ModelCall(run_id="r", turn=turn, base=head, entries=[], deadline=START)
 
 
 def tool_call(turn: int, call_id: str) -> ToolInvocation:

@@ -82,13 +82,13 @@ def test_batches_are_bounded_by_count_and_bytes() -> None:
     assert previous == third.digest
 
 
-def test_messages_after_an_entry() -> None:
-    """The tail of a model call must hold each message once."""
+def test_entries_after_a_point() -> None:
+    """A model call carries each entry after its base once."""
     log = Log()
     log.append("start", at=NOW, turn=0, data={})
     add_message(log, "a")
     log.append("status", at=NOW, turn=0, data={"status": "running", "reason": ""})
     add_message(log, "b")
-    assert [message.content for message in log.messages_after(-1)] == ["a", "b"]
-    assert [message.content for message in log.messages_after(1)] == ["b"]
-    assert log.messages_after(3) == []
+    assert [entry.seq for entry in log.after(-1)] == [0, 1, 2, 3]
+    assert [entry.seq for entry in log.after(1)] == [2, 3]
+    assert log.after(3) == []

@@ -121,7 +121,7 @@ async def run(
     replies: list[ModelReply] = []
     while not replies or replies[-1].tool_calls:
         assert len(replies) < MAX_TURNS, "the script does not end"
-        reply = await model.complete(offering(*TOOLS), messages, model=None, on_text=lambda _: None)
+        reply = await model.complete(offering(*TOOLS), messages, on_text=lambda _: None)
         replies.append(reply)
         messages.append(
             Message(seq=len(messages), role="assistant", content=reply.content, tool_calls=reply.tool_calls)
@@ -225,7 +225,7 @@ async def test_each_question_of_a_session_is_researched(model: OpenAIModel, fold
 async def test_without_its_tools_it_says_so(model: OpenAIModel, offered: list[str]) -> None:
     """An agent without file tools would hang, or seem to be answered."""
     messages = [Message(seq=0, role="user", content="What is the capital of France?")]
-    reply = await model.complete(offering(*offered), messages, model=None, on_text=lambda _: None)
+    reply = await model.complete(offering(*offered), messages, on_text=lambda _: None)
     assert not reply.tool_calls
     assert "What is the capital of France?" in reply.content
     assert SCRIPTED_MARK in reply.content
@@ -283,8 +283,8 @@ async def test_process_serves_quickly_and_stops() -> None:
         model = OpenAIModel(api_key="none", base_url=url[0], default_model="any")
         pieces: list[str] = []
         ask = Message(seq=0, role="user", content="hello")
-        await model.complete(offering(), [ask], model=None, on_text=pieces.append)  # pays for the first connection
-        reply = await model.complete(offering(), [ask], model=None, on_text=pieces.append)
+        await model.complete(offering(), [ask], on_text=pieces.append)  # pays for the first connection
+        reply = await model.complete(offering(), [ask], on_text=pieces.append)
         await model.close()
         assert len(pieces) > 2
         assert LATENCY + STREAMING_TIME < 0.1

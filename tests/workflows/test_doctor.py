@@ -22,7 +22,7 @@ from holdfast.storage.database import Database, open_database
 from holdfast.storage.mirror import SurrealStore
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.temporal.run_log import TemporalRunLog
-from holdfast.testing import ChatRequest, ChatToolCall, Reply
+from holdfast.testing import ChatRequest, ChatToolCall, ModelServer, Reply
 from holdfast.types import RunStatus
 from tests.support.dump import TABLES, dump
 from tests.support.lab import Lab, eventually
@@ -290,13 +290,23 @@ async def test_a_live_run_is_repaired_while_its_worker_writes(clinic: Clinic) ->
         assert await dump(clinic.database) == await clinic.reference(run.id)
 
 
+def hold_the_second(server: ModelServer, respond: Callable[[ChatRequest], Reply]) -> Callable[[ChatRequest], Reply]:
+    """Answers the first request as `respond` does, and holds those after it."""
+
+    def answer(request: ChatRequest) -> Reply:
+        if len(server.requests) == 1:
+            server.hold()
+        return respond(request)
+
+    return answer
+
+
 async def test_a_live_run_may_be_behind_but_must_not_lose_what_was_acknowledged(clinic: Clinic) -> None:
     """An alarm for every live run is no alarm; silence about a lost row is worse."""
     async with clinic.worker():
-        clinic.lab.server.respond = walk(3)
-        clinic.lab.server.hold()
+        clinic.lab.server.respond = hold_the_second(clinic.lab.server, walk(3))
         run = await clinic.lab.holdfast.start("walker", "Walk.")
-        await clinic.lab.server.wait_for_requests(1)
+        await clinic.lab.server.wait_for_requests(2)
 
         async def acknowledged() -> bool:
             return (await run.status()).mirrored >= 2
@@ -305,7 +315,7 @@ async def test_a_live_run_may_be_behind_but_must_not_lose_what_was_acknowledged(
         assert await clinic.verdict(run.id) in (Verdict.HEALTHY, Verdict.BEHIND)
         await clinic.store.delete(run.id)
         assert await clinic.verdict(run.id) == Verdict.DAMAGED
-        assert (await clinic.rebuilder.rebuild(run.id)).written == 3
+        assert (await clinic.rebuilder.rebuild(run.id)).written == 5
         assert await clinic.verdict(run.id) == Verdict.HEALTHY
         clinic.lab.server.release()
         assert (await run.result(30)).success

@@ -39,6 +39,11 @@ STARTS = [
     Start("empty input", [{"agent": "known", "input": ""}], ["input: "]),
     Start("wrong type", [{"agent": "known", "input": 7}], ["input: ", "7"]),
     Start("unknown field", [{"agent": "known", "input": "x", "inptu": "y"}], ["inptu"]),
+    Start(
+        "unknown field of the agent",
+        [{"agent": {"name": "a", "system_promt": "x"}, "input": "x"}],
+        ["agent.system_promt"],
+    ),
     Start("negative limit", [{"agent": "known", "input": "x", "max_turns": -1}], ["max_turns"]),
     Start("too large", [{"agent": "known", "input": "x" * 600_000}], ["600,000 bytes"]),
     Start("broken JSON", [BROKEN_JSON], ["Invalid JSON"]),

@@ -181,8 +181,8 @@ async def test_runs_that_need_nothing_are_left_alone(ward: Ward) -> None:
         run = await ward.started()
 
         async def mirrored() -> bool:
-            status = await run.status()
-            return status.mirrored == status.head
+            head = await ward.store.head(run.id)
+            return head is not None and head.seq == (await run.status()).head
 
         await eventually(mirrored)
         before = await ward.row(run)

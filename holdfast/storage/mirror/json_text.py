@@ -17,7 +17,8 @@ from holdfast.types import Entry, RunSummary
 
 def entry_text(entry: Entry) -> str:
     """Returns an entry as JSON."""
-    return _dumps({**dict(entry), "at": entry.at.isoformat()})
+    fields = {name: getattr(entry, name) for name in Entry.model_fields}
+    return _dumps({**fields, **(entry.model_extra or {}), "at": entry.at.isoformat()})
 
 
 def entry_from(text: str) -> Entry:

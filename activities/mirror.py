@@ -7,10 +7,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
-from holdfast.activities.announcer import Announcer
 from holdfast.activities.heartbeat import heartbeats
+from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable, Unavailable, UsageError
-from holdfast.ports import RunLog, Store
+from holdfast.ports import RunLog
 from holdfast.types import EntryBatch, RunId, TranscriptRef
 
 log = structlog.get_logger()
@@ -18,13 +18,12 @@ log = structlog.get_logger()
 EXPECTED = ApplicationErrorCategory.BENIGN  # logged here in a line; the SDK would add a traceback for each attempt
 
 
-class StoreActivities:
-    """Takes entries to the store, each batch once or more often, with the same outcome."""
+class MirrorActivities:
+    """Appends batches to the mirror; repeating one changes nothing."""
 
-    def __init__(self, store: Store, run_log: RunLog, announcer: Announcer) -> None:
-        self._store = store
+    def __init__(self, writer: MirrorWriter, run_log: RunLog) -> None:
+        self._writer = writer
         self._run_log = run_log
-        self._announcer = announcer
 
     @activity.defn(name=names.MIRROR_APPEND)
     async def append(self, batch: EntryBatch) -> TranscriptRef:
@@ -55,8 +54,7 @@ class StoreActivities:
 
     async def _append(self, batch: EntryBatch) -> TranscriptRef:
         try:
-            head = await self._store.append(batch)
-            await self._announcer.announce(batch)
+            return await self._writer.append(batch)
         except MirrorGap as gap:
             raise ApplicationError(
                 str(gap), gap.expected, type=ErrorType.MIRROR_GAP, non_retryable=True, category=EXPECTED
@@ -66,4 +64,3 @@ class StoreActivities:
         except StoreUnavailable as error:
             log.warning("the mirror is behind", attempt=activity.info().attempt, reason=str(error))
             raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
-        return head
