@@ -27,7 +27,9 @@ def guide(tmp_path: Path) -> Path:
 
 
 def test_an_agent_lives_in_a_file(cli: CliStack, guide: Path) -> None:
-    """Register, run, show, register anew in mid-run, history: the run keeps what it was started with."""
+    """An agent can be registered from a file, run by name, and changed; a run keeps the definition that it started
+    with.
+    """
     registered = cli("agents", "register", str(guide))
     assert registered.code == 0, registered.err
     assert registered.out == "guide: version 1 is registered\n"
@@ -61,7 +63,7 @@ def test_an_agent_lives_in_a_file(cli: CliStack, guide: Path) -> None:
 
 
 def test_what_is_shown_registers_as_the_same(cli: CliStack, guide: Path) -> None:
-    """A file made from the registry makes a version of its own, in whatever language."""
+    """What `agents show` prints in any format registers as the same version."""
     assert cli("agents", "register", str(guide)).code == 0
     before = cli("agents", "show", "guide", "--json").json
     for language in ("toml", "yaml", "json"):
@@ -72,7 +74,7 @@ def test_what_is_shown_registers_as_the_same(cli: CliStack, guide: Path) -> None
 
 
 def test_the_list_says_where_agents_are_from(cli: CliStack, guide: Path) -> None:
-    """Nobody can tell what the code defines from what was registered."""
+    """`agents list` says whether code or the registry defines an agent; a removed one can no longer be run."""
     assert cli("agents", "register", str(guide)).code == 0
     for words in (["agents"], ["agents", "list"]):
         shown = cli(*words).out.splitlines()
@@ -95,7 +97,7 @@ def test_the_list_says_where_agents_are_from(cli: CliStack, guide: Path) -> None
 
 
 def test_nothing_is_registered_when_one_file_is_wrong(cli: CliStack, guide: Path, tmp_path: Path) -> None:
-    """Half of a set of agents is registered, and nobody knows which half."""
+    """If one of several files is invalid, none is registered, and each mistake is reported."""
     guide.write_text(GUIDE.replace('"guide"', '"fresh"'))
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("name: no\n")
@@ -119,7 +121,7 @@ def test_nothing_is_registered_when_one_file_is_wrong(cli: CliStack, guide: Path
 
 
 def test_a_registry_of_ones_own_serves_the_worker(cli: CliStack, guide: Path) -> None:
-    """AGENT_REGISTRY is taken by the command line and not by the worker, or the other way round."""
+    """Both the command line and the worker use the registry that AGENT_REGISTRY names."""
     page = (ROOT / "docs" / "howto" / "registry.md").read_text()
     module = page.partition("# team_registry.py\n")[2].partition("```")[0]
     (guide.parent / "team_registry.py").write_text(module)

@@ -15,7 +15,9 @@ NOBODY = "a-queue-that-nobody-polls"
 
 
 def test_run_shows_everything_and_ends_well(cli: CliStack) -> None:
-    """The main job: turns, tool calls, the answer, that it is scripted, where to look and what was written."""
+    """`run` shows turns, tool calls, the answer, where to look, which files were written, and that the model is
+    scripted.
+    """
     done = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--id", "harbour-1")
     assert done.code == 0, done.err
     report = cli.documents / "reports" / "what-does-the-harbour-master-promise.md"
@@ -29,7 +31,7 @@ def test_run_shows_everything_and_ends_well(cli: CliStack) -> None:
 
 
 def test_json_is_one_document_everywhere(cli: CliStack) -> None:
-    """Scripts read stdout; all the commands must tell the same story of one run."""
+    """With `--json` every command writes one document to stdout, and all agree about a run."""
     run = cli("run", "researcher", "-", "--workspace", str(cli.documents), "--json", stdin=QUESTION)
     assert run.code == 0, run.err
     result = run.json
@@ -57,7 +59,7 @@ def test_json_is_one_document_everywhere(cli: CliStack) -> None:
 
 
 def test_pages_for_people(cli: CliStack) -> None:
-    """`show`, `list` and `transcript` say what there is, in lines that fit."""
+    """`show`, `list` and `transcript` describe a run in lines that fit 80 columns."""
     started = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--mode", "background")
     run_id = started.out.strip()
     assert started.out == f"{run_id}\n"
@@ -81,7 +83,7 @@ def test_pages_for_people(cli: CliStack) -> None:
     ids=lambda words: str(words[0]),
 )
 def test_unknown_run_is_wrong_use(cli: CliStack, words: list[str]) -> None:
-    """A mistyped id is the caller's mistake, not a failed run."""
+    """An unknown run id ends with exit code 2 and names the id."""
     done = cli(words[0], "no-such-run", *words[1:])
     assert done.code == 2, done.err
     assert "no-such-run" in done.err
@@ -89,7 +91,7 @@ def test_unknown_run_is_wrong_use(cli: CliStack, words: list[str]) -> None:
 
 
 def test_unknown_agent_is_wrong_use(cli: CliStack) -> None:
-    """The worker finds out, and says which agents it knows."""
+    """An unknown agent ends with exit code 2 and a list of the agents that the worker knows."""
     done = cli("run", "nobody", "hello")
     assert done.code == 2
     assert "researcher" in done.out
@@ -98,7 +100,7 @@ def test_unknown_agent_is_wrong_use(cli: CliStack) -> None:
 
 
 def test_taken_id_is_wrong_use(cli: CliStack) -> None:
-    """The id is an idempotency key: a script that runs twice must not pay twice."""
+    """A run id is an idempotency key: a second `run` with the same id starts nothing and ends with exit code 2."""
     words = ("run", "researcher", QUESTION, "--id", "once", "--workspace", str(cli.documents))
     assert cli(*words).code == 0
     again = cli(*words)
@@ -107,7 +109,7 @@ def test_taken_id_is_wrong_use(cli: CliStack) -> None:
 
 
 def test_limits_have_codes_of_their_own(cli: CliStack) -> None:
-    """1 when the turns are used up, 124 when the time is."""
+    """The exit code is 1 when the turns are used up and 124 when the time is."""
     turns = cli("run", "researcher", QUESTION, "--max-turns", "1", "--workspace", str(cli.documents))
     assert turns.code == 1
     assert "no answer after 1 turn" in " ".join(turns.out.split())
@@ -116,7 +118,7 @@ def test_limits_have_codes_of_their_own(cli: CliStack) -> None:
 
 
 def test_result_stops_waiting_and_the_run_goes_on(cli: CliStack) -> None:
-    """124, and how to come back; the run is not touched."""
+    """`result --timeout` ends with 124 and says how to continue; the run is unaffected."""
     run_id = cli.start_held()
     waited = cli("result", run_id, "--timeout", "1")
     assert waited.code == 124
@@ -126,7 +128,7 @@ def test_result_stops_waiting_and_the_run_goes_on(cli: CliStack) -> None:
 
 
 def test_ctrl_c_leaves_the_run_alive(cli: CliStack) -> None:
-    """Following is not the run: it ends with 130 and says how to come back and how to stop the run."""
+    """Ctrl-C in `watch` ends with 130 and says how to resume watching and how to cancel; the run continues."""
     run_id = cli.start_held()
     with cli.start("watch", run_id) as watching:
         assert watching.stdout is not None
@@ -144,7 +146,7 @@ def test_ctrl_c_leaves_the_run_alive(cli: CliStack) -> None:
 
 
 def test_terminate_ends_a_run_as_failed(cli: CliStack) -> None:
-    """Nobody can ask the run any more; its true end must still be shown."""
+    """A terminated run has exit code 1 and is listed as terminated."""
     run_id = cli.start_held()
     assert cli("terminate", run_id, "--reason", "a test").code == 0
     assert cli("result", run_id).code == 1
@@ -153,7 +155,7 @@ def test_terminate_ends_a_run_as_failed(cli: CliStack) -> None:
 
 @pytest.mark.parametrize("mode", ["blocking", "streaming"])
 def test_missing_worker_is_said_at_once(cli: CliStack, mode: str) -> None:
-    """Waiting in silence for a worker that is not there is what people hate most."""
+    """`run` reports at once that no worker polls the task queue, and keeps waiting."""
     elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": NOBODY}
     with cli.start("run", "researcher", QUESTION, "--mode", mode, changes=elsewhere) as waiting:
         assert waiting.stderr is not None
@@ -165,7 +167,7 @@ def test_missing_worker_is_said_at_once(cli: CliStack, mode: str) -> None:
 
 
 def test_missing_worker_is_said_in_the_background_too(cli: CliStack) -> None:
-    """The run is started and kept; that nothing happens yet must be known."""
+    """A background run is started and kept, and the output says that no worker is there."""
     elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": NOBODY}
     done = cli("run", "researcher", QUESTION, "--mode", "background", "--json", changes=elsewhere)
     assert done.code == 0
@@ -177,7 +179,7 @@ def test_missing_worker_is_said_in_the_background_too(cli: CliStack) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error(cli: CliStack) -> None:
-    """`list | head -1` is everyday use."""
+    """A reader that closes the pipe, as `head -1` does, causes no error."""
     run_id = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--mode", "background").out.strip()
     assert cli("result", run_id).code == 0
     with cli.start("transcript", run_id) as process:
@@ -189,7 +191,7 @@ def test_a_reader_that_goes_away_is_no_error(cli: CliStack) -> None:
 
 
 def test_demo_crash_proves_its_point(cli: CliStack) -> None:
-    """The evidence comes from history: a call was broken off and made anew, none that had finished was."""
+    """`demo crash` shows from history that only the interrupted call was repeated."""
     done = cli("demo", "crash", "--json")
     assert done.code == 0, done.err
     found = done.json

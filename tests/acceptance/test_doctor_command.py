@@ -80,7 +80,7 @@ async def statement(site: Site, text: str, **values: Any) -> Any:
 
 
 async def test_a_run_terminated_in_temporals_ui_is_shown_so_within_an_interval(site: Site) -> None:
-    """Dashboards read the mirror, and the run cannot tell it."""
+    """The mirror shows a run that was terminated in Temporal's UI as such within one reconcile interval."""
     site.server.call_tools(("note", {"number": 1}))
     await site.worker()
     run = await site.start("Note 1.")
@@ -132,7 +132,7 @@ async def test_damage_is_named_and_repaired(site: Site) -> None:
 
 
 async def test_what_cannot_be_done_is_said_in_a_line(site: Site) -> None:
-    """An operator in a hurry needs the reason, not a traceback."""
+    """What `doctor` cannot do is explained in one line, without a traceback."""
     nobody = await doctor(site, "verify", "--all")
     assert nobody.code == 3
     assert "no worker polls" in nobody.text

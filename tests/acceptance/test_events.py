@@ -51,8 +51,8 @@ def test_following_prints_what_comes(starter: CommandLine) -> None:
         (["publish", "orders", "{}"], {"STATE_PERSISTENCE_BACKEND": "memory"}, 2, "no other can read"),
         (["publish", "orders", "{"], {}, 2, "not JSON"),
         (["publish", "orders", "[1]"], {}, 2, "a JSON object"),
-        (["publish", "", "{}"], {}, 2, "a topic is text"),
-        (["publish", "orders", "{}", "--key", ""], {}, 2, "a key is text"),
+        (["publish", "", "{}"], {}, 2, "a topic must be text"),
+        (["publish", "orders", "{}", "--key", ""], {}, 2, "key must be text"),
     ],
 )
 def test_wrong_use_is_explained(

@@ -110,7 +110,7 @@ async def converse(client: Client, runs: Holdfast, server: ModelServer) -> None:
 
 
 async def assert_readable(settings: Settings, runs: Holdfast) -> None:
-    """Whoever has the key reads history and mirror as ever."""
+    """With the key, history and mirror are readable as before."""
     history = [entry async for entry in runs.handle("good").entries()]
     assert sum(CANARY in str(entry.data) for entry in history) >= 5
     if settings.store_url.startswith("ws"):

@@ -96,7 +96,7 @@ async def retention_days(client: Client) -> int:
 
 
 async def test_everything_comes_up_stays_up_and_goes_down(place: Place) -> None:
-    """Broken: the one command on a fresh machine; or it would start things anew each time, or leave some behind."""
+    """`up` starts everything once, repeating it changes nothing, and `down` stops all of it."""
     without_model = {"openai_api_key": None}
     stack = await place.up(worker=True, **without_model)
     assert stack.temporal
@@ -131,7 +131,7 @@ async def test_everything_comes_up_stays_up_and_goes_down(place: Place) -> None:
 
 
 async def test_a_killed_server_comes_back_with_everything(place: Place) -> None:
-    """Broken: kill -9 of the server would lose runs, or strand the worker at an address where nobody is."""
+    """After `kill -9` of the server, `up` restarts it at the same address with every run."""
     before = await place.up(worker=True)
     assert before.temporal
     assert before.worker
@@ -147,7 +147,7 @@ async def test_a_killed_server_comes_back_with_everything(place: Place) -> None:
 
 
 async def test_the_namespace_is_made_ready(place: Place) -> None:
-    """Broken: runs could not be listed by agent, their history would be gone after a day, fork and doctor with it."""
+    """The namespace has our search attributes and keeps histories for 90 days."""
     stack = await place.up()
     client = await connect(stack)
     assert await visibility.missing(client) == []
@@ -161,7 +161,7 @@ async def test_the_namespace_is_made_ready(place: Place) -> None:
 
 
 async def test_a_lost_state_file_does_not_lead_to_a_second_server(place: Place) -> None:
-    """Broken: two servers would write to one database."""
+    """Without its state file the stack still finds the running server and starts no second one."""
     before = await place.up()
     (place.home / "stack.json").write_text('{"ports": {"temp')
     after = await place.up()
@@ -173,7 +173,7 @@ async def test_a_lost_state_file_does_not_lead_to_a_second_server(place: Place) 
 
 
 async def test_the_stack_moves_when_its_port_is_taken(place: Place) -> None:
-    """Broken: it would not start, or take somebody else's server for its own."""
+    """If the port is taken by another program, the stack uses another port."""
     before = await place.up()
     await down(place.settings(), place.said.append)
     port = int(before.address.rpartition(":")[2])
@@ -185,14 +185,14 @@ async def test_the_stack_moves_when_its_port_is_taken(place: Place) -> None:
 
 
 async def test_two_at_once_start_one(place: Place) -> None:
-    """Broken: two commands at the same time would start two stacks in one folder."""
+    """Two commands that start the stack at the same time share one."""
     one, two = await asyncio.gather(place.up(), place.up())
     assert one == two
     assert "another command is changing the stack; waiting for it" in place.said
 
 
 async def test_changed_settings_restart_the_worker(place: Place) -> None:
-    """Broken: a worker would go on with an old model; or the reason, or a secret, would be in the wrong place."""
+    """A changed setting restarts the worker; the reason is shown, secrets are not."""
     before = await place.up(worker=True)
     after = await place.up(worker=True, openai_api_key=SecretStr("another-secret"), log_level="DEBUG")
     assert before.worker
@@ -219,14 +219,14 @@ async def test_only_the_worker_can_be_started_again(place: Place) -> None:
 
 
 async def test_a_worker_that_ends_is_explained(place: Place) -> None:
-    """Broken: `up` would wait half a minute and then not say why there is no worker."""
+    """If the worker ends during `up`, the command says why at once."""
     (place.root / "worker.py").write_text("raise SystemExit('SOME_SETTING=3 is not accepted')")
     with pytest.raises(WorkerUnavailable, match=r"(?s)the worker ended; its log, \S+worker.log, ends:.*SOME_SETTING=3"):
         await place.up(worker=True)
 
 
 async def test_a_broken_database_is_explained(place: Place) -> None:
-    """Broken: one would be told that the server does not answer, and not why."""
+    """A damaged Temporal database is named as the reason that the server does not start."""
     place.home.mkdir()
     (place.home / "temporal.db").write_text("not a database, but long enough to be looked at")
     with pytest.raises(TemporalUnavailable, match=r"(?s)the Temporal server ended; its log.*file is not a database"):
@@ -234,7 +234,7 @@ async def test_a_broken_database_is_explained(place: Place) -> None:
 
 
 async def test_an_address_that_does_not_answer_is_named(place: Place) -> None:
-    """Broken: with a cluster that is away a local server would be started, or the culprit not be named."""
+    """An unavailable cluster is named, and no local server is started in its place."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     with pytest.raises(TemporalUnavailable, match=f"^TEMPORAL_ADDRESS={address}: .*unset TEMPORAL_ADDRESS"):
@@ -244,7 +244,7 @@ async def test_an_address_that_does_not_answer_is_named(place: Place) -> None:
 
 
 async def test_no_way_to_a_server_names_all_ways(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Broken: on a closed machine one would not know what to do."""
+    """Without any Temporal server, the message lists every way to get one."""
     programs = tmp_path / "programs"
     programs.mkdir()
     impostor = programs / "temporal"

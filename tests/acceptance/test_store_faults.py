@@ -47,7 +47,7 @@ def surreal(tmp_path: Path) -> Iterator[SurrealServer]:
 
 
 async def test_the_server_is_killed_under_many_runs(site: Site, surreal: SurrealServer) -> None:
-    """Runs wait for a database that is gone, or it comes back with less than it had acknowledged."""
+    """Runs continue while the database is down, and it returns with everything that it had acknowledged."""
     worker = await site.worker(**served_by(surreal))
     runs = await ConcurrentRuns.start(site)
     for _ in range(KILLS):
@@ -62,7 +62,7 @@ async def test_the_server_is_killed_under_many_runs(site: Site, surreal: Surreal
 
 @pytest.mark.slow
 async def test_the_server_hangs_under_many_runs(site: Site, surreal: SurrealServer) -> None:
-    """Runs wait for a database that keeps its connections and does not answer, or what it does late falsifies them."""
+    """Runs continue while the database does not answer; writes that it completes late do no harm."""
     worker = await site.worker(**served_by(surreal))
     runs = await ConcurrentRuns.start(site)
     await runs.advance(RUNS)
@@ -76,7 +76,7 @@ async def test_the_server_hangs_under_many_runs(site: Site, surreal: SurrealServ
 
 
 async def test_the_server_is_restarted_under_two_workers(site: Site, surreal: SurrealServer) -> None:
-    """Upgrading database and workers in working hours costs a run, or the workers get in each other's way."""
+    """The database can be upgraded and restarted under two workers without losing a run or an entry."""
     await _make_old(surreal)
     workers = await asyncio.gather(*(site.worker(**served_by(surreal)) for _ in range(2)))
     runs = await ConcurrentRuns.start(site)
@@ -98,7 +98,7 @@ async def _make_old(surreal: SurrealServer) -> None:
 
 
 async def test_the_disk_of_the_embedded_database_is_full(site: Site, tmp_path: Path) -> None:
-    """A full disk stops agents, or leaves a database that cannot be used when there is room again."""
+    """Runs complete while the disk is full; the embedded database catches up when there is room."""
     with small_disk(tmp_path / "disk", DISK) as disk:
         url = f"surrealkv://{disk.folder}/mirror"
         worker = await site.worker(**ALL_AT_ONCE, SURREALDB_URL=url)
@@ -117,7 +117,7 @@ async def test_the_disk_of_the_embedded_database_is_full(site: Site, tmp_path: P
 
 @pytest.mark.slow
 async def test_the_disk_of_the_server_is_full(site: Site, tmp_path: Path) -> None:
-    """The same, where the database is another process."""
+    """Runs complete while the server's disk is full; its database catches up when there is room."""
     with small_disk(tmp_path / "disk", DISK) as disk, SurrealServer.find(disk.folder) as surreal:
         worker = await site.worker(**served_by(surreal))
         runs = await ConcurrentRuns.start(site)
@@ -189,7 +189,7 @@ MISFITS = [
 async def test_a_database_that_does_not_let_us_in(
     temporal_address: str, tmp_path: Path, surreal: SurrealServer
 ) -> None:
-    """A setting of the database stops agents, or an operator is not told which it is."""
+    """Runs complete while the database refuses the worker; the log names the setting that is wrong."""
     async with asyncio.TaskGroup() as group:
         for misfit in scaled(MISFITS[::3], MISFITS):
             group.create_task(_misfit(misfit, temporal_address, tmp_path, surreal))

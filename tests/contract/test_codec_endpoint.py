@@ -71,7 +71,7 @@ def shown(answer: httpx.Response) -> list[Any]:
 
 
 async def test_the_ui_can_read_what_is_encrypted_and_what_is_large(converter: DataConverter) -> None:
-    """Without this, people would see references and ciphertext."""
+    """The endpoint returns the text of encrypted payloads and of those that are stored apart."""
     payloads = await converter.encode(["a secret", LARGE, {"a": 1}])
     payloads.append(Payload(metadata={"encoding": b"json/plain"}, data=b'"never encrypted"'))
     async with serving(converter) as client:
@@ -83,7 +83,7 @@ async def test_the_ui_can_read_what_is_encrypted_and_what_is_large(converter: Da
 
 
 async def test_what_the_ui_sends_is_encrypted(converter: DataConverter) -> None:
-    """A signal that is sent from the UI must not stand there in clear."""
+    """What the UI sends is encrypted before it is stored."""
     payload = Payload(metadata={"encoding": b"json/plain"}, data=b'"a secret"')
     async with serving(converter) as client:
         answer = await client.post("/encode", json=asked(payload))
@@ -94,7 +94,7 @@ async def test_what_the_ui_sends_is_encrypted(converter: DataConverter) -> None:
 
 
 async def test_the_browser_s_question_beforehand_is_answered(converter: DataConverter) -> None:
-    """Else the browser sends nothing at all."""
+    """The browser's preflight request is allowed for the UI's origin."""
     ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-namespace"}
     async with serving(converter) as client:
         allowed = await client.options("/decode", headers={"Origin": UI, **ask})
@@ -104,7 +104,7 @@ async def test_the_browser_s_question_beforehand_is_answered(converter: DataConv
 
 
 async def test_pages_of_others_get_nothing(converter: DataConverter) -> None:
-    """A page that a person happens to have open must not read what was said: by no origin, under no name."""
+    """Pages of other origins or host names are refused."""
     async with serving(converter) as client:
         [payload] = await converter.encode(["a secret"])
         other_name = await client.post("/decode", json=asked(payload), headers={"Host": "evil.example"})
@@ -115,7 +115,7 @@ async def test_pages_of_others_get_nothing(converter: DataConverter) -> None:
 
 
 async def test_one_payload_that_cannot_be_read_does_not_hide_the_others(converter: DataConverter) -> None:
-    """A page of the UI asks for all of a history at once."""
+    """An unreadable payload is marked, and the others of the request are decoded."""
     [foreign] = await data_converter(None, KeyRing.parse(f"theirs:{new_key()}")).encode(["x"])
     [ours] = await converter.encode(["a secret"])
     async with serving(converter) as client:
@@ -129,7 +129,7 @@ async def test_one_payload_that_cannot_be_read_does_not_hide_the_others(converte
     "body", [b"", b"[]", b"{", b'{"payloads": 1}', b'{"payloads": [{"data": "not base64!"}]}', b"\xff"]
 )
 async def test_a_bad_request_is_told_so(converter: DataConverter, body: bytes) -> None:
-    """Whoever writes a client of it must see what it takes."""
+    """A malformed request is answered with what is accepted."""
     async with serving(converter) as client:
         answer = await client.post("/decode", content=body)
         assert (answer.status_code, "Payloads as JSON" in answer.text) == (400, True)

@@ -75,7 +75,7 @@ def counted_dials(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_several_statements_run_at_once(kind: str, databases: Databases) -> None:
-    """One slow statement holds up all others of a worker."""
+    """Several statements run at once, so that a slow one does not block the others."""
     database = databases.new(kind)
     await asyncio.gather(*crowd(database))
     slow = [asyncio.create_task(database.run("RETURN sleep(2s)")) for _ in range(remote.MAX_CONNECTIONS - 1)]
@@ -88,7 +88,7 @@ async def test_several_statements_run_at_once(kind: str, databases: Databases) -
 
 @pytest.mark.parametrize("kind", EMBEDDED)
 async def test_one_statement_at_a_time_in_this_process(kind: str, databases: Databases) -> None:
-    """The embedded engine is given two statements at once, and loses an update."""
+    """The embedded engine gets one statement at a time, so that no update is lost."""
     database = databases.new(kind)
     await database.run("DEFINE TABLE counter")
     add = "UPSERT counter:a SET n = (n ?? 0) + 1"
@@ -97,7 +97,7 @@ async def test_one_statement_at_a_time_in_this_process(kind: str, databases: Dat
 
 
 async def test_connections_are_made_when_they_are_needed(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each worker keeps connections open that it does not use."""
+    """Connections are opened when they are needed and reused."""
     database = databases.new("ws")
     with counted_dials(monkeypatch) as dials:
         for _ in range(10):
@@ -111,7 +111,7 @@ async def test_connections_are_made_when_they_are_needed(databases: Databases, m
 async def test_crowd_does_not_storm_a_server_that_is_gone(
     kind: str, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fifty callers dial fifty times, and the last of them waits for all the others."""
+    """Fifty callers share few attempts to connect to a dead server, and all fail in time."""
     database = databases.new(kind)
     await asyncio.gather(*crowd(database))
     databases.server.kill()
@@ -128,7 +128,7 @@ async def test_crowd_does_not_storm_a_server_that_is_gone(
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_crowd_is_answered_while_the_server_is_frozen(kind: str, databases: Databases) -> None:
-    """Callers hang, or wait for each other's deadlines one after the other."""
+    """Every caller fails within its own deadline while the server does not answer."""
     database = databases.new(kind)
     await asyncio.gather(*crowd(database))
     databases.server.freeze()
@@ -141,7 +141,7 @@ async def test_crowd_is_answered_while_the_server_is_frozen(kind: str, databases
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_restart_is_not_noticed(kind: str, databases: Databases) -> None:
-    """The calls after a restart fail, once for each connection that was open."""
+    """Calls succeed after a restart of the server, whatever connections were open before."""
     database = databases.new(kind)
     await asyncio.gather(*crowd(database))
     databases.server.kill()
@@ -151,7 +151,7 @@ async def test_restart_is_not_noticed(kind: str, databases: Databases) -> None:
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_writers_lose_nothing_when_the_server_is_killed(kind: str, databases: Databases) -> None:
-    """An acknowledged entry is lost, or a writer is stuck, when the server dies under twenty runs."""
+    """Twenty writers lose no acknowledged entry when the server is killed, and all complete."""
     store = SurrealStore(databases.new(kind))
     runs = [SampleRun(turns=8) for _ in range(20)]
 
@@ -177,7 +177,7 @@ async def test_writers_lose_nothing_when_the_server_is_killed(kind: str, databas
 
 
 async def test_token_that_has_expired_is_renewed(databases: Databases) -> None:
-    """Over HTTP, a worker stops working when its token ends."""
+    """Over HTTP an expired token is renewed."""
     owner = databases.at("ws", "brief")
     await owner.run("DEFINE USER OVERWRITE brief ON DATABASE PASSWORD 'b' ROLES EDITOR DURATION FOR TOKEN 1s")
     brief = databases.at("http", "brief", user="brief", password="b")
@@ -188,7 +188,7 @@ async def test_token_that_has_expired_is_renewed(databases: Databases) -> None:
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_user_of_another_place_is_refused(kind: str, databases: Databases) -> None:
-    """A wrong namespace or database ends in a raw error, or in an empty database of the wrong name."""
+    """A user of another namespace or database is refused in words, and nothing is created."""
     owner = databases.at("ws", "home", namespace="here")
     await owner.run("DEFINE USER OVERWRITE local ON DATABASE PASSWORD 'l' ROLES EDITOR")
     await owner.run("DEFINE USER OVERWRITE regional ON NAMESPACE PASSWORD 'r' ROLES OWNER")
@@ -205,7 +205,7 @@ async def test_user_of_another_place_is_refused(kind: str, databases: Databases)
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_wrong_password_is_not_shown(kind: str, databases: Databases) -> None:
-    """A refusal gives a secret away, in its text or in what it was caused by."""
+    """No refusal shows the password, in its text or in its cause."""
     database = databases.at(kind, "x", password="a secret")
     with pytest.raises(StoreUnavailable, match="denied access to user 'root'") as refusal:
         await database.open()
@@ -218,7 +218,7 @@ async def test_wrong_password_is_not_shown(kind: str, databases: Databases) -> N
 
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:12])
 async def test_names_are_taken_as_they_are(name: str, databases: Databases) -> None:
-    """A name of a namespace or database is part of a statement, or is cut or changed."""
+    """Names of namespaces and databases are never interpreted, truncated or changed."""
     for kind in EMBEDDED[:1] + SERVED:
         if kind == "http" and not (name.isascii() and name.isprintable()):
             with pytest.raises(UsageError, match="cannot be sent over HTTP: use ws://"):
@@ -231,7 +231,7 @@ async def test_names_are_taken_as_they_are(name: str, databases: Databases) -> N
 
 @pytest.mark.parametrize("kind", ["mem", "ws"])
 async def test_ids_and_names_in_runs_are_taken_as_they_are(kind: str, databases: Databases) -> None:
-    """The id of a run or the name of an agent or a tool becomes part of a statement, or meets another's rows."""
+    """Ids and names of runs, agents and tools are stored exactly and never interpreted."""
     database = databases.new(kind)
     store = SurrealStore(database)
     runs = [SampleRun(turns=2, run_id=name, text=name) for name in HOSTILE]
@@ -254,7 +254,7 @@ async def test_ids_and_names_in_runs_are_taken_as_they_are(kind: str, databases:
 
 @pytest.mark.parametrize("scheme", ["ws", "http"])
 async def test_address_is_taken_as_it_is(scheme: str, databases: Databases) -> None:
-    """A URL with the path that the server listens on, or with a slash at its end, does not work."""
+    """A URL with the RPC path, or with a trailing slash, works."""
     databases.new("ws")
     url = databases.server.url.replace("ws", scheme, 1)
     for end in ("/rpc", "/", "/rpc/"):
@@ -265,7 +265,7 @@ async def test_address_is_taken_as_it_is(scheme: str, databases: Databases) -> N
 
 @pytest.mark.parametrize("url", ["ws://rpc.example:8000/rpc", "http://rpc:80", "https://x/a", "ws://http"])
 def test_hosts_are_not_mangled(url: str) -> None:
-    """The client's way with "/rpc" makes another host of some."""
+    """Any host name is passed on unchanged, also one that contains `/rpc`."""
     database = open_database(url)
     assert isinstance(database, SurrealDatabase)
     endpoint, parts = database._pool._endpoint, urlsplit(url)
@@ -275,7 +275,7 @@ def test_hosts_are_not_mangled(url: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["ws", "http"])
 async def test_nobody_listens(scheme: str) -> None:
-    """A wrong address ends in a raw error, or in none."""
+    """A wrong address fails with an error that names it."""
     url = f"{scheme}://127.0.0.1:{free_port()}"
     database = open_database(url)
     with pytest.raises(StoreUnavailable, match=f"cannot open {url}"):
@@ -286,7 +286,7 @@ async def test_nobody_listens(scheme: str) -> None:
 
 
 async def test_cancelled_caller_leaves_the_database_whole(databases: Databases) -> None:
-    """A caller that gives up leaves a connection on which the answer of its statement is still to come."""
+    """After a cancelled call, later calls get their own answers."""
     database = databases.new("ws")
     await database.open()
     for _ in range(20):
@@ -299,7 +299,7 @@ async def test_cancelled_caller_leaves_the_database_whole(databases: Databases) 
 
 
 async def test_close_twice_at_once_and_use_again(databases: Databases) -> None:
-    """Two owners that close one database wait for each other for ever."""
+    """A database can be closed twice at once, and used again."""
     database = databases.new("ws")
     calls = crowd(database)
     await asyncio.sleep(0)

@@ -43,7 +43,7 @@ async def insist(bus: Bus, name: str, item: dict[str, Any], key: str) -> None:
 
 
 async def test_a_server_that_dies_costs_no_event(databases: Databases) -> None:
-    """A subscriber misses what was acknowledged, or gets twice what a publisher had to send again."""
+    """A subscriber gets every acknowledged event exactly once across a crash of the server."""
     name, total = topic(), PUBLISHERS * EVENTS
     workers = [bus_on(databases.at("ws", "restarted")) for _ in range(PUBLISHERS)]
     readers = [bus_on(databases.at("ws", "restarted")) for _ in range(SUBSCRIBERS)]
@@ -73,7 +73,7 @@ async def test_a_server_that_dies_costs_no_event(databases: Databases) -> None:
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_publishers_that_contend_leave_no_gap(kind: str, databases: Databases) -> None:
-    """An offset that becomes visible after a higher one is skipped by whoever has seen that one."""
+    """Offsets become visible in order, so a subscriber skips none."""
     name, workers, each = topic(), 4, 30
     buses = [bus_on(databases.at(kind, "contended")) for _ in range(workers)]
     reader = bus_on(databases.at(kind, "contended"))
@@ -92,7 +92,7 @@ async def test_publishers_that_contend_leave_no_gap(kind: str, databases: Databa
 
 
 async def test_an_event_whose_answer_was_lost_is_there_once(databases: Databases) -> None:
-    """A statement that is sent again, as its connection was lost, publishes again."""
+    """An event that is sent again after a lost connection is stored once."""
 
     class Doubling(SurrealDatabase):
         """Carries out what publishes, loses the answer, and sends it again, as `Connection.run` does."""
@@ -114,7 +114,7 @@ async def test_an_event_whose_answer_was_lost_is_there_once(databases: Databases
 
 
 async def test_an_event_that_nobody_announced_is_found(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The event of a publisher that died right after writing waits for the next one."""
+    """Subscribers find the event of a publisher that died before it announced it."""
     monkeypatch.setattr(dispatcher, "POLL_INTERVAL", 0.1)
     database = databases.new("mem")
     bus, name = bus_on(database), topic()
@@ -128,7 +128,7 @@ async def test_an_event_that_nobody_announced_is_found(databases: Databases, mon
 
 @pytest.mark.parametrize("this_one_holds", [True, False])
 async def test_processes_hear_each_other(tmp_path: Path, this_one_holds: bool) -> None:
-    """The text that a worker streams is not seen by whoever watches from another process."""
+    """Events reach subscribers in other processes."""
     url, name, count = f"surrealkv://{tmp_path}/data", topic(), 20
     database = open_database(url, shared=True)
     bus = bus_on(database)
@@ -158,7 +158,7 @@ async def test_processes_hear_each_other(tmp_path: Path, this_one_holds: bool) -
 
 @pytest.mark.parametrize("killed", [True, False])
 async def test_offsets_grow_though_the_holder_dies(tmp_path: Path, killed: bool) -> None:
-    """The offsets of notes, which are gone, are given again: who resumes after one misses lasting events."""
+    """Offsets of lost ephemeral events are never reused."""
     url, name = f"surrealkv://{tmp_path}/data", topic()
     peer = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.support.bus_peer", url, name, "10",
@@ -183,7 +183,7 @@ async def test_offsets_grow_though_the_holder_dies(tmp_path: Path, killed: bool)
 
 
 async def test_transient_events_leave_nothing_on_disk(tmp_path: Path) -> None:
-    """The files of an embedded database grow with every token, for good."""
+    """Ephemeral events leave nothing on disk in an embedded database."""
     folder = tmp_path / "data"
     database = open_database(f"surrealkv://{folder}")
     bus, name = bus_on(database), topic()
@@ -205,7 +205,7 @@ def size_of(folder: Path) -> int:
 
 @pytest.mark.parametrize("kind", ["mem", "ws", "memory"])
 async def test_transient_events_are_bounded(kind: str, databases: Databases) -> None:
-    """What nobody forgets, because its publisher died, grows until memory or disk is full."""
+    """Ephemeral events are bounded, even when their publisher dies."""
     bus, name = Bus(MemoryLog()) if kind == "memory" else bus_on(databases.new(kind)), topic()
     await bus.publish(name, {"n": -1})
     for start in range(0, 2 * MAX_EVENTS + BLOCK, 250):
@@ -222,7 +222,7 @@ async def test_transient_events_are_bounded(kind: str, databases: Databases) -> 
 
 
 async def test_topics_with_ephemeral_events_are_bounded(databases: Databases) -> None:
-    """A worker that has streamed a million runs, some of which died, holds text of all of them."""
+    """The number of topics with ephemeral events in memory is bounded."""
     bus = bus_on(databases.new("mem"))
     first, last = topic(), topic()
     offset = await bus.publish(first, {"n": 1}, transient=True)
@@ -236,7 +236,7 @@ async def test_topics_with_ephemeral_events_are_bounded(databases: Databases) ->
 
 
 async def test_the_database_does_not_show_what_events_say(databases: Databases) -> None:
-    """Who has the files, and not the key, reads what agents wrote."""
+    """With a key, the database does not hold the text of events."""
     database, secret = databases.new("ws"), "the canary sings"
     name, keys = topic(), KeyRing.parse(new_key())
     bus = Bus(SurrealLog(database, keys))
@@ -252,7 +252,7 @@ async def test_the_database_does_not_show_what_events_say(databases: Databases) 
 
 
 async def test_a_live_subscriber_is_told_that_it_cannot_read(databases: Databases) -> None:
-    """A subscriber that waits for what it cannot decrypt waits for ever."""
+    """A subscriber without the key gets an error instead of waiting."""
     database, name = databases.new("mem"), topic()
     stranger, bus = Bus(SurrealLog(database, KeyRing.parse(new_key()))), Bus(SurrealLog(database))
     async with stranger.subscribe(name) as events:
@@ -269,7 +269,7 @@ async def test_a_live_subscriber_is_told_that_it_cannot_read(databases: Database
 
 @pytest.mark.parametrize("kind", ["memory", "background"])
 def test_several_event_loops_share_a_bus(kind: str, tmp_path: Path) -> None:
-    """In a notebook, or with several `asyncio.run` in a row, the second use hangs or fails."""
+    """Several event loops use one bus, one after the other or at once."""
     url = f"surrealkv://{tmp_path}/data"
     database = BackgroundDatabase(lambda: open_database(url))
     bus, name = Bus(MemoryLog()) if kind == "memory" else bus_on(database), topic()
@@ -290,7 +290,7 @@ def test_several_event_loops_share_a_bus(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [*EMBEDDED, "ws"])
 async def test_pruning_goes_through_many_rows(kind: str, databases: Databases) -> None:
-    """Retention takes the first rows, or stops other statements for seconds."""
+    """Pruning deletes any number of rows in short statements."""
     database = databases.new(kind)
     bus, names = bus_on(database), [topic(), topic()]
     for name in names:

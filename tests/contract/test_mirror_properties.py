@@ -70,7 +70,7 @@ async def send_all(store: Store, delivery: Delivery) -> None:
 
 
 def test_any_delivery_ends_in_the_same_rows(engine: Engine) -> None:
-    """Rows depend on how a log was cut, on the order of its pieces, on who sent them or how often."""
+    """The rows depend only on the log: not on batches, their order, their sender or repetition."""
 
     async def check(delivery: Delivery) -> None:
         await send_all(engine.store, delivery)
@@ -81,7 +81,7 @@ def test_any_delivery_ends_in_the_same_rows(engine: Engine) -> None:
 
 
 def test_what_was_there_before_leaves_no_trace(engine: Engine) -> None:
-    """A mirror that went wrong, or an older life of a run id, shows through in the rows that replace it."""
+    """Rewriting a run removes every trace of a damaged mirror or of an earlier run with that id."""
 
     async def check(case: tuple[Delivery, Log, bool, bool]) -> None:
         delivery, wrong, older, whole = case
@@ -101,7 +101,7 @@ def test_what_was_there_before_leaves_no_trace(engine: Engine) -> None:
 
 
 def test_a_run_never_goes_back(engine: Engine) -> None:
-    """A batch that is late brings an older summary or an older head back."""
+    """A late batch never restores an older summary or head."""
 
     async def check(delivery: Delivery) -> None:
         log, newest = delivery.log, -1
@@ -117,7 +117,7 @@ def test_a_run_never_goes_back(engine: Engine) -> None:
 
 
 def test_families_come_in_any_order(engine: Engine) -> None:
-    """The edge from a parent is missing when the child came first, or when one of them was written again."""
+    """The edge from parent to child exists whichever was written first, and after rewrites."""
 
     async def check(order: list[str]) -> None:
         for name in order:
@@ -133,7 +133,7 @@ def test_families_come_in_any_order(engine: Engine) -> None:
 
 
 def test_columns_are_as_near_to_the_text_as_can_be(engine: Engine) -> None:
-    """A column that people query loses more of a text than the characters that no database takes."""
+    """Columns hold the text exactly, except characters that the database cannot store."""
 
     async def check(text: str) -> None:
         log = Log(turns=(Turn(text, calls=("a",), answers=(0,), extra=None),), ended=True)
@@ -155,7 +155,7 @@ def kept(text: str) -> str:
 
 
 def test_a_checkpoint_is_where_a_turn_ended(engine: Engine) -> None:
-    """A checkpoint is missing, or points into the middle of a turn, from where no model can go on."""
+    """Every turn that ended has a checkpoint, from which a model can resume."""
 
     async def check(delivery: Delivery) -> None:
         await send_all(engine.store, delivery)
@@ -189,7 +189,7 @@ def turn_ends(log: Log) -> Iterator[tuple[int, TranscriptRef]]:
 
 @pytest.mark.parametrize("statement", FAULTS)
 def test_a_statement_that_fails_leaves_nothing(engine: Engine, statement: str) -> None:
-    """A failure behind the first statement of a write is not seen, or leaves half of it, or poisons the store."""
+    """A write that fails in any statement leaves nothing behind, and the store stays usable."""
     database = engine.database
     if database is None:
         pytest.skip("memory has no statements")
@@ -212,7 +212,7 @@ def test_a_statement_that_fails_leaves_nothing(engine: Engine, statement: str) -
 
 @pytest.mark.parametrize("size", [5_000_000])
 def test_five_megabytes_in_time(engine: Engine, size: int) -> None:
-    """A large answer does not fit into a statement's deadline: the mirror would stop there for good."""
+    """An answer of five megabytes is written within the deadline of a statement."""
 
     async def check() -> None:
         run = SampleRun(turns=1, extra="漢" * (size // 3))
@@ -226,7 +226,7 @@ def test_five_megabytes_in_time(engine: Engine, size: int) -> None:
 
 
 def test_late_entries_do_not_revive_a_run(engine: Engine) -> None:
-    """A run whose end was found out is shown as running again, for ever, by a batch that was on its way."""
+    """Entries that arrive after the end was recorded do not make the run active again."""
 
     async def check() -> None:
         run = SampleRun(turns=3)
@@ -245,7 +245,7 @@ def test_late_entries_do_not_revive_a_run(engine: Engine) -> None:
 
 
 def test_the_future_is_kept(engine: Engine) -> None:
-    """What a newer version wrote fails an older reader, or is lost when that writes it again."""
+    """Fields of a newer version survive reading and writing by an older one."""
 
     async def check() -> None:
         log = Log(turns=SHORT, ended=True).from_the_future()
@@ -271,7 +271,7 @@ def test_the_future_is_kept(engine: Engine) -> None:
 
 
 def test_columns_of_the_future_are_left_alone(engine: Engine) -> None:
-    """Reading, going on and concluding fail once a newer version has given a table another column."""
+    """Reading, appending and concluding work on tables with columns of a newer version."""
     database = engine.database
     if database is None:
         pytest.skip("memory has no columns")

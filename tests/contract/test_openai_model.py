@@ -56,7 +56,7 @@ async def fail(model: ChatModel) -> ModelError:
 
 
 async def test_text_arrives_in_pieces_and_whole(server: ModelServer, model: OpenAIModel) -> None:
-    """Text would be lost or reordered on its way, or the call's bookkeeping be wrong."""
+    """Text arrives in order, complete, and with its usage."""
     usage = Usage(input_tokens=120, cached_tokens=100, output_tokens=7, cost_usd=0.25)
     server.say(LONG_TEXT, usage=usage, model="small-2026")
     pieces: list[str] = []
@@ -69,7 +69,7 @@ async def test_text_arrives_in_pieces_and_whole(server: ModelServer, model: Open
 
 
 async def test_parallel_tool_calls_are_put_together(server: ModelServer, model: OpenAIModel) -> None:
-    """Arguments that come in parts would be mixed up between calls."""
+    """Arguments that arrive in pieces are joined per call."""
     long_arguments = {"content": "x" * 3000}
     server.call_tools(("write_file", long_arguments), ("list_files", {}), ("broken", '{"path": '), text="I look.")
     reply = await ask(model)
@@ -82,7 +82,7 @@ async def test_parallel_tool_calls_are_put_together(server: ModelServer, model: 
 
 
 async def test_request_says_what_the_definition_and_the_transcript_say(server: ModelServer, model: OpenAIModel) -> None:
-    """The provider would be asked something else than the agent's author meant."""
+    """The request holds exactly what the definition and the transcript say."""
     tool = ToolSpec(name="look", description="Looks.", activity="tool.look")
     settings = {"temperature": 0.5, "model": "other", "messages": [], "stream": False, "tools": []}
     spec = AgentSpec(name="test", model="big", model_settings=settings, tools=[tool])
@@ -172,7 +172,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("case", FAULTS, ids=lambda case: case.name)
 async def test_each_fault_has_its_error(case: FaultCase, server: ModelServer, model: OpenAIModel) -> None:
-    """A hopeless call would be repeated, a hopeful one given up, or nobody would know what to do."""
+    """Each provider error maps to an error that says whether to retry and what to do."""
     server.reply(case.reply)
     error = await fail(model)
     assert type(error) is case.error
@@ -203,7 +203,7 @@ WAITS = [
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("case", WAITS, ids=lambda case: case.name)
 async def test_retry_after_is_honoured(server: ModelServer, model: OpenAIModel, status: int, case: WaitCase) -> None:
-    """The run would knock again sooner than the provider allows, or far too late."""
+    """Retry-After is passed on in seconds."""
     value = case.value
     if value.startswith("in "):
         value = email.utils.formatdate(time.time() + float(value.removeprefix("in ")), usegmt=True)
@@ -215,7 +215,7 @@ async def test_retry_after_is_honoured(server: ModelServer, model: OpenAIModel, 
 
 
 async def test_unreachable_provider_is_unavailable() -> None:
-    """A provider that is down would fail the run for good."""
+    """An unreachable provider is reported as unavailable, which is retried."""
     async with ModelServer() as server:
         url = server.url
     model = OpenAIModel(api_key=KEY, base_url=url, default_model="small")
@@ -226,7 +226,7 @@ async def test_unreachable_provider_is_unavailable() -> None:
 
 
 async def test_key_is_never_quoted(server: ModelServer, model: OpenAIModel) -> None:
-    """The key would end up in logs and in Temporal's history."""
+    """No error message contains the key."""
     server.reply(Reply.error(401, f"Incorrect API key provided: {KEY}."))
     error = await fail(model)
     assert KEY not in str(error)
@@ -236,7 +236,7 @@ async def test_key_is_never_quoted(server: ModelServer, model: OpenAIModel) -> N
 
 
 async def test_reply_in_one_piece_is_taken(server: ModelServer, model: OpenAIModel) -> None:
-    """Servers that cannot stream would seem to break off."""
+    """A server that does not stream is supported."""
     server.call_tools(("look", {"a": 1}), text="I look.", unstreamed=True)
     pieces: list[str] = []
     reply = await ask(model, pieces.append)
@@ -246,7 +246,7 @@ async def test_reply_in_one_piece_is_taken(server: ModelServer, model: OpenAIMod
 
 
 async def test_connection_that_breaks_after_the_last_word_breaks_nothing() -> None:
-    """A whole answer would be thrown away and paid for again."""
+    """A connection that closes after the complete answer is no error."""
     chunk = b'data: {"choices":[{"index":0,"delta":{"content":"all"},"finish_reason":"stop"}]}\n\n'
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -266,7 +266,7 @@ async def test_connection_that_breaks_after_the_last_word_breaks_nothing() -> No
 
 
 async def test_cancel_closes_the_stream_and_keeps_what_came(server: ModelServer, model: OpenAIModel) -> None:
-    """A stopped run would go on paying for text that nobody reads."""
+    """Cancelling closes the stream and keeps the text received so far."""
     server.say(LONG_TEXT, hang_after=3)
     pieces: list[str] = []
     arrived = asyncio.Event()
@@ -289,7 +289,7 @@ async def test_cancel_closes_the_stream_and_keeps_what_came(server: ModelServer,
 
 
 async def test_cancel_closes_a_call_that_has_no_answer_yet(server: ModelServer, model: OpenAIModel) -> None:
-    """A run stopped while the model thinks would leave the request running."""
+    """Cancelling closes a request that has no answer yet."""
     server.reply(Reply(hang=True))
     call = asyncio.create_task(ask(model))
     await server.wait_for_requests(1)
@@ -309,7 +309,7 @@ async def test_cancel_closes_a_call_that_has_no_answer_yet(server: ModelServer, 
     ],
 )
 async def test_any_text_survives(server: ModelServer, model: OpenAIModel, said: str, heard: str) -> None:
-    """Text would be cut at unusual characters, or stop later from being written to history."""
+    """Any text arrives unchanged, except characters that cannot be stored."""
     server.say(said)
     pieces: list[str] = []
     reply = await ask(model, pieces.append)
@@ -317,7 +317,7 @@ async def test_any_text_survives(server: ModelServer, model: OpenAIModel, said: 
 
 
 async def test_lone_surrogates_can_be_sent(server: ModelServer, model: OpenAIModel) -> None:
-    """A tool result with broken text would make every later call of the run fail."""
+    """Lone surrogates in a transcript are replaced, and the call succeeds."""
     messages = [*talk("bad \udc80 text"), Message(seq=2, role="user", content="🙂")]
     await model.complete(AgentSpec(name="test"), messages, on_text=lambda _: None)
     sent = [message["content"] for message in server.requests[0].messages]
@@ -327,14 +327,14 @@ async def test_lone_surrogates_can_be_sent(server: ModelServer, model: OpenAIMod
 
 
 async def test_settings_that_are_no_json_are_refused(model: OpenAIModel) -> None:
-    """A definition that can never be sent would be tried for ever."""
+    """A definition whose settings are not JSON fails without a retry."""
     spec = AgentSpec(name="test", model_settings={"temperature": float("nan")})
     with pytest.raises(ModelRefused, match="model_settings"):
         await model.complete(spec, talk("hi"), on_text=lambda _: None)
 
 
 async def test_held_requests_wait_for_release(server: ModelServer, model: OpenAIModel) -> None:
-    """Tests that kill a worker in the middle of a model call could not tell when it is there."""
+    """A held model server keeps requests until it is released, and counts them."""
     server.say("at last")
     server.hold()
     gone = asyncio.create_task(ask(model))
@@ -350,7 +350,7 @@ async def test_held_requests_wait_for_release(server: ModelServer, model: OpenAI
 
 
 async def test_rule_answers_what_no_queued_reply_does(server: ModelServer, model: OpenAIModel) -> None:
-    """Long and parallel runs could not be scripted, or a test's own mistake would look like an outage."""
+    """A rule answers requests that no queued reply is left for; its errors are shown."""
 
     def rule(request: ChatRequest) -> ChatReply:
         if len(request.messages) > 1:
@@ -365,26 +365,26 @@ async def test_rule_answers_what_no_queued_reply_does(server: ModelServer, model
 
 
 async def test_server_answers_while_the_loop_is_blocked(server: ModelServer) -> None:
-    """Tests whose loop is busy would see timeouts that no user sees."""
+    """The model server answers while the test's event loop is blocked."""
     health = server.url.replace("/v1", "/health")
     with urllib.request.urlopen(health, timeout=5) as response:  # noqa: ASYNC210  blocking is the point
         assert response.status == 200
 
 
 def test_server_can_be_used_without_a_loop() -> None:
-    """Plain tests could not use it."""
+    """The model server works in synchronous tests."""
     with ModelServer() as server, urllib.request.urlopen(f"{server.url}/models", timeout=5) as response:
         assert b'"test"' in response.read()
 
 
 async def test_waiting_for_what_does_not_happen_ends(server: ModelServer) -> None:
-    """A test that waits in vain would hang instead of saying for what."""
+    """Waiting for requests times out and says what was missing."""
     with pytest.raises(TimeoutError, match="0 of 1 requests"):
         await server.wait_for_requests(1, timeout=0.02)
 
 
 async def test_openai_settings_win_over_openrouter(server: ModelServer) -> None:
-    """A prompt would go to another provider than the one that was configured."""
+    """OPENAI_* settings take precedence over OPENROUTER_*."""
     model = open_model(
         openai_api_key=None, openai_base_url=server.url, openrouter_api_key="other", default_model="small"
     )
@@ -401,7 +401,7 @@ async def test_openai_settings_win_over_openrouter(server: ModelServer) -> None:
     ],
 )
 def test_unusable_settings_are_named(key: str, url: str | None, says: str) -> None:
-    """A typing slip would be retried as an outage."""
+    """Unusable settings are reported by name and not retried."""
     with pytest.raises(UsageError, match=says):
         open_model(openai_api_key=key, openai_base_url=url, openrouter_api_key=None, default_model="small")
     with pytest.raises(UsageError, match="OPENROUTER_API_KEY"):

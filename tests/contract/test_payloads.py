@@ -90,7 +90,7 @@ def journeys(content: str) -> list[ToolResult | EntryBatch | ModelCall]:
 
 @pytest.mark.parametrize("keys", [None, SECRET_KEYS], ids=["plain", "encrypted"])
 async def test_a_result_is_stored_once_though_it_travels_three_times(place: Place, keys: KeyRing | None) -> None:
-    """Else a run's large results fill the disk three times, encrypted ones too."""
+    """A result is stored once, though it occurs in three payloads, encrypted or not."""
     written = []
     for value in journeys(CONTENT):  # each in a process of its own
         payloads = await place.converter(keys).encode([value])
@@ -102,7 +102,7 @@ async def test_a_result_is_stored_once_though_it_travels_three_times(place: Plac
 
 
 async def test_what_is_encrypted_is_nowhere_in_clear(place: Place) -> None:
-    """Neither the reference nor the rows show anything of it."""
+    """Neither the reference nor the rows show anything of an encrypted payload."""
     secret = "xylophoneQuartzJackdaw " * 20_000
     [payload] = await place.converter(SECRET_KEYS).encode([ToolResult(content=secret)])
     [rows] = await place.database.run("SELECT id, data FROM payload")
@@ -115,7 +115,7 @@ async def test_what_is_encrypted_is_nowhere_in_clear(place: Place) -> None:
 
 
 async def test_a_changed_key_leaves_what_is_there_readable(place: Place) -> None:
-    """Keys are changed while runs go on."""
+    """After a change of keys, payloads of active runs stay readable."""
     old = new_key()
     [before] = await place.converter(KeyRing.parse(old)).encode([CONTENT])
     both = place.converter(KeyRing.parse(f"{new_key()},{old}"))
@@ -125,14 +125,14 @@ async def test_a_changed_key_leaves_what_is_there_readable(place: Place) -> None
 
 @pytest.mark.parametrize("size", [THRESHOLD - 100, THRESHOLD + 100, 16 * MB])
 async def test_every_size_comes_back(place: Place, size: int) -> None:
-    """On both sides of the threshold, and at the limit."""
+    """Payloads of every size are restored, on both sides of the threshold and at the limit."""
     text = (CONTENT * 6)[:size]
     payloads = await place.converter().encode([text])
     assert await place.converter().decode(payloads, [str]) == [text]
 
 
 async def test_answers_to_queries_are_not_stored(place: Place) -> None:
-    """They are asked for once, and the store may be away."""
+    """Answers to queries travel inline, without the store."""
     page = EntryPage(entries=journeys(CONTENT[: 200 * 1024])[1].entries, more=False, first=0, previous=None)  # type: ignore[union-attr]
     for keys in (None, SECRET_KEYS):
         [payload] = await place.converter(keys).encode([page])
@@ -142,7 +142,7 @@ async def test_answers_to_queries_are_not_stored(place: Place) -> None:
 
 
 async def test_old_payloads_are_pruned_and_others_stay(place: Place) -> None:
-    """Histories refer to what is younger than the oldest of them."""
+    """Pruning removes payloads older than any history, and keeps the others."""
     store, now = place.store, datetime.now(UTC)
     await store.keep({"old": b"123", "used again": b"1234", "young": b"12345"})
     long_ago = now - timedelta(days=100)
@@ -159,7 +159,7 @@ async def test_old_payloads_are_pruned_and_others_stay(place: Place) -> None:
 
 
 async def test_lost_and_damaged_chunks_are_named(place: Place) -> None:
-    """A wrong text must never pass for the right one."""
+    """A lost or damaged chunk is reported, and never passes for the original."""
     [payload] = await place.converter().encode([CONTENT])
     [ids] = await place.database.run("SELECT VALUE id FROM payload WHERE size > 8000 LIMIT 1")
     await place.database.run("UPDATE $row SET data = $data", row=ids[0], data=b"\0wrong")
@@ -172,7 +172,7 @@ async def test_lost_and_damaged_chunks_are_named(place: Place) -> None:
 
 @pytest.mark.parametrize("keys", [None, SECRET_KEYS], ids=["plain", "encrypted"])
 async def test_without_the_store_what_fits_travels_inside(tmp_path: Path, keys: KeyRing | None) -> None:
-    """A run without large payloads never waits for the store; one that is too large says what it waits for."""
+    """While the store is unavailable, payloads that fit travel inline; larger ones wait and say why."""
     away = open_database("ws://127.0.0.1:1")
     converter = data_converter(partial(ChunkStore, ChunkTable(away), keys), keys)
     text = CONTENT[: MB // 2]
@@ -185,7 +185,7 @@ async def test_without_the_store_what_fits_travels_inside(tmp_path: Path, keys: 
 
 
 async def test_a_reference_of_another_version_is_refused(place: Place) -> None:
-    """It must be seen, not guessed at."""
+    """A reference of an unknown version is refused."""
     converter = place.converter()
     [payload] = await converter.encode([CONTENT])
     changed = Payload.FromString(payload.SerializeToString().replace(b"manifest", b"manyfest"))
@@ -195,12 +195,12 @@ async def test_a_reference_of_another_version_is_refused(place: Place) -> None:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 async def test_a_sealed_store_conforms(check: Check) -> None:
-    """Encryption breaks a promise of the port."""
+    """An encrypted store passes the conformance suite of the port."""
     await run_check(check, lambda: SurrealStore(open_database("mem://"), SECRET_KEYS))
 
 
 async def test_a_sealed_store_shows_names_and_numbers_alone() -> None:
-    """Operators query it; what was said is for those who have the key."""
+    """An encrypted store leaves names and numbers readable for queries, and nothing else."""
     database, run = open_database("mem://"), SampleRun(turns=3)
     store = SurrealStore(database, SECRET_KEYS)
     await store.append(run.batch())

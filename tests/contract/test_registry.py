@@ -63,18 +63,18 @@ def registry(database: Database) -> SurrealRegistry:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 async def test_the_memory_registry_conforms(check: Check) -> None:
-    """The registry in memory breaks a promise of the protocol."""
+    """The registry in memory passes the conformance suite."""
     await check(InMemoryRegistry())
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 async def test_the_persistent_registry_conforms(check: Check, registry: SurrealRegistry) -> None:
-    """The registry on SurrealDB breaks a promise of the protocol."""
+    """The registry on SurrealDB passes the conformance suite."""
     await check(registry)
 
 
 async def test_the_suite_finds_a_registry_that_forgets() -> None:
-    """The checks pass whatever the registry does."""
+    """The conformance suite fails for a registry that loses agents."""
 
     class Sorted(InMemoryRegistry):
         async def list_agents(self) -> list[str]:
@@ -85,14 +85,14 @@ async def test_the_suite_finds_a_registry_that_forgets() -> None:
 
 
 def test_registries_are_registries() -> None:
-    """Neither a type checker nor `isinstance` knows a registry for one."""
+    """Type checkers and `isinstance` accept each registry as one."""
     registries: list[RegistryProtocol] = [InMemoryRegistry(), SurrealRegistry(open_database("mem://"))]
     assert all(isinstance(registry, RegistryProtocol) for registry in registries)
     assert [isinstance(registry, VersionedRegistry) for registry in registries] == [False, True]
 
 
 async def test_versions_are_counted_and_kept(registry: SurrealRegistry) -> None:
-    """A run's record names a version that nobody can look up any more, or two contents share a number."""
+    """Every version keeps its number and stays readable."""
     first, second = (AgentDefinition(name="guide", system_prompt=prompt) for prompt in ("one", "two"))
     assert (await registry.add(first, origin="guide.toml")).current.version == 1
     again = await registry.add(first)
@@ -110,7 +110,7 @@ async def test_versions_are_counted_and_kept(registry: SurrealRegistry) -> None:
 
 
 async def test_numbers_go_on_after_unregistering(registry: SurrealRegistry) -> None:
-    """A number that a run's record names comes to mean something else."""
+    """Numbers continue after an agent was unregistered, so that each names one content."""
     await registry.add(AgentDefinition(name="guide", system_prompt="one"))
     assert await registry.unregister("guide")
     assert await registry.version("guide") is None
@@ -124,7 +124,7 @@ async def test_numbers_go_on_after_unregistering(registry: SurrealRegistry) -> N
 
 @pytest.mark.parametrize("odd", EDGE_CASES, ids=lambda odd: odd.name)
 async def test_odd_settings_come_back_exactly(odd: EdgeCase, registry: SurrealRegistry) -> None:
-    """A setting that the database cannot hold comes back changed, or breaks the connection for everybody."""
+    """Settings of any JSON value are returned exactly."""
     try:
         definition = AgentDefinition(name="odd", model_settings={"value": odd.value})
     except ValueError:
@@ -135,7 +135,7 @@ async def test_odd_settings_come_back_exactly(odd: EdgeCase, registry: SurrealRe
 
 
 async def test_odd_text_comes_back_exactly(registry: SurrealRegistry) -> None:
-    """A prompt with a NUL makes its row unreadable."""
+    """Prompts with any character are returned exactly."""
     text = "a\0b ğ 漢字 \U0001f600 \u2028 '; DELETE agent; -- $head"
     definition = AgentDefinition(
         name="odd", system_prompt=text, description=text, model=text, tools=[text], max_turns=2**70, timeout=1e300
@@ -145,7 +145,7 @@ async def test_odd_text_comes_back_exactly(registry: SurrealRegistry) -> None:
 
 
 async def test_asking_for_what_cannot_be_a_name_breaks_nothing(registry: SurrealRegistry) -> None:
-    """One caller's odd question ends the connection for all."""
+    """An impossible name is refused, and the connection stays usable."""
     await registry.register(AgentDefinition(name="guide"))
     names: list[Any] = ["\ud800", None, 3, ["guide"], {"guide"}]
     for name in names:
@@ -157,7 +157,7 @@ async def test_asking_for_what_cannot_be_a_name_breaks_nothing(registry: Surreal
 
 
 async def test_an_agents_class_is_remembered(registry: SurrealRegistry) -> None:
-    """Nobody finds the code behind a registered agent."""
+    """The class of a registered agent is stored and returned."""
     await registry.register(Helper(name="one"))
     await registry.register(Helper)
     await registry.register(Agent(name="plain"))
@@ -173,20 +173,20 @@ async def test_an_agents_class_is_remembered(registry: SurrealRegistry) -> None:
     ids=["function for instructions", "handoffs", "object for a model", "number for a tool", "tools that are text"],
 )
 async def test_what_would_be_lost_is_refused(fields: dict[str, Any], registry: SurrealRegistry) -> None:
-    """An agent comes back as less than it was, and nobody was told."""
+    """An agent with parts that cannot be stored is refused."""
     with pytest.raises(AgentDefinitionError, match="'guest'"):
         await registry.register(Lookalike("guest", **fields))
     assert await registry.list_agents() == []
 
 
 async def test_a_definition_that_is_too_large_is_refused(registry: SurrealRegistry) -> None:
-    """It is kept, and each run of it fails."""
+    """A definition that no run could carry is refused."""
     with pytest.raises(AgentDefinitionError, match="at most 524,288"):
         await registry.register(AgentDefinition(name="long", system_prompt="x" * 600_000))
 
 
 async def test_a_row_of_a_newer_version_is_said(registry: SurrealRegistry, database: Database) -> None:
-    """A definition is run without something that it asks for."""
+    """A definition of a newer version is reported instead of being read in part."""
     await registry.register(AgentDefinition(name="guide"))
     row = RecordID("agent", ["guide", 1])
     await database.run("""UPDATE $row SET text = '{"name":"guide","handoffs":[]}'""", row=row)
@@ -196,7 +196,7 @@ async def test_a_row_of_a_newer_version_is_said(registry: SurrealRegistry, datab
 
 
 async def test_a_torn_version_is_written_over(registry: SurrealRegistry, database: Database) -> None:
-    """What a power cut leaves half done is taken for registered, or is in the way for ever."""
+    """A half-written version is ignored and replaced by the next registration."""
     await registry.register(AgentDefinition(name="guide", system_prompt="one"))
     orphan = {**(await database.run("SELECT * FROM agent"))[0][0], "id": RecordID("agent", ["guide", 2]), "version": 2}
     await database.run("INSERT INTO agent $orphan", orphan=orphan)
@@ -209,7 +209,7 @@ async def test_a_torn_version_is_written_over(registry: SurrealRegistry, databas
 
 
 async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
-    """The list, its order or the versions go with the process."""
+    """Names, their order and all versions survive a restart."""
     url = f"surrealkv://{tmp_path}/data"
     async with opened(url) as database:
         registry = SurrealRegistry(database)
@@ -243,7 +243,7 @@ asyncio.run(main())
 
 
 async def test_several_processes_register_at_once(server: SurrealServer, tmp_path: Path) -> None:
-    """A version is lost, two share a number, or an agent has no place in the list."""
+    """Processes that register at once get distinct versions, and no agent is lost."""
     words = [sys.executable, "-c", WRITER, server.url, tmp_path.name, USERNAME, PASSWORD]
     running = [await asyncio.create_subprocess_exec(*words, me, cwd=ROOT) for me in ("one", "two", "three")]
     assert [await process.wait() for process in running] == [0, 0, 0]
@@ -260,7 +260,7 @@ async def test_several_processes_register_at_once(server: SurrealServer, tmp_pat
 
 
 async def test_a_reader_may_read_and_is_told_that_it_cannot_write(server: SurrealServer, tmp_path: Path) -> None:
-    """A registration that the database forbids, in silence, is taken for done."""
+    """A read-only user can read, and gets an error for a registration."""
     async with opened(server.url, database=tmp_path.name, **ACCESS) as database:
         await SurrealRegistry(database).register(AgentDefinition(name="guide"))
         await database.run("DEFINE USER reader ON DATABASE PASSWORD 'r' ROLES VIEWER")

@@ -136,7 +136,7 @@ VALUES: dict[str, Any] = {
 
 
 async def test_processes_read_what_each_other_writes(path: Path, start: Start) -> None:
-    """A command beside the worker sees another database, or none."""
+    """Processes that share an embedded database read each other's writes."""
     peer = await start()
     assert await peer.ask("open") is True
     async with sharing(path) as ours:
@@ -150,7 +150,7 @@ async def test_processes_read_what_each_other_writes(path: Path, start: Start) -
 
 @pytest.mark.parametrize("name", VALUES)
 async def test_values_are_the_same_on_both_ways(path: Path, name: str) -> None:
-    """A value changes because somebody else holds the database."""
+    """Values are the same in the owner's process and through the gateway."""
     async with sharing(path) as holder, sharing(path) as guest:
         await holder.open()
         direct = await holder.run("RETURN $value", value=VALUES[name])
@@ -174,7 +174,7 @@ FAILURES = [
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.error.__name__)
 async def test_errors_keep_their_types(path: Path, failure: Failure) -> None:
-    """A caller that waits for `WriteConflict` does not know it again."""
+    """Errors keep their types across processes."""
     async with sharing(path) as holder, sharing(path) as guest:
         await holder.open()
         with pytest.raises(failure.error, match=failure.words) as raised:
@@ -186,7 +186,7 @@ async def test_errors_keep_their_types(path: Path, failure: Failure) -> None:
 
 
 async def test_large_values_pass_and_too_large_ones_are_refused(path: Path) -> None:
-    """A large message ends the connection, and with it what others do on it."""
+    """Large values pass; too large ones are refused without closing the connection."""
     async with sharing(path) as holder, sharing(path) as guest:
         await holder.open()
         text = "x" * 5_000_000
@@ -202,7 +202,7 @@ async def test_large_values_pass_and_too_large_ones_are_refused(path: Path) -> N
 
 
 async def test_many_processes_at_once_lose_no_update(path: Path, start: Start) -> None:
-    """The engine loses updates that overlap: those of other processes must queue, too."""
+    """Processes that update one row at once lose no update."""
     peers = [await start() for _ in range(PEERS)]
     await asyncio.gather(*(peer.ask("open") for peer in peers))
     await asyncio.gather(*(peer.ask("count", 40) for peer in peers))
@@ -211,7 +211,7 @@ async def test_many_processes_at_once_lose_no_update(path: Path, start: Start) -
 
 
 async def test_those_that_start_at_once_elect_one(path: Path, start: Start) -> None:
-    """Two processes open the files, or all of them wait for each other."""
+    """Of several processes that start at once, exactly one opens the files."""
     for _ in range(scaled(1, 3)):
         peers = [await start() for _ in range(PEERS)]
         held = await asyncio.gather(*(peer.ask("open") for peer in peers))
@@ -220,7 +220,7 @@ async def test_those_that_start_at_once_elect_one(path: Path, start: Start) -> N
 
 
 async def test_kill_of_holders_loses_nothing_that_was_acknowledged(path: Path, start: Start) -> None:
-    """The process that happens to hold the database takes the writes of others with it."""
+    """Killing the owner loses no acknowledged write of any process."""
     peers = [await start() for _ in range(4)]
     await asyncio.gather(*(peer.ask("open") for peer in peers))
     spared = peers[2:]
@@ -250,7 +250,7 @@ async def _has_rows(database: SharedDatabase, rows: int) -> bool:
 
 
 async def test_holder_that_closes_is_not_missed(path: Path, start: Start) -> None:
-    """Every end of a command that happened to hold the database is an error in the worker."""
+    """When the owner closes, calls of other processes succeed and one of them takes over."""
     peers = [await start() for _ in range(3)]
     leaving, *staying = peers
     assert await leaving.ask("open") is True
@@ -265,7 +265,7 @@ async def test_holder_that_closes_is_not_missed(path: Path, start: Start) -> Non
 
 
 async def test_calls_side_by_side_outlive_a_holder_that_closes(path: Path) -> None:
-    """One call that learns that the holder leaves takes the others, which are being carried out, with it."""
+    """Concurrent calls complete while the owner closes."""
     async with sharing(path) as holder, sharing(path) as guest:
         await holder.open()
         await guest.open()
@@ -281,7 +281,7 @@ async def test_calls_side_by_side_outlive_a_holder_that_closes(path: Path) -> No
 
 
 async def test_call_in_flight_to_a_holder_that_dies_fails_in_plain_words(path: Path, start: Start) -> None:
-    """A caller waits for ever, or is told that nothing happened where nobody knows."""
+    """A call to an owner that dies fails at once and says that its outcome is unknown."""
     peer = await start()
     await peer.ask("open")
     async with sharing(path) as ours:
@@ -296,7 +296,7 @@ async def test_call_in_flight_to_a_holder_that_dies_fails_in_plain_words(path: P
 
 
 async def test_a_death_is_known_before_the_connection_tells(path: Path, start: Start) -> None:
-    """Broken: a statement is sent to a process that is no more, and nobody knows whether it was carried out."""
+    """No statement is sent to an owner that is already dead."""
     peer = await start()
     await peer.ask("open")
     async with sharing(path) as ours:
@@ -309,7 +309,7 @@ async def test_a_death_is_known_before_the_connection_tells(path: Path, start: S
 
 
 async def test_frozen_holder_is_said_in_bounded_time(path: Path, start: Start) -> None:
-    """A suspended worker hangs every command on the machine."""
+    """Calls to a suspended owner fail in bounded time and name its process."""
     peer = await start()
     await peer.ask("open")
     async with sharing(path) as ours, sharing(path) as newcomer:
@@ -327,7 +327,7 @@ async def test_frozen_holder_is_said_in_bounded_time(path: Path, start: Start) -
 
 
 async def test_card_of_a_dead_holder_is_no_obstacle(path: Path, start: Start) -> None:
-    """A crash leaves a file behind that has to be deleted by hand."""
+    """The descriptor file of a dead owner is replaced."""
     peer = await start()
     await peer.ask("open")
     await peer.kill()
@@ -340,7 +340,7 @@ async def test_card_of_a_dead_holder_is_no_obstacle(path: Path, start: Start) ->
 
 
 async def test_process_that_does_not_share_is_named(path: Path, start: Start) -> None:
-    """Whoever cannot have the database is told a process that died long ago, or nothing."""
+    """The process that has the files open without sharing them is named."""
     peer = await start()
     await peer.ask("open")
     await peer.kill()
@@ -352,7 +352,7 @@ async def test_process_that_does_not_share_is_named(path: Path, start: Start) ->
 
 
 async def test_other_names_are_refused(path: Path) -> None:
-    """A process reads and writes in a database that its settings do not name."""
+    """A process whose namespace or database differs from the owner's is refused."""
     async with sharing(path) as ours, sharing(path, database="other") as other:
         await ours.open()
         with pytest.raises(StoreLocked, match="'agents', but this process uses 'sentient_core' and 'other'"):
@@ -369,7 +369,7 @@ HEADERS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", HEADERS)
 async def test_strangers_are_not_let_in(path: Path, name: str) -> None:
-    """Any user of the machine, or any page in a browser, reads what agents say."""
+    """The gateway refuses connections without the token or from a web page."""
     async with sharing(path) as ours:
         await ours.open()
         file = path.with_name("data.gateway")
@@ -381,7 +381,7 @@ async def test_strangers_are_not_let_in(path: Path, name: str) -> None:
 
 
 async def test_web_page_that_knows_the_token_is_not_let_in(path: Path) -> None:
-    """A token that leaked into a page is enough to read the database from it."""
+    """The gateway refuses web pages even with the token."""
     async with sharing(path) as ours:
         await ours.open()
         headers, origin = {"Authorization": f"Bearer {card_of(path).token}"}, Origin("http://evil.test")
@@ -391,7 +391,7 @@ async def test_web_page_that_knows_the_token_is_not_let_in(path: Path) -> None:
 
 
 async def test_caller_that_is_cancelled_leaves_the_others_alone(path: Path, start: Start) -> None:
-    """One caller that gives up takes the connection of all with it, or half an election."""
+    """Cancelling one call leaves the others on its connection unaffected."""
     peer = await start()
     await peer.ask("open")
     async with sharing(path) as ours:
@@ -407,7 +407,7 @@ async def test_caller_that_is_cancelled_leaves_the_others_alone(path: Path, star
 
 
 async def test_changes_are_heard_across_processes_and_holders(path: Path, start: Start) -> None:
-    """Who follows a run from another process than the one that writes sees nothing, or nothing after a crash."""
+    """Watches notice changes by any process, also after the owner was killed."""
     peer, other = await start(), await start()
     await peer.ask("open")
     await other.ask("open")
@@ -431,7 +431,7 @@ async def _hears(changed: Awaitable[None], writer: Peer) -> bool:
 
 
 async def test_close_lets_go_and_may_be_called_twice(path: Path, start: Start) -> None:
-    """A closed database keeps others out, or cannot be used again."""
+    """Closing releases the files, can be repeated, and the database can be used again."""
     peer = await start()
     async with sharing(path) as ours:
         await ours.run("CREATE row:1")

@@ -22,7 +22,7 @@ EMBEDDED = ("memory://", "surrealkv://", *slow("mem://"))
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("url", EMBEDDED)
 async def test_store_conforms(url: str, check: Check, tmp_path: Path) -> None:
-    """A store in this process breaks a promise of the port."""
+    """Every store in this process passes the conformance suite of the port."""
     await run_check(check, lambda: open_store(f"{url}{tmp_path}/a folder" if url == "surrealkv://" else url))
 
 
@@ -36,18 +36,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurrealServer]:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("scheme", ["ws", *slow("http")])
 async def test_store_on_a_server_conforms(scheme: str, check: Check, server: SurrealServer) -> None:
-    """A store on a SurrealDB server breaks a promise of the port."""
+    """A store on a SurrealDB server passes the conformance suite of the port."""
     url = server.url.replace("ws", scheme, 1)
     await run_check(check, lambda: open_store(url, username=USERNAME, password=PASSWORD))
 
 
 async def test_the_suite_runs_without_pytest() -> None:
-    """Users cannot test a store of their own with one call."""
+    """Users can test a store of their own with one call."""
     await check_store(MemoryStore)
 
 
 async def test_the_suite_finds_a_store_that_forgets() -> None:
-    """The checks pass whatever the store does."""
+    """The conformance suite fails for a store that loses entries."""
 
     class Forgetful(MemoryStore):
         async def head(self, run_id: RunId) -> TranscriptRef | None:
@@ -58,13 +58,13 @@ async def test_the_suite_finds_a_store_that_forgets() -> None:
 
 
 def test_stores_are_stores() -> None:
-    """A store lacks a method of the port."""
+    """Each store has every method of the port."""
     assert all(isinstance(open_store(url), Store) for url in ("memory://", "mem://", "surrealkv://x", "ws://localhost"))
 
 
 @pytest.mark.parametrize("url", ["", "surrealdb", "postgres://x", "surrealkv://", "ws://", "ws://me:secret@host"])
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
-    """A slip in a URL is not seen, or the message gives a password away."""
+    """A URL of no store is refused, without showing its password."""
     with pytest.raises(UsageError) as refusal:
         open_store(url)
     assert "secret" not in str(refusal.value)

@@ -58,7 +58,7 @@ async def administer(server: SurrealServer, database: str, statement: str) -> An
 
 
 async def test_killed_server_is_said_and_overcome(server: SurrealServer, store: Store) -> None:
-    """Writes hang or are lost when the server dies, or the worker has to be started anew afterwards."""
+    """Calls fail with a clear error while the server is down, and succeed when it returns."""
     run = SampleRun(turns=40)
     acked = 0
     for first in range(0, len(run.entries) // 2, 3):
@@ -85,7 +85,7 @@ async def write_on(store: Store, run: SampleRun, first: int) -> None:
 
 
 async def test_restart_between_two_calls_is_not_noticed(server: SurrealServer, store: Store) -> None:
-    """The first call after a restart of the server fails."""
+    """The first call after a restart of the server succeeds."""
     run = SampleRun(turns=2)
     await store.append(run.batch(0, 3))
     server.kill()
@@ -95,7 +95,7 @@ async def test_restart_between_two_calls_is_not_noticed(server: SurrealServer, s
 
 
 async def test_frozen_server_holds_nobody_up_for_long(server: SurrealServer, store: Store) -> None:
-    """A server that accepts and does not answer hangs callers, those in the queue too."""
+    """Calls to a server that does not answer fail in bounded time, queued ones too."""
     run = SampleRun(turns=2)
     await store.append(run.batch(0, 3))
     server.freeze()
@@ -119,7 +119,7 @@ async def test_frozen_server_holds_nobody_up_for_long(server: SurrealServer, sto
 async def test_wrong_credentials_are_said(
     server: SurrealServer, database: str, username: str | None, password: str, words: str
 ) -> None:
-    """A user who may not in gets a raw error, or the password is shown."""
+    """Wrong credentials are reported without showing the password."""
     store = connect(server, database, username, password)
     with pytest.raises(StoreUnavailable, match=words) as refusal:
         await store.open()
@@ -128,7 +128,7 @@ async def test_wrong_credentials_are_said(
 
 
 async def test_user_who_may_only_read(server: SurrealServer, store: Store, database: str) -> None:
-    """A write that the server drops without an error is acknowledged."""
+    """A write that the server ignores for lack of rights raises an error."""
     run = SampleRun(turns=1)
     await store.append(run.batch(0, 2))
     await administer(server, database, "DEFINE USER reader ON DATABASE PASSWORD 'r' ROLES VIEWER")
@@ -141,7 +141,7 @@ async def test_user_who_may_only_read(server: SurrealServer, store: Store, datab
 
 
 async def test_session_that_has_expired_is_renewed(server: SurrealServer, store: Store, database: str) -> None:
-    """A worker stops working when its session ends."""
+    """An expired session is renewed."""
     await store.open()
     statement = "DEFINE USER brief ON DATABASE PASSWORD 'b' ROLES EDITOR DURATION FOR SESSION 1s"
     await administer(server, database, statement)
@@ -153,7 +153,7 @@ async def test_session_that_has_expired_is_renewed(server: SurrealServer, store:
 
 
 async def test_workers_that_write_one_run_agree(server: SurrealServer, database: str) -> None:
-    """A run that moves between workers, or that two of them write at once, ends up torn."""
+    """Two workers that write one run at once leave one consistent mirror."""
     stores, run = [connect(server, database) for _ in range(3)], SampleRun(turns=10)
     for first in range(0, 18, 3):
         await stores[first % 2].append(run.batch(first, first + 3))
@@ -167,7 +167,7 @@ async def test_workers_that_write_one_run_agree(server: SurrealServer, database:
 
 
 async def test_close_ends_while_the_server_is_frozen(server: SurrealServer, database: str) -> None:
-    """A worker cannot be stopped while the database hangs."""
+    """Closing completes while the server does not answer."""
     store, run = connect(server, database), SampleRun(turns=1)
     await store.open()
     server.freeze()

@@ -29,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurrealServer]:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("url", EMBEDDED)
 async def test_vectors_conform(url: str, check: Check, tmp_path: Path) -> None:
-    """A vector store in this process breaks a promise of the port."""
+    """Every vector store in this process passes the conformance suite of the port."""
     kept = open_persistence(f"{url}{tmp_path}/data" if url == "surrealkv://" else url)
     try:
         await check(kept.vectors)
@@ -39,7 +39,7 @@ async def test_vectors_conform(url: str, check: Check, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 async def test_vectors_on_a_server_conform(check: Check, server: SurrealServer) -> None:
-    """A vector store on a SurrealDB server breaks a promise of the port."""
+    """The vector store on a SurrealDB server passes the conformance suite of the port."""
     kept = open_persistence(server.url, username=USERNAME, password=PASSWORD)
     try:
         await check(kept.vectors)
@@ -48,12 +48,12 @@ async def test_vectors_on_a_server_conform(check: Check, server: SurrealServer) 
 
 
 async def test_the_suite_runs_without_pytest() -> None:
-    """Users cannot test a store of their own with one call."""
+    """Users can test a store of their own with one call."""
     await check_vectors(MemoryVectors())
 
 
 async def test_the_suite_finds_a_store_that_forgets() -> None:
-    """The checks pass whatever the store does."""
+    """The conformance suite fails for a store that loses vectors."""
 
     class Forgetful(MemoryVectorStore):
         async def delete(self, id: str) -> bool:  # noqa: A002, ARG002 - the port's
@@ -65,14 +65,14 @@ async def test_the_suite_finds_a_store_that_forgets() -> None:
 
 @pytest.mark.parametrize("url", EMBEDDED)
 def test_stores_are_stores(url: str) -> None:
-    """A store lacks a method of the port."""
+    """Each store has every method of the port."""
     assert isinstance(open_persistence(f"{url}x" if url == "surrealkv://" else url).vectors("x"), VectorStoreProtocol)
     assert isinstance(VectorStore(), VectorStoreProtocol)
 
 
 @pytest.mark.parametrize("url", EMBEDDED)
 async def test_a_vector_store_is_a_registry_too(url: str, tmp_path: Path) -> None:
-    """Agents and vectors of one backend need two objects, or get into each other's way."""
+    """One object serves agents and vectors of one backend."""
     kept = open_persistence(f"{url}{tmp_path}/data" if url == "surrealkv://" else url)
     store, other = VectorStore(persistence=kept), VectorStore("other", persistence=kept)
     assert isinstance(store, RegistryProtocol)
@@ -96,7 +96,7 @@ async def test_a_vector_store_is_a_registry_too(url: str, tmp_path: Path) -> Non
 
 
 async def test_it_is_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that is made without arguments is not on the configured backend, or not there when it is made again."""
+    """A store made without arguments is on the configured backend, each time."""
     monkeypatch.setenv("SURREALDB_URL", f"surrealkv://{tmp_path}/data")
     await close_shared_persistence()
     try:
@@ -110,6 +110,6 @@ async def test_it_is_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("namespace", ["", None, 5, "x" * 5_000])
 def test_a_namespace_must_be_a_text(namespace: object) -> None:
-    """A bad namespace is only noticed by the database."""
+    """A namespace that is not text is refused at once."""
     with pytest.raises(ValueError, match="the namespace"):
         VectorStore(namespace)  # type: ignore[arg-type]

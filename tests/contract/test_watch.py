@@ -1,4 +1,4 @@
-"""Who watches a table learns of each change, by whichever process, and whatever happened to the server meanwhile."""
+"""Watches of a table notice each change, by any process, also across restarts of the server."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ async def add_one(database: Database) -> None:
 
 @pytest.mark.parametrize("kind", [*EMBEDDED, *SERVED])
 async def test_each_writer_gets_its_turn(kind: str, databases: Databases) -> None:
-    """Broken: of a crowd of workers that write to one place, one gives up, or one's write is lost."""
+    """Every one of many concurrent writers succeeds, and no write is lost."""
     database = databases.new(kind)
     await database.run("DEFINE TABLE counter")
 
@@ -42,7 +42,7 @@ async def test_each_writer_gets_its_turn(kind: str, databases: Databases) -> Non
 
 
 async def test_who_never_is_in_time_is_told() -> None:
-    """Broken: a writer that never gets through tries for ever, or says nothing of why."""
+    """A writer that loses every attempt fails in bounded time and says why."""
 
     async def too_late() -> None:
         raise WriteConflict("somebody was faster")

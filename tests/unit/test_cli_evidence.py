@@ -85,7 +85,7 @@ async def crashed_well() -> History:
 
 
 async def test_a_good_crash_is_borne_out() -> None:
-    """The call in flight was made again, the finished ones were not: that is the promise."""
+    """The verdict is good when only the interrupted call was repeated."""
     evidence = await (await crashed_well()).evidence()
     assert [call.what for call in evidence.calls] == [
         "turn 1: model",
@@ -101,7 +101,7 @@ async def test_a_good_crash_is_borne_out() -> None:
 
 
 async def test_a_finished_call_that_is_made_again_is_found() -> None:
-    """If the demo could not see this, its praise would be worth nothing."""
+    """A repeated finished call is reported."""
     history = await crashed_well()
     await history.activity(model_call(1), 14, 14.1, 15, worker="second")
     await history.activity(tool_call(1, "c1"), 15, 15.1, 16, worker="second")
@@ -112,7 +112,7 @@ async def test_a_finished_call_that_is_made_again_is_found() -> None:
 
 
 async def test_a_call_that_had_failed_may_be_made_again() -> None:
-    """A model call that asks for its context inline fails first: nothing was paid for it."""
+    """A failed call may be repeated."""
     history = await crashed_well()
     await history.activity(model_call(3), 9, 9.1, 9.5, fails=True)
     await history.activity(model_call(3), 14, 14.1, 15, worker="second")
@@ -121,7 +121,7 @@ async def test_a_call_that_had_failed_may_be_made_again() -> None:
 
 
 async def test_a_crash_between_two_calls_proves_nothing() -> None:
-    """A worker that died while nothing was under way shows nothing of what is promised."""
+    """A crash without a call in flight is not accepted as evidence."""
     history = History()
     await history.activity(model_call(1), 0, 0.1, 1)
     await history.activity(model_call(2), 9.9, 12, 13, worker="second")
@@ -131,13 +131,13 @@ async def test_a_crash_between_two_calls_proves_nothing() -> None:
 
 
 async def test_a_run_that_failed_is_no_success() -> None:
-    """The run has to end well, too."""
+    """A failed run is not a success."""
     evidence = await (await crashed_well()).evidence()
     assert not verdict(evidence, result(RunStatus.FAILED))
 
 
 async def test_the_report_fits_and_shows_the_call_in_flight(capsys: pytest.CaptureFixture[str]) -> None:
-    """The table is what people look at."""
+    """The report fits a terminal and shows the call in flight."""
     evidence = await (await crashed_well()).evidence()
     show_evidence(Output(), evidence)
     show_verdict(Output(), evidence, result())

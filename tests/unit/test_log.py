@@ -24,7 +24,7 @@ def filled(count: int, **options: object) -> Log:
 
 
 def test_entries_are_dense_and_chained() -> None:
-    """The digests are what the mirror is verified by."""
+    """Entries are numbered without gaps, and each digest covers the one before."""
     entries = filled(5).page(-1).entries
     assert [entry.seq for entry in entries] == [0, 1, 2, 3, 4]
     previous = ""
@@ -34,7 +34,7 @@ def test_entries_are_dense_and_chained() -> None:
 
 
 def test_an_altered_entry_is_noticed() -> None:
-    """A mirror with a changed word must not pass for the truth."""
+    """A changed entry fails the check of its digest."""
     first, second = filled(2).page(-1).entries
     altered = second.model_copy(update={"data": {"message": {"seq": 1, "role": "user", "content": "other"}}})
     assert not altered.follows(first.digest)
@@ -42,7 +42,7 @@ def test_an_altered_entry_is_noticed() -> None:
 
 
 def test_a_later_execution_goes_on_where_the_first_ended() -> None:
-    """After continue-as-new, seq and digest must go on as if nothing had happened."""
+    """After continue-as-new, numbers and digests continue."""
     whole, first = filled(6), filled(3)
     rest = Log(head=first.head, next_message=first.next_message, previous="earlier")
     for number in range(3, 6):
@@ -56,7 +56,7 @@ def test_a_later_execution_goes_on_where_the_first_ended() -> None:
 
 
 def test_pages_are_bounded_and_lead_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A query's answer beyond 4 MB is cut off by the server."""
+    """Pages stay below the size of a query's answer, and lead to the next."""
     monkeypatch.setattr(log_module, "PAGE_BYTES", 250)
     log = filled(10)
     seen: list[int] = []
@@ -71,7 +71,7 @@ def test_pages_are_bounded_and_lead_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_batches_are_bounded_by_count_and_bytes() -> None:
-    """A batch over 2 MB would end the run."""
+    """Batches are bounded by number and bytes."""
     log = filled(10)
     previous, batch = log.batch_after(-1, max_entries=4, max_bytes=10**6)
     assert (previous, [entry.seq for entry in batch]) == ("", [0, 1, 2, 3])

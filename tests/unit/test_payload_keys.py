@@ -39,7 +39,7 @@ BADS = [
 
 @pytest.mark.parametrize("bad", BADS, ids=lambda bad: bad.name)
 def test_a_bad_key_is_refused_and_not_shown(bad: Bad) -> None:
-    """A key in a message ends up in logs."""
+    """An invalid key is refused without showing it."""
     with pytest.raises(SettingsError) as error:
         key_ring(Settings(holdfast_encryption_key=bad.text))
     assert "HOLDFAST_ENCRYPTION_KEY=(hidden)" in str(error.value)
@@ -49,7 +49,7 @@ def test_a_bad_key_is_refused_and_not_shown(bad: Bad) -> None:
 
 
 def test_forms_that_are_accepted() -> None:
-    """With a name and without, in both alphabets of base64, with spaces around."""
+    """Keys are accepted with and without a name, in both base64 alphabets, with surrounding spaces."""
     secret = b"\xfb\xff" * 16
     ring = KeyRing.parse(f" {base64.urlsafe_b64encode(secret).decode()} , {OLD},")
     same = KeyRing.parse(base64.b64encode(secret).decode())
@@ -72,7 +72,7 @@ async def decrypted(keys: KeyRing, payload: Payload) -> Payload:
 
 
 async def test_the_first_key_encrypts_and_all_decrypt() -> None:
-    """That is how keys are changed without a stop."""
+    """The first key encrypts, and every key decrypts."""
     before, during, after = KeyRing.parse(OLD), KeyRing.parse(f"{NEW},{OLD}"), KeyRing.parse(NEW)
     payload = await encrypted(before)
     assert b"hello" not in payload.SerializeToString()
@@ -85,13 +85,13 @@ async def test_the_first_key_encrypts_and_all_decrypt() -> None:
 
 
 async def test_equal_payloads_do_not_look_equal() -> None:
-    """Whoever reads Temporal's database must not see that two runs were asked the same."""
+    """Equal payloads have different ciphertexts."""
     keys = KeyRing.parse(OLD)
     assert await encrypted(keys) != await encrypted(keys)
 
 
 async def test_what_was_altered_is_not_decrypted() -> None:
-    """A flipped bit must not become another text."""
+    """Altered ciphertext is refused."""
     keys = KeyRing.parse(OLD)
     payload = await encrypted(keys)
     payload.data = payload.data[:-1] + bytes([payload.data[-1] ^ 1])
@@ -100,14 +100,14 @@ async def test_what_was_altered_is_not_decrypted() -> None:
 
 
 async def test_another_key_of_the_same_name_does_not_decrypt() -> None:
-    """Names are chosen by people."""
+    """Another key with the same name does not decrypt."""
     payload = await encrypted(KeyRing.parse(OLD))
     with pytest.raises(PayloadUnreadable, match="has a different key of that name"):
         await decrypted(KeyRing.parse(f"old:{new_key()}"), payload)
 
 
 async def test_an_empty_payload_survives() -> None:
-    """Temporal has payloads without data and metadata."""
+    """A payload without data and metadata is restored."""
     keys = KeyRing.parse(OLD)
     for payload in (Payload(), Payload(data=b"")):
         assert await decrypted(keys, await encrypted(keys, payload)) == payload
@@ -115,7 +115,7 @@ async def test_an_empty_payload_survives() -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "ğ \U0001f600 \0 \n", "x" * 100_000, "sealed:nothing"])
 def test_sealed_text_comes_back(text: str) -> None:
-    """The mirror's exact texts."""
+    """Encrypted text is restored exactly."""
     keys = KeyRing.parse(OLD)
     sealed = keys.seal(text)
     assert keys.unseal(sealed) == text
@@ -124,11 +124,11 @@ def test_sealed_text_comes_back(text: str) -> None:
 
 
 def test_text_that_was_never_sealed_is_given_back() -> None:
-    """A mirror from before there was a key stays readable."""
+    """Text from before encryption is returned unchanged."""
     assert KeyRing.parse(OLD).unseal('{"seq": 0}') == '{"seq": 0}'
 
 
 def test_a_ring_needs_a_key() -> None:
-    """Encrypting with nothing must not pass for encrypting."""
+    """A key ring without a key is refused."""
     with pytest.raises(UsageError):
         KeyRing([])

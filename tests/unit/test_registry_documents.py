@@ -132,13 +132,13 @@ WRONG = [
 
 @pytest.mark.parametrize(("language", "text"), [(Format.TOML, TOML), (Format.YAML, YAML)])
 def test_each_language_says_everything(language: Format, text: str) -> None:
-    """A field cannot be written in one of the languages."""
+    """Every field can be written in every format."""
     assert read_definition(text.encode(), language, "a") == FULL
 
 
 @pytest.mark.parametrize("language", Format)
 def test_what_is_written_is_read_the_same(language: Format) -> None:
-    """`agents show --format` gives a file that registers as another definition."""
+    """A written definition reads back as the same definition."""
     text = write_definition(FULL, language)
     assert read_definition(text.encode(), language, "a") == FULL
     assert write_definition(read_definition(text.encode(), language, "a"), language) == text
@@ -146,7 +146,7 @@ def test_what_is_written_is_read_the_same(language: Format) -> None:
 
 @pytest.mark.parametrize("language", Format)
 def test_what_has_its_default_is_left_out(language: Format) -> None:
-    """A file for a small agent is full of fields that say nothing."""
+    """Fields with default values are omitted."""
     text = write_definition(AgentDefinition(name="a", version=4), language)
     assert "max_turns" not in text
     assert "version" not in text
@@ -156,7 +156,7 @@ def test_what_has_its_default_is_left_out(language: Format) -> None:
 @given(st.sampled_from([Format.YAML, Format.JSON]), text_values, text_values, nested(st.none() | leaves))
 @settings(max_examples=200, deadline=None)
 def test_any_text_and_any_setting_survive(language: Format, prompt: str, key: str, setting: Any) -> None:
-    """Some prompt or setting comes back changed."""
+    """Any prompt and any settings are preserved."""
     definition = AgentDefinition(name="a", system_prompt=prompt, model_settings={key: setting})
     text = write_definition(definition, language)
     assert read_definition(text.encode(), language, "a").digest == definition.digest
@@ -165,14 +165,14 @@ def test_any_text_and_any_setting_survive(language: Format, prompt: str, key: st
 @given(text_values, text_values, nested(leaves))
 @settings(max_examples=100, deadline=None)
 def test_all_but_null_survives_toml(prompt: str, key: str, setting: Any) -> None:
-    """Some prompt or setting comes back changed."""
+    """TOML preserves any prompt and any settings without nulls."""
     definition = AgentDefinition(name="a", system_prompt=prompt, model_settings={key: setting})
     text = write_definition(definition, Format.TOML)
     assert read_definition(text.encode(), Format.TOML, "a").digest == definition.digest
 
 
 def test_a_prompt_of_several_lines_is_readable_in_toml() -> None:
-    """A prompt is written as the lines that it has, unless it has line ends that TOML only keeps as escapes."""
+    """A prompt of several lines is written as lines, unless TOML needs escapes for its line ends."""
     text = write_definition(AgentDefinition(name="a", system_prompt="one\n\ntwo\n"), Format.TOML)
     assert 'system_prompt = """\none\n\ntwo\n"""\n' in text
     text = write_definition(AgentDefinition(name="a", system_prompt="one\r\ntwo"), Format.TOML)
@@ -186,7 +186,7 @@ def test_toml_has_no_null() -> None:
 
 
 def test_half_a_surrogate_pair_needs_json() -> None:
-    """A value that two of the languages cannot hold is lost in silence, or shown as a traceback."""
+    """A lone surrogate is refused for the formats that cannot hold it."""
     definition = AgentDefinition(name="a", model_settings={"x": "\ud800"})
     assert read_definition(write_definition(definition, Format.JSON).encode(), Format.JSON, "a") == definition
     with pytest.raises(UsageError, match="use json"):
@@ -195,7 +195,7 @@ def test_half_a_surrogate_pair_needs_json() -> None:
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.language}-{wrong.text[:40]!r}")
 def test_what_is_wrong_is_said_where_it_is(wrong: Wrong) -> None:
-    """A person must guess what a file lacks, or something else is registered than what was written."""
+    """Mistakes are reported with their place, and nothing else is read."""
     with pytest.raises(AgentDefinitionError) as refusal:
         read_definition(wrong.text.encode(), wrong.language, f"a.{wrong.language}")
     message = str(refusal.value)
@@ -205,13 +205,13 @@ def test_what_is_wrong_is_said_where_it_is(wrong: Wrong) -> None:
 
 
 def test_text_that_is_not_utf8_is_refused() -> None:
-    """A file of another encoding is taken for something that it does not say."""
+    """A file that is not UTF-8 is refused."""
     with pytest.raises(AgentDefinitionError, match=r"a\.toml, line 2: the file is not UTF-8"):
         read_definition(b'name = "a"\nmodel = "\xff"', Format.TOML, "a.toml")
 
 
 def test_a_byte_order_mark_is_no_content() -> None:
-    """Files of some editors cannot be read."""
+    """A byte order mark is ignored."""
     assert read_definition(b'\xef\xbb\xbfname = "a"', Format.TOML, "a").name == "a"
 
 
@@ -219,12 +219,12 @@ def test_a_byte_order_mark_is_no_content() -> None:
     ("file", "language"), [("a.toml", "toml"), ("b.yml", "yaml"), ("c.YAML", "yaml"), ("d.json", "json")]
 )
 def test_a_files_ending_says_its_language(file: str, language: str) -> None:
-    """A file is read as something that it is not."""
+    """The format follows from the file's extension."""
     assert Format.of(file) == language
 
 
 @pytest.mark.parametrize("file", ["agent", "agent.txt", ".toml.bak", "toml"])
 def test_other_files_are_refused(file: str) -> None:
-    """A slip in a name leads to a syntax error of the wrong language."""
+    """Files with other extensions are refused."""
     with pytest.raises(UsageError, match=r"\.toml, \.yaml, \.yml or \.json"):
         Format.of(file)

@@ -142,7 +142,7 @@ def citations(text: str, folder: Path) -> list[tuple[str, int]]:
 
 
 async def test_research_finds_quotes_and_reports(model: OpenAIModel, folder: Path) -> None:
-    """The demo would show invented or misplaced quotes, or none."""
+    """The scripted research quotes existing lines and reports them."""
     tools = FileTools(folder)
     replies = await run(model, tools, QUESTION)
     assert [{call.name for call in reply.tool_calls} for reply in replies] == [
@@ -167,7 +167,7 @@ async def test_research_finds_quotes_and_reports(model: OpenAIModel, folder: Pat
 
 
 async def test_mark_stands_in_all_that_it_says(model: OpenAIModel, folder: Path) -> None:
-    """Somebody could take the script for a language model."""
+    """Every text says that it is scripted."""
     replies = await run(model, FileTools(folder), QUESTION)
     assert all(SCRIPTED_MARK in reply.content for reply in replies)
     assert SCRIPTED_MARK in next((folder / "reports").glob("how-*.md")).read_text()
@@ -176,7 +176,7 @@ async def test_mark_stands_in_all_that_it_says(model: OpenAIModel, folder: Path)
 
 
 async def test_ids_of_calls_do_not_repeat(model: OpenAIModel, folder: Path) -> None:
-    """A tool's result could be taken for that of another turn."""
+    """Ids of calls are unique."""
     replies = await run(model, FileTools(folder), QUESTION)
     ids = [call.id for reply in replies for call in reply.tool_calls]
     assert len(set(ids)) == len(ids)
@@ -184,7 +184,7 @@ async def test_ids_of_calls_do_not_repeat(model: OpenAIModel, folder: Path) -> N
 
 @pytest.mark.parametrize("question", ["Which zebras yodel at midnight?", "What is it?", "???"])
 async def test_nothing_found_is_said(model: OpenAIModel, folder: Path, question: str) -> None:
-    """The script would make something up, or end without an answer."""
+    """Research without hits ends with an answer that says so."""
     tools = FileTools(folder)
     answer = (await run(model, tools, question))[-1].content
     ((_, written),) = [use for use in tools.used if use[0] == "write_file"]
@@ -199,7 +199,7 @@ async def test_nothing_found_is_said(model: OpenAIModel, folder: Path, question:
 
 @pytest.mark.parametrize("broken", [*sorted(TOOLS), "all"])
 async def test_tool_errors_are_reported(model: OpenAIModel, folder: Path, broken: str) -> None:
-    """One failing tool would end the run, or be passed over in silence."""
+    """Errors of tools are reported, and the run continues."""
     tools = FileTools(folder, TOOLS if broken == "all" else frozenset({broken}))
     answer = (await run(model, tools, QUESTION))[-1].content
     assert "the disk is on fire" in answer
@@ -212,7 +212,7 @@ async def test_tool_errors_are_reported(model: OpenAIModel, folder: Path, broken
 
 
 async def test_each_question_of_a_session_is_researched(model: OpenAIModel, folder: Path) -> None:
-    """The second question of a session would get the first one's answer."""
+    """Every question of a session is researched."""
     history: list[Message] = []
     tools = FileTools(folder)
     await run(model, tools, QUESTION, history)
@@ -223,7 +223,7 @@ async def test_each_question_of_a_session_is_researched(model: OpenAIModel, fold
 
 @pytest.mark.parametrize("offered", [[], ["get_time"], ["list_files", "read_file"]])
 async def test_without_its_tools_it_says_so(model: OpenAIModel, offered: list[str]) -> None:
-    """An agent without file tools would hang, or seem to be answered."""
+    """Without file tools the script says what it needs."""
     messages = [Message(seq=0, role="user", content="What is the capital of France?")]
     reply = await model.complete(offering(*offered), messages, on_text=lambda _: None)
     assert not reply.tool_calls
@@ -244,7 +244,7 @@ async def test_without_its_tools_it_says_so(model: OpenAIModel, offered: list[st
     ],
 )
 def test_words_that_say_most_are_searched_for(question: str, searched: list[str]) -> None:
-    """Searches for words that stand everywhere would drown the hits."""
+    """The rarest words of a question are searched for."""
     assert needles(question) == searched
 
 
@@ -257,7 +257,7 @@ def test_words_that_say_most_are_searched_for(question: str, searched: list[str]
     ],
 )
 def test_report_names_are_plain(text: str, name: str) -> None:
-    """A question could choose where the report is written."""
+    """The name of a report is plain, whatever the question."""
     assert slug(text) == name
     assert re.fullmatch(r"question-[0-9a-f]{8}", slug("你好"))
 
@@ -275,7 +275,7 @@ def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 async def test_process_serves_quickly_and_stops() -> None:
-    """The stack could not find, use or stop the server, or each turn of a demo would drag."""
+    """The server process starts quickly, serves and stops."""
     with process("--port", "0") as (server, line):
         url = re.search(r"http://\S+/v1", line)
         assert url
@@ -296,7 +296,7 @@ async def test_process_serves_quickly_and_stops() -> None:
 
 
 async def test_taken_port_is_said_in_a_line() -> None:
-    """A person would read a stack trace."""
+    """A port in use is reported in one line."""
     async with ModelServer() as other:
         command = [sys.executable, "-m", "holdfast.scripted.model", "--port", str(other.port)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: ASYNC221
@@ -310,7 +310,7 @@ async def test_taken_port_is_said_in_a_line() -> None:
     ["", "{", "[]", "{}", '{"messages": []}', '{"messages": [1]}', '{"messages": [{"role": "user"}], "tools": [{}]}'],
 )
 def test_malformed_bodies_get_openais_error(body: str) -> None:
-    """Clients could not tell a bad request from a broken server."""
+    """Malformed requests get an error in OpenAI's format."""
     with ModelServer(respond) as server:
         request = httpx2.post(f"{server.url}/chat/completions", content=body)
     assert request.status_code == 400
@@ -319,7 +319,7 @@ def test_malformed_bodies_get_openais_error(body: str) -> None:
 
 
 def test_unstreamed_replies_work() -> None:
-    """Plain clients, such as curl, could not talk to the server."""
+    """Requests without streaming are answered."""
     body = {"model": "any", "messages": [{"role": "user", "content": [{"type": "text", "text": "hello there"}]}]}
     with ModelServer(respond) as server:
         reply = httpx2.post(f"{server.url}/chat/completions", json=body).json()

@@ -48,7 +48,7 @@ def sleeper(tmp_path: Path) -> Iterator[Part]:
 
 
 async def test_a_process_is_known_until_it_ends(sleeper: Part) -> None:
-    """Broken: `up` would start a second one, or take a dead one (a zombie of ours too) for living."""
+    """A process is recognised until it ends; a zombie counts as ended."""
     assert process.is_alive(sleeper.pid, sleeper.born)
     assert await process.stop(sleeper.pid, sleeper.born, patience=10)
     assert not sleeper.is_alive
@@ -56,7 +56,7 @@ async def test_a_process_is_known_until_it_ends(sleeper: Part) -> None:
 
 
 async def test_a_stranger_with_the_same_pid_is_left_alone(sleeper: Part) -> None:
-    """Broken: after a reboot, `down` would end whoever has got the old pid."""
+    """Another process with a recycled pid is never stopped."""
     stranger = sleeper.model_copy(update={"born": "another boot:1"})
     assert not stranger.is_alive
     assert await process.stop(stranger.pid, stranger.born, patience=0.1)
@@ -65,7 +65,7 @@ async def test_a_stranger_with_the_same_pid_is_left_alone(sleeper: Part) -> None
 
 
 def test_ps_tells_processes_apart_where_there_is_no_proc(sleeper: Part) -> None:
-    """Broken: on a Mac nothing could be known again."""
+    """Without /proc, processes are recognised by `ps`."""
     born = process._birth_from_ps(sleeper.pid)
     assert born is not None
     assert process._birth_from_ps(os.getpid()) is not None
@@ -75,20 +75,20 @@ def test_ps_tells_processes_apart_where_there_is_no_proc(sleeper: Part) -> None:
 
 
 async def test_who_does_not_listen_is_killed(tmp_path: Path) -> None:
-    """Broken: a worker that hangs would keep `down` waiting for ever."""
+    """A process that ignores SIGTERM is killed."""
     part = start(tmp_path, STUBBORN)
     assert not await process.stop(part.pid, part.born, patience=0.1)
     assert not part.is_alive
 
 
 async def test_processes_outlive_the_terminal(sleeper: Part) -> None:
-    """Broken: Ctrl-C in a command, or a closed window, would take the stack with it."""
+    """Processes of the stack survive Ctrl-C and a closed terminal."""
     assert os.getsid(sleeper.pid) == sleeper.pid
     assert os.getpgid(sleeper.pid) != os.getpgid(0)
 
 
 def test_a_large_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken: logs would grow for ever."""
+    """A large log is rotated."""
     monkeypatch.setattr(process, "LOG_LIMIT", 10)
     log = tmp_path / "logs" / "model.log"
     log.parent.mkdir()
@@ -100,7 +100,7 @@ def test_a_large_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_tail_shows_the_last_lines_of_this_start(tmp_path: Path) -> None:
-    """Broken: an error would show what an earlier process had written, or the whole log."""
+    """An error shows only the last lines that this start has written."""
     log = tmp_path / "a.log"
     assert "no log" in process.tail(log)
     log.write_text("of before\n")
@@ -113,7 +113,7 @@ def test_a_tail_shows_the_last_lines_of_this_start(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_passed_over() -> None:
-    """Broken: the stack would not start where somebody else's server uses the port."""
+    """A port in use is skipped."""
     with socket.create_server((sockets.LOOPBACK, 0)) as other:
         taken: int = other.getsockname()[1]
         assert not sockets.is_free(taken)
@@ -125,7 +125,7 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
 
 
 async def test_a_lock_is_waited_for(tmp_path: Path) -> None:
-    """Broken: two commands at the same time would start two of everything."""
+    """Two commands at once take turns."""
     path = tmp_path / "a.lock"
     events: list[str] = []
     waits = asyncio.Event()
@@ -146,7 +146,7 @@ async def test_a_lock_is_waited_for(tmp_path: Path) -> None:
 
 
 async def test_a_place_is_held_for_as_long_as_its_process_lives(tmp_path: Path) -> None:
-    """Broken: with `stack.json` lost, a second Temporal server would be started on the same database."""
+    """A part's claim lasts as long as its process, without the state file too."""
     with lock_part(tmp_path, "model") as lock:
         part = start(tmp_path, OBEDIENT, *lock.inherited)
         lock.record(part)
@@ -160,7 +160,7 @@ async def test_a_place_is_held_for_as_long_as_its_process_lives(tmp_path: Path) 
 
 
 def test_the_state_is_remembered(tmp_path: Path, sleeper: Part) -> None:
-    """Broken: the next command would not find what this one has started."""
+    """The next command finds what this one has started."""
     file = StateFile(tmp_path)
     assert file.read() == StackState()
     state = StackState(parts={"model": sleeper})
@@ -175,7 +175,7 @@ def test_the_state_is_remembered(tmp_path: Path, sleeper: Part) -> None:
 
 @pytest.mark.parametrize("text", ["", '{"ports": {"temp', '{"parts": 3}', '{"a later version": 1}', "\x00" * 50])
 def test_a_damaged_state_file_is_set_aside(tmp_path: Path, text: str) -> None:
-    """Broken: one bad byte in `stack.json` would stop every command."""
+    """A damaged state file is moved aside."""
     file = StateFile(tmp_path)
     file.path.write_text(text)
     assert file.read() == StackState()
@@ -186,7 +186,7 @@ def test_a_damaged_state_file_is_set_aside(tmp_path: Path, text: str) -> None:
 
 
 def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    """Broken: a wrong HOLDFAST_HOME would end in a traceback."""
+    """An unusable HOLDFAST_HOME is named."""
     in_the_way = tmp_path / "file"
     in_the_way.touch()
     with pytest.raises(
@@ -196,7 +196,7 @@ def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_the_workers_environment_is_what_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken: the worker would poll another queue, or use another model, than the command that started it."""
+    """The worker gets the settings of the command that starts it."""
     monkeypatch.setenv("SOMETHING_ELSE", "stays")
     settings = Settings(
         holdfast_home=tmp_path, holdfast_agents=("a.b", "c"), openai_api_key=SecretStr("k"), max_concurrent_agents=3
@@ -217,7 +217,7 @@ def test_the_workers_environment_is_what_the_settings_say(tmp_path: Path, monkey
 
 
 def test_without_a_model_the_worker_is_told_of_the_scripted_one(tmp_path: Path) -> None:
-    """Broken: the worker would look for a model that nobody has configured."""
+    """Without a configured model the worker uses the scripted one."""
     variables = worker.environment(Settings(holdfast_home=tmp_path), "127.0.0.1:1", "http://127.0.0.1:2/v1")
     assert variables["HOLDFAST_SCRIPTED"] == "1"
     assert variables["OPENAI_BASE_URL"] == "http://127.0.0.1:2/v1"
@@ -245,7 +245,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
 def test_a_changed_setting_is_seen_and_not_written_down(change: Change) -> None:
-    """Broken: a worker would go on with old settings, or `stack.json` would hold a key."""
+    """Changed settings are detected without storing their values."""
     before = worker.fingerprint(Settings(), ["worker"], "127.0.0.1:1", None)
     after = worker.fingerprint(change.changed, ["worker"], "127.0.0.1:1", None)
     assert worker.changes(before, before) == []
@@ -271,7 +271,7 @@ def test_a_module_of_the_package_is_run_wherever_one_stands(tmp_path: Path) -> N
 
 
 def test_the_ui_is_unknown_when_temporal_is_not_ours(tmp_path: Path, sleeper: Part) -> None:
-    """Broken: a link would lead to a page that is not there, or to another run."""
+    """There is no link to a UI unless Temporal is part of the stack."""
     settings = Settings(holdfast_home=tmp_path)
     assert ui_url(settings, "r") is None
     state = StackState(parts={"temporal": sleeper.model_copy(update={"name": "temporal", "address": "127.0.0.1:1"})})
@@ -281,7 +281,7 @@ def test_the_ui_is_unknown_when_temporal_is_not_ours(tmp_path: Path, sleeper: Pa
 
 
 async def test_the_status_of_nothing(tmp_path: Path) -> None:
-    """Broken: `status` would fail, start something or make folders where nothing runs."""
+    """`status` works where nothing runs, and changes nothing."""
     home = tmp_path / "home"
     found = await status(Settings(holdfast_home=home, surrealdb_url="wss://me:secret@db.example/rpc"))
     assert [(part.name, part.state) for part in found.parts] == [
@@ -296,7 +296,7 @@ async def test_the_status_of_nothing(tmp_path: Path) -> None:
 
 
 def test_the_command_that_adds_search_attributes() -> None:
-    """Broken: a person with a cluster of their own would be given a command that does not work."""
+    """The command shown for search attributes is correct."""
     assert visibility.command(["AgentName", "AgentCostUsd"], "my ns") == (
         "temporal operator search-attribute create --namespace 'my ns' "
         "--name AgentName --type Keyword --name AgentCostUsd --type Double"

@@ -153,7 +153,7 @@ async def settled(clinic: Clinic, runs: list[RunHandle]) -> None:
 
 @pytest.mark.timeout(180)
 async def test_a_database_that_is_dropped_under_live_runs_comes_back(clinic: Clinic) -> None:
-    """Whoever loses the database must lose nothing else: runs go on, and every row can be had again."""
+    """Runs continue when the database is dropped, and every row is restored."""
     paused = asyncio.Event()
 
     def respond(request: ChatRequest) -> Reply:
@@ -270,7 +270,7 @@ async def test_every_kind_of_damage_is_named_and_repaired(clinic: Clinic) -> Non
 
 
 async def test_a_live_run_is_repaired_while_its_worker_writes(clinic: Clinic) -> None:
-    """Who repairs under a live run must neither lose what the worker writes nor bring back what is old."""
+    """An active run is repaired while its worker writes, without losing or reverting anything."""
     clinic.lab.server.respond = lambda request: replace(walk(12)(request), delay=MODEL_DELAY)
     async with clinic.worker():
         run = await clinic.lab.holdfast.start("walker", "Walk.")
@@ -302,7 +302,7 @@ def hold_the_second(server: ModelServer, respond: Callable[[ChatRequest], Reply]
 
 
 async def test_a_live_run_may_be_behind_but_must_not_lose_what_was_acknowledged(clinic: Clinic) -> None:
-    """An alarm for every live run is no alarm; silence about a lost row is worse."""
+    """An active run may lag, but a lost acknowledged row is reported."""
     async with clinic.worker():
         clinic.lab.server.respond = hold_the_second(clinic.lab.server, walk(3))
         run = await clinic.lab.holdfast.start("walker", "Walk.")
@@ -324,7 +324,7 @@ async def test_a_live_run_may_be_behind_but_must_not_lose_what_was_acknowledged(
 
 
 async def test_a_rebuild_that_is_broken_off_can_be_done_again(clinic: Clinic) -> None:
-    """It may be interrupted at any await; doing it again must end in the same rows."""
+    """An interrupted rebuild can be repeated with the same result."""
     async with clinic.worker():
         run_id = await clinic.walked(turns=4)
         right = await dump(clinic.database)
@@ -349,7 +349,7 @@ async def dumped_events(clinic: Clinic, run_id: str) -> list[Any]:
 
 
 async def test_what_only_the_mirror_has_is_held_against_itself(clinic: Clinic) -> None:
-    """Histories are deleted in time; damage must be found all the same."""
+    """Without a history the mirror is verified by its own digests."""
     runs = {
         name: SampleRun(turns=2, run_id=f"{clinic.lab.settings.temporal_task_queue} {name}", status=RunStatus.COMPLETED)
         for name in ("whole", "an altered message", "an altered entry", "unreadable", "torn", "a run row")
@@ -382,7 +382,7 @@ async def test_what_only_the_mirror_has_is_held_against_itself(clinic: Clinic) -
 
 
 async def test_a_quick_look_compares_the_head_and_the_run_row(clinic: Clinic) -> None:
-    """What `--help` promises of `--quick`: one small read, and no more than that."""
+    """`--quick` compares the head and the run's row in one small read."""
     quick = Verifier(clinic.store, clinic.log, quick=True)
     async with clinic.worker():
         run_id = await clinic.walked(turns=2)
@@ -395,7 +395,7 @@ async def test_a_quick_look_compares_the_head_and_the_run_row(clinic: Clinic) ->
 
 
 async def test_finished_runs_are_verified_without_a_worker(clinic: Clinic) -> None:
-    """Broken: whether last night's runs are well in the mirror cannot be told before a worker has replayed them."""
+    """Finished runs are verified without a worker."""
     async with clinic.worker():
         run_id = await clinic.walked(turns=2)
     assert await clinic.verdict(run_id) == Verdict.HEALTHY
@@ -404,7 +404,7 @@ async def test_finished_runs_are_verified_without_a_worker(clinic: Clinic) -> No
 
 
 async def test_without_a_worker_nothing_is_said_to_be_wrong(clinic: Clinic) -> None:
-    """What a run that was ended from outside has recorded is replayed; that nobody can is no finding."""
+    """A run that only a worker could replay is not reported as damaged."""
     lab = clinic.lab
     lab.server.reply(Reply(text="A long way lies before me.", hang_after=1))
     async with clinic.worker():
@@ -417,7 +417,7 @@ async def test_without_a_worker_nothing_is_said_to_be_wrong(clinic: Clinic) -> N
 
 @pytest.mark.timeout(300)
 async def test_a_run_that_was_continued_as_new_is_rebuilt_whole(short_histories: Lab) -> None:
-    """Its log lies in several histories; the mirror must have it all, and damage in the first must be found."""
+    """A run with several executions is verified and rebuilt completely."""
     lab, database = short_histories, open_database("mem://")
     clinic = Clinic(lab, database, SurrealStore(database), TemporalRunLog(lab.client), is_server=False)
     async with clinic.worker():

@@ -85,7 +85,7 @@ async def new_worker(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 async def test_a_query_takes_no_run_further(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken: the run goes on with other times than its replay has, and its mirror does not fit its history."""
+    """A query does not advance a run beyond its history."""
     heard = asyncio.Event()
     async with orphan(lab, speaker(heard), monkeypatch) as run:
         query = asyncio.create_task(lab.client.get_workflow_handle(run.id).query("status"))
@@ -102,7 +102,7 @@ async def test_a_query_takes_no_run_further(lab: Lab, monkeypatch: pytest.Monkey
 
 
 async def test_a_closed_run_is_told_whole(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken: what was done and paid for is lost where the run was terminated before a worker could see it."""
+    """Everything that a terminated run recorded can be read."""
     heard = asyncio.Event()
     async with orphan(lab, speaker(heard), monkeypatch) as run:
         heard.set()

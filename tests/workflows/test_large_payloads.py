@@ -61,7 +61,7 @@ def size_of(history: WorkflowHistory) -> int:
 
 
 async def test_large_results_and_inputs_and_transcripts(stored: tuple[Lab, ChunkTable]) -> None:
-    """A 5 MB input, two 3 MB results and a reply over 1 MB: the run completes and everything can be read."""
+    """A run with an input of 5 MB, two results of 3 MB and a reply over 1 MB completes and can be read."""
     lab, payloads = stored
     question = "Read this: " + prose(5 * MB, 9)
     answer = prose(MB + MB // 2, 8)
@@ -84,7 +84,7 @@ async def test_large_results_and_inputs_and_transcripts(stored: tuple[Lab, Chunk
 
 
 async def test_a_result_beyond_the_limit_is_an_error_for_the_model(stored: tuple[Lab, ChunkTable]) -> None:
-    """The model reads what went wrong and goes on; the run does not fail."""
+    """A result beyond the limit is reported to the model, and the run continues."""
     lab, _ = stored
     lab.settings.max_payload_bytes = 2 * MB
     lab.server.call_tools(("dump", {"size": 2 * MB + 500}))
@@ -98,7 +98,7 @@ async def test_a_result_beyond_the_limit_is_an_error_for_the_model(stored: tuple
 
 
 async def test_a_reply_beyond_the_limit_fails_the_run_with_a_reason(stored: tuple[Lab, ChunkTable]) -> None:
-    """Nothing else can be done with it; the reason names both sizes."""
+    """A reply beyond the limit fails the run, and the reason names both sizes."""
     lab, _ = stored
     lab.settings.max_payload_bytes = MB
     lab.server.say("x" * (MB + 1))
@@ -110,14 +110,14 @@ async def test_a_reply_beyond_the_limit_fails_the_run_with_a_reason(stored: tupl
 
 
 async def test_an_input_beyond_the_limit_is_refused_before_it_travels(stored: tuple[Lab, ChunkTable]) -> None:
-    """Whoever starts the run learns it at once."""
+    """An input beyond the limit is refused at the start."""
     lab, _ = stored
     with pytest.raises(UsageError, match="has 16,777,217 bytes, but at most 16,777,216 are accepted"):
         await lab.holdfast.start("hoarder", "x" * (16 * 1024 * 1024 + 1))
 
 
 async def test_an_input_beyond_the_worker_s_limit_fails_the_run(stored: tuple[Lab, ChunkTable]) -> None:
-    """A client may be set up otherwise than the worker."""
+    """An input beyond the worker's own limit fails the run with the reason."""
     lab, _ = stored
     lab.settings.max_payload_bytes = MB
     async with lab.worker(hoarder, max_cached_workflows=100):
@@ -128,7 +128,7 @@ async def test_an_input_beyond_the_worker_s_limit_fails_the_run(stored: tuple[La
 
 
 async def test_without_a_store_the_limit_is_temporal_s(lab: Lab) -> None:
-    """In memory nothing takes payloads off Temporal; there the model is told as well, and the run goes on."""
+    """Without a payload store Temporal's limit applies; the model is told, and the run continues."""
     lab.server.call_tools(("dump", {"size": 3 * MB}))
     lab.server.reply(Reply(text="Less, then."))
     async with lab.worker(hoarder, max_cached_workflows=100):
@@ -139,7 +139,7 @@ async def test_without_a_store_the_limit_is_temporal_s(lab: Lab) -> None:
 
 
 async def test_a_store_that_is_away_costs_no_run(temporal_address: str, tmp_path: Path) -> None:
-    """What Temporal can take goes there while the store is away; what is larger waits, and nothing fails."""
+    """While the store is unavailable, payloads that fit travel inline, larger ones wait, and no run fails."""
     with SurrealServer.find(tmp_path) as server:
         options: dict[str, Any] = {"url": server.url, "username": USERNAME, "password": PASSWORD}
         async with open_stored_lab(temporal_address, tmp_path, **options) as (lab, _):
@@ -161,7 +161,7 @@ async def test_a_store_that_is_away_costs_no_run(temporal_address: str, tmp_path
 
 
 async def test_reading_waits_for_a_store_that_is_away(temporal_address: str, tmp_path: Path) -> None:
-    """A worker that begins with nothing in its memory, and a client too, wait for what they must read."""
+    """Workers and clients wait for payloads while the store is unavailable."""
     with SurrealServer.find(tmp_path) as server:
         options: dict[str, Any] = {"url": server.url, "username": USERNAME, "password": PASSWORD}
         async with open_stored_lab(temporal_address, tmp_path / "one", **options) as (lab, _):

@@ -1,4 +1,4 @@
-"""Whoever follows a run sees text while it is written, each piece once, and nothing of it is kept."""
+"""A subscriber of a run receives text while it is written, each piece once, and none of it is kept."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def deltas(events: list[Event], turn: int) -> list[TextDelta]:
 
 
 async def test_pieces_come_as_they_are_written(lab: Lab) -> None:
-    """Text that comes once a second is no live text; pieces shown twice, or after their message, are noise."""
+    """Text is shown as it is written, once, and before its message."""
     lab.server.call_tools(("look", {}), text=WORDS, piece_delay=PIECE_DELAY)
     lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY))
     async with lab.worker(writer, max_cached_workflows=100):
@@ -61,7 +61,7 @@ async def test_pieces_come_as_they_are_written(lab: Lab) -> None:
 
 
 async def test_who_comes_late_sees_the_whole_sentence(lab: Lab) -> None:
-    """A follower that comes in mid-sentence is shown its end without its beginning."""
+    """A subscriber that joins in mid-sentence receives the sentence from its beginning."""
     lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY))
     async with lab.worker(writer, max_cached_workflows=100):
         handle = await lab.holdfast.start("writer", "Write.")
@@ -73,7 +73,7 @@ async def test_who_comes_late_sees_the_whole_sentence(lab: Lab) -> None:
 
 
 async def test_without_a_bus_heartbeats_bring_the_text(lab: Lab) -> None:
-    """Who cannot reach the bus sees nothing until the message is complete."""
+    """Without a bus, heartbeats carry the text."""
     lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY * 2))
     async with lab.worker(writer, max_cached_workflows=100):
         handle = await lab.holdfast.start("writer", "Write.")
@@ -84,7 +84,7 @@ async def test_without_a_bus_heartbeats_bring_the_text(lab: Lab) -> None:
 
 
 async def test_another_attempt_is_shown_from_its_beginning(lab: Lab) -> None:
-    """What a broken attempt said gets mixed with what the next one says."""
+    """A repeated attempt is shown from its beginning, apart from the failed one."""
     lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY, cut_after=20))
     lab.server.reply(Reply(text=WORDS.upper(), piece_delay=PIECE_DELAY))
     async with lab.worker(writer, max_cached_workflows=100):
@@ -96,7 +96,7 @@ async def test_another_attempt_is_shown_from_its_beginning(lab: Lab) -> None:
 
 
 async def test_nothing_is_left_of_a_complete_message(lab: Lab) -> None:
-    """Pieces of finished messages pile up, and late followers are shown text that they have as a message."""
+    """The pieces of a complete message are removed."""
     lab.server.reply(Reply(text=WORDS, piece_delay=0.01))
     async with lab.worker(writer, max_cached_workflows=100):
         handle = await lab.holdfast.start("writer", "Write.")
@@ -111,7 +111,7 @@ async def test_nothing_is_left_of_a_complete_message(lab: Lab) -> None:
 
 
 async def test_what_becomes_of_a_run_is_told_once(lab: Lab) -> None:
-    """Whoever reacts to ended runs reacts twice, or never."""
+    """Each change of a run's status is published once."""
     async with lab.worker(writer):
         handle = await lab.holdfast.start("writer", "Write.")
         await handle.result(PATIENCE)
@@ -136,7 +136,7 @@ async def test_what_becomes_of_a_run_is_told_once(lab: Lab) -> None:
 
 
 async def test_a_bus_that_is_away_costs_a_model_call_nothing(lab: Lab) -> None:
-    """A model call fails, or waits, because nobody can be shown its text."""
+    """A model call neither fails nor waits while the bus is unavailable."""
     lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY))
     database = open_database(f"ws://127.0.0.1:{free_port()}")
     async with lab.worker(writer, max_cached_workflows=100, bus=Bus(SurrealLog(database))):

@@ -61,7 +61,7 @@ STARTS = [
 
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: start.name)
 async def test_a_malformed_start_fails_in_plain_words(lab: Lab, start: Start) -> None:
-    """Temporal would retry it for ever, and the run would look alive."""
+    """A malformed input fails the workflow with a reason, without retries."""
     async with lab.worker(agent):
         handle = await lab.client.start_workflow(
             start.workflow, args=start.args, id=f"malformed-{uuid.uuid4()}", task_queue=lab.settings.temporal_task_queue
@@ -76,7 +76,7 @@ async def test_a_malformed_start_fails_in_plain_words(lab: Lab, start: Start) ->
 
 
 async def test_two_arguments_fail_too(lab: Lab) -> None:
-    """They fail in Temporal's words, but they do not hang."""
+    """A start with two arguments fails in Temporal's words."""
     async with lab.worker(agent):
         with pytest.raises(WorkflowFailureError):
             await lab.client.execute_workflow(
@@ -85,7 +85,7 @@ async def test_two_arguments_fail_too(lab: Lab) -> None:
 
 
 async def test_the_client_tells_of_it_as_of_any_failed_run(lab: Lab) -> None:
-    """A run that never began has no log, but it has a result that says why."""
+    """The client reports such a run as failed, with the reason."""
     async with lab.worker(agent):
         handle = await lab.holdfast.start("unknwon", "Go.")
         result = await handle.result(20)
@@ -97,7 +97,7 @@ async def test_the_client_tells_of_it_as_of_any_failed_run(lab: Lab) -> None:
 
 @pytest.mark.parametrize("args", [[], [{}], [None], ["no such run"]], ids=["nothing", "object", "null", "no run"])
 async def test_the_mirrors_catch_up_does_not_hang_either(lab: Lab, args: list[Any]) -> None:
-    """It is started by runs, but anybody can start it by hand."""
+    """A malformed start of the mirror's catch-up fails too."""
     async with lab.worker(agent):
         handle = await lab.client.start_workflow(
             "MirrorCatchUp", args=args, id=f"catch-up-{uuid.uuid4()}", task_queue=lab.settings.temporal_task_queue

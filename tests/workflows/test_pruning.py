@@ -76,7 +76,7 @@ async def found(pruner: Pruner, before: datetime) -> dict[str, type[Prunable | R
 
 
 async def test_a_run_that_ended_long_ago_goes(lab: Lab, executions: Executions) -> None:
-    """The database grows for ever, or a run that ended yesterday is gone."""
+    """Runs that ended before the limit are deleted, and only those."""
     async with lab.worker(clerk):
         run = await ended(lab)
         pruner = Pruner(lab.store, executions)
@@ -90,7 +90,7 @@ async def test_a_run_that_ended_long_ago_goes(lab: Lab, executions: Executions) 
 
 
 async def test_a_live_run_stays_whatever_the_mirror_says(lab: Lab, executions: Executions) -> None:
-    """A mirror that is wrong about a run costs the run its record while it goes on."""
+    """An active run is kept, whatever the mirror says."""
     async with lab.worker(clerk):
         run = await waiting(lab)
         pruner = Pruner(lab.store, executions)
@@ -110,7 +110,7 @@ async def test_a_live_run_stays_whatever_the_mirror_says(lab: Lab, executions: E
 
 
 async def test_a_run_whose_end_the_mirror_missed_stays_and_is_named(lab: Lab, executions: Executions) -> None:
-    """What nobody can be sure of is deleted, or kept for ever without a word."""
+    """A run whose end is not certain is kept and named."""
     async with lab.worker(clerk):
         run = await waiting(lab)
         await run.terminate("hangs")
@@ -124,7 +124,7 @@ async def test_a_run_whose_end_the_mirror_missed_stays_and_is_named(lab: Lab, ex
 
 
 async def test_a_run_that_began_anew_in_between_stays(lab: Lab, executions: Executions) -> None:
-    """What takes the id of a run that is being dropped is dropped with it."""
+    """A new run with the id of a deleted one is kept."""
     store = lab.store
     ended_at = datetime.now(UTC) - 2 * HOUR
     old = SampleRun(turns=1, run_id="again", started_at=ended_at, status=RunStatus.COMPLETED)
@@ -140,7 +140,7 @@ async def test_a_run_that_began_anew_in_between_stays(lab: Lab, executions: Exec
 
 @pytest.mark.parametrize("kind", ["memory", "surrealkv"])
 async def test_pruning_beside_runs_that_go_on(kind: str, tmp_path: Path, lab: Lab, executions: Executions) -> None:
-    """Old runs cannot be dropped while others are written, or two at it at once are in each other's way."""
+    """Pruning works beside active runs and beside another pruning."""
     persistence = open_persistence("memory://" if kind == "memory" else f"surrealkv://{tmp_path}/db")
     store = persistence.store
     long_ago = datetime.now(UTC) - 2 * HOUR
@@ -165,7 +165,7 @@ async def test_pruning_beside_runs_that_go_on(kind: str, tmp_path: Path, lab: La
 
 
 async def test_a_round_without_temporal_drops_nothing(lab: Lab) -> None:
-    """A worker that has lost Temporal believes a mirror that is behind."""
+    """Without Temporal nothing is deleted."""
 
     class Away(Executions):
         async def state(self, run_id: str) -> ExecutionState:  # noqa: ARG002 - the base's
@@ -181,7 +181,7 @@ async def test_a_round_without_temporal_drops_nothing(lab: Lab) -> None:
 
 
 async def test_payloads_stay_while_a_history_may_need_them(lab: Lab, executions: Executions) -> None:
-    """A run that waits for weeks finds its input gone."""
+    """Payloads are kept as long as a history may need them."""
     async with lab.worker(clerk):
         run = await ended(lab)
         snapshot = await lab.store.run(run.id)

@@ -86,7 +86,7 @@ async def ward(lab: Lab) -> AsyncIterator[Ward]:
 
 
 async def test_a_terminated_run_gets_its_end_and_its_reason(ward: Ward) -> None:
-    """The mirror would show it as running for ever."""
+    """The mirror records the end of a terminated run and the reason."""
     async with ward.lab.worker(clerk, store=ward.store):
         reconciler = ward.reconciler()
         run = await ward.started()
@@ -112,7 +112,7 @@ async def test_a_terminated_run_gets_its_end_and_its_reason(ward: Ward) -> None:
 
 
 async def test_entries_that_a_terminated_run_did_not_get_to_the_mirror_are_added(ward: Ward) -> None:
-    """The end of a run is no use without what came before it."""
+    """Entries that a terminated run had not mirrored are added."""
     async with ward.lab.worker(clerk, store=ward.store):
         ward.store.on = False
         run = await ward.started()
@@ -129,7 +129,7 @@ async def test_entries_that_a_terminated_run_did_not_get_to_the_mirror_are_added
 
 
 async def test_a_run_that_the_server_timed_out_gets_its_end(ward: Ward) -> None:
-    """Whoever starts runs by Temporal's own tools may set a limit that the run never hears of."""
+    """The mirror records the end of a run that the server timed out."""
     async with ward.lab.worker(clerk, store=ward.store):
         ward.lab.server.hold()
         queue = ward.lab.settings.temporal_task_queue
@@ -149,7 +149,7 @@ async def test_a_run_that_the_server_timed_out_gets_its_end(ward: Ward) -> None:
 
 
 async def test_a_run_that_no_worker_took_up_gets_a_row(ward: Ward) -> None:
-    """It recorded nothing, and was started all the same."""
+    """A run that was terminated before any worker started it gets a row."""
     run = await ward.lab.holdfast.start("clerk", "Note 1.")
     await run.terminate("nobody came")
     await ward.closed(run, RunStatus.TERMINATED)
@@ -164,7 +164,7 @@ async def test_a_run_that_no_worker_took_up_gets_a_row(ward: Ward) -> None:
 
 
 async def test_of_several_workers_one_does_it(ward: Ward) -> None:
-    """Several that write the same end must neither fail nor repeat it."""
+    """Of several workers that reconcile at once, exactly one records the end."""
     async with ward.lab.worker(clerk, store=ward.store):
         run = await ward.started()
         await run.terminate("enough")
@@ -174,7 +174,7 @@ async def test_of_several_workers_one_does_it(ward: Ward) -> None:
 
 
 async def test_runs_that_need_nothing_are_left_alone(ward: Ward) -> None:
-    """A round must cost nothing where nothing happened, and never touch a run that goes on."""
+    """A round leaves active and complete runs unchanged."""
     async with ward.lab.worker(clerk, store=ward.store):
         ward.lab.server.say("It is noted.")
         ended = await ward.lab.holdfast.run("clerk", "Note.")
@@ -197,7 +197,7 @@ async def test_runs_that_need_nothing_are_left_alone(ward: Ward) -> None:
 
 
 async def test_what_is_being_completed_is_left_to_that(ward: Ward) -> None:
-    """Two that write one mirror at once get into each other's way."""
+    """A run whose mirror is catching up is left alone."""
     async with ward.lab.worker(clerk, store=ward.store):
         ward.store.on = False
         ward.lab.server.say("It is noted.")
@@ -212,7 +212,7 @@ async def test_what_is_being_completed_is_left_to_that(ward: Ward) -> None:
 
 
 async def test_a_new_worker_finds_what_happened_while_none_was_there(ward: Ward) -> None:
-    """Also a run that had said that it ended, and whose row was lost since."""
+    """A new worker reconciles runs that ended while no worker was running."""
     async with ward.lab.worker(clerk, store=ward.store):
         ward.lab.server.say("It is noted.")
         result = await ward.lab.holdfast.run("clerk", "Note.")
@@ -230,7 +230,7 @@ async def test_a_new_worker_finds_what_happened_while_none_was_there(ward: Ward)
 
 
 async def test_it_goes_on_by_itself(ward: Ward) -> None:
-    """A loop that ends at the first error is found out when it is needed."""
+    """The reconciler repeats its rounds until it is cancelled."""
     finder = RunFinder(ward.lab.client, ward.lab.settings.temporal_task_queue, ward.store)
     reconciler = Reconciler(finder, ward.store, ward.log, ward.lab.bus, interval=0.05)
     async with ward.lab.worker(clerk, store=ward.store):

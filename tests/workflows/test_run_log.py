@@ -55,14 +55,14 @@ async def assert_the_same_without_worker(lab: Lab, run: RunHandle, *afters: int)
 
 
 async def test_a_finished_run_needs_no_worker(lab: Lab) -> None:
-    """Broken: to look at what was done last night one must start a worker first."""
+    """A finished run is read without a worker."""
     async with lab.worker(speaker):
         run = await finished_run(lab)
     await assert_the_same_without_worker(lab, run, -1, 0, 2, 1000)
 
 
 async def test_executions_that_are_closed_need_no_worker(short_histories: Lab) -> None:
-    """Broken: each look at the beginning of a run that goes on for weeks has all of it replayed."""
+    """Closed executions of a run are read without a worker, and agree with the workflow."""
     lab, turns, held = short_histories, 60, 55
 
     def hold(request: ChatRequest) -> Reply:
@@ -85,7 +85,7 @@ async def test_executions_that_are_closed_need_no_worker(short_histories: Lab) -
 
 
 async def test_entries_that_no_append_carried_are_asked_for(lab: Lab) -> None:
-    """Broken: a mirror that was lost in mid-run, and written anew from history, leaves a hole in what is read."""
+    """Entries that history does not carry are requested from the workflow."""
     store, turns, lost = MemoryStore(), 12, 8
 
     def lose(request: ChatRequest) -> Reply:
@@ -104,7 +104,7 @@ async def test_entries_that_no_append_carried_are_asked_for(lab: Lab) -> None:
 
 
 async def test_a_run_that_its_mirror_has_not_taken_is_asked(lab: Lab) -> None:
-    """Broken: of a run that ended while its store was away, the end is missing, or the mirror said to be complete."""
+    """A run that ended while its store was unavailable is read completely."""
     store = SwitchedStore(on=False)
     lab.server.respond = count_to(3)
     async with lab.worker(counter, store=store):
@@ -118,7 +118,7 @@ async def test_a_run_that_its_mirror_has_not_taken_is_asked(lab: Lab) -> None:
 
 
 async def test_a_terminated_run_is_asked(lab: Lab) -> None:
-    """Broken: what a run recorded after its last append is not shown when it was ended from outside."""
+    """Everything that a terminated run recorded after its last append can be read."""
     lab.server.reply(Reply(text="A long answer that does not end.", hang_after=1))
     async with lab.worker(speaker, max_cached_workflows=100):
         run = await lab.holdfast.start("speaker", "Speak.")
@@ -137,7 +137,7 @@ async def test_a_terminated_run_is_asked(lab: Lab) -> None:
 
 
 async def test_a_busy_worker_is_asked_again(lab: Lab) -> None:
-    """Broken: a long run that a loaded worker takes seconds to replay cannot be read at all."""
+    """A query that a busy worker answers late is repeated with more patience."""
     async with lab.worker(speaker):
         run = await finished_run(lab)
         progress = await ReplayedLog(lab.client, patience=(NO_TIME, AMPLE)).progress(run.id)
@@ -145,7 +145,7 @@ async def test_a_busy_worker_is_asked_again(lab: Lab) -> None:
 
 
 async def test_patience_ends(lab: Lab) -> None:
-    """Broken: whoever asks for a run while its worker is stuck waits for ever."""
+    """Reading a run whose worker does not answer fails in bounded time."""
     async with lab.worker(speaker):
         run = await finished_run(lab)
         with pytest.raises(WorkerUnavailable, match=rf"no worker answered for run '{run.id}' within 0\.002 s"):
@@ -153,7 +153,7 @@ async def test_patience_ends(lab: Lab) -> None:
 
 
 async def test_nobody_is_waited_for_where_nobody_polls(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken: with the worker gone each question takes half a minute to be refused."""
+    """Without a worker, reading fails early."""
     async with lab.worker(speaker):
         run = await finished_run(lab)
     monkeypatch.setattr(replayed, "STILL_POLLING", timedelta())
