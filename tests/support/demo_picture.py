@@ -63,7 +63,7 @@ def _on_terminal(command: list[str], environment: dict[str, str]) -> str:
 
 
 def render(output: str) -> str:
-    """Draws the crash, and the report at the end; what lies between is left out.
+    """Draws the first turn, the crash and the report; what lies between is left out.
 
     Args:
         output: what the demo wrote, with its escape sequences.
@@ -78,10 +78,13 @@ def render(output: str) -> str:
 def _shown(lines: Lines) -> list[Text]:
     """The parts of the last run, which is the one that was interrupted."""
     start = max(number for number, line in enumerate(lines) if line.plain.startswith("run "))
-    restarted = _line(lines, start, "worker started again")
-    table = _line(lines, restarted, " #  CALL")
+    killed = _line(lines, start, "kill -9")
+    second_turn = _line(lines, start, "turn 2")
+    table = _line(lines, killed, " #  CALL")
     end = _line(lines, table, "✓ completed")
-    return [*lines[start : restarted + 1], Text("  ⋮", "dim"), Text(), *lines[table : end + 1]]
+    left_out = [Text("  ⋮", "dim")]
+    turns = lines[start:killed] if killed < second_turn else [*lines[start:second_turn], *left_out]
+    return [*turns, *lines[killed : killed + 2], *left_out, Text(), *lines[table : end + 1]]
 
 
 def _line(lines: Lines, start: int, beginning: str) -> int:
