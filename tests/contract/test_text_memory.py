@@ -229,7 +229,7 @@ async def test_odd_values_come_back(backend: Backend, odd: EdgeCase) -> None:
         found = await memories.get("shared", kept)
         assert found is not None
         assert found.text == text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-        if "surrogate" not in odd.name and "odd keys" not in odd.name:
+        if "surrogate" not in odd.name and "unusual keys" not in odd.name:
             assert found.metadata == {"value": odd.value}
         assert await embed_all(memories) == 1
         assert await ids(memories, "odd", value=odd.value) == [kept]
