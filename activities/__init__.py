@@ -1,4 +1,4 @@
-"""Side effects: each class does one kind of them and takes what it needs in `__init__`."""
+"""Activities: the side effects of runs. Each class does one kind of them and takes its dependencies in `__init__`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from holdfast.temporal.payload_limits import PayloadLimits
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the activities stand on."""
+    """What the activities are built from."""
 
     catalog: AgentCatalog
     model: ChatModel
@@ -38,16 +38,16 @@ class Dependencies:
     memories: TextMemory
     bus: EventBus
     workspaces: Path
-    """Folder for the workspaces of runs that name none."""
+    """Parent folder of the workspaces of runs that name none."""
     default_timeout: float
-    """Seconds that a run may take where neither it nor its agent says."""
+    """Maximum seconds of a run, if neither the run nor its agent sets a limit."""
     default_model: str
-    """The model that answers where neither run nor agent names one."""
+    """The model that is used if neither the run nor its agent names one."""
     max_concurrent_agents: int
 
 
 def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
-    """Every activity that a worker registers, the agents' tools included."""
+    """Returns every activity that a worker registers, including the agents' tools."""
     slots, finished = AgentSlots(deps.max_concurrent_agents), FinishedCalls()
     run = RunActivities(
         AgentDirectory(deps.catalog, deps.registry),

@@ -1,4 +1,4 @@
-"""Tells the event bus what has reached the mirror."""
+"""Announcements of new mirror entries on the event bus."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ log = structlog.get_logger()
 
 
 class Announcer:
-    """Publishes what becomes of runs, each status once however often it is told; and that there are new entries."""
+    """Publishes each status of a run once, even if it is announced repeatedly, and that a run has new entries."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def announce(self, batch: EntryBatch) -> None:
-        """Publishes what a batch tells, which the mirror has.
+        """Publishes the events of a batch that the mirror has acknowledged.
 
         Raises:
-            StoreUnavailable: a status could not be published; doing it all again is safe.
+            StoreUnavailable: a status could not be published; the call can be repeated safely.
         """
         for entry in batch.entries:
             if status := _status(entry):
                 event = run_event(batch.run_id, batch.summary.agent, status)
                 await self._bus.publish(RUNS, event, key=f"{batch.run_id}/{batch.chain}/{entry.seq}")
-        task = asyncio.create_task(self._note(batch))
+        task = asyncio.create_task(self._notify_followers(batch))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _note(self, batch: EntryBatch) -> None:
-        """Wakes those who follow the run; nobody waits for it, and nothing is lost without it."""
+    async def _notify_followers(self, batch: EntryBatch) -> None:
+        """Wakes the followers of the run. It is an optimization: without it, they find the entries when they poll."""
         topic, head = run_topic(batch.run_id), batch.entries[-1].seq
         try:
-            offset = await self._bus.publish(topic, {"kind": "entries", "head": head}, transient=True)
+            offset = await self._bus.publish(topic, {"kind": "entries", "head": head}, ephemeral=True)
             if batch.summary.status.is_final:
-                await self._bus.forget(topic, offset - 1)
+                await self._bus.discard(topic, offset - 1)
         except StoreUnavailable as error:
-            log.debug("nobody is told of new entries", run_id=batch.run_id, reason=str(error))
+            log.debug("followers were not notified of new entries", run_id=batch.run_id, reason=str(error))
 
 
 def _status(entry: Entry) -> RunStatus | None:
-    """The status that a run has from an entry on, where it is another than before."""
+    """Returns the status that an entry sets; `None` if the entry does not change it."""
     match entry.kind:
         case "start":
             return RunStatus.RUNNING

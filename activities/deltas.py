@@ -1,4 +1,4 @@
-"""Shows the text of a model call while it is written: on the event bus, and nowhere else."""
+"""Live text of model calls, published on the event bus and never recorded."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from holdfast.types import RunId
 
 log = structlog.get_logger()
 
-COALESCE = 0.06  # seconds between two events of a stream: the eye sees no steps, and 100 tokens a second are 16 events
-PAUSE = 1.0  # seconds before a bus that is away is tried again; what was written meanwhile comes then
+COALESCE = 0.06  # seconds between two events of a stream: text appears smooth, and 100 tokens a second make 16 events
+RETRY_INTERVAL = 1.0  # seconds between attempts while the bus is unavailable; text accumulates meanwhile
 MAX_CHARS = 32_768  # of one event
 
 
 class Deltas:
-    """Publishes text as it arrives; whatever happens to the bus, the model call does not notice."""
+    """Publishes text as it arrives; faults of the bus never affect the model call."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self._tasks: set[asyncio.Task[None]] = set()
-        self._away = False
+        self._is_unavailable = False
 
     @contextmanager
     def stream(self, run_id: RunId, turn: int, attempt: int) -> Iterator[DeltaStream]:
-        """Text that is added while the body runs is published beside it, and forgotten after it.
+        """Publishes the text that is added while the body runs, and discards it from the bus afterwards.
 
-        What an earlier attempt left, because its worker died, is forgotten too.
+        Text that an earlier attempt left behind because its worker died is discarded as well.
         """
         stream = DeltaStream(turn, attempt)
         task = asyncio.create_task(self._publish(run_topic(run_id), stream))
@@ -48,37 +48,37 @@ class Deltas:
         newest = 0
         try:
             while await stream.has_more():
-                await stream.rest(PAUSE if self._away else COALESCE)
-                if not stream.has_ended:  # what is written in less time comes with the message
-                    newest = await self._next(topic, stream, newest)
+                await stream.rest(RETRY_INTERVAL if self._is_unavailable else COALESCE)
+                if not stream.has_ended:  # otherwise the message itself brings the rest
+                    newest = await self._publish_next(topic, stream, newest)
             if newest:
-                await self._bus.forget(topic, newest)
+                await self._bus.discard(topic, newest)
         except StoreUnavailable as error:
-            self._say(str(error))
+            self._warn_once(str(error))
         except Exception:
             log.exception("live text cannot be published")
 
-    async def _next(self, topic: str, stream: DeltaStream, newest: int) -> int:
-        """Publishes what has come; gives the offset of the newest event."""
+    async def _publish_next(self, topic: str, stream: DeltaStream, newest: int) -> int:
+        """Publishes the text that has arrived and returns the offset of the newest event."""
         try:
-            offset = await self._bus.publish(topic, stream.delta(), transient=True)
+            offset = await self._bus.publish(topic, stream.delta(), ephemeral=True)
             stream.sent()
             if not newest and stream.attempt > 1:
-                await self._bus.forget(topic, offset - 1)
+                await self._bus.discard(topic, offset - 1)
         except StoreUnavailable as error:
-            self._say(str(error))
+            self._warn_once(str(error))
             return newest
-        self._away = False
+        self._is_unavailable = False
         return offset
 
-    def _say(self, reason: str) -> None:
-        if not self._away:
-            log.warning("live text waits for the event bus", reason=reason)
-        self._away = True
+    def _warn_once(self, reason: str) -> None:
+        if not self._is_unavailable:
+            log.warning("the event bus is unavailable; live text is delayed", reason=reason)
+        self._is_unavailable = True
 
 
 class DeltaStream:
-    """The text of one attempt at a model call that waits to be published."""
+    """The unpublished text of one attempt of a model call."""
 
     def __init__(self, turn: int, attempt: int) -> None:
         self.attempt = attempt
@@ -90,33 +90,33 @@ class DeltaStream:
         self._ended = asyncio.Event()
 
     def add(self, text: str) -> None:
-        """Takes the next piece; returns at once."""
+        """Adds the next piece of text; returns at once."""
         self._waiting += text
         self._arrived.set()
 
     def end(self) -> None:
-        """The message is complete, or will not be."""
+        """Marks the message as complete or abandoned."""
         self._ended.set()
         self._arrived.set()
 
     @property
     def has_ended(self) -> bool:
-        """Whether the message is complete, or will not be."""
+        """Whether the message is complete or abandoned."""
         return self._ended.is_set()
 
     async def has_more(self) -> bool:
-        """Waits for text; False: the stream has ended, and what is left goes with the message."""
+        """Waits for text; returns False if the stream has ended, as the message itself brings the rest."""
         await self._arrived.wait()
         return not self.has_ended
 
     async def rest(self, seconds: float) -> None:
-        """Waits, at most until the end."""
+        """Waits for some seconds, or until the stream ends."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
 
     def delta(self) -> dict[str, str | int]:
-        """The event that is to be published next."""
+        """Returns the event to publish next."""
         self._delta = self._waiting[:MAX_CHARS]
         return {
             "kind": "delta",
@@ -127,7 +127,7 @@ class DeltaStream:
         }
 
     def sent(self) -> None:
-        """The event was published."""
+        """Marks the event of the last `delta` call as published."""
         self._offset += len(self._delta)
         self._waiting = self._waiting[len(self._delta) :]
         if not self._waiting and not self._ended.is_set():

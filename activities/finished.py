@@ -1,4 +1,4 @@
-"""Results of calls that have ended, kept for as long as Temporal may not know of them."""
+"""Results of finished calls, kept because Temporal may not have received them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from temporalio import activity
 
 T = TypeVar("T")
 
-KEPT_RESULTS = 256  # more than the calls that a worker usually has in flight; some KB each
+KEPT_RESULTS = 256  # more than a worker usually has in flight; a few KB each
 
 
 class FinishedCalls:
     """The results of this worker's most recent calls.
 
-    While the Temporal server is unavailable it accepts neither results nor heartbeats. Once it is back it may have
-    given up the attempt and start another: that one must not pay, or act, a second time.
+    An unavailable Temporal server accepts neither results nor heartbeats. When it is available again, it may time the
+    attempt out and start another, which must not pay for the call or run the tool a second time.
 
     Args:
-        kept: how many results are kept; the oldest are dropped.
+        kept: maximum number of results; the oldest are dropped.
     """
 
     def __init__(self, kept: int = KEPT_RESULTS) -> None:
         self._results: FIFOCache[tuple[str | None, str], Any] = FIFOCache(kept)
 
     async def once(self, make: Callable[[], Awaitable[T]]) -> T:
-        """Returns the result of an earlier attempt at this activity in this worker; without one, makes the call."""
+        """Returns the result of an earlier attempt of this activity in this worker; otherwise makes the call."""
         info = activity.info()
         key = (info.workflow_run_id, info.activity_id)
         if key in self._results:

@@ -1,4 +1,4 @@
-"""Heartbeats for as long as an activity works, so that a dead worker and a cancel are noticed in time."""
+"""Heartbeats of activities, by which Temporal detects dead workers and delivers cancellations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from temporalio import activity
 
-HEARTBEAT_INTERVAL = timedelta(seconds=0.8)  # a third of the shortest timeout; a cancel comes with the next one
+HEARTBEAT_INTERVAL = timedelta(seconds=0.8)  # a third of the shortest timeout; a cancel arrives with the next one
 
 
 @asynccontextmanager
@@ -18,7 +18,7 @@ async def heartbeats(details: Callable[[], Any] | None = None) -> AsyncIterator[
     """Heartbeats in the background while the body runs.
 
     Args:
-        details: gives what each heartbeat carries; shown with the pending activity in Temporal's UI.
+        details: returns the details of each heartbeat, which Temporal's UI shows with the pending activity.
     """
 
     async def beat() -> None:
@@ -34,6 +34,6 @@ async def heartbeats(details: Callable[[], Any] | None = None) -> AsyncIterator[
 
 
 def stopped_by_user() -> bool:
-    """Whether the cancellation that reached this activity comes from its run, not from a worker that shuts down."""
+    """Whether the run cancelled this activity, as opposed to a worker that shuts down."""
     cancellation = activity.cancellation_details()
     return cancellation is not None and cancellation.cancel_requested

@@ -1,4 +1,4 @@
-"""Gives memories their vectors."""
+"""The activity that computes the vectors of memories."""
 
 from __future__ import annotations
 
@@ -16,41 +16,46 @@ from holdfast.storage.memory import Embedding
 
 log = structlog.get_logger()
 
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here in a line; the SDK would add a traceback for each attempt
-LONGEST_PAUSE = 60.0  # seconds between attempts where the provider names none
+EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
+MAX_RETRY_DELAY = 60.0  # seconds between attempts if the provider names no delay
 
 
 class MemoryActivities:
-    """Makes one attempt at a batch; Temporal retries."""
+    """Embeds one batch in each attempt; Temporal retries."""
 
     def __init__(self, embedding: Embedding) -> None:
         self._embedding = embedding
 
     @activity.defn(name=names.MEMORY_EMBED)
     async def embed(self, namespace: str) -> int:
-        """Embeds the next memories of a namespace that wait, and gives their number; 0: none waits.
+        """Embeds the next pending memories of a namespace and returns their number; 0 if none is pending.
 
         Raises:
-            ApplicationError: the embedding model or the store is away, or refuses; says when to try again.
+            ApplicationError: the embedding model or the store is unavailable or rejects the request; carries the delay
+                until the next attempt.
         """
         try:
             async with heartbeats():
                 return await self._embedding.next_batch(namespace)
         except ModelError as error:
-            raise _try_again(error) from None
+            raise _retryable(error) from None
         except StoreUnavailable as error:
-            log.warning("memories wait for the store", attempt=activity.info().attempt, reason=str(error))
+            log.warning(
+                "the store is unavailable; memories wait for their vectors",
+                attempt=activity.info().attempt,
+                reason=str(error),
+            )
             raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
 
 
-def _try_again(error: ModelError) -> ApplicationError:
-    """Has Temporal make another attempt after a pause: also after a refusal, as a wrong key is put right some day."""
+def _retryable(error: ModelError) -> ApplicationError:
+    """Returns a failure that Temporal retries after a delay, also if the model rejects the request: keys get fixed."""
     attempt = activity.info().attempt
     if isinstance(error, ModelUnavailable):
         kind = ErrorType.MODEL_UNAVAILABLE
-        backoff = min(LONGEST_PAUSE, 2.0 ** min(attempt - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads
-        pause = backoff if error.retry_after is None else error.retry_after
+        backoff = min(MAX_RETRY_DELAY, 2.0 ** min(attempt - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads
+        delay = backoff if error.retry_after is None else error.retry_after
     else:
-        kind, pause = ErrorType.MODEL_REFUSED, LONGEST_PAUSE
-    log.warning("memories wait for the embedding model", attempt=attempt, pause=round(pause, 1), reason=str(error))
-    return ApplicationError(str(error), type=kind, next_retry_delay=timedelta(seconds=pause), category=EXPECTED)
+        kind, delay = ErrorType.MODEL_REFUSED, MAX_RETRY_DELAY
+    log.warning("embedding failed, will retry", attempt=attempt, retry_delay=round(delay, 1), reason=str(error))
+    return ApplicationError(str(error), type=kind, next_retry_delay=timedelta(seconds=delay), category=EXPECTED)

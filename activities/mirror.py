@@ -1,4 +1,4 @@
-"""Writes to the mirror."""
+"""Activities that write to the mirror."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from holdfast.types import EntryBatch, RunId, TranscriptRef
 
 log = structlog.get_logger()
 
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here in a line; the SDK would add a traceback for each attempt
+EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
 
 
 class MirrorActivities:
-    """Appends batches to the mirror; repeating one changes nothing."""
+    """Appends batches to the mirror; a repeated append changes nothing."""
 
     def __init__(self, writer: MirrorWriter, run_log: RunLog) -> None:
         self._writer = writer
@@ -27,20 +27,20 @@ class MirrorActivities:
 
     @activity.defn(name=names.MIRROR_APPEND)
     async def append(self, batch: EntryBatch) -> TranscriptRef:
-        """Appends a batch and gives the mirror's newest entry.
+        """Appends a batch and returns the mirror's newest entry.
 
         Raises:
-            ApplicationError: of type MirrorGap with the seq that the mirror needs next, or StoreUnavailable.
+            ApplicationError: of type MirrorGap, with the seq that the mirror needs next; or of type StoreUnavailable.
         """
         async with heartbeats():
             return await self._append(batch)
 
     @activity.defn(name=names.MIRROR_REBUILD)
     async def rebuild(self, run_id: RunId) -> TranscriptRef:
-        """Writes a run's whole log anew, from Temporal's history; gives the newest entry.
+        """Rebuilds the mirror of a run from Temporal's history and returns the newest entry.
 
         Raises:
-            ApplicationError: the store is away, or the run's history is gone.
+            ApplicationError: the store is unavailable, or the run's history has been deleted.
         """
         async with heartbeats():
             try:
@@ -48,7 +48,7 @@ class MirrorActivities:
                     newest = await self._append(batch)
             except RunNotFound as error:
                 raise ApplicationError(str(error), type=ErrorType.INTERNAL, non_retryable=True) from None
-            except Unavailable as error:  # this worker shuts down, as a rule: another will answer
+            except Unavailable as error:  # usually this worker is shutting down, and another will answer
                 raise ApplicationError(str(error), type=ErrorType.INTERNAL, category=EXPECTED) from None
             return newest
 
@@ -59,8 +59,8 @@ class MirrorActivities:
             raise ApplicationError(
                 str(gap), gap.expected, type=ErrorType.MIRROR_GAP, non_retryable=True, category=EXPECTED
             ) from None
-        except UsageError as error:  # trying again would not make the batch acceptable
+        except UsageError as error:  # a retry would be rejected as well
             raise ApplicationError(str(error), type=ErrorType.INTERNAL, non_retryable=True) from None
         except StoreUnavailable as error:
-            log.warning("the mirror is behind", attempt=activity.info().attempt, reason=str(error))
+            log.warning("the mirror lags, will retry", attempt=activity.info().attempt, reason=str(error))
             raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None

@@ -1,4 +1,4 @@
-"""Writes to the mirror, and to those who follow a run."""
+"""Writes to the mirror, each followed by its announcement."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from holdfast.types import EntryBatch, TranscriptRef
 
 
 class MirrorWriter:
-    """Appends a batch to the mirror and publishes that it did; safe to repeat."""
+    """Appends batches to the mirror and announces them on the event bus; safe to repeat."""
 
     def __init__(self, store: Store, announcer: Announcer) -> None:
         self._store = store
         self._announcer = announcer
 
     async def append(self, batch: EntryBatch) -> TranscriptRef:
-        """Returns the mirror's newest entry.
+        """Appends a batch and returns the mirror's newest entry.
 
         Raises:
             MirrorGap: the mirror lacks entries before the batch.
-            UsageError: the batch contradicts itself.
-            StoreUnavailable: it could not be written or published; repeating it is safe.
+            UsageError: the batch is inconsistent.
+            StoreUnavailable: it could not be written or published; the call can be repeated safely.
         """
         head = await self._store.append(batch)
         await self._announcer.announce(batch)

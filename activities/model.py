@@ -36,11 +36,11 @@ from holdfast.types import AgentSpec, Context, EntryBatch, ModelReply, Usage
 
 log = structlog.get_logger()
 
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here in a line; the SDK would add a traceback for each attempt
-LONGEST_PAUSE = 60.0  # seconds between attempts where the provider names none
+EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
+MAX_RETRY_DELAY = 60.0  # seconds between attempts if the provider names no delay
 CHARS_PER_TOKEN = 4  # for estimates
-APPEND_PATIENCE = 0.25  # seconds that a reply waits for the mirror, which takes some 5 ms as a rule
-SHOWN_CHARS = 8_000  # of the text so far in each heartbeat: more than a model writes between two of them
+APPEND_TIMEOUT = 0.25  # seconds that a reply waits for the mirror, which usually takes 5 ms
+SHOWN_CHARS = 8_000  # of the text so far in each heartbeat: more than a model writes between two heartbeats
 
 
 class PartialText:
@@ -49,10 +49,10 @@ class PartialText:
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self.listener: Callable[[str], None] | None = None
-        """Is told each piece."""
+        """Called with each piece."""
 
     def add(self, piece: str) -> None:
-        """Takes the next piece."""
+        """Adds the next piece."""
         self._pieces.append(piece)
         if self.listener:
             self.listener(piece)
@@ -61,16 +61,16 @@ class PartialText:
         return "".join(self._pieces)
 
     def progress(self, turn: int) -> ModelProgress:
-        """What a heartbeat carries."""
+        """Returns the details of a heartbeat."""
         text = str(self)
         offset = max(len(text) - SHOWN_CHARS, 0)
         return ModelProgress(turn=turn, attempt=activity.info().attempt, offset=offset, text=text[offset:])
 
 
-class RidingAppend:
-    """The append of a call's entries to the mirror, made beside the request to the model.
+class ConcurrentAppend:
+    """The append of a call's entries to the mirror, concurrent with the request to the model.
 
-    It never delays the reply for long, and never fails the call: what is not mirrored, the run sends by other means.
+    It delays the reply by at most `APPEND_TIMEOUT` and never fails the call. The run's outbox sends what it missed.
     """
 
     def __init__(self, writer: MirrorWriter, call: ModelCall) -> None:
@@ -84,9 +84,9 @@ class RidingAppend:
             self._task = asyncio.create_task(self._append(batch))
 
     async def result(self) -> bool:
-        """Waits a moment for the mirror, and returns whether it has the entries."""
+        """Waits briefly for the mirror and returns whether it has the entries."""
         if self._task is not None and not self._task.done():
-            await asyncio.wait([self._task], timeout=APPEND_PATIENCE)
+            await asyncio.wait([self._task], timeout=APPEND_TIMEOUT)
         return self.is_done
 
     @property
@@ -94,8 +94,8 @@ class RidingAppend:
         """Whether the mirror has acknowledged the entries."""
         return self._task is not None and self._task.done() and not self._task.cancelled() and self._task.result()
 
-    def abandon(self) -> None:
-        """Gives up an append that is still in flight; repeating it later is safe."""
+    def cancel(self) -> None:
+        """Cancels an append that is still in flight; it can be repeated safely."""
         if self._task is not None:
             self._task.cancel()
 
@@ -106,13 +106,13 @@ class RidingAppend:
             log.warning("the mirror lags", run_id=batch.run_id, after=batch.entries[0].seq - 1, reason=str(error))
             return False
         except Exception:
-            log.exception("the mirror cannot be written", run_id=batch.run_id)
+            log.exception("writing to the mirror failed", run_id=batch.run_id)
             return False
         return True
 
 
 class ModelActivities:
-    """Makes one attempt at a model call; Temporal retries."""
+    """Makes one model call in each attempt; Temporal retries."""
 
     def __init__(
         self,
@@ -136,16 +136,16 @@ class ModelActivities:
 
     @activity.defn(name=names.MODEL_CALL)
     async def call(self, call: ModelCall) -> ModelReply:
-        """Makes one streamed model call; after a cancel, gives the text that had arrived.
+        """Makes one streamed model call; after a cancel, returns the text that had arrived.
 
         Raises:
-            ApplicationError: of a type in ErrorType; says by itself whether and when to try again.
+            ApplicationError: of a type in ErrorType; carries whether and when Temporal retries.
         """
         return await self._finished.once(lambda: self._attempt(call))
 
     async def _attempt(self, call: ModelCall) -> ModelReply:
         partial = PartialText()
-        append = RidingAppend(self._writer, call)
+        append = ConcurrentAppend(self._writer, call)
         started = time.monotonic()
         try:
             async with heartbeats(lambda: partial.progress(call.turn)), self._slots.hold(call.run_id):
@@ -161,16 +161,16 @@ class ModelActivities:
         except asyncio.CancelledError:
             if not stopped_by_user():
                 raise ApplicationError(
-                    "the worker shuts down", type=ErrorType.MODEL_UNAVAILABLE, category=EXPECTED
+                    "the worker is shutting down", type=ErrorType.MODEL_UNAVAILABLE, category=EXPECTED
                 ) from None
             reply, mirrored = self._partial(call, str(partial), time.monotonic() - started), append.is_done
         except ModelUnavailable as error:
-            raise _try_again(error, call.deadline) from None
+            raise _retryable(error, call.deadline) from None
         except (ModelRefused, ContextOverflow) as error:
             kind = ErrorType.CONTEXT_OVERFLOW if isinstance(error, ContextOverflow) else ErrorType.MODEL_REFUSED
             raise ApplicationError(str(error), type=kind, non_retryable=True) from None
         finally:
-            append.abandon()
+            append.cancel()
         if mirrored:
             reply.mirrored = True
         if (attempt := activity.info().attempt) > 1:
@@ -192,13 +192,13 @@ class ModelActivities:
         try:
             return await self._store.context(call.run_id, call.base)
         except (TranscriptUnavailable, StoreUnavailable) as error:
-            log.info("context not in the store, asking for it inline", reason=str(error))
+            log.info("the store does not have the context; requesting it inline", run_id=call.run_id, reason=str(error))
             raise ApplicationError(
                 str(error), type=ErrorType.TRANSCRIPT_UNAVAILABLE, non_retryable=True, category=EXPECTED
             ) from None
 
     def _partial(self, call: ModelCall, text: str, seconds: float) -> ModelReply:
-        """Providers send no usage for a stream that was closed, so that is estimated."""
+        """Returns the text so far as a reply; its usage is estimated, as providers send none for a closed stream."""
         context = self._cache.get(call.run_id, call.head)
         sent = sum(len(message.content) for message in context.messages) if context else 0
         return ModelReply(
@@ -217,26 +217,26 @@ class ModelActivities:
         if size := self._limits.excess(reply):
             limit = self._limits.max_bytes
             raise ApplicationError(
-                f"the model's reply has {size:,} bytes, at most {limit:,} are taken; limit max_tokens",
+                f"the model's reply has {size:,} bytes; the maximum is {limit:,}: set max_tokens in the model settings",
                 type=ErrorType.REPLY_TOO_LARGE,
                 non_retryable=True,
             )
 
 
 def _spec(call: ModelCall) -> AgentSpec:
-    """The definition in entry 0, with which the entries of a call without a base begin."""
+    """Returns the definition in entry 0, the first entry of a call without a base."""
     if not call.entries or call.entries[0].kind != "start":
-        raise ApplicationError("a model call without a context", type=ErrorType.INTERNAL, non_retryable=True)
+        raise ApplicationError("the model call has no context", type=ErrorType.INTERNAL, non_retryable=True)
     return AgentSpec.model_validate(call.entries[0].data["agent"])
 
 
-def _try_again(error: ModelUnavailable, deadline: datetime) -> ApplicationError:
-    """Has Temporal make another attempt after a pause, if there is time for it."""
+def _retryable(error: ModelUnavailable, deadline: datetime) -> ApplicationError:
+    """Returns a failure that Temporal retries after a delay, if the run's time limit allows it."""
     attempt = activity.info().attempt
-    backoff = min(LONGEST_PAUSE, 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries
-    pause = timedelta(seconds=backoff if error.retry_after is None else error.retry_after)
-    if datetime.now(UTC) + pause >= deadline:
+    backoff = min(MAX_RETRY_DELAY, 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries
+    delay = timedelta(seconds=backoff if error.retry_after is None else error.retry_after)
+    if datetime.now(UTC) + delay >= deadline:
         reason = f"{error}; the run's time limit leaves no room for attempt {attempt + 1}"
         return ApplicationError(reason, type=ErrorType.MODEL_UNAVAILABLE, non_retryable=True)
-    log.warning("model call failed, trying again", attempt=attempt, pause=pause.total_seconds(), reason=str(error))
-    return ApplicationError(str(error), type=ErrorType.MODEL_UNAVAILABLE, next_retry_delay=pause, category=EXPECTED)
+    log.warning("model call failed, will retry", attempt=attempt, retry_delay=delay.total_seconds(), reason=str(error))
+    return ApplicationError(str(error), type=ErrorType.MODEL_UNAVAILABLE, next_retry_delay=delay, category=EXPECTED)

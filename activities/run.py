@@ -1,4 +1,4 @@
-"""Prepares a run: finds its agent and settles its limits."""
+"""The activity that prepares a run: it finds the agent and resolves the limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class RunActivities:
-    """Knows the agents that this worker can run."""
+    """Resolves what a run executes, from the agents that this worker serves."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class RunActivities:
         Args:
             agents: finds the agents.
             served: activity types of this worker's tools.
-            workspaces: folder for the workspaces of runs that name none.
-            default_timeout: seconds that a run may take where neither it nor its agent says.
-            default_model: the model that answers where neither of them names one.
-            limits: knows how large an input may be.
+            workspaces: parent folder of the workspaces of runs that name none.
+            default_timeout: maximum seconds of a run, if neither the run nor its agent sets a limit.
+            default_model: the model that is used if neither of them names one.
+            limits: the maximum size of an input.
         """
         self._agents = agents
         self._served = served
@@ -52,17 +52,17 @@ class RunActivities:
 
     @activity.defn(name=names.RUN_PREPARE)
     async def prepare(self, wanted: RunOptions, input_bytes: int) -> Plan:
-        """Finds the agent, puts the request's limits in place of its own, and makes sure of its tools.
+        """Finds the agent, overrides its limits with those of the request, and checks that its tools are served.
 
-        The run keeps this answer to its end, whatever becomes of the agent.
+        The run uses this plan until it ends, even if the agent changes meanwhile.
 
         Args:
-            wanted: which agent, and within which limits.
+            wanted: the agent and the limits.
             input_bytes: size of the input, in UTF-8.
 
         Raises:
-            ApplicationError: the agent is unknown, or it has tools that no worker here serves; or, to be tried again,
-                the registry is away.
+            ApplicationError: the agent is unknown or has tools that this worker does not serve; or, retryable, the
+                registry is unavailable.
         """
         self._check_input(input_bytes)
         spec = await self._find(wanted.agent)
@@ -86,7 +86,7 @@ class RunActivities:
         limit = self._limits.max_input_bytes
         if size > limit:
             raise ApplicationError(
-                f"this run cannot start: its input has {size:,} bytes, at most {limit:,} are taken; "
+                f"this run cannot start: its input has {size:,} bytes; the maximum is {limit:,}: "
                 "put it in a file of the workspace",
                 type=ErrorType.INVALID_REQUEST,
                 non_retryable=True,
@@ -97,15 +97,20 @@ class RunActivities:
             return await self._agents.find(agent)
         except UnknownAgent as error:
             raise _refusal(
-                f"{error}. Agents of your own: register them (`agents register FILE`), or name their module in "
+                f"{error}. To use an agent of your own, register it (`agents register FILE`), or name its module in "
                 "HOLDFAST_AGENTS and restart the worker"
             ) from None
         except UsageError as error:
             raise _refusal(
-                f"{error}. Name the module that defines what is missing in HOLDFAST_AGENTS and restart the worker"
+                f"{error}. Name the module that defines it in HOLDFAST_AGENTS and restart the worker"
             ) from None
         except StoreUnavailable as error:
-            log.warning("the registry is away", agent=agent, attempt=activity.info().attempt, reason=str(error))
+            log.warning(
+                "the agent registry is unavailable, will retry",
+                agent=agent,
+                attempt=activity.info().attempt,
+                reason=str(error),
+            )
             raise ApplicationError(
                 str(error), type=ErrorType.STORE_UNAVAILABLE, category=ApplicationErrorCategory.BENIGN
             ) from None

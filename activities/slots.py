@@ -1,4 +1,4 @@
-"""How many agents execute at once in this worker."""
+"""The limit on agents that execute at the same time in one worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AgentSlots:
     def __init__(self, limit: int) -> None:
         """
         Args:
-            limit: runs that may execute at once.
+            limit: maximum number of runs that execute at the same time.
         """
         self._free = asyncio.Semaphore(limit)
         self._calls: Counter[RunId] = Counter()

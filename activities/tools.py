@@ -1,4 +1,4 @@
-"""Makes tool calls: one activity type for each tool."""
+"""Activities that call tools, one activity type for each tool."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from holdfast.types import ToolResult, ToolSpec
 
 log = structlog.get_logger()
 
-MAX_FILES = 1000  # named beside a result that was too large itself
+MAX_FILES = 1000  # listed with the error if a result is too large
 
 
 class ToolActivity:
-    """One tool as an activity. What goes wrong in it is data for the model, not a failure of the run."""
+    """One tool as an activity. Its errors are returned to the model and do not fail the run."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ToolActivity:
         self._memories = memories
 
     def definition(self) -> Callable[..., Any]:
-        """The activity to register, under the tool's own type."""
+        """Returns the activity to register, under the tool's own type."""
 
         @activity.defn(name=self._tool.spec.activity)
         async def call(invocation: ToolInvocation) -> ToolResult:
@@ -53,16 +53,16 @@ class ToolActivity:
         return call
 
     async def call(self, invocation: ToolInvocation) -> ToolResult:
-        """Makes the call.
+        """Calls the tool.
 
         Raises:
-            ApplicationError: only to have Temporal try again, where the tool allows for it.
+            ApplicationError: only if Temporal shall retry, which the tool must allow.
         """
         started = time.monotonic()
         try:
             async with heartbeats(), self._slots.hold(invocation.run_id):
                 started = time.monotonic()
-                result = self._fitting(await self._attempt(invocation))
+                result = self._within_limits(await self._attempt(invocation))
                 await self._limits.settle(result)
         except asyncio.CancelledError:
             if not stopped_by_user():
@@ -73,13 +73,13 @@ class ToolActivity:
             result.attempts = attempt
         return result
 
-    def _fitting(self, result: ToolResult) -> ToolResult:
+    def _within_limits(self, result: ToolResult) -> ToolResult:
         size = self._limits.excess(result)
         if size is None:
             return result
         advice = "return less, or write a file"
         return ToolResult(
-            error=f"the result has {size:,} bytes, at most {self._limits.max_bytes:,} are taken: {advice}",
+            error=f"the result has {size:,} bytes; the maximum is {self._limits.max_bytes:,}: {advice}",
             files=result.files[:MAX_FILES],
         )
 

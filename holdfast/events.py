@@ -37,7 +37,7 @@ def run_event(run_id: RunId, agent: str, status: RunStatus) -> dict[str, JsonVal
 
 
 def run_topic(run_id: RunId) -> str:
-    """Returns the topic of a run; all of its events are transient.
+    """Returns the topic of a run; all of its events are ephemeral.
 
     `kind` "delta": `turn`, `attempt`, `offset` (characters before it), `text`, from a model call in progress.
     `kind` "entries": the mirror has entries up to `head`.
@@ -51,4 +51,4 @@ class BusEvent(Data):
     offset: int
     """Increases within the topic, with gaps."""
     data: dict[str, JsonValue]
-    transient: bool = False
+    ephemeral: bool = False

@@ -1,4 +1,4 @@
-"""Deterministic code: what a run does, and in which order. Side effects are in `activities`."""
+"""Workflows: the deterministic code of runs. Side effects are in `activities`."""
 
 from holdfast.workflows.agent_run import AgentRun
 from holdfast.workflows.embed_memories import EmbedMemories
@@ -6,4 +6,4 @@ from holdfast.workflows.mirror_catch_up import MirrorCatchUp
 from holdfast.workflows.unknown import UnknownWorkflow
 
 WORKFLOWS = [AgentRun, MirrorCatchUp, EmbedMemories, UnknownWorkflow]
-"""What worker.py registers."""
+"""The workflows that a worker registers."""

@@ -1,4 +1,4 @@
-"""AgentRun: one execution of an agent, from the input to the answer."""
+"""`AgentRun`: one execution of an agent, from the input to the answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_INPUT = RawValue(Payload())
 
 @workflow.defn(name=names.AGENT_RUN)
 class AgentRun:
-    """Model call, tool calls, and again, until the model answers, a limit is reached or somebody stops it."""
+    """Alternates model calls and tool calls until the model answers, a limit is reached, or the run is stopped."""
 
     def __init__(self) -> None:
         self._wanted: RunRequest | None = None
@@ -33,14 +33,14 @@ class AgentRun:
 
     @workflow.run
     async def run(self, request: RawValue = NO_INPUT) -> RunResult:
-        """Runs the agent to its end.
+        """Runs the agent until it ends, and returns its result.
 
         Args:
-            request: a RunRequest; taken raw, so that a malformed one fails the run instead of hanging it.
+            request: a RunRequest; decoded here, so that a malformed one fails the run instead of blocking it.
 
         Raises:
-            ApplicationError: the run failed; `type` is an ErrorType, the details hold the RunResult.
-            CancelledError: it was cancelled.
+            ApplicationError: the run failed; `type` is an ErrorType, and the details hold the RunResult.
+            CancelledError: the run was cancelled.
         """
         wanted = self._wanted = parse_request(request)
         plan = wanted.carried.plan if wanted.carried else await prepare(wanted)
@@ -52,56 +52,56 @@ class AgentRun:
 
     @workflow.query(name=names.QUERY_STATUS)
     def status(self) -> RunProgress:
-        """Where the run stands."""
+        """Returns the progress of the run."""
         if self._execution:
             return self._execution.progress()
         if self._wanted:
             return queued(self._wanted)
-        raise ApplicationError("the run never began, as its input was refused; its failure says why")
+        raise ApplicationError("the run never started, because its input was rejected; its failure says why")
 
     @workflow.query(name=names.QUERY_ENTRIES)
     def entries(self, after: int = -1) -> EntryPage:
-        """The run's log after entry `after`."""
+        """Returns a page of the run's log after entry `after`."""
         return (self._execution.state.log if self._execution else Log()).page(after)
 
     @workflow.query(name=names.QUERY_TRANSCRIPT)
     def transcript(self, after: int = -1) -> MessagePage:
-        """The transcript after message `after`."""
+        """Returns a page of the transcript after message `after`."""
         return (self._execution.state.log if self._execution else Log()).message_page(after)
 
     @workflow.query(name=names.QUERY_USAGE)
     def usage(self) -> Usage:
-        """Tokens and cost so far."""
+        """Returns the tokens and cost so far."""
         return self._execution.state.usage if self._execution else Usage()
 
     @workflow.query(name=names.QUERY_CHECKPOINTS)
     def checkpoints(self) -> list[Checkpoint]:
-        """The ends of the turns of this execution, as points that the run can be gone back to."""
+        """Returns the checkpoints of this execution; every turn ends with one."""
         return self._execution.state.checkpoints() if self._execution else []
 
     @workflow.query(name=names.QUERY_PENDING_APPROVALS)
     def pending_approvals(self) -> list[str]:
-        """Calls that wait for a person; none, as tools that need approval are refused."""
+        """Returns the calls that wait for a person's approval; always none, as tools that need one are refused."""
         return []
 
 
 def queued(wanted: RunRequest) -> RunProgress:
-    """A run whose agent is still being prepared."""
+    """Returns the progress of a run whose agent is still being prepared."""
     return RunProgress(
         run_id=workflow.info().workflow_id,
         agent=wanted.agent if isinstance(wanted.agent, str) else wanted.agent.name,
         status=RunStatus.QUEUED,
-        doing="the agent is being prepared",
+        doing="preparing the agent",
         input=wanted.input[:SUMMARY_CHARS],
         started_at=workflow.info().start_time,
     )
 
 
 async def prepare(wanted: RunRequest) -> Plan:
-    """Asks the worker for the agent and settles the limits.
+    """Resolves the agent and the limits of the run, on a worker.
 
     Raises:
-        ApplicationError: no such agent, or its tools are not served.
+        ApplicationError: the agent is unknown, or no worker serves its tools.
     """
     try:
         plan: Plan = await workflow.execute_activity(
@@ -120,10 +120,10 @@ async def prepare(wanted: RunRequest) -> Plan:
 
 
 def conclude(outcome: Outcome, result: RunResult) -> RunResult:
-    """Ends the workflow in the way that Temporal and its UI show the outcome by."""
+    """Ends the workflow so that Temporal and its UI show the outcome: returns the result, cancels or fails."""
     if outcome.status == RunStatus.COMPLETED:
         return result
     if outcome.status == RunStatus.CANCELLED:
         raise asyncio.CancelledError
-    assert outcome.error is not None, "only a run that ended well has no error"
+    assert outcome.error is not None, "every outcome except `completed` has an error"
     raise ApplicationError(outcome.error.message, result, type=outcome.error.type, non_retryable=True)

@@ -1,4 +1,4 @@
-"""EmbedMemories: gives the memories of a namespace their vectors, until none waits."""
+"""`EmbedMemories`: computes the vectors of a namespace's memories until none is pending."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=names.EMBED_MEMORIES)
 class EmbedMemories:
-    """One per namespace at a time. A worker starts it when memories wait; it is as patient as it needs to be."""
+    """Started by a worker when memories are pending, one per namespace at a time; retries without a limit."""
 
     @workflow.run
     async def run(self, wanted: Any = None) -> int:
-        """Embeds batch after batch; gives the number of memories.
+        """Embeds batch after batch and returns the number of memories.
 
         Args:
-            wanted: an EmbedRequest; taken as it is, so that a malformed one fails instead of hanging.
+            wanted: an EmbedRequest; validated here, so that a malformed one fails the workflow instead of blocking it.
 
         Raises:
-            ApplicationError: it is no EmbedRequest.
+            ApplicationError: `wanted` is not an EmbedRequest.
         """
         request = _checked(wanted)
         done = batches = 0
@@ -54,7 +54,7 @@ def _checked(wanted: object) -> EmbedRequest:
         return EmbedRequest.model_validate(wanted)
     except ValidationError as error:
         raise ApplicationError(
-            f'EmbedMemories takes {{"namespace": "shared"}}: {error.errors()[0]["msg"]}',
+            f'EmbedMemories needs an input such as {{"namespace": "shared"}}: {error.errors()[0]["msg"]}',
             type=ErrorType.INVALID_REQUEST,
             non_retryable=True,
         ) from None

@@ -1,4 +1,4 @@
-"""One execution of a run: takes turns until the run is over, is stopped, or goes on in a fresh history."""
+"""One execution of a run: takes turns until the run ends, is stopped, or continues in a new history."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ with workflow.unsafe.imports_passed_through():
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run is over."""
+    """How a run ended."""
 
     status: RunStatus
     error: RunError | None = None
 
 
 class Execution:
-    """What a run consists of: its state, the way to the mirror, and those who make its calls."""
+    """One execution of a run, built from its state, the outbox to the mirror, and the callers of model and tools."""
 
     def __init__(self, request: RunRequest, plan: Plan) -> None:
         info = workflow.info()
@@ -54,7 +54,7 @@ class Execution:
         self._stop: RunStatus | None = None
 
     async def run(self) -> Outcome | None:
-        """Takes turns until the run is over; None when it shall go on in a new execution."""
+        """Takes turns until the run ends; returns `None` if it must continue in a new execution."""
         turns = asyncio.create_task(self._take_turns())
         remaining = self.state.deadline - workflow.now()
         try:
@@ -66,26 +66,26 @@ class Execution:
         except asyncio.CancelledError:
             self._stop = RunStatus.CANCELLED
         if self._stop:
-            self._view.doing("stopping")
+            self._view.show_activity("stopping")
             turns.cancel()
             await workflow.wait([turns])
         outcome = turns.result()
         return self._stopped() if self._stop and outcome is None else outcome
 
     async def end(self, outcome: Outcome) -> RunResult:
-        """Records the end and sees to it that the mirror learns of it, now or later."""
+        """Records the end, and sends it to the mirror now or by a `MirrorCatchUp` workflow."""
         result = self.state.finish(workflow.now(), outcome.status, outcome.error)
         self._view.update(final=True)
-        if not await self._outbox.flush(options.FLUSH_PATIENCE):
+        if not await self._outbox.flush(options.FLUSH_TIMEOUT):
             await self._leave_mirror_to_catch_up()
         return result
 
     def next_request(self) -> RunRequest:
-        """What the next execution is started with."""
+        """Returns the request that the next execution starts with."""
         return self.state.request.model_copy(update={"carried": self.state.carry(workflow.info().run_id)})
 
     def progress(self) -> RunProgress:
-        """Where the run stands."""
+        """Returns the progress of the run."""
         return self.state.progress(self._outbox.acked_seq)
 
     async def _take_turns(self) -> Outcome | None:
@@ -125,17 +125,17 @@ class Execution:
 
     def _stopped(self) -> Outcome:
         if self._stop == RunStatus.TIMED_OUT:
-            message = f"the run's time limit of {self.state.plan.timeout:g} s is over"
+            message = f"the run exceeded its time limit of {self.state.plan.timeout:g} s"
             return Outcome(RunStatus.TIMED_OUT, RunError(type=ErrorType.TIMED_OUT, message=message))
         return Outcome(RunStatus.CANCELLED, RunError(type=ErrorType.CANCELLED, message="the run was cancelled"))
 
     async def _should_continue_as_new(self) -> bool:
-        """The next execution starts from the mirror, so the mirror must be complete first."""
+        """Whether to continue as new; the next execution reads the mirror, so the mirror must be complete first."""
         info = workflow.info()
         if self._stop or not info.is_continue_as_new_suggested():
             return False
-        pressing = info.get_current_history_length() > options.CONTINUE_AT_ANY_PRICE
-        return await self._outbox.flush(None if pressing else options.FLUSH_PATIENCE)
+        must_continue = info.get_current_history_length() > options.MAX_EVENTS
+        return await self._outbox.flush(None if must_continue else options.FLUSH_TIMEOUT)
 
     async def _leave_mirror_to_catch_up(self) -> None:
         run_id = self.state.run_id

@@ -1,4 +1,4 @@
-"""A run's ordered log, in memory: the entries of this execution, and the transcript within them."""
+"""The ordered log of a run, in memory: the entries of this execution and the transcript messages in them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from holdfast.workflows.options import PAGE_BYTES
 
 
 class Log:
-    """Entries are appended and never change; what came before this execution is known by its head alone."""
+    """An append-only log; of the executions before this one, only the newest entry is known."""
 
     def __init__(
         self, *, head: TranscriptRef | None = None, next_message: int = 0, previous: str | None = None
     ) -> None:
         """
         Args:
-            head: the last entry of the execution before this one; None in a run's first.
-            next_message: `seq` of the first transcript message to come.
-            previous: Temporal's id of the execution before this one.
+            head: the last entry of the previous execution; `None` in the first execution of a run.
+            next_message: `seq` of the next transcript message.
+            previous: Temporal's id of the previous execution.
         """
         self.first = head.seq + 1 if head else 0
         self._first_message = next_message
@@ -32,12 +32,12 @@ class Log:
 
     @property
     def head(self) -> TranscriptRef | None:
-        """The newest entry; None while there is none."""
+        """The newest entry; `None` means that the log is empty."""
         return self._entries[-1].ref if self._entries else self._before
 
     @property
     def next_message(self) -> int:
-        """`seq` for the next transcript message."""
+        """`seq` of the next transcript message."""
         return self._first_message + len(self._messages)
 
     @property
@@ -46,7 +46,7 @@ class Log:
         return self._messages
 
     def append(self, kind: EntryKind, *, at: datetime, turn: int, data: dict[str, Any]) -> Entry:
-        """Adds an entry; `data` must be plain JSON values."""
+        """Appends an entry and returns it; `data` must consist of plain JSON values."""
         head = self.head
         entry = Entry.chained(
             head.digest if head else "", seq=head.seq + 1 if head else 0, at=at, kind=kind, turn=turn, data=data
@@ -58,19 +58,19 @@ class Log:
         return entry
 
     def ref_at(self, seq: int) -> TranscriptRef | None:
-        """Entry `seq` as a point of the log, from the last one before this execution on; None for -1."""
+        """Returns the point of the log at entry `seq` of this execution, or at its head before it; `None` for -1."""
         return self._entries[seq - self.first].ref if seq >= self.first else self._before
 
     def size_after(self, seq: int) -> int:
-        """Bytes, roughly, of the entries after `seq`."""
+        """Returns the approximate size in bytes of the entries after `seq`."""
         return sum(entry.size for entry in self.after(seq))
 
     def after(self, seq: int) -> list[Entry]:
-        """The entries of this execution after entry `seq`."""
+        """Returns the entries of this execution after entry `seq`."""
         return self._entries[max(seq + 1 - self.first, 0) :]
 
     def batch_after(self, seq: int, *, max_entries: int, max_bytes: int) -> tuple[str, list[Entry]]:
-        """The entries after `seq`, as many as fit and at least one, with the digest of the one before them."""
+        """Returns the digest of entry `seq` and the entries after it, at least one and as many as the limits allow."""
         start = seq + 1 - self.first
         stop, size = start, 0
         while stop < len(self._entries) and stop - start < max_entries:
@@ -82,7 +82,7 @@ class Log:
         return before.digest if before else "", self._entries[start:stop]
 
     def page(self, after: int) -> EntryPage:
-        """The entries after `after`, as many as one answer takes."""
+        """Returns the entries after entry `after`, as many as fit into one page."""
         start = max(after + 1 - self.first, 0)
         stop = self._page_end(self._entries[start:]) + start
         return EntryPage(
@@ -93,7 +93,7 @@ class Log:
         )
 
     def message_page(self, after: int) -> MessagePage:
-        """The transcript messages after message `after`, as many as one answer takes."""
+        """Returns the transcript messages after message `after`, as many as fit into one page."""
         start = max(after + 1 - self._first_message, 0)
         stop = self._page_end([self._entries[seq - self.first] for seq in self._message_entries[start:]]) + start
         return MessagePage(
@@ -105,7 +105,7 @@ class Log:
 
     @staticmethod
     def _page_end(entries: list[Entry]) -> int:
-        """How many of these entries one answer takes, at least one."""
+        """Returns how many of these entries fit into one page, at least one."""
         size = 0
         for count, entry in enumerate(entries):
             size += entry.size

@@ -17,15 +17,15 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.options import STORE_APPEND, STORE_REBUILD
 
 MAX_BATCH_ENTRIES = 200
-MAX_BATCH_BYTES = 512 * 1024  # a quarter of what Temporal takes as an activity's input
-MAX_FAILURES = 5  # in a row; a mirror that cannot be repaired is not retried for ever
+MAX_BATCH_BYTES = 512 * 1024  # a quarter of Temporal's limit for an activity's input
+MAX_FAILURES = 5  # in a row; a mirror that cannot be repaired is not retried forever
 
 
 class Outbox:
-    """Keeps track of what the mirror has; one background task, at most one append in flight, retried until it succeeds.
+    """Tracks what the mirror has, and appends in the background, with at most one append in flight.
 
-    As a rule the next model call appends a turn's entries. The outbox sends what no call carries: the end of a run,
-    large batches, and everything after an append that failed.
+    Usually the next model call appends the entries of a turn. The outbox sends what no call carries: the end of a run,
+    large batches, and everything after a failed append.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class Outbox:
         Args:
             run_id: the run whose log it is.
             chain: see CarriedState.chain.
-            log: where the entries come from.
-            summary: returns the run at a glance.
-            acked: the newest entry that the mirror has already.
+            log: the run's log.
+            summary: returns the summary of the run.
+            acked: the newest entry that the mirror has acknowledged; `None` means none.
         """
         self._run_id = run_id
         self._chain = chain
@@ -49,7 +49,7 @@ class Outbox:
 
     @property
     def acked_seq(self) -> int:
-        """Seq of the newest acknowledged entry; -1: none."""
+        """Seq of the newest acknowledged entry; -1 means none."""
         return self.acked.seq if self.acked else -1
 
     @property
@@ -59,26 +59,26 @@ class Outbox:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no append of its own is in flight, so that a model call may append."""
+        """Whether the outbox has no append in flight, so that a model call may append."""
         return self._sender is None or self._sender.done()
 
     def send(self) -> None:
-        """Sends everything recorded so far; returns at once."""
+        """Starts to send everything recorded so far; returns at once."""
         head = self._log.head
         self._goal = head.seq if head else -1
         if self.is_idle:
             self._sender = asyncio.create_task(self._send_until_goal())
 
-    async def flush(self, patience: timedelta | None = None) -> bool:
-        """Sends everything, waits for the mirror, and returns whether the mirror has it all.
+    async def flush(self, timeout: timedelta | None = None) -> bool:
+        """Sends everything, waits for the mirror, and returns whether the mirror has every entry.
 
         Args:
-            patience: how long to wait; None: until the mirror has everything, or refuses it for good.
+            timeout: maximum time to wait; `None` waits until the mirror has everything or rejects it for good.
         """
         self.send()
         try:
             await workflow.wait_condition(
-                lambda: self.is_idle, timeout=patience, timeout_summary="patience with the mirror"
+                lambda: self.is_idle, timeout=timeout, timeout_summary="waiting for the mirror"
             )
         except TimeoutError:
             return False
@@ -114,13 +114,13 @@ class Outbox:
         return entries[-1].ref
 
     async def _recover(self, error: ActivityError) -> None:
-        """Resends what the mirror acknowledged and has lost, from this execution or from the history before it."""
+        """Resends entries that the mirror has lost after it acknowledged them, from this execution or from history."""
         cause = error.cause
         if not isinstance(cause, ApplicationError) or cause.type != ErrorType.MIRROR_GAP:
-            workflow.logger.error("the mirror refuses entries after %d: %s", self.acked_seq, cause)
+            workflow.logger.error("the mirror rejects the entries after %d: %s", self.acked_seq, cause)
             return
         expected = int(cause.details[0])
-        workflow.logger.warning("the mirror lacks entries from %d on; resending them", expected)
+        workflow.logger.warning("the mirror lacks the entries from %d on; resending them", expected)
         self.acked = self._log.ref_at(expected - 1) if expected >= self._log.first else await self.rebuild()
 
     async def rebuild(self) -> TranscriptRef:

@@ -1,4 +1,4 @@
-"""MirrorCatchUp: brings the mirror of a run that has ended up to date, once the store is back."""
+"""`MirrorCatchUp`: completes the mirror of an ended run once the store is available."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=names.MIRROR_CATCH_UP)
 class MirrorCatchUp:
-    """Started by a run that ended while its store was away; as patient as it needs to be."""
+    """Started by a run that ended while its store was unavailable; retries without a limit."""
 
     @workflow.run
     async def run(self, run_id: RunId) -> TranscriptRef:
-        """Writes the run's whole log to the mirror; gives the newest entry.
+        """Writes the run's whole log to the mirror and returns the newest entry.
 
         Raises:
-            ApplicationError: `run_id` is no run id.
+            ApplicationError: `run_id` is not a run id.
         """
-        if not isinstance(run_id, str) or not run_id:  # Temporal checks no types for whoever starts it by hand
+        if not isinstance(run_id, str) or not run_id:  # Temporal does not check the type of its input
             raise ApplicationError(
-                f"MirrorCatchUp takes the id of a run, as a JSON string, not {run_id!r}",
+                f"the input of MirrorCatchUp is {run_id!r}; it must be the id of a run, as a JSON string",
                 type=ErrorType.INVALID_REQUEST,
                 non_retryable=True,
             )

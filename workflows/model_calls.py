@@ -1,4 +1,4 @@
-"""Model calls: the transcript travels by reference, and each call takes the newest entries to the mirror."""
+"""Model calls: the transcript is sent by reference, and each call appends the newest entries to the mirror."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class ModelCaller:
-    """Chooses what each call refers to and carries, and recovers when the worker lacks the context."""
+    """Chooses what each call refers to and carries, and recovers if the worker lacks the context."""
 
     def __init__(self, state: RunState, outbox: Outbox, view: View) -> None:
         self._state = state
@@ -29,42 +29,42 @@ class ModelCaller:
         """Makes the next model call, which appends the entries since the last one to the mirror.
 
         Returns:
-            The reply; after a cancel, as much of it as had arrived.
+            The reply; after a cancel, the part of it that had arrived.
 
         Raises:
-            ActivityError: the call failed for good.
+            ActivityError: the call failed permanently.
         """
         try:
             reply = await self._execute(await self._by_reference())
         except ActivityError as error:
             if error_type(error) != ErrorType.TRANSCRIPT_UNAVAILABLE:
                 raise
-            reply = await self._execute(await self._whole())
+            reply = await self._execute(await self._inline())
         return reply
 
     async def _by_reference(self) -> ModelCall:
-        """Refers to what the mirror has or, where it lags, to what the last call left in the worker's cache."""
+        """Refers to the mirror's newest entry or, if the mirror lags, to the worker's cache from the last call."""
         base = self._outbox.acked
         if not self._can_append(base):
             self._outbox.send()
             if self._last_head and (base is None or base.seq < self._last_head.seq):
                 base = self._last_head
         if base is None:
-            return await self._whole()
+            return await self._inline()
         if self._state.log.size_after(base.seq) > options.INLINE_LIMIT:
-            self._view.doing("waiting for the store to take a very long turn")
+            self._view.show_activity("waiting for the store, as this turn is too large to send inline")
             await self._outbox.flush()
             base = self._state.head
         return self._request(base)
 
-    async def _whole(self) -> ModelCall:
-        """Carries the whole log; where that is too large or in an earlier execution, refers to the mirror."""
+    async def _inline(self) -> ModelCall:
+        """Carries the whole log; if that is too large or in an earlier execution, refers to the mirror."""
         log = self._state.log
         if log.first > 0:
-            self._view.doing("waiting for the mirror to be rebuilt")
+            self._view.show_activity("rebuilding the mirror")
             return self._request(await self._outbox.rebuild())
         if log.size_after(-1) > options.INLINE_LIMIT:
-            self._view.doing("waiting for the store, as the context is too long to travel")
+            self._view.show_activity("waiting for the store, as the context is too large to send inline")
             await self._outbox.flush()
             return self._request(self._state.head)
         return self._request(None)
@@ -83,7 +83,7 @@ class ModelCaller:
         return call
 
     def _can_append(self, base: TranscriptRef | None) -> bool:
-        """Whether a call may take everything after `base` to the mirror: it is next there, and not too much."""
+        """Whether a call may append the entries after `base`: the mirror needs them next, and they fit in a batch."""
         if not self._outbox.is_idle or (base is not None and base != self._outbox.acked):
             return False
         entries = self._state.log.after(base.seq if base else -1)
@@ -91,7 +91,7 @@ class ModelCaller:
 
     async def _execute(self, call: ModelCall) -> ModelReply:
         state = self._state
-        self._view.doing(f"turn {call.turn}: the model answers")
+        self._view.show_activity(f"turn {call.turn}: calling the model")
         reply: ModelReply = await workflow.execute_activity(
             names.MODEL_CALL,
             call,
@@ -108,17 +108,17 @@ class ModelCaller:
 
 
 def error_type(error: ActivityError) -> str | None:
-    """The type that the activity gave its failure."""
+    """Returns the type of an activity's failure; `None` if it has none."""
     return error.cause.type if isinstance(error.cause, ApplicationError) else None
 
 
 def out_of_time(error: ActivityError) -> bool:
-    """Whether the run's time limit left no room for another attempt: nothing else ends those that may be repeated."""
+    """Whether the run's time limit left no time for another attempt; nothing else ends the retries of this type."""
     return error_type(error) == ErrorType.MODEL_UNAVAILABLE
 
 
 def run_error(error: ActivityError) -> RunError:
-    """A failed model call as the reason why the run failed, in the provider's words."""
+    """Returns a failed call as the reason why the run failed, with the provider's message."""
     cause = error.cause
     if isinstance(cause, ApplicationError):
         return RunError(type=cause.type or ErrorType.INTERNAL, message=cause.message)

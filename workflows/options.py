@@ -1,4 +1,4 @@
-"""Every timeout and retry policy of the workflows, with its unit and its reason."""
+"""Timeouts and retry policies of the workflows, each with its unit and reason."""
 
 from __future__ import annotations
 
@@ -11,50 +11,51 @@ from temporalio.workflow import ActivityCancellationType
 from holdfast.types import ToolSpec
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=2.5)
-"""A killed worker's call is made again this much later at the latest; heartbeats go out every 0.8 s, so that
-two may be late. Shorter would take a worker that is merely busy for a dead one, and pay for a call twice."""
+"""After this time without a heartbeat, the call of a killed worker is retried. Heartbeats are sent every 0.8 s, so
+two may be late. A shorter timeout would mistake a busy worker for a dead one and pay for a call twice."""
 
 UNREPEATABLE_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
-"""For tools that must not run twice: nothing is made again, so patience costs little and a false alarm much."""
+"""For tools that must not run twice: they are never retried, so a long timeout costs little and a false alarm much."""
 
 MODEL_CALL_TIMEOUT = timedelta(hours=1)
-"""One attempt. Generous, for models that think long: a dead worker shows by its heartbeats, a stalled
-stream by the client's read timeout, and the run's own limit ends the rest."""
+"""One attempt. Long, for models that reason for long: heartbeats detect a dead worker, the client's read timeout
+detects a stalled stream, and the run's own time limit ends the rest."""
 
 TOOL_TIMEOUT_GRACE = 10.0
-"""Seconds beyond a tool's own timeout, which the activity enforces and reports in better words than Temporal."""
+"""Seconds beyond a tool's own timeout, which the activity enforces with a better message than Temporal's."""
 
 REPEATABLE_TOOL_ATTEMPTS = 5
-"""Attempts of a repeatable tool when workers die under it: a call that kills its worker must not do so for ever."""
+"""Attempts of a repeatable tool whose workers die: a call that kills its worker must not be retried forever."""
 
 STORE_TIMEOUT = timedelta(seconds=15)
-"""One attempt of an append; a store that needs longer is as good as away."""
+"""One attempt of an append; a store that needs longer counts as unavailable."""
 
 REBUILD_TIMEOUT = timedelta(minutes=30)
-"""One attempt to write a whole run anew; it heartbeats."""
+"""One attempt to rebuild the mirror of a run; it heartbeats."""
 
-FLUSH_PATIENCE = timedelta(seconds=5)
-"""How long a run that is over waits for the mirror before it ends and leaves the rest to `MirrorCatchUp`."""
+FLUSH_TIMEOUT = timedelta(seconds=5)
+"""How long an ended run waits for the mirror before it closes and leaves the rest to `MirrorCatchUp`."""
 
-CONTINUE_AT_ANY_PRICE = 20_000
-"""Events; from here a run waits for the mirror as long as it takes, as the server ends it at 51,200."""
+MAX_EVENTS = 20_000
+"""Events of a history, after which a run waits for the mirror without a limit in order to continue as new: the server
+terminates a workflow at 51,200."""
 
 MAX_PARALLEL_TOOLS = 32
-"""Tool calls of one turn in flight at once; a model may ask for any number."""
+"""Maximum number of concurrent tool calls of one turn; a model may request any number."""
 
 INLINE_LIMIT = 1_000_000
-"""Bytes of context or tail in a model call's input; Temporal ends a workflow at 2 MB. Beyond it the call waits
-for the mirror and goes by reference alone."""
+"""Bytes of entries in a model call's input; Temporal terminates a workflow at 2 MB. With more, the call waits for the
+mirror and refers to it."""
 
 PAGE_BYTES = 1_000_000
-"""Bytes of one page of a query's answer; the server cuts off at 4 MB."""
+"""Bytes of one page of a query result; the server rejects more than 4 MB."""
 
 QUICK_RETRY = timedelta(seconds=0.1)
-"""First pause after an attempt that was lost with its worker; errors of a provider bring their own pauses."""
+"""First delay after an attempt that was lost with its worker; errors of a provider carry their own delays."""
 
 
 class ActivityOptions(TypedDict, total=False):
-    """The part of `workflow.start_activity`'s keywords that is set here."""
+    """The keyword arguments of `workflow.start_activity` that are set here."""
 
     task_queue: str | None
     start_to_close_timeout: timedelta
@@ -74,15 +75,15 @@ MODEL_CALL = ActivityOptions(
     retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=60)),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
-"""Retried until the run's time is up, which the activity watches: Temporal's own limit for all attempts would
-break off the last one together with what it had said. A cancel waits for the partial answer."""
+"""Retried until the run's time limit, which the activity enforces: Temporal's limit for all attempts would discard the
+text of the last one. A cancel waits for the partial reply."""
 
 STORE_APPEND = ActivityOptions(
     start_to_close_timeout=STORE_TIMEOUT,
     heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
 )
-"""For as long as it takes: the mirror catches up whenever the store is back."""
+"""Retried without a limit, so that the mirror catches up when the store is available."""
 
 STORE_REBUILD = ActivityOptions(
     start_to_close_timeout=REBUILD_TIMEOUT,
@@ -95,12 +96,12 @@ MEMORY_EMBED = ActivityOptions(
     heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=30)),
 )
-"""One batch, for as long as it takes: memories are found by their words meanwhile. Errors of the embedding model
-bring their own pauses."""
+"""One batch, retried without a limit; until then memories are found by their words. Errors of the embedding model carry
+their own delays."""
 
 
 def tool_call(tool: ToolSpec) -> ActivityOptions:
-    """A repeatable tool outlives its workers; any other runs once, whatever happens."""
+    """Returns the options of a tool call: a repeatable tool is retried if its worker dies, any other runs once."""
     heartbeat = HEARTBEAT_TIMEOUT if tool.repeatable else UNREPEATABLE_HEARTBEAT_TIMEOUT
     attempts = max(tool.retries + 1, REPEATABLE_TOOL_ATTEMPTS) if tool.repeatable else 1
     return ActivityOptions(

@@ -1,4 +1,4 @@
-"""Reads what a run was started with, from whoever started it."""
+"""Parsing of a run's input, with error messages for people who write it by hand."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ EXAMPLE = '{"agent": "researcher", "input": "Which limits does a run have?"}'
 
 
 def parse_request(raw: RawValue) -> RunRequest:
-    """Reads a RunRequest from JSON.
+    """Parses a RunRequest from JSON.
 
     Raises:
-        ApplicationError: it is none; the message says what is wrong and shows one that is right.
+        ApplicationError: it is invalid; the message says what is wrong and shows a valid one.
     """
     if not raw.payload.metadata:
-        raise _refusal("it was given no input")
+        raise _refusal("it has no input")
     try:
         request = RunRequest.model_validate(workflow.payload_converter().from_payload(raw.payload))
     except ValidationError as error:
         raise _refusal("; ".join(_problem(dict(item)) for item in error.errors()[:5])) from None
-    except Exception as error:  # noqa: BLE001 - whatever a payload can hold that is not JSON
+    except Exception as error:  # noqa: BLE001 - a payload that is not JSON can raise any error
         raise _refusal(f"its input cannot be read as JSON: {error}") from None
     _check_fields(request)
     return request
 
 
 def _check_fields(request: RunRequest) -> None:
-    """Refuses unknown fields in a request that was written by hand, where they are typing slips.
+    """Rejects unknown fields in a request that was written by hand, as they are typing errors.
 
-    A newer client or worker may have added fields; those are kept for the workers that know them.
+    Fields of a newer client or worker are kept, for the workers that know them.
     """
     if request.client_version is None and request.carried is None and (unknown := list(_unknown_fields(request))):
-        raise _refusal(f"it has fields that do not exist: {', '.join(unknown)}")
+        raise _refusal(f"its input has unknown fields: {', '.join(unknown)}")
 
 
 def _unknown_fields(model: BaseModel, place: str = "") -> Iterator[str]:

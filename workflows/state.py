@@ -1,4 +1,4 @@
-"""Where a run stands: its plan, its log and its counters; every change is an entry of the log."""
+"""The state of a run: its plan, log and counters. Every change is an entry of the log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SUMMARY_CHARS = 200  # of the input, in lists
 
 
 class RunState:
-    """All that a run knows of itself; the workflow decides, this remembers."""
+    """The state of a run. The workflow makes the decisions, and this class records them."""
 
     def __init__(
         self, run_id: str, request: RunRequest, plan: Plan, *, chain: str, log: Log, started_at: datetime
@@ -57,21 +57,21 @@ class RunState:
 
         Args:
             run_id: the workflow id.
-            request: what the run was started with.
-            plan: what that was resolved to.
+            request: the run's input.
+            plan: the agent and limits that the request was resolved to.
             now: workflow time.
             chain: see CarriedState.chain.
         """
         state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=now)
-        asked = request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_none=True)
-        state._record("start", now, {"agent": _plain(plan.spec), "request": asked})
+        recorded = request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_none=True)
+        state._record("start", now, {"agent": _plain(plan.spec), "request": recorded})
         state._add_message(now, Message(seq=0, role="system", content=plan.spec.system_prompt))
         state._add_message(now, Message(seq=1, role="user", content=request.input))
         return state
 
     @classmethod
     def resume(cls, run_id: str, request: RunRequest, carried: CarriedState) -> Self:
-        """Resumes a run that continued as new: its counters, and the head of a log that an earlier execution holds."""
+        """Resumes a run that continued as new: restores its counters and the head of its log."""
         log = Log(head=carried.head, next_message=carried.next_message, previous=carried.previous)
         state = cls(run_id, request, carried.plan, chain=carried.chain, log=log, started_at=carried.started_at)
         state.turns = carried.turns
@@ -84,27 +84,27 @@ class RunState:
 
     @property
     def deadline(self) -> datetime:
-        """When the time limit ends the run."""
+        """When the time limit of the run expires."""
         return self.started_at + timedelta(seconds=self.plan.timeout)
 
     @property
     def head(self) -> TranscriptRef:
         """The newest entry."""
         head = self.log.head
-        assert head is not None, "the run has begun"
+        assert head is not None, "a run records its start first"
         return head
 
     @property
     def last_message(self) -> Message | None:
-        """The newest message of this execution; None right after continue-as-new."""
+        """The newest message of this execution; `None` right after continue-as-new."""
         return self.log.messages[-1] if self.log.messages else None
 
     def record_reply(self, now: datetime, reply: ModelReply) -> Message:
-        """The model has answered: a turn is made."""
+        """Records a reply of the model, which begins a turn."""
         self.turns += 1
         self.usage += reply.usage
         cut_short = reply.finish_reason == "cancelled"
-        # A provider that was cut short may not have named it.
+        # If the stream was closed early, the provider may not have named the model.
         self.model = (self.model or self.plan.expected_model) if cut_short else reply.model
         message = Message(seq=self.log.next_message, role="assistant", content=reply.content)
         if reply.tool_calls:
@@ -114,11 +114,11 @@ class RunState:
         if reply.content:
             self.output = reply.content
         facts = reply.model_dump(mode="json", include={"model", "finish_reason", "usage", "seconds"})
-        self._add_message(now, message, **facts, **_again(reply.attempts))
+        self._add_message(now, message, **facts, **_attempts(reply.attempts))
         return message
 
     def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult) -> None:
-        """A tool call has ended, well or not."""
+        """Records the result of a tool call, successful or not."""
         self.tool_calls += 1
         content = f"error: {result.error}" if result.error is not None else result.content
         message = Message(seq=self.log.next_message, role="tool", content=content, tool_call_id=call.id)
@@ -131,17 +131,17 @@ class RunState:
                 "error": result.error is not None,
                 "files": result.files,
                 "seconds": result.seconds,
-                **_again(result.attempts),
+                **_attempts(result.attempts),
             },
         )
         self.files += [file for file in result.files if file not in self.files]
 
     def mark_turn(self, now: datetime) -> None:
-        """The turn's tool calls have ended too: the run can be gone back to here."""
+        """Adds the checkpoint of a turn whose tool calls have ended."""
         self._checkpoints.append(Checkpoint(name=f"turn-{self.turns}", turn=self.turns, at=now, ref=self.head))
 
     def finish(self, now: datetime, status: RunStatus, error: RunError | None = None) -> RunResult:
-        """Ends the run; nothing is recorded after this."""
+        """Records the end of the run; nothing can be recorded afterwards."""
         self.status, self.error, self.finished_at = status, error, now
         self.doing = status.value
         result = self.result()
@@ -149,7 +149,7 @@ class RunState:
         return result
 
     def result(self) -> RunResult:
-        """How the run ended, or would end now."""
+        """Returns the result of the run, or its current state in that form."""
         return RunResult(
             run_id=self.run_id,
             agent=self.plan.spec.name,
@@ -167,13 +167,17 @@ class RunState:
         )
 
     def summary(self) -> RunSummary:
-        """The run at a glance."""
-        return RunSummary(**self._glance())
+        """Returns the summary of the run, as lists and the mirror show it."""
+        return RunSummary(**self._summary_fields())
 
     def progress(self, mirrored: int) -> RunProgress:
-        """What the `status` query answers."""
+        """Returns the result of the `status` query.
+
+        Args:
+            mirrored: seq of the newest entry that the mirror has acknowledged; -1 means none.
+        """
         return RunProgress(
-            **self._glance(),
+            **self._summary_fields(),
             doing=self.doing,
             max_turns=self.plan.spec.max_turns,
             deadline=self.deadline,
@@ -186,14 +190,14 @@ class RunState:
         )
 
     def checkpoints(self) -> list[Checkpoint]:
-        """The points of this execution that the run can be gone back to, oldest first."""
+        """Returns the checkpoints of this execution, oldest first."""
         return self._checkpoints
 
     def carry(self, execution: str) -> CarriedState:
-        """What the next execution resumes from; what a newer version carried is kept.
+        """Returns the state that the next execution resumes from; fields of a newer version are kept.
 
         Args:
-            execution: Temporal's id of this one.
+            execution: Temporal's id of this execution.
         """
         added = (self.request.carried.model_extra or {}) if self.request.carried else {}
         return CarriedState(
@@ -212,8 +216,8 @@ class RunState:
             started_at=self.started_at,
         )
 
-    def _glance(self) -> dict[str, Any]:
-        glance = {
+    def _summary_fields(self) -> dict[str, Any]:
+        fields = {
             "run_id": self.run_id,
             "agent": self.plan.spec.name,
             "status": self.status,
@@ -227,7 +231,7 @@ class RunState:
             "started_at": self.started_at,
             "finished_at": self.finished_at,
         }
-        return {name: value for name, value in glance.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
     def _add_message(self, now: datetime, message: Message, **facts: Any) -> None:
         self._record("message", now, {"message": _plain(message), **facts})
@@ -236,12 +240,12 @@ class RunState:
         return self.log.append(kind, at=now, turn=self.turns, data=data)
 
 
-def _again(attempts: int) -> dict[str, int]:
-    """What an entry says of a call that was begun more than once."""
+def _attempts(attempts: int) -> dict[str, int]:
+    """Returns the field of an entry with the number of attempts, if a call needed more than one."""
     return {"attempts": attempts} if attempts > 1 else {}
 
 
 def _plain(model: Any) -> dict[str, Any]:
-    """A model as JSON values, without what nobody set: it is written to history several times."""
+    """Returns a model as JSON values, without fields that were not set, as history stores it several times."""
     plain: dict[str, Any] = model.model_dump(mode="json", exclude_unset=True)
     return plain

@@ -1,4 +1,4 @@
-"""Makes the tool calls of a turn, side by side; whatever goes wrong with one is data for the model."""
+"""Concurrent tool calls of a turn. A failed call is data for the model and does not fail the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class ToolCaller:
-    """Each tool is an activity type of its own."""
+    """Calls tools; each tool is an activity type of its own."""
 
     def __init__(self, state: RunState, view: View) -> None:
         self._state = state
@@ -28,11 +28,11 @@ class ToolCaller:
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
 
     async def call_all(self, calls: list[ToolCall]) -> AsyncIterator[tuple[ToolCall, ToolResult]]:
-        """Gives each call with its result, in the order in which they end.
+        """Yields each call with its result, in the order in which they end.
 
-        Cancelling cancels the calls in flight; they still end, and are still given.
+        A cancel cancels the calls in flight and still yields their results.
         """
-        self._view.doing(f"turn {self._state.turns}: {', '.join(describe_call(call) for call in calls[:5])}")
+        self._view.show_activity(f"turn {self._state.turns}: {', '.join(describe_call(call) for call in calls[:5])}")
         tasks = {asyncio.create_task(self._call(call)): call for call in calls}
         pending = list(tasks)
         while pending:
@@ -82,14 +82,14 @@ class ToolCaller:
 
 
 def explain(error: ActivityError, tool: ToolSpec) -> str:
-    """What became of a call that gave no result, in words for the model."""
+    """Returns why a call has no result, in words that the model can act on."""
     cause = error.cause
     if isinstance(cause, CancelledError):
         return "the run was stopped while this tool ran"
     if isinstance(cause, TemporalTimeoutError):
         if cause.type == TimeoutType.HEARTBEAT and not tool.repeatable:
             return (
-                "the worker was lost while this tool ran: nobody knows whether it took effect; "
+                "the worker was lost while this tool ran, and it is unknown whether the call took effect; "
                 "check before you repeat it"
             )
         if cause.type == TimeoutType.HEARTBEAT:

@@ -1,4 +1,4 @@
-"""What a run does next, decided by pure functions of what has happened."""
+"""The next step of a run, decided by pure functions of what has happened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.types import AgentSpec, Message, RunError, ToolCall, ToolSpec
 
 @dataclass(frozen=True)
 class CallModel:
-    """Ask the model for its next message."""
+    """Call the model for its next message."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Finish:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """The run cannot go on."""
+    """The run cannot continue."""
 
     error: RunError
 
@@ -37,12 +37,12 @@ Step = CallModel | CallTools | Finish | GiveUp
 
 
 def next_step(last: Message | None, *, turns: int, max_turns: int) -> Step:
-    """Decides by the newest message.
+    """Returns the next step, which depends on the newest message.
 
     Args:
-        last: the newest message; None right after continue-as-new, which comes between two turns.
-        turns: model calls made so far.
-        max_turns: model calls that the run may make.
+        last: the newest message; `None` right after continue-as-new, which happens between two turns.
+        turns: number of model calls so far.
+        max_turns: maximum number of model calls.
     """
     if last and last.role == "assistant":
         return CallTools(last.tool_calls) if last.tool_calls else Finish()
@@ -51,25 +51,25 @@ def next_step(last: Message | None, *, turns: int, max_turns: int) -> Step:
             RunError(
                 type=ErrorType.MAX_TURNS,
                 message=f"no answer after {max_turns} turns, which is this run's limit; "
-                "give it more with max_turns, or a narrower question",
+                "raise max_turns or ask a narrower question",
             )
         )
     return CallModel()
 
 
 def refuse_call(call: ToolCall, tools: dict[str, ToolSpec]) -> str | None:
-    """Why a call cannot be made, in words for the model; None when it can."""
+    """Returns why a call cannot be made, in words for the model; `None` if it can."""
     tool = tools.get(call.name)
     if tool is None:
         known = ", ".join(sorted(tools)) or "none"
         return f"there is no tool {call.name!r}; the tools are: {known}"
     if tool.approval:
-        return f"the tool {call.name!r} needs a person's approval, which cannot be asked for yet; it was not called"
+        return f"the tool {call.name!r} needs a person's approval, which is not supported yet; it was not called"
     return None
 
 
 def describe_call(call: ToolCall) -> str:
-    """A call on one line: `read_file(path=notes.md)`."""
+    """Returns a call on one line: `read_file(path=notes.md)`."""
     try:
         arguments = json.loads(call.arguments)
         shown = ", ".join(f"{name}={_brief(value)}" for name, value in arguments.items())
@@ -79,7 +79,7 @@ def describe_call(call: ToolCall) -> str:
 
 
 def tools_by_name(spec: AgentSpec) -> dict[str, ToolSpec]:
-    """The agent's tools by name."""
+    """Returns the agent's tools by name."""
     return {tool.name: tool for tool in spec.tools}
 
 

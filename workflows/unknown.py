@@ -1,4 +1,4 @@
-"""Fails whatever workflow type nobody here knows, instead of leaving it to hang."""
+"""The fallback for unknown workflow types, which fails them instead of leaving them blocked."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(dynamic=True)
 class UnknownWorkflow:
-    """The catch-all."""
+    """Fails every workflow of a type that no worker knows."""
 
     @workflow.run
     async def run(self, _args: Sequence[RawValue]) -> None:
         """Fails at once.
 
         Raises:
-            ApplicationError: always, naming the types that are known.
+            ApplicationError: always; the message names the known types.
         """
         name = workflow.info().workflow_type
         raise ApplicationError(
-            f"there is no workflow type {name!r}; known: {', '.join(names.WORKFLOWS)}. An agent is run by AgentRun",
+            f"unknown workflow type {name!r}; the known types are {', '.join(names.WORKFLOWS)}. "
+            "Start AgentRun to run an agent",
             type=ErrorType.UNKNOWN_WORKFLOW,
             non_retryable=True,
         )

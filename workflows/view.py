@@ -1,4 +1,4 @@
-"""What a person sees of a run in Temporal's UI without opening a payload."""
+"""The view of a run in Temporal's UI: search attributes and current details, readable without opening a payload."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.search_attributes import AGENT_COST, AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
     from holdfast.workflows.state import RunState
 
-LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI shows details in a frame that is too low
+LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI cuts off the last lines of the details
 UPSERT_INTERVAL = timedelta(seconds=1)  # each upsert is an event and a write to the visibility store
-SHOWN_CHARS = 2_000  # of the output in the details; the UI is no place to read more
+SHOWN_CHARS = 2_000  # of the output in the details; `result` shows all of it
 
 
 class View:
-    """Keeps search attributes and the current details up to date; writes only what has changed."""
+    """Keeps search attributes and current details up to date; writes only what has changed."""
 
     def __init__(self, state: RunState) -> None:
         self._state = state
@@ -26,9 +26,9 @@ class View:
         self._upserted_at: datetime | None = None
 
     def update(self, *, final: bool = False) -> None:
-        """Shows the run as it stands; search attributes at most once per `UPSERT_INTERVAL`, and at the end.
+        """Updates the details, and the search attributes at most once per `UPSERT_INTERVAL` and at the end.
 
-        Called together with a model call: the model's time hides the server's work for it.
+        Called right before a model call, so that the server does this work while the model answers.
         """
         workflow.set_current_details(details(self._state))
         now = workflow.now()
@@ -38,9 +38,9 @@ class View:
             workflow.upsert_search_attributes(updates)
             self._upserted_at = now
 
-    def doing(self, what: str) -> None:
-        """Shows what the run does from now on; that is not recorded, so it costs nothing."""
-        self._state.doing = what
+    def show_activity(self, text: str) -> None:
+        """Shows what the run is doing now; it is not recorded in history."""
+        self._state.doing = text
         workflow.set_current_details(details(self._state))
 
     def _updates(self, state: RunState) -> list[SearchAttributeUpdate[Any]]:
@@ -60,7 +60,7 @@ class View:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun."""
+    """Returns a number with its noun, in the plural if need be."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -69,7 +69,7 @@ def _version(number: int | None) -> str:
 
 
 def details(state: RunState) -> str:
-    """The run in Markdown."""
+    """Returns the current details of a run, in Markdown."""
     plan, usage = state.plan, state.usage
     lines = [
         f"**{state.status}**" + ("" if state.status.is_final else f" · {state.doing}"),

@@ -14,7 +14,7 @@ TOPIC = "run/benchmark"
 
 
 async def measure(engines: Engines, report: Report, *, events: int) -> list[Figure]:
-    """Publishes events one after the other, lasting ones and transient ones, to one subscriber.
+    """Publishes events one after the other, lasting ones and ephemeral ones, to one subscriber.
 
     Args:
         engines: what is measured.
@@ -24,13 +24,13 @@ async def measure(engines: Engines, report: Report, *, events: int) -> list[Figu
     figures: list[Figure] = []
     for engine in await engines.open(MEMORY, SURREALKV, GATEWAY, WS):
         report(f"event bus, {engine.title}")
-        for transient in (False, True):
-            waits = await _waits(engine.persistence.bus, events, transient=transient)
-            figures.append(_figure(engine, waits, "transient" if transient else "lasting"))
+        for ephemeral in (False, True):
+            waits = await _waits(engine.persistence.bus, events, ephemeral=ephemeral)
+            figures.append(_figure(engine, waits, "ephemeral" if ephemeral else "lasting"))
     return figures
 
 
-async def _waits(bus: EventBus, events: int, *, transient: bool) -> list[float]:
+async def _waits(bus: EventBus, events: int, *, ephemeral: bool) -> list[float]:
     """Milliseconds from the call that publishes an event to the moment when the subscriber has it."""
     arrived: asyncio.Queue[float] = asyncio.Queue()
     ready = asyncio.Event()
@@ -39,7 +39,7 @@ async def _waits(bus: EventBus, events: int, *, transient: bool) -> list[float]:
         async for event in bus.subscribe(TOPIC, after=offset - 1):
             if event.data.get("warm"):
                 ready.set()
-            elif event.transient == transient:
+            elif event.ephemeral == ephemeral:
                 arrived.put_nowait(time.perf_counter())
 
     offset = await bus.publish(TOPIC, {"warm": True})
@@ -48,11 +48,11 @@ async def _waits(bus: EventBus, events: int, *, transient: bool) -> list[float]:
     waits = []
     for number in range(events):
         published = time.perf_counter()
-        offset = await bus.publish(TOPIC, {"number": number}, transient=transient)
+        offset = await bus.publish(TOPIC, {"number": number}, ephemeral=ephemeral)
         waits.append(1000 * (await arrived.get() - published))
     subscriber.cancel()
     await asyncio.wait([subscriber])
-    await bus.forget(TOPIC, offset)
+    await bus.discard(TOPIC, offset)
     return waits
 
 

@@ -241,17 +241,17 @@ class EventBus(Protocol):
     """Publishes events to subscribers, by topic."""
 
     async def publish(
-        self, topic: str, *items: Mapping[str, JsonValue], transient: bool = False, key: str | None = None
+        self, topic: str, *items: Mapping[str, JsonValue], ephemeral: bool = False, key: str | None = None
     ) -> int:
         """Adds consecutive events to a topic, all or none, and returns the offset of the last one.
 
         Args:
             topic: text of 1 to 1,000 characters; a run's is `run/<run id>`.
             items: JSON objects, at most 1 MiB each.
-            transient: not stored. Current subscribers receive them, and later ones those that are not forgotten yet,
+            ephemeral: not stored. Current subscribers receive them, and later ones those that are not discarded yet,
                 at most the newest 2,000.
             key: makes publishing safe to repeat: if the topic has events with this key, nothing is added and their
-                offset is returned. Not for transient events.
+                offset is returned. Not for ephemeral events.
 
         Raises:
             UsageError: an argument is not accepted.
@@ -260,8 +260,8 @@ class EventBus(Protocol):
         """
         ...
 
-    async def forget(self, topic: str, upto: int) -> None:
-        """Drops the transient events of a topic up to and including this offset, once they are obsolete."""
+    async def discard(self, topic: str, upto: int) -> None:
+        """Drops the ephemeral events of a topic up to and including this offset, once they are obsolete."""
 
     async def prune(self, before: datetime) -> int:
         """Deletes events that were published before a time and returns their number; offsets are not reused.

@@ -85,7 +85,7 @@ async def test_kill_during_tool_calls(site: Site) -> None:
     tool_results = [entry.data async for entry in run.entries() if entry.kind == "tool_result"]
     told = {data["tool"]: data["message"]["content"] for data in tool_results}
     assert (told["read_slowly"], told["note"]) == ("read to the end", "noted 1")
-    assert "nobody knows whether it took effect" in told["pay"]
+    assert "it is unknown whether the call took effect" in told["pay"]
     assert told["pay"] in [message["content"] for message in site.server.requests[1].messages]
     await site.assert_mirrored(worker, run)
 

@@ -24,7 +24,7 @@ def test_what_is_published_is_printed(starter: CommandLine) -> None:
     assert starter("publish", "orders", '{"id": 2}', "--key", "k").out == "2\n"
     assert starter("events", "orders").out == '     1  {"id": 1}\n     2  {"id": 2}\n'
     after = starter("events", "orders", "--after", "1", "--json")
-    assert after.json == {"offset": 2, "transient": False, "data": {"id": 2}}
+    assert after.json == {"offset": 2, "ephemeral": False, "data": {"id": 2}}
     nothing = starter("events")
     assert (nothing.code, nothing.out) == (0, "")
     assert "no events of topic 'runs'" in nothing.err

@@ -26,7 +26,7 @@ from tests.support.tiers import scaled
 DISK = 24  # megabytes
 KILLS = scaled(1, 2)
 FROZEN_FOR = STORE_TIMEOUT.total_seconds() + 1  # seconds: longer than any deadline of a write to the mirror
-BEHIND = "the mirror is behind"
+BEHIND = "the mirror lags, will retry"
 LOGIN = {"username": USERNAME, "password": PASSWORD}
 
 

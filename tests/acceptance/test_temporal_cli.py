@@ -109,7 +109,7 @@ async def test_a_wrong_start_says_what_is_wrong(cli: TemporalCli) -> None:
     for name, request, words in (
         ("AgentRun", {"agent": "clerc", "input": "Note 7."}, "'clerc' not found; known: clerk"),
         ("AgentRun", {"agent": "clerk", "inptu": "Note 7."}, "inptu"),
-        ("AgentRum", {"agent": "clerk", "input": "Note 7."}, "no workflow type 'AgentRum'"),
+        ("AgentRum", {"agent": "clerk", "input": "Note 7."}, "unknown workflow type 'AgentRum'"),
     ):
         run = await cli.start(request, name=name)
         assert (await run.result(30)).status == RunStatus.FAILED

@@ -80,7 +80,7 @@ async def test_publishers_that_contend_leave_no_gap(kind: str, databases: Databa
 
     async def publisher(number: int, bus: Bus) -> None:
         for item in range(each):
-            await bus.publish(name, {"n": [number, item]}, transient=item % 3 == 0)
+            await bus.publish(name, {"n": [number, item]}, ephemeral=item % 3 == 0)
 
     async with reader.subscribe(name) as live:
         reading = asyncio.create_task(taken(live, workers * each))
@@ -144,8 +144,8 @@ async def test_processes_hear_each_other(tmp_path: Path, this_one_holds: bool) -
     async with bus.subscribe(name, 0) as events:
         seen = await taken(events, count)
         assert numbers(seen) == list(range(count))
-        assert [event.transient for event in seen] == [number % 2 == 1 for number in range(count)]
-        await bus.publish(name, {"n": count}, transient=True)
+        assert [event.ephemeral for event in seen] == [number % 2 == 1 for number in range(count)]
+        await bus.publish(name, {"n": count}, ephemeral=True)
         assert numbers(await taken(events, 1)) == [count]
         await peer.communicate(b"")
         assert peer.returncode == 0
@@ -173,16 +173,16 @@ async def test_offsets_grow_though_the_holder_dies(tmp_path: Path, killed: bool)
         await peer.communicate(b"")
     database = open_database(url, shared=True)
     bus = bus_on(database)
-    lasting = [event for event in await kept(bus, name, 5) if not event.transient]
+    lasting = [event for event in await kept(bus, name, 5) if not event.ephemeral]
     assert numbers(lasting) == [0, 2, 4, 6, 8]
-    assert await bus.publish(name, {"n": 10}, transient=True) > last
+    assert await bus.publish(name, {"n": 10}, ephemeral=True) > last
     await bus.publish(name, {"n": 11})
     assert numbers(await kept(bus, name, 2, after=last)) == [10, 11]
     await bus.close()
     await database.close()
 
 
-async def test_transient_events_leave_nothing_on_disk(tmp_path: Path) -> None:
+async def test_ephemeral_events_leave_nothing_on_disk(tmp_path: Path) -> None:
     """Ephemeral events leave nothing on disk in an embedded database."""
     folder = tmp_path / "data"
     database = open_database(f"surrealkv://{folder}")
@@ -190,8 +190,8 @@ async def test_transient_events_leave_nothing_on_disk(tmp_path: Path) -> None:
     await database.open()
     before = size_of(folder)
     for start in range(0, 10_000, 100):
-        last = await bus.publish(name, *({"n": number} for number in range(start, start + 100)), transient=True)
-    await bus.forget(name, last)
+        last = await bus.publish(name, *({"n": number} for number in range(start, start + 100)), ephemeral=True)
+    await bus.discard(name, last)
     await bus.publish(name, {"n": -1})
     assert numbers(await kept(bus, name, 1)) == [-1]
     await bus.close()
@@ -204,12 +204,12 @@ def size_of(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("kind", ["mem", "ws", "memory"])
-async def test_transient_events_are_bounded(kind: str, databases: Databases) -> None:
+async def test_ephemeral_events_are_bounded(kind: str, databases: Databases) -> None:
     """Ephemeral events are bounded, even when their publisher dies."""
     bus, name = Bus(MemoryLog()) if kind == "memory" else bus_on(databases.new(kind)), topic()
     await bus.publish(name, {"n": -1})
     for start in range(0, 2 * MAX_EVENTS + BLOCK, 250):
-        last = await bus.publish(name, *({"n": number} for number in range(start, start + 250)), transient=True)
+        last = await bus.publish(name, *({"n": number} for number in range(start, start + 250)), ephemeral=True)
     await bus.publish(name, {"n": "end"})
     found: list[BusEvent] = []
     async with bus.subscribe(name, 0) as events:
@@ -225,12 +225,12 @@ async def test_topics_with_ephemeral_events_are_bounded(databases: Databases) ->
     """The number of topics with ephemeral events in memory is bounded."""
     bus = bus_on(databases.new("mem"))
     first, last = topic(), topic()
-    offset = await bus.publish(first, {"n": 1}, transient=True)
+    offset = await bus.publish(first, {"n": 1}, ephemeral=True)
     await asyncio.gather(
-        *(bus.publish(f"{last}/{number}", {"n": number}, transient=True) for number in range(MAX_TOPICS))
+        *(bus.publish(f"{last}/{number}", {"n": number}, ephemeral=True) for number in range(MAX_TOPICS))
     )
     assert numbers(await kept(bus, f"{last}/{MAX_TOPICS - 1}", 1)) == [MAX_TOPICS - 1]
-    assert await bus.publish(first, {"n": 2}, transient=True) > offset
+    assert await bus.publish(first, {"n": 2}, ephemeral=True) > offset
     assert numbers(await kept(bus, first, 1)) == [2]
     await bus.close()
 
@@ -241,7 +241,7 @@ async def test_the_database_does_not_show_what_events_say(databases: Databases) 
     name, keys = topic(), KeyRing.parse(new_key())
     bus = Bus(SurrealLog(database, keys))
     await bus.publish(name, {"text": secret})
-    await bus.publish(name, {"text": secret}, transient=True)
+    await bus.publish(name, {"text": secret}, ephemeral=True)
     assert [event.data for event in await kept(bus, name, 2)] == [{"text": secret}] * 2
     assert secret not in str(await database.run("SELECT * FROM bus"))
     stranger = Bus(SurrealLog(database, KeyRing.parse(new_key())))
@@ -296,7 +296,7 @@ async def test_pruning_goes_through_many_rows(kind: str, databases: Databases) -
     for name in names:
         for _ in range(3):
             await bus.publish(name, *[{"n": 0}] * 250)
-    await bus.publish(names[0], {"n": 1}, transient=True)
+    await bus.publish(names[0], {"n": 1}, ephemeral=True)
     assert await bus.prune(datetime.now(UTC) + timedelta(seconds=1)) >= 1500
     assert (await database.run("SELECT VALUE id FROM bus"))[0] == []
     assert (await database.run("SELECT VALUE pruned FROM bus_topic"))[0] == [750, 750]

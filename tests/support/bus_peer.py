@@ -10,14 +10,14 @@ from holdfast.storage.database import open_database
 
 
 async def main(url: str, topic: str, count: int) -> None:
-    """Publishes numbers, by turns lasting and transient; ends when it is told to."""
+    """Publishes numbers, by turns lasting and ephemeral; ends when it is told to."""
     database = open_database(url, shared=True)
     bus = Bus(SurrealLog(database))
     for number in range(count):
-        offset = await bus.publish(topic, {"n": number}, transient=number % 2 == 1)
+        offset = await bus.publish(topic, {"n": number}, ephemeral=number % 2 == 1)
     print(offset, flush=True)
     await asyncio.to_thread(sys.stdin.read)
-    await bus.forget(topic, offset)
+    await bus.discard(topic, offset)
     await bus.close()
     await database.close()
 

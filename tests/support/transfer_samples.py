@@ -92,7 +92,7 @@ async def fill(persistence: Persistence) -> None:
     await persistence.memories.add("agent/guide", "this one waits for its vector")
     for number in range(300):
         await persistence.bus.publish("runs ⟩", {"n": number, "text": TEXTS[number % len(TEXTS)]}, key=f"k{number}")
-    await persistence.bus.publish("live", {"a": 1}, transient=True)
+    await persistence.bus.publish("live", {"a": 1}, ephemeral=True)
     assert persistence.payloads is not None
     await persistence.payloads.keep({f"{number:064x}": bytes([number]) * 1000 for number in range(40)})
     assert persistence.database is not None
@@ -148,7 +148,7 @@ async def contents(database: Database) -> dict[str, list[dict[str, Any]]]:
         table: [
             {name: value for name, value in row.items() if name not in LOCAL.get(table, ())}
             for row in kept
-            if not row.get("transient")
+            if not row.get("ephemeral")
         ]
         for table, kept in found.items()
     }

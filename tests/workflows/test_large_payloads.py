@@ -94,7 +94,7 @@ async def test_a_result_beyond_the_limit_is_an_error_for_the_model(stored: tuple
         assert (await handle.result(30)).content == "I shall ask for less."
     told = [m["content"] for m in lab.server.requests[1].messages if m["role"] == "tool"]
     assert len(told) == 1
-    assert "bytes, at most 2,000,000 are taken: return less, or write a file" in told[0]
+    assert "bytes; the maximum is 2,000,000: return less, or write a file" in told[0]
 
 
 async def test_a_reply_beyond_the_limit_fails_the_run_with_a_reason(stored: tuple[Lab, ChunkTable]) -> None:
@@ -106,7 +106,7 @@ async def test_a_reply_beyond_the_limit_fails_the_run_with_a_reason(stored: tupl
         result = await lab.holdfast.run("hoarder", "Speak!")
     assert result.status == RunStatus.FAILED
     assert result.error is not None
-    assert "at most 1,000,000 are taken; limit max_tokens" in result.error
+    assert "the maximum is 1,000,000: set max_tokens" in result.error
 
 
 async def test_an_input_beyond_the_limit_is_refused_before_it_travels(stored: tuple[Lab, ChunkTable]) -> None:
@@ -124,7 +124,7 @@ async def test_an_input_beyond_the_worker_s_limit_fails_the_run(stored: tuple[La
         result = await lab.holdfast.run("hoarder", "x" * (MB + 1))
     assert result.status == RunStatus.FAILED
     assert result.error is not None
-    assert "its input has 1,000,001 bytes, at most 1,000,000 are taken" in result.error
+    assert "its input has 1,000,001 bytes; the maximum is 1,000,000" in result.error
 
 
 async def test_without_a_store_the_limit_is_temporal_s(lab: Lab) -> None:
@@ -135,7 +135,7 @@ async def test_without_a_store_the_limit_is_temporal_s(lab: Lab) -> None:
         handle = await lab.holdfast.start("hoarder", "All of it!")
         assert (await handle.result(30)).content == "Less, then."
     told = [m["content"] for m in lab.server.requests[1].messages if m["role"] == "tool"]
-    assert "at most 1,000,000 are taken" in told[0]
+    assert "the maximum is 1,000,000" in told[0]
 
 
 async def test_a_store_that_is_away_costs_no_run(temporal_address: str, tmp_path: Path) -> None:

@@ -97,9 +97,9 @@ async def _follow(out: Output, bus: EventBus, topic: str, after: int) -> AsyncIt
 def _show(out: Output, event: BusEvent) -> None:
     data = json_.dumps(event.data, ensure_ascii=False)
     if out.json:
-        out.line({"offset": event.offset, "transient": event.transient, "data": event.data})
+        out.line({"offset": event.offset, "ephemeral": event.ephemeral, "data": event.data})
         return
-    mark = "~" if event.transient else " "
+    mark = "~" if event.ephemeral else " "
     lead = f"{event.offset:>6}{mark} "
     out.say((lead, "dim"), cut(one_line(data), out.width - len(lead)))
 

@@ -13,7 +13,7 @@ from holdfast.storage.database import Database
 
 EVENT, TOPIC = "bus", "bus_topic"
 TOPICS = "SELECT * FROM bus_topic"
-EVENTS = """SELECT * FROM bus:[$topic, $after]>..=[$topic, $last] WHERE transient = false LIMIT $limit"""
+EVENTS = """SELECT * FROM bus:[$topic, $after]>..=[$topic, $last] WHERE ephemeral = false LIMIT $limit"""
 HERE = "SELECT VALUE id FROM $topics"
 PAGE_ROWS = 200
 

@@ -35,15 +35,15 @@ class Bus(EventBus):
 
     @override
     async def publish(
-        self, topic: str, *items: Mapping[str, JsonValue], transient: bool = False, key: str | None = None
+        self, topic: str, *items: Mapping[str, JsonValue], ephemeral: bool = False, key: str | None = None
     ) -> int:
-        publication = Publication(checked_topic(topic), checked_texts(items), transient, _checked_key(key, transient))
+        publication = Publication(checked_topic(topic), checked_texts(items), ephemeral, _checked_key(key, ephemeral))
         publisher = self._publishers.setdefault(asyncio.get_running_loop(), Publisher(self._log))
         return await publisher.publish(publication)
 
     @override
-    async def forget(self, topic: str, upto: int) -> None:
-        await self._log.forget(checked_topic(topic), upto)
+    async def discard(self, topic: str, upto: int) -> None:
+        await self._log.discard(checked_topic(topic), upto)
 
     @override
     async def prune(self, before: datetime) -> int:
@@ -85,9 +85,9 @@ def _checked_offset(after: int) -> int:
     return after
 
 
-def _checked_key(key: str | None, transient: bool) -> str | None:
-    if key is not None and transient:
-        raise UsageError("a transient event cannot have a key, because it is not kept: leave the key out")
+def _checked_key(key: str | None, ephemeral: bool) -> str | None:
+    if key is not None and ephemeral:
+        raise UsageError("an ephemeral event cannot have a key, because it is not kept: leave the key out")
     if key is not None and (not isinstance(key, str) or not key):
         raise UsageError(f"key must be text that is not empty, not {key!r}")
     return key

@@ -151,7 +151,7 @@ async def stored_events_are_read_without_waiting(bus: EventBus) -> None:
     name = topic()
     same(await bus.read(name), [], "a topic without events")
     for number in range(5):
-        await bus.publish(name, {"n": number}, transient=number == 2)
+        await bus.publish(name, {"n": number}, ephemeral=number == 2)
     found: list[BusEvent] = []
     while page := await bus.read(name, found[-1].offset if found else 0, limit=2):
         found += page
@@ -184,27 +184,27 @@ async def a_resumed_subscriber_misses_nothing(bus: EventBus) -> None:
     same(numbers(found), list(range(count)), "events over several subscriptions")
 
 
-async def transient_events_stay_until_forgotten(bus: EventBus) -> None:
-    """A late subscriber gets the transient events that are not forgotten, in order with the others."""
+async def ephemeral_events_stay_until_discarded(bus: EventBus) -> None:
+    """A late subscriber gets the ephemeral events that are not discarded, in order with the others."""
     name = topic()
     async with bus.subscribe(name) as live:
         await bus.publish(name, {"n": 1})
-        await bus.publish(name, {"n": 2}, transient=True)
-        middle = await bus.publish(name, {"n": 3}, transient=True)
+        await bus.publish(name, {"n": 2}, ephemeral=True)
+        middle = await bus.publish(name, {"n": 3}, ephemeral=True)
         await bus.publish(name, {"n": 4})
-        await bus.publish(name, {"n": 5}, transient=True)
+        await bus.publish(name, {"n": 5}, ephemeral=True)
         seen = await taken(live, 5)
         growing(seen)
-        same([event.transient for event in seen], [False, True, True, False, True], "which are transient")
+        same([event.ephemeral for event in seen], [False, True, True, False, True], "which are ephemeral")
         same(numbers(await kept(bus, name, 5)), [1, 2, 3, 4, 5], "what a late subscriber gets")
-        await bus.forget(name, middle)
-        same(numbers(await kept(bus, name, 3)), [1, 4, 5], "what is left after forgetting")
-        await bus.publish(name, {"n": 6}, transient=True)
+        await bus.discard(name, middle)
+        same(numbers(await kept(bus, name, 3)), [1, 4, 5], "what is left after discarding")
+        await bus.publish(name, {"n": 6}, ephemeral=True)
         same(numbers(await taken(live, 1)), [6], "the next one")
-        await bus.forget(name, 2**40)
+        await bus.discard(name, 2**40)
         await bus.publish(name, {"n": 7})
-        same(numbers(await kept(bus, name, 3)), [1, 4, 7], "lasting events, which are never forgotten")
-    await bus.forget(topic(), 5)
+        same(numbers(await kept(bus, name, 3)), [1, 4, 7], "lasting events, which are never discarded")
+    await bus.discard(topic(), 5)
 
 
 async def a_key_is_published_once(bus: EventBus) -> None:
@@ -276,10 +276,10 @@ async def topics_do_not_mix(bus: EventBus) -> None:
     names += [names[0] + "x", ending]
     for number, name in enumerate(names):
         await bus.publish(name, {"n": number}, key="k")
-        await bus.publish(name, {"n": -number}, transient=True)
+        await bus.publish(name, {"n": -number}, ephemeral=True)
     for number, name in enumerate(names):
         same(numbers(await kept(bus, name, 2)), [number, -number], f"events of topic {name!r}")
-        await bus.forget(name, 2**40)
+        await bus.discard(name, 2**40)
 
 
 async def invalid_arguments_are_rejected(bus: EventBus) -> None:
@@ -288,7 +288,7 @@ async def invalid_arguments_are_rejected(bus: EventBus) -> None:
     bad: Any
     for bad in ("", "a\0b", "\ud800", "x" * (MAX_TOPIC_CHARS + 1), None, 5):
         await refused(bus.publish(bad, {"n": 1}), UsageError)
-        await refused(bus.forget(bad, 1), UsageError)
+        await refused(bus.discard(bad, 1), UsageError)
         await refused(_subscribed(bus, bad), UsageError)
     for bad in ("text", 1, None, [1], {"n": {1}}, {"n": (1,)}, {1: 1}, {"n": float("nan")}, {"n": b""}):
         await refused(bus.publish(name, bad), UsageError)
@@ -297,7 +297,7 @@ async def invalid_arguments_are_rejected(bus: EventBus) -> None:
     await refused(bus.publish(name, *[{"n": 1}] * (MAX_ITEMS + 1)), UsageError)
     await refused(bus.publish(name, {"n": "x" * MAX_EVENT_BYTES}), UsageError)
     await refused(bus.publish(name, {"n": 1}, key=""), UsageError)
-    await refused(bus.publish(name, {"n": 1}, key="k", transient=True), UsageError)
+    await refused(bus.publish(name, {"n": 1}, key="k", ephemeral=True), UsageError)
     await refused(_subscribed(bus, name, -1), UsageError)
     await refused(bus.read(name, -1), UsageError)
     await refused(bus.read(name, limit=0), UsageError)
@@ -354,7 +354,7 @@ CHECKS: tuple[Check, ...] = (
     stored_events_are_read_without_waiting,
     a_subscription_without_offset_starts_when_it_is_entered,
     a_resumed_subscriber_misses_nothing,
-    transient_events_stay_until_forgotten,
+    ephemeral_events_stay_until_discarded,
     a_key_is_published_once,
     a_slow_subscriber_gets_an_error,
     pruned_events_raise_an_error,

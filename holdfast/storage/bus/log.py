@@ -22,7 +22,7 @@ class Publication:
     topic: str
     texts: tuple[str, ...]
     """Each event as JSON; at least one."""
-    transient: bool = False
+    ephemeral: bool = False
     key: str | None = None
     """A second publication with this key adds nothing to the topic; `None` means no deduplication."""
 
@@ -45,7 +45,7 @@ class Stored:
 
     offset: int
     text: str
-    transient: bool
+    ephemeral: bool
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class EventLog(Protocol):
         """Returns the newest offset of each topic; later events have higher ones. 0 for topics without events."""
         ...
 
-    async def forget(self, topic: str, upto: int) -> None:
-        """Deletes the transient events of a topic with `offset <= upto`."""
+    async def discard(self, topic: str, upto: int) -> None:
+        """Deletes the ephemeral events of a topic with `offset <= upto`."""
 
     async def prune(self, before: datetime) -> int:
         """Deletes all events that were published before a time; returns their number."""

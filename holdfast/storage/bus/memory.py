@@ -16,7 +16,7 @@ from holdfast.storage.bus.log import EventLog, Page, Publication, Stored
 from holdfast.storage.database import Watch
 
 MAX_KEPT = 10_000  # lasting events of one topic; the oldest are pruned
-MAX_TRANSIENT = 2000  # transient events of one topic
+MAX_EPHEMERAL = 2000  # ephemeral events of one topic
 
 
 @dataclass
@@ -34,25 +34,25 @@ class _Topic:
             return known
         for text in publication.texts:
             self.last += 1
-            self.events[self.last] = Stored(self.last, text, publication.transient)
+            self.events[self.last] = Stored(self.last, text, publication.ephemeral)
             self.times[self.last] = datetime.now(UTC)
         if publication.key is not None:
             self.marks[publication.mark] = self.last
-        self._trim(transient=publication.transient)
+        self._trim(ephemeral=publication.ephemeral)
         return self.last
 
     def drop(self, offsets: Sequence[int]) -> None:
         for offset in offsets:
-            if not self.events.pop(offset).transient:
+            if not self.events.pop(offset).ephemeral:
                 self.pruned = max(self.pruned, offset)
             del self.times[offset]
         gone = set(offsets)
         self.marks = {mark: offset for mark, offset in self.marks.items() if offset not in gone}
 
-    def _trim(self, *, transient: bool) -> None:
-        limit = MAX_TRANSIENT if transient else MAX_KEPT
+    def _trim(self, *, ephemeral: bool) -> None:
+        limit = MAX_EPHEMERAL if ephemeral else MAX_KEPT
         if len(self.events) > limit:
-            kind = [each.offset for each in self.events.values() if each.transient is transient]
+            kind = [each.offset for each in self.events.values() if each.ephemeral is ephemeral]
             if len(kind) > limit + limit // 10:  # in batches of a tenth, because each deletion scans all events
                 self.drop(kind[:-limit])
 
@@ -83,10 +83,10 @@ class MemoryLog(EventLog):
             return {topic: self._topics[topic].last for topic in topics}
 
     @override
-    async def forget(self, topic: str, upto: int) -> None:
+    async def discard(self, topic: str, upto: int) -> None:
         with self._guard:
             known = self._topics[topic]
-            known.drop([each.offset for each in known.events.values() if each.transient and each.offset <= upto])
+            known.drop([each.offset for each in known.events.values() if each.ephemeral and each.offset <= upto])
 
     @override
     async def prune(self, before: datetime) -> int:

@@ -20,14 +20,14 @@ def topic_id(topic: str) -> RecordID:
 def topic_rows(publications: Sequence[Publication]) -> list[Row]:
     """Returns one row per topic, because a transaction must write each row only once.
 
-    `count` is the number of offsets to assign. `trailing` is the number of transient events after the last lasting one;
+    `count` is the number of offsets to assign. `trailing` is the number of ephemeral events after the last lasting one;
     negative if there is no lasting one.
     """
     rows: dict[str, Row] = {}
     for each in publications:
         row = rows.setdefault(each.topic, {"row": topic_id(each.topic), "count": 0, "trailing": -1})
         row["count"] += len(each.texts)
-        if not each.transient:
+        if not each.ephemeral:
             row["trailing"] = 0
         elif row["trailing"] >= 0:
             row["trailing"] += len(each.texts)
@@ -42,7 +42,7 @@ def event_rows(publications: Sequence[Publication], topics: Sequence[Row], seal:
         for number, text in enumerate(each.texts, start=1):
             left[each.topic] -= 1
             row = {"topic": each.topic, "row": topic_id(each.topic), "behind": left[each.topic]}
-            row |= {"text": seal(text), "transient": each.transient}
+            row |= {"text": seal(text), "ephemeral": each.ephemeral}
             if number == len(each.texts):
                 row["key"] = each.mark
             rows.append(row)
@@ -54,6 +54,6 @@ def pruned_rows(rows: Sequence[Row]) -> list[Row]:
     upto: dict[str, int] = {}
     for row in rows:
         topic, offset = row["id"].id
-        if not row["transient"]:
+        if not row["ephemeral"]:
             upto[topic] = max(upto.get(topic, 0), offset)
     return [{"row": topic_id(topic), "upto": offset} for topic, offset in upto.items()]

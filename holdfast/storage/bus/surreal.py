@@ -24,22 +24,22 @@ PRUNE = statement("holdfast.storage.bus", "prune")
 KNOWN = "SELECT key, id[1] AS offset FROM bus WHERE key IN $keys"
 READ = """
 RETURN [$row.last ?? 0, $row.pruned ?? 0];
-SELECT id[1] AS offset, text, transient FROM bus:[$topic, $first]..=[$topic, ..] LIMIT $limit
+SELECT id[1] AS offset, text, ephemeral FROM bus:[$topic, $first]..=[$topic, ..] LIMIT $limit
 """
 HEADS = "SELECT id, last, lasting FROM $rows"
-FORGET = "DELETE bus:[$topic, 0]..=[$topic, $upto] WHERE transient RETURN NONE"
-OLD = "SELECT id, transient FROM bus WHERE at < $before LIMIT $limit"
+DISCARD = "DELETE bus:[$topic, 0]..=[$topic, $upto] WHERE ephemeral RETURN NONE"
+OLD = "SELECT id, ephemeral FROM bus WHERE at < $before LIMIT $limit"
 PRUNE_TOPICS = "DELETE bus_topic WHERE lasting = NONE AND at < $before RETURN NONE"
 
-KEPT_TRANSIENT = 2000  # of one topic, on a server; an embedded database has `ephemeral.MAX_EVENTS`
-TRIM_EVERY = 500  # offsets between two deletions of older transient events
+KEPT_EPHEMERAL = 2000  # of one topic, on a server; an embedded database has `ephemeral.MAX_EVENTS`
+TRIM_EVERY = 500  # offsets between two deletions of older ephemeral events
 PRUNE_ROWS = 500  # in one statement
 
 
 class SurrealLog(EventLog):
     """An EventLog on SurrealDB.
 
-    Lasting events are rows. On a server, transient events are rows too, deleted when they are forgotten. With an
+    Lasting events are rows. On a server, ephemeral events are rows too, deleted when they are discarded. With an
     embedded database they are ephemeral events in memory.
 
     Args:
@@ -53,10 +53,10 @@ class SurrealLog(EventLog):
 
     @override
     async def append(self, publications: Sequence[Publication]) -> list[int]:
-        transient = [each for each in publications if each.transient]
-        numbers = await self._add_ephemeral(transient) if transient else None
+        ephemeral = [each for each in publications if each.ephemeral]
+        numbers = await self._add_ephemeral(ephemeral) if ephemeral else None
         offsets = (
-            {} if numbers is None else {each.mark: number for each, number in zip(transient, numbers, strict=True)}
+            {} if numbers is None else {each.mark: number for each, number in zip(ephemeral, numbers, strict=True)}
         )
         rows = [each for each in publications if each.mark not in offsets]
         if rows:
@@ -67,13 +67,13 @@ class SurrealLog(EventLog):
     async def read(self, topic: str, after: int, limit: int) -> Page:
         values = {"row": topic_id(topic), "topic": topic, "first": after + 1, "limit": limit}
         [[last, pruned], rows] = await self._database.run(READ, **values)
-        events = [Stored(row["offset"], self._decrypt(row["text"]), row["transient"]) for row in rows]
+        events = [Stored(row["offset"], self._decrypt(row["text"]), row["ephemeral"]) for row in rows]
         is_last = len(rows) < limit
         # Read after the rows, and only up to their newest offset, so that no row with a lower offset can appear later.
         upto = last if is_last else events[-1].offset
         ephemeral = await call_ephemeral(self._database, "read", topic=topic, after=after, upto=upto)
         if ephemeral:
-            events += [Stored(offset, text, transient=True) for offset, text in ephemeral]
+            events += [Stored(offset, text, ephemeral=True) for offset, text in ephemeral]
             events.sort(key=attrgetter("offset"))
         return Page(events, pruned, is_last)
 
@@ -88,9 +88,9 @@ class SurrealLog(EventLog):
         return {topic: max(number, lasting.get(topic, 0)) for topic, number in zip(topics, newest, strict=True)}
 
     @override
-    async def forget(self, topic: str, upto: int) -> None:
+    async def discard(self, topic: str, upto: int) -> None:
         if await call_ephemeral(self._database, "delete", topic=topic, upto=upto) is None:
-            await self._database.run(FORGET, topic=topic, upto=upto)
+            await self._database.run(DISCARD, topic=topic, upto=upto)
 
     @override
     async def prune(self, before: datetime) -> int:
@@ -145,11 +145,11 @@ class SurrealLog(EventLog):
         return offsets
 
     async def _trim(self, publications: Sequence[Publication], offsets: dict[str, int]) -> None:
-        """Deletes the oldest transient events of topics that have too many."""
+        """Deletes the oldest ephemeral events of topics that have too many."""
         for each in publications:
             last = offsets[each.mark]
-            if each.transient and last // TRIM_EVERY > (last - len(each.texts)) // TRIM_EVERY:
-                await self._database.run(FORGET, topic=each.topic, upto=last - KEPT_TRANSIENT)
+            if each.ephemeral and last // TRIM_EVERY > (last - len(each.texts)) // TRIM_EVERY:
+                await self._database.run(DISCARD, topic=each.topic, upto=last - KEPT_EPHEMERAL)
 
     async def _known(self, marks: dict[str, Publication]) -> dict[str, int]:
         [rows] = await self._database.run(KNOWN, keys=list(marks))
