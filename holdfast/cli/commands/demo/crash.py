@@ -25,7 +25,6 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.session import Session, connected
 from holdfast.client.run_handle import RunHandle
 from holdfast.errors import HoldfastError, UsageError, WorkerUnavailable
-from holdfast.search_attributes import AGENT_TURN
 from holdfast.settings import Settings
 from holdfast.stack import Part, kill, start_worker, up
 from holdfast.stack.process import PACKAGE_PARENT
@@ -91,7 +90,8 @@ class _Viewer:
         self._run = run
         self._narrator = Narrator(out)
         self._after = -1
-        self.results_shown = 0
+        self._turn = 0
+        self._has_shown_result = False
 
     async def follow(self) -> None:
         """Shows what happens from here until the run ends."""
@@ -99,10 +99,21 @@ class _Viewer:
             async for event in self._run.events(self._after):
                 self._narrator.show(event)
                 if isinstance(event, Entry):
-                    self._after = event.seq
-                    self.results_shown += event.kind == "tool_result"
+                    self._after, self._turn = event.seq, event.turn
+                    self._has_shown_result |= event.kind == "tool_result"
         finally:
             self._narrator.end()
+
+    def is_past_first_turn(self, description: WorkflowExecutionDescription) -> bool:
+        """Returns whether a worker is making a call of a later turn than the first, which has been shown."""
+        begun = [
+            pending.activity_type.name
+            for pending in description.raw_description.pending_activities
+            if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+        ]
+        in_model = names.MODEL_CALL in begun and self._has_shown_result
+        in_tool = any(name.startswith(names.TOOL_PREFIX) for name in begun) and self._turn > 1
+        return in_model or in_tool
 
 
 async def _crash_and_follow(session: Session, run: RunHandle) -> Crash | None:
@@ -139,11 +150,11 @@ async def _kill_in_mid_turn(session: Session, run: RunHandle, worker: Part, view
     """
     handle = session.client.get_workflow_handle(run.id)
     while (description := await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
-        if viewer.results_shown and _is_calling(description):
+        if viewer.is_past_first_turn(description):
             os.kill(worker.pid, signal.SIGSTOP)
             try:
                 await asyncio.sleep(SETTLE)
-                if _is_calling(await handle.describe()):
+                if viewer.is_past_first_turn(await handle.describe()):
                     await kill(worker)
                     return datetime.now(UTC)
             finally:
@@ -151,19 +162,6 @@ async def _kill_in_mid_turn(session: Session, run: RunHandle, worker: Part, view
                     os.kill(worker.pid, signal.SIGCONT)
         await asyncio.sleep(POLL_INTERVAL)
     return None
-
-
-def _is_calling(description: WorkflowExecutionDescription) -> bool:
-    """Whether a worker is making a call of a later turn than the first."""
-    replies = description.typed_search_attributes.get(AGENT_TURN) or 0
-    begun = [
-        pending.activity_type.name
-        for pending in description.raw_description.pending_activities
-        if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-    ]
-    in_model = names.MODEL_CALL in begun and replies >= 1
-    in_tool = any(name.startswith(names.TOOL_PREFIX) for name in begun) and replies >= 2
-    return in_model or in_tool
 
 
 async def _report(session: Session, run: RunHandle, crash: Crash) -> ExitCode:
