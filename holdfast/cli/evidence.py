@@ -68,7 +68,7 @@ class Evidence:
         ]
 
     @property
-    def made_again(self) -> list[Call]:
+    def repeated(self) -> list[Call]:
         """Calls that had succeeded before the crash, and that history shows again after it."""
         finished = {call.key for call in self.finished_before}
         return [call for call in self.calls if call.key in finished and call not in self.finished_before]

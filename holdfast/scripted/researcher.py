@@ -37,7 +37,7 @@ MAX_ECHO = 300  # characters of a question that is repeated in an answer
 _FAILED = "error: "
 _NOTE = (
     f"This was written by the {SCRIPTED_MARK}: it searches for the words of the question, "
-    "quotes the lines where most of them stand together, and draws no conclusions."
+    "quotes the lines where most of them occur together, and draws no conclusions."
 )
 
 
@@ -88,7 +88,7 @@ class Research:
         return ChatReply(self._answer())
 
     def _list(self) -> ChatReply:
-        return _calling("First I look which files there are", [ChatToolCall("list_files", {})])
+        return _calling("First I list the files", [ChatToolCall("list_files", {})])
 
     def _search(self) -> ChatReply | None:
         calls = [ChatToolCall("search_files", {"query": needle}) for needle in self.searched]
@@ -99,7 +99,7 @@ class Research:
             ChatToolCall("read_file", {"path": path, "start_line": max(1, line - WINDOW // 2), "max_lines": WINDOW})
             for path, line in best_places(self._hits())
         ]
-        return _calling("I read the places where most of these words stand together", calls) if calls else None
+        return _calling("I read the places where most of these words occur together", calls) if calls else None
 
     def _write(self) -> ChatReply:
         call = ChatToolCall("write_file", {"path": f"{REPORTS}{slug(self.question)}.md", "content": self._report()})

@@ -197,7 +197,7 @@ def test_demo_crash_proves_its_point(cli: CliStack) -> None:
     found = done.json
     assert found["verdict"] is True
     assert found["in_flight"]
-    assert found["made_again"] == []
+    assert found["repeated"] == []
     assert {call["attempts"] for call in found["calls"] if call["key"] not in found["in_flight"]} == {1}
     assert found["result"]["status"] == "completed"
     assert "kill -9" in done.err

@@ -255,7 +255,7 @@ def test_it_works_in_an_empty_folder(installation: Installation) -> None:
     assert "completed in" in answer
     assert "--workspace DIR" in answer
     assert "running" in installation.run("holdfast", "status")
-    assert "finished calls that were made again: none" in installation.run("holdfast", "demo", "crash")
+    assert "finished calls that were repeated: none" in installation.run("holdfast", "demo", "crash")
     assert "stopped: model, temporal, worker" in installation.run("holdfast", "down")
     assert {path.name for path in installation.folder.iterdir()} <= {".holdfast", "home"}
 

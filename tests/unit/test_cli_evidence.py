@@ -95,29 +95,29 @@ async def test_a_good_crash_is_borne_out() -> None:
     ]
     assert [call.what for call in evidence.finished_before] == ["turn 1: model", "turn 1: note"]
     assert [call.what for call in evidence.in_flight] == ["turn 2: model"]
-    assert evidence.made_again == []
+    assert evidence.repeated == []
     assert evidence.seconds_to_next_call == pytest.approx(1.5)
     assert verdict(evidence, result())
 
 
-async def test_a_finished_call_that_is_made_again_is_found() -> None:
+async def test_a_finished_call_that_is_repeated_is_found() -> None:
     """A repeated finished call is reported."""
     history = await crashed_well()
     await history.activity(model_call(1), 14, 14.1, 15, worker="second")
     await history.activity(tool_call(1, "c1"), 15, 15.1, 16, worker="second")
     evidence = await history.evidence()
-    assert [call.what for call in evidence.made_again] == ["turn 1: model", "turn 1: note"]
+    assert [call.what for call in evidence.repeated] == ["turn 1: model", "turn 1: note"]
     assert not verdict(evidence, result())
-    assert document(evidence, result())["made_again"] == ["model/1/d1", "tool/1/c1"]
+    assert document(evidence, result())["repeated"] == ["model/1/d1", "tool/1/c1"]
 
 
-async def test_a_call_that_had_failed_may_be_made_again() -> None:
+async def test_a_call_that_had_failed_may_be_repeated() -> None:
     """A failed call may be repeated."""
     history = await crashed_well()
     await history.activity(model_call(3), 9, 9.1, 9.5, fails=True)
     await history.activity(model_call(3), 14, 14.1, 15, worker="second")
     evidence = await history.evidence()
-    assert evidence.made_again == []
+    assert evidence.repeated == []
 
 
 async def test_a_crash_between_two_calls_proves_nothing() -> None:
@@ -146,4 +146,4 @@ async def test_the_report_fits_and_shows_the_call_in_flight(capsys: pytest.Captu
     [interrupted] = [line for line in shown.splitlines() if "interrupted" in line]
     assert "turn 2: model" in interrupted
     assert shown.index("turn 2: model") < shown.index("kill -9") < shown.index("turn 2: note")
-    assert "finished calls that were made again: none" in shown
+    assert "finished calls that were repeated: none" in shown

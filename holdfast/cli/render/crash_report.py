@@ -30,7 +30,7 @@ def document(evidence: Evidence, result: RunResult) -> dict[str, Any]:
             "crash": asdict(evidence.crash),
             "calls": [asdict(call) for call in evidence.calls],
             "in_flight": [call.key for call in evidence.in_flight],
-            "made_again": [call.key for call in evidence.made_again],
+            "repeated": [call.key for call in evidence.repeated],
             "seconds_to_next_call": evidence.seconds_to_next_call,
         }
     )
@@ -66,7 +66,7 @@ class _Row:
 
 
 def _row(number: int, call: Call, evidence: Evidence) -> _Row:
-    interrupted, repeated = call in evidence.in_flight, call in evidence.made_again
+    interrupted, repeated = call in evidence.in_flight, call in evidence.repeated
     return _Row(
         str(number),
         one_line(call.what),
@@ -85,12 +85,12 @@ def show_verdict(out: Output, evidence: Evidence, result: RunResult) -> None:
 
 
 def _findings(evidence: Evidence, result: RunResult) -> list[tuple[bool, str]]:
-    finished, interrupted, repeated = evidence.finished_before, evidence.in_flight, evidence.made_again
+    finished, interrupted, repeated = evidence.finished_before, evidence.in_flight, evidence.repeated
     waited = evidence.seconds_to_next_call
     return [
         (bool(finished), f"{count(len(finished), 'call')} had finished when the worker died"),
-        (bool(interrupted), f"in flight when it died, and made again: {_calls(interrupted) or 'none'}"),
-        (not repeated, f"finished calls that were made again: {_calls(repeated) or 'none'}"),
+        (bool(interrupted), f"in flight when it died, and repeated: {_calls(interrupted) or 'none'}"),
+        (not repeated, f"finished calls that were repeated: {_calls(repeated) or 'none'}"),
         (
             waited is not None,
             f"from the start of the new worker to its first call: {'never' if waited is None else duration(waited)}",

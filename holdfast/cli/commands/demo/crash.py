@@ -48,7 +48,7 @@ async def crash(json: JsonOption = False) -> ExitCode:
 
     A run of `researcher` reads the project's own documents. Meanwhile the worker
     gets SIGKILL and is started again. The report at the end comes from the run's
-    history in Temporal. Exit code 1 when a finished call was made again, or the run
+    history in Temporal. Exit code 1 when a finished call was repeated, or the run
     did not end well.
     """
     out = Output(json=json)
