@@ -111,7 +111,8 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = str(first["loc"][0]).upper() if first["loc"] else "settings"
             shown = "(hidden)" if any(word in name for word in ("KEY", "PASSWORD")) else repr(first["input"])
-            raise SettingsError(f"{name}={shown} is not accepted: {first['msg']}") from None
+            reason = first["msg"].removeprefix("Value error, ")
+            raise SettingsError(f"{name}={shown} is not accepted: {reason}") from None
 
     @property
     def store_url(self) -> str:

@@ -38,6 +38,7 @@ BAD = [
     BadValue("MAX_CONCURRENT_AGENTS", "many", ["MAX_CONCURRENT_AGENTS='many'", "integer"]),
     BadValue("MAX_CONCURRENT_AGENTS", "0", ["MAX_CONCURRENT_AGENTS='0'", "1"]),
     BadValue("AGENT_EXECUTION_TIMEOUT", "-5", ["AGENT_EXECUTION_TIMEOUT='-5'", "greater than 0"]),
+    BadValue("RETENTION", "soon", ["RETENTION='soon' is not accepted: it must be", "90s"]),
     BadValue("LOG_FORMAT", "xml", ["LOG_FORMAT='xml'", "console", "json"]),
     BadValue("STATE_PERSISTENCE_BACKEND", "redis", ["STATE_PERSISTENCE_BACKEND='redis'", "surrealdb", "memory"]),
 ]
