@@ -1,4 +1,4 @@
-"""Agents, as developers define them."""
+"""Agents as developers define them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namesp
 from holdfast.types import AgentSpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
-_SHOWN_CHARS = 80  # of a text, in a repr
+_SHOWN_CHARS = 80  # of a text in a repr
 
 
 class _Unset(enum.Enum):
     UNSET = "unset"
 
 
-UNSET = _Unset.UNSET  # tells "not given" from None, where None has a meaning of its own
+UNSET = _Unset.UNSET  # distinguishes an omitted argument from None, where None has a meaning of its own
 
 
 class Agent:
-    """An agent's definition: its instructions, its model, its tools, its limits.
+    """An agent's definition: its instructions, model, tools and limits.
 
-    Use it as it is:
+    Create an instance:
 
         greeter = Agent(name="greeter", system_prompt="Greet people.", tools=[look_up])
 
-    or derive from it. Class attributes are then the definition, methods under `@tool` are tools:
+    or a subclass, whose class attributes are the definition and whose `@tool` methods are tools:
 
         class Greeter(Agent):
             system_prompt = "Greet people."
@@ -45,13 +45,13 @@ class Agent:
             def weather(self, city: str) -> str: ...
 
     Attributes:
-        name: how runs and people refer to the agent; for a subclass that gives none, the class's name.
-        system_prompt: what the model is told before anything else.
-        model: None: the worker's default model.
-        tools: the functions that the model may call. Of an instance: a tuple of `Tool`, the functions
-            first, then the methods in the order of their definition, inherited ones first.
-        max_turns: model calls that a run may make.
-        timeout: seconds that a run may take; None: the worker's AGENT_EXECUTION_TIMEOUT.
+        name: the name that runs and people use; a subclass without one is named after the class.
+        system_prompt: the first message to the model.
+        model: the model; `None` means the worker's default model.
+        tools: the functions that the model may call. On an instance it is a tuple of `Tool`: first the functions, then
+            the methods in the order of their definition, inherited ones first.
+        max_turns: maximum number of model calls of a run.
+        timeout: maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT.
         model_settings: further fields of the request to the model, such as `temperature`.
     """
 
@@ -64,7 +64,7 @@ class Agent:
     model_settings: Mapping[str, Any] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Names the class's agents after the class, unless it says otherwise itself."""
+        """Names the agents of a subclass after the class, unless it sets a name."""
         super().__init_subclass__(**kwargs)
         if "name" not in vars(cls):
             cls.name = cls.__name__
@@ -80,10 +80,10 @@ class Agent:
         timeout: float | _Unset | None = UNSET,
         model_settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Defines an agent; what is not given is taken from the class.
+        """Defines an agent; omitted values are taken from the class.
 
         Raises:
-            AgentDefinitionError: the definition cannot work; the message says why.
+            AgentDefinitionError: the definition is not valid; the message says why.
         """
         self.name = _check_name(type(self).name if name is None else name)
         self.system_prompt = type(self).system_prompt if system_prompt is None else system_prompt
@@ -92,11 +92,11 @@ class Agent:
         self.timeout = type(self).timeout if timeout is UNSET else timeout
         self.model_settings = dict(type(self).model_settings if model_settings is None else model_settings)
         functions = _as_tools(self.name, type(self).tools if tools is None else tools)
-        self.tools = _without_namesakes(self.name, (*functions, *self._bind_methods()))
+        self.tools = _check_unique(self.name, (*functions, *self._bind_methods()))
         self.spec()
 
     def spec(self) -> AgentSpec:
-        """The definition as data, as a run carries it.
+        """Returns the definition as data, in the form that a run carries.
 
         Raises:
             AgentDefinitionError: a value is not accepted.
@@ -118,27 +118,27 @@ class Agent:
             raise AgentDefinitionError(message) from error
 
     async def add_text_memory(self, text: str, **metadata: JsonValue) -> str:
-        """Has the agent remember a text, where its tools and `search_text` find it; gives its id.
+        """Stores a text in the agent's memory, where its tools and `search_text` find it, and returns its id.
 
         Args:
-            text: not blank, at most 64 KB; the same text with the same metadata is kept once.
-            metadata: JSON values by name, which come back with the text.
+            text: not blank, at most 64 KB; the same text with the same metadata is stored once.
+            metadata: JSON values by name, which are returned with the text.
 
         Raises:
             UsageError: the text or the metadata is not accepted.
-            StoreUnavailable: it could not be kept; adding it again is safe.
+            StoreUnavailable: it could not be stored; the call can be repeated safely.
         """
         return await services.text_memory().add(agent_namespace(self.name), text, metadata)
 
     async def search_text(self, query: str, top_k: int = 5) -> list[MemoryMatch]:
-        """Searches what the agent remembers, and what all agents share, by words and by meaning; best first.
+        """Searches the memories of the agent and those that all agents share, by words and by meaning; best first.
 
         Args:
             query: words or a sentence.
-            top_k: at most so many, 1 to 100.
+            top_k: maximum number of memories, 1 to 100.
 
         Raises:
-            UsageError: the query is blank, or `top_k` out of bounds.
+            UsageError: the query is blank, or `top_k` is out of range.
             StoreUnavailable: the memories cannot be read.
         """
         return await services.text_memory().search(
@@ -150,7 +150,7 @@ class Agent:
         return f"<{type(self).__name__} {self.name!r} model={self.model!r} tools=[{tools}]>"
 
     def _bind_methods(self) -> Iterator[Tool]:
-        """Binds the tools among the class's attributes; from then on `self.method` is the bound tool."""
+        """Binds the tools among the class's attributes, so that `self.method` is the bound tool."""
         cls = type(self)
         for name in dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)):
             attribute = inspect.getattr_static(cls, name)
@@ -184,21 +184,21 @@ def _check_method_name(cls: type[Agent], name: str) -> None:
     if name in vars(Agent):
         raise AgentDefinitionError(
             f"{cls.__name__}.{name}: Agent has an attribute of this name; "
-            f"call the method otherwise and give the tool its name with @tool(name={name!r})"
+            f"rename the method and name the tool with @tool(name={name!r})"
         )
 
 
 def _as_tools(agent: str, functions: Sequence[Callable[..., Any]]) -> Iterator[Tool]:
     if not isinstance(functions, list | tuple):
-        raise AgentDefinitionError(f"agent {agent!r}: tools takes a list of functions, not {functions!r}")
+        raise AgentDefinitionError(f"agent {agent!r}: tools must be a list of functions, not {functions!r}")
     for function in functions:
         made = function if isinstance(function, Tool) else tool(function)
         if made.needs_instance:
-            raise AgentDefinitionError(f"agent {agent!r}: {made.place} is a method; give it from an instance")
+            raise AgentDefinitionError(f"agent {agent!r}: {made.place} is a method; pass it from an instance")
         yield made
 
 
-def _without_namesakes(agent: str, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
+def _check_unique(agent: str, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
     known: dict[str, Tool] = {}
     for candidate in tools:
         other = known.setdefault(candidate.spec.name, candidate)

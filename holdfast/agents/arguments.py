@@ -1,4 +1,4 @@
-"""A function's arguments as a language model sees them: a JSON schema, and the way back from JSON text."""
+"""Arguments of tools: their JSON schema, and the parsing of the JSON text that a model writes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from holdfast.agents.docstring import Docstring
 from holdfast.errors import AgentDefinitionError
 from holdfast.types import clean_text
 
-SHOWN_ERRORS = 10  # wrong arguments named in one message; a model mends the first few and tries again
-SHOWN_VALUE_CHARS = 80  # of each wrong value; enough to recognise it
+SHOWN_ERRORS = 10  # wrong arguments named in one message; a model corrects the first few and retries
+SHOWN_VALUE_CHARS = 80  # of each wrong value; enough to recognize it
 
 
 class BadArguments(ValueError):
-    """Arguments that do not fit their function; the message says which and what is accepted."""
+    """Arguments do not match their function; the message says which, and what is accepted."""
 
 
 class Arguments:
-    """The arguments that a caller outside Python may give to a function.
+    """The arguments of a function that a model may pass.
 
     Attributes:
         schema: their JSON schema.
-        injected: names of the parameters that the caller inside Python fills; not in the schema.
-        takes_self: whether the function is a method that waits for its instance.
+        injected: names of the parameters that the worker fills in; they are not in the schema.
+        takes_self: whether the function is a method that needs an instance.
     """
 
     def __init__(self, function: Callable[..., Any], docstring: Docstring, injected: type) -> None:
@@ -41,11 +41,11 @@ class Arguments:
 
         Args:
             function: a plain function or a method, bound or not.
-            docstring: gives the descriptions of parameters that have none in their annotation.
-            injected: parameters annotated with this type are left to the caller inside Python.
+            docstring: describes the parameters that have no description in their annotation.
+            injected: the worker fills in parameters that are annotated with this type.
 
         Raises:
-            AgentDefinitionError: the signature cannot be told to a language model.
+            AgentDefinitionError: the signature cannot be described to a model.
         """
         parameters = list(inspect.signature(function).parameters.values())
         self.takes_self = _is_self(parameters)
@@ -65,10 +65,10 @@ class Arguments:
         self.schema = _without_titles(self._model.model_json_schema(schema_generator=_Schema))
 
     def parse(self, text: str) -> dict[str, Any]:
-        """Turns JSON text into keyword arguments; blank text counts as no arguments.
+        """Parses JSON text and returns keyword arguments; blank text means no arguments.
 
         Raises:
-            BadArguments: the text is not JSON, or not what the function takes.
+            BadArguments: the text is not JSON or does not match the function.
         """
         try:
             model = self._model.model_validate_json(clean_text(text).strip() or "{}")
@@ -85,11 +85,11 @@ class Arguments:
             if len(found) > SHOWN_ERRORS:
                 lines.append(f"- and {len(found) - SHOWN_ERRORS} more")
             problem = "\n".join(["The arguments are wrong:", *lines])
-        return f"{problem}\nAccepted is one JSON object with {_describe_schema(self.schema)}."
+        return f"{problem}\nPass one JSON object with {_describe_schema(self.schema)}."
 
 
 class _Schema(GenerateJsonSchema):
-    """Says nothing of a default that JSON cannot express: the function still applies it."""
+    """Omits defaults that JSON cannot express; the function still applies them."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
 
@@ -114,7 +114,7 @@ def _check_kind(function: Callable[..., Any], parameter: inspect.Parameter) -> N
 
 
 def _parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
-    """Resolves annotations, but for the return type: nobody needs it, and it may exist for type checkers only."""
+    """Resolves annotations except the return type, which is not needed and may exist for type checkers only."""
     plain = inspect.unwrap(function)
     names: dict[str, Any] = getattr(plain, "__globals__", {})
     try:
@@ -132,7 +132,7 @@ def _parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _names_around(module_names: Mapping[str, Any]) -> dict[str, Any]:
-    """Local names of the functions and classes of that module which run now: types may be defined there."""
+    """Returns the local names of the module's functions on the call stack, as types may be defined there."""
     found: dict[str, Any] = {}
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  inspect.currentframe() may be None for type checkers
     while frame:
@@ -153,7 +153,7 @@ def _build_model(
         except (PydanticUserError, NameError, TypeError) as error:
             reason = str(error).partition("\n")[0]
             raise AgentDefinitionError(
-                f"tool {function.__qualname__}: parameter {parameter.name!r} has a type that JSON cannot carry: "
+                f"tool {function.__qualname__}: parameter {parameter.name!r} has a type that JSON cannot express: "
                 f"{reason}"
             ) from error
         settings: dict[str, Any] = {"alias": parameter.name}
@@ -166,12 +166,12 @@ def _build_model(
 
 
 def _field_name(number: int) -> str:
-    """Stands for a parameter inside the model, where names such as `json` or `_x` are not free."""
+    """Returns a parameter's field name in the pydantic model, where names such as `json` or `_x` are reserved."""
     return f"p{number}"
 
 
 def _without_titles(schema: Any) -> Any:
-    """Leaves out the titles that pydantic makes of names: they tell a model nothing and cost tokens each turn."""
+    """Removes the titles that pydantic derives from names: they tell the model nothing and cost tokens each turn."""
     if isinstance(schema, list):
         return [_without_titles(item) for item in schema]
     if not isinstance(schema, dict):
@@ -197,14 +197,14 @@ def _describe_error(detail: ErrorDetails) -> str:
         case _:
             shown = json.dumps(to_jsonable_python(detail["input"], fallback=repr), ensure_ascii=False)
             shown = shown if len(shown) <= SHOWN_VALUE_CHARS else f"{shown[:SHOWN_VALUE_CHARS]}…"
-            return f"{where or 'the whole'}: {detail['msg']} (got {shown})"
+            return f"{where or 'all arguments'}: {detail['msg']} (got {shown})"
 
 
 def _describe_schema(schema: Mapping[str, Any]) -> str:
-    """The properties of an object in few words: `path: string (required), max_hits: integer (default 40)`."""
+    """Returns the properties of an object in short: `path: string (required), max_hits: integer (default 40)`."""
     properties: dict[str, dict[str, JsonValue]] = schema["properties"]
     if not properties:
-        return "nothing in it: {}"
+        return "no properties: {}"
     required = schema.get("required", [])
     described = []
     for name, part in properties.items():

@@ -17,17 +17,17 @@ from holdfast.errors import AgentDefinitionError, UnknownAgent
 
 
 class AgentCatalog:
-    """Agents by name; iterating gives them in the order of their names."""
+    """Agents by name; iteration yields them in the order of their names."""
 
     def __init__(self, agents: Iterable[Agent] = (), *, tools: Iterable[Tool] = ()) -> None:
-        """Makes a catalog of these agents and no others.
+        """Creates a catalog of these agents only.
 
         Args:
             agents: the agents.
-            tools: served beside the agents' own: for agents that are not defined in code.
+            tools: further tools to serve, for agents that are not defined in code.
 
         Raises:
-            AgentDefinitionError: two agents have one name.
+            AgentDefinitionError: two agents have the same name.
         """
         self._agents: dict[str, Agent] = {}
         self._origins: dict[str, str] = {}
@@ -40,18 +40,17 @@ class AgentCatalog:
     def load(cls, modules: Iterable[str] = ()) -> AgentCatalog:
         """Collects the shipped agents and those of each named module.
 
-        From a module are taken: every Agent instance at its top level, and every Agent subclass that
-        it defines itself, instantiated without arguments, unless the module holds an instance of that
-        very class; and every tool at its top level, for agents that are registered and name it. Names that begin
-        with an underscore are left alone.
+        From a module, it collects every Agent instance at the top level; every Agent subclass that the module defines,
+        instantiated without arguments, unless the module has an instance of that class; and every tool at the top
+        level, for registered agents that name it. Names that begin with an underscore are ignored.
 
         Args:
-            modules: dotted names, as HOLDFAST_AGENTS lists them. Modules in the current working
-                directory can be named too: it is put on `sys.path` if it is not there yet.
+            modules: dotted names, as HOLDFAST_AGENTS lists them. They may be in the current working directory, which
+                is added to `sys.path`.
 
         Raises:
-            AgentDefinitionError: a module cannot be imported or defines neither agent nor tool, an agent cannot be
-                built, two agents have one name, or two functions claim one activity type.
+            AgentDefinitionError: a module cannot be imported or defines neither an agent nor a tool, an agent cannot be
+                built, two agents have the same name, or two functions have the same activity type.
         """
         catalog = cls()
         catalog._shipped_tools = {tool.spec.activity: tool for tool in _tools_in(holdfast.tools)}
@@ -67,10 +66,10 @@ class AgentCatalog:
         return catalog
 
     def get(self, name: str) -> Agent:
-        """The agent of this name.
+        """Returns the agent of this name.
 
         Raises:
-            UnknownAgent: there is none; the message lists those that there are.
+            UnknownAgent: no agent has this name; the message lists the known ones.
         """
         try:
             return self._agents[name]
@@ -79,24 +78,24 @@ class AgentCatalog:
             raise UnknownAgent(f"Agent {name!r} not found; known: {known}") from None
 
     def names(self) -> tuple[str, ...]:
-        """The names of all agents, sorted."""
+        """Returns the names of all agents, sorted."""
         return tuple(sorted(self._agents))
 
     def tools(self) -> dict[str, Tool]:
-        """All tools by activity type: those of the agents, those of their modules, and the shipped ones.
+        """Returns all tools by activity type: those of the agents, those of their modules, and the shipped ones.
 
-        One that several agents use is there once; a tool of yours takes the place of a shipped one that no agent uses.
+        A tool that several agents use is listed once. A tool of yours replaces a shipped one that no agent uses.
 
         Raises:
-            AgentDefinitionError: two functions claim one activity type.
+            AgentDefinitionError: two functions have the same activity type.
         """
         tools: dict[str, Tool] = {}
         for tool in (*(tool for agent in self for tool in agent.tools), *self._tools):
             other = tools.setdefault(tool.spec.activity, tool)
             if other.function != tool.function:
                 raise AgentDefinitionError(
-                    f"two functions claim the activity type {tool.spec.activity!r}: "
-                    f"{other.place} and {tool.place}; name one of them otherwise, with @tool(name=...)"
+                    f"two functions have the activity type {tool.spec.activity!r}: "
+                    f"{other.place} and {tool.place}; rename one of them with @tool(name=...)"
                 )
         return self._shipped_tools | tools
 
@@ -116,7 +115,7 @@ class AgentCatalog:
         if self._agents.setdefault(agent.name, agent) is not agent:
             raise AgentDefinitionError(
                 f"two agents are named {agent.name!r}: one in {self._origins[agent.name]}, one in {origin}; "
-                "give one of them another name"
+                "rename one of them"
             )
         self._origins.setdefault(agent.name, origin)
 
@@ -131,12 +130,12 @@ def _content_of(module: str) -> tuple[list[Agent], list[Tool]]:
     try:
         imported = importlib.import_module(module)
         agents, tools = _agents_in(imported), _tools_in(imported)
-    except (Exception, SystemExit) as error:  # whatever a module of the user's does when it is imported
+    except (Exception, SystemExit) as error:  # a module of the user may raise anything when it is imported
         raise AgentDefinitionError(
             f"HOLDFAST_AGENTS names {module!r}, which cannot be used: {type(error).__name__}: {error}"
         ) from error
     if not agents and not tools:
-        raise AgentDefinitionError(f"HOLDFAST_AGENTS names {module!r}, which defines no agent and no tool")
+        raise AgentDefinitionError(f"HOLDFAST_AGENTS names {module!r}, which defines neither an agent nor a tool")
     return agents, tools
 
 
@@ -168,8 +167,8 @@ def _build(cls: type[Agent]) -> Agent:
         return cls()
     except AgentDefinitionError:
         raise
-    except Exception as error:  # whatever a constructor of the user's does
+    except Exception as error:  # a constructor of the user may raise anything
         raise AgentDefinitionError(
             f"{cls.__qualname__}() failed: {type(error).__name__}: {error}; "
-            "an agent class must need no arguments, or the module must hold an instance of it"
+            "give its arguments defaults, or define an instance of it in the module"
         ) from error

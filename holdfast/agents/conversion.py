@@ -1,4 +1,4 @@
-"""Makes a definition of whatever was registered."""
+"""Conversion of agents in any accepted form to definitions."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from holdfast.errors import AgentDefinitionError, NotAnAgent
 from holdfast.names import TOOL_PREFIX
 from holdfast.types import AgentSpec
 
-UNKEEPABLE = ("handoffs", "mcp_servers", "input_guardrails", "output_guardrails", "output_type", "hooks", "prompt")
-"""What agents of other libraries may carry and a definition has no word for: better refused than lost."""
+UNSUPPORTED = ("handoffs", "mcp_servers", "input_guardrails", "output_guardrails", "output_type", "hooks", "prompt")
+"""Fields of agents of other libraries that a definition cannot express; they are rejected rather than lost."""
 
 PLAIN_FIELDS = ("description", "max_turns", "timeout")
 
 
 def name_of(agent: object) -> str:
-    """The name of whatever is to be registered.
+    """Returns the name of an object that is to be registered.
 
     Raises:
-        NotAnAgent: it has none, or one that is not text (also a TypeError).
+        NotAnAgent: it has no name, or one that is not text (also a TypeError).
         AgentDefinitionError: the name is not accepted (a ValueError).
     """
     if not hasattr(agent, "name"):
-        raise NotAnAgent(f"{_shown(agent)} is no agent: an agent has a name")
+        raise NotAnAgent(f"{_shown(agent)} is not an agent: it has no attribute `name`")
     return check_name(agent.name)
 
 
 def origin_of(agent: object) -> str | None:
-    """Where the code of an agent is; None when it has none."""
+    """Returns the qualified name of an agent's class; `None` if it has no class of its own."""
     cls = agent if isinstance(agent, type) else type(agent)
     if cls in (Agent, AgentDefinition, AgentSpec):
         return None
@@ -42,14 +42,14 @@ def origin_of(agent: object) -> str | None:
 
 
 def definition_of(agent: object) -> AgentDefinition:
-    """An agent as a definition.
+    """Returns the definition of an agent.
 
-    Taken are AgentDefinition, AgentSpec, instances and subclasses of Agent, and any object with a `name` whose
-    `system_prompt` (or `instructions`), `model`, `model_settings` and `tools` are data: agents of openai-agents are.
+    An agent is an AgentDefinition, an AgentSpec, an instance or a subclass of Agent, or any object with a `name` whose
+    `system_prompt` (or `instructions`), `model`, `model_settings` and `tools` are data, such as one of openai-agents.
 
     Raises:
         NotAnAgent: it has no name.
-        AgentDefinitionError: it holds what a definition cannot; the message says what.
+        AgentDefinitionError: it has something that a definition cannot express; the message says what.
     """
     name = name_of(agent)
     definition = agent if isinstance(agent, AgentDefinition) else _converted(name, agent)
@@ -83,14 +83,16 @@ def _define(name: str, fields: Mapping[str, Any]) -> AgentDefinition:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        message = f"agent {name!r}: {where}={first['input']!r:.80} cannot be kept: {first['msg']}"
+        message = f"agent {name!r}: {where}={first['input']!r:.80} is not accepted: {first['msg']}"
         raise AgentDefinitionError(message) from error
 
 
 def _lookalike(name: str, agent: object) -> dict[str, Any]:
-    lost = [field for field in UNKEEPABLE if getattr(agent, field, None)]
-    if lost:
-        raise AgentDefinitionError(f"agent {name!r} has {', '.join(lost)}, which a definition cannot keep")
+    unsupported = [field for field in UNSUPPORTED if getattr(agent, field, None)]
+    if unsupported:
+        raise AgentDefinitionError(
+            f"agent {name!r} has {', '.join(unsupported)}, which a definition cannot express: remove them"
+        )
     fields = {field: value for field in PLAIN_FIELDS if (value := getattr(agent, field, None)) is not None}
     return fields | {
         "system_prompt": _prompt(name, agent),
@@ -104,14 +106,16 @@ def _prompt(name: str, agent: object) -> Any:
     for field in ("system_prompt", "instructions"):
         value = getattr(agent, field, None)
         if callable(value):
-            raise AgentDefinitionError(f"agent {name!r}: its {field} are a function, which a definition cannot keep")
+            raise AgentDefinitionError(
+                f"agent {name!r}: {field} is a function, which a definition cannot express: make it text"
+            )
         if value is not None:
             return value
     return ""
 
 
 def _settings(settings: Any) -> Any:
-    """As a dictionary, without what is not set; libraries have classes of their own for it."""
+    """Returns settings as a dictionary without unset values; other libraries have classes of their own for them."""
     if isinstance(settings, BaseModel):
         settings = settings.model_dump(mode="json")
     elif hasattr(settings, "to_json_dict"):
@@ -124,7 +128,7 @@ def _settings(settings: Any) -> Any:
 def _iterable(name: str, tools: Any) -> Iterable[Any]:
     if tools is None or isinstance(tools, list | tuple):
         return tools or ()
-    raise AgentDefinitionError(f"agent {name!r}: tools is a list, not {_shown(tools)}")
+    raise AgentDefinitionError(f"agent {name!r}: tools must be a list, not {_shown(tools)}")
 
 
 def _tool_name(name: str, tool: object) -> str:
@@ -135,12 +139,14 @@ def _tool_name(name: str, tool: object) -> str:
     known = tool.__name__ if inspect.isroutine(tool) else getattr(tool, "name", None)
     if isinstance(known, str):
         return known
-    raise AgentDefinitionError(f"agent {name!r}: {_shown(tool)} is no tool, nor the name of one")
+    raise AgentDefinitionError(f"agent {name!r}: {_shown(tool)} is neither a tool nor the name of one")
 
 
 def _short(name: str, activity: str) -> str:
     if not activity.startswith(TOOL_PREFIX):
-        raise AgentDefinitionError(f"agent {name!r}: activity {activity!r} is no tool's; those begin with 'tool.'")
+        raise AgentDefinitionError(
+            f"agent {name!r}: activity {activity!r} is not a tool; activity types of tools begin with 'tool.'"
+        )
     return activity.removeprefix(TOOL_PREFIX)
 
 

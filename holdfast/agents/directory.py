@@ -1,4 +1,4 @@
-"""Finds the agent that a run asks for: in the code first, then in the registry."""
+"""Lookup of the agent that a run requests, first in code, then in the registry."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from holdfast.errors import StoreUnavailable, UnknownAgent
 from holdfast.ports.registry import RegistryProtocol, VersionedRegistry
 from holdfast.types import AgentSpec
 
-SHOWN_NAMES = 50  # of registered agents, in a message
+SHOWN_NAMES = 50  # of registered agents in a message
 
 
 class AgentDirectory:
     """The agents that a worker can run.
 
     Args:
-        catalog: those that are defined in code, and all tools.
-        registry: those that were registered.
+        catalog: the agents that are defined in code, and all tools.
+        registry: the registered agents.
     """
 
     def __init__(self, catalog: AgentCatalog, registry: RegistryProtocol) -> None:
@@ -29,15 +29,15 @@ class AgentDirectory:
         self._registry = registry
 
     async def find(self, agent: str | AgentSpec | AgentDefinition) -> AgentSpec:
-        """What a run carries of an agent.
+        """Returns an agent in the form that a run carries.
 
         Args:
-            agent: a name; a name and a version, `NAME@3`, which is looked for in the registry alone; or a definition.
+            agent: a name; a name and a version (`NAME@3`), which only the registry has; or a definition.
 
         Raises:
-            UnknownAgent: there is none; the message lists those that there are.
-            AgentDefinitionError: the agent names tools that are not served here.
-            StoreUnavailable: the registry is away, and the code does not define the agent.
+            UnknownAgent: no agent has this name; the message lists the known ones.
+            AgentDefinitionError: the agent names tools that this worker does not serve.
+            StoreUnavailable: the registry is unavailable, and the agent is not defined in code.
         """
         if isinstance(agent, str):
             return self._spec(await self._named(agent))

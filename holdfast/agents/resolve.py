@@ -1,4 +1,4 @@
-"""Finds the tools that a definition names."""
+"""Resolution of the tools that a definition names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from holdfast.types import AgentSpec
 
 
 def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpec:
-    """The definition as a run carries it, with its tools as they are served.
+    """Returns a definition in the form that a run carries, with the specifications of its tools.
 
     Args:
-        definition: names the tools.
-        served: tools by activity type, as `AgentCatalog.tools` gives them.
+        definition: the definition, which names its tools.
+        served: tools by activity type, as `AgentCatalog.tools` returns them.
 
     Raises:
-        AgentDefinitionError: a tool is not there, or the model could not tell two tools apart.
+        AgentDefinitionError: a tool is not served, or two tools have the same name for the model.
     """
     check_tools(definition, served)
     specs = [served[f"{TOOL_PREFIX}{name}"].spec for name in definition.tools]
@@ -41,15 +41,15 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
 
 
 def check_tools(definition: AgentDefinition, served: Mapping[str, Tool]) -> None:
-    """Makes sure that every tool is known.
+    """Checks that every tool of a definition is served.
 
     Raises:
-        AgentDefinitionError: one is not; the message lists those that are.
+        AgentDefinitionError: a tool is not served; the message lists the served ones.
     """
     unknown = [name for name in definition.tools if f"{TOOL_PREFIX}{name}" not in served]
     if unknown:
         known = ", ".join(sorted(activity.removeprefix(TOOL_PREFIX) for activity in served)) or "none"
         raise AgentDefinitionError(
-            f"agent {definition.name!r} names tools that are not served here: "
+            f"agent {definition.name!r} names tools that this worker does not serve: "
             f"{', '.join(map(repr, unknown))}; known: {known}"
         )

@@ -30,47 +30,47 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 MAX_ERROR_CHARS = 128 * 1024
-"""Longest error that a tool gives back, in characters; how much of a result is too much, the worker decides."""
+"""Maximum characters of a tool's error; the worker limits the size of a result."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers of models accept
 
 
 class ToolError(HoldfastError):
-    """What a tool raises to tell the model something in plain words; the message is used verbatim."""
+    """Raised by a tool to report an error to the model, which reads the message verbatim."""
 
 
 @dataclass(frozen=True)
 class ToolContext:
-    """What a tool may know of the call; declare a parameter of this type to be given it."""
+    """The context of a tool call; a tool that declares a parameter of this type receives it."""
 
     run_id: str
     call_id: str
     agent: str
     turn: int
     attempt: int
-    """1 for the first."""
+    """1 for the first attempt."""
     workspace: Path
     """The folder that the run works in; it may not exist yet."""
     memories: TextMemoryProtocol | None = field(default=None, repr=False, compare=False)
-    """What agents remember; None: there is no memory here."""
+    """Text memory of the agents; `None` means that the worker has none."""
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt at this call, and for no other call."""
+        """Identifies this call; the same in each of its attempts."""
         return f"{self.run_id}/{self.turn}/{self.call_id}"
 
 
 class Tool:
-    """A function with what a model and a worker need to know of it; made by `tool`.
+    """A function with its specification for the model and the worker; created by `tool`.
 
     Calling it calls the function. As an attribute of a class it behaves like a method.
 
     Attributes:
-        function: the function, bound to its instance if it is a method of one.
-        spec: what the model and the workflow are told.
+        function: the function, bound to its instance if it is a method.
+        spec: the specification for the model and the workflow.
     """
 
-    __name__: str  # with the rest of what `update_wrapper` takes over from the function
+    __name__: str  # set by `update_wrapper`, as are the function's other attributes
 
     def __init__(self, function: Callable[..., Any], spec: ToolSpec, arguments: Arguments) -> None:
         functools.update_wrapper(self, function, updated=())
@@ -79,7 +79,7 @@ class Tool:
         self._arguments = arguments
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Calls the function as it is: nothing is validated or converted."""
+        """Calls the function directly, without validation or conversion."""
         return self.function(*args, **kwargs)
 
     def __get__(self, instance: object, owner: type | None = None) -> Tool:
@@ -90,22 +90,22 @@ class Tool:
 
     @property
     def place(self) -> str:
-        """Where the function is defined, for people: `module.function (file:line)`."""
+        """Where the function is defined: `module.function (file:line)`."""
         code = inspect.unwrap(self.function).__code__
         name = f"{self.function.__module__}.{self.function.__qualname__}"
         return f"{name} ({code.co_filename}:{code.co_firstlineno})"
 
     @property
     def needs_instance(self) -> bool:
-        """Whether this is a method that is not bound to an instance yet."""
+        """Whether this is a method that is not yet bound to an instance."""
         return self._arguments.takes_self and not inspect.ismethod(self.function)
 
     def bind(self, instance: object, agent: str | None = None) -> Tool:
-        """Gives the tool its instance, if it waits for one.
+        """Returns the tool bound to an instance, or unchanged if it needs none.
 
         Args:
-            instance: what the method gets as `self`.
-            agent: name of the agent that `instance` is; it becomes part of the activity type.
+            instance: the method's `self`.
+            agent: name of the agent, which becomes part of the activity type.
         """
         if not self.needs_instance:
             return self
@@ -114,17 +114,17 @@ class Tool:
         return Tool(MethodType(self.function, instance), spec, self._arguments)
 
     async def call(self, arguments: str, context: ToolContext) -> ToolResult:
-        """Makes a call that a model asked for.
+        """Calls the function with a model's arguments and returns the result.
 
-        A function that is not async runs in a thread; cancelling does not end such a thread.
+        A function that is not async runs in a thread, which a cancel does not end.
 
         Args:
-            arguments: the JSON text as the model wrote it. If it is malformed or does not fit,
-                nothing is run and the result's `error` tells the model what is accepted.
-            context: given to the parameters that ask for it.
+            arguments: the JSON text as the model wrote it. If it does not match the function, the function is not
+                called, and the result's `error` tells the model what is accepted.
+            context: passed to the parameters of this type.
 
         Raises:
-            Exception: whatever the function raises.
+            Exception: any error of the function.
         """
         try:
             values = self._arguments.parse(arguments)
@@ -144,12 +144,12 @@ class Tool:
 
 
 class FunctionTool(Tool, Generic[P, R]):
-    """A tool that type checkers let be called as its function only."""
+    """A tool whose call has the function's signature for type checkers."""
 
     if TYPE_CHECKING:
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-            """Calls the function as it is."""
+            """Calls the function directly."""
 
         @overload
         def __get__(self, instance: None, owner: type | None = None) -> FunctionTool[P, R]: ...
@@ -183,27 +183,27 @@ def tool(
     description: str | None = None,
     **traits: Any,
 ) -> Any:
-    """Makes a tool of a function or of a method of an Agent subclass; sync or async.
+    """Returns a tool for a function, or for a method of an Agent subclass; sync or async.
 
-    The model is told the function's docstring: the text before its sections describes the tool,
-    the entries of `Args:` describe its arguments. Every parameter needs a type. One of type
-    `ToolContext` is filled in and not shown to the model.
+    The docstring is for the model: the text before its sections describes the tool, and the entries of `Args:` describe
+    its arguments. Every parameter needs a type. The worker fills in a parameter of type `ToolContext`, which the model
+    does not see.
 
     Args:
-        function: the function, where the decorator is used without parentheses.
-        name: what the model calls it; the function's name if not given.
-        description: replaces the docstring's.
+        function: the function, if the decorator is used without parentheses.
+        name: the tool's name for the model; by default the function's name.
+        description: replaces the description in the docstring.
         **traits: further fields of `ToolSpec`:
             read_only: it changes nothing.
-            idempotent: running it twice with the same arguments does what running it once does.
+            idempotent: calling it twice with the same arguments has the same effect as calling it once.
             destructive: it may destroy something.
-            timeout: seconds that one attempt may take; 60 if not given.
+            timeout: maximum seconds of one attempt; 60 by default.
             retries: further attempts after an error; only if read-only or idempotent.
             approval: a person must approve each call.
-            task_queue: where its worker polls, if not where the run does.
+            task_queue: the task queue of its worker, if it differs from the run's.
 
     Raises:
-        AgentDefinitionError: the function or the settings cannot make a tool.
+        AgentDefinitionError: the function or an option is not accepted.
     """
 
     def decorate(function: Callable[..., Any]) -> Tool:
@@ -247,11 +247,11 @@ def _check(spec: ToolSpec) -> None:
         known = ", ".join(sorted(ToolSpec.model_fields.keys() - {"parameters", "activity"}))
         fault = f"{', '.join(spec.model_extra)}: no such option; the options are {known}"
     elif not 0 < spec.timeout < math.inf:
-        fault = f"timeout={spec.timeout:g}; a number of seconds above 0 is accepted"
+        fault = f"timeout={spec.timeout:g} is not accepted; it must be a number of seconds above 0"
     elif spec.retries < 0:
-        fault = f"retries={spec.retries}; 0 or more is accepted"
+        fault = f"retries={spec.retries} is not accepted; it must be 0 or more"
     elif spec.retries and not spec.repeatable:
-        fault = "retries are for tools that are read_only or idempotent; say which it is, or leave retries away"
+        fault = "retries are for tools that are read_only or idempotent; set one of these, or remove retries"
     elif spec.read_only and spec.destructive:
         fault = "read_only and destructive exclude each other"
     if fault:
@@ -262,7 +262,9 @@ def _without_stop_iteration(function: Callable[..., Any], values: dict[str, Any]
     try:
         return function(**values)
     except StopIteration as error:
-        raise RuntimeError("the tool raised StopIteration") from error  # no future can carry it: the call would hang
+        raise RuntimeError(
+            "the tool raised StopIteration"
+        ) from error  # a future cannot raise it, and the call would hang
 
 
 def _as_result(returned: Any) -> ToolResult:

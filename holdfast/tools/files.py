@@ -15,29 +15,29 @@ from holdfast.tools.workspace import Workspace, relative_path, shown
 from holdfast.types import ToolResult, clean_text
 
 MAX_LISTED = 500  # files in one list; a model that needs more should narrow its question
-MAX_NOTES = 10  # remarks about single files in one result
+MAX_NOTES = 10  # messages about single files in one result
 
 MAX_SEARCHED_FILE_BYTES = 2 * 1024 * 1024  # bytes; larger files are data or logs rather than documents
-MAX_SEARCHED_BYTES = 200 * 1024 * 1024  # bytes in one search; a few seconds of work, far below the tool's timeout
-MAX_HIT_CHARS = 300  # of a line that is shown as a hit
+MAX_SEARCHED_BYTES = 200 * 1024 * 1024  # bytes in one search, which take a few seconds; far below the tool's timeout
+MAX_HIT_CHARS = 300  # of a line with a hit
 HIT_LEAD = 100  # characters shown before a hit that is far to the right
 
-MAX_LINE_BYTES = 8 * 1024  # of a line that is read; longer ones are not written by people
-MAX_PAGE_CHARS = 100 * 1024  # in one result of read_file; below what a tool may give back
+MAX_LINE_BYTES = 8 * 1024  # of a line; people do not write longer ones
+MAX_PAGE_CHARS = 100 * 1024  # in one result of read_file; below the maximum size of a tool's result
 CUT_MARK = " … (line cut)".encode()
-BINARY_PROBE = 8 * 1024  # bytes at the start of a file among which a NUL tells that it is not text
+BINARY_PROBE = 8 * 1024  # bytes at the start of a file; with a NUL among them, it is not text
 
 
 @tool(read_only=True)
 def list_files(path: str = ".", pattern: str = "**/*", *, context: ToolContext) -> str:
-    """List the files of the workspace, one a line: path, tab, size in bytes.
+    """List the files of the workspace, one per line: path, tab, size in bytes.
 
-    Hidden folders, node_modules and __pycache__ are left out.
+    Hidden folders, node_modules and __pycache__ are skipped.
 
     Args:
         path: Folder to list, relative to the workspace.
-        pattern: Glob below that folder. `*.md` takes the folder's own files, `**/*.md` those of all folders below too.
-        context: The call; its workspace is the one meant.
+        pattern: Glob below that folder. `*.md` matches files in the folder itself, `**/*.md` also those in subfolders.
+        context: Context of the call, with the workspace.
     """
     listing = Listing.of(Workspace(context.workspace), relative_path(path), Glob.parse(pattern))
     lines = [f"{shown(file)}\t{size}" for file, size in listing.files[:MAX_LISTED]] or ["(no files)"]
@@ -58,14 +58,14 @@ def search_files(
 ) -> str:
     """Search the text files of the workspace for a word or phrase.
 
-    The answer has one hit a line: path, line number, the line's text. The query is taken literally: no wildcards, no
-    regular expressions. Upper and lower case are the same.
+    The result has one hit per line: path, line number, the line's text. The query is literal, without wildcards or
+    regular expressions. Upper and lower case are equal.
 
     Args:
-        query: The text to look for, within one line.
+        query: The text to search for, within one line.
         path: Folder or file to search, relative to the workspace.
-        max_hits: Most hits to give back.
-        context: The call; its workspace is the one meant.
+        max_hits: Maximum number of hits to return.
+        context: Context of the call, with the workspace.
     """
     if not query.strip() or "\n" in query:
         raise ToolError("the query must be one line of text that is not blank")
@@ -89,20 +89,20 @@ def read_file(
 ) -> str:
     """Read lines of a text file.
 
-    The first line of the answer says which lines of how many follow; each has its number before it.
+    The first line of the result says which lines follow, of how many. Each line begins with its number.
 
     Args:
         path: File to read, relative to the workspace.
         start_line: Number of the first line to read.
-        max_lines: Most lines to read.
-        context: The call; its workspace is the one meant.
+        max_lines: Maximum number of lines to read.
+        context: Context of the call, with the workspace.
     """
     file_path = relative_path(path)
     page: list[str] = []
     room, total = MAX_PAGE_CHARS, 0
     with Workspace(context.workspace).open(file_path) as file:
         _refuse_binary(file, file_path)
-        for total, raw in enumerate(_lines(file), start=1):  # to the end, for the header tells the total
+        for total, raw in enumerate(_lines(file), start=1):  # to the end, as the header has the total
             if total == start_line + len(page) and len(page) < max_lines and room > 0:
                 page.append(f"{total}\t{_text(raw)}")
                 room -= len(page[-1])
@@ -114,12 +114,12 @@ def read_file(
 
 @tool(idempotent=True)
 def write_file(path: str, content: str, *, context: ToolContext) -> ToolResult:
-    """Write a text file; a file that is there already is replaced as a whole. Missing folders are made.
+    """Write a text file. An existing file is replaced; missing folders are created.
 
     Args:
         path: File to write, relative to the workspace.
-        content: The file's whole text.
-        context: The call; its workspace is the one meant.
+        content: The complete text of the file.
+        context: Context of the call, with the workspace.
     """
     file_path = relative_path(path)
     data = clean_text(content).encode()
@@ -128,7 +128,7 @@ def write_file(path: str, content: str, *, context: ToolContext) -> ToolResult:
 
 
 def _hits(workspace: Workspace, listing: Listing, query: str) -> Iterator[str]:
-    """Yields hits and adds to the listing's notes what could not be searched."""
+    """Yields hits, and adds a note to the listing for each file that could not be searched."""
     left = MAX_SEARCHED_BYTES
     for path, size in listing.files:
         if size > MAX_SEARCHED_FILE_BYTES:
@@ -157,13 +157,13 @@ def _hits_in(path: PurePosixPath, data: bytes, query: str) -> Iterator[str]:
 
 
 def _around(line: str, start: int, end: int) -> str:
-    """As much of a line as is shown: its beginning, or the part that has the hit in it."""
+    """Returns the part of a line to show: its beginning, or the part around the hit."""
     first = 0 if end <= MAX_HIT_CHARS else max(0, start - HIT_LEAD)
     return line[first : first + MAX_HIT_CHARS]
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yields lines; what a line has beyond MAX_LINE_BYTES is passed over, so that memory stays small."""
+    """Yields lines, each cut off after MAX_LINE_BYTES, so that memory stays small."""
     while line := file.readline(MAX_LINE_BYTES):
         rest = line
         while not rest.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):

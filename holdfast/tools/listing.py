@@ -1,4 +1,4 @@
-"""Finds files in a workspace with a bounded amount of work."""
+"""Listing of the files in a workspace, with a bounded amount of work."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Self
 from holdfast.agents.tool import ToolError
 from holdfast.tools.workspace import Workspace, shown
 
-MAX_ENTRIES = 20_000  # directory entries that one listing looks at; some tenths of a second of work
+MAX_ENTRIES = 20_000  # directory entries that one listing reads, which takes some tenths of a second
 
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
 
 
 @dataclass(frozen=True)
 class Glob:
-    """A pattern for paths, taken name by name; `**` stands for any number of folders.
+    """A pattern for paths, matched name by name; `**` matches any number of folders.
 
-    A state is the set of segments that the next name may have to match.
+    A state is the set of segments that the next name may match.
     """
 
     segments: tuple[str, ...]
 
     @classmethod
     def parse(cls, pattern: str) -> Self:
-        """Reads a pattern such as `**/*.md`.
+        """Parses a pattern such as `**/*.md`.
 
         Raises:
-            ToolError: it is empty, absolute, or has `..` in it.
+            ToolError: it is empty, is absolute, or contains `..`.
         """
         path = PurePosixPath(pattern)
         if not path.parts or path.is_absolute() or ".." in path.parts:
@@ -38,11 +38,11 @@ class Glob:
         return cls(path.parts)
 
     def start(self) -> frozenset[int]:
-        """The state before the first name."""
+        """Returns the state before the first name."""
         return self._past_stars({0})
 
     def step(self, state: frozenset[int], name: str) -> frozenset[int]:
-        """The state after one more name; an empty one cannot match any more."""
+        """Returns the state after one more name; from an empty state, nothing can match."""
         stay = {place for place in state if self._is_stars(place)}
         go = {
             place + 1
@@ -52,7 +52,7 @@ class Glob:
         return self._past_stars(stay | go)
 
     def is_match(self, state: frozenset[int]) -> bool:
-        """Whether the names that led to this state are a path that the pattern stands for."""
+        """Whether the path of the names that led to this state matches the pattern."""
         return len(self.segments) in state
 
     def _is_stars(self, place: int) -> bool:
@@ -69,26 +69,26 @@ class Glob:
 
 @dataclass
 class Listing:
-    """The files that were found."""
+    """The files that a listing found."""
 
     files: list[tuple[PurePosixPath, int]] = field(default_factory=list)
     """Paths relative to the workspace, sorted, each with its size in bytes."""
     notes: list[str] = field(default_factory=list)
-    """What was left out, and why, in plain words."""
+    """What was skipped, and why."""
 
     @classmethod
     def of(cls, workspace: Workspace, start: PurePosixPath, glob: Glob) -> Self:
-        """Looks through a folder, level by level.
+        """Lists a folder, level by level.
 
-        Links to folders are not followed; hidden folders, node_modules and __pycache__ are left out.
+        Links to folders are not followed; hidden folders, node_modules and __pycache__ are skipped.
 
         Args:
-            workspace: where to look.
-            start: a folder, or a file, which is then found alone.
-            glob: which of the files below `start` are wanted.
+            workspace: the workspace.
+            start: a folder, or a single file to list.
+            glob: selects among the files below `start`.
 
         Raises:
-            ToolError: `start` cannot be looked at.
+            ToolError: `start` cannot be read.
         """
         listing = cls()
         found = workspace.look_up(start)
@@ -111,7 +111,7 @@ class Listing:
             except ToolError as error:
                 if folder == start:
                     raise
-                self.notes.append(f"left out: {error}")
+                self.notes.append(f"skipped: {error}")
                 continue
             for item in sorted(items[:left]):
                 path, after = folder / item.name, glob.step(state, item.name)
@@ -120,7 +120,7 @@ class Listing:
                 elif item.size is not None and glob.is_match(after):
                     self.files.append((path, item.size))
             if len(items) > left:
-                self.notes.append(f"looked at {MAX_ENTRIES} directory entries and stopped; narrow the path")
+                self.notes.append(f"stopped after {MAX_ENTRIES} directory entries; narrow the path")
                 return
             left -= len(items)
 

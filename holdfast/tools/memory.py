@@ -1,4 +1,4 @@
-"""Tools for what an agent wants to know again in later runs: remember, search."""
+"""Tools for the text memory of agents, which lasts over runs: remember, search."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SHOWN_CHARS = 4_000  # of one memory in a result; the model can ask for more by 
 
 @tool(idempotent=True, retries=3)
 async def remember(text: str, shared: bool = False, *, context: ToolContext) -> str:
-    """Keep a text, to be found again in this and in later runs. Keeping the same text twice changes nothing.
+    """Store a text so that this run and later ones can find it. Storing the same text twice changes nothing.
 
     Args:
-        text: One fact, decision or note that can be understood by itself.
-        shared: Whether all agents may find it, rather than only you.
-        context: The call; its agent is whose memory is meant.
+        text: One fact, decision or note that is understandable by itself.
+        shared: Whether all agents can find it, rather than only you.
+        context: Context of the call, with the agent whose memory is used.
     """
     memories = _memories(context)
     try:
@@ -32,12 +32,12 @@ async def remember(text: str, shared: bool = False, *, context: ToolContext) -> 
 
 @tool(read_only=True, retries=3)
 async def search_memory(query: str, top_k: Annotated[int, Field(ge=1, le=20)] = 5, *, context: ToolContext) -> str:
-    """Search what was remembered, by you in any run or by anyone for all agents: best matches first.
+    """Search your memories of all runs, and those that all agents share; best matches first.
 
     Args:
-        query: Words or a sentence that say what you look for.
-        top_k: Most memories to give back.
-        context: The call; its agent is whose memory is meant.
+        query: Words or a sentence that describe what you are looking for.
+        top_k: Maximum number of memories to return.
+        context: Context of the call, with the agent whose memory is used.
     """
     try:
         found = await _memories(context).search(
@@ -50,7 +50,7 @@ async def search_memory(query: str, top_k: Annotated[int, Field(ge=1, le=20)] = 
 
 def _memories(context: ToolContext) -> TextMemoryProtocol:
     if context.memories is None:
-        raise ToolError("there is no text memory here")
+        raise ToolError("this worker has no text memory")
     return context.memories
 
 

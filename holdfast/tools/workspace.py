@@ -1,4 +1,4 @@
-"""A folder that no path leads out of."""
+"""The workspace of a run: a folder that paths cannot leave."""
 
 from __future__ import annotations
 
@@ -23,34 +23,37 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Item(NamedTuple):
-    """What a folder holds under one name."""
+    """One directory entry."""
 
     name: str
     is_folder: bool
     size: int | None
-    """Bytes; None for what is no file that can be read."""
+    """Bytes; `None` if it is not a regular file."""
 
 
 class Workspace:
-    """Gives access to the files below one folder, and to no others.
+    """Access to the files below one folder only.
 
-    Links are followed only where they end below the folder. A path is first made free of links and then
-    opened name by name, no step following a link: who swaps a folder for a link meanwhile causes an
-    error, not a way out. Every method raises ToolError, with the reason in plain words.
+    Links are followed only if they lead to a place below the folder. A path is first resolved and then opened name by
+    name without following links, so that replacing a folder with a link meanwhile causes an error instead of an escape.
+    Every method raises ToolError with a reason that the model can act on.
     """
 
     def __init__(self, root: Path) -> None:
-        """Takes the folder; it need not exist yet."""
+        """
+        Args:
+            root: the folder; it need not exist yet.
+        """
         self._root = Path(os.path.realpath(root))
 
     def look_up(self, path: PurePosixPath) -> Item:
-        """Says what a path leads to."""
+        """Returns what a path leads to."""
         with _plain_errors(path):
             status = self._status(path)
             return Item(path.name, stat.S_ISDIR(status.st_mode), _size(status))
 
     def entries(self, path: PurePosixPath, limit: int) -> list[Item]:
-        """Looks at what a folder holds, at most `limit` items, in no order."""
+        """Returns at most `limit` entries of a folder, in any order."""
         with _plain_errors(path), self._folder(self._real(path)) as folder, os.scandir(folder) as entries:
             return [self._item(path, entry) for entry in islice(entries, limit)]
 
@@ -63,12 +66,12 @@ class Workspace:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return os.fdopen(descriptor, "rb")
             os.close(descriptor)
-        raise ToolError(f"{shown(path)!r} is not a file; list_files shows the files that there are")
+        raise ToolError(f"{shown(path)!r} is not a file; list_files shows the existing files")
 
     def write(self, path: PurePosixPath, data: bytes) -> None:
-        """Writes a whole file; after a crash it is there as it was before or as it should be.
+        """Writes a whole file atomically: after a crash, it has either the old content or the new.
 
-        Folders that are missing are made, the workspace's own among them.
+        Missing folders are created, including the workspace itself.
         """
         with _plain_errors(path):
             self._root.mkdir(parents=True, exist_ok=True)
@@ -87,7 +90,7 @@ class Workspace:
                 os.fsync(folder)
 
     def _real(self, path: PurePosixPath) -> PurePosixPath:
-        """The same place, relative, by a path without links."""
+        """Returns the resolved path, without links, relative to the workspace."""
         real = Path(os.path.realpath(self._root / path))
         if not real.is_relative_to(self._root):
             raise ToolError(f"the path {shown(path)!r} is not accepted: it leads out of the workspace")
@@ -95,7 +98,7 @@ class Workspace:
 
     @contextmanager
     def _folder(self, real: PurePosixPath, *, create: bool = False) -> Iterator[int]:
-        """Opens a folder, given by a path without links."""
+        """Opens the folder of a resolved path."""
         try:
             descriptor = os.open(self._root, _STEP)
         except FileNotFoundError:
@@ -129,10 +132,10 @@ class Workspace:
 
 
 def relative_path(text: str) -> PurePosixPath:
-    """Reads a path as a model wrote it.
+    """Parses a path as a model wrote it.
 
     Raises:
-        ToolError: it is empty, absolute, or has `..` in it.
+        ToolError: it is empty, is absolute, or contains `..`.
     """
     path = PurePosixPath(clean_text(text))
     if not text or "\0" in text or path.is_absolute() or ".." in path.parts:
@@ -141,7 +144,7 @@ def relative_path(text: str) -> PurePosixPath:
 
 
 def shown(path: PurePosixPath | str) -> str:
-    """A path on one line of valid text, whatever bytes its names are made of."""
+    """Returns a path as one line of valid text, even if its names are not valid text."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(clean_text(str(path))))
 
 
@@ -150,7 +153,7 @@ def _plain_errors(path: PurePosixPath) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ToolError(f"there is no {shown(path)!r} in the workspace; list_files shows what there is") from None
+        raise ToolError(f"there is no {shown(path)!r} in the workspace; list_files shows the existing files") from None
     except OSError as error:
         raise ToolError(f"{shown(path)!r} cannot be used: {error.strerror or error}") from error
 
@@ -170,13 +173,13 @@ def _make_folder(name: str, parent: int) -> None:
 
 
 def _mode_to_keep(path: PurePosixPath, name: str, folder: int) -> int | None:
-    """Permissions of the file that is about to be replaced; None when there is none."""
+    """Returns the permissions of the file that will be replaced; `None` if it does not exist."""
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise ToolError(f"{shown(path)!r} is not a file and cannot be replaced by one; use another path")
+        raise ToolError(f"{shown(path)!r} exists and is not a file; use another path")
     return stat.S_IMODE(status.st_mode)
 
 

@@ -261,12 +261,12 @@ DEFINITIONS = [
         "same tool twice", lambda: Agent(name="a", tools=[look_up, tool(name="look_up")(shout)]), "'look_up'"
     ),
     DefinitionCase("method and function", _method_and_function, "two tools named 'look_up'.*other"),
-    DefinitionCase("no list", lambda: Agent(name="a", tools=look_up), "takes a list"),  # type: ignore[arg-type]
-    DefinitionCase("text", lambda: Agent(name="a", tools="look_up"), "takes a list"),  # type: ignore[arg-type]
+    DefinitionCase("no list", lambda: Agent(name="a", tools=look_up), "must be a list"),  # type: ignore[arg-type]
+    DefinitionCase("text", lambda: Agent(name="a", tools="look_up"), "must be a list"),  # type: ignore[arg-type]
     DefinitionCase("no function", lambda: Agent(name="a", tools=["x"]), "'x' cannot be a tool"),  # type: ignore[list-item]
     DefinitionCase("bad function", lambda: Agent(name="a", tools=[lambda: None]), "tool name '<lambda>'"),
     DefinitionCase(
-        "loose method", lambda: Agent(name="a", tools=[Base.second]), "is a method; give it from an instance"
+        "loose method", lambda: Agent(name="a", tools=[Base.second]), "is a method; pass it from an instance"
     ),
     DefinitionCase("no turns", lambda: Agent(name="a", max_turns=0), "agent 'a': max_turns=0 is not accepted"),
     DefinitionCase("no time", lambda: Agent(name="a", timeout=0), "agent 'a': timeout=0 is not accepted"),

@@ -127,7 +127,9 @@ def test_two_functions_of_one_activity_type_are_refused() -> None:
 
         return Agent(name=reply, tools=[inner])
 
-    with pytest.raises(AgentDefinitionError, match=r"'tool.same': .*inner \(.*:\d+\) and .*inner \(.*:\d+\); name one"):
+    with pytest.raises(
+        AgentDefinitionError, match=r"'tool.same': .*inner \(.*:\d+\) and .*inner \(.*:\d+\); rename one"
+    ):
         AgentCatalog([make("a"), make("b")]).tools()
 
 
@@ -147,7 +149,7 @@ REFUSED = [
     LoadCase(
         "imports what is not there", "import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"
     ),
-    LoadCase("no agent", "answer = 42", "which defines no agent"),
+    LoadCase("no agent", "answer = 42", "which defines neither an agent"),
     LoadCase("bad tool", "@tool\ndef f(x): ...", "tool f: parameter 'x' needs a type"),
     LoadCase("bad agent", "a = Agent(name='a', max_turns=0)", "max_turns=0 is not accepted"),
     LoadCase(

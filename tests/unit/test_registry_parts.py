@@ -104,7 +104,7 @@ async def test_what_is_missing_is_said_in_these_words() -> None:
 @pytest.mark.parametrize("thing", [None, 3, {"name": "x"}, "x", object()])
 def test_a_thing_without_a_name_is_no_agent(thing: object) -> None:
     """An object without a name is refused."""
-    with pytest.raises(NotAnAgent, match="is no agent: an agent has a name"):
+    with pytest.raises(NotAnAgent, match="is not an agent: it has no attribute `name`"):
         name_of(thing)
     assert issubclass(NotAnAgent, TypeError)
     assert issubclass(NotAnAgent, ValueError)
@@ -216,7 +216,7 @@ def test_tools_are_found_by_name() -> None:
     catalog = AgentCatalog.load()
     spec = resolve(AgentDefinition(name="x", tools=["read_file"], version=3), catalog.tools())
     assert ([tool.activity for tool in spec.tools], spec.version) == (["tool.read_file"], 3)
-    with pytest.raises(AgentDefinitionError, match=r"not served here: 'fly'; known: .*read_file"):
+    with pytest.raises(AgentDefinitionError, match=r"worker does not serve: 'fly'; known: .*read_file"):
         resolve(AgentDefinition(name="x", tools=["read_file", "fly"]), catalog.tools())
 
 

@@ -359,8 +359,8 @@ DEFINITIONS = [
     DefinitionCase("**kwargs", lambda: tool(double_stars), r"tool double_stars: \*\*options"),
     DefinitionCase("positional-only", lambda: tool(positional), "'a' is positional-only"),
     DefinitionCase("no type", lambda: tool(untyped), "tool untyped: parameter 'a' needs a type"),
-    DefinitionCase("class of one's own", lambda: tool(opaque), "parameter 'thing' has a type that JSON cannot carry"),
-    DefinitionCase("callable", lambda: tool(callback), "parameter 'then' has a type that JSON cannot carry"),
+    DefinitionCase("class of one's own", lambda: tool(opaque), "parameter 'thing' has a type that JSON cannot express"),
+    DefinitionCase("callable", lambda: tool(callback), "parameter 'then' has a type that JSON cannot express"),
     DefinitionCase("type for checkers only", lambda: tool(hidden_type), "'Decimal' is not defined.*TYPE_CHECKING"),
     DefinitionCase("Field as default", lambda: tool(field_default), "'a': put Field"),
     DefinitionCase("space in name", lambda: tool(name="a b")(plain), "tool name 'a b'"),
@@ -371,8 +371,8 @@ DEFINITIONS = [
     DefinitionCase("blind retries", lambda: tool(retries=1)(plain), "retries are for tools that are read_only"),
     DefinitionCase("negative retries", lambda: tool(read_only=True, retries=-1)(plain), "retries=-1"),
     DefinitionCase("contradiction", lambda: tool(read_only=True, destructive=True)(plain), "exclude each other"),
-    DefinitionCase("no time", lambda: tool(timeout=0)(plain), "timeout=0;"),
-    DefinitionCase("negative time", lambda: tool(timeout=-1)(plain), "timeout=-1;"),
+    DefinitionCase("no time", lambda: tool(timeout=0)(plain), "timeout=0 is not"),
+    DefinitionCase("negative time", lambda: tool(timeout=-1)(plain), "timeout=-1 is not"),
     DefinitionCase("endless time", lambda: tool(timeout=float("inf"))(plain), "timeout=inf"),
     DefinitionCase("no number", lambda: tool(timeout="soon")(plain), "tool 'plain': timeout: "),  # type: ignore[call-overload]
     DefinitionCase("unknown trait", lambda: tool(timeuot=3)(plain), "tool 'plain': timeuot: "),  # type: ignore[call-overload]
@@ -431,8 +431,8 @@ ARGUMENTS = [
     ArgumentsCase("lone surrogate", book, '{"city": "\udc80"}', clean_text("\udc80 1 single")),
     ArgumentsCase("escaped lone surrogate", book, r'{"city": "\ud800"}', said=("not well-formed JSON",)),
     ArgumentsCase("too deep", book, "[" * 100_000, said=("not well-formed JSON",)),
-    ArgumentsCase("a list", book, "[1]", said=("the whole: Input should be an object (got [1])",)),
-    ArgumentsCase("null", book, "null", said=("the whole: Input should be an object (got null)",)),
+    ArgumentsCase("a list", book, "[1]", said=("all arguments: Input should be an object (got [1])",)),
+    ArgumentsCase("null", book, "null", said=("all arguments: Input should be an object (got null)",)),
     ArgumentsCase("missing", book, "{}", said=("- city: is required", "nights: integer (default 1)")),
     ArgumentsCase("wrong type", book, '{"city": 5}', said=("- city: Input should be a valid string (got 5)",)),
     ArgumentsCase("out of range", book, '{"city":"x","nights":0}', said=("- nights: ", "greater than or equal to 1")),
@@ -441,7 +441,7 @@ ARGUMENTS = [
     ArgumentsCase("several", book, '{"town":"y","nights":"z"}', said=("- town:", "- nights:", "- city: is required")),
     ArgumentsCase("inner", place, '{"point": {"x": "q"}}', said=("- point.x: Input should be a valid integer",)),
     ArgumentsCase("kinds", place, "{}", said=("point: object (required)", "others: array of object or null")),
-    ArgumentsCase("none taken", tool(nothing), '{"a": 1}', said=("- a: no such argument", "nothing in it: {}")),
+    ArgumentsCase("none taken", tool(nothing), '{"a": 1}', said=("- a: no such argument", "no properties: {}")),
 ]
 
 
