@@ -110,52 +110,52 @@ class Damage:
 
 DAMAGES = [
     Damage("empty", lambda _: b"", "line 1: the file is empty"),
-    Damage("no export", lambda _: b'{"a": 1}\n', "line 1: this is no file", UsageError),
-    Damage("no text", lambda _: b"\xff\xfe\x00\n", "line 1: this is no file", UsageError),
+    Damage("no export", lambda _: b'{"a": 1}\n', "line 1: the header is missing", UsageError),
+    Damage("no text", lambda _: b"\xff\xfe\x00\n", "line 1: the header is missing", UsageError),
     Damage("newer", lambda lines: lines[0].replace(b'"version":1', b'"version":9'), "version 9", UsageError),
-    Damage("without its trailer", lambda lines: b"".join(lines[:-1]), "was cut short"),
-    Damage("cut in a line", lambda lines: b"".join(lines)[:-100], "was cut short"),
-    Damage("cut early", lambda lines: b"".join(lines)[:5000], "was cut short"),
+    Damage("without its trailer", lambda lines: b"".join(lines[:-1]), "is truncated"),
+    Damage("cut in a line", lambda lines: b"".join(lines)[:-100], "is truncated"),
+    Damage("cut early", lambda lines: b"".join(lines)[:5000], "is truncated"),
     Damage("one letter altered", lambda lines: b"".join(lines).replace(b"remember", b"rEmember", 1), "was altered"),
     Damage("a line missing", lambda lines: b"".join([*lines[:5], *lines[6:]]), "lines are missing"),
-    Damage("a line twice", lambda lines: b"".join([*lines[:5], lines[4], *lines[5:]]), "or too many"),
-    Damage("two files", lambda lines: b"".join(lines + lines), "something follows the trailer"),
-    Damage("not JSON", lambda lines: b"".join([*lines[:3], b"{]\n", *lines[3:]]), "line 4 is no JSON"),
+    Damage("a line twice", lambda lines: b"".join([*lines[:5], lines[4], *lines[5:]]), "or were added"),
+    Damage("two files", lambda lines: b"".join(lines + lines), "there are lines after the trailer"),
+    Damage("not JSON", lambda lines: b"".join([*lines[:3], b"{]\n", *lines[3:]]), "line 4 is not JSON"),
     Damage(
         "an entry altered, and sealed again",
         lambda lines: edited(lines, "entry", lambda item: item["entry"].update(turn=7)),
-        "this entry cannot be taken: entry",
+        "this entry cannot be imported: entry",
     ),
     Damage(
         "the last entry left out, and sealed again",
         lambda lines: resealed([line for line in lines if line != last(lines, "entry")]),
-        "its entries end before",
+        "is incomplete: entry",
     ),
     Damage(
         "a head altered, and sealed again",
         lambda lines: edited(lines, "run", lambda item: item["head"].__setitem__(1, "0" * 64)),
-        "cannot be taken",
+        "cannot be imported",
     ),
     Damage(
         "a vector of text",
         lambda lines: edited(lines, "vector", lambda item: item.update(vector="[1]")),
-        "this vector cannot be taken",
+        "this vector cannot be imported",
     ),
     Damage(
         "an agent under another's name",
         lambda lines: edited(lines, "agent", lambda item: item.update(name="other")),
-        "this agent cannot be taken",
+        "this agent cannot be imported",
     ),
     Damage(
         "a row of another table",
         lambda lines: edited(lines, "forked", lambda item: item["row"].update(id={"$record": ["run", "x"]})),
-        "this is no row of table 'forked'",
+        "it is not a row of table 'forked'",
     ),
     Damage("an unknown kind", lambda lines: edited(lines, "agent", lambda item: item.update(kind="robot")), "'robot'"),
     Damage(
         "a chunk with another name",
         lambda lines: edited(lines, "payload", lambda item: item.update(name="../x")),
-        "this payload cannot be taken",
+        "this payload cannot be imported",
     ),
 ]
 
@@ -193,7 +193,9 @@ async def test_what_was_broken_off_goes_on(part: float, databases: Databases, ex
             raise BrokenOff
 
     with pytest.raises(BrokenOff):
-        await Importer(persistence.store, parts, tell=stop).load(io.BytesIO(file), inspect(io.BytesIO(file), parts))
+        await Importer(persistence.store, parts, on_progress=stop).load(
+            io.BytesIO(file), inspect(io.BytesIO(file), parts)
+        )
     for there in await persistence.store.runs():
         is_whole = len(await persistence.store.entries(there.summary.run_id)) == there.head.seq + 1
         assert is_whole
@@ -225,7 +227,7 @@ async def test_a_long_run_that_is_half_there_says_that_it_runs() -> None:
             raise BrokenOff
 
     with pytest.raises(BrokenOff):
-        await Importer(store, [], tell=stop).load(io.BytesIO(file), inspect(io.BytesIO(file), []))
+        await Importer(store, [], on_progress=stop).load(io.BytesIO(file), inspect(io.BytesIO(file), []))
     half = await store.run(sample.run_id)
     assert half is not None
     assert half.summary.status == RunStatus.RUNNING
@@ -269,7 +271,7 @@ async def test_mirrors_that_contradict_each_other_are_left_to_the_doctor(length:
     store = await holding(here)
     tally = await moved(await holding(there), store)
     assert (tally.written, tally.same) == (0, 0)
-    assert "is another one here; `doctor verify`" in tally.kept[0]
+    assert "differs from the stored one; `doctor verify`" in tally.kept[0]
     assert await store.entries(here.run_id) == here.entries
 
 
@@ -328,9 +330,9 @@ async def test_what_is_here_otherwise_stays_and_is_named(databases: Databases) -
     await opened(old).vectors("dimension").upsert_many([StoredVector(id="a", vector=[1.0, 2.0])])
     await opened(new).vectors("dimension").upsert_many([StoredVector(id="b", vector=[1.0])])
     tallies = await imported(opened(new), await exported(opened(old)))
-    assert tallies["agents"].kept == ["agent 'guide': version 1 is another one here"]
-    assert tallies["memories"].kept == ["memory 'a' of namespace 'shared' is another one here"]
-    assert "vector 'a' of namespace 'v' is another one here" in tallies["vectors"].kept
+    assert tallies["agents"].kept == ["agent 'guide': version 1 differs from the registered one"]
+    assert tallies["memories"].kept == ["memory 'a' of namespace 'shared' differs from the stored one"]
+    assert "vector 'a' of namespace 'v' differs from the stored one" in tallies["vectors"].kept
     assert any("has dimension 1" in why for why in tallies["vectors"].kept)
     ours = await opened(new).registry.get("guide")
     assert ours.system_prompt == "ours"

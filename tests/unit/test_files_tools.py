@@ -537,7 +537,7 @@ def test_write_where_no_file_can_be_is_refused(path: str, workspace: Path) -> No
     os.mkfifo(workspace / "pipe")
     fill(workspace, file="kept")
     before = sorted(workspace.iterdir())
-    with pytest.raises(ToolError, match="is not a file|cannot be used"):
+    with pytest.raises(ToolError, match=r"is not a file|cannot be used"):
         write_file(path, "text", context=context(workspace))
     assert sorted(workspace.iterdir()) == before
     assert (workspace / "file").read_text() == "kept"

@@ -178,11 +178,11 @@ async def _source(
 async def _everything(
     progress: Progress, write: Write, source: RunSource, wanted: _Wanted, persistence: Persistence
 ) -> _Done:
-    def tell(writer: BundleWriter) -> None:
+    def on_progress(writer: BundleWriter) -> None:
         progress.report(writer.counts.total(), "item")
 
     writer = BundleWriter(write)
-    job = JsonlExport(writer, tell)
+    job = JsonlExport(writer, on_progress)
     writer.begin()
     if wanted.is_everything:
         await job.parts(parts_of(persistence))
@@ -197,7 +197,7 @@ async def _shown(progress: Progress, write: Write, source: RunSource, wanted: _W
     async for run_id in wanted.ids(source):
         try:
             run = await source.run(run_id)
-            if run is None or not wanted.selection.takes(run.summary):
+            if run is None or not wanted.selection.includes(run.summary):
                 continue
             text = form.write(RunRecord(run.summary, [entry async for entry in source.entries(run)]))
         except MirrorDamaged as error:

@@ -69,7 +69,9 @@ async def import_(
             found = inspect(stream, parts)
             out.note(f"the file is complete: {_contents(found)}")
             stream.seek(0)
-            importer = Importer(persistence.store, parts, only=chosen, tell=lambda line: progress.report(line, "line"))
+            importer = Importer(
+                persistence.store, parts, only=chosen, on_progress=lambda line: progress.report(line, "line")
+            )
             if not dry_run:
                 try:
                     await importer.load(stream, found)

@@ -1,7 +1,6 @@
-"""Takes what is kept out of a database, brings it into another, and drops what is old.
+"""Export and import of everything that a database stores.
 
-What stands in the database beside runs is in `holdfast.ops.transfer.parts`, not imported here: it loads the database's
-client.
+`holdfast.ops.transfer.parts` has the parts besides runs. It is not imported here, as it loads the database's client.
 """
 
 from holdfast.ops.transfer.bundle import BundleWriter, Line, read_bundle

@@ -1,14 +1,15 @@
-"""Registered agents, with every version, as they travel."""
+"""Export and import of registered agents, with all their versions."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
 from pydantic import AwareDatetime
+from typing_extensions import override
 
 from holdfast.definition import AgentDefinition
 from holdfast.ops.transfer.bundle import Item
-from holdfast.ops.transfer.part import Tally
+from holdfast.ops.transfer.part import Part, Tally
 from holdfast.ports.registry import AgentVersion
 from holdfast.storage.database import Database
 from holdfast.storage.registry.rows import PLACES, Stamp, head_id, version_id, version_row
@@ -32,16 +33,16 @@ class _Agent(Data):
     kind: str = "agent"
     name: str
     place: int | None
-    """In the list; None: it was unregistered."""
+    """Its position in the list; `None` means that it was unregistered."""
     versions: list[_Version]
     """Oldest first, from version 1."""
 
 
-class Agents:
-    """The registry in a database. An agent that is here with other versions is left as it is.
+class Agents(Part):
+    """The agent registry. An import leaves an agent unchanged if the registry has different versions of it.
 
     Args:
-        database: where it is.
+        database: the database of the registry.
     """
 
     name = "agents"
@@ -51,8 +52,8 @@ class Agents:
         self._database = database
         self._registry = SurrealRegistry(database)
 
+    @override
     async def dump(self) -> AsyncIterator[Item]:
-        """See `Part.dump`."""
         [heads] = await self._database.run(HEADS)
         for head in heads:
             history = await self._registry.history(head["name"])
@@ -66,12 +67,12 @@ class Agents:
             ]
             yield _Agent(name=head["name"], place=head.get("place"), versions=versions).model_dump(mode="json")
 
+    @override
     def check(self, item: Item) -> None:
-        """See `Part.check`."""
         _agent(item)
 
+    @override
     async def load(self, items: Sequence[Item]) -> Tally:
-        """See `Part.load`."""
         tally = Tally()
         for agent in map(_agent, items):
             await self._load(agent, tally)
@@ -82,7 +83,7 @@ class Agents:
         pairs = zip(here, agent.versions, strict=False)
         differing = [old.version for old, new in pairs if old.definition.digest != new.definition.digest]
         if differing:
-            tally.kept.append(f"agent {agent.name!r}: version {differing[0]} is another one here")
+            tally.kept.append(f"agent {agent.name!r}: version {differing[0]} differs from the registered one")
             return
         for number in range(len(here) + 1, len(agent.versions) + 1):
             await self._write(agent, number)
@@ -92,7 +93,7 @@ class Agents:
             tally.same += 1
 
     async def _write(self, agent: _Agent, number: int) -> None:
-        """Adds the next version; of somebody who registers the same agent now, one is told to try again."""
+        """Adds the next version; fails with a write conflict if the agent is registered at the same time."""
         head, version = head_id(agent.name), agent.versions[number - 1].numbered(number)
         [parts] = await self._database.run(STAMP, head=head, places=PLACES)
         stamp = Stamp(*parts)
@@ -111,10 +112,10 @@ class Agents:
 
 
 def _place(agent: _Agent, stamp: Stamp, *, first: bool) -> tuple[int | None, bool]:
-    """Where the agent goes in the list, and whether no agent had that place before.
+    """Returns the agent's position in the list, and whether the position is new.
 
-    That is its place in the file where the agents here all come before it, so that an empty registry gets the order,
-    and the numbers, of the one that was exported; else behind those that are here.
+    It is the position in the file if that follows all existing agents, so that an empty registry gets the exported
+    order and numbers; otherwise it is the end of the list.
     """
     if not first or agent.place is None:
         return stamp.place, False
@@ -125,6 +126,6 @@ def _agent(item: Item) -> _Agent:
     agent = _Agent.model_validate(item, strict=False)
     if not agent.versions:
         raise ValueError(f"agent {agent.name!r} has no versions")
-    if odd := [version for version in agent.versions if version.definition.name != agent.name]:
-        raise ValueError(f"agent {agent.name!r} has a version of agent {odd[0].definition.name!r}")
+    if foreign := [version for version in agent.versions if version.definition.name != agent.name]:
+        raise ValueError(f"agent {agent.name!r} has a version of agent {foreign[0].definition.name!r}")
     return agent

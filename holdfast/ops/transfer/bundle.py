@@ -1,4 +1,4 @@
-"""The frame of an export: a header, one JSON object a line, and a trailer that shows whether the file is whole."""
+"""The file format of an export: a header, one JSON object per line, and a trailer that shows that it is complete."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from holdfast.errors import BundleDamaged, UsageError
 
 FORMAT = "holdfast-export"
 VERSION = 1
-"""Grows when a reader of the version before would misunderstand a file."""
+"""Increased when a reader of the previous version would misread a file."""
 HEADER, TRAILER = "header", "trailer"
 
 Item = dict[str, Any]
-"""One thing that is kept, as plain JSON values; `kind` says which sort of thing."""
+"""One exported object, as plain JSON values; `kind` names its type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An item and where it stands."""
+    """An item and its line number."""
 
     number: int
-    """From 1, the header's."""
+    """Starts at 1, which is the header."""
     item: Item
 
 
@@ -34,7 +34,7 @@ class BundleWriter:
     """Writes a bundle: `begin`, any number of `add`, `end`.
 
     Args:
-        write: takes the bytes, in order.
+        write: called with the bytes, in order.
     """
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
@@ -54,7 +54,7 @@ class BundleWriter:
         self._put(item)
 
     def end(self) -> None:
-        """Writes the trailer: without it, the file counts as cut short."""
+        """Writes the trailer; without it, the file counts as truncated."""
         self._put({"kind": TRAILER, "counts": dict(self.counts), "sha256": self._digest.hexdigest()})
 
     def _put(self, item: Item) -> None:
@@ -64,11 +64,11 @@ class BundleWriter:
 
 
 def read_bundle(lines: Iterable[bytes]) -> Iterator[Line]:
-    """The items of a bundle, header and trailer left out; the file is whole if this comes to its end.
+    """Yields the items of a bundle, without header and trailer; if it ends without an error, the file is complete.
 
     Raises:
-        BundleDamaged: a line is not what was written, or the file is cut short; the message names the line.
-        UsageError: it is no bundle, or one that a newer version wrote.
+        BundleDamaged: a line was altered, or the file is truncated; the message names the line.
+        UsageError: the file is not a bundle, or a newer version wrote it.
     """
     digest, counts, number = hashlib.sha256(), Counter[str](), 0
     source = iter(lines)
@@ -86,11 +86,11 @@ def read_bundle(lines: Iterable[bytes]) -> Iterator[Line]:
         digest.update(line)
     if number == 0:
         raise BundleDamaged("line 1: the file is empty", 1)
-    raise BundleDamaged(f"line {number}: the file ends here, and its trailer is missing: it was cut short", number)
+    raise BundleDamaged(f"line {number}: the file is truncated: it ends here, without a trailer", number)
 
 
 def exact_line(item: Item) -> bytes:
-    """An item as a line that gives the same item back: lone surrogates, 2^63 and NUL included."""
+    """Returns an item as a line that decodes to the same item, including lone surrogates, 2^63 and NUL."""
     text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode() + b"\n"
@@ -102,10 +102,10 @@ def _item(number: int, line: bytes) -> Item:
     try:
         item = json.loads(line)
     except (ValueError, RecursionError) as error:
-        what = "is not complete: the file was cut short" if not line.endswith(b"\n") else f"is no JSON: {error}"
+        what = "is incomplete: the file is truncated" if not line.endswith(b"\n") else f"is not JSON: {error}"
         raise BundleDamaged(f"line {number} {what}", number) from None
     if not isinstance(item, dict) or not isinstance(item.get("kind"), str):
-        raise BundleDamaged(f"line {number} is no JSON object with a `kind`", number)
+        raise BundleDamaged(f"line {number} is not a JSON object with a `kind`", number)
     return item
 
 
@@ -115,25 +115,25 @@ def _check_header(line: bytes) -> None:
     except ValueError:
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise UsageError("line 1: this is no file of `export --format jsonl`: it does not begin with its header")
+        raise UsageError("line 1: the header is missing: this is not a file of `export --format jsonl`")
     if header.get("version") != VERSION:
         raise UsageError(
-            f"line 1: the file has version {header.get('version')!r} of the format, and this version of Holdfast reads "
-            f"{VERSION}: use the newer one that wrote it"
+            f"line 1: the file has version {header.get('version')!r} of the format, but this version of Holdfast reads "
+            f"{VERSION}: use the Holdfast version that wrote it"
         )
 
 
 def _check_trailer(number: int, trailer: Item, digest: str, counts: Counter[str]) -> None:
     if trailer.get("counts") != dict(counts):
         raise BundleDamaged(
-            f"line {number}: the trailer tells of {trailer.get('counts')}, and the file has {dict(counts)}: "
-            "lines are missing, or too many",
+            f"line {number}: the trailer counts {trailer.get('counts')}, but the file has {dict(counts)}: "
+            "lines are missing or were added",
             number,
         )
     if trailer.get("sha256") != digest:
-        raise BundleDamaged(f"line {number}: the digest of the lines before is another: a line was altered", number)
+        raise BundleDamaged(f"line {number}: the digest of the preceding lines differs: a line was altered", number)
 
 
 def _check_end(number: int, rest: Iterator[bytes]) -> None:
     if any(line.strip() for line in rest):
-        raise BundleDamaged(f"line {number + 1}: something follows the trailer", number + 1)
+        raise BundleDamaged(f"line {number + 1}: there are lines after the trailer", number + 1)

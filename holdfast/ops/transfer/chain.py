@@ -1,4 +1,4 @@
-"""A run and its entries as they travel, and the proof that they belong together."""
+"""Runs and entries as items of a bundle, and the check that they belong together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RUN, ENTRY, VOID = "run", "entry", "void"
 
 
 def run_item(run: MirroredRun) -> Item:
-    """A run's row; its entries follow."""
+    """Returns the item for a run's row; its entries follow it."""
     return {
         "kind": RUN,
         "chain": run.chain,
@@ -21,11 +21,11 @@ def run_item(run: MirroredRun) -> Item:
 
 
 def run_from(item: Item) -> MirroredRun:
-    """What `run_item` made an item of; raises ValueError where it did not."""
+    """Returns the run of an item from `run_item`; raises ValueError if the item is malformed."""
     seq, digest = _field(item, "head", list)
     head = TranscriptRef(seq=seq, digest=digest)
     if head.seq < 0 and (head.seq, head.digest) != (-1, ""):
-        raise ValueError("`head` is of a run without entries, and is not [-1, '']")
+        raise ValueError("`head` must be [-1, ''] for a run without entries")
     return MirroredRun(
         summary=RunSummary.model_validate(_field(item, "summary", dict), extra="allow"),
         chain=_field(item, "chain", str),
@@ -34,25 +34,25 @@ def run_from(item: Item) -> MirroredRun:
 
 
 def entry_item(run_id: RunId, entry: Entry) -> Item:
-    """An entry, exactly."""
+    """Returns the item for an entry."""
     return {"kind": ENTRY, "run_id": run_id, "entry": {**dict(entry), "at": entry.at.isoformat()}}
 
 
 def entry_from(item: Item) -> Entry:
-    """What `entry_item` made an item of; raises ValueError where it did not."""
+    """Returns the entry of an item from `entry_item`; raises ValueError if the item is malformed."""
     return Entry.model_validate(_field(item, "entry", dict), extra="allow")
 
 
 def void_item(run_id: RunId, why: str) -> Item:
-    """Says that the run which was begun last is not whole in this file, and does not count."""
+    """Returns the item which says that the preceding run is incomplete in this file and must be ignored."""
     return {"kind": VOID, "run_id": run_id, "why": why}
 
 
 class Chain:
-    """Follows a run's entries up to its head.
+    """Checks that entries form the log of a run.
 
     Args:
-        run: whose head vouches for all of them.
+        run: the run; the digest of its head covers all entries.
     """
 
     def __init__(self, run: MirroredRun) -> None:
@@ -60,34 +60,34 @@ class Chain:
         self.next = 0
         """The seq that the next entry must have."""
         self.digest = ""
-        """Of the entry before it."""
+        """Digest of the entry before it."""
         self._head = run.head
 
     @property
-    def is_whole(self) -> bool:
-        """Whether every entry was there."""
+    def is_complete(self) -> bool:
+        """Whether every entry has been added."""
         return self.next > self._head.seq
 
     def add(self, entry: Entry) -> None:
         """Checks that an entry is the next one.
 
         Raises:
-            ValueError: it is not, it was altered, or the run has another head.
+            ValueError: it is not, it was altered, or it contradicts the run's head.
         """
         where = f"entry {entry.seq} of run {self.run_id!r}"
         if entry.seq != self.next:
-            raise ValueError(f"{where} stands where entry {self.next} should")
+            raise ValueError(f"{where} was found instead of entry {self.next}")
         if not entry.follows(self.digest):
-            raise ValueError(f"{where} was altered, or does not follow the one before it")
+            raise ValueError(f"{where} was altered or does not follow the previous entry")
         if entry.seq > self._head.seq:
-            raise ValueError(f"{where} lies beyond the head of the run, {self._head.seq}")
+            raise ValueError(f"{where} is newer than the head of the run, {self._head.seq}")
         if entry.seq == self._head.seq and entry.digest != self._head.digest:
-            raise ValueError(f"{where} is not the head that the run's row names")
+            raise ValueError(f"{where} does not match the head in the run's row")
         self.next, self.digest = entry.seq + 1, entry.digest
 
 
 def _field(item: Item, name: str, kind: type[Any]) -> Any:
     value = item.get(name)
     if not isinstance(value, kind):
-        raise ValueError(f"`{name}` is missing, or not of type {kind.__name__}")  # noqa: TRY004 - of data, not of code
+        raise ValueError(f"`{name}` is missing or not of type {kind.__name__}")  # noqa: TRY004 - the data is wrong
     return value

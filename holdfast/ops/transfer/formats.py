@@ -1,4 +1,4 @@
-"""The formats that show runs, one after the other; `jsonl`, which brings them back, is another matter."""
+"""Formats that write each run by itself; `jsonl`, which can be imported, is a bundle instead."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Format:
     """A way to write a run.
 
     Attributes:
-        write: gives its text; None: there is nothing to show of it.
-        statuses: runs that are written where nobody says which; empty: all.
+        write: returns the text of a run; `None` if it has nothing to write.
+        statuses: statuses of the runs that are written by default; empty means all.
     """
 
     write: Callable[[RunRecord], str | None]
@@ -26,7 +26,7 @@ class Format:
 
 
 GOOD = frozenset([RunStatus.COMPLETED])
-"""What one wants a model to learn from."""
+"""Statuses of runs that are suitable as training data."""
 
 FORMATS = {
     "openai": Format(openai_line, GOOD),

@@ -1,4 +1,4 @@
-"""Brings a bundle into what is kept here; looks at all of it first."""
+"""Import of a bundle, which is checked completely before anything is written."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from holdfast.ops.transfer.runs import RunLoader
 from holdfast.ports import Store
 
 RUNS = "runs"
-"""What people call the part that runs are."""
-ITEMS = 100  # of one kind that are loaded together
+"""Name of the part that consists of runs."""
+ITEMS = 100  # of one kind, loaded together
 
 
 @dataclass
 class Inspection:
-    """What a whole and sound file has."""
+    """The contents of a valid bundle."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    """Things by part; of runs, those that are whole."""
+    """Number of items by part; of runs, only complete ones count."""
     entries: int = 0
     voids: set[int] = field(default_factory=set)
-    """Lines at which runs begin that do not count."""
+    """Line numbers of runs that must be ignored."""
 
 
 def inspect(lines: Iterable[bytes], parts: Sequence[Part]) -> Inspection:
-    """Reads a whole file, writes nothing.
+    """Checks a whole file without writing anything.
 
     Args:
-        lines: of the file.
-        parts: which there are beside runs.
+        lines: lines of the file.
+        parts: the parts besides runs.
 
     Raises:
-        BundleDamaged: a line, or the whole, is not what was written; the message names the line.
-        UsageError: it is no bundle, or one of a newer version.
+        BundleDamaged: the file is truncated or altered; the message names the line.
+        UsageError: the file is not a bundle, or a newer version wrote it.
     """
     found = Inspection()
     runs = _RunCheck(found)
@@ -53,7 +53,7 @@ def inspect(lines: Iterable[bytes], parts: Sequence[Part]) -> Inspection:
             runs.end()
             part = by_kind.get(line.item["kind"])
             if part is None:
-                raise ValueError(f"things of kind {line.item['kind']!r} are not known to this version of Holdfast")
+                raise ValueError(f"this version of Holdfast has no items of kind {line.item['kind']!r}")
             part.check(line.item)
             found.counts[part.name] += 1
     runs.end()
@@ -61,13 +61,13 @@ def inspect(lines: Iterable[bytes], parts: Sequence[Part]) -> Inspection:
 
 
 class Importer:
-    """Loads a file that `inspect` has found sound.
+    """Loads a file that `inspect` has checked.
 
     Args:
         store: the mirror.
-        parts: which there are beside runs.
-        only: names of the parts to load; empty: all.
-        tell: is called with the number of each line that is done.
+        parts: the parts besides runs.
+        only: names of the parts to load; empty means all.
+        on_progress: called with the number of each line that has been loaded.
     """
 
     def __init__(
@@ -76,56 +76,56 @@ class Importer:
         parts: Sequence[Part],
         *,
         only: frozenset[str] = frozenset(),
-        tell: Callable[[int], None] = lambda _: None,
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._parts = {kind: part for part in parts for kind in part.kinds}
         self._only = only
-        self._tell = tell
+        self._on_progress = on_progress
         self._runs = RunLoader(store)
         self.tallies: dict[str, Tally] = {RUNS: self._runs.tally} | {part.name: Tally() for part in parts}
-        """What became of what, part by part; good while it goes on, and after an error."""
+        """Results by part; valid during the import and after an error."""
 
     async def load(self, lines: Iterable[bytes], inspection: Inspection) -> None:
         """Loads everything, in the order of the file.
 
         Raises:
-            BundleDamaged: the file is not the one that was inspected, or a line cannot be taken.
-            StoreUnavailable: not all could be written; loading it again goes on where this ended.
+            BundleDamaged: the file has changed since the inspection, or a line cannot be imported.
+            StoreUnavailable: something could not be written; a repeated import continues where this one ended.
         """
         for is_run, group in groupby(read_bundle(lines), lambda line: line.item["kind"] in (RUN, ENTRY, VOID)):
             if is_run:
                 await self._load_runs(group, inspection.voids)
             else:
-                await self._load_things(group)
+                await self._load_parts(group)
 
     async def _load_runs(self, lines: Iterable[Line], voids: set[int]) -> None:
-        counts = False
+        is_wanted = False
         for line in lines:
             with _named(line):
                 kind = line.item["kind"]
                 if kind == RUN:
-                    counts = self._wants(RUNS) and line.number not in voids
-                if counts and kind == RUN:
+                    is_wanted = self._wants(RUNS) and line.number not in voids
+                if is_wanted and kind == RUN:
                     await self._runs.begin(run_from(line.item))
-                elif counts and kind == ENTRY:
+                elif is_wanted and kind == ENTRY:
                     await self._runs.add(entry_from(line.item))
-            self._tell(line.number)
+            self._on_progress(line.number)
 
-    async def _load_things(self, lines: Iterable[Line]) -> None:
+    async def _load_parts(self, lines: Iterable[Line]) -> None:
         for kind, group in groupby(lines, lambda line: line.item["kind"]):
             part = self._parts[kind]
             for batch in _batches(group):
                 if self._wants(part.name):
                     with _named(batch[0]):
                         self.tallies[part.name] += await part.load([line.item for line in batch])
-                self._tell(batch[-1].number)
+                self._on_progress(batch[-1].number)
 
     def _wants(self, name: str) -> bool:
         return not self._only or name in self._only
 
 
 class _RunCheck:
-    """Sees to it that runs are whole, or void."""
+    """Checks that every run is complete or marked as void."""
 
     def __init__(self, found: Inspection) -> None:
         self._found = found
@@ -140,26 +140,26 @@ class _RunCheck:
             self.end()
             self._chain, self._begun = Chain(run_from(line.item)), line.number
         elif self._chain is None or line.item.get("run_id") != self._chain.run_id:
-            raise ValueError(f"this entry of run {line.item.get('run_id')!r} does not follow its run")
+            raise ValueError(f"an entry of run {line.item.get('run_id')!r} does not follow its run")
         else:
             self._chain.add(entry_from(line.item))
             self._found.entries += 1
 
     def end(self) -> None:
-        """The run that was begun, if one was, has to be whole."""
+        """Checks that the current run, if any, is complete."""
         chain, self._chain = self._chain, None
         if chain is None:
             return
-        if not chain.is_whole:
+        if not chain.is_complete:
             raise BundleDamaged(
-                f"line {self._begun}: run {chain.run_id!r} begins here, and its entries end before {chain.next}",
+                f"line {self._begun}: run {chain.run_id!r} is incomplete: entry {chain.next} is missing",
                 self._begun,
             )
         self._found.counts[RUNS] += 1
 
     def _void(self, item: Item) -> None:
         if self._chain is None or item.get("run_id") != self._chain.run_id:
-            raise ValueError(f"run {item.get('run_id')!r} is said not to count, and was not begun")
+            raise ValueError(f"run {item.get('run_id')!r} is marked as void, but it is not the preceding run")
         self._found.voids.add(self._begun)
         self._found.entries -= self._chain.next
         self._chain = None
@@ -167,12 +167,14 @@ class _RunCheck:
 
 @contextmanager
 def _named(line: Line) -> Iterator[None]:
-    """Has errors about an item name its line."""
+    """Adds the line number to errors about an item."""
     try:
         yield
     except (ValueError, TypeError, KeyError) as error:
         kind = line.item["kind"]
-        raise BundleDamaged(f"line {line.number}: this {kind} cannot be taken: {_short(error)}", line.number) from error
+        raise BundleDamaged(
+            f"line {line.number}: this {kind} cannot be imported: {_short(error)}", line.number
+        ) from error
 
 
 def _short(error: Exception) -> str:

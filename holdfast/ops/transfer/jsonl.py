@@ -1,4 +1,4 @@
-"""Writes a bundle: everything that is kept, or some runs."""
+"""Export to a bundle: everything, or selected runs."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from holdfast.ops.transfer.selection import Selection
 from holdfast.ops.transfer.sources import RunSource
 from holdfast.types import MirroredRun, RunId
 
-ATTEMPTS = 3  # at a run whose mirror is rewritten while it is read
+ATTEMPTS = 3  # to read a run whose mirror is rewritten meanwhile
 
 
 class JsonlExport:
-    """Writes items as they are read, so that memory does not grow with what there is.
+    """Writes items as they are read, so that the use of memory is constant.
 
     Args:
-        writer: takes them.
-        tell: is called now and then with what has been done so far.
+        writer: writes the items.
+        on_progress: called with the writer after each item.
     """
 
-    def __init__(self, writer: BundleWriter, tell: Callable[[BundleWriter], None] = lambda _: None) -> None:
+    def __init__(self, writer: BundleWriter, on_progress: Callable[[BundleWriter], None] = lambda _: None) -> None:
         self._writer = writer
-        self._tell = tell
+        self._on_progress = on_progress
         self.runs = 0
-        """That are whole in the file."""
+        """Number of complete runs in the file."""
         self.skipped: dict[RunId, str] = {}
-        """Runs that cannot be read, and why."""
+        """Runs that cannot be read, with the reasons."""
 
     async def parts(self, parts: Sequence[Part]) -> None:
-        """Writes everything of some parts."""
+        """Writes all items of these parts."""
         for part in parts:
             async for item in part.dump():
                 self._writer.add(item)
-                self._tell(self._writer)
+                self._on_progress(self._writer)
 
     async def write_runs(self, source: RunSource, ids: AsyncIterable[RunId], selection: Selection) -> None:
-        """Writes runs with their entries; what cannot be read is in `skipped`."""
+        """Writes runs with their entries; runs that cannot be read are listed in `skipped`."""
         async for run_id in ids:
             for _ in range(ATTEMPTS):
                 if await self._is_done(source, run_id, selection):
@@ -49,7 +49,7 @@ class JsonlExport:
         run: MirroredRun | None = None
         try:
             run = await source.run(run_id)
-            if run is not None and selection.takes(run.summary):
+            if run is not None and selection.includes(run.summary):
                 await self._write(source, run)
                 self.runs += 1
         except MirrorDamaged as error:
@@ -64,4 +64,4 @@ class JsonlExport:
         self._writer.add(run_item(run))
         async for entry in source.entries(run):
             self._writer.add(entry_item(run.summary.run_id, entry))
-            self._tell(self._writer)
+            self._on_progress(self._writer)

@@ -1,4 +1,4 @@
-"""A run as a document that people read."""
+"""Runs as Markdown documents."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from holdfast.types import Entry, Message, ToolCall
 SHORTEST_FENCE = 3  # backticks
 BACKTICKS = re.compile(r"`+")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What could steer a terminal, or turn the direction of the text around it."""
+"""Characters that could control a terminal or reverse the direction of the surrounding text."""
 MARKS = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
 
 
 def markdown_page(run: RunRecord) -> str:
-    """A run from its head to its end. What was said stands in quotes and fences, and cannot break the page."""
+    """Returns the page of a run. Messages are in quotes and fences, so that they cannot break the page."""
     return "\n\n".join([*_head(run), *_body(run), *_end(run)]) + "\n"
 
 
@@ -79,7 +79,7 @@ def _arguments(call: ToolCall) -> str:
 
 
 def _fenced(text: str, language: str = "") -> str:
-    """A block of text as it is, behind a fence that is longer than any in it."""
+    """Returns a code block, with a fence that is longer than any in the text."""
     clean = _clean(text)
     longest = max((len(found) for found in BACKTICKS.findall(clean)), default=0)
     fence = "`" * max(SHORTEST_FENCE, longest + 1)
@@ -87,12 +87,12 @@ def _fenced(text: str, language: str = "") -> str:
 
 
 def _quoted(text: str) -> str:
-    """A quote: its Markdown is shown, and ends with it, be it a fence that is never closed."""
+    """Returns a quote, which contains its Markdown: an unclosed fence ends with the quote."""
     return "\n".join(f"> {line}".rstrip() for line in _clean(text).split("\n"))
 
 
 def _plain(text: str) -> str:
-    """Text on one line that Markdown takes for nothing else."""
+    """Returns text on one line, with all Markdown escaped."""
     return MARKS.sub(r"\\\1", " ".join(_clean(text).split()))
 
 

@@ -93,7 +93,7 @@ class Memories:
             if here["digest"] == rows.pop(key)["digest"]:
                 tally.same += 1
             else:
-                tally.kept.append(f"memory {key!r} of namespace {namespace!r} is another one here")
+                tally.kept.append(f"memory {key!r} of namespace {namespace!r} differs from the stored one")
         return list(rows.values())
 
     async def _embeddable(self, namespace: str, rows: list[Row]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Runs in OpenAI's format for fine-tuning chat models: one JSON object a line."""
+"""Runs in OpenAI's format for fine-tuning chat models: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from holdfast.types import ToolSpec
 
 
 def openai_line(run: RunRecord) -> str | None:
-    """A run as an example to learn from; None: the model never came to an answer."""
-    messages = [json.loads(message.chat_json) for message in run.lesson if message.role != "system" or message.content]
+    """Returns a run as a training example; `None` if the model never answered."""
+    messages = [
+        json.loads(message.chat_json) for message in run.answered if message.role != "system" or message.content
+    ]
     if not messages:
         return None
     example: dict[str, Any] = {"messages": messages}
@@ -21,7 +23,7 @@ def openai_line(run: RunRecord) -> str | None:
 
 
 def chat_tools(tools: list[ToolSpec]) -> list[dict[str, Any]]:
-    """Tools as the chat format has them."""
+    """Returns tools in the chat format."""
     return [
         {
             "type": "function",

@@ -1,4 +1,4 @@
-"""What travels, beside runs: the seam between the file and what is kept."""
+"""The protocol for everything besides runs that can be exported and imported."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from holdfast.ops.transfer.bundle import Item
 
 @dataclass
 class Tally:
-    """What became of the things of one part."""
+    """Results of the import of one part."""
 
     written: int = 0
-    """Were not there."""
+    """Number of new items."""
     same: int = 0
-    """Were there already, as the file has them."""
+    """Number of items that existed already, equal to those in the file."""
     kept: list[str] = field(default_factory=list)
-    """Why things were left as they are here, and not made as the file has them."""
+    """A message for each existing item that differs from the file and was kept."""
 
     def __iadd__(self, other: Tally) -> Self:
         self.written += other.written
@@ -28,38 +28,38 @@ class Tally:
 
 
 class Part(Protocol):
-    """One sort of things that are kept. Loading adds: what is there already is never changed."""
+    """One type of stored data. Loading only adds: existing items are never changed."""
 
     @property
     def name(self) -> str:
-        """What people call it: `agents`, `vectors`."""
+        """Name of the part, such as `agents` or `vectors`."""
         ...
 
     @property
     def kinds(self) -> Sequence[str]:
-        """Of its items, in the order in which they are loaded."""
+        """Kinds of its items, in the order in which they must be loaded."""
         ...
 
     def dump(self) -> AsyncIterator[Item]:
-        """Everything, item by item.
+        """Yields all items.
 
         Raises:
-            StoreUnavailable: it cannot be read.
+            StoreUnavailable: they cannot be read.
         """
         ...
 
     def check(self, item: Item) -> None:
-        """Looks at an item without writing anything.
+        """Checks an item without writing anything.
 
         Raises:
-            ValueError: it is not what `dump` gives.
+            ValueError: it is not an item that `dump` yields.
         """
 
     async def load(self, items: Sequence[Item]) -> Tally:
-        """Writes items of one kind, those that are not there; doing it again changes nothing.
+        """Writes the items of one kind that do not exist yet; safe to repeat.
 
         Raises:
-            ValueError: one is not what `dump` gives.
-            StoreUnavailable: not all could be written.
+            ValueError: one is not an item that `dump` yields.
+            StoreUnavailable: some could not be written.
         """
         ...

@@ -1,4 +1,4 @@
-"""Everything that can travel beside runs: a new sort of things gets its line here."""
+"""The list of parts that can be exported besides runs; add new ones here."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from holdfast.storage.persistence import Persistence
 
 
 def parts_of(persistence: Persistence) -> list[Part]:
-    """The parts of a persistence that stand in its database, in the order in which they must be loaded.
+    """Returns the parts in the database of a persistence, in the order in which they must be loaded.
 
-    Where there is no database, everything but the mirror is in the memory of one process, and goes with it.
+    Without a database there are none: everything except the mirror is in the memory of one process.
     """
     database = persistence.database
     if database is None or persistence.payloads is None:
@@ -24,7 +24,7 @@ def parts_of(persistence: Persistence) -> list[Part]:
         Payloads(database, persistence.payloads),
         Agents(database),
         Vectors(database, persistence.vectors),
-        Memories(database),  # after the vectors: one whose vector is not there is embedded anew
+        Memories(database),  # after the vectors: a memory without its vector would be embedded again
         Rows(database, "conversations", "conversation"),
         Rows(database, "forks", "forked", relation=True),
         Topics(database),

@@ -1,4 +1,4 @@
-"""Chunks of payloads as they travel: Temporal's histories refer to them. They stay encrypted where they are."""
+"""Export and import of payload chunks, which Temporal's histories refer to. Encrypted chunks stay encrypted."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import base64
 import re
 from collections.abc import AsyncIterator, Sequence
 
+from typing_extensions import override
+
 from holdfast.ops.transfer.bundle import Item
-from holdfast.ops.transfer.part import Tally
+from holdfast.ops.transfer.part import Part, Tally
 from holdfast.storage.database import Database
 from holdfast.storage.payloads.chunk_table import ChunkTable
 
@@ -16,12 +18,12 @@ PAGE_ROWS = 16  # of 128 KB at most
 NAME = re.compile(r"[0-9a-f]{64}")
 
 
-class Payloads:
-    """The table of chunks; each counts as used on the day on which it is loaded.
+class Payloads(Part):
+    """The chunks of payloads; for retention, each counts as used on the day of its import.
 
     Args:
-        database: where it is.
-        store: of that database.
+        database: the database of the chunks.
+        store: the table of chunks in that database.
     """
 
     name = "payloads"
@@ -31,8 +33,8 @@ class Payloads:
         self._database = database
         self._store = store
 
+    @override
     async def dump(self) -> AsyncIterator[Item]:
-        """See `Part.dump`."""
         after = ""
         while True:
             [rows] = await self._database.run(PAGE, after=after, limit=PAGE_ROWS)
@@ -42,12 +44,12 @@ class Payloads:
                 return
             after = rows[-1]["id"].id
 
+    @override
     def check(self, item: Item) -> None:
-        """See `Part.check`."""
         _chunk(item)
 
+    @override
     async def load(self, items: Sequence[Item]) -> Tally:
-        """See `Part.load`."""
         chunks = dict(map(_chunk, items))
         lacking = await self._store.lacking(chunks)
         if lacking:
@@ -58,5 +60,5 @@ class Payloads:
 def _chunk(item: Item) -> tuple[str, bytes]:
     name, data = item.get("name"), item.get("data")
     if not isinstance(name, str) or not NAME.fullmatch(name) or not isinstance(data, str):
-        raise ValueError("a chunk has a `name` of 64 hexadecimal digits and `data`")
+        raise ValueError("a chunk must have a `name` of 64 hexadecimal digits, and `data`")
     return name, base64.b64decode(data, validate=True)

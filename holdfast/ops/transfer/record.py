@@ -1,4 +1,4 @@
-"""A whole run as people and training programs read it."""
+"""A whole run, for formats that people and training programs read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class RunRecord:
     """A run with its log.
 
     Attributes:
-        summary: how it stands.
-        entries: all of them, oldest first.
+        summary: the run's summary.
+        entries: all entries, oldest first.
     """
 
     summary: RunSummary
@@ -24,7 +24,7 @@ class RunRecord:
 
     @property
     def spec(self) -> AgentSpec | None:
-        """The agent's definition; None: the run ended before it began."""
+        """The agent's definition; `None` means that the run recorded nothing."""
         try:
             return AgentSpec.model_validate(self.entries[0].data["agent"], extra="allow")
         except (IndexError, KeyError, ValidationError):
@@ -36,10 +36,10 @@ class RunRecord:
         return [message for entry in self.entries if (message := entry.message)]
 
     @property
-    def lesson(self) -> list[Message]:
-        """The transcript up to the model's last answer that is complete; empty where there is none.
+    def answered(self) -> list[Message]:
+        """The transcript up to the model's last complete answer; empty without one.
 
-        What a model is trained on must not end with a question, a call that nobody answered, or half a sentence.
+        Training data must not end with a question, an unanswered tool call, or half a sentence.
         """
         messages, end, open_calls = self.messages, 0, set[str]()
         for place, message in enumerate(messages, start=1):

@@ -1,4 +1,4 @@
-"""Rows that travel as they stand, of tables that have no rules of their own."""
+"""Export and import of tables whose rows are copied unchanged."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from surrealdb import RecordID
+from typing_extensions import override
 
 from holdfast.ops.transfer.bundle import Item
-from holdfast.ops.transfer.part import Tally
+from holdfast.ops.transfer.part import Part, Tally
 from holdfast.storage.database import Database
 
 PAGE = "SELECT * FROM {table} WHERE id > $after ORDER BY id LIMIT $limit"
@@ -22,25 +23,34 @@ RELATE = "INSERT RELATION IGNORE INTO {table} $rows RETURN NONE"
 RECORD, TIME, BYTES, ESCAPED = "$record", "$time", "$bytes", "$object"
 
 
-class Rows:
+class Rows(Part):
     """One table.
 
     Args:
-        database: where it is.
+        database: the database of the table.
         name: see `Part.name`.
-        table: a name of our own, which may stand in a statement.
+        table: the table; inserted into statements, so it must be a trusted name.
         relation: whether its rows are edges.
     """
 
     def __init__(self, database: Database, name: str, table: str, *, relation: bool = False) -> None:
-        self.name = name
-        self.kinds = (table,)
+        self._name = name
         self._database = database
         self._table = table
         self._write = (RELATE if relation else WRITE).format(table=table)
 
+    @property
+    @override
+    def name(self) -> str:
+        return self._name
+
+    @property
+    @override
+    def kinds(self) -> Sequence[str]:
+        return (self._table,)
+
+    @override
     async def dump(self) -> AsyncIterator[Item]:
-        """See `Part.dump`."""
         [rows] = await self._database.run(FIRST.format(table=self._table), limit=PAGE_ROWS)
         while rows:
             for row in rows:
@@ -50,12 +60,12 @@ class Rows:
             after = rows[-1]["id"]
             [rows] = await self._database.run(PAGE.format(table=self._table), after=after, limit=PAGE_ROWS)
 
+    @override
     def check(self, item: Item) -> None:
-        """See `Part.check`."""
         self._row(item)
 
+    @override
     async def load(self, items: Sequence[Item]) -> Tally:
-        """See `Part.load`."""
         rows = [self._row(item) for item in items]
         [found] = await self._database.run(HERE, ids=[row["id"] for row in rows])
         here = {str(row["id"]): to_json(row) for row in found}
@@ -63,19 +73,19 @@ class Rows:
         if new:
             await self._database.run(self._write, rows=new)
         differing = [row["id"] for row in rows if here.get(str(row["id"]), to_json(row)) != to_json(row)]
-        kept = [f"row {identity} is another one here" for identity in differing]
+        kept = [f"row {identity} differs from the stored one" for identity in differing]
         return Tally(written=len(new), same=len(rows) - len(new) - len(kept), kept=kept)
 
     def _row(self, item: Item) -> dict[str, Any]:
         row = from_json(item.get("row"))
         identity = row.get("id") if isinstance(row, dict) else None
         if not isinstance(row, dict) or not isinstance(identity, RecordID) or identity.table_name != self._table:
-            raise ValueError(f"this is no row of table {self._table!r}")
+            raise ValueError(f"it is not a row of table {self._table!r}")
         return row
 
 
 def to_json(value: Any) -> Any:
-    """A value of the database as plain JSON, from which `from_json` makes the same value."""
+    """Returns a value of the database as plain JSON, which `from_json` converts back to the same value."""
     match value:
         case RecordID():
             return {RECORD: [value.table_name, to_json(value.id)]}
@@ -92,7 +102,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """What `to_json` was given; raises ValueError or TypeError where it cannot have been."""
+    """Returns the value that `to_json` converted; raises ValueError or TypeError if the JSON is malformed."""
     match value:
         case list():
             return [from_json(item) for item in value]
@@ -107,7 +117,7 @@ def from_json(value: Any) -> Any:
 def _record(parts: Any) -> RecordID:
     table, identity = parts
     if not isinstance(table, str):
-        raise ValueError("a record id names its table")  # noqa: TRY004 - of data, not of code
+        raise ValueError("a record id must name its table")  # noqa: TRY004 - the data is wrong
     return RecordID(table, from_json(identity))
 
 

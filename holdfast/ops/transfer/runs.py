@@ -1,4 +1,4 @@
-"""Brings runs into a mirror."""
+"""Import of runs into a mirror."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from holdfast.storage.mirror.json_text import entry_text
 from holdfast.types import Entry, EntryBatch, MirroredRun, RunStatus, RunSummary
 
 BATCH = 200  # entries in one transaction
-BATCH_CHARS = 1_000_000  # of their text: others wait while it is written
+BATCH_CHARS = 1_000_000  # of their text; other writers wait for the transaction
 
 
 class RunLoader:
-    """Takes one run after the other: `begin`, then its entries in order.
+    """Loads one run after the other: `begin`, then its entries in order.
 
-    The mirror's own rules hold: a newer life of a run id is never replaced by an older one, and of two mirrors of one
-    life the longer one stays. Where the two contradict each other, what is here stays as well: which of them is right
-    the history alone can tell.
+    An import follows the rules of the mirror. A run is never replaced by an older run of the same id. Of two mirrors of
+    the same run, the longer one is kept. If they contradict each other, the existing one is kept, as only the history
+    can show which is right.
 
-    A run that is broken off in the middle says `running` until it is loaded again to its end.
+    A run whose import is interrupted has the status `running` until it is imported completely.
 
     Args:
         store: the mirror.
 
     Attributes:
-        tally: of whole runs.
+        tally: results, counted by whole runs.
     """
 
     def __init__(self, store: Store) -> None:
@@ -39,22 +39,22 @@ class RunLoader:
         self._previous = ""
 
     async def begin(self, run: MirroredRun) -> None:
-        """Takes a run's row."""
+        """Begins a run with its row."""
         self._run, self._known, self._waiting, self._chars, self._previous = run, None, [], 0, ""
         try:
             self._known = await self._store.run(run.summary.run_id)
             fault = await self._fault(run, self._known)
         except UNREADABLE as error:
-            fault = f"what is here cannot be read: {error}"
+            fault = f"the existing mirror cannot be read: {error}"
         if fault is not None:
             self._keep(fault)
         elif run.head.seq < 0:
             await self._conclude(run)
 
     async def add(self, entry: Entry) -> None:
-        """Takes the next entry; with the last one, the run is complete."""
+        """Adds the next entry; the last one completes the run."""
         if self._run is None:
-            return  # this run is left as it is
+            return  # the existing run is kept
         self._waiting.append(entry)
         self._chars += len(entry_text(entry))
         is_last = entry.seq == self._run.head.seq
@@ -64,32 +64,32 @@ class RunLoader:
             await self._conclude(self._run)
 
     async def _fault(self, run: MirroredRun, known: MirroredRun | None) -> str | None:
-        """Why a run is not to be written; None: it is."""
+        """Returns why a run must not be written; `None` if it may be."""
         if known is None:
             return None
         if known.chain != run.chain:
             is_older = run.summary.started_at <= known.summary.started_at
-            return "a newer run of this id is here" if is_older else None
+            return "the mirror has a newer run of this id" if is_older else None
         if known.head.seq <= run.head.seq:
-            return None  # the entry that both have is compared when it comes
+            return None  # the entry that both have is compared in `_flush`
         shared = await self._store.entries(known.summary.run_id, run.head.seq - 1, 1)
         if run.head.seq >= 0 and [entry.digest for entry in shared] != [run.head.digest]:
-            return f"entry {run.head.seq} is another one here; `doctor verify` says which is right"
+            return f"entry {run.head.seq} differs from the stored one; `doctor verify` shows which is right"
         self.tally.same += 1
         self._run = None
         return None
 
     async def _flush(self, run: MirroredRun, *, is_last: bool) -> None:
-        """Writes what waits. Entries that are here are sent once more if they came with the newest: it may be torn."""
+        """Writes the pending entries, with existing ones beside the newest, which may be incomplete."""
         batch, known = self._waiting, self._known
         self._waiting, self._chars = [], 0
-        same_life = known is not None and known.chain == run.chain
-        if known is not None and same_life and batch[0].seq <= known.head.seq <= batch[-1].seq:
+        is_same_run = known is not None and known.chain == run.chain
+        if known is not None and is_same_run and batch[0].seq <= known.head.seq <= batch[-1].seq:
             here = batch[known.head.seq - batch[0].seq]
             if here.digest != known.head.digest:
-                self._keep(f"entry {here.seq} is another one here; `doctor verify` says which is right")
+                self._keep(f"entry {here.seq} differs from the stored one; `doctor verify` shows which is right")
                 return
-        if known is None or not same_life or batch[-1].seq >= known.head.seq:
+        if known is None or not is_same_run or batch[-1].seq >= known.head.seq:
             await self._append(run, batch, is_last=is_last)
         self._previous = batch[-1].digest
 
@@ -105,7 +105,7 @@ class RunLoader:
                 )
             )
         except MirrorGap as gap:
-            self._keep(f"somebody else writes this run: {gap}")
+            self._keep(f"another process is writing this run: {gap}")
 
     async def _conclude(self, run: MirroredRun) -> None:
         if run.summary.status.is_final or run.head.seq < 0:
@@ -123,7 +123,7 @@ class RunLoader:
 
 
 def _unfinished(summary: RunSummary) -> RunSummary:
-    """Of a run that is being written: it must not look complete before it is."""
+    """Returns the summary for a run that is being written, which must not look complete yet."""
     if not summary.status.is_final:
         return summary
     return summary.model_copy(update={"status": RunStatus.RUNNING, "finished_at": None, "error": None})

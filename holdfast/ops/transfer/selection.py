@@ -1,4 +1,4 @@
-"""Which runs are meant."""
+"""Selection of runs by criteria."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from holdfast.types import RunStatus, RunSummary
 
 @dataclass(frozen=True)
 class Selection:
-    """Runs that have all of these; by default all runs.
+    """Criteria that a run must all meet; by default every run does.
 
     Attributes:
-        since: started then or later.
-        agents: of one of these agents; empty: of any.
-        statuses: in one of these; empty: in any.
+        since: the run started at this time or later.
+        agents: names of agents; empty means any.
+        statuses: statuses; empty means any.
     """
 
     since: datetime | None = None
@@ -23,11 +23,11 @@ class Selection:
     statuses: frozenset[RunStatus] = frozenset()
 
     def __bool__(self) -> bool:
-        """Whether it leaves anything out."""
+        """Whether it has any criteria."""
         return bool(self.since or self.agents or self.statuses)
 
-    def takes(self, run: RunSummary) -> bool:
-        """Whether a run is meant."""
+    def includes(self, run: RunSummary) -> bool:
+        """Whether a run meets the criteria."""
         return (
             (self.since is None or run.started_at >= self.since)
             and (not self.agents or run.agent in self.agents)

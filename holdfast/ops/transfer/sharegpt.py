@@ -1,4 +1,4 @@
-"""Runs in the ShareGPT format, as trainers of open models read it: one JSON object a line."""
+"""Runs in the ShareGPT format, which trainers of open models read: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "ob
 
 
 def sharegpt_line(run: RunRecord) -> str | None:
-    """A run as a conversation; None: the model never came to an answer.
+    """Returns a run as a conversation; `None` if the model never answered.
 
-    Each call of a tool is an item of its own, and so is the text that came with it.
+    Each tool call is an item of its own, and so is the text beside it.
     """
-    turns = [turn for message in run.lesson for turn in _turns(message)]
+    turns = [turn for message in run.answered for turn in _turns(message)]
     if not turns:
         return None
     conversation: dict[str, Any] = {"id": run.summary.run_id, "conversations": turns}
@@ -35,4 +35,4 @@ def _turns(message: Message) -> Iterator[dict[str, str]]:
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    return {"name": call.name, "arguments": json.loads(call.sound_arguments)}
+    return {"name": call.name, "arguments": json.loads(call.valid_arguments)}

@@ -1,9 +1,11 @@
-"""Where runs are read from: the mirror, or the history itself."""
+"""Sources of runs to export: the mirror, or Temporal's history."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Protocol
+
+from typing_extensions import override
 
 from holdfast.errors import MirrorDamaged, RunNotFound
 from holdfast.ops.doctor import RunFinder
@@ -12,19 +14,19 @@ from holdfast.ops.transfer.chain import Chain
 from holdfast.ports import RunLog, Store
 from holdfast.types import Entry, MirroredRun, RunId
 
-IDS = 500  # that the mirror is asked for at once
-PAGE = 200  # entries, some 0.5 MB as a rule
+IDS = 500  # read from the mirror at once
+PAGE = 200  # entries, usually some 0.5 MB
 
 
 class RunSource(Protocol):
-    """Gives runs with their entries."""
+    """Reads runs with their entries."""
 
     def ids(self) -> AsyncIterator[RunId]:
-        """Every run's id, once."""
+        """Yields the id of every run, once."""
         ...
 
     async def run(self, run_id: RunId) -> MirroredRun | None:
-        """A run as it stands; None: there is none of this id.
+        """Returns a run; `None` if no run has this id.
 
         Raises:
             MirrorDamaged: it cannot be read.
@@ -32,43 +34,43 @@ class RunSource(Protocol):
         ...
 
     def entries(self, run: MirroredRun) -> AsyncIterator[Entry]:
-        """A run's entries up to its head, each proven to follow the one before it.
+        """Yields the entries of a run up to its head, and checks that each follows the previous one.
 
         Raises:
-            MirrorDamaged: they do not lead there, or not any more: what is being written may have changed.
+            MirrorDamaged: they do not lead to the head, or no longer do, as an active run may change.
         """
         ...
 
 
-class MirrorSource:
-    """The mirror; needs no Temporal and no worker.
+class MirrorSource(RunSource):
+    """Reads the mirror, without Temporal or a worker.
 
     Args:
-        store: holds it.
+        store: the store of the mirror.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @override
     async def ids(self) -> AsyncIterator[RunId]:
-        """See `RunSource.ids`."""
         after: RunId | None = None
         while page := await self._store.run_ids(after, IDS):
             for run_id in page:
                 yield run_id
             after = page[-1]
 
+    @override
     async def run(self, run_id: RunId) -> MirroredRun | None:
-        """See `RunSource.run`."""
         try:
             return await self._store.run(run_id)
         except UNREADABLE as error:
             raise MirrorDamaged(str(error)) from error
 
+    @override
     async def entries(self, run: MirroredRun) -> AsyncIterator[Entry]:
-        """See `RunSource.entries`."""
         chain = Chain(run)
-        while not chain.is_whole:
+        while not chain.is_complete:
             wanted = min(PAGE, run.head.seq + 1 - chain.next)
             try:
                 page = await self._store.entries(chain.run_id, chain.next - 1, wanted)
@@ -77,12 +79,12 @@ class MirrorSource:
             if not page:
                 raise MirrorDamaged(f"the mirror of run {chain.run_id!r} lacks entry {chain.next}")
             for entry in page:
-                _proven(chain, entry)
+                _add_checked(chain, entry)
                 yield entry
 
 
-class HistorySource:
-    """Temporal's history; a worker must run, as it replays it.
+class HistorySource(RunSource):
+    """Reads Temporal's history; a worker must run, as it replays the history.
 
     Args:
         finder: finds the runs.
@@ -93,34 +95,34 @@ class HistorySource:
         self._finder = finder
         self._log = run_log
 
+    @override
     async def ids(self) -> AsyncIterator[RunId]:
-        """See `RunSource.ids`."""
         async for run_id in self._finder.all_runs():
             yield run_id
 
+    @override
     async def run(self, run_id: RunId) -> MirroredRun | None:
-        """See `RunSource.run`."""
         try:
             return (await self._log.snapshot(run_id)).run
         except RunNotFound:
             return None
 
+    @override
     async def entries(self, run: MirroredRun) -> AsyncIterator[Entry]:
-        """See `RunSource.entries`."""
         chain = Chain(run)
         try:
             async for entry in self._log.entries(chain.run_id):
-                if chain.is_whole:
-                    break  # the run has gone on
-                _proven(chain, entry)
+                if chain.is_complete:
+                    break  # the run has recorded more meanwhile
+                _add_checked(chain, entry)
                 yield entry
         except RunNotFound as error:
             raise MirrorDamaged(str(error)) from error
-        if not chain.is_whole:
+        if not chain.is_complete:
             raise MirrorDamaged(f"the history of run {chain.run_id!r} lacks entry {chain.next}")
 
 
-def _proven(chain: Chain, entry: Entry) -> None:
+def _add_checked(chain: Chain, entry: Entry) -> None:
     try:
         chain.add(entry)
     except ValueError as error:

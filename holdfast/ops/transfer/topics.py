@@ -1,13 +1,14 @@
-"""Events of the bus as they travel: those that are kept, with the offsets that subscribers know them by."""
+"""Export and import of the stored events of the bus, with their offsets."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
 from surrealdb import RecordID
+from typing_extensions import override
 
 from holdfast.ops.transfer.bundle import Item
-from holdfast.ops.transfer.part import Tally
+from holdfast.ops.transfer.part import Part, Tally
 from holdfast.ops.transfer.rows import Rows, from_json, to_json
 from holdfast.storage.database import Database
 
@@ -18,11 +19,11 @@ HERE = "SELECT VALUE id FROM $topics"
 PAGE_ROWS = 200
 
 
-class Topics:
-    """The topics in a database. One that is here already goes on as it is: its offsets are taken.
+class Topics(Part):
+    """The topics of the event bus. An existing topic is not changed, as its offsets are in use.
 
     Args:
-        database: where they are.
+        database: the database of the bus.
     """
 
     name = "events"
@@ -32,28 +33,31 @@ class Topics:
         self._database = database
         self._rows = {table: Rows(database, self.name, table) for table in self.kinds}
 
+    @override
     async def dump(self) -> AsyncIterator[Item]:
-        """See `Part.dump`; a topic's own row comes after its events, so that one that is cut short is not begun."""
+        # A topic's own row follows its events, so that an interrupted import does not create the topic.
         [topics] = await self._database.run(TOPICS)
         for topic in topics:
             async for row in self._events(topic["id"].id, topic["last"]):
                 yield {"kind": EVENT, "row": to_json(row)}
             yield {"kind": TOPIC, "row": to_json(topic)}
 
+    @override
     def check(self, item: Item) -> None:
-        """See `Part.check`."""
         self._rows[item["kind"]].check(item)
         if item["kind"] == EVENT:
             _topic(item)
 
+    @override
     async def load(self, items: Sequence[Item]) -> Tally:
-        """See `Part.load`."""
         if items[0]["kind"] == TOPIC:
             return await self._rows[TOPIC].load(items)
         topics = {str(topic.id): topic for topic in map(_topic, items)}
         [found] = await self._database.run(HERE, topics=list(topics.values()))
         here = {str(topic.id) for topic in found}
-        tally = Tally(same=sum(str(_topic(item).id) in here for item in items))  # else its own row will say so
+        tally = Tally(
+            same=sum(str(_topic(item).id) in here for item in items)
+        )  # new ones are counted with their topic's row
         new = [item for item in items if str(_topic(item).id) not in here]
         if new:
             tally += await self._rows[EVENT].load(new)
@@ -74,5 +78,5 @@ def _topic(item: Item) -> RecordID:
     """The row of an event's topic."""
     identity = from_json(item["row"])["id"].id
     if not isinstance(identity, list) or len(identity) != 2:
-        raise ValueError("the id of an event is not [topic, offset]")
+        raise ValueError("the id of an event must be [topic, offset]")
     return RecordID(TOPIC, identity[0])

@@ -81,7 +81,7 @@ class Vectors:
             if _text(here[vector.id]) == _text(vector):
                 tally.same += 1
             else:
-                tally.kept.append(f"vector {vector.id!r} of namespace {namespace!r} is another one here")
+                tally.kept.append(f"vector {vector.id!r} of namespace {namespace!r} differs from the stored one")
         try:
             await self._open(namespace).upsert_many(new)
         except UsageError as error:
