@@ -1,4 +1,4 @@
-"""What client, workflow and activities hand each other: inputs of workflows and activities, answers of queries."""
+"""Messages between client, workflows and activities: inputs of workflows and activities, and results of queries."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from holdfast.types import (
 
 
 class Plan(Tolerant):
-    """What a run was resolved to before its first turn; it holds until the run ends."""
+    """What a run executes, resolved before its first turn and unchanged until it ends."""
 
     spec: AgentSpec
-    """With the request's model and limits in place of the agent's."""
+    """The agent's definition, with the model and limits of the request."""
     timeout: float
-    """Seconds that the run may take."""
+    """Maximum seconds of the run."""
     expected_model: str
-    """The model that will answer, as far as is known at the start: for people to read."""
+    """The model that will probably answer; only shown to people."""
     workspace: str
     """Absolute path on the worker's machine."""
     private: bool = False
-    """Payloads are encrypted: no content may appear where Temporal shows it to everyone."""
+    """Whether payloads are encrypted, so that content must not appear in Temporal's plain metadata."""
 
 
 class CarriedState(Tolerant):
-    """What a run takes over continue-as-new; the transcript stays behind, in the mirror and in history."""
+    """The state that a run carries over continue-as-new; the transcript stays in the mirror and in history."""
 
     chain: str
-    """Temporal's id of the first execution of this run; tells two lives of one run id apart."""
+    """Temporal's id of the first execution of this run; distinguishes runs that use the same id one after the other."""
     previous: str
     """Temporal's id of the execution that this one continues."""
     plan: Plan
@@ -60,10 +60,10 @@ class CarriedState(Tolerant):
 
 
 class RunOptions(Tolerant):
-    """Which agent a run executes, and within which limits."""
+    """The agent of a run, and its limits."""
 
     agent: Annotated[str | AgentDefinition | AgentSpec, Field(union_mode="left_to_right")]
-    """A name that the worker knows, with or without a version (`NAME@3`), or a whole definition."""
+    """The name of an agent, with or without a version (`NAME@3`), or a whole definition."""
     model: str | None = None
     """Overrides the agent's model."""
     max_turns: int | None = Field(default=None, ge=1)
@@ -71,20 +71,20 @@ class RunOptions(Tolerant):
     timeout: float | None = Field(default=None, gt=0)
     """Seconds; overrides the agent's limit."""
     workspace: str | None = None
-    """Absolute path of the folder that the tools work in, on the worker's machine; None: one of the run's own."""
+    """Absolute path of the tools' working folder on the worker's machine; `None` means a new folder for this run."""
 
 
 class RunRequest(RunOptions):
-    """The one input of an `AgentRun` workflow."""
+    """The input of an `AgentRun` workflow."""
 
     input: Text = Field(min_length=1)
     parent: RunId | None = None
     tags: dict[str, str] = {}
     client_version: str | None = None
-    """Version of the Holdfast client that wrote the request; None: written by hand, so that an unknown field is a
-    typing slip."""
+    """Version of the Holdfast client that wrote the request; `None` means that it was written by hand, so that unknown
+    fields are typing errors."""
     carried: CarriedState | None = None
-    """Set by continue-as-new alone."""
+    """Only set by continue-as-new."""
 
     def options(self) -> RunOptions:
         """Returns the options that were set, without the input."""
@@ -93,24 +93,24 @@ class RunRequest(RunOptions):
 
 
 class ModelCall(Tolerant):
-    """One turn's request to the model; the transcript travels by reference."""
+    """One turn's request to the model; the transcript is sent by reference."""
 
     run_id: RunId
     turn: int
     base: TranscriptRef | None
-    """The point of the log from which the worker has or can read the context; None: `entries` begin with entry 0."""
+    """A point of the log whose context the worker has cached or can read; `None` means that `entries` start at 0."""
     entries: list[Entry]
-    """The log after `base`, oldest first; empty where the mirror has all of it."""
+    """The log after `base`, oldest first; empty if the mirror has all of it."""
     deadline: AwareDatetime
-    """When the run's time is up; no attempt is made that would begin later."""
+    """When the run's time limit expires; no attempt starts later."""
     chain: str | None = None
     """See CarriedState.chain. Set together with `summary`."""
     summary: RunSummary | None = None
-    """The run as of the last entry, where the call appends `entries` to the mirror; None: it does not."""
+    """The run as of the last entry, if the call appends `entries` to the mirror; `None` means that it does not."""
 
     @property
     def head(self) -> TranscriptRef:
-        """The newest entry that the call goes by."""
+        """The newest entry of the call's context."""
         if self.entries:
             return self.entries[-1].ref
         assert self.base is not None, "a call without a base carries entries"
@@ -118,7 +118,7 @@ class ModelCall(Tolerant):
 
     @property
     def batch(self) -> EntryBatch | None:
-        """What the call appends to the mirror; None: nothing."""
+        """The batch that the call appends to the mirror; `None` means none."""
         if self.summary is None or self.chain is None:
             return None
         return EntryBatch(
@@ -131,18 +131,18 @@ class ModelCall(Tolerant):
 
 
 class ModelProgress(Tolerant):
-    """How far a model call has come; travels with its heartbeats."""
+    """Progress of a model call, sent with its heartbeats."""
 
     turn: int
     attempt: int
     offset: int
-    """Characters that came before `text`."""
+    """Number of characters before `text`."""
     text: Text
     """The newest text."""
 
 
 class ToolInvocation(Tolerant):
-    """One tool call on its way to the activity that makes it."""
+    """The input of an activity that calls a tool."""
 
     run_id: RunId
     agent: str
@@ -152,42 +152,42 @@ class ToolInvocation(Tolerant):
 
 
 class EntryPage(Tolerant):
-    """What the `entries` query answers: a part of the log, oldest first."""
+    """The result of the `entries` query: a part of the log, oldest first."""
 
     entries: list[Entry]
     more: bool
-    """Whether later entries exist already; ask again with `after` set to the last seq."""
+    """Whether there are later entries; query again with `after` set to the last seq."""
     first: int
-    """The first entry that this execution holds; earlier ones are with `previous`."""
+    """The first entry that this execution has; `previous` has the earlier ones."""
     previous: str | None
-    """Temporal's id of the execution that holds the entries before `first`."""
+    """Temporal's id of the execution that has the entries before `first`."""
 
 
 class RunSnapshot(Data):
-    """Where a run stands in Temporal's history, at one moment: what its row in the mirror is to say."""
+    """The state of a run in Temporal's history at one moment, which its row in the mirror should show."""
 
     run: MirroredRun
-    """A run that has recorded nothing has a head of seq -1, without digest."""
+    """The head of a run that has recorded nothing has seq -1 and an empty digest."""
     ended: bool
     """Whether Temporal has closed it."""
     mirrored: int
-    """Newest entry that the mirror has acknowledged; -1: none."""
+    """Newest entry that the mirror has acknowledged; -1 means none."""
 
 
 class MessagePage(Tolerant):
-    """What the `transcript` query answers: a part of the transcript, oldest first."""
+    """The result of the `transcript` query: a part of the transcript, oldest first."""
 
     messages: list[Message]
     more: bool
-    """Whether later messages exist already; ask again with `after` set to the last seq."""
+    """Whether there are later messages; query again with `after` set to the last seq."""
     first: int
-    """`seq` of the first message that this execution holds; earlier ones are with `previous`."""
+    """`seq` of the first message that this execution has; `previous` has the earlier ones."""
     previous: str | None
-    """Temporal's id of the execution that holds the messages before `first`."""
+    """Temporal's id of the execution that has the messages before `first`."""
 
 
 class Checkpoint(Tolerant):
-    """A named point of a run; every turn makes one."""
+    """A named point of a run; every turn ends with one."""
 
     name: str
     turn: int
@@ -196,10 +196,10 @@ class Checkpoint(Tolerant):
 
 
 class EmbedRequest(Tolerant):
-    """The one input of an `EmbedMemories` workflow."""
+    """The input of an `EmbedMemories` workflow."""
 
     namespace: str = Field(min_length=1)
     done: int = 0
-    """Memories embedded by the executions before this one."""
+    """Number of memories embedded by earlier executions."""
     batches: int = Field(default=300, ge=1)
-    """Activities of one execution; a history holds some 8,000."""
+    """Maximum number of activities of one execution; a history has room for some 8,000."""

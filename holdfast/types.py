@@ -1,4 +1,4 @@
-"""The nouns that cross a process boundary: plain data, each with its unit and its meaning."""
+"""Data types that cross process boundaries, each with its unit and meaning."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ RunId = str
 """A run's id, which is its workflow id."""
 
 MAX_INPUT_BYTES = 512 * 1024
-"""Largest input of a run, in UTF-8 bytes, where nothing takes large payloads off Temporal, which ends a workflow
-whose input exceeds 2 MB."""
+"""Largest input of a run, in UTF-8 bytes, if large payloads are not stored outside of Temporal, which terminates a
+workflow whose input exceeds 2 MB."""
 
 
 def clean_text(value: Any) -> Any:
-    """Replaces lone surrogates, which no UTF-8 encoder takes, by U+FFFD; leaves what is not text alone."""
+    """Replaces lone surrogates in text, which UTF-8 cannot encode, with U+FFFD; returns other values unchanged."""
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     return value
 
 
 Text = Annotated[str, BeforeValidator(clean_text)]
-"""Text that is sure to survive UTF-8."""
+"""Text that can be encoded in UTF-8."""
 
 
 class Data(BaseModel):
-    """Base of the boundary models: unknown fields are refused, so that a typing slip is noticed."""
+    """Base class of data types: unknown fields are rejected, so that typing errors are noticed."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
 class Tolerant(Data):
-    """Base of what workers of different versions exchange: fields that a newer version added are kept, unread."""
+    """Base class of data that workers of different versions exchange: unknown fields of a newer version are kept."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class RunStatus(enum.StrEnum):
-    """Where a run stands; the same words everywhere."""
+    """Status of a run."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -67,17 +67,17 @@ FINAL_STATUSES = frozenset(
 
 
 class ToolCall(Tolerant):
-    """One call that the model asked for."""
+    """One tool call of the model."""
 
     id: str
     """The provider's id of the call; unique within a turn."""
     name: str
     arguments: Text = "{}"
-    """The JSON text exactly as the model wrote it; it may be malformed."""
+    """JSON text exactly as the model wrote it; it may be malformed."""
 
     @property
-    def sound_arguments(self) -> str:
-        """The arguments as JSON that parses: strict providers refuse a transcript with anything else."""
+    def valid_arguments(self) -> str:
+        """The arguments as valid JSON: strict providers reject a transcript with malformed arguments."""
         try:
             json.loads(self.arguments)
         except (ValueError, RecursionError):
@@ -89,18 +89,18 @@ class Message(Tolerant):
     """One message of a transcript."""
 
     seq: int
-    """Place in the transcript: dense, from 0 (the system prompt)."""
+    """Position in the transcript, without gaps; 0 is the system prompt."""
     role: Literal["system", "user", "assistant", "tool"]
     content: Text = ""
     tool_calls: list[ToolCall] = []
     tool_call_id: str | None = None
-    """For role `tool`: the call that this answers."""
+    """For role `tool`: the id of the call that it answers."""
     partial: bool = False
-    """True when a cancel cut the message short."""
+    """Whether a cancel interrupted the message."""
 
     @cached_property
     def chat_json(self) -> bytes:
-        """The message in OpenAI's chat format; made once, as a long transcript is sent again with each turn."""
+        """The message in OpenAI's chat format; cached, as a long transcript is sent with each turn."""
         return json.dumps(self._in_chat_format(), ensure_ascii=False, separators=(",", ":")).encode()
 
     def _in_chat_format(self) -> dict[str, Any]:
@@ -108,25 +108,25 @@ class Message(Tolerant):
         if self.role == "tool":
             chat["tool_call_id"] = self.tool_call_id
         if self.tool_calls:
-            chat["content"] = self.content or None  # some providers refuse empty text beside calls
+            chat["content"] = self.content or None  # some providers reject empty text beside calls
             chat["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.sound_arguments}}
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.valid_arguments}}
                 for call in self.tool_calls
             ]
         return chat
 
 
 class Usage(Tolerant):
-    """What model calls have used; adds up with `+`."""
+    """Tokens and cost of model calls; `+` adds them up."""
 
     requests: int = 0
-    """Model calls that ended, well or cut short."""
+    """Number of model calls that completed or were cancelled."""
     input_tokens: int = 0
     cached_tokens: int = 0
     """The part of `input_tokens` that the provider read from its cache."""
     output_tokens: int = 0
     cost_usd: float = 0.0
-    """As reported by the provider; 0 when it reports none."""
+    """As reported by the provider; 0 if it reports none."""
 
     @property
     def total_tokens(self) -> int:
@@ -138,59 +138,59 @@ class Usage(Tolerant):
 
 
 class ToolSpec(Tolerant):
-    """What the model and the workflow know of a tool; the code stays on the worker."""
+    """Specification of a tool for the model and the workflow; the code stays on the worker."""
 
     name: str
     description: str = ""
     parameters: dict[str, JsonValue] = {"type": "object", "properties": {}}
     """JSON schema of the arguments."""
     activity: str
-    """Activity type that runs it: `tool.<name>`, for an agent's method `tool.<agent>.<name>`."""
+    """Activity type that runs it: `tool.<name>`, or `tool.<agent>.<name>` for an agent's method."""
     read_only: bool = False
-    """It changes nothing, so it may run again after a crash."""
+    """It changes nothing, so it may be retried after a crash."""
     idempotent: bool = False
-    """Running it twice with the same arguments does what running it once does."""
+    """Calling it twice with the same arguments has the same effect as calling it once."""
     destructive: bool = False
     """It may destroy something."""
     timeout: float = 60.0
-    """Seconds that one attempt may take."""
+    """Maximum seconds of one attempt."""
     retries: int = 0
     """Further attempts after an error raised by the tool; only if read-only or idempotent."""
     approval: bool = False
     """A person must approve each call."""
     task_queue: str | None = None
-    """Where its worker polls; None: where the run does."""
+    """Task queue of its worker; `None` means that of the run."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether an attempt that nobody saw end may be made again."""
+        """Whether an attempt whose outcome is unknown may be retried."""
         return self.read_only or self.idempotent
 
 
 class AgentSpec(Tolerant):
-    """An agent's definition as a run carries it: all data, no code."""
+    """An agent's definition in the form that a run carries: only data, without code."""
 
     name: str
     system_prompt: Text = ""
     model: str | None = None
-    """None: the worker's default model."""
+    """`None` means the worker's default model."""
     model_settings: dict[str, JsonValue] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
     tools: list[ToolSpec] = []
     max_turns: int = Field(default=50, ge=1)
     timeout: float | None = Field(default=None, gt=0)
-    """Seconds that a run may take; None: the worker's AGENT_EXECUTION_TIMEOUT."""
+    """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
     version: int | None = None
-    """Which version of a registered agent this is; None: it does not come from a registry that counts."""
+    """Version of a registered agent; `None` if it is not from a registry with versions."""
 
 
 class TranscriptRef(Tolerant):
-    """A point in a run's log: everything up to and with this entry."""
+    """A point in a run's log: everything up to and including this entry."""
 
     seq: int
-    """Entry number."""
+    """Number of the entry."""
     digest: str
-    """That entry's digest, which vouches for all before it."""
+    """Digest of the entry, which covers all earlier ones."""
 
 
 EntryKind = Literal["start", "message", "tool_result", "status", "finish"]
@@ -208,11 +208,11 @@ class Entry(Tolerant):
     """
 
     seq: int
-    """Dense, from 0, within the run."""
+    """Number within the run, from 0 without gaps."""
     at: AwareDatetime
     """Workflow time."""
     kind: EntryKind | str
-    """A log that a newer version wrote may have kinds that this one does not know; they are kept as they are."""
+    """A newer version may have written kinds that this one does not know; they are kept unchanged."""
     turn: int
     data: dict[str, Any]
     digest: str
@@ -237,7 +237,7 @@ class Entry(Tolerant):
 
     @cached_property
     def size(self) -> int:
-        """Length of the entry's canonical JSON: some 100 bytes less than it takes as a payload."""
+        """Length of the entry's canonical JSON, some 100 bytes less than its size in a payload."""
         return len(self._canonical())
 
     @property
@@ -261,42 +261,42 @@ def _canonical(content: list[Any]) -> str:
 
 
 def _digest(previous: str, canonical: str) -> str:
-    """sha256, hex, of the digest before an entry and of the entry's canonical JSON."""
+    """Returns the sha256, in hex, of the previous entry's digest and an entry's canonical JSON."""
     return hashlib.sha256(f"{previous}{canonical}".encode()).hexdigest()
 
 
 class RunError(Tolerant):
-    """Why a run did not end well."""
+    """Why a run did not complete."""
 
     type: str
-    """One of the names in `holdfast.errors.ErrorType`."""
+    """A value of `holdfast.errors.ErrorType`."""
     message: Text
 
 
 class RunResult(Tolerant):
-    """How a run ended."""
+    """The result of a run."""
 
     run_id: RunId
     agent: str
     status: RunStatus
     output: Text = ""
-    """The last text that the model wrote; after a cancel, what there was of it."""
+    """The last text that the model wrote; after a cancel, the part that had arrived."""
     error: RunError | None = None
     usage: Usage = Usage()
     turns: int = 0
     tool_calls: int = 0
     model: str | None = None
-    """The model that answered last, as it named itself."""
+    """The model of the last reply, as the provider named it."""
     files: list[str] = []
-    """Files that tools say they wrote, relative to the workspace, in order, without repeats."""
+    """Files that tools reported as written, relative to the workspace, in order, without repeats."""
     workspace: str | None = None
-    """The folder that the tools worked in, on the worker's machine; None: the run never began."""
+    """The tools' folder on the worker's machine; `None` means that the run never started."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 
 
 class RunSummary(Tolerant):
-    """A run at a glance: the row of `run` in the mirror, and a line of a list."""
+    """The summary of a run: its row in the mirror, and its line in a list."""
 
     run_id: RunId
     agent: str
@@ -308,36 +308,36 @@ class RunSummary(Tolerant):
     """The start of the input, at most 200 characters."""
     parent: RunId | None = None
     model: str | None = None
-    """The model that answered last, as it named itself."""
+    """The model of the last reply, as the provider named it."""
     error: RunError | None = None
-    """Why it did not end well, where it did not."""
+    """Why it did not complete; `None` if it did or is active."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 
 
 class RunProgress(RunSummary):
-    """What the `status` query answers."""
+    """The result of the `status` query."""
 
     doing: str = ""
-    """What the run does now, in a few words."""
+    """What the run is doing now, in a few words."""
     max_turns: int | None = None
-    """None: not known yet."""
+    """`None` means not known yet."""
     deadline: AwareDatetime | None = None
-    """When the run's time limit ends it; None: not known yet, or the run is over."""
+    """When the run's time limit expires; `None` means not known yet, or the run has ended."""
     output: Text = ""
     files: list[str] = []
     workspace: str | None = None
-    """The folder that the tools work in, on the worker's machine; None: not known yet."""
+    """The tools' folder on the worker's machine; `None` means not known yet."""
     head: int = -1
-    """Newest entry's seq; -1: none."""
+    """Seq of the newest entry; -1 means none."""
     digest: str = ""
-    """Newest entry's digest, which vouches for all before it; empty: none."""
+    """Digest of the newest entry, which covers all earlier ones; empty means none."""
     mirrored: int = -1
-    """Newest entry that the mirror has acknowledged; -1: none."""
+    """Newest entry that the mirror has acknowledged; -1 means none."""
 
 
 class MirroredRun(Tolerant):
-    """What the mirror has of a run."""
+    """A run in the mirror, without its entries."""
 
     summary: RunSummary
     chain: str
@@ -346,53 +346,53 @@ class MirroredRun(Tolerant):
 
 
 class EntryBatch(Tolerant):
-    """Consecutive entries of one run on their way to the mirror."""
+    """Consecutive entries of one run to append to the mirror."""
 
     run_id: RunId
     chain: str
-    """See CarriedState.chain; a newer chain replaces what an older one left under the same run id."""
+    """See CarriedState.chain; a newer chain replaces the entries of an older one with the same run id."""
     previous_digest: str
     """Digest of the entry before the first one; empty before entry 0."""
     entries: list[Entry]
-    """Oldest first, dense, at least one."""
+    """At least one, oldest first, without gaps."""
     summary: RunSummary
     """The run as of the last entry."""
 
 
 class Context(Tolerant):
-    """What a model call starts from: the definition and the messages up to a point of the log."""
+    """The context of a model call: the definition, and the messages up to a point of the log."""
 
     spec: AgentSpec
     messages: list[Message]
 
 
 class ModelReply(Tolerant):
-    """What the model answered."""
+    """A reply of the model."""
 
     content: Text = ""
     tool_calls: list[ToolCall] = []
     model: str
     """As the provider named it."""
     finish_reason: str
-    """The provider's word; `cancelled` when a cancel cut the answer short."""
+    """As the provider reported it; `cancelled` if a cancel interrupted the reply."""
     usage: Usage
     seconds: float
-    """From sending the request to the last byte."""
+    """Time from sending the request to the last byte."""
     attempts: int = 1
-    """How often the call was started; more than once after a fault or the loss of its worker."""
+    """Number of attempts; more than one after a fault or the loss of a worker."""
     mirrored: bool = False
     """Whether the mirror has acknowledged the entries that the call carried."""
 
 
 class ToolResult(Tolerant):
-    """What a tool gives back: to the model, and to whoever watches."""
+    """The result of a tool call."""
 
     content: Text = ""
-    """What the model reads."""
+    """The text for the model."""
     error: Text | None = None
-    """What went wrong, in words that the model can act on; None: nothing."""
+    """What went wrong, in words that the model can act on; `None` means that the call succeeded."""
     files: list[str] = []
-    """Files written, relative to the workspace."""
+    """Files that the tool wrote, relative to the workspace."""
     seconds: float = 0.0
     attempts: int = 1
-    """How often the call was begun."""
+    """Number of attempts."""

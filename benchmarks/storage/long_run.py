@@ -13,7 +13,7 @@ from benchmarks.rig import Rig
 from benchmarks.storage.engines import SURREALKV, WS, Engine, Engines
 from holdfast.ops.doctor import Rebuilder
 from holdfast.ports import Store
-from holdfast.temporal.replayed import UNHURRIED, ReplayedLog
+from holdfast.temporal.replayed import BULK_QUERY_TIMEOUTS, ReplayedLog
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import Entry, EntryBatch, MirroredRun, RunId
 
@@ -76,7 +76,7 @@ async def _growth(engine: Engine, run: MirroredRun, entries: list[Entry]) -> int
 
 async def _read(client: Client, run_id: RunId, repeats: int) -> list[Figure]:
     """How fast the log comes from history, which is a part of every rebuild, and how fast by asking the workflow."""
-    recorded, replayed = TemporalRunLog(client), ReplayedLog(client, patience=UNHURRIED)
+    recorded, replayed = TemporalRunLog(client), ReplayedLog(client, query_timeouts=BULK_QUERY_TIMEOUTS)
     newest = (await recorded.describe(run_id)).run_id
     rates: dict[str, list[float]] = {"history": [], "replayed": []}
     for _ in range(repeats):

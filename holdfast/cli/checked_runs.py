@@ -17,7 +17,7 @@ from holdfast.cli.storage import opened_persistence
 from holdfast.errors import UsageError
 from holdfast.ops.doctor import RunFinder
 from holdfast.ports import RunLog, Store
-from holdfast.temporal.replayed import UNHURRIED
+from holdfast.temporal.replayed import BULK_QUERY_TIMEOUTS
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunId
 
@@ -74,4 +74,4 @@ async def opened(out: Output) -> AsyncIterator[tuple[Session, Store, RunLog]]:
             )
         await session.runs.check_worker()
         async with opened_persistence(session.settings) as persistence:
-            yield session, persistence.store, TemporalRunLog(session.client, patience=UNHURRIED)
+            yield session, persistence.store, TemporalRunLog(session.client, query_timeouts=BULK_QUERY_TIMEOUTS)

@@ -36,7 +36,7 @@ from holdfast.storage.memory import Embedding
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.connection import connect_temporal
 from holdfast.temporal.payload_limits import PayloadLimits
-from holdfast.temporal.replayed import UNHURRIED
+from holdfast.temporal.replayed import BULK_QUERY_TIMEOUTS
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.temporal.visibility import command, missing
 from holdfast.temporal.workflow_runner import ConsistentQueryRunner
@@ -164,7 +164,10 @@ def _background_tasks(client: Client, settings: Settings, persistence: Persisten
     store, task_queue = persistence.store, settings.temporal_task_queue
     found: list[BackgroundTask] = [EmbeddingWatch(client, task_queue, Embedding(persistence.memories))]
     if settings.reconcile_interval:
-        finder, run_log = RunFinder(client, task_queue, store), TemporalRunLog(client, patience=UNHURRIED)
+        finder, run_log = (
+            RunFinder(client, task_queue, store),
+            TemporalRunLog(client, query_timeouts=BULK_QUERY_TIMEOUTS),
+        )
         found.append(Reconciler(finder, store, run_log, persistence.bus, interval=settings.reconcile_interval))
     if settings.retention is not None:
         found.append(retention(client, settings.retention, persistence))

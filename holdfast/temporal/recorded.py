@@ -1,4 +1,4 @@
-"""The log of a run, read from the inputs of its activities in Temporal's history; needs no worker."""
+"""The log of a run, read from the inputs of its activities in Temporal's history, without a worker."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from holdfast.protocol import CarriedState, ModelCall, RunRequest
 from holdfast.temporal.connection import translated_errors
 from holdfast.types import Entry, EntryBatch, RunId
 
-LAST_EVENTS = 30  # after a run's last append come a few about what was left to do, and its close
-FIRST_EVENTS = 30  # a run's first model call carries its first entries
-EVENTS = 1000  # at a time; some 600 KB
+LAST_EVENTS = 30  # events to search for the last append, which only a few events follow
+FIRST_EVENTS = 30  # events to search for the first model call, which carries the first entries
+EVENTS = 1000  # in one page; some 600 KB
 
 CARRIERS: dict[str, type[EntryBatch | ModelCall]] = {names.MIRROR_APPEND: EntryBatch, names.MODEL_CALL: ModelCall}
-"""Activities whose input has the run's newest entries, with the type of that input."""
+"""Activities whose input carries entries, with the type of that input."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class LastAppend:
-    """The newest entries that a run sent to its mirror by an activity of their own, as those at its end are."""
+    """The last batch that a run sent to its mirror by an append activity, as it does at its end."""
 
     batch: EntryBatch
     is_acknowledged: bool
 
 
 class RecordedLog:
-    """Reads executions of a run without replaying them, which takes a worker and some 8 ms a turn.
+    """Reads executions of a run without a replay, which needs a worker and some 8 ms per turn.
 
-    Model calls and appends carry the log. What a run recorded after the last of them is missing here; the replayed log
-    has it.
+    Model calls and appends carry the entries. Entries after the last of them are missing here; `ReplayedLog` has them.
 
     Args:
         client: connected to the namespace of the runs.
@@ -48,17 +47,17 @@ class RecordedLog:
         self._client = client
 
     async def entries(self, run_id: RunId, newest: str, after: int, *, closed: bool) -> AsyncIterator[Entry]:
-        """Yields entries of closed executions with `seq > after`, dense, as far as history has them.
+        """Yields the entries of closed executions with `seq > after`, without gaps, as far as history has them.
 
         Args:
             run_id: the run.
             newest: Temporal's id of its newest execution.
-            after: seq of the entry before the first one wanted.
-            closed: whether the newest execution is closed; those before it are.
+            after: seq of the entry before the first requested one.
+            closed: whether the newest execution is closed; earlier ones always are.
 
         Raises:
-            RunNotFound: a part of the history is gone.
-            PayloadUnreadable: a large batch is kept where this client does not look.
+            RunNotFound: a part of the history has been deleted.
+            PayloadUnreadable: a large batch is in a store that this client cannot read.
         """
         with translated_errors(run_id):
             executions = await self._executions(run_id, newest, after)
@@ -70,17 +69,22 @@ class RecordedLog:
                             yield entry
 
     async def first(self, run_id: RunId, execution: str) -> Entry | None:
-        """Returns the first entry that an execution's activities carry; raises what `last` raises."""
+        """Returns the first entry that an execution's activities carry; `None` if there is none.
+
+        Raises:
+            RunNotFound: the history has been deleted.
+            PayloadUnreadable: see `entries`.
+        """
         with translated_errors(run_id):
             async for entries in self._carried_entries(run_id, execution, FIRST_EVENTS):
                 return entries[0]
         return None
 
     async def last(self, run_id: RunId, execution: str) -> LastAppend | None:
-        """Returns the last append of a closed execution; None: there is none near its end.
+        """Returns the last append of a closed execution; `None` if there is none near its end.
 
         Raises:
-            RunNotFound: the history is gone.
+            RunNotFound: the history has been deleted.
             PayloadUnreadable: see `entries`.
         """
         completed: set[int] = set()
@@ -94,14 +98,14 @@ class RecordedLog:
         return None
 
     async def _executions(self, run_id: RunId, newest: str, after: int) -> list[str]:
-        """Those that hold what follows `after`, oldest first."""
+        """Returns the executions with entries after `after`, oldest first."""
         found = [newest]
         while (carried := await self._carried(run_id, found[0])) and carried.head.seq > after:
             found.insert(0, carried.previous)
         return found
 
     async def _carried(self, run_id: RunId, execution: str) -> CarriedState | None:
-        """What an execution took over from the one before, where there is one."""
+        """Returns the state that an execution carries from the previous one; `None` for the first."""
         handle = self._client.get_workflow_handle(run_id, run_id=execution)
         first = await anext(handle.fetch_history_events(page_size=1))
         begun = first.workflow_execution_started_event_attributes
@@ -116,13 +120,13 @@ class RecordedLog:
                 yield entries
 
     async def _entries(self, event: HistoryEvent) -> list[Entry]:
-        """The entries that a scheduled activity carries."""
+        """Returns the entries that an event carries, if it schedules an activity."""
         scheduled = event.activity_task_scheduled_event_attributes
         kind = CARRIERS.get(scheduled.activity_type.name)
         return (await self._decoded(scheduled.input, kind)).entries if kind else []
 
     async def _last_events(self, run_id: RunId, execution: str) -> list[HistoryEvent]:
-        """Newest first."""
+        """Returns the last events of an execution, newest first."""
         answer = await self._client.workflow_service.get_workflow_execution_history_reverse(
             GetWorkflowExecutionHistoryReverseRequest(
                 namespace=self._client.namespace,

@@ -1,4 +1,4 @@
-"""What a run answers when it is asked: a worker that has it not in memory replays its history for that."""
+"""The log of a run, read by queries; a worker that does not have the run in memory replays its history."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from holdfast.protocol import EntryPage, MessagePage
 from holdfast.temporal.connection import pollers, translated_errors
 from holdfast.types import Entry, Message, RunId, RunProgress
 
-PATIENCE = tuple(timedelta(seconds=s) for s in (5, 10, 20))
-"""How long each asking may take: a worker that died holding a query must not be waited for, but one that replays
-a long run among other work needs longer than a moment."""
-UNHURRIED = (timedelta(seconds=30),) * 2
-"""For whoever looks at many runs, so that workers have a lot to replay at once."""
-STILL_POLLING = timedelta(seconds=70)  # an idle worker's poll lasts a minute; its beginning is what the server tells
-NOT_YET_PAUSE = 0.2  # seconds before a worker is asked again that said so
-TOO_EARLY = 10  # times; from the second on, Temporal sends a query together with the workflow task
-TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the server's word for it, and the client's
+QUERY_TIMEOUTS = tuple(timedelta(seconds=s) for s in (5, 10, 20))
+"""Timeout of each attempt of a query. A query is lost if its worker dies, so the first timeout is short; a busy worker
+that replays a long run needs the longer ones."""
+BULK_QUERY_TIMEOUTS = (timedelta(seconds=30),) * 2
+"""For callers that query many runs, so that workers replay many at once."""
+POLL_RECENCY = timedelta(seconds=70)  # an idle worker's poll lasts a minute, and the server reports when it started
+NOT_YET_DELAY = 0.2  # seconds before a query is repeated that a worker could not answer yet
+NOT_YET_ATTEMPTS = 10  # from the second on, Temporal sends the query together with the workflow task
+TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # as the server and the client report it
 
 
 class _Page(Protocol):
@@ -38,30 +38,29 @@ PageT = TypeVar("PageT", bound=_Page)
 
 
 class ReplayedLog:
-    """Asks executions of a run by queries.
+    """Reads executions of a run by queries.
 
     Args:
         client: connected to the namespace of the runs.
-        patience: how long a worker may take for an answer, each time that it is asked; the next time comes only where
-            a worker polls.
+        query_timeouts: timeout of each attempt of a query; a query is repeated only while a worker polls.
     """
 
-    def __init__(self, client: Client, *, patience: Sequence[timedelta] = PATIENCE) -> None:
+    def __init__(self, client: Client, *, query_timeouts: Sequence[timedelta] = QUERY_TIMEOUTS) -> None:
         self._client = client
-        self._patience = patience
+        self._query_timeouts = query_timeouts
 
     async def progress(self, run_id: RunId) -> RunProgress:
-        """Where a run stands, as it knows itself; raises what `query` raises."""
+        """Returns the progress that the run itself reports; raises the errors of `query`."""
         progress: RunProgress = await self.query(run_id, names.QUERY_STATUS, result_type=RunProgress)
         return progress
 
     async def entries(self, run_id: RunId, newest: str, after: int) -> AsyncIterator[Entry]:
-        """All entries with `seq > after`; raises what `query` raises.
+        """Yields all entries with `seq > after`; raises the errors of `query`.
 
         Args:
             run_id: the run.
             newest: Temporal's id of its newest execution.
-            after: seq of the entry before the first one wanted.
+            after: seq of the entry before the first requested one.
         """
 
         async def ask(seq: int, execution: str) -> EntryPage:
@@ -75,7 +74,7 @@ class ReplayedLog:
                 yield entry
 
     async def messages(self, run_id: RunId, newest: str, after: int) -> AsyncIterator[Message]:
-        """All messages with `seq > after`; see `entries`."""
+        """Yields all messages with `seq > after`; see `entries`."""
 
         async def ask(seq: int, execution: str) -> MessagePage:
             page: MessagePage = await self.query(
@@ -88,43 +87,46 @@ class ReplayedLog:
                 yield message
 
     async def query(self, run_id: RunId, name: str, *args: Any, result_type: Any, execution: str | None = None) -> Any:
-        """Asks a run one of its queries.
+        """Queries a run and returns the result.
 
         Raises:
             RunNotFound: no run has this id.
-            WorkerUnavailable: no worker answers.
+            QueryRefused: the run cannot answer.
+            WorkerUnavailable: no worker answers in time.
         """
         handle = self._client.get_workflow_handle(run_id, run_id=execution)
         waited = timedelta()
         with translated_errors(run_id):
-            for patience in self._patience:
+            for timeout in self._query_timeouts:
                 try:
-                    return await _ask(partial(handle.query, name, args=args, result_type=result_type), patience)
+                    return await _query(partial(handle.query, name, args=args, result_type=result_type), timeout)
                 except RPCError as error:
                     if error.status not in TIMED_OUT:
                         raise
-                waited += patience
-                if not await self._is_polled_for(run_id):
+                waited += timeout
+                if not await self._has_worker(run_id):
                     break
-        raise WorkerUnavailable(f"no worker answered for run {run_id!r} within {waited.total_seconds():g} s")
+        raise WorkerUnavailable(
+            f"no worker answered a query of run {run_id!r} within {waited.total_seconds():g} s: is one running?"
+        )
 
-    async def _is_polled_for(self, run_id: RunId) -> bool:
-        """Whether a worker has asked for this run's kind of work of late."""
+    async def _has_worker(self, run_id: RunId) -> bool:
+        """Whether a worker has polled the run's task queue recently."""
         queue = (await self._client.get_workflow_handle(run_id).describe()).task_queue
-        since = datetime.now(UTC) - STILL_POLLING
+        since = datetime.now(UTC) - POLL_RECENCY
         return any(poller.last_access_time.ToDatetime(UTC) > since for poller in await pollers(self._client, queue))
 
 
-async def _ask(query: Callable[..., Awaitable[Any]], patience: timedelta) -> Any:
-    """Asks until the worker has been given what it needs for an answer."""
-    for _ in range(TOO_EARLY):
+async def _query(query: Callable[..., Awaitable[Any]], timeout: timedelta) -> Any:
+    """Repeats a query until the worker has received the workflow task that it needs to answer."""
+    for _ in range(NOT_YET_ATTEMPTS):
         try:
-            return await query(rpc_timeout=patience)
+            return await query(rpc_timeout=timeout)
         except WorkflowQueryFailedError as error:
             if NOT_YET not in str(error):
                 raise
-        await asyncio.sleep(NOT_YET_PAUSE)
-    return await query(rpc_timeout=patience)
+        await asyncio.sleep(NOT_YET_DELAY)
+    return await query(rpc_timeout=timeout)
 
 
 async def _pages(
@@ -133,7 +135,7 @@ async def _pages(
     ask: Callable[[int, str], Awaitable[PageT]],
     last: Callable[[PageT], int | None],
 ) -> AsyncIterator[PageT]:
-    """Goes back to the execution that holds what follows `after`, then forward page by page."""
+    """Yields pages from the execution that has the item after `after`, up to the newest execution."""
     later: list[str] = []
     page = await ask(after, execution)
     while page.previous and page.first > after + 1:

@@ -1,20 +1,21 @@
-"""What travels inside Temporal and what only as a reference: one rule, which codec and storage share."""
+"""The rule for which payloads are stored outside of Temporal; the codec and the storage driver share it."""
 
 from __future__ import annotations
 
 from temporalio.api.common.v1 import Payload
 
 THRESHOLD = 128 * 1024
-"""Bytes; from here on Temporal's history holds a reference. Below, the round trips would cost more than they save."""
+"""Bytes from which on Temporal's history has a reference only. For smaller payloads, the round trips cost more than
+they save."""
 
 INLINE_LIMIT = 1_000_000
-"""Bytes that may travel inside Temporal where they must: it ends a workflow at 2 MB, and base64 adds a third."""
+"""Maximum bytes of a payload that must stay in Temporal, which terminates a workflow at 2 MB; base64 adds a third."""
 
 ANSWER_MARK = "holdfast-answer"
-"""Metadata of what answers a query: nobody will ask for it again, so it is not stored where that can be helped."""
+"""Metadata of query results, which are read only once and therefore not stored if possible."""
 
 
 def goes_to_storage(payload: Payload) -> bool:
-    """Whether a payload is stored apart, as it is or encrypted."""
+    """Whether a payload is stored outside of Temporal, encrypted or not."""
     size: int = payload.ByteSize()
     return size >= (INLINE_LIMIT if ANSWER_MARK in payload.metadata else THRESHOLD)

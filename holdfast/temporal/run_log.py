@@ -1,4 +1,4 @@
-"""A run's log as Temporal's history has it: the truth that the mirror is held against."""
+"""The log of a run in Temporal's history, with which the mirror is compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from holdfast.protocol import RunSnapshot
 from holdfast.search_attributes import AGENT_NAME
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.recorded import RecordedLog
-from holdfast.temporal.replayed import PATIENCE, ReplayedLog
+from holdfast.temporal.replayed import QUERY_TIMEOUTS, ReplayedLog
 from holdfast.types import (
     AgentSpec,
     Entry,
@@ -35,8 +35,8 @@ from holdfast.types import (
     TranscriptRef,
 )
 
-BATCH = 200  # entries at a time on their way to a store
-UNBEGUN_EVENTS = 50  # a run that never began has some ten events, however often its first activity was tried
+BATCH = 200  # entries in one batch for a store
+UNSTARTED_EVENTS = 50  # a run that never started has some ten events, regardless of how often Temporal retried it
 
 ENDED = {
     WorkflowExecutionStatus.COMPLETED: RunStatus.COMPLETED,
@@ -50,27 +50,27 @@ TYPES = {RunStatus.CANCELLED: ErrorType.CANCELLED, RunStatus.TIMED_OUT: ErrorTyp
 
 
 class TemporalRunLog:
-    """Reads what a run recorded, and where nothing else serves, asks its workflow.
+    """Reads what a run recorded in history, and queries its workflow only if necessary.
 
     Args:
         client: connected to the namespace of the runs.
-        patience: see ReplayedLog.
+        query_timeouts: see ReplayedLog.
     """
 
-    def __init__(self, client: Client, *, patience: Sequence[timedelta] = PATIENCE) -> None:
+    def __init__(self, client: Client, *, query_timeouts: Sequence[timedelta] = QUERY_TIMEOUTS) -> None:
         self._client = client
         self._recorded = RecordedLog(client)
-        self._replayed = ReplayedLog(client, patience=patience)
+        self._replayed = ReplayedLog(client, query_timeouts=query_timeouts)
         self.converter: DataConverter = client.data_converter
-        """Reads what the server has of a run."""
+        """Decodes the payloads and failures of runs."""
 
     async def reason(self, failure: Failure) -> str:
-        """The message of a failure, which the server may have encrypted; the failure is changed by it."""
+        """Returns the message of a failure; decrypts the failure in place if necessary."""
         await self.converter.decode_failure(failure)
         return failure.message
 
     async def describe(self, run_id: RunId) -> WorkflowExecutionDescription:
-        """What the server itself knows of a run; needs no worker.
+        """Returns Temporal's description of a run, without a worker.
 
         Raises:
             RunNotFound: no run has this id.
@@ -79,7 +79,7 @@ class TemporalRunLog:
             return await self._client.get_workflow_handle(run_id).describe()
 
     async def ended(self, run_id: RunId) -> RunStatus | None:
-        """How a run ended, as the server knows it; `None` means that it is open.
+        """Returns the status with which Temporal closed a run; `None` means that it is open.
 
         Raises:
             RunNotFound: no run has this id.
@@ -87,7 +87,7 @@ class TemporalRunLog:
         return _ended(await self.describe(run_id))
 
     async def progress(self, run_id: RunId) -> RunProgress:
-        """Where a run stands; a run that was ended from outside, or never began, shows its true end."""
+        """Returns the progress of a run, with the actual end if it was ended from outside or never started."""
         description = await self.describe(run_id)
         ended = _ended(description)
         if ended and (finish := await self._finish(description)):
@@ -97,13 +97,13 @@ class TemporalRunLog:
         except (QueryRefused, WorkerUnavailable):
             if ended is None:
                 raise
-            progress = await _unbegun(description)
+            progress = await _unstarted(description)
         if ended and not progress.status.is_final:
             progress = await self._ended_from_outside(progress, description, ended)
         return progress
 
     async def _finish(self, description: WorkflowExecutionDescription) -> EntryBatch | None:
-        """The last entries of a run that came to its own end, if the mirror has acknowledged them."""
+        """Returns the last entries of a run that recorded its end, if the mirror has acknowledged them."""
         try:
             last = await self._recorded.last(description.id, description.run_id)
         except PayloadUnreadable:
@@ -113,7 +113,7 @@ class TemporalRunLog:
         return last.batch
 
     async def _max_turns(self, description: WorkflowExecutionDescription) -> int | None:
-        """What the run began with; None where its beginning cannot be read any more."""
+        """Returns the limit in the run's first entry; `None` if it can no longer be read."""
         begun = description.raw_description.workflow_execution_info.first_run_id
         try:
             first = await self._recorded.first(description.id, begun)
@@ -126,11 +126,11 @@ class TemporalRunLog:
         self, progress: RunProgress, description: WorkflowExecutionDescription, ended: RunStatus
     ) -> RunProgress:
         why = await self._why_ended(description.id, ended)
-        said = {"status": ended, "doing": ended.value, "finished_at": description.close_time, "error": why}
-        return progress.model_copy(update=said)
+        changes = {"status": ended, "doing": ended.value, "finished_at": description.close_time, "error": why}
+        return progress.model_copy(update=changes)
 
     async def _why_ended(self, run_id: RunId, ended: RunStatus) -> RunError:
-        """The reason in the last event of the history; it needs no worker."""
+        """Returns the reason in the last event of the history, without a worker."""
         history = self._client.get_workflow_handle(run_id).fetch_history_events(
             event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
         )
@@ -145,7 +145,7 @@ class TemporalRunLog:
         return RunError(type=TYPES.get(ended, ErrorType.INTERNAL), message=f"the run was {ended} from outside")
 
     async def entries(self, run_id: RunId, after: int = -1) -> AsyncIterator[Entry]:
-        """All entries with `seq > after`, over continue-as-new, open run or closed."""
+        """Yields all entries with `seq > after`, across continue-as-new, of an open or closed run."""
         description = await self.describe(run_id)
         if await self._is_all(description, after):
             return
@@ -158,7 +158,7 @@ class TemporalRunLog:
             yield entry
 
     async def messages(self, run_id: RunId, after: int = -1) -> AsyncIterator[Message]:
-        """All transcript messages with `seq > after`, over continue-as-new, open run or closed."""
+        """Yields all transcript messages with `seq > after`, across continue-as-new, of an open or closed run."""
         description = await self.describe(run_id)
         if await self._is_all(description, after):
             return
@@ -172,29 +172,29 @@ class TemporalRunLog:
             yield message
 
     async def _is_all(self, description: WorkflowExecutionDescription, after: int) -> bool:
-        """Whether a run is known to have recorded nothing after an entry, and never to record more."""
+        """Whether an ended run is known to have no entries after this one."""
         if after < 0 or _ended(description) is None:
             return False
         finish = await self._finish(description)
         return finish is not None and finish.entries[-1].seq <= after
 
     async def _recorded_entries(self, description: WorkflowExecutionDescription, after: int) -> AsyncIterator[Entry]:
-        """What need not be replayed: an open execution is in its worker's memory, a closed one is not."""
+        """Yields the entries of closed executions from history; the newest open one is in its worker's memory."""
         closed = _ended(description) is not None
         if closed or description.raw_description.workflow_execution_info.first_run_id != description.run_id:
             try:
                 async for entry in self._recorded.entries(description.id, description.run_id, after, closed=closed):
                     yield entry
             except PayloadUnreadable:
-                return  # a replay needs no inputs of activities
+                return  # a replay does not read the inputs of activities
 
     async def snapshot(self, run_id: RunId) -> RunSnapshot:
-        """Where a run stands, in one moment; never a guess, as what is shown to people may be.
+        """Returns the state of a run at one moment; unlike `progress`, it never approximates.
 
         Raises:
             RunNotFound: no run has this id.
-            QueryRefused: the run cannot say, though it has begun.
-            WorkerUnavailable: no worker answers, though the run has begun.
+            QueryRefused: the run has started but cannot answer.
+            WorkerUnavailable: the run has started, but no worker answers.
         """
         description = await self.describe(run_id)
         ended = _ended(description)
@@ -203,35 +203,35 @@ class TemporalRunLog:
         try:
             progress = await self._replayed.progress(run_id)
         except (QueryRefused, WorkerUnavailable):
-            if ended is None or not await self._never_began(description):
+            if ended is None or not await self._never_started(description):
                 raise
-            progress = await _unbegun(description)
+            progress = await _unstarted(description)
         if ended and not progress.status.is_final:
             progress = await self._ended_from_outside(progress, description, ended)
         chain = description.raw_description.workflow_execution_info.first_run_id
         return _snapshot(progress, chain, ended=ended is not None)
 
     async def is_catching_up(self, run_id: RunId) -> bool:
-        """Whether a workflow that the run left behind is to complete its mirror."""
+        """Whether a `MirrorCatchUp` workflow of this run is running."""
         try:
             description = await self.describe(f"{run_id}/mirror")
         except RunNotFound:
             return False
         return description.status == WorkflowExecutionStatus.RUNNING
 
-    async def _never_began(self, description: WorkflowExecutionDescription) -> bool:
-        """Whether a run recorded nothing: its first entry follows upon the first activity that ends."""
+    async def _never_started(self, description: WorkflowExecutionDescription) -> bool:
+        """Whether a run recorded nothing, because its first activity never completed."""
         handle = self._client.get_workflow_handle(description.id, run_id=description.run_id)
         seen = 0
-        async for event in handle.fetch_history_events(page_size=UNBEGUN_EVENTS):
+        async for event in handle.fetch_history_events(page_size=UNSTARTED_EVENTS):
             seen += 1
             continued = event.workflow_execution_started_event_attributes.continued_execution_run_id
-            if seen > UNBEGUN_EVENTS or continued or event.HasField("activity_task_completed_event_attributes"):
+            if seen > UNSTARTED_EVENTS or continued or event.HasField("activity_task_completed_event_attributes"):
                 return False
         return True
 
     async def batches(self, run_id: RunId) -> AsyncIterator[EntryBatch]:
-        """The whole log as of one moment, ready to be appended to a store."""
+        """Yields the whole log as of one moment, in batches for a store."""
         run = (await self.snapshot(run_id)).run
         previous, waiting = "", list[Entry]()
 
@@ -242,7 +242,7 @@ class TemporalRunLog:
 
         async for entry in self.entries(run_id):
             if entry.seq > run.head.seq:
-                break  # newer than the summary: the end of a run must not be written with a summary from before it
+                break  # newer than the summary: a run's end must not be written with an older summary
             waiting.append(entry)
             if len(waiting) == BATCH:
                 yield batch()
@@ -252,7 +252,7 @@ class TemporalRunLog:
 
 
 def _ended(description: WorkflowExecutionDescription) -> RunStatus | None:
-    """How Temporal has a run's end; None: it is open."""
+    """Returns the status with which Temporal closed a run; `None` means that it is open."""
     return ENDED.get(description.status) if description.status else None
 
 
@@ -269,7 +269,7 @@ def _snapshot(progress: RunProgress, chain: str, *, ended: bool) -> RunSnapshot:
 
 
 def _finished(last: EntryBatch, max_turns: int | None = None) -> RunProgress:
-    """Where a run stands whose mirror has its end."""
+    """Returns the progress of a run whose end the mirror has acknowledged."""
     finish = last.entries[-1]
     result = RunResult.model_validate(finish.data["result"])
     return RunProgress(
@@ -285,8 +285,8 @@ def _finished(last: EntryBatch, max_turns: int | None = None) -> RunProgress:
     )
 
 
-async def _unbegun(description: WorkflowExecutionDescription) -> RunProgress:
-    """A run that failed before its first turn has nothing to say for itself."""
+async def _unstarted(description: WorkflowExecutionDescription) -> RunProgress:
+    """Returns the progress of a run that failed before its first turn, from Temporal's description."""
     return RunProgress(
         run_id=description.id,
         agent=description.typed_search_attributes.get(AGENT_NAME) or "unknown",

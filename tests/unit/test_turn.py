@@ -89,4 +89,4 @@ def test_describe_call(case: LineCase) -> None:
 def test_arguments_that_do_not_parse_go_back_as_text(arguments: str) -> None:
     """Arguments that are not JSON are returned to the model as text."""
     call = ToolCall(id="1", name="read", arguments=arguments)
-    assert json.loads(call.sound_arguments) == {"malformed": arguments}
+    assert json.loads(call.valid_arguments) == {"malformed": arguments}

@@ -411,7 +411,7 @@ async def test_without_a_worker_nothing_is_said_to_be_wrong(clinic: Clinic) -> N
         run = await lab.holdfast.start("walker", "Walk.")
         await lab.server.wait_for_requests(1, 60)
         await lab.client.get_workflow_handle(run.id).terminate("enough")
-    verifier = Verifier(clinic.store, TemporalRunLog(lab.client, patience=(timedelta(seconds=1),)))
+    verifier = Verifier(clinic.store, TemporalRunLog(lab.client, query_timeouts=(timedelta(seconds=1),)))
     assert (await verifier.verify(run.id)).verdict == Verdict.UNCHECKED
 
 

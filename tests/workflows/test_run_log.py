@@ -44,7 +44,7 @@ async def assert_the_same_without_worker(lab: Lab, run: RunHandle, *afters: int)
     async with lab.worker(walker, counter, speaker):
         progress = await ReplayedLog(lab.client).progress(run.id)
         said = [await replayed_log(lab, run, after) for after in afters]
-    log = TemporalRunLog(lab.client, patience=(NO_TIME,))
+    log = TemporalRunLog(lab.client, query_timeouts=(NO_TIME,))
     for after, (entries, messages) in zip(afters, said, strict=True):
         assert [entry async for entry in log.entries(run.id, after)] == entries
         assert [message async for message in log.messages(run.id, after)] == messages
@@ -140,7 +140,7 @@ async def test_a_busy_worker_is_asked_again(lab: Lab) -> None:
     """A query that a busy worker answers late is repeated with more patience."""
     async with lab.worker(speaker):
         run = await finished_run(lab)
-        progress = await ReplayedLog(lab.client, patience=(NO_TIME, AMPLE)).progress(run.id)
+        progress = await ReplayedLog(lab.client, query_timeouts=(NO_TIME, AMPLE)).progress(run.id)
     assert progress.status == RunStatus.COMPLETED
 
 
@@ -148,14 +148,14 @@ async def test_patience_ends(lab: Lab) -> None:
     """Reading a run whose worker does not answer fails in bounded time."""
     async with lab.worker(speaker):
         run = await finished_run(lab)
-        with pytest.raises(WorkerUnavailable, match=rf"no worker answered for run '{run.id}' within 0\.002 s"):
-            await ReplayedLog(lab.client, patience=(NO_TIME, NO_TIME)).progress(run.id)
+        with pytest.raises(WorkerUnavailable, match=rf"no worker answered a query of run '{run.id}' within 0\.002 s"):
+            await ReplayedLog(lab.client, query_timeouts=(NO_TIME, NO_TIME)).progress(run.id)
 
 
 async def test_nobody_is_waited_for_where_nobody_polls(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a worker, reading fails early."""
     async with lab.worker(speaker):
         run = await finished_run(lab)
-    monkeypatch.setattr(replayed, "STILL_POLLING", timedelta())
+    monkeypatch.setattr(replayed, "POLL_RECENCY", timedelta())
     with pytest.raises(WorkerUnavailable, match=r"within 0\.5 s"):
-        await ReplayedLog(lab.client, patience=(MOMENT, AMPLE)).progress(run.id)
+        await ReplayedLog(lab.client, query_timeouts=(MOMENT, AMPLE)).progress(run.id)
