@@ -67,4 +67,4 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         ToolActivity(tool, slots, finished, deps.limits, deps.memories).definition()
         for tool in deps.catalog.tools().values()
     ]
-    return [run.prepare, model.call, mirror.append, mirror.rebuild, memory.embed, *tools]
+    return [run.prepare, model.call, mirror.append, mirror.finish, mirror.rebuild, memory.embed, *tools]

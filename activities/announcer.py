@@ -9,9 +9,11 @@ import structlog
 from holdfast.errors import StoreUnavailable
 from holdfast.events import RUNS, run_event, run_topic
 from holdfast.ports import EventBus
-from holdfast.types import Entry, EntryBatch, RunStatus
+from holdfast.types import Entry, EntryBatch, RunId, RunStatus
 
 log = structlog.get_logger()
+
+NOTIFY_INTERVAL = 0.1  # seconds between two notifications of one run: the eye sees no steps
 
 
 class Announcer:
@@ -19,6 +21,8 @@ class Announcer:
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
+        self._pending: dict[RunId, EntryBatch] = {}
+        """By run, the newest batch that its followers are to be notified of."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def announce(self, batch: EntryBatch) -> None:
@@ -31,12 +35,29 @@ class Announcer:
             if status := _status(entry):
                 event = run_event(batch.run_id, batch.summary.agent, status)
                 await self._bus.publish(RUNS, event, key=f"{batch.run_id}/{batch.chain}/{entry.seq}")
-        task = asyncio.create_task(self._notify_followers(batch))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        is_notifying = batch.run_id in self._pending
+        self._pending[batch.run_id] = batch
+        if not is_notifying:
+            task = asyncio.create_task(self._notify_followers(batch.run_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _notify_followers(self, batch: EntryBatch) -> None:
-        """Wakes the followers of the run. It is an optimization: without it, they find the entries when they poll."""
+    async def _notify_followers(self, run_id: RunId) -> None:
+        """Wakes the followers of a run at once, and at most once per NOTIFY_INTERVAL.
+
+        It is an optimization: without it, they find the entries when they poll.
+        """
+        notified = None
+        try:
+            while (batch := self._pending[run_id]) is not notified:
+                await self._publish(batch)
+                notified = batch
+                if not batch.summary.status.is_final:
+                    await asyncio.sleep(NOTIFY_INTERVAL)
+        finally:
+            del self._pending[run_id]
+
+    async def _publish(self, batch: EntryBatch) -> None:
         topic, head = run_topic(batch.run_id), batch.entries[-1].seq
         try:
             offset = await self._bus.publish(topic, {"kind": "entries", "head": head}, ephemeral=True)

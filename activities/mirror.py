@@ -35,6 +35,16 @@ class MirrorActivities:
         async with heartbeats():
             return await self._append(batch)
 
+    @activity.defn(name=names.MIRROR_FINISH)
+    async def finish(self, batch: EntryBatch) -> EntryBatch:
+        """Appends the last entries of a run, as a local activity, and returns them, so that history has them.
+
+        Raises:
+            ApplicationError: see `append`.
+        """
+        await self._append(batch)
+        return batch
+
     @activity.defn(name=names.MIRROR_REBUILD)
     async def rebuild(self, run_id: RunId) -> TranscriptRef:
         """Rebuilds the mirror of a run from Temporal's history and returns the newest entry.

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import RunProgress, RunResult, RunStatus, Usage
     from holdfast.workflows import options
     from holdfast.workflows.execution import Execution, Outcome
+    from holdfast.workflows.local import attempt_locally
     from holdfast.workflows.log import Log
     from holdfast.workflows.model_calls import error_type, run_error
     from holdfast.workflows.request import parse_request
@@ -103,10 +104,14 @@ async def prepare(wanted: RunRequest) -> Plan:
     Raises:
         ApplicationError: the agent is unknown, or no worker serves its tools.
     """
+    arguments = [wanted.options(), len(wanted.input.encode())]
+    plan: Plan | None = await attempt_locally(names.RUN_PREPARE, *arguments, result_type=Plan)
+    if plan is not None:
+        return plan
     try:
-        plan: Plan = await workflow.execute_activity(
+        plan = await workflow.execute_activity(
             names.RUN_PREPARE,
-            args=[wanted.options(), len(wanted.input.encode())],
+            args=arguments,
             result_type=Plan,
             summary="the agent's definition and limits",
             **options.PREPARE,
@@ -116,6 +121,7 @@ async def prepare(wanted: RunRequest) -> Plan:
             raise
         reason = run_error(error)
         raise ApplicationError(reason.message, type=reason.type, non_retryable=True) from error
+    assert plan is not None, "the activity returns a plan"
     return plan
 
 

@@ -76,7 +76,7 @@ class Execution:
         """Records the end, and sends it to the mirror now or by a `MirrorCatchUp` workflow."""
         result = self.state.finish(workflow.now(), outcome.status, outcome.error)
         self._view.update(final=True)
-        if not await self._outbox.flush(options.FLUSH_TIMEOUT):
+        if not await self._outbox.finish(options.FLUSH_TIMEOUT):
             await self._leave_mirror_to_catch_up()
         return result
 

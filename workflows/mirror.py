@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.types import EntryBatch, RunId, RunSummary, TranscriptRef
+    from holdfast.workflows.local import attempt_locally
     from holdfast.workflows.log import Log
     from holdfast.workflows.options import STORE_APPEND, STORE_REBUILD
 
@@ -84,6 +85,18 @@ class Outbox:
             return False
         return self.is_drained
 
+    async def finish(self, timeout: timedelta) -> bool:
+        """Sends the end of the run and returns whether the mirror has every entry.
+
+        As a rule that is one append within the current workflow task; if that fails, it is flushed.
+        """
+        batch = self._next_batch()
+        is_last = self.is_idle and batch.entries[-1].ref == self._log.head
+        if is_last and await attempt_locally(names.MIRROR_FINISH, batch, result_type=EntryBatch):
+            self.acked = self._log.head
+            return True
+        return await self.flush(timeout)
+
     async def _send_until_goal(self) -> None:
         failures = 0
         while self.acked_seq < self._goal and failures < MAX_FAILURES:
@@ -95,23 +108,29 @@ class Outbox:
                 await self._recover(error)
 
     async def _append(self) -> TranscriptRef:
+        batch = self._next_batch()
+        first, last = batch.entries[0].ref, batch.entries[-1].ref
+        await workflow.execute_activity(
+            names.MIRROR_APPEND,
+            batch,
+            result_type=TranscriptRef,
+            summary=f"entries {first.seq}-{last.seq} to the mirror",
+            **STORE_APPEND,
+        )
+        return last
+
+    def _next_batch(self) -> EntryBatch:
+        """Returns the entries after the newest acknowledged one, as many as one append takes."""
         previous, entries = self._log.batch_after(
             self.acked_seq, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES
         )
-        await workflow.execute_activity(
-            names.MIRROR_APPEND,
-            EntryBatch(
-                run_id=self._run_id,
-                chain=self._chain,
-                previous_digest=previous,
-                entries=entries,
-                summary=self._summary(),
-            ),
-            result_type=TranscriptRef,
-            summary=f"entries {entries[0].seq}-{entries[-1].seq} to the mirror",
-            **STORE_APPEND,
+        return EntryBatch(
+            run_id=self._run_id,
+            chain=self._chain,
+            previous_digest=previous,
+            entries=entries,
+            summary=self._summary(),
         )
-        return entries[-1].ref
 
     async def _recover(self, error: ActivityError) -> None:
         """Resends entries that the mirror has lost after it acknowledged them, from this execution or from history."""

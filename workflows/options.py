@@ -64,10 +64,25 @@ class ActivityOptions(TypedDict, total=False):
     cancellation_type: ActivityCancellationType
 
 
+class LocalActivityOptions(TypedDict, total=False):
+    """The part of `workflow.execute_local_activity`'s keywords that is set here."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
 PREPARE = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
 )
+
+LOCAL_ATTEMPT = LocalActivityOptions(
+    start_to_close_timeout=timedelta(seconds=2),
+    schedule_to_close_timeout=timedelta(seconds=3),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+"""See `workflows/local.py`."""
 
 MODEL_CALL = ActivityOptions(
     start_to_close_timeout=MODEL_CALL_TIMEOUT,

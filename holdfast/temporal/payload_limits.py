@@ -10,10 +10,11 @@ from temporalio.converter import DataConverter
 from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
 from holdfast.temporal.routing import INLINE_LIMIT
-from holdfast.types import MAX_INPUT_BYTES
+from holdfast.types import MAX_INPUT_BYTES, ModelReply, ToolResult
 
 log = get_logger(__name__)
 
+SMALL_CHARS = 16_384  # a character is at most 6 bytes of JSON, so this is below every limit
 PAUSE = 2.0  # seconds between attempts to store a result while the store is unavailable
 
 
@@ -35,18 +36,20 @@ class PayloadLimits:
         """Whether payloads are encrypted, so that their content must not appear in plain text elsewhere."""
         return self._converter.payload_codec is not None
 
-    def excess(self, value: BaseModel) -> int | None:
+    def excess(self, value: ModelReply | ToolResult) -> int | None:
         """Returns the size of a value in bytes of JSON if it exceeds the limit, else `None`."""
-        size = len(value.__pydantic_serializer__.to_json(value, exclude_unset=True))
+        if _is_small(value):
+            return None
+        size = _json_size(value)
         return size if size > self.max_bytes else None
 
-    async def settle(self, value: BaseModel) -> None:
+    async def settle(self, value: ModelReply | ToolResult) -> None:
         """Stores the chunks of a large value, and retries until the store is available.
 
         The SDK stores a result after the activity's last heartbeat, so an unavailable store would lose it. Storing
         a result twice is cheap, as its chunks exist the second time.
         """
-        if len(value.__pydantic_serializer__.to_json(value, exclude_unset=True)) <= INLINE_LIMIT:
+        if _is_small(value) or _json_size(value) <= INLINE_LIMIT:
             return
         while True:
             try:
@@ -56,6 +59,19 @@ class PayloadLimits:
                 await asyncio.sleep(PAUSE)
             else:
                 return
+
+
+def _is_small(value: ModelReply | ToolResult) -> bool:
+    """Whether a value is sure to be within any limit, without serializing it."""
+    if isinstance(value, ToolResult):
+        chars = len(value.content) + len(value.error or "") + sum(map(len, value.files))
+    else:
+        chars = len(value.content) + sum(len(call.name) + len(call.arguments) for call in value.tool_calls)
+    return chars < SMALL_CHARS
+
+
+def _json_size(value: BaseModel) -> int:
+    return len(value.__pydantic_serializer__.to_json(value, exclude_unset=True))
 
 
 def largest_payload(converter: DataConverter, max_payload_bytes: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -18,6 +19,7 @@ from holdfast.types import Entry, EntryBatch, RunId
 
 LAST_EVENTS = 30  # events to search for the last append, which only a few events follow
 FIRST_EVENTS = 30  # events to search for the first model call, which carries the first entries
+LOCAL_ACTIVITY = "core_local_activity"  # name of the SDK's markers; `data` describes the activity, never encrypted
 EVENTS = 1000  # in one page; some 600 KB
 
 CARRIERS: dict[str, type[EntryBatch | ModelCall]] = {names.MIRROR_APPEND: EntryBatch, names.MODEL_CALL: ModelCall}
@@ -37,7 +39,8 @@ class LastAppend:
 class RecordedLog:
     """Reads executions of a run without a replay, which needs a worker and some 8 ms per turn.
 
-    Model calls and appends carry the entries. Entries after the last of them are missing here; `ReplayedLog` has them.
+    Model calls, appends and the marker at the end of a run carry the entries. Entries after the last of them are
+    missing here; `ReplayedLog` has them.
 
     Args:
         client: connected to the namespace of the runs.
@@ -95,6 +98,8 @@ class RecordedLog:
                 if scheduled.activity_type.name == names.MIRROR_APPEND:
                     batch = await self._decoded(scheduled.input, EntryBatch)
                     return LastAppend(batch, event.event_id in completed)
+                if finish := _finish(event):
+                    return LastAppend(await self._decoded(finish, EntryBatch), is_acknowledged=True)
         return None
 
     async def _executions(self, run_id: RunId, newest: str, after: int) -> list[str]:
@@ -120,7 +125,9 @@ class RecordedLog:
                 yield entries
 
     async def _entries(self, event: HistoryEvent) -> list[Entry]:
-        """Returns the entries that an event carries, if it schedules an activity."""
+        """Returns the entries that an event carries: of a scheduled activity, or of the marker at the end of a run."""
+        if finish := _finish(event):
+            return (await self._decoded(finish, EntryBatch)).entries
         scheduled = event.activity_task_scheduled_event_attributes
         kind = CARRIERS.get(scheduled.activity_type.name)
         return (await self._decoded(scheduled.input, kind)).entries if kind else []
@@ -140,3 +147,12 @@ class RecordedLog:
     async def _decoded(self, payloads: Payloads, kind: type[T]) -> T:
         [value] = await self._client.data_converter.decode_wrapper(payloads, [kind])
         return cast("T", value)
+
+
+def _finish(event: HistoryEvent) -> Payloads | None:
+    """Returns the result of the local activity that appends the end of a run; None: the event is something else."""
+    marker = event.marker_recorded_event_attributes
+    if marker.marker_name != LOCAL_ACTIVITY or "result" not in marker.details:
+        return None
+    about = json.loads(marker.details["data"].payloads[0].data)
+    return marker.details["result"] if about["activity_type"] == names.MIRROR_FINISH else None

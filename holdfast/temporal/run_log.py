@@ -14,6 +14,7 @@ from temporalio.client import (
 )
 from temporalio.converter import DataConverter
 
+from holdfast import names
 from holdfast.errors import ErrorType, PayloadUnreadable, QueryRefused, RunNotFound, WorkerUnavailable
 from holdfast.protocol import RunSnapshot
 from holdfast.search_attributes import AGENT_NAME
@@ -220,13 +221,14 @@ class TemporalRunLog:
         return description.status == WorkflowExecutionStatus.RUNNING
 
     async def _never_started(self, description: WorkflowExecutionDescription) -> bool:
-        """Whether a run recorded nothing, because its first activity never completed."""
+        """Whether a run recorded nothing: its first entries travel with the first activity after its preparation."""
         handle = self._client.get_workflow_handle(description.id, run_id=description.run_id)
         seen = 0
         async for event in handle.fetch_history_events(page_size=UNSTARTED_EVENTS):
             seen += 1
             continued = event.workflow_execution_started_event_attributes.continued_execution_run_id
-            if seen > UNSTARTED_EVENTS or continued or event.HasField("activity_task_completed_event_attributes"):
+            scheduled = event.activity_task_scheduled_event_attributes.activity_type.name
+            if seen > UNSTARTED_EVENTS or continued or scheduled not in {"", names.RUN_PREPARE}:
                 return False
         return True
 
