@@ -1,4 +1,4 @@
-"""The codec endpoint: shows Temporal's UI and CLI what is encrypted, and what is stored apart."""
+"""The codec endpoint, which decodes encrypted and externally stored payloads for Temporal's UI and CLI."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from temporalio.converter import DataConverter
 
 from holdfast.errors import PayloadUnreadable, StoreUnavailable
 
-HEADERS = ["content-type", "x-namespace", "authorization"]  # what Temporal's UI sends along
+HEADERS = ["content-type", "x-namespace", "authorization"]  # sent by Temporal's UI
 HOSTS = ["127.0.0.1", "localhost"]
 
 Change = Callable[[Payload], Awaitable[Payload]]
 
 
 def codec_app(converter: DataConverter, origins: Sequence[str]) -> Starlette:
-    """Makes the web application.
+    """Returns the web application.
 
-    It shows everything to whoever can reach it. So it is to listen on loopback alone; a page of another origin, or
-    one that has a name of its own point here, gets nothing.
+    It has no authentication, so it must only listen on loopback. It rejects pages of other origins, and requests for
+    other host names, which prevents DNS rebinding.
 
     Args:
-        converter: with the keys and the store.
-        origins: of the pages that may read its answers: Temporal's UI, as `http://127.0.0.1:8233`.
+        converter: decodes payloads, with the keys and the store.
+        origins: origins of the pages that may read its responses, such as Temporal's UI at `http://127.0.0.1:8233`.
     """
 
     async def encode(payload: Payload) -> Payload:
@@ -80,5 +80,7 @@ def _payloads(body: bytes) -> Payloads:
 
 
 def _unreadable(error: Exception) -> Payload:
-    """Stands where a payload cannot be shown: the others of the page still can."""
-    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(f"cannot be shown: {error}").encode())
+    """Returns a placeholder for a payload that cannot be decoded, so that the page still shows the others."""
+    return Payload(
+        metadata={"encoding": b"json/plain"}, data=json.dumps(f"this payload cannot be decoded: {error}").encode()
+    )

@@ -1,1 +1,1 @@
-"""The scripted model: a server that plays a model by plain rules, where no model is configured."""
+"""The scripted model: a server that answers by fixed rules if no model is configured."""

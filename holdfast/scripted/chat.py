@@ -1,4 +1,4 @@
-"""Chat completions as a server sees them: what was asked, what is replied, and its form on the wire. No I/O."""
+"""Chat completions for a server: requests, replies and their wire format, without I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from holdfast.types import Usage
 
-CHARS_PER_TOKEN = 4  # a usual rule of thumb, for replies that do not state their usage
+CHARS_PER_TOKEN = 4  # a common rule of thumb, for replies without usage
 WORDS_PER_PIECE = 6
 ARGUMENTS_PER_PIECE = 512  # characters
 
@@ -30,13 +30,13 @@ class ChatRequest:
 
     @property
     def messages(self) -> list[Any]:
-        """The messages, as they came."""
+        """The messages, unchanged."""
         messages: list[Any] = self.body["messages"]
         return messages
 
     @property
     def streams(self) -> bool:
-        """Whether the reply is to be streamed."""
+        """Whether the client requests a stream."""
         return bool(self.body.get("stream"))
 
 
@@ -46,9 +46,9 @@ class ChatToolCall:
 
     name: str
     arguments: Mapping[str, Any] | str
-    """Text is sent as it is, well formed or not."""
+    """Text is sent unchanged, even if it is malformed."""
     id: str | None = None
-    """None: made from the call's place in the transcript."""
+    """`None` derives the id from the call's position in the transcript."""
 
     @property
     def arguments_text(self) -> str:
@@ -58,17 +58,17 @@ class ChatToolCall:
 
 @dataclass(frozen=True)
 class ChatReply:
-    """What the model is to say."""
+    """A reply of the model."""
 
     text: str = ""
     _: KW_ONLY
     tool_calls: Sequence[ChatToolCall] = ()
     usage: Usage | None = None
-    """None: estimated from the lengths of request and reply."""
+    """`None` estimates it from the lengths of request and reply."""
     model: str | None = None
-    """None: the model that was asked for."""
+    """`None` means the requested model."""
     finish_reason: str | None = None
-    """None: `stop`, or `tool_calls`."""
+    """`None` means `stop`, or `tool_calls` if there are any."""
     delay: float = 0.0
     """Seconds before the first byte."""
     piece_delay: float = 0.0
@@ -80,11 +80,11 @@ class StreamChunks:
     """A streamed reply, as server-sent events."""
 
     opening: bytes
-    """Says that the assistant speaks."""
+    """The event with the role."""
     pieces: list[bytes]
-    """Its text and its tool calls."""
+    """The text and the tool calls."""
     closing: list[bytes]
-    """The finish reason, the usage where asked for, and the end mark."""
+    """The finish reason, the usage if requested, and the end marker."""
 
     def __iter__(self) -> Iterator[bytes]:
         yield self.opening
@@ -93,7 +93,7 @@ class StreamChunks:
 
     @classmethod
     def of(cls, request: ChatRequest, reply: ChatReply) -> StreamChunks:
-        """Cuts a reply into chunks."""
+        """Returns the chunks of a reply."""
         head = {**_head(request, reply), "object": "chat.completion.chunk"}
 
         def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
@@ -110,7 +110,7 @@ class StreamChunks:
 
 
 def completion(request: ChatRequest, reply: ChatReply) -> dict[str, Any]:
-    """A reply that is not streamed."""
+    """Returns the body of a reply that is not streamed."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.text}
     if reply.tool_calls:
         message["tool_calls"] = _wire_calls(request, reply)
@@ -120,17 +120,17 @@ def completion(request: ChatRequest, reply: ChatReply) -> dict[str, Any]:
 
 
 def text_pieces(text: str) -> list[str]:
-    """Cuts a text into pieces of some words, which together are the text."""
+    """Splits a text into pieces of a few words; joined, they equal the text."""
     return _PIECE.findall(text)
 
 
 def event(data: object) -> bytes:
-    """A server-sent event."""
+    """Returns a server-sent event."""
     return b"data: " + encode(data) + b"\n\n"
 
 
 def encode(data: object) -> bytes:
-    """JSON in UTF-8; what UTF-8 cannot carry, such as half a surrogate pair, is escaped."""
+    """Returns JSON in UTF-8; characters that UTF-8 cannot encode, such as lone surrogates, are escaped."""
     try:
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
@@ -147,7 +147,7 @@ def _finish_reason(reply: ChatReply) -> str:
 
 
 def _wire_calls(request: ChatRequest, reply: ChatReply) -> list[dict[str, Any]]:
-    place = len(request.messages)  # differs for each turn of a run, so ids do
+    place = len(request.messages)  # makes ids unique within a run
     return [
         {
             "id": f"call_{place}_{number}" if call.id is None else call.id,
@@ -183,5 +183,5 @@ def _estimated_usage(request: ChatRequest, reply: ChatReply) -> Usage:
 
 
 def error_body(message: str, *, code: str | None = None, kind: str = "invalid_request_error") -> dict[str, Any]:
-    """An error in OpenAI's format."""
+    """Returns an error in OpenAI's format."""
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}

@@ -1,4 +1,4 @@
-"""Embeddings as a server sees them: what was asked, what is answered. No I/O."""
+"""Embeddings for a server: requests, responses and their wire format, without I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from holdfast.scripted.hashing import hashed_vector
 
 DEFAULT_DIMENSIONS = 384
 MAX_DIMENSIONS = 4096
-MAX_TEXTS = 2048  # in one request, as OpenAI has it
+MAX_TEXTS = 2048  # in one request, as with OpenAI
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,17 @@ class EmbeddingRequest:
 
     @property
     def texts(self) -> list[str]:
-        """What is to be embedded."""
+        """The texts to embed."""
         wanted = self.body["input"]
         return [wanted] if isinstance(wanted, str) else list(wanted)
 
     @property
     def dimensions(self) -> int:
-        """How long the vectors are to be."""
+        """The requested dimensions of the vectors."""
         return int(self.body.get("dimensions") or DEFAULT_DIMENSIONS)
 
     def fault(self) -> str | None:
-        """What is wrong with the request; None: nothing."""
+        """Returns what is wrong with the request; `None` if it is valid."""
         wanted = self.body.get("input")
         if not (isinstance(wanted, str) or _is_texts(wanted)):
             return f"'input' must be a text, or a list of 1 to {MAX_TEXTS} texts"
@@ -53,13 +53,13 @@ def _is_texts(wanted: object) -> bool:
 
 
 def hashed_vectors(request: EmbeddingRequest) -> list[list[float]]:
-    """What feature hashing makes of the texts."""
+    """Returns the vectors of the texts by feature hashing."""
     return [hashed_vector(text, request.dimensions) for text in request.texts]
 
 
 def embeddings(request: EmbeddingRequest, vectors: Sequence[Sequence[float]], model: str) -> dict[str, Any]:
-    """An answer."""
+    """Returns the body of a response."""
     data = [{"object": "embedding", "index": index, "embedding": list(vector)} for index, vector in enumerate(vectors)]
-    tokens = sum(len(text) for text in request.texts) // 4 + 1  # a usual rule of thumb
+    tokens = sum(len(text) for text in request.texts) // 4 + 1  # a common rule of thumb
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "data": data, "model": model, "usage": usage}

@@ -1,7 +1,7 @@
-"""What the scripted researcher makes of a question and of tool results: words, hits, windows, findings. No I/O.
+"""Evidence of the scripted researcher: words of the question, and hits, windows and findings from tool results. No I/O.
 
-The shapes that it reads are those of the file tools: a line a file from `list_files`, `path:line: text` from
-`search_files`, a header and numbered lines from `read_file`.
+It parses the results of the file tools: one file per line from `list_files`, `path:line: text` from `search_files`, and
+a header with numbered lines from `read_file`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ MAX_WINDOWS = 4
 MAX_WINDOWS_PER_FILE = 2
 MAX_FINDINGS = 5
 MAX_FINDINGS_PER_WINDOW = 2
-NEAR = 3  # lines; words this close together speak of the same thing
-WINDOW = 24  # lines that are read around a hit
+NEAR = 3  # lines; words this close together probably belong to the same subject
+WINDOW = 24  # lines to read around a hit
 MAX_QUOTE = 280  # characters
-SHORT = 25  # characters; headings and heads of tables name things, other lines say something of them
+SHORT = 25  # characters; shorter lines are usually headings or table headers, which say little
 
 REPORTS = "reports/"
-"""Where the researcher writes; what stands there is no evidence."""
+"""The researcher's output folder, whose files are not evidence."""
 
 _STOP_TEXT = """
     a about above after again all also am an and any are as at be because been before being below between both but
@@ -43,7 +43,7 @@ _HIT = re.compile(r"(.+?):(\d+):(.*)")
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A line in which something that was searched for stands."""
+    """A line that contains a search term."""
 
     needle: str
     path: str
@@ -52,7 +52,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Some lines of a file, as they were read."""
+    """Lines of a file that were read."""
 
     path: str
     lines: dict[int, str]
@@ -60,7 +60,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A quote: really the text, or a part of it, that stands on that line."""
+    """A literal quote of a line, or of a part of it."""
 
     path: str
     line: int
@@ -68,12 +68,12 @@ class Finding:
 
     @property
     def citation(self) -> str:
-        """The quote and where it stands, as a line of a list."""
+        """The quote and its place, as a list item."""
         return f"- “{self.quote}” (`{self.path}:{self.line}`)"
 
 
 def needles(question: str) -> list[str]:
-    """What to search for: quoted phrases, then the words that say most, each cut to its stem; lower case."""
+    """Returns the search terms in lower case: quoted phrases, then the most specific words, each cut to its stem."""
     phrases = [next(filter(None, match.groups())).strip().lower() for match in _PHRASE.finditer(question)]
     words = dict.fromkeys(_WORD.findall(question))  # a set would lose the order
     telling = [word for word in words if len(word) > 2 and word.lower() not in _STOP_WORDS]
@@ -82,12 +82,12 @@ def needles(question: str) -> list[str]:
 
 
 def _is_name(word: str) -> bool:
-    """Whether a word is written as names are, with digits, underscores or capitals inside; such words are rare."""
+    """Whether a word looks like a name, with digits, underscores or capitals inside; such words are rare."""
     return bool(re.search(r"[\d_.]", word)) or not word[1:].islower()
 
 
 def _stem(word: str) -> str:
-    """A word's beginning that its plural shares: the search is for parts of words."""
+    """Returns the beginning that a word shares with its plural, as the search also finds parts of words."""
     word = word.lower().removesuffix("'s")
     for ending in ("ies", "s"):
         if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) > 3:
@@ -96,25 +96,25 @@ def _stem(word: str) -> str:
 
 
 def parse_files(result: str) -> list[str]:
-    """The paths in a result of `list_files`."""
+    """Returns the paths in a result of `list_files`."""
     return [line.partition("\t")[0] for line in result.splitlines() if "\t" in line]
 
 
 def parse_hits(needle: str, result: str) -> list[Hit]:
-    """The hits in a result of `search_files`, without those in former reports."""
+    """Returns the hits in a result of `search_files`, without those in earlier reports."""
     matches = filter(None, map(_HIT.match, result.split("\n")))
     hits = [Hit(needle, match[1], int(match[2])) for match in matches]
     return [hit for hit in hits if not hit.path.startswith(REPORTS)]
 
 
 def parse_window(path: str, result: str) -> Window:
-    """The lines in a result of `read_file`."""
+    """Returns the lines in a result of `read_file`."""
     numbered = (line.partition("\t") for line in result.split("\n")[1:])
     return Window(path, {int(number): text for number, tab, text in numbered if tab and number.isdecimal()})
 
 
 def best_places(hits: Iterable[Hit]) -> list[tuple[str, int]]:
-    """The lines most worth reading: with the most different words nearby, and with words not yet covered."""
+    """Returns the most relevant lines: those with the most different terms nearby, and with terms not yet covered."""
     words = _words_by_line(hits)
     near = {
         (path, line): set().union(*(words.get((path, other), set()) for other in _around(line))) for path, line in words
@@ -131,7 +131,7 @@ def best_places(hits: Iterable[Hit]) -> list[tuple[str, int]]:
     while candidates and len(chosen) < MAX_WINDOWS:
         best = max(candidates, key=worth)
         if chosen and 2 * _weight(near[best]) < _weight(near[chosen[0]]):
-            break  # what is left speaks of something else
+            break  # the remaining lines are about something else
         chosen.append(best)
         covered |= near[best]
         full = sum(path == best[0] for path, _ in chosen) == MAX_WINDOWS_PER_FILE
@@ -142,7 +142,7 @@ def best_places(hits: Iterable[Hit]) -> list[tuple[str, int]]:
 
 
 def _weight(found: Iterable[str]) -> int:
-    """How many different words these are; names and phrases count double, since they hardly stand there by chance."""
+    """Returns the number of different terms; names and phrases count double, as they rarely occur by chance."""
     return sum(2 if re.search(r"[\d\s_.-]", needle) else 1 for needle in found)
 
 
@@ -158,7 +158,7 @@ def _around(line: int) -> range:
 
 
 def findings(windows: Sequence[Window], searched: Sequence[str]) -> list[Finding]:
-    """The best lines of what was read, at most so many from one place, no text twice."""
+    """Returns the best lines of the windows, a few from each, without duplicates."""
     chosen: dict[str, tuple[int, Finding]] = {}
     for window in windows:
         candidates = sorted(_candidates(window, searched), key=lambda candidate: -candidate[0])
@@ -169,7 +169,7 @@ def findings(windows: Sequence[Window], searched: Sequence[str]) -> list[Finding
 
 
 def _candidates(window: Window, searched: Sequence[str]) -> Iterator[tuple[int, Finding]]:
-    """Each line with a searched word, and what it is worth: more for words on the line than for words nearby."""
+    """Yields each line with a search term, and its score: terms on the line count more than terms nearby."""
     words = {line: {needle for needle in searched if needle in text.lower()} for line, text in window.lines.items()}
     for line, found in words.items():
         if found:
@@ -181,7 +181,7 @@ def _candidates(window: Window, searched: Sequence[str]) -> Iterator[tuple[int, 
 
 
 def _excerpt(text: str, found: set[str]) -> str:
-    """The text, or the part of a long one that holds the first word found."""
+    """Returns the text, or the part of a long one with the first term."""
     if len(text) <= MAX_QUOTE:
         return text
     first = min(text.lower().find(needle) for needle in found)

@@ -1,8 +1,8 @@
-"""The scripted model: a server that plays a model by plain rules, so that agents run without one.
+"""The scripted model: a server that answers by fixed rules, so that agents run without a model.
 
-Offered the four file tools it is an honest researcher (see `researcher`); else it says what it was asked, and
-that it is a script. It keeps no state: the request's messages and tools decide. Its token counts are estimates,
-at some four characters a token. Embeddings are made by feature hashing, under a name that says so.
+With the four file tools it researches a question (see `researcher`). Otherwise it repeats the question and says that it
+is a script. It has no state: a reply depends only on the messages and tools of the request. Token counts are estimates,
+at four characters per token. Embeddings are computed by feature hashing.
 
     python -m holdfast.scripted.model --port 8099
 """
@@ -21,11 +21,11 @@ from starlette.types import Send
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.scripted.chat import ChatReply, ChatRequest, text_pieces
 from holdfast.scripted.hashing import HASHING_MODEL
-from holdfast.scripted.researcher import MAX_ECHO, TOOLS, Research, ToolUse
+from holdfast.scripted.researcher import MAX_QUESTION, TOOLS, Research, ToolUse
 from holdfast.scripted.server import Answer, BadRequest, chat_app, chat_server, listen, send_reply
 
-LATENCY = 0.02  # seconds before each reply: enough to see the turns of a demo go by
-STREAMING_TIME = 0.05  # seconds over which a text is streamed, however long it is
+LATENCY = 0.02  # seconds before each reply: enough to follow the turns of a demo
+STREAMING_TIME = 0.05  # seconds over which a text of any length is streamed
 
 
 class _Part(BaseModel):
@@ -50,7 +50,7 @@ class _Message(BaseModel):
 
     @property
     def text(self) -> str:
-        """The content, which may come in parts."""
+        """The content, joined if it has parts."""
         if isinstance(self.content, list):
             return "\n".join(part.text for part in self.content)
         return self.content or ""
@@ -69,7 +69,7 @@ class _Arguments(BaseModel):
 
 
 class _Conversation(BaseModel):
-    """What the rules look at in a request."""
+    """The parts of a request that the rules use."""
 
     messages: list[_Message] = Field(min_length=1)
     tools: list[_Tool] | None = None
@@ -80,7 +80,7 @@ class _Conversation(BaseModel):
         return [tool.function.name for tool in self.tools or []]
 
     def research(self) -> Research:
-        """The newest question, and the tools used since."""
+        """The newest question, and the tool calls since."""
         roles = [message.role for message in self.messages]
         asked = len(roles) - 1 - roles[::-1].index("user") if "user" in roles else -1
         question = self.messages[asked].text.strip() if asked >= 0 else ""
@@ -99,7 +99,7 @@ def _use(call: _Call, result: str) -> ToolUse:
 
 
 def respond(request: ChatRequest) -> ChatReply:
-    """What the scripted model says to a request.
+    """Returns the reply to a request.
 
     Raises:
         BadRequest: the request is malformed.
@@ -118,7 +118,7 @@ def respond(request: ChatRequest) -> ChatReply:
 
 
 def _apology(question: str, offered: Sequence[str]) -> str:
-    shown = question if len(question) <= MAX_ECHO else f"{question[:MAX_ECHO]}…"
+    shown = question if len(question) <= MAX_QUESTION else f"{question[:MAX_QUESTION]}…"
     asked = f"I was asked: “{shown}”." if question else "I was asked nothing."
     tools = f" I was offered the tools {', '.join(offered)} and called none." if offered else ""
     return (
@@ -128,16 +128,16 @@ def _apology(question: str, offered: Sequence[str]) -> str:
 
 
 def answering(latency: float) -> Answer:
-    """Makes the answer function of the server.
+    """Returns the server's answer function.
 
     Args:
-        latency: seconds before each reply; 0 also streams without pauses.
+        latency: seconds before each reply; 0 also streams without delays.
     """
 
     async def answer(request: ChatRequest, send: Send) -> None:
         reply = respond(request)
         pause = STREAMING_TIME / (len(text_pieces(reply.text)) + 1) if latency else 0.0
-        # Only text is worth watching: replies that call tools come at once.
+        # Only text is streamed slowly; replies that call tools are sent at once.
         paced = replace(reply, delay=latency, piece_delay=0.0 if reply.tool_calls else pause)
         await send_reply(request, paced, send)
 
@@ -145,7 +145,7 @@ def answering(latency: float) -> Answer:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the server until it is told to stop; gives the exit code."""
+    """Runs the server until it is stopped, and returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m holdfast.scripted.model", description=f"Runs a chat server with a {SCRIPTED_MARK}."
     )

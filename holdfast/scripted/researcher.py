@@ -1,7 +1,7 @@
 """The rules by which the scripted model answers a question from a folder of files, with the four file tools.
 
-It lists, searches, reads, writes a report and answers: one step a turn, each step once for each question, so
-that it ends after five turns whatever the tools say. All it knows is in the messages.
+It lists, searches, reads, writes a report and answers: one step per turn, and each step once per question, so that it
+always ends after five turns. Its only state is the messages.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from holdfast.scripted.evidence import (
 )
 
 TOOLS = frozenset({"list_files", "search_files", "read_file", "write_file"})
-"""What must be offered for the researcher to work."""
+"""The tools that the researcher needs."""
 
 MAX_SLUG = 60  # characters of a report's file name
-MAX_ECHO = 300  # characters of a question that is repeated in an answer
+MAX_QUESTION = 300  # characters of a question that an answer repeats
 
 _FAILED = "error: "
 _NOTE = (
@@ -56,14 +56,14 @@ class ToolUse:
 
     @property
     def label(self) -> str:
-        """The call in a few words."""
+        """A short description of the call."""
         shown = self.arguments.get("query") or self.arguments.get("path") or ""
         return f"{self.tool} {shown!r}" if shown else self.tool
 
 
 @dataclass(frozen=True)
 class Research:
-    """What has been done for a question, and what follows from it."""
+    """The progress of the research on a question, and the next step."""
 
     question: str
     uses: Sequence[ToolUse]
@@ -73,7 +73,7 @@ class Research:
         object.__setattr__(self, "searched", needles(self.question))
 
     def next_reply(self) -> ChatReply:
-        """The first step after those done that has something to do; at last the answer."""
+        """Returns the reply of the next step that has something to do, or the answer at the end."""
         steps: dict[str, Callable[[], ChatReply | None]] = {
             "list_files": self._list,
             "search_files": self._search,
@@ -119,7 +119,7 @@ class Research:
         return findings(self._windows(), self.searched)
 
     def _problems(self) -> list[str]:
-        """What the tools could not do, each as a line of a list."""
+        """Returns the failed tool calls, each as a list item."""
         failed = [use for use in self.uses if use.failed]
         return [f"- {use.label}: {_shortened(use.result.removeprefix(_FAILED))}" for use in failed]
 
@@ -150,12 +150,12 @@ class Research:
         return "\n\n".join(filter(None, parts))
 
     def _where(self) -> str:
-        """Where the report is, if it was written."""
+        """Returns a sentence on where the report is."""
         written = self._used("write_file")
         return f"The report is in {written[-1].arguments.get('path')}." if written else "No report was written."
 
     def _nothing(self) -> str:
-        """Says that there are no findings, and after what effort."""
+        """Returns a sentence for a question without findings, with what was searched."""
         if not self.searched:
             return "I found nothing: the question has no words that could be searched for."
         listed = self._used("list_files")
@@ -165,7 +165,7 @@ class Research:
 
 
 def slug(text: str) -> str:
-    """A file name for a question."""
+    """Returns a file name for a question."""
     words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     if len(words) > MAX_SLUG:
         words = words[:MAX_SLUG].rpartition("-")[0] or words[:MAX_SLUG]
@@ -190,4 +190,4 @@ def _span(window: Window) -> str:
 
 def _shortened(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= MAX_ECHO else f"{line[:MAX_ECHO]}…"
+    return line if len(line) <= MAX_QUESTION else f"{line[:MAX_QUESTION]}…"

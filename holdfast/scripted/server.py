@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible server of chats and embeddings over HTTP; what it answers is up to callables."""
+"""A small OpenAI-compatible HTTP server for chats and embeddings, whose responses come from callables."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from holdfast.scripted.hashing import HASHING_MODEL
 
 R = TypeVar("R")
 
-KEEP_ALIVE = 60  # seconds; longer than clients keep idle connections, so that none is closed under a request
+KEEP_ALIVE = 60  # seconds; longer than clients keep idle connections, so that none is closed during a request
 
 
 class BadRequest(Exception):
-    """The request cannot be answered; its text goes to the client with status 400."""
+    """The request is not valid; the client receives the message with status 400."""
 
 
 Answer = Callable[[ChatRequest, Send], Awaitable[None]]
-"""Writes the response to a request; it is cancelled when the client goes away."""
+"""Writes the response to a request; cancelled if the client disconnects."""
 Embed = Callable[[EmbeddingRequest, Send], Awaitable[None]]
 """The same for embeddings."""
 
 
 async def embed_by_hashing(request: EmbeddingRequest, send: Send) -> None:
-    """Answers with vectors by feature hashing, to whoever knows that this is what they are.
+    """Responds with vectors by feature hashing, if the request names that model.
 
     Raises:
-        BadRequest: another model was asked for.
+        BadRequest: the request names another model.
     """
     if (wanted := request.body.get("model")) != HASHING_MODEL:
         raise BadRequest(
-            f"there is no embedding model {wanted!r} here, only {HASHING_MODEL!r}; set EMBEDDING_MODEL to it"
+            f"this server has no embedding model {wanted!r}, only {HASHING_MODEL!r}; set EMBEDDING_MODEL to it"
         )
     await send_json(send, 200, embeddings(request, hashed_vectors(request), HASHING_MODEL))
 
 
 def chat_app(answer: Answer, *, models: Sequence[str] = (), embed: Embed = embed_by_hashing) -> Starlette:
-    """Makes the web application: chat completions, embeddings, the list of models, health."""
+    """Returns the web application: chat completions, embeddings, the list of models, health."""
 
     async def list_models(_request: Request) -> JSONResponse:
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "holdfast"} for name in models]
@@ -68,15 +68,15 @@ def chat_app(answer: Answer, *, models: Sequence[str] = (), embed: Embed = embed
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Opens the port, so that its number is known and connections queue before the server runs; 0 picks a free one."""
+    """Opens a port, so that connections queue before the server runs; 0 selects a free one."""
     listener = socket.create_server((host, port), backlog=1024)
-    # asyncio does this only for sockets whose protocol is named; without it the end of a reply comes 40 ms late.
+    # asyncio sets this only for sockets with an explicit protocol; without it, the end of a reply is 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def chat_server(app: Starlette) -> uvicorn.Server:
-    """A server for the application, to be run on the socket from `listen`."""
+    """Returns a server for the application, to run on the socket from `listen`."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -84,7 +84,7 @@ def chat_server(app: Starlette) -> uvicorn.Server:
             ws="none",
             lifespan="off",
             access_log=False,
-            log_level="critical",  # a connection cut on purpose is no news
+            log_level="critical",  # connections are closed on purpose
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=1,
         )
@@ -92,7 +92,7 @@ def chat_server(app: Starlette) -> uvicorn.Server:
 
 
 class _Endpoint(Generic[R]):
-    """Reads a request, has it answered, and stops answering the moment that the client goes away."""
+    """Reads a request and responds to it; stops as soon as the client disconnects."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ def _embedding_request(body: dict[str, Any], size: int, headers: Mapping[str, st
 
 
 async def _read(request: Request) -> tuple[dict[str, Any], int, Mapping[str, str]]:
-    """The body, its size in bytes, and the headers without the key."""
+    """Returns the body, its size in bytes, and the headers without the key."""
     raw = await request.body()
     try:
         body = json.loads(raw)
@@ -144,9 +144,9 @@ async def _read(request: Request) -> tuple[dict[str, Any], int, Mapping[str, str
 
 
 async def _while_connected(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Runs `work` until it ends or the client has left."""
+    """Runs `work` until it ends or the client disconnects."""
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(receive())  # the body is read: what comes next is the disconnect
+    leaving = asyncio.ensure_future(receive())  # the body has been read, so the next message is the disconnect
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -158,7 +158,7 @@ async def _while_connected(work: Coroutine[Any, Any, None], receive: Receive) ->
 
 
 async def send_reply(request: ChatRequest, reply: ChatReply, send: Send) -> None:
-    """Answers with a reply, streamed if that was asked for."""
+    """Sends a reply, streamed if the request asks for it."""
     if reply.delay:
         await asyncio.sleep(reply.delay)
     if not request.streams:
@@ -169,12 +169,12 @@ async def send_reply(request: ChatRequest, reply: ChatReply, send: Send) -> None
     if reply.piece_delay:
         await send_pieces(send, [chunks.opening, *chunks.pieces], reply.piece_delay)
         await send_bytes(send, b"".join(chunks.closing), more=False)
-    else:  # one write is what makes a reply without delay cheap
+    else:  # one write keeps a reply without delay cheap
         await send_bytes(send, b"".join(chunks), more=False)
 
 
 async def send_pieces(send: Send, pieces: Sequence[bytes], delay: float) -> None:
-    """Sends pieces of a stream, each but the first after a delay in seconds."""
+    """Sends pieces of a stream, with a delay in seconds between them."""
     for number, piece in enumerate(pieces):
         if number and delay:
             await asyncio.sleep(delay)
@@ -187,7 +187,7 @@ async def start_stream(send: Send) -> None:
 
 
 async def send_bytes(send: Send, data: bytes, *, more: bool = True) -> None:
-    """Sends a part of a response that has begun."""
+    """Sends a part of a started response."""
     await send({"type": "http.response.body", "body": data, "more_body": more})
 
 

@@ -1,4 +1,4 @@
-"""An environment for tests of agents: a Temporal server, a worker and a model server that belong to one test."""
+"""An environment for tests of agents: a Temporal server, a worker and a model server for one test."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from holdfast.testing.model_server import ModelServer
 
 @dataclass(frozen=True)
 class AgentEnvironment:
-    """What `serve_agents` offers to a test."""
+    """The client and the model server of `serve_agents`."""
 
     holdfast: Holdfast
     """Starts runs of the agents, and lists them."""
     model: ModelServer
-    """Answers the agents' model calls as the test says."""
+    """Answers the agents' model calls as the test decides."""
 
     async def run(self, agent: Agent, text: str, **options: Any) -> AgentResult:
-        """Runs one of the agents to its end; `options` are those of `Holdfast.start`."""
+        """Runs one of the agents and returns its result; `options` are those of `Holdfast.start`."""
         return await self.holdfast.run(agent.name, text, **options)
 
 
@@ -42,9 +42,8 @@ class AgentEnvironment:
 async def serve_agents(*agents: Agent) -> AsyncIterator[AgentEnvironment]:
     """Serves agents in this process, and stops everything at the end.
 
-    Everything but the model is real: the Temporal server is started for the test, which takes about a second, and
-    the worker serves the agents just as in production. Neither `.env` nor the variables that name servers, stores and
-    models have any effect.
+    Everything except the model is real: the test has its own Temporal server, which starts in about a second, and the
+    worker serves the agents as in production. `.env` and the variables for servers, stores and models have no effect.
 
         async with serve_agents(clerk) as environment:
             environment.model.call_tools(("stock", {"article": "rope"}))
@@ -52,10 +51,10 @@ async def serve_agents(*agents: Agent) -> AsyncIterator[AgentEnvironment]:
             result = await environment.run(clerk, "How many ropes are there?")
 
     Args:
-        agents: those that the test runs.
+        agents: the agents that the test runs.
 
     Raises:
-        TemporalUnavailable: there is no Temporal server on this machine, and none could be fetched.
+        TemporalUnavailable: no Temporal server is installed, and none could be downloaded.
     """
     with (
         tempfile.TemporaryDirectory(prefix="holdfast-test-", ignore_cleanup_errors=True) as folder,

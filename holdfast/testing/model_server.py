@@ -1,4 +1,4 @@
-"""What tests of agents need: a model server that answers, and fails, as it is told; embeddings too."""
+"""A model server for tests, which answers and fails as the test decides; also for embeddings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from holdfast.scripted.server import (
     start_stream,
 )
 
-POLL_INTERVAL = 0.005  # seconds; how exactly waiting for a condition ends
+POLL_INTERVAL = 0.005  # seconds between checks of a condition
 STOP_TIMEOUT = 10.0  # seconds; a server that stops takes a fraction of one
 
 __all__ = ["ChatRequest", "ChatToolCall", "EmbeddingFault", "ModelServer", "RecordedRequest", "Reply"]
@@ -34,7 +34,7 @@ __all__ = ["ChatRequest", "ChatToolCall", "EmbeddingFault", "ModelServer", "Reco
 
 @dataclass(frozen=True, kw_only=True)
 class Reply(ChatReply):
-    """A reply of the model, or one of the ways in which a provider fails.
+    """A reply of the model, or a failure of the provider.
 
     The faults that come after some `pieces` need a streamed request; a piece is some words of the text, or a
     part of a tool call.
@@ -43,57 +43,57 @@ class Reply(ChatReply):
     hang: bool = False
     """Sends nothing, not even headers, for as long as the client waits."""
     hang_after: int | None = None
-    """Sends so many pieces, then nothing for as long as the client waits."""
+    """Sends this many pieces, then nothing for as long as the client waits."""
     cut_after: int | None = None
-    """Sends so many pieces, then cuts the connection."""
+    """Sends this many pieces, then closes the connection."""
     unfinished: bool = False
-    """Sends its pieces, then ends the response in good order, without a finish reason."""
+    """Sends its pieces, then ends the response normally, but without a finish reason."""
     malformed: bool = False
     """Sends its pieces, then an event that is not JSON."""
     stream_error: bool = False
     """Sends its pieces, then an event with `error_message`, `error_type` and `error_code`."""
     unstreamed: bool = False
-    """Sends one JSON object although a stream was asked for, as some gateways do; with `stream_error`, an error."""
+    """Sends one JSON object although a stream was requested, as some gateways do; with `stream_error`, an error."""
     status: int = 200
-    """Another status than 200 sends `error_message` in place of a reply."""
+    """A status other than 200 sends `error_message` instead of a reply."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of an error, such as `Retry-After`."""
-    error_message: str = "the test asked for this error"
+    error_message: str = "the test requested this error"
     error_code: str | None = None
     error_type: str = "test_error"
 
     @classmethod
-    def error(cls, status: int, message: str = "the test asked for this error", **fields: Any) -> Self:
-        """An error response; `fields` are those of the class."""
+    def error(cls, status: int, message: str = "the test requested this error", **fields: Any) -> Self:
+        """Returns an error response; `fields` are those of the class."""
         return cls(status=status, error_message=message, **fields)
 
     @classmethod
     def overflow(cls) -> Self:
-        """What providers say when the context is too large."""
+        """Returns the error that providers send if the context is too large."""
         message = "This model's maximum context length is 8192 tokens, but the messages resulted in 9000 tokens."
         return cls.error(400, message, error_code="context_length_exceeded", error_type="invalid_request_error")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingFault:
-    """One of the ways in which a provider fails a request for embeddings."""
+    """A failure of a provider in response to a request for embeddings."""
 
     status: int = 200
-    """Another status than 200 sends `message` in place of an answer."""
-    message: str = "the test asked for this error"
+    """A status other than 200 sends `message` instead of embeddings."""
+    message: str = "the test requested this error"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of an error, such as `Retry-After`."""
     dimensions: int | None = None
-    """Answers with vectors of so many dimensions, whatever was asked for."""
+    """Sends vectors with this many dimensions, regardless of the request."""
     count: int | None = None
-    """Answers with so many vectors at most."""
+    """Sends at most this many vectors."""
     hang: bool = False
     """Sends nothing for as long as the client waits."""
 
 
 @dataclass
 class RecordedRequest:
-    """A request that the server received; times are those of `time.monotonic()`, in seconds."""
+    """A request that the server received; times are in seconds of `time.monotonic()`."""
 
     body: dict[str, Any]
     bytes: int
@@ -104,9 +104,9 @@ class RecordedRequest:
     received_time: float
     """The same moment by `time.time()`."""
     finished_at: float | None = None
-    """When the last byte of the answer was sent; None: not yet, or never."""
+    """When the last byte of the response was sent; `None` means not yet, or never."""
     disconnected_at: float | None = None
-    """When the client closed the connection before the answer was whole."""
+    """When the client closed the connection before the response was complete."""
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -116,7 +116,7 @@ class RecordedRequest:
 
 
 class ModelServer:
-    """A model provider for tests: real HTTP on this machine, with replies that the test decides.
+    """A model provider for tests: a local HTTP server with replies that the test decides.
 
     Each request takes the next of the replies that `say`, `call_tools` and `reply` have queued; when there is
     none, `respond` decides; when that is None the model says "done". A request that goes away while it is held
@@ -131,10 +131,10 @@ class ModelServer:
     Embeddings are made by `embed`, or as the next of the faults says that `fail_embeddings` has queued.
 
     Attributes:
-        requests: all requests for chats in order of arrival.
-        respond: decides what no queued reply answers. Called in the server's thread.
+        requests: all chat requests in order of arrival.
+        respond: returns the reply if none is queued. Called in the server's thread.
         embedding_requests: all requests for embeddings in order of arrival.
-        embed: makes the vectors, by feature hashing unless the test says otherwise; or gives a fault.
+        embed: returns the vectors, by default from feature hashing, or a fault.
             Called in the server's thread.
     """
 
@@ -156,7 +156,7 @@ class ModelServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port of the server."""
         return self._address[1]
 
     @property
@@ -165,7 +165,7 @@ class ModelServer:
         return f"http://{self._address[0]}:{self.port}/v1"
 
     def say(self, text: str, **fields: Any) -> None:
-        """Queues a reply of text; `fields` are those of `Reply`."""
+        """Queues a text reply; `fields` are those of `Reply`."""
         self.reply(Reply(text, **fields))
 
     def call_tools(self, *calls: tuple[str, Mapping[str, Any] | str], text: str = "", **fields: Any) -> None:
@@ -181,18 +181,18 @@ class ModelServer:
         self._embedding_faults.extend(faults)
 
     def hold(self) -> None:
-        """Lets requests arrive but sends no byte in answer, until `release`."""
+        """Receives requests but sends no response until `release`."""
         self._in_loop(self._open.clear)
 
     def release(self) -> None:
-        """Answers the requests that were held, and those to come."""
+        """Answers the held requests and later ones."""
         self._in_loop(self._open.set)
 
     async def wait_for_requests(self, count: int, timeout: float = 10.0) -> None:
-        """Waits until so many requests have arrived.
+        """Waits until this many requests have arrived.
 
         Raises:
-            TimeoutError: they did not within `timeout` seconds.
+            TimeoutError: they did not arrive within `timeout` seconds.
         """
         await _until(
             lambda: len(self.requests) >= count,
@@ -201,10 +201,10 @@ class ModelServer:
         )
 
     async def wait_disconnected(self, index: int, timeout: float = 10.0) -> float:
-        """Waits until the client has closed the connection of a request, and gives the moment (`time.monotonic()`).
+        """Waits until the client has closed the connection of a request; returns the time (`time.monotonic()`).
 
         Raises:
-            TimeoutError: it did not within `timeout` seconds.
+            TimeoutError: it was not closed within `timeout` seconds.
         """
 
         def moment() -> float | None:
@@ -214,9 +214,9 @@ class ModelServer:
         return moment() or 0.0
 
     def start(self) -> None:
-        """Opens the port and runs; for those who cannot use `with`."""
+        """Starts the server; an alternative to `with`."""
         if self._thread:
-            raise RuntimeError("this ModelServer has been started before; make a new one")
+            raise RuntimeError("this ModelServer has been started before; create a new one")
         sock = listen(*self._address)
         self._address = sock.getsockname()[:2]
         ready = threading.Event()
@@ -291,12 +291,12 @@ class ModelServer:
             return self.respond(request)
         except BadRequest:
             raise
-        except Exception as error:  # noqa: BLE001  whatever the test's rule raises, the test should read it
+        except Exception as error:  # noqa: BLE001 - the test must see any error of its function
             return Reply.error(400, f"ModelServer.respond raised {error!r}")
 
 
 class _Cut(Exception):
-    """Leaves a response unfinished, upon which the web server cuts the connection."""
+    """Aborts a response, upon which the web server closes the connection."""
 
 
 async def _play(request: ChatRequest, reply: ChatReply, send: Send) -> None:
@@ -304,7 +304,7 @@ async def _play(request: ChatRequest, reply: ChatReply, send: Send) -> None:
     if not isinstance(reply, Reply):
         await send_reply(request, reply, send)
     elif reply.hang:
-        await _for_ever()
+        await _forever()
     elif reply.status != 200:
         await asyncio.sleep(reply.delay)
         await send_json(send, reply.status, _error(reply), reply.headers)
@@ -327,7 +327,7 @@ async def _play_embeddings(
     fault = outcome if isinstance(outcome, EmbeddingFault) else EmbeddingFault()
     vectors = hashed_vectors(request) if isinstance(outcome, EmbeddingFault) else outcome
     if fault.hang:
-        await _for_ever()
+        await _forever()
     if fault.status != 200:
         await send_json(send, fault.status, error_body(fault.message, kind="test_error"), fault.headers)
         return
@@ -337,10 +337,10 @@ async def _play_embeddings(
 
 
 def _stream_fault(reply: Reply) -> Callable[[Send], Awaitable[None]] | None:
-    """What goes wrong in the middle of a stream, if something does."""
+    """Returns the fault in the middle of a stream, if any."""
 
     async def hang(_send: Send) -> None:
-        await _for_ever()
+        await _forever()
 
     async def cut(_send: Send) -> None:
         raise _Cut
@@ -372,14 +372,14 @@ def _pieces_before_fault(reply: Reply) -> int | None:
     return reply.hang_after if reply.hang_after is not None else reply.cut_after
 
 
-async def _for_ever() -> None:
+async def _forever() -> None:
     await asyncio.Event().wait()
 
 
-async def _until(condition: Callable[[], bool], patience: float, state: Callable[[], str]) -> None:
-    """Waits until a condition holds that another thread brings about."""
-    deadline = time.monotonic() + patience
+async def _until(condition: Callable[[], bool], timeout: float, state: Callable[[], str]) -> None:
+    """Waits until a condition holds, which another thread changes."""
+    deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{state()} within {patience:g} s")
+            raise TimeoutError(f"{state()} within {timeout:g} s")
         await asyncio.sleep(POLL_INTERVAL)

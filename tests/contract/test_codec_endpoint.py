@@ -122,7 +122,7 @@ async def test_one_payload_that_cannot_be_read_does_not_hide_the_others(converte
         answer = await client.post("/decode", json=asked(foreign, ours))
     unreadable, readable = shown(answer)
     assert readable == "a secret"
-    assert unreadable.startswith("cannot be shown: this was encrypted with key 'theirs'")
+    assert unreadable.startswith("this payload cannot be decoded: this was encrypted with key 'theirs'")
 
 
 @pytest.mark.parametrize(
