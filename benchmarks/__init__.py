@@ -1,1 +1,1 @@
-"""Measures what Holdfast costs; see README.md."""
+"""Benchmarks of Holdfast; see README.md."""

@@ -4,33 +4,33 @@ import asyncio
 
 from holdfast import Agent, tool
 
-RESULT_BYTES = 2048  # a page of text, such as tools often return
+RESULT_BYTES = 2048  # a page of text, a typical tool result
 NAP = 0.1  # seconds
 
 _PAGE = "A turn writes as much to history as the turn before it, however long the run has become by then. " * 22
 
 
 def page(key: str) -> str:
-    """A text of RESULT_BYTES that differs from key to key."""
+    """Returns a text of RESULT_BYTES that differs for each key."""
     return f"{key}: {_PAGE}"[:RESULT_BYTES]
 
 
 @tool(read_only=True)
 async def lookup(key: str) -> str:
-    """Looks a page up.
+    """Looks up a page.
 
     Args:
-        key: what to look up.
+        key: key of the page.
     """
     return page(key)
 
 
 @tool(read_only=True)
 async def nap(key: str) -> str:
-    """Takes the time that a quick call to another service takes.
+    """Sleeps for as long as a fast call to another service takes.
 
     Args:
-        key: what to dream of.
+        key: text to return.
     """
     await asyncio.sleep(NAP)
     return key

@@ -1,7 +1,7 @@
-"""The measure: the least that a hand-written agent on Temporal does in a turn.
+"""The baseline: the minimum that a hand-written agent on Temporal does in a turn.
 
-Two activities one after the other, a model call and a tool call, with the transcript kept outside of history. It has
-no mirror, no queries, no status, no limits, no heartbeats, and its transcripts are lost with its process.
+A turn consists of two activities, a model call and a tool call, and the transcript is outside of history. There is no
+mirror, query, status, limit or heartbeat, and transcripts are lost with the process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.agents import bench, page
 from holdfast.ports import ChatModel
 from holdfast.types import Data, Message, ModelReply, ToolCall
 
-TIMEOUT = timedelta(minutes=5)  # generous: nothing here is meant to fail
+TIMEOUT = timedelta(minutes=5)  # long, as nothing is expected to fail
 
 
 class BareTurn(Data):
@@ -37,7 +37,7 @@ class Bare:
 
     @workflow.run
     async def run(self, text: str) -> str:
-        """Gives the model's answer."""
+        """Returns the model's answer."""
         run = workflow.info().workflow_id
         while True:
             reply: ModelReply = await workflow.execute_activity(
@@ -74,7 +74,7 @@ class BareActivities:
 
     @activity.defn(name="bare.lookup")
     async def lookup(self, asked: BareToolCall) -> str:
-        """Looks a page up."""
+        """Looks up a page."""
         text = page(asked.call.arguments)
         transcript = self._transcripts[asked.run]
         transcript.append(Message(seq=len(transcript), role="tool", content=text, tool_call_id=asked.call.id))

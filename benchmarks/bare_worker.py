@@ -17,7 +17,7 @@ TASK_QUEUE = "bare"
 
 
 async def run(address: str, model_url: str) -> None:
-    """Serves until SIGTERM; says on its first line that it does."""
+    """Serves until SIGTERM; its first line says that it is ready."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     model = open_model(openai_api_key=None, openai_base_url=model_url, openrouter_api_key=None, default_model="bench")

@@ -1,4 +1,4 @@
-"""Many runs at once: turns a second, and the worker's memory."""
+"""Many concurrent runs: turns per second, and the worker's memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from benchmarks.rig import Rig
 
 
 async def measure(rig: Rig, *, repeats: int, runs: int, turns: int) -> list[Figure]:
-    """Has a fresh worker play many runs at once, and the bare workflow as many, in turn."""
-    rig.report(f"{repeats} × {runs} runs at once of {turns} turns, ours and bare")
+    """Plays many concurrent runs on a new worker, alternating with as many of the bare workflow."""
+    rig.report(f"{repeats} × {runs} concurrent runs of {turns} turns, ours and bare")
     await rig.restart_worker()
     fresh = rig.worker_memory()
 
@@ -29,11 +29,16 @@ async def measure(rig: Rig, *, repeats: int, runs: int, turns: int) -> list[Figu
         ours.append(await turns_per_second(rig.start))
         memory.append(rig.worker_memory())
         bare.append(await turns_per_second(rig.start_bare))
-    what = f"{runs} runs at once × {turns} turns"
+    what = f"{runs} concurrent runs × {turns} turns"
     return [
-        Figure.of_samples(ours, name="crowd.ours", title=what, unit="turns/s"),
-        Figure.of_samples(bare, name="crowd.bare", title=f"{what}, bare", unit="turns/s"),
-        Figure(name="memory.fresh", title="memory of a fresh worker", value=fresh, unit="MB"),
-        Figure(name="memory.first", title="memory of the worker after the first crowd", value=memory[0], unit="MB"),
-        Figure(name="memory.last", title="memory of the worker after the last crowd", value=memory[-1], unit="MB"),
+        Figure.of_samples(ours, name="concurrent.ours", title=what, unit="turns/s"),
+        Figure.of_samples(bare, name="concurrent.bare", title=f"{what}, bare", unit="turns/s"),
+        Figure(name="memory.fresh", title="memory of a new worker", value=fresh, unit="MB"),
+        Figure(
+            name="memory.first",
+            title="memory after the first concurrent runs",
+            value=memory[0],
+            unit="MB",
+        ),
+        Figure(name="memory.last", title="memory after the last concurrent runs", value=memory[-1], unit="MB"),
     ]

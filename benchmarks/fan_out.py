@@ -1,4 +1,4 @@
-"""Three tool calls in one turn, and the same three in one turn each."""
+"""Three tool calls in one turn, compared with three turns of one call."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ CALLS = 3
 
 
 async def measure(rig: Rig, *, pairs: int, turns: int) -> list[Figure]:
-    """Plays runs with all calls in each turn and runs with one, in turn."""
-    rig.report(f"{CALLS} tools of {NAP:g} s at once and one after the other: {pairs} pairs")
+    """Plays runs with all calls in each turn, alternating with runs with one call."""
+    rig.report(f"{CALLS} tools of {NAP:g} s, concurrent and sequential: {pairs} pairs")
     together, apart = [], []
     for _ in range(pairs):
         at_once = await rig.play(turns=turns, tool="nap", calls=CALLS)

@@ -1,4 +1,4 @@
-"""A figure: what was measured, and what it should be."""
+"""Figures: measured values with their limits."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Self
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One line of the table."""
+    """A measured value, one row of the table."""
 
     name: str
-    """Dotted, for programs: `overhead.0ms.ratio`."""
+    """Dotted name for programs, such as `overhead.0ms.ratio`."""
     title: str
-    """For people."""
+    """Name for people."""
     value: float
     unit: str = ""
     limit: float | None = None
-    """The value must not be above this; None: it is only for information."""
+    """Maximum value; `None` means that the figure is informative only."""
     samples: tuple[float, ...] = ()
-    """What `value` is the median of."""
+    """The samples whose median is `value`."""
 
     @classmethod
     def of_samples(cls, samples: Sequence[float], **fields: str | float | None) -> Self:
-        """The median of some samples; `fields` are the others of the class."""
+        """Returns a figure with the median of samples; `fields` are the other fields of the class."""
         return cls(value=median(samples), samples=tuple(samples), **fields)  # type: ignore[arg-type]
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the value is within its limit; None where there is none."""
+        """Whether the value is within its limit; `None` if it has no limit."""
         return None if self.limit is None else self.value <= self.limit

@@ -1,4 +1,4 @@
-"""Whether the n-th turn costs what the first did: in history, in time, in the store."""
+"""Growth of the cost of a turn with the length of a run, in history, time and storage."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from benchmarks.rig import Rig
 
 MAX_BYTES = 12 * 1024  # of history a turn, with tool results of 2 KB
 MAX_EVENTS = 26  # of history a turn
-FLAT = 1.1  # how much more a turn may write in the run where it writes most than in the one where it writes least
+FLAT = 1.1  # maximum ratio between what turns of different runs write: the largest value to the smallest
 SLOWER = {200: 1.2, 1000: 2.0}
-"""Turns of a run -> how many times as long as one of its first ten turns one of its last ten may take."""
-EDGE = 10  # turns at the beginning, and at the end, of a run that are compared
+"""Turns of a run -> maximum ratio of the time of its last ten turns to that of its first ten."""
+EDGE = 10  # turns at the beginning and at the end of a run that are compared
 
 Runs = dict[int, list[RunHistory]]
 """Turns of a run -> runs of that length."""
@@ -24,8 +24,8 @@ async def measure(rig: Rig, lengths: Mapping[int, int], bare_lengths: Mapping[in
     """Plays runs of several lengths.
 
     Args:
-        rig: what plays them.
-        lengths: turns of a run -> how many runs.
+        rig: plays the runs.
+        lengths: turns of a run -> number of runs.
         bare_lengths: the same for the bare workflow.
     """
     store_before = rig.store_size()

@@ -1,4 +1,4 @@
-"""What a run left in Temporal's histories: how long its turns took, how many events and bytes they wrote."""
+"""Durations, events and bytes of a run's turns, from Temporal's histories."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Recorded:
     size: int
     """Bytes."""
     calls_model: bool
-    """Whether a model call was scheduled by it: a turn begins."""
+    """Whether it schedules a model call, which begins a turn."""
 
 
 @dataclass(frozen=True)
 class RunHistory:
-    """The events of one run, over continue-as-new, oldest first."""
+    """The events of one run, across continue-as-new, oldest first."""
 
     events: list[Recorded]
 
@@ -66,7 +66,7 @@ class RunHistory:
 
     @property
     def turn_seconds(self) -> list[float]:
-        """How long each turn took, from its model call to that of the next turn; the last has no next."""
+        """Seconds of each turn except the last, from its model call to that of the next turn."""
         return [self.events[after].at - self.events[start].at for start, after in pairwise(self._starts)]
 
     @property
@@ -76,12 +76,12 @@ class RunHistory:
 
     @property
     def events_per_turn(self) -> float:
-        """Events of a turn, the run's beginning and end left aside."""
+        """Events per turn, without those of the run's start and end."""
         return len(self._between) / (self.turns - 1)
 
     @property
     def bytes_per_turn(self) -> float:
-        """Bytes of a turn, the run's beginning and end left aside."""
+        """Bytes per turn, without those of the run's start and end."""
         return sum(event.size for event in self._between) / (self.turns - 1)
 
     @property

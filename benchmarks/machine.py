@@ -1,4 +1,4 @@
-"""What the benchmark ran on."""
+"""Description of the machine that runs a benchmark."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GIGABYTE = 1024**3
 
 
 def describe(temporal_server: str | None) -> dict[str, str]:
-    """The machine and the versions of what was measured, by name.
+    """Returns facts about the machine and the versions of the software, by name.
 
     Args:
         temporal_server: its version; None: not known.

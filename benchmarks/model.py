@@ -24,13 +24,13 @@ _USAGE = Usage(requests=1, input_tokens=1000, output_tokens=20)
 
 
 class ScriptedModel:
-    """Plays the scripts that its requests quote, and remembers when each request came."""
+    """Plays the scripts that its requests contain, and records when each request arrived."""
 
     def __init__(self) -> None:
         self._arrivals: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
 
     async def complete(self, request: Request) -> Response:
-        """Answers a request for a chat completion."""
+        """Responds to a request for a chat completion."""
         body = await request.body()
         script, turn = Script.find(body), turn_of(body)
         self._arrivals[script.run].append({"turn": turn, "at": time.time(), "bytes": len(body)})
@@ -40,11 +40,11 @@ class ScriptedModel:
         return Response(b"".join(chunks), media_type="text/event-stream")
 
     async def arrivals(self, request: Request) -> Response:
-        """The requests of a run so far."""
+        """Returns the requests of a run so far."""
         return JSONResponse(self._arrivals[request.path_params["run"]])
 
     def app(self) -> Starlette:
-        """The web application."""
+        """Returns the web application."""
         return Starlette(
             routes=[
                 Route("/v1/chat/completions", self.complete, methods=["POST"]),
@@ -54,7 +54,7 @@ class ScriptedModel:
 
 
 def reply(script: Script, turn: int) -> ChatReply:
-    """What the script has the model say in a turn."""
+    """Returns the model's reply in a turn of the script."""
     if turn >= script.turns:
         return ChatReply("That is enough.", usage=_USAGE)
     names = [f"{turn}-{number}" for number in range(script.calls)]
@@ -63,7 +63,7 @@ def reply(script: Script, turn: int) -> ChatReply:
 
 
 def main() -> None:
-    """Serves until it is told to stop; says where on its first line."""
+    """Serves until it is stopped; its first line is the address."""
     listener = listen("127.0.0.1", 0)
     host, port = listener.getsockname()[:2]
     print(f"http://{host}:{port}", flush=True)

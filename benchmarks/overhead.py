@@ -1,4 +1,4 @@
-"""What a turn costs beyond the model's latency, held against the bare workflow."""
+"""The time of a turn beyond the model's latency, compared with the bare workflow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from benchmarks.figure import Figure
 from benchmarks.rig import Pair, Rig
 
 LIMITS = {0.0: 1.5, 0.5: 1.1}
-"""Latency in seconds -> how many times what the bare workflow's turn costs beyond it, ours may."""
+"""Latency in seconds -> maximum ratio of our turn to the bare workflow's, both without the latency."""
 
 
 async def measure(rig: Rig, *, latency: float, turns: int, pairs: int) -> list[Figure]:
@@ -35,7 +35,7 @@ def _whole_turn(name: str, played: list[Pair]) -> list[Figure]:
 
 
 def _processor(name: str, played: list[Pair]) -> list[Figure]:
-    """Hardly depends on what else the machine does, so it is the figure to watch on a busy one."""
+    """Returns figures that other load on the machine hardly affects, for use on a busy one."""
     ours = [1000 * pair.ours.processor_seconds / pair.ours.history.turns for pair in played]
     bare = [1000 * pair.bare.processor_seconds / pair.bare.history.turns for pair in played]
     title = "processor time of a turn"

@@ -1,34 +1,33 @@
-"""How much is measured."""
+"""Plans: how much is measured."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.rig import CROWD
+from benchmarks.rig import CONCURRENT_RUNS
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How often, and how long."""
+    """Numbers and lengths of the measurements."""
 
     pairs: Mapping[float, tuple[int, int]]
     """Model latency in seconds -> pairs of runs, turns of each."""
     lengths: Mapping[int, int]
-    """Turns of a run -> how many runs."""
+    """Turns of a run -> number of runs."""
     bare_lengths: Mapping[int, int]
     fan_outs: int
-    """Pairs of runs with tools at once and one after the other."""
+    """Pairs of runs with concurrent and with sequential tools."""
     kills: int
-    crowds: int
-    """Times that many runs are started at once."""
-    crowd: int = CROWD
-    """How many."""
+    concurrent_repeats: int
+    """Number of measurements with concurrent runs."""
+    concurrent_runs: int = CONCURRENT_RUNS
     warm_up: int = 20
-    """Turns that count for nothing: first imports, first pages of the databases."""
+    """Turns before the measurements, for first imports and first pages of the databases."""
     fan_out_turns: int = 6
     kill_latency: float = 1.0
-    """Seconds of model latency, into which the kill falls."""
+    """Seconds of model latency, during which the worker is killed."""
     turns_after_kill: int = 10
 
 
@@ -38,7 +37,7 @@ FULL = Plan(
     bare_lengths={10: 3, 100: 1, 200: 3, 1000: 1},
     fan_outs=5,
     kills=5,
-    crowds=3,
+    concurrent_repeats=3,
 )
 QUICK = Plan(
     pairs={0.0: (3, 15), 0.5: (2, 5)},
@@ -46,8 +45,8 @@ QUICK = Plan(
     bare_lengths={10: 1},
     fan_outs=1,
     kills=1,
-    crowds=1,
+    concurrent_repeats=1,
     kill_latency=0.5,
     turns_after_kill=5,
 )
-"""Shows in a minute whether everything works; too few samples to judge by."""
+"""Checks within a minute that everything works; it has too few samples for conclusions."""

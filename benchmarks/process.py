@@ -1,4 +1,4 @@
-"""Processes that belong to the benchmark alone, and end with it."""
+"""Processes that a benchmark starts and stops."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-START_PATIENCE = 30.0  # seconds until a process must have said its first line; it takes one or two
-STOP_PATIENCE = 10.0  # seconds that a process has to end by itself
+START_TIMEOUT = 30.0  # seconds until a process must have printed its first line, which takes one or two
+STOP_TIMEOUT = 10.0  # seconds until a terminated process is killed
 
 
 @dataclass(frozen=True)
 class Running:
-    """A process that is ready."""
+    """A process that has printed its first line."""
 
     pid: int
-    said: str
-    """Its first line."""
+    first_line: str
 
 
 @asynccontextmanager
@@ -29,12 +28,12 @@ async def running(module: str, *arguments: str, log: Path) -> AsyncIterator[Runn
     """Runs `python -m module` for the length of the block.
 
     Args:
-        module: its first line on stdout says that it is ready.
-        arguments: of the command line.
-        log: what it writes to stderr.
+        module: the module, which prints a line to stdout when it is ready.
+        arguments: its command-line arguments.
+        log: file for its stderr.
 
     Raises:
-        RuntimeError: it ended instead, or said nothing.
+        RuntimeError: it ended, or did not print a line in time.
     """
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
@@ -43,7 +42,7 @@ async def running(module: str, *arguments: str, log: Path) -> AsyncIterator[Runn
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
-            start_new_session=True,  # Ctrl-C is for the benchmark, which ends them in order
+            start_new_session=True,  # Ctrl-C reaches only the benchmark, which stops them in order
         )
     try:
         yield Running(process.pid, await _first_line(process, module, log))
@@ -54,23 +53,23 @@ async def running(module: str, *arguments: str, log: Path) -> AsyncIterator[Runn
 async def _first_line(process: asyncio.subprocess.Process, module: str, log: Path) -> str:
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(START_PATIENCE):
+        async with asyncio.timeout(START_TIMEOUT):
             line = await process.stdout.readline()
     except TimeoutError:
-        raise RuntimeError(f"{module} did not start within {START_PATIENCE:g} s") from None
+        raise RuntimeError(f"{module} did not start within {START_TIMEOUT:g} s") from None
     if not line:
         wrote = await asyncio.to_thread(log.read_text, errors="replace")
-        raise RuntimeError(f"{module} ended at once; it wrote:\n{wrote}")
+        raise RuntimeError(f"{module} ended before it was ready; it wrote:\n{wrote}")
     return line.decode().strip()
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """Asks a process to end, and ends it if it does not."""
+    """Terminates a process, and kills it if it does not end in time."""
     if process.returncode is not None:
         return
     process.terminate()
     try:
-        async with asyncio.timeout(STOP_PATIENCE):
+        async with asyncio.timeout(STOP_TIMEOUT):
             await process.wait()
     except TimeoutError:
         process.kill()

@@ -1,4 +1,4 @@
-"""The command: what is measured, in which order."""
+"""The command that runs the measurements in order."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import crowd, fan_out, growth, machine, overhead, plan, recovery, report
+from benchmarks import concurrent_runs, fan_out, growth, machine, overhead, plan, recovery, report
 from benchmarks.figure import Figure
 from benchmarks.plan import Plan
-from benchmarks.rig import CROWD, Rig
+from benchmarks.rig import CONCURRENT_RUNS, Rig
 
-TURNS_IN_CROWD = 5
+CONCURRENT_TURNS = 5  # of each concurrent run
 
 
 async def measure(rig: Rig, wanted: Plan) -> list[Figure]:
@@ -33,12 +33,14 @@ async def measure(rig: Rig, wanted: Plan) -> list[Figure]:
     figures += await recovery.measure(
         rig, kills=wanted.kills, latency=wanted.kill_latency, turns_after=wanted.turns_after_kill
     )
-    figures += await crowd.measure(rig, repeats=wanted.crowds, runs=wanted.crowd, turns=TURNS_IN_CROWD)
+    figures += await concurrent_runs.measure(
+        rig, repeats=wanted.concurrent_repeats, runs=wanted.concurrent_runs, turns=CONCURRENT_TURNS
+    )
     return figures
 
 
 async def run(wanted: Plan, file: Path | None) -> None:
-    """Starts everything, measures, ends everything, and reports."""
+    """Starts everything, measures, stops everything, and reports."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel, asyncio.current_task())
     started = time.monotonic()
 
@@ -49,7 +51,7 @@ async def run(wanted: Plan, file: Path | None) -> None:
         async with Rig.open(Path(folder), progress) as rig:
             facts = machine.describe(rig.stack.temporal.version if rig.stack.temporal else None)
             figures = await measure(rig, wanted)
-    facts["MAX_CONCURRENT_AGENTS"] = str(CROWD)
+    facts["MAX_CONCURRENT_AGENTS"] = str(CONCURRENT_RUNS)
     facts["took"] = f"{time.monotonic() - started:.0f} s"
     report.show(Console(), facts, figures)
     if file:
@@ -62,17 +64,17 @@ def _cancel(task: asyncio.Task[None] | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; gives the exit code."""
+    """Runs the command and returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python benchmarks/turn_cost.py",
-        description="Measures what a turn of an agent run costs, beside a bare Temporal workflow.",
+        description="Measures what a turn of an agent run costs, compared with a bare Temporal workflow.",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, under a minute")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="where the figures are written as JSON too")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file, as JSON")
     options = parser.parse_args(arguments)
     try:
         asyncio.run(run(plan.QUICK if options.quick else plan.FULL, options.json))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("stopped; everything that was started has been ended", file=sys.stderr)
+        print("stopped, with all processes of the benchmark", file=sys.stderr)
         return 130
     return 0

@@ -1,4 +1,4 @@
-"""How soon a run goes on after its worker was killed in the middle of a model call."""
+"""The time until a run resumes after its worker was killed during a model call."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from benchmarks.figure import Figure
 from benchmarks.history import RunHistory
 from benchmarks.rig import Rig
 
-MAX_WAIT = 3.0  # seconds from the worker's new start to the next model request
-MAX_STALL = 1.0  # seconds beyond the model's latency that a turn after it may take; a stall lasts two and more
+MAX_WAIT = 3.0  # seconds from the restart of the worker to the next model request
+MAX_STALL = 1.0  # seconds of a later turn beyond the model's latency; a stall lasts two or more
 KILLED_TURN = 3
 
 
 async def measure(rig: Rig, *, kills: int, latency: float, turns_after: int) -> list[Figure]:
-    """Kills the worker and starts it again at once, once in each run, at moments spread evenly over the call.
+    """Kills and restarts the worker once in each run, at moments spread evenly over a model call.
 
     Args:
-        rig: what is killed.
-        kills: how often.
-        latency: of the model, in seconds; the kill falls into it.
-        turns_after: turns that a run takes after the one that was hit.
+        rig: plays the runs.
+        kills: number of runs.
+        latency: latency of the model in seconds, during which the worker is killed.
+        turns_after: number of turns after the interrupted one.
     """
     rig.report(f"kill -9 of the worker during a model call: {kills} times")
     moments = [latency * (number + 0.5) / kills for number in range(kills)]
@@ -44,7 +44,7 @@ async def measure(rig: Rig, *, kills: int, latency: float, turns_after: int) -> 
 
 
 async def _kill_once(rig: Rig, moment: float, latency: float, turns: int) -> tuple[float, RunHistory]:
-    """Kills `moment` seconds into a model call."""
+    """Kills the worker `moment` seconds into a model call."""
     run_id = await rig.start(turns=turns, latency=latency)
     await rig.request(run_id, KILLED_TURN)
     await asyncio.sleep(moment)

@@ -1,4 +1,4 @@
-"""The outcome as a table and as JSON."""
+"""Reports of figures as a table and as JSON."""
 
 from __future__ import annotations
 

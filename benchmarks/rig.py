@@ -1,4 +1,4 @@
-"""Everything that is measured, each part in a process of its own, as in production."""
+"""The rig: everything that is measured, each part in a process of its own, as in production."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from holdfast.stack import Part, Stack, down, kill, start_worker, up
 from holdfast.stack.progress import Report
 from holdfast.temporal.connection import connect_temporal
 
-CROWD = 50  # runs at once in the largest measurement, so that none of them waits for a slot
+CONCURRENT_RUNS = 50  # in the largest measurement; also the limit of the worker, so that none waits for a slot
 MEGABYTE = 1024 * 1024
-POLL_INTERVAL = 0.02  # seconds between questions to the model server
-PATIENCE = 60.0  # seconds for a request to arrive; reached only when something is broken
+POLL_INTERVAL = 0.02  # seconds between requests to the model server
+REQUEST_TIMEOUT = 60.0  # seconds for a request to arrive; only reached if something is broken
 
 
 @dataclass(frozen=True)
 class Played:
-    """A run, and what it cost."""
+    """A run and its cost."""
 
     history: RunHistory
     processor_seconds: float
-    """Of the worker that played it and of the Temporal server."""
+    """Processor time of its worker and of the Temporal server."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The same script played by both, one right after the other."""
+    """A script, played by Holdfast and by the bare workflow one right after the other."""
 
     ours: Played
     bare: Played
@@ -65,10 +65,10 @@ class Rig:
     @classmethod
     @asynccontextmanager
     async def open(cls, home: Path, report: Report) -> AsyncIterator[Rig]:
-        """Starts everything with its state in the folder `home`; at the end of the block ends everything."""
+        """Runs everything for the length of the block, with its state in the folder `home`."""
         async with AsyncExitStack() as exits:
             server = await exits.enter_async_context(running("benchmarks.model", log=home / "model.log"))
-            model_url = f"{server.said}/v1"
+            model_url = f"{server.first_line}/v1"
             settings = settings_for(home, model_url)
             exits.push_async_callback(down, settings, report)
             stack = await up(settings, report)
@@ -76,20 +76,20 @@ class Rig:
             bare = await exits.enter_async_context(
                 running("benchmarks.bare_worker", stack.address, model_url, log=home / "bare.log")
             )
-            model = await exits.enter_async_context(httpx2.AsyncClient(base_url=server.said, trust_env=False))
+            model = await exits.enter_async_context(httpx2.AsyncClient(base_url=server.first_line, trust_env=False))
             client = await connect_temporal(stack.address)
             yield cls(settings, report, stack, stack.worker, bare.pid, client, Holdfast(client), model)
 
     async def play(self, **script: Any) -> RunHistory:
-        """Has Holdfast play a script; takes what Script takes, but for the run's id."""
+        """Plays a script with Holdfast; `script` are the fields of `Script` except `run`."""
         return await self.finish(await self.start(**script))
 
     async def play_bare(self, **script: Any) -> RunHistory:
-        """Has the bare workflow play a script."""
+        """Plays a script with the bare workflow."""
         return await self.finish(await self.start_bare(**script))
 
     async def pairs(self, count: int, **script: Any) -> list[Pair]:
-        """Has both play a script in turn, so that what else the machine does falls on both."""
+        """Plays a script alternately with both, so that other load on the machine affects both."""
 
         async def played(play: Callable[..., Awaitable[RunHistory]]) -> Played:
             before = self._processor_seconds()
@@ -99,20 +99,20 @@ class Rig:
         return [Pair(await played(self.play), await played(self.play_bare)) for _ in range(count)]
 
     async def start(self, **script: Any) -> str:
-        """Starts a run of Holdfast and gives its id."""
+        """Starts a run of Holdfast and returns its id."""
         written = Script(_new_id("ours"), **script)
         folder = self.settings.holdfast_home / "workspace"
         await self.holdfast.start("bench", str(written), id=written.run, workspace=folder)
         return written.run
 
     async def start_bare(self, **script: Any) -> str:
-        """Starts a run of the bare workflow and gives its id."""
+        """Starts a run of the bare workflow and returns its id."""
         written = Script(_new_id("bare"), **script)
         await self.client.start_workflow("Bare", str(written), id=written.run, task_queue=TASK_QUEUE)
         return written.run
 
     async def wait(self, run_id: str) -> None:
-        """Waits until a run of either has ended well.
+        """Waits until a run of either has completed.
 
         Raises:
             WorkflowFailureError: it failed.
@@ -120,12 +120,12 @@ class Rig:
         await self.client.get_workflow_handle(run_id).result()
 
     async def finish(self, run_id: str) -> RunHistory:
-        """Waits until a run of either has ended well, and reads its history."""
+        """Waits until a run of either has completed, and returns its history."""
         await self.wait(run_id)
         return await RunHistory.fetch(self.client, run_id)
 
     async def request(self, run_id: str, turn: int, *, after: float = 0.0) -> float:
-        """Waits until the model server has got the request of a turn.
+        """Waits until the model server has received the request of a turn.
 
         Args:
             run_id: whose turn.
@@ -138,7 +138,7 @@ class Rig:
         Raises:
             TimeoutError: it did not come.
         """
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(REQUEST_TIMEOUT):
             while True:
                 arrivals = (await self.model.get(f"/arrivals/{run_id}")).json()
                 for arrival in arrivals:
@@ -147,29 +147,29 @@ class Rig:
                 await asyncio.sleep(POLL_INTERVAL)
 
     async def restart_worker(self) -> float:
-        """Kills the worker as a crash would and starts it at once; gives the moment of the start."""
+        """Kills the worker, restarts it at once, and returns the time of the restart."""
         await kill(self.worker)
         self.worker = await start_worker(self.settings, self.report)
         return self.worker.since.timestamp()
 
     def worker_memory(self) -> float:
-        """Megabytes of memory that the worker has in use (its resident set)."""
+        """Returns the resident memory of the worker in megabytes."""
         return float(psutil.Process(self.worker.pid).memory_info().rss) / MEGABYTE
 
     def _processor_seconds(self) -> float:
-        """Of both workers and the server together; only one of the workers has something to do at a time."""
+        """Returns the processor time of both workers and the server; only one worker is active at a time."""
         pids = [self.worker.pid, self.bare_worker, *([self.stack.temporal.pid] if self.stack.temporal else [])]
         times = [psutil.Process(pid).cpu_times() for pid in pids]
         return sum(float(time.user + time.system) for time in times)
 
     def store_size(self) -> int:
-        """Bytes on disk of the embedded store."""
+        """Returns the size of the embedded store in bytes."""
         files = (self.settings.holdfast_home / "surrealdb").rglob("*")
         return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def settings_for(home: Path, model_url: str) -> Settings:
-    """The stack's settings; all that matters is said, so that nothing around the benchmark changes what it measures."""
+    """Returns the stack's settings; all relevant ones are explicit, so that the environment has no influence."""
     state = home / "state"
     return Settings(
         holdfast_home=state,
@@ -184,7 +184,7 @@ def settings_for(home: Path, model_url: str) -> Settings:
         openai_model="bench",
         log_level="INFO",
         agent_execution_timeout=3600,
-        max_concurrent_agents=CROWD,
+        max_concurrent_agents=CONCURRENT_RUNS,
     )
 
 

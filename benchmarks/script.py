@@ -1,4 +1,4 @@
-"""What the model does in a run: written in the run's input, played by the model server."""
+"""Scripts of the model in a run, which the run's input contains and the model server plays."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Script:
     """Seconds before the first byte of each reply."""
 
     def __str__(self) -> str:
-        """The script as the input of its run."""
+        """Returns the script as the input of its run."""
         return (
             f"script run={self.run} turns={self.turns} tool={self.tool} calls={self.calls} latency={self.latency:.3f};"
         )
 
     @classmethod
     def find(cls, body: bytes) -> Self:
-        """The script that a request's body quotes; the body is not parsed, as it may have megabytes.
+        """Returns the script in a request's body, which is not parsed, as it may have megabytes.
 
         Raises:
             ValueError: it quotes none.
@@ -45,5 +45,5 @@ class Script:
 
 
 def turn_of(body: bytes) -> int:
-    """Which turn of its run a request asks for, from 1."""
+    """Returns the number of the turn that a request begins, from 1."""
     return body.count(_ASSISTANT) + 1

@@ -1,4 +1,4 @@
-"""How soon a subscriber gets what is published."""
+"""The time until a subscriber receives a published event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOPIC = "run/benchmark"
 
 
 async def measure(engines: Engines, report: Report, *, events: int) -> list[Figure]:
-    """Publishes events one after the other, lasting ones and ephemeral ones, to one subscriber.
+    """Publishes events one after the other, stored ones and ephemeral ones, to one subscriber.
 
     Args:
         engines: what is measured.
@@ -26,12 +26,12 @@ async def measure(engines: Engines, report: Report, *, events: int) -> list[Figu
         report(f"event bus, {engine.title}")
         for ephemeral in (False, True):
             waits = await _waits(engine.persistence.bus, events, ephemeral=ephemeral)
-            figures.append(_figure(engine, waits, "ephemeral" if ephemeral else "lasting"))
+            figures.append(_figure(engine, waits, "ephemeral" if ephemeral else "stored"))
     return figures
 
 
 async def _waits(bus: EventBus, events: int, *, ephemeral: bool) -> list[float]:
-    """Milliseconds from the call that publishes an event to the moment when the subscriber has it."""
+    """Returns the milliseconds from the call that publishes an event until the subscriber has it."""
     arrived: asyncio.Queue[float] = asyncio.Queue()
     ready = asyncio.Event()
 

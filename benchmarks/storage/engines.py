@@ -1,4 +1,4 @@
-"""The engines that are measured, each with a database that is empty at first."""
+"""The measured engines, each with an empty database."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from typing_extensions import override
 
 from benchmarks.process import running
 from benchmarks.storage.server import PASSWORD, USERNAME, Server
@@ -35,46 +37,46 @@ class Counted(SurrealDatabase):
 
     statements = 0
 
+    @override
     async def run(self, statement: str, **values: Any) -> list[Any]:
-        """See `Database.run`."""
         self.statements += 1
         return await super().run(statement, **values)
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that is open."""
+    """An open engine."""
 
     kind: str
     persistence: Persistence
     folder: Path | None
-    """Its files, which a server's databases share; None: it has none, or they are another process's."""
+    """Its files, which a server's databases share; `None` if it has none or another process owns them."""
 
     @property
     def title(self) -> str:
-        """For people."""
+        """Name for people."""
         return TITLES[self.kind]
 
     @property
     def database(self) -> Database:
-        """Where everything is; not of dictionaries."""
+        """The database; not available for the engine in memory."""
         assert self.persistence.database is not None
         return self.persistence.database
 
     @property
     def payloads(self) -> ChunkTable:
-        """Where large payloads are; not of dictionaries."""
+        """The table of large payloads; not available for the engine in memory."""
         assert self.persistence.payloads is not None
         return self.persistence.payloads
 
     @property
     def statements(self) -> int:
-        """How many it has run."""
+        """Number of statements that it has executed."""
         assert isinstance(self.persistence.database, Counted)
         return self.persistence.database.statements
 
     def size(self) -> int:
-        """Bytes of its files."""
+        """Size of its files in bytes."""
         assert self.folder is not None
         return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
 
@@ -94,11 +96,11 @@ class Engines:
         self._exits = exits
 
     def has(self, kind: str) -> bool:
-        """Whether there is such an engine here."""
+        """Whether this kind of engine is available."""
         return self.server is not None or kind not in SERVED
 
     async def open(self, *kinds: str) -> list[Engine]:
-        """An empty engine of each of these kinds that are here."""
+        """Opens an empty engine of each of these kinds, if available."""
         return [await self._opened(kind) for kind in kinds if self.has(kind)]
 
     async def _opened(self, kind: str) -> Engine:

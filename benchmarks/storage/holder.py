@@ -1,4 +1,4 @@
-"""A process that holds an embedded database and shares it: `python -m benchmarks.storage.holder FOLDER`."""
+"""A process that owns an embedded database and shares it: `python -m benchmarks.storage.holder FOLDER`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from holdfast.storage.database import open_database
 
 
 async def hold(folder: str) -> None:
-    """Serves until SIGTERM; says on its first line that it does."""
+    """Serves until SIGTERM; its first line says that it is ready."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     database = open_database(f"surrealkv://{folder}", shared=True)

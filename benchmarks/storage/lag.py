@@ -1,4 +1,4 @@
-"""How long after a run has recorded an entry the mirror shows it."""
+"""The lag of the mirror: the time from when a run records an entry until the mirror shows it."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from benchmarks.storage.server import PASSWORD, USERNAME, Server
 from holdfast.client.run_handle import RunHandle
 from holdfast.types import TranscriptRef
 
-LATENCY = 0.5  # seconds that the model takes: runs that only think would all be at the store at once
+LATENCY = 0.5  # seconds of model latency, so that concurrent runs do not all write at the same time
 
 Ack = tuple[int, float]
-"""An entry and the moment, in seconds since 1970, when it and all before it were known to be visible."""
+"""The seq of an entry, and the time, in seconds since 1970, when it and all earlier ones were known to be visible."""
 
 
-async def measure(rig: Rig, server: Server | None, *, crowds: Sequence[int], turns: int) -> list[Figure]:
-    """Plays runs side by side, on a worker with the embedded store, then on one with a server.
+async def measure(rig: Rig, server: Server | None, *, concurrent_runs: Sequence[int], turns: int) -> list[Figure]:
+    """Plays concurrent runs, on a worker with the embedded store, then on one with a server.
 
     Args:
         rig: plays them.
         server: keeps the mirror the second time; None: there is no second time.
-        crowds: how many runs at once.
+        concurrent_runs: numbers of concurrent runs.
         turns: of each run.
     """
     embedded = rig.settings
     try:
-        figures = await _on(rig, SURREALKV, {}, crowds, turns)
+        figures = await _on(rig, SURREALKV, {}, concurrent_runs, turns)
         if server is not None:
             url = f"ws://{server.address}"
             login = {"surrealdb_username": USERNAME, "surrealdb_password": SecretStr(PASSWORD)}
-            figures += await _on(rig, WS, {"surrealdb_url": url, **login}, crowds, turns)
+            figures += await _on(rig, WS, {"surrealdb_url": url, **login}, concurrent_runs, turns)
     finally:
         rig.settings = embedded
     await rig.restart_worker()
     return figures
 
 
-async def _on(rig: Rig, kind: str, place: dict[str, object], crowds: Sequence[int], turns: int) -> list[Figure]:
-    rig.settings = rig.settings.model_copy(update={**place, "max_concurrent_agents": max(crowds)})
+async def _on(rig: Rig, kind: str, place: dict[str, object], counts: Sequence[int], turns: int) -> list[Figure]:
+    rig.settings = rig.settings.model_copy(update={**place, "max_concurrent_agents": max(counts)})
     await rig.restart_worker()
-    await rig.play(turns=turns)  # counts for nothing: first imports, first connections
+    await rig.play(turns=turns)  # not measured: first imports, first connections
     figures: list[Figure] = []
-    for crowd in crowds:
-        rig.report(f"mirror lag, {TITLES[kind]}, {crowd} at once")
-        runs = await asyncio.gather(*(rig.start(turns=turns, latency=LATENCY) for _ in range(crowd)))
+    for count in counts:
+        rig.report(f"mirror lag, {TITLES[kind]}, {count} concurrent runs")
+        runs = await asyncio.gather(*(rig.start(turns=turns, latency=LATENCY) for _ in range(count)))
         await asyncio.gather(*map(rig.wait, runs))
         lags = [lag for run in runs for lag in await _lags(rig.client, rig.holdfast.handle(run))]
-        figures += _figures(lags, kind, crowd)
+        figures += _figures(lags, kind, count)
     return figures
 
 
 async def _lags(client: Client, run: RunHandle) -> list[float]:
-    """Milliseconds for each entry, by the clock of the Temporal server."""
+    """Returns the milliseconds for each entry, by the clock of the Temporal server."""
     acks = await _acks(client, run)
     lags = []
     async for entry in run.entries():
@@ -69,7 +69,7 @@ async def _lags(client: Client, run: RunHandle) -> list[float]:
 
 
 async def _acks(client: Client, run: RunHandle) -> list[Ack]:
-    """The ends of all writes to the mirror, out of the history: so nobody has to ask the store meanwhile."""
+    """Returns the ends of all writes to the mirror, from the history, so that the store is not queried meanwhile."""
     appends, acks = set[int](), list[Ack]()
     async for event in client.get_workflow_handle(run.id).fetch_history_events():
         if event.activity_task_scheduled_event_attributes.activity_type.name == "mirror.append":
@@ -83,7 +83,7 @@ async def _acks(client: Client, run: RunHandle) -> list[Ack]:
 
 
 async def _caught_up(client: Client, run: RunHandle) -> float:
-    """When what the run left behind had completed its mirror."""
+    """Returns when `MirrorCatchUp` had completed the run's mirror."""
     left = client.get_workflow_handle(f"{run.id}/mirror")
     await left.result()
     closed = (await left.describe()).close_time
@@ -91,10 +91,10 @@ async def _caught_up(client: Client, run: RunHandle) -> float:
     return closed.timestamp()
 
 
-def _figures(lags: list[float], kind: str, crowd: int) -> list[Figure]:
-    title = f"mirror lag, {TITLES[kind]}, {crowd} at once"
+def _figures(lags: list[float], kind: str, count: int) -> list[Figure]:
+    title = f"mirror lag, {TITLES[kind]}, {count} concurrent runs"
     cuts = quantiles(lags, n=20)
     return [
-        Figure(name=f"lag.{kind}.{crowd}.p50", title=f"{title}, p50", value=cuts[9], unit="ms"),
-        Figure(name=f"lag.{kind}.{crowd}.p95", title=f"{title}, p95", value=cuts[18], unit="ms"),
+        Figure(name=f"lag.{kind}.{count}.p50", title=f"{title}, p50", value=cuts[9], unit="ms"),
+        Figure(name=f"lag.{kind}.{count}.p95", title=f"{title}, p95", value=cuts[18], unit="ms"),
     ]

@@ -1,4 +1,4 @@
-"""A long run: what it takes on disk, and how fast its mirror is written anew."""
+"""A long run: its size on disk, and the speed of rebuilding its mirror."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Rebuild = Callable[[Store, TemporalRunLog, RunId], Awaitable[None]]
 
 
 async def measure(rig: Rig, engines: Engines, *, turns: int, repeats: int) -> list[Figure]:
-    """Plays one run, then writes its mirror to each engine: turn by turn as a worker does, and anew from history.
+    """Plays one run, then writes its mirror to each engine: turn by turn as a worker does, and rebuilt from history.
 
     Args:
         rig: plays it.
@@ -40,14 +40,14 @@ async def measure(rig: Rig, engines: Engines, *, turns: int, repeats: int) -> li
     run = (await run_log.snapshot(run_id)).run
     entries = [entry async for entry in run_log.entries(run_id)]
     what = f"a run of {turns:,} turns"
-    figures = [_disk("worker", f"{what}, as its worker left it", grown)]
+    figures = [_disk("worker", f"{what}, as its worker wrote it", grown)]
     for engine in await engines.open(SURREALKV, WS):
         rig.report(f"its mirror, {engine.title}")
         figures.append(_disk(engine.kind, f"{what}, {engine.title}", await _growth(engine, run, entries)))
     figures += await _read(rig.client, run_id, repeats)
     for kind in (SURREALKV, WS):
         for way, rebuild in (("doctor", _by_doctor), ("activity", _by_activity)):
-            rig.report(f"its mirror anew, {kind}, {way}")
+            rig.report(f"rebuilding its mirror, {kind}, {way}")
             rates = [
                 len(entries) / await _seconds(engine, rebuild, run_log, run_id)
                 for _ in range(repeats)
@@ -58,7 +58,7 @@ async def measure(rig: Rig, engines: Engines, *, turns: int, repeats: int) -> li
 
 
 async def _growth(engine: Engine, run: MirroredRun, entries: list[Entry]) -> int:
-    """Bytes by which the files grow when the run is mirrored turn by turn."""
+    """Returns the bytes by which the files grow when the run is mirrored turn by turn."""
     before, previous = engine.size(), ""
     for _, turn in groupby(entries, lambda entry: entry.turn):
         some = list(turn)
@@ -75,7 +75,7 @@ async def _growth(engine: Engine, run: MirroredRun, entries: list[Entry]) -> int
 
 
 async def _read(client: Client, run_id: RunId, repeats: int) -> list[Figure]:
-    """How fast the log comes from history, which is a part of every rebuild, and how fast by asking the workflow."""
+    """Measures reading the log from history, which is a part of every rebuild, and by queries of the workflow."""
     recorded, replayed = TemporalRunLog(client), ReplayedLog(client, query_timeouts=BULK_QUERY_TIMEOUTS)
     newest = (await recorded.describe(run_id)).run_id
     rates: dict[str, list[float]] = {"history": [], "replayed": []}
@@ -101,13 +101,13 @@ async def _by_doctor(store: Store, run_log: TemporalRunLog, run_id: RunId) -> No
 
 
 async def _by_activity(store: Store, run_log: TemporalRunLog, run_id: RunId) -> None:
-    """What the activity `mirror.rebuild` does: it looks at nothing that is there."""
+    """Does what the activity `mirror.rebuild` does: it does not read the existing mirror."""
     async for batch in run_log.batches(run_id):
         await store.append(batch)
 
 
 async def _seconds(engine: Engine, rebuild: Rebuild, run_log: TemporalRunLog, run_id: RunId) -> float:
-    """How long it takes to write the mirror into an empty database, reading the history included."""
+    """Returns the seconds for writing the mirror into an empty database, including reading the history."""
     started = time.perf_counter()
     await rebuild(engine.persistence.store, run_log, run_id)
     return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Large payloads: how long they take to be stored and fetched, and how often they are stored."""
+"""Large payloads: the time for storing and fetching them, and how often they are stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JOURNEYS = (
     b'{"run_id": "clerk-1", "base": null, "tail": [{"seq": 3, "role": "tool", "content": "%s"}]}',
     b'{"run_id": "clerk-1", "chain": "only", "entries": [{"seq": 5, "kind": "tool_result", "content": "%s"}]}',
 )
-"""What a tool's result travels in: to the workflow, to the next model call, to the mirror."""
+"""The payloads that contain a tool's result: to the workflow, to the next model call, to the mirror."""
 
 
 async def measure(engines: Engines, report: Report, *, sizes: Sequence[int], repeats: int) -> list[Figure]:
@@ -46,7 +46,7 @@ async def _timed(engine: Engine, size: int, repeats: int) -> list[Figure]:
         started = time.perf_counter()
         claim = await ChunkStore(engine.payloads).put(data)
         stores.append(1000 * (time.perf_counter() - started))
-        reader = ChunkStore(engine.payloads)  # another worker's: it has nothing in its cache
+        reader = ChunkStore(engine.payloads)  # that of another worker, with an empty cache
         started = time.perf_counter()
         fetched = await reader.get(claim)
         fetches.append(1000 * (time.perf_counter() - started))
@@ -59,7 +59,7 @@ async def _timed(engine: Engine, size: int, repeats: int) -> list[Figure]:
 
 
 async def _journeys(engine: Engine, size: int) -> list[Figure]:
-    """What is stored, to what one payload has, when a result of some megabytes goes three ways."""
+    """Returns the stored bytes, compared with one payload, if a result of some megabytes is sent three times."""
     before, result = (await engine.payloads.amount()).bytes, text(size, "journeys")
     stored = []
     for envelope in JOURNEYS:
@@ -83,6 +83,6 @@ async def _journeys(engine: Engine, size: int) -> list[Figure]:
 
 
 def text(megabytes: int, seed: str) -> bytes:
-    """Words of no language, the same for the same seed; they deflate to less than half."""
+    """Returns artificial words, reproducible by seed, which compress to less than half."""
     chance = random.Random(seed)
     return " ".join(chance.choices(WORDS, k=megabytes * MEGABYTE // (len(WORDS[0]) + 1))).encode()

@@ -1,4 +1,4 @@
-"""How much is measured."""
+"""Plans: how much is measured."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How often, and how long."""
+    """Numbers and sizes of the measurements."""
 
     tasks: tuple[int, ...] = (1, 8, 32)
-    """That append, and read, at the same time."""
+    """Numbers of tasks that append and read at the same time."""
     repeats: int = 3
-    """Of each measurement that is repeated."""
+    """Number of repetitions."""
     appends: int = 480
-    """Of all tasks together."""
+    """Total of all tasks."""
     reads: int = 960
-    """Of all tasks together."""
-    crowds: tuple[int, ...] = (1, 20, 200)
-    """Runs at once, whose mirror lag is measured."""
-    crowd_turns: int = 5
+    """Total of all tasks."""
+    concurrent_runs: tuple[int, ...] = (1, 20, 200)
+    """Numbers of concurrent runs for the mirror lag."""
+    concurrent_turns: int = 5
     long_turns: int = 1000
-    """Of the run whose size on disk and rebuild are measured."""
+    """Turns of the run whose size on disk and rebuild are measured."""
     verified: int = 20
-    """Runs that are verified."""
+    """Number of runs to verify."""
     vectors: int = 10_000
     large_vectors: int = 100_000
     """Of the second part; 0: none."""
@@ -44,8 +44,8 @@ QUICK = Plan(
     repeats=1,
     appends=64,
     reads=128,
-    crowds=(1, 20),
-    crowd_turns=3,
+    concurrent_runs=(1, 20),
+    concurrent_turns=3,
     long_turns=100,
     verified=3,
     vectors=1_000,
@@ -56,4 +56,4 @@ QUICK = Plan(
     payloads=(3,),
     events=20,
 )
-"""Shows in a minute whether everything works; too few samples to judge by."""
+"""Checks within a minute that everything works; it has too few samples for conclusions."""

@@ -1,4 +1,4 @@
-"""The command: what is measured, in which order."""
+"""The command that runs the measurements in order."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from holdfast.stack.progress import Report
 
 WITHOUT_RUNS = ("throughput", "vectors", "memory", "payloads", "bus")
 WITH_RUNS = ("lag", "disk", "verify")
-"""These take a Temporal server and a worker."""
+"""Parts that need a Temporal server and a worker."""
 PARTS = (*WITHOUT_RUNS, *WITH_RUNS)
 
 
 async def measure(
     folder: Path, wanted: Plan, parts: Sequence[str], progress: Report
 ) -> tuple[list[Figure], str | None]:
-    """Starts what the parts take, measures, ends everything.
+    """Starts what the parts need, measures, and stops everything.
 
     Args:
         folder: for everything that is written.
@@ -84,11 +84,13 @@ async def _part(part: str, engines: Engines, wanted: Plan, progress: Report) -> 
 async def _part_with_runs(part: str, rig: Rig, engines: Engines, wanted: Plan) -> list[Figure]:
     match part:
         case "lag":
-            return await lag.measure(rig, engines.server, crowds=wanted.crowds, turns=wanted.crowd_turns)
+            return await lag.measure(
+                rig, engines.server, concurrent_runs=wanted.concurrent_runs, turns=wanted.concurrent_turns
+            )
         case "disk":
             return await long_run.measure(rig, engines, turns=wanted.long_turns, repeats=wanted.repeats)
         case "verify":
-            return await verify.measure(rig, engines, runs=wanted.verified, turns=wanted.crowd_turns)
+            return await verify.measure(rig, engines, runs=wanted.verified, turns=wanted.concurrent_turns)
     return []
 
 
@@ -117,7 +119,7 @@ def _cancel(task: asyncio.Task[None] | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; gives the exit code."""
+    """Runs the command and returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python benchmarks/store.py",
         description="Measures the store: its engines side by side, the mirror, vectors, text memory, payloads, events.",
@@ -129,6 +131,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asyncio.run(run(plan.QUICK if options.quick else plan.FULL, options.only, options.json))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("stopped; everything that was started has been ended", file=sys.stderr)
+        print("stopped, with all processes of the benchmark", file=sys.stderr)
         return 130
     return 0

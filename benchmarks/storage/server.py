@@ -18,14 +18,14 @@ from holdfast.stack.sockets import choose
 USERNAME, PASSWORD = "root", "benchmark"
 PLACES = (os.environ.get("PATH", ""), str(Path.home() / ".cache" / "holdfast-tests" / "bin"))
 HOW_TO_GET_IT = "none; install `surreal` (surrealdb.com/install) for the figures of a server"
-PORT = 18000  # or any other that is free
-START_PATIENCE = 20.0  # seconds; a start takes a fraction of one
+PORT = 18000  # or any free one
+START_TIMEOUT = 20.0  # seconds; a start takes a fraction of one
 POLL_INTERVAL = 0.02  # seconds
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs."""
+    """A running server."""
 
     address: str
     """host:port."""
@@ -34,12 +34,12 @@ class Server:
 
 
 def find() -> str | None:
-    """The program, on PATH or where the tests keep it; None: there is none."""
+    """Returns the program, from PATH or from the folder of the tests; `None` if there is none."""
     return shutil.which("surreal", path=os.pathsep.join(PLACES))
 
 
 async def version(program: str | None) -> str:
-    """What the program says of itself."""
+    """Returns the version that the program reports."""
     if program is None:
         return HOW_TO_GET_IT
     asked = await asyncio.create_subprocess_exec(program, "version", stdout=asyncio.subprocess.PIPE)
@@ -61,7 +61,7 @@ async def running_server(program: str, folder: Path) -> AsyncIterator[Server]:
             *(program, "start", *options, f"surrealkv://{folder}/data"),
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for the benchmark, which ends it in order
+            start_new_session=True,  # Ctrl-C reaches only the benchmark, which stops it in order
         )
     try:
         await _until_it_answers(f"http://{address}/health", process, folder / "surreal.log")
@@ -72,7 +72,7 @@ async def running_server(program: str, folder: Path) -> AsyncIterator[Server]:
 
 async def _until_it_answers(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
     try:
-        async with asyncio.timeout(START_PATIENCE), httpx2.AsyncClient(trust_env=False) as client:
+        async with asyncio.timeout(START_TIMEOUT), httpx2.AsyncClient(trust_env=False) as client:
             while process.returncode is None:
                 if await _answers(client, url):
                     return

@@ -1,4 +1,4 @@
-"""Appends and reads a second, by engine and number of tasks."""
+"""Appends and reads per second, by engine and number of tasks."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from holdfast.stack.progress import Report
 from holdfast.storage.mirror.sample import SampleRun
 
 KINDS = (MEMORY, MEM, SURREALKV, GATEWAY, WS, NARROW, HTTP)
-TEXT = "What a run says in a turn, and what its tools say to it. " * 4  # some 0.2 KB, which a turn has nine times
+TEXT = "What a run says in a turn, and what its tools say to it. " * 4  # some 0.2 KB; a turn has nine of them
 FIRST = 2  # entries before the first turn
 IN_A_TURN = 3  # entries: a message, a tool's result, a status
-PAGE = 10  # entries that a read gives
+PAGE = 10  # entries that a read returns
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Two engines that are compared."""
+    """A comparison of two engines."""
 
     name: str
     title: str
@@ -39,13 +39,13 @@ RATIOS = (
 )
 
 Rates = dict[tuple[str, str, int], list[float]]
-"""Verb, engine and number of tasks -> calls a second."""
+"""Verb, engine and number of tasks -> calls per second."""
 
 
 async def measure(
     engines: Engines, report: Report, *, repeats: int, tasks: Sequence[int], appends: int, reads: int
 ) -> list[Figure]:
-    """Has each engine do the same, engine by engine, again and again: what else the machine does falls on all.
+    """Repeats the same work on each engine in turn, so that other load on the machine affects all of them.
 
     Args:
         engines: what is measured.
@@ -82,7 +82,7 @@ async def _rates(store: Store, tasks: int, appends: int, reads: int) -> tuple[fl
 
 
 async def _per_second(runs: list[SampleRun], each: int, call: Callable[[SampleRun, int], Awaitable[None]]) -> float:
-    """How often a second, when there is one task for each run."""
+    """Returns the calls per second with one task for each run."""
 
     async def work(run: SampleRun) -> None:
         for number in range(each):

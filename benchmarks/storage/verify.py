@@ -1,4 +1,4 @@
-"""What it costs to see that the mirror of a healthy run is right."""
+"""The cost of verifying the mirror of a healthy run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.types import RunId
 
 
 async def measure(rig: Rig, engines: Engines, *, runs: int, turns: int) -> list[Figure]:
-    """Plays runs, and has the doctor look at each: at a glance, and at every row.
+    """Plays runs and verifies each: its head only, and every row.
 
     Args:
         rig: plays them.

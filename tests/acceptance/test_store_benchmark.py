@@ -19,8 +19,8 @@ TINY = Plan(
     repeats=1,
     appends=8,
     reads=8,
-    crowds=(1, 3),
-    crowd_turns=2,
+    concurrent_runs=(1, 3),
+    concurrent_turns=2,
     long_turns=4,
     verified=2,
     vectors=450,
@@ -63,7 +63,7 @@ async def test_every_figure_is_measured(tmp_path: Path) -> None:
 def test_the_full_plan_measures_what_was_asked() -> None:
     """The full plan has every size that has a target."""
     assert set(FULL.tasks) >= {1, 8, 32}
-    assert set(FULL.crowds) >= {1, 20, 200}
+    assert set(FULL.concurrent_runs) >= {1, 20, 200}
     assert (FULL.long_turns, FULL.vectors, FULL.large_vectors, FULL.texts) == (1000, 10_000, 100_000, 5_000)
     assert set(FULL.payloads) == {3, 16}
 
