@@ -14,7 +14,9 @@ from benchmarks.rig import Rig
 from benchmarks.storage.engines import SURREALKV, TITLES, WS
 from benchmarks.storage.server import PASSWORD, USERNAME, Server
 from holdfast.client.run_handle import RunHandle
-from holdfast.types import TranscriptRef
+from holdfast.protocol import ModelCall
+from holdfast.temporal.recorded import CARRIERS, finish_payloads
+from holdfast.types import EntryBatch, ModelReply, TranscriptRef
 
 LATENCY = 0.5  # seconds of model latency, so that concurrent runs do not all write at the same time
 
@@ -27,7 +29,7 @@ async def measure(rig: Rig, server: Server | None, *, concurrent_runs: Sequence[
 
     Args:
         rig: plays them.
-        server: keeps the mirror the second time; None: there is no second time.
+        server: stores the mirror in the second measurement; `None` skips it.
         concurrent_runs: numbers of concurrent runs.
         turns: of each run.
     """
@@ -70,14 +72,23 @@ async def _lags(client: Client, run: RunHandle) -> list[float]:
 
 async def _acks(client: Client, run: RunHandle) -> list[Ack]:
     """Returns the ends of all writes to the mirror, from the history, so that the store is not queried meanwhile."""
-    appends, acks = set[int](), list[Ack]()
+    sent, acks = dict[int, tuple[int, type]](), list[Ack]()
     async for event in client.get_workflow_handle(run.id).fetch_history_events():
-        if event.activity_task_scheduled_event_attributes.activity_type.name == "mirror.append":
-            appends.add(event.event_id)
+        at = event.event_time.ToNanoseconds() / 1e9
+        scheduled = event.activity_task_scheduled_event_attributes
+        if carrier := CARRIERS.get(scheduled.activity_type.name):
+            [carried] = await client.data_converter.decode(scheduled.input.payloads, [carrier])
+            if carried.entries:
+                sent[event.event_id] = (carried.entries[-1].seq, ModelReply if carrier is ModelCall else TranscriptRef)
         ended = event.activity_task_completed_event_attributes
-        if ended.scheduled_event_id in appends:
-            [newest] = await client.data_converter.decode(ended.result.payloads, [TranscriptRef])
-            acks.append((newest.seq, event.event_time.ToNanoseconds() / 1e9))
+        if ended.scheduled_event_id in sent:
+            seq, result_type = sent[ended.scheduled_event_id]
+            [result] = await client.data_converter.decode(ended.result.payloads, [result_type])
+            if not isinstance(result, ModelReply) or result.mirrored:
+                acks.append((seq, at))
+        if finish := finish_payloads(event):
+            [batch] = await client.data_converter.decode(finish.payloads, [EntryBatch])
+            acks.append((batch.entries[-1].seq, at))
     head = (await run.status()).head
     return acks if acks and acks[-1][0] >= head else [*acks, (head, await _caught_up(client, run))]
 

@@ -98,7 +98,7 @@ class RecordedLog:
                 if scheduled.activity_type.name == names.MIRROR_APPEND:
                     batch = await self._decoded(scheduled.input, EntryBatch)
                     return LastAppend(batch, event.event_id in completed)
-                if finish := _finish(event):
+                if finish := finish_payloads(event):
                     return LastAppend(await self._decoded(finish, EntryBatch), is_acknowledged=True)
         return None
 
@@ -126,7 +126,7 @@ class RecordedLog:
 
     async def _entries(self, event: HistoryEvent) -> list[Entry]:
         """Returns the entries that an event carries: of a scheduled activity, or of the marker at the end of a run."""
-        if finish := _finish(event):
+        if finish := finish_payloads(event):
             return (await self._decoded(finish, EntryBatch)).entries
         scheduled = event.activity_task_scheduled_event_attributes
         kind = CARRIERS.get(scheduled.activity_type.name)
@@ -149,8 +149,8 @@ class RecordedLog:
         return cast("T", value)
 
 
-def _finish(event: HistoryEvent) -> Payloads | None:
-    """Returns the result of the local activity that appends the end of a run; None: the event is something else."""
+def finish_payloads(event: HistoryEvent) -> Payloads | None:
+    """Returns the result of the local activity that appends the end of a run; `None` if the event is another."""
     marker = event.marker_recorded_event_attributes
     if marker.marker_name != LOCAL_ACTIVITY or "result" not in marker.details:
         return None
