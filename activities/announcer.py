@@ -13,7 +13,7 @@ from holdfast.types import Entry, EntryBatch, RunId, RunStatus
 
 log = structlog.get_logger()
 
-NOTIFY_INTERVAL = 0.1  # seconds between two notifications of one run: the eye sees no steps
+NOTIFY_INTERVAL = 0.1  # seconds between two notifications of one run: progress appears smooth
 
 
 class Announcer:
@@ -22,7 +22,7 @@ class Announcer:
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
         self._pending: dict[RunId, EntryBatch] = {}
-        """By run, the newest batch that its followers are to be notified of."""
+        """The newest batch of each run of which its followers must be notified."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def announce(self, batch: EntryBatch) -> None:

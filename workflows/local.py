@@ -12,10 +12,11 @@ with workflow.unsafe.imports_passed_through():
 
 
 async def attempt_locally(name: str, *arguments: Any, result_type: type) -> Any | None:
-    """Makes one attempt at an activity that takes some milliseconds and may be repeated.
+    """Makes one attempt of an activity that takes a few milliseconds and can be repeated safely.
 
     Returns:
-        Its result. None: it failed, or this worker serves no activities; a normal activity then retries, visibly.
+        The result; `None` means that the attempt failed or that this worker serves no activities. The caller then
+        schedules a normal activity, whose retries people can see.
     """
     try:
         return await workflow.execute_local_activity(name, args=arguments, result_type=result_type, **LOCAL_ATTEMPT)

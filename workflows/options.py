@@ -65,7 +65,7 @@ class ActivityOptions(TypedDict, total=False):
 
 
 class LocalActivityOptions(TypedDict, total=False):
-    """The part of `workflow.execute_local_activity`'s keywords that is set here."""
+    """The keyword arguments of `workflow.execute_local_activity` that are set here."""
 
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
@@ -82,7 +82,7 @@ LOCAL_ATTEMPT = LocalActivityOptions(
     schedule_to_close_timeout=timedelta(seconds=3),
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
-"""See `workflows/local.py`."""
+"""One short attempt, see `workflows/local.py`; a normal activity retries."""
 
 MODEL_CALL = ActivityOptions(
     start_to_close_timeout=MODEL_CALL_TIMEOUT,

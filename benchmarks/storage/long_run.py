@@ -29,7 +29,7 @@ async def measure(rig: Rig, engines: Engines, *, turns: int, repeats: int) -> li
         rig: plays it.
         engines: what is measured.
         turns: of the run.
-        repeats: how often its mirror is written anew in each way.
+        repeats: how often its mirror is rebuilt in each way.
     """
     rig.report(f"a run of {turns:,} turns")
     before = rig.store_size()

@@ -53,7 +53,7 @@ async def measure(
         repeats: how often.
         tasks: how many append, and read, at the same time.
         appends: of all tasks together; each is one turn of a run.
-        reads: of all tasks together; each gives PAGE entries.
+        reads: total of all tasks; each returns PAGE entries.
     """
     opened = await engines.open(*KINDS)
     rates: Rates = defaultdict(list)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 class RowCache(Generic[T]):
     """Loads an index when it is first used, and applies the changes that are made to its rows from then on.
 
-    Rows are read page by page, so writes go on while an index is loaded. Their changes are applied to it afterwards:
+    Rows are read page by page, so writes continue while an index is loaded. Their changes are applied to it afterwards:
     each must have the same effect whether or not the page that was read included it already.
 
     Args:

@@ -62,7 +62,7 @@ class PayloadLimits:
 
 
 def _is_small(value: ModelReply | ToolResult) -> bool:
-    """Whether a value is sure to be within any limit, without serializing it."""
+    """Whether a value is certainly within any limit, determined without serializing it."""
     if isinstance(value, ToolResult):
         chars = len(value.content) + len(value.error or "") + sum(map(len, value.files))
     else:

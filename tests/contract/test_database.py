@@ -1,4 +1,4 @@
-"""The database layer where things go wrong: crowds, lost servers, wrong users, hostile names; over each transport."""
+"""The database layer under faults, over each transport: concurrent calls, lost servers, wrong users, hostile names."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from holdfast.storage.mirror.sample import SampleRun
 from tests.support.databases import EMBEDDED, SERVED, Databases
 from tests.support.surreal_server import PASSWORD, USERNAME, free_port
 
-CROWD = 50
-PROMISE = 10.5  # seconds within which every call ends, with what a busy machine adds
+CONCURRENT_CALLS = 50
+MAX_SECONDS = 10.5  # seconds within which every call ends, with what a busy machine adds
 HOSTILE = [
     "a:b",
     "⟩",
@@ -50,12 +50,12 @@ async def outcome(call: asyncio.Task[Any]) -> str:
 
 
 async def outcomes(calls: list[asyncio.Task[Any]]) -> set[str]:
-    async with asyncio.timeout(PROMISE):
+    async with asyncio.timeout(MAX_SECONDS):
         return set(await asyncio.gather(*(outcome(call) for call in calls)))
 
 
-def crowd(database: Database) -> list[asyncio.Task[Any]]:
-    return [asyncio.create_task(database.run("RETURN 1")) for _ in range(CROWD)]
+def concurrent_calls(database: Database) -> list[asyncio.Task[Any]]:
+    return [asyncio.create_task(database.run("RETURN 1")) for _ in range(CONCURRENT_CALLS)]
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def counted_dials(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 async def test_several_statements_run_at_once(kind: str, databases: Databases) -> None:
     """Several statements run at once, so that a slow one does not block the others."""
     database = databases.new(kind)
-    await asyncio.gather(*crowd(database))
+    await asyncio.gather(*concurrent_calls(database))
     slow = [asyncio.create_task(database.run("RETURN sleep(2s)")) for _ in range(remote.MAX_CONNECTIONS - 1)]
     await asyncio.sleep(0)
     for number in range(20):
@@ -108,45 +108,45 @@ async def test_connections_are_made_when_they_are_needed(databases: Databases, m
 
 
 @pytest.mark.parametrize("kind", SERVED)
-async def test_crowd_does_not_storm_a_server_that_is_gone(
+async def test_concurrent_calls_share_attempts_to_connect(
     kind: str, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fifty callers share few attempts to connect to a dead server, and all fail in time."""
     database = databases.new(kind)
-    await asyncio.gather(*crowd(database))
+    await asyncio.gather(*concurrent_calls(database))
     databases.server.kill()
     with counted_dials(monkeypatch) as dials:
-        assert await outcomes(crowd(database)) == {"unavailable"}
+        assert await outcomes(concurrent_calls(database)) == {"unavailable"}
         assert len(dials) == 1
         with pytest.raises(StoreUnavailable, match="cannot open"):
             await database.run("RETURN 1")
         assert len(dials) == 2
         databases.server.start()
-        assert await outcomes(crowd(database)) == {"answered"}
+        assert await outcomes(concurrent_calls(database)) == {"answered"}
         assert len(dials) <= 2 + remote.MAX_CONNECTIONS
 
 
 @pytest.mark.parametrize("kind", SERVED)
-async def test_crowd_is_answered_while_the_server_is_frozen(kind: str, databases: Databases) -> None:
+async def test_concurrent_calls_fail_in_time_while_the_server_is_frozen(kind: str, databases: Databases) -> None:
     """Every caller fails within its own deadline while the server does not answer."""
     database = databases.new(kind)
-    await asyncio.gather(*crowd(database))
+    await asyncio.gather(*concurrent_calls(database))
     databases.server.freeze()
     try:
-        assert await outcomes(crowd(database)) == {"unavailable"}
+        assert await outcomes(concurrent_calls(database)) == {"unavailable"}
     finally:
         databases.server.thaw()
-    assert await outcomes(crowd(database)) == {"answered"}
+    assert await outcomes(concurrent_calls(database)) == {"answered"}
 
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_restart_is_not_noticed(kind: str, databases: Databases) -> None:
     """Calls succeed after a restart of the server, whatever connections were open before."""
     database = databases.new(kind)
-    await asyncio.gather(*crowd(database))
+    await asyncio.gather(*concurrent_calls(database))
     databases.server.kill()
     databases.server.start()
-    assert await outcomes(crowd(database)) == {"answered"}
+    assert await outcomes(concurrent_calls(database)) == {"answered"}
 
 
 @pytest.mark.parametrize("kind", SERVED)
@@ -290,7 +290,7 @@ async def test_cancelled_caller_leaves_the_database_whole(databases: Databases) 
     database = databases.new("ws")
     await database.open()
     for _ in range(20):
-        calls = crowd(database)
+        calls = concurrent_calls(database)
         await asyncio.sleep(0)
         for call in calls:
             call.cancel()
@@ -301,9 +301,9 @@ async def test_cancelled_caller_leaves_the_database_whole(databases: Databases) 
 async def test_close_twice_at_once_and_use_again(databases: Databases) -> None:
     """A database can be closed twice at once, and used again."""
     database = databases.new("ws")
-    calls = crowd(database)
+    calls = concurrent_calls(database)
     await asyncio.sleep(0)
-    async with asyncio.timeout(PROMISE):
+    async with asyncio.timeout(MAX_SECONDS):
         await asyncio.gather(database.close(), database.close())
     assert await outcomes(calls) == {"answered"}
     assert await database.run("RETURN 1") == [1]

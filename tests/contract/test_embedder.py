@@ -21,7 +21,7 @@ from holdfast.scripted.server import chat_app
 from holdfast.settings import Settings
 from holdfast.testing import EmbeddingFault, ModelServer
 
-KEY = "sk-a-key-that-nobody-may-see"
+KEY = "sk-a-secret-key"
 DIMENSIONS = 16
 
 
@@ -142,7 +142,7 @@ async def test_the_scripted_server_says_what_its_vectors_are(server: ModelServer
     """The scripted server says that its vectors are feature hashes."""
 
     async def answer(*_args: object) -> None:
-        raise AssertionError("nobody chats")
+        raise AssertionError("an embedder must not request chats")
 
     client = TestClient(chat_app(answer))
     body = {"model": HASHING_MODEL, "input": ["good morning", "good evening"], "dimensions": 8}

@@ -44,7 +44,7 @@ async def opened(url: str, **options: Any) -> AsyncIterator[Persistence]:
 
 @asynccontextmanager
 async def writer(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that has begun to write vectors, see `vector_writer`; it owns the database if nobody else does."""
+    """Starts a process that writes vectors, see `vector_writer`; it owns the database if no other process does."""
     command = [sys.executable, "-m", "tests.support.vector_writer", url]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None

@@ -49,7 +49,7 @@ async def ask(model: ChatModel, on_text: Callable[[str], None] = lambda _: None)
 
 
 async def fail(model: ChatModel) -> ModelError:
-    """Makes a call that must fail, and gives its error."""
+    """Makes a call that must fail, and returns its error."""
     with pytest.raises(ModelError) as caught:
         await ask(model)
     return caught.value
@@ -246,7 +246,7 @@ async def test_reply_in_one_piece_is_taken(server: ModelServer, model: OpenAIMod
 
 
 async def test_connection_that_breaks_after_the_last_word_breaks_nothing() -> None:
-    """A connection that closes after the complete answer is no error."""
+    """A connection that closes after the complete reply is not an error."""
     chunk = b'data: {"choices":[{"index":0,"delta":{"content":"all"},"finish_reason":"stop"}]}\n\n'
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -51,7 +51,7 @@ class Peer:
     process: asyncio.subprocess.Process
 
     async def ask(self, verb: str, *arguments: Any) -> Any:
-        """Has it do something; gives the answer."""
+        """Sends a command and returns the response."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps([verb, *arguments]).encode() + b"\n")

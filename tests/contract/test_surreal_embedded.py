@@ -197,7 +197,7 @@ async def test_rest_of_a_torn_record_swallows_nothing(tmp_path: Path, left: int)
 
 
 def torn_copy(folder: Path, size: int) -> str:
-    """The database `whole`, as a power cut leaves it whose log has reached `size` bytes; gives its URL."""
+    """Copies the database `whole` as after a power failure at `size` bytes of its log; returns the URL."""
     copy = folder / f"torn-{size}"
     shutil.copytree(folder / "whole", copy)
     os.truncate(log_of(copy), size)

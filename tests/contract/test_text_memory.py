@@ -79,7 +79,7 @@ def backend(request: pytest.FixtureRequest, provider: ModelServer, tmp_path: Pat
 
 
 async def embed_all(memories: TextMemory, namespace: str = "shared") -> int:
-    """Embeds what waits; gives how many memories that were."""
+    """Embeds pending memories and returns their number."""
     embedding, done = Embedding(memories), 0
     while embedded := await embedding.next_batch(namespace):
         done += embedded

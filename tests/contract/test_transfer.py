@@ -81,7 +81,7 @@ async def test_everything_moves_to_another_engine(origin: str, target: str, data
 
 
 def resealed(lines: list[bytes]) -> bytes:
-    """A file of these lines with a trailer that fits them: altered by somebody who knows the format."""
+    """Returns a file of these lines with a matching trailer, as from someone who knows the format."""
     counts: dict[str, int] = {}
     for line in lines[1:-1]:
         kind = json.loads(line)["kind"]
@@ -312,7 +312,7 @@ async def test_imported_memories_are_found_by_their_words_after_a_restart(databa
     chapters = [f"Chapter {number} of the handbook" for number in range(40)]
     await opened(old).memories.add_many("book", chapters)
     await imported(opened(new), await exported(opened(old)))
-    await new.close()  # the next use opens the files anew
+    await new.close()  # the next use opens the files again
     found = await opened(new).memories.search("handbook", 100, namespaces=["book"])
     assert sorted(match.text for match in found if "text" in match.found_by) == sorted(chapters)
 

@@ -148,7 +148,7 @@ async def test_the_index_is_built_again_when_much_has_changed(kept: Persistence)
 
 
 async def test_several_build_at_once(kept: Persistence) -> None:
-    """Several processes may build at once, while searches go on."""
+    """Several processes may build at the same time, while searches continue."""
     database = database_of(kept)
     stores = [SurrealVectors(database)(NAMESPACE) for _ in range(4)]
     vectors = unit_vectors(PATIENCE * 3, 16, seed=1)

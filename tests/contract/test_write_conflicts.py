@@ -45,7 +45,7 @@ async def test_who_never_is_in_time_is_told() -> None:
     """A writer that loses every attempt fails in bounded time and says why."""
 
     async def too_late() -> None:
-        raise WriteConflict("somebody was faster")
+        raise WriteConflict("another writer was faster")
 
     with pytest.raises(
         StoreUnavailable, match=r"the counter was changed by other writers during each of \d+ attempts: try again"

@@ -103,7 +103,7 @@ BAD_MEMORIES = [
     BadMemory("metadata with other keys", "keys of JSON are text", metadata={1: 2}),
     BadMemory("metadata with a date object", "JSON", metadata={"a": object()}),
     BadMemory("metadata without end", "100 levels", metadata={"a": nested(100_000)}),
-    BadMemory("metadata that is no number", "JSON", metadata={"a": float("nan")}),
+    BadMemory("metadata that is not a number", "JSON", metadata={"a": float("nan")}),
     BadMemory("large metadata", "16,384", metadata={"a": "x" * 20_000}),
 ]
 

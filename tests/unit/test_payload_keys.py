@@ -119,7 +119,7 @@ def test_sealed_text_comes_back(text: str) -> None:
     keys = KeyRing.parse(OLD)
     sealed = keys.seal(text)
     assert keys.unseal(sealed) == text
-    assert sealed == keys.seal(text), "a mirror that is written anew is equal byte by byte"
+    assert sealed == keys.seal(text), "a rebuilt mirror is equal byte by byte"
     assert len(text) < 8 or text not in sealed, "a letter may stand in any text"
 
 

@@ -115,7 +115,7 @@ def offering(*names: str) -> AgentSpec:
 async def run(
     model: OpenAIModel, tools: FileTools, question: str, history: list[Message] | None = None
 ) -> list[ModelReply]:
-    """Runs an agent to its end, and gives what the model said turn by turn; `history` is continued in place."""
+    """Runs an agent and returns the model's messages turn by turn; `history` is extended in place."""
     messages = history if history is not None else []
     messages.append(Message(seq=len(messages), role="user", content=question))
     replies: list[ModelReply] = []

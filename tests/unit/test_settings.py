@@ -13,7 +13,7 @@ from holdfast.settings import Settings
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No `.env` of whoever runs the tests."""
+    """No test reads a `.env` of the developer."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

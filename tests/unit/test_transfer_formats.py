@@ -74,7 +74,7 @@ def test_a_run_is_an_example_in_openais_format() -> None:
 
 CUT = [
     ("a question at the end", [SYSTEM, QUESTION, ANSWER, QUESTION], 3),
-    ("calls that nobody answered", [SYSTEM, QUESTION, ANSWER, QUESTION, calls("1", "2"), result("1")], 3),
+    ("unanswered calls", [SYSTEM, QUESTION, ANSWER, QUESTION, calls("1", "2"), result("1")], 3),
     ("an answer after a call without its result", [SYSTEM, QUESTION, calls("1"), ANSWER], 0),
     ("half an answer", [SYSTEM, QUESTION, ANSWER, QUESTION, {**ANSWER, "partial": True}], 3),
     ("a result at the end", [SYSTEM, QUESTION, ANSWER, QUESTION, calls("1"), result("1")], 3),

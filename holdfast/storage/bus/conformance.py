@@ -214,7 +214,7 @@ async def a_key_is_published_once(bus: EventBus) -> None:
     await bus.publish(name, {"n": 3})
     same(await bus.publish(name, {"n": 1}, {"n": 2}, key="k"), first, "the offset, again")
     at_once = await asyncio.gather(*(bus.publish(name, {"n": 4}, key="once") for _ in range(CONCURRENCY)))
-    require(len(set(at_once)) == 1, "publishing a key many times at once gives one offset")
+    require(len(set(at_once)) == 1, "publishing a key many times concurrently returns one offset")
     await bus.publish(name, {"n": 5}, key="'; ⟩ \0 \U0001f600")
     await bus.publish(other, {"n": 6}, key="k")
     await bus.publish(name, {"n": 7})
@@ -248,13 +248,13 @@ async def a_slow_subscriber_gets_an_error(bus: EventBus) -> None:
 
 
 async def pruned_events_raise_an_error(bus: EventBus) -> None:
-    """A subscriber whose next event was pruned gets an error; one that starts anew gets the remaining events."""
+    """A subscriber whose next event was pruned gets an error; a new subscription gets the remaining events."""
     name = topic()
     first = await bus.publish(name, {"n": 1})
     last = await bus.publish(name, {"n": 2}, {"n": 3})
     await bus.prune(datetime.now(UTC) - timedelta(hours=1))
     same(numbers(await kept(bus, name, 3)), [1, 2, 3], "what is younger stays")
-    require(await bus.prune(datetime.now(UTC) + timedelta(hours=1)) >= 3, "pruning gives the number of events")
+    require(await bus.prune(datetime.now(UTC) + timedelta(hours=1)) >= 3, "pruning returns the number of events")
     fresh = await bus.publish(name, {"n": 4})
     require(fresh > last, "offsets are never reused")
     same(numbers(await kept(bus, name, 1)), [4], "what is left")

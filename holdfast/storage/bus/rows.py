@@ -21,7 +21,7 @@ def topic_rows(publications: Sequence[Publication]) -> list[Row]:
     """Returns one row per topic, because a transaction must write each row only once.
 
     `count` is the number of offsets to assign. `trailing` is the number of ephemeral events after the last lasting one;
-    negative if there is no lasting one.
+    negative without a lasting one.
     """
     rows: dict[str, Row] = {}
     for each in publications:

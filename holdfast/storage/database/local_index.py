@@ -68,11 +68,11 @@ class LocalIndexes:
         self._made: dict[str, LocalIndex] = {}
 
     async def call(self, name: str, operation: str, values: dict[str, Any]) -> Any:
-        """See `IndexHost.index`."""
+        """Runs an operation of an index, which is loaded first if necessary."""
         return await self._find(name).call(operation, values)
 
     async def close(self) -> None:
-        """See `LocalIndex.close`."""
+        """Closes all indexes."""
         for index in self._made.values():
             await index.close()
 

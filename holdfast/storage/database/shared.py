@@ -108,7 +108,7 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
 
     @override
     async def index(self, name: str, operation: str, **values: Any) -> Any:
-        """See `IndexHost.index`; the next process that owns the database builds its indexes from rows."""
+        # The next process that owns the database builds its indexes from rows.
         return await self._call("index", name, {"operation": operation, "values": values})
 
     async def close(self) -> None:

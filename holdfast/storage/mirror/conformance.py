@@ -59,7 +59,7 @@ async def run_check(check: Check, make: StoreFactory) -> None:
 async def appended_entries_come_back(store: Store) -> None:
     """Entries, messages, summary, head and context are what was written."""
     run = SampleRun(turns=3)
-    _same(await store.append(run.batch()), run.head, "append gives the newest entry")
+    _same(await store.append(run.batch()), run.head, "append returns the newest entry")
     _same(await store.entries(run.run_id), run.entries, "entries come back unchanged, in order")
     _same(await store.messages(run.run_id), run.messages, "messages come back unchanged, in order")
     _same(await store.summary(run.run_id), run.batch().summary, "the summary comes back unchanged")

@@ -111,7 +111,7 @@ async def unknown_agents_are_reported(registry: RegistryProtocol) -> None:
             )
         else:
             raise AssertionError(f"guarantee violated: get raises KeyError for {name!r:.80}")
-        _is(await registry.get_agent(name), expected=None, guarantee="get_agent gives None for what is not there")
+        _is(await registry.get_agent(name), expected=None, guarantee="get_agent returns None for an unknown name")
         _is(await registry.exists(name), expected=False, guarantee="what is not there does not exist")
         _is(await registry.unregister(name), expected=False, guarantee="what is not there cannot be unregistered")
 
@@ -136,7 +136,7 @@ async def the_newest_registration_counts(registry: RegistryProtocol) -> None:
     for prompt in ("one", "two", "three", "one"):
         definition = AgentDefinition(name=name, system_prompt=prompt)
         await registry.register(definition)
-        _same(await registry.get(name), definition, "get gives the newest definition")
+        _same(await registry.get(name), definition, "get returns the newest definition")
 
 
 async def hostile_names_are_names(registry: RegistryProtocol) -> None:
