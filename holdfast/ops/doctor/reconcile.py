@@ -48,7 +48,7 @@ class Reconciler:
         self._rebuilder = Rebuilder(store, run_log)
         self._interval = interval
         self._since: datetime | None = None
-        self._again: set[RunId] = set()
+        self._to_retry: set[RunId] = set()
 
     async def run(self) -> None:
         """Runs rounds until it is cancelled; an unavailable service is retried."""
@@ -70,7 +70,7 @@ class Reconciler:
         return changed_runs
 
     async def _candidates(self, since: datetime | None) -> AsyncIterator[RunId]:
-        seen = set(self._again)
+        seen = set(self._to_retry)
         for run_id in list(seen):
             yield run_id
         async for run_id in self._finder.unrecorded_ends(since):
@@ -90,13 +90,13 @@ class Reconciler:
         try:
             changed = await self._conclude(run_id)
         except RunNotFound:
-            self._again.discard(run_id)  # its history is deleted, so its end is unknown
+            self._to_retry.discard(run_id)  # its history is deleted, so its end is unknown
         except HoldfastError as error:
-            if run_id not in self._again:
+            if run_id not in self._to_retry:
                 log.warning("run not reconciled yet", run_id=run_id, reason=str(error))
-            self._again.add(run_id)
+            self._to_retry.add(run_id)
         else:
-            self._again.discard(run_id)
+            self._to_retry.discard(run_id)
         return run_id, changed
 
     async def _conclude(self, run_id: RunId) -> bool:
