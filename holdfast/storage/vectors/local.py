@@ -16,14 +16,14 @@ from holdfast.storage.row_cache import RowCache
 from holdfast.storage.vectors.checks import check_dimension
 from holdfast.storage.vectors.matrix import Item, Matrix
 from holdfast.storage.vectors.metadata import facets_of_text
-from holdfast.storage.vectors.rows import Row, key, numbers_from, record_from, text_of
+from holdfast.storage.vectors.rows import Row, floats_from, key, numbers_from, record_from, text_of
 
 UPSERT = statement("holdfast.storage.vectors", "upsert_local")
 DELETE = "DELETE $row RETURN BEFORE"
 DIMENSION = "SELECT VALUE dimension FROM $space"
 LOAD = "SELECT VALUE [id[1], exact, norm, metadata] FROM vector:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"
 
-LOAD_ROWS = 500  # in one statement: 1.5 MB of 384 numbers each, and others get their turn in between
+LOAD_ROWS = 500  # in one statement: at most 1.5 MB of 384 numbers each, and others get their turn in between
 MAX_BYTES = 2**30  # of all matrices: 230,000 vectors of 384; beyond, the ones used least recently are dropped
 
 Match = tuple[str, float, str]
@@ -141,7 +141,7 @@ def _items(rows: list[Row]) -> list[Item]:
 
 
 def _fill(matrix: Matrix, rows: list[tuple[str, bytes, float, str]]) -> None:
-    matrix.put([Item(text_of(name), numbers_from(exact), norm, metadata) for name, exact, norm, metadata in rows])
+    matrix.put([Item(text_of(name), floats_from(exact), norm, metadata) for name, exact, norm, metadata in rows])
 
 
 def _put(matrix: Matrix | None, items: list[Item]) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from array import array
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from surrealdb import RecordID
 
 from holdfast.storage.vectors.metadata import exact_text
 from holdfast.storage.vectors.record import Record
 
 Row = dict[str, Any]
+
+NARROW, WIDE = 4, 8  # bytes of a float
+FLOATS: dict[int, str] = {NARROW: "<f4", WIDE: "<f8"}
 
 
 def key(text: str) -> str:
@@ -61,20 +65,22 @@ def record_from(row: Row) -> Record:
 
 
 def exact_bytes(numbers: array[float]) -> bytes:
-    """Numbers as 64-bit floats, little-endian."""
-    return _little_endian(numbers).tobytes()
+    """Numbers as little-endian floats, after a byte that holds their width: 4 bytes each if that is exact, otherwise 8.
+
+    Many models compute in 32-bit floats. The width matters: the database reads values of bytes slowly.
+    """
+    wide = np.frombuffer(numbers, np.float64)
+    with np.errstate(over="ignore"):
+        narrow = wide.astype(FLOATS[NARROW])
+    is_exact = np.array_equal(narrow, wide)
+    return bytes([NARROW]) + narrow.tobytes() if is_exact else bytes([WIDE]) + wide.astype(FLOATS[WIDE]).tobytes()
+
+
+def floats_from(exact: bytes) -> npt.NDArray[np.float64]:
+    """The numbers that `exact_bytes` was given."""
+    return np.frombuffer(exact, FLOATS[exact[0]], offset=1).astype(np.float64)
 
 
 def numbers_from(exact: bytes) -> array[float]:
-    """The numbers that `exact_bytes` was given."""
-    numbers = array("d")
-    numbers.frombytes(exact)
-    return _little_endian(numbers)
-
-
-def _little_endian(numbers: array[float]) -> array[float]:
-    """Swaps bytes where the machine's order is the other one; there and back."""
-    if sys.byteorder == "big":
-        numbers = numbers[:]
-        numbers.byteswap()
-    return numbers
+    """The numbers that `exact_bytes` was given, as an array of Python's."""
+    return array("d", floats_from(exact).tobytes())
