@@ -19,8 +19,7 @@ ALL = statement("holdfast.storage.vectors", "all")
 BACKLOG = statement("holdfast.storage.vectors", "backlog")
 HAVING = statement("holdfast.storage.vectors", "having")
 NEAREST = statement("holdfast.storage.vectors", "nearest")
-# One facet only: the engine in this process counts wrongly where a condition is left over beside the index.
-FREQUENCY = "SELECT count() FROM vector WHERE facets.* CONTAINS $facet GROUP ALL"
+FREQUENCY = "SELECT count() FROM (SELECT VALUE id FROM vector WHERE facets.* CONTAINS $facet LIMIT $limit) GROUP ALL"
 
 EXACT_UP_TO = 400  # vectors that a filter leaves; comparing with so many takes as long as asking the index, some 40 ms
 EF = 200  # candidates that the index keeps; 150 is the least that gives a recall@10 of 0.99 on random vectors
@@ -82,7 +81,8 @@ class Search:
         return await self._ranked(rows)
 
     async def _count(self, facet: str) -> int:
-        [rows] = await self._database.run(FREQUENCY, facet=facet)
+        """Returns how many vectors have a facet, at most one too many: to count 5,000 takes the server 0.1 s."""
+        [rows] = await self._database.run(FREQUENCY, facet=facet, limit=EXACT_UP_TO + 1)
         return int(rows[0]["count"]) if rows else 0
 
     async def _by_index(self, nearest: str, ef: int) -> list[VectorMatch] | None:
