@@ -107,14 +107,14 @@ def spawn(command: Sequence[str], log: Path, env: Mapping[str, str], keep: Seque
     return process.pid
 
 
-async def stop(pid: int, born: str, patience: float) -> bool:
-    """Sends SIGTERM to a process, and SIGKILL after `patience` seconds.
+async def stop(pid: int, born: str, grace_seconds: float) -> bool:
+    """Sends SIGTERM to a process, and SIGKILL if it has not ended `grace_seconds` later.
 
     Returns:
         Whether it ended without SIGKILL; True also if it was not running.
     """
     _signal(pid, born, signal.SIGTERM)
-    if await _ended(pid, born, patience):
+    if await _ended(pid, born, grace_seconds):
         return True
     await kill(pid, born)
     return False
@@ -132,9 +132,9 @@ def _signal(pid: int, born: str, number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-async def _ended(pid: int, born: str, patience: float) -> bool:
+async def _ended(pid: int, born: str, timeout: float) -> bool:
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
+    deadline = loop.time() + timeout
     while is_alive(pid, born):
         if loop.time() >= deadline:
             return False

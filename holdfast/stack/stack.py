@@ -246,10 +246,10 @@ class _Launcher:
         running = self.state.alive(name) or holder(self._home, name)
         if running is None:
             return
-        title, patience = TITLES[name], STOP_TIMEOUTS[name]
+        title, grace_seconds = TITLES[name], STOP_TIMEOUTS[name]
         self._report(f"stopping the {title} (pid {running.pid})")
-        if not await process.stop(running.pid, running.born, patience):
-            self._report(f"the {title} had not ended after {patience:.0f} s and was killed")
+        if not await process.stop(running.pid, running.born, grace_seconds):
+            self._report(f"the {title} had not ended after {grace_seconds:.0f} s and was killed")
 
     def _choosing_ports(self) -> AbstractAsyncContextManager[None]:
         """Keeps other stacks of this machine from choosing the same port until the started part listens."""

@@ -50,7 +50,7 @@ def sleeper(tmp_path: Path) -> Iterator[Part]:
 async def test_a_process_is_known_until_it_ends(sleeper: Part) -> None:
     """A process is recognised until it ends; a zombie counts as ended."""
     assert process.is_alive(sleeper.pid, sleeper.born)
-    assert await process.stop(sleeper.pid, sleeper.born, patience=10)
+    assert await process.stop(sleeper.pid, sleeper.born, grace_seconds=10)
     assert not sleeper.is_alive
     assert process.birth(sleeper.pid) is None
 
@@ -59,7 +59,7 @@ async def test_a_stranger_with_the_same_pid_is_left_alone(sleeper: Part) -> None
     """Another process with a recycled pid is never stopped."""
     stranger = sleeper.model_copy(update={"born": "another boot:1"})
     assert not stranger.is_alive
-    assert await process.stop(stranger.pid, stranger.born, patience=0.1)
+    assert await process.stop(stranger.pid, stranger.born, grace_seconds=0.1)
     await process.kill(stranger.pid, stranger.born)
     assert sleeper.is_alive
 
@@ -77,7 +77,7 @@ def test_ps_tells_processes_apart_where_there_is_no_proc(sleeper: Part) -> None:
 async def test_who_does_not_listen_is_killed(tmp_path: Path) -> None:
     """A process that ignores SIGTERM is killed."""
     part = start(tmp_path, STUBBORN)
-    assert not await process.stop(part.pid, part.born, patience=0.1)
+    assert not await process.stop(part.pid, part.born, grace_seconds=0.1)
     assert not part.is_alive
 
 

@@ -137,14 +137,14 @@ async def test_a_terminated_run_is_asked(lab: Lab) -> None:
 
 
 async def test_a_busy_worker_is_asked_again(lab: Lab) -> None:
-    """A query that a busy worker answers late is repeated with more patience."""
+    """A query that a busy worker answers late is repeated with a longer timeout."""
     async with lab.worker(speaker):
         run = await finished_run(lab)
         progress = await ReplayedLog(lab.client, query_timeouts=(NO_TIME, AMPLE)).progress(run.id)
     assert progress.status == RunStatus.COMPLETED
 
 
-async def test_patience_ends(lab: Lab) -> None:
+async def test_timeouts_end(lab: Lab) -> None:
     """Reading a run whose worker does not answer fails in bounded time."""
     async with lab.worker(speaker):
         run = await finished_run(lab)

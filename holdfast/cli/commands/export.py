@@ -103,7 +103,7 @@ async def export(
         bool, typer.Option("--from-history", help="Read Temporal's history instead of the mirror.")
     ] = False,
 ) -> ExitCode:
-    """Writes runs, or everything that is kept, to a file.
+    """Writes runs, or everything that is stored, to a file.
 
     \b
       jsonl     everything, exactly: `import` restores it, on any engine
@@ -112,8 +112,8 @@ async def export(
       markdown  one document per run, for people
 
     With --all, jsonl contains runs, agents with all versions, vectors, memories,
-    payloads, conversations and events; with --since, --agent or --status it contains
-    only the matching runs. openai and sharegpt contain completed runs unless --status
+    payloads and events; with --since, --agent or --status it contains only the
+    matching runs. openai and sharegpt contain completed runs unless --status
     says otherwise, up to the last complete answer; jsonl and markdown contain runs in
     any status.
 

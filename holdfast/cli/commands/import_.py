@@ -48,15 +48,15 @@ async def import_(
     """Restores what was exported as JSONL.
 
     The whole file is checked first: its trailer, its digest, and that every entry
-    of a run follows the one before it. A file that is cut short or altered is
-    refused before anything is written, and the line is named.
+    of a run follows the one before it. A file that is truncated or altered is
+    rejected before anything is written, and the error names the line.
 
     An import adds. What exists already stays unchanged, and is listed if it differs
     from the file. Of two runs with the same id, the newer one is kept. Importing
     twice changes nothing, and an interrupted import resumes when it is repeated. A
     run that is only partly imported is `running` until then.
 
-    Parts: runs, agents, vectors, memories, payloads, conversations, forks, events.
+    Parts: runs, agents, vectors, memories, payloads, events.
     """
     out, settings = Output(json=json), Settings.load()
     if settings.is_in_memory:

@@ -77,11 +77,11 @@ async def prune(
     """Deletes runs that ended long ago.
 
     All rows of these runs are deleted, and payloads and events of that time. The
-    histories in Temporal stay, as do agents, memories, vectors and saved
-    conversations. A run is deleted only if the mirror says that it has ended, and
-    Temporal does not say that it is open. Runs on which the two disagree are kept
-    and listed. If Temporal does not answer, the mirror alone decides, and payloads
-    are kept, as histories may still need them.
+    histories in Temporal stay, as do agents, memories and vectors. A run is deleted
+    only if the mirror says that it has ended, and Temporal does not say that it is
+    open. Runs on which the two disagree are kept and listed. If Temporal does not
+    answer, the mirror alone decides, and payloads are kept, as histories may still
+    need them.
 
     You can interrupt it, and use it while other runs are active. With RETENTION
     set, workers prune by themselves, every hour.
