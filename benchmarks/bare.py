@@ -6,11 +6,12 @@ mirror, query, status, limit or heartbeat, and transcripts are lost with the pro
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import activity, workflow
 
-from benchmarks.agents import bench, page
+from benchmarks.agents import NAP, bench, page
 from holdfast.ports import ChatModel
 from holdfast.types import Data, Message, ModelReply, ToolCall
 
@@ -45,10 +46,16 @@ class Bare:
             )
             if not reply.tool_calls:
                 return reply.content
-            for call in reply.tool_calls:
-                await workflow.execute_activity(
-                    "bare.lookup", BareToolCall(run=run, call=call), result_type=str, start_to_close_timeout=TIMEOUT
+            calls = (
+                workflow.execute_activity(
+                    f"bare.{call.name}",
+                    BareToolCall(run=run, call=call),
+                    result_type=str,
+                    start_to_close_timeout=TIMEOUT,
                 )
+                for call in reply.tool_calls
+            )
+            await asyncio.gather(*calls)
 
 
 class BareActivities:
@@ -75,7 +82,15 @@ class BareActivities:
     @activity.defn(name="bare.lookup")
     async def lookup(self, asked: BareToolCall) -> str:
         """Looks up a page."""
-        text = page(asked.call.arguments)
+        return self._record(asked, page(asked.call.arguments))
+
+    @activity.defn(name="bare.nap")
+    async def nap(self, asked: BareToolCall) -> str:
+        """Sleeps as long as the tool of the same name."""
+        await asyncio.sleep(NAP)
+        return self._record(asked, asked.call.arguments)
+
+    def _record(self, asked: BareToolCall, text: str) -> str:
         transcript = self._transcripts[asked.run]
         transcript.append(Message(seq=len(transcript), role="tool", content=text, tool_call_id=asked.call.id))
         return text

@@ -26,7 +26,7 @@ async def run(address: str, model_url: str) -> None:
         await connect_temporal(address),
         task_queue=TASK_QUEUE,
         workflows=[Bare],
-        activities=[activities.model, activities.lookup],
+        activities=[activities.model, activities.lookup, activities.nap],
         workflow_runner=UnsandboxedWorkflowRunner(),  # as worker.py does
         max_cached_workflows=1000,
         max_concurrent_activities=1000,

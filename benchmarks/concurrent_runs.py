@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable
 from benchmarks.figure import Figure
 from benchmarks.rig import Rig
 
+MAX_RATIO = 1.18  # of the turns per second of the bare workflow to ours: at least 0.85 of its pace
+MAX_MEMORY_RATIO = 1.3
+
 
 async def measure(rig: Rig, *, repeats: int, runs: int, turns: int) -> list[Figure]:
     """Plays many concurrent runs on a new worker, alternating with as many of the bare workflow."""
@@ -33,6 +36,18 @@ async def measure(rig: Rig, *, repeats: int, runs: int, turns: int) -> list[Figu
     return [
         Figure.of_samples(ours, name="concurrent.ours", title=what, unit="turns/s"),
         Figure.of_samples(bare, name="concurrent.bare", title=f"{what}, bare", unit="turns/s"),
+        Figure.of_samples(
+            [their / our for our, their in zip(ours, bare, strict=True)],
+            name="concurrent.ratio",
+            title=f"{what}, bare to ours",
+            limit=MAX_RATIO,
+        ),
+        Figure(
+            name="memory.ratio",
+            title="memory of the worker, ours to bare",
+            value=rig.worker_memory() / rig.bare_memory(),
+            limit=MAX_MEMORY_RATIO,
+        ),
         Figure(name="memory.fresh", title="memory of a new worker", value=fresh, unit="MB"),
         Figure(
             name="memory.first",

@@ -9,10 +9,10 @@ from benchmarks.figure import Figure
 from benchmarks.history import RunHistory
 from benchmarks.rig import Rig
 
-MAX_BYTES = 12 * 1024  # of history a turn, with tool results of 2 KB
-MAX_EVENTS = 26  # of history a turn
+MAX_BYTES = 8 * 1024  # of history a turn, with tool results of 2 KB
+MAX_EVENTS = 13  # of history a turn
 FLAT = 1.1  # maximum ratio between what turns of different runs write: the largest value to the smallest
-SLOWER = {200: 1.2, 1000: 2.0}
+SLOWER = {200: 1.2, 1000: 1.2}
 """Turns of a run -> maximum ratio of the time of its last ten turns to that of its first ten."""
 EDGE = 10  # turns at the beginning and at the end of a run that are compared
 

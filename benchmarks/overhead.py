@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchmarks.figure import Figure
 from benchmarks.rig import Pair, Rig
 
-LIMITS = {0.0: 1.5, 0.5: 1.1}
-"""Latency in seconds -> maximum ratio of our turn to the bare workflow's, both without the latency."""
+MAX_RATIO = 1.15  # of a turn with a model that answers at once, to the bare workflow's
+MAX_WHOLE_RATIO = 1.05  # of a turn with a model that takes its time
 
 
 async def measure(rig: Rig, *, latency: float, turns: int, pairs: int) -> list[Figure]:
@@ -23,7 +23,7 @@ async def measure(rig: Rig, *, latency: float, turns: int, pairs: int) -> list[F
             [our / their for our, their in zip(ours, bare, strict=True)],
             name=f"{name}.ratio",
             title=f"{title}, ours to bare",
-            limit=LIMITS.get(latency),
+            limit=None if latency else MAX_RATIO,
         ),
     ]
     return [*figures, *(_whole_turn(name, played) if latency else _processor(name, played))]
@@ -31,7 +31,9 @@ async def measure(rig: Rig, *, latency: float, turns: int, pairs: int) -> list[F
 
 def _whole_turn(name: str, played: list[Pair]) -> list[Figure]:
     ratios = [pair.ours.history.typical_turn / pair.bare.history.typical_turn for pair in played]
-    return [Figure.of_samples(ratios, name=f"{name}.whole_ratio", title="whole turn, ours to bare")]
+    return [
+        Figure.of_samples(ratios, name=f"{name}.whole_ratio", title="whole turn, ours to bare", limit=MAX_WHOLE_RATIO)
+    ]
 
 
 def _processor(name: str, played: list[Pair]) -> list[Figure]:

@@ -156,6 +156,10 @@ class Rig:
         """Returns the resident memory of the worker in megabytes."""
         return float(psutil.Process(self.worker.pid).memory_info().rss) / MEGABYTE
 
+    def bare_memory(self) -> float:
+        """Returns the resident memory of the bare workflow's worker in megabytes."""
+        return float(psutil.Process(self.bare_worker).memory_info().rss) / MEGABYTE
+
     def _processor_seconds(self) -> float:
         """Returns the processor time of both workers and the server; only one worker is active at a time."""
         pids = [self.worker.pid, self.bare_worker, *([self.stack.temporal.pid] if self.stack.temporal else [])]

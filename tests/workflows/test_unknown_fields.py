@@ -52,14 +52,14 @@ async def test_fields_of_a_newer_version_survive_continue_as_new(short_histories
 
 def test_what_a_run_carries_keeps_fields_of_a_newer_version() -> None:
     """Plan and carried state come back as they were given, unknown fields included."""
-    plan = {
+    plan: dict[str, Any] = {
         "spec": AgentSpec(name="a").model_dump(mode="json") | NEWER,
         "timeout": 5.0,
         "expected_model": "m",
         "workspace": "/w",
         **NEWER,
     }
-    carried = {
+    carried: dict[str, Any] = {
         "chain": "c",
         "previous": "p",
         "plan": plan,
