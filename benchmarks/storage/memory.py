@@ -1,4 +1,4 @@
-"""Text memory: adding and searching, beside SQLite's FTS5 alone in the same run."""
+"""Text memory: adding and searching, compared with plain SQLite FTS5 in the same run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from itertools import accumulate
 from statistics import median
 
+from typing_extensions import override
+
 from benchmarks.figure import Figure
 from benchmarks.storage.engines import MEMORY, SURREALKV, WS, Engine, Engines
+from holdfast.ports.retrieval import Embedder
 from holdfast.scripted.hashing import hashed_vector
 from holdfast.stack.progress import Report
 from holdfast.storage.memory import Embedding, TextMemory
@@ -21,54 +24,54 @@ CHARS = 300  # of a text
 VOCABULARY = 8_000  # words, of which the n-th is 1/n as frequent as the first
 DIMENSION = 384
 QUERY_WORDS = (2, 5, 12)
-AT_ONCE = 100  # searches
+CONCURRENT_SEARCHES = 100
 
 MAX_ADD = 10.0  # seconds
 MAX_DISK = 40.0  # megabytes, with vectors
 MAX_SEARCH = 10.0  # milliseconds
-MAX_AT_ONCE = 1.0  # seconds
+MAX_CONCURRENT = 1.0  # seconds
 
 
-class HashingEmbedder:
-    """Makes vectors in this process, so that no model is what is measured."""
+class HashingEmbedder(Embedder):
+    """Computes vectors in this process, so that the benchmark does not measure a model."""
 
     name = f"hashing@{DIMENSION}"
 
+    @override
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """See `Embedder.embed`."""
         return [hashed_vector(text, DIMENSION) for text in texts]
 
     async def close(self) -> None:
-        """Holds nothing."""
+        """Does nothing: it has no resources."""
 
 
 async def measure(engines: Engines, report: Report, *, texts: int, searches: int) -> list[Figure]:
     """Adds texts of made-up words, embeds them, and searches.
 
     Args:
-        engines: what is measured.
-        report: is told how far it is.
-        texts: how many.
-        searches: of each length, one after the other, no two the same.
+        engines: opens the engines to measure.
+        report: receives progress messages.
+        texts: number of texts.
+        searches: number of sequential searches per query length, all different.
     """
     chance = random.Random(1)
     written = _texts(chance, texts)
     queries = {count: [_query(chance, written, count) for _ in range(searches)] for count in QUERY_WORDS}
-    crowd = [_query(chance, written, 4) for _ in range(AT_ONCE)]
+    concurrent = [_query(chance, written, 4) for _ in range(CONCURRENT_SEARCHES)]
     title = f"{texts:,} texts of {CHARS} characters"
     figures, plain = _by_fts5(written, queries, title)
     for engine in await engines.open(MEMORY, SURREALKV, WS):
         report(f"{title}, {engine.title}")
-        figures += await _of_engine(engine, f"{title}, {engine.title}", written, queries, crowd, plain)
+        figures += await _of_engine(engine, f"{title}, {engine.title}", written, queries, concurrent, plain)
     return figures
 
 
-async def _of_engine(  # noqa: PLR0917 - what is measured, and what is compared with
+async def _of_engine(  # noqa: PLR0917 - one measurement and its baseline
     engine: Engine,
     title: str,
     written: list[str],
     queries: dict[int, list[str]],
-    crowd: list[str],
+    concurrent: list[str],
     plain: dict[int, float],
 ) -> list[Figure]:
     name, is_judged = f"memory.{engine.kind}", engine.kind != WS
@@ -98,10 +101,10 @@ async def _of_engine(  # noqa: PLR0917 - what is measured, and what is compared 
         ratio = median(times) / plain[count]
         figures.append(Figure(name=f"{name}.ratio.{count}", title=f"{said}, to FTS5", value=ratio))
     started = time.perf_counter()
-    await asyncio.gather(*(_timed(memories, query) for query in crowd))
+    await asyncio.gather(*(_timed(memories, query) for query in concurrent))
     at_once = time.perf_counter() - started
-    limit = MAX_AT_ONCE if is_judged else None
-    said = f"{title}: {AT_ONCE} searches at once"
+    limit = MAX_CONCURRENT if is_judged else None
+    said = f"{title}: {CONCURRENT_SEARCHES} concurrent searches"
     return [*figures, Figure(name=f"{name}.at_once", title=said, value=at_once, unit="s", limit=limit)]
 
 
@@ -112,7 +115,7 @@ async def _timed(memories: TextMemory, query: str) -> float:
 
 
 def _by_fts5(written: list[str], queries: dict[int, list[str]], title: str) -> tuple[list[Figure], dict[int, float]]:
-    """The same texts and words in an index in memory that keeps nothing: no rows, no stems, no vectors."""
+    """Measures the same texts and queries with an in-memory FTS5 index alone: no rows, stems or vectors."""
     with sqlite3.connect(":memory:") as index:
         index.execute("CREATE VIRTUAL TABLE words USING fts5 (text)")
         started = time.perf_counter()
@@ -141,5 +144,5 @@ def _texts(chance: random.Random, count: int) -> list[str]:
 
 
 def _query(chance: random.Random, written: list[str], words: int) -> str:
-    """Words of one text, frequent ones too."""
+    """Returns words of one text, including frequent ones."""
     return " ".join(chance.sample(chance.choice(written).split(), words))

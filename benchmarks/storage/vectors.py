@@ -1,4 +1,4 @@
-"""Vectors: what a search finds, and how long everything takes, beside numpy's plain brute force in the same run."""
+"""Vectors: recall and latency of searches, compared with brute force by numpy in the same run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from holdfast.stack.progress import Report
 NAMESPACE = "benchmark"
 DIMENSION = 384
 K = 10
-PORTION = 10_000  # vectors written in one call
+BATCH = 10_000  # vectors written in one call
 FILTERS: dict[str, dict[str, Any]] = {"half": {"parity": 1}, "hundredth": {"hundredth": 7}}
 
 MAX_LOAD, MAX_REOPEN = 4.0, 1.0  # seconds, of 10,000 vectors
 MAX_QUERY, MAX_LARGE_QUERY = 3.0, 25.0  # milliseconds, of 10,000 vectors and of 100,000
 MAX_MISSED = {WS: 0.05}
-"""Of the ten nearest, the share that an index on a server may miss; everything else is exact."""
+"""The share of the ten nearest that a server's index may miss; all other engines are exact."""
 
 Floats = npt.NDArray[np.float32]
 Answers = list[set[str]]
@@ -32,14 +32,14 @@ Answers = list[set[str]]
 
 
 async def measure(engines: Engines, report: Report, *, vectors: int, large: int, queries: int) -> list[Figure]:
-    """Writes random vectors, the hardest that there are, and asks for the nearest of others.
+    """Writes random vectors, the hardest case for an index, and queries the nearest neighbors of others.
 
     Args:
-        engines: what is measured.
-        report: is told how far it is.
-        vectors: how many.
-        large: how many in the second part, without a server.
-        queries: how many, one after the other.
+        engines: opens the engines to measure.
+        report: receives progress messages.
+        vectors: number of vectors.
+        large: number of vectors in the second part, without a server; 0 skips it.
+        queries: number of sequential queries.
     """
     wanted = _random(queries, seed=2)
     figures = await _of_count(engines, report, vectors, wanted, (MEMORY, SURREALKV, GATEWAY, WS), MAX_QUERY)
@@ -114,8 +114,8 @@ TITLES = {
     "missed": f"of the nearest {K} missed",
     "query": "query",
     "ratio": "query, to numpy",
-    "query.half": "query, a filter leaves a half",
-    "query.hundredth": "query, a filter leaves a hundredth",
+    "query.half": "query, filter matches a half",
+    "query.hundredth": "query, filter matches a hundredth",
 }
 
 
@@ -124,7 +124,7 @@ def _random(count: int, *, seed: int) -> Floats:
 
 
 def _by_numpy(units: Floats, wanted: Floats) -> tuple[list[float], Answers]:
-    """Milliseconds of each query by brute force, and what the nearest are."""
+    """Returns the milliseconds of each query by brute force, and the nearest vectors."""
     times, answers = [], []
     for query in wanted:
         started = time.perf_counter()
@@ -135,29 +135,29 @@ def _by_numpy(units: Floats, wanted: Floats) -> tuple[list[float], Answers]:
 
 
 async def _load(store: VectorStoreProtocol, stored: Floats) -> float:
-    """Seconds to write all; making the vectors is not counted."""
+    """Returns the seconds to write all vectors, without the time to generate them."""
     seconds = 0.0
-    for portion in _portions(stored):
+    for batch in _batches(stored):
         started = time.perf_counter()
-        await store.upsert_many(portion)
+        await store.upsert_many(batch)
         seconds += time.perf_counter() - started
     return seconds
 
 
-def _portions(stored: Floats) -> Iterator[list[StoredVector]]:
-    for first in range(0, len(stored), PORTION):
+def _batches(stored: Floats) -> Iterator[list[StoredVector]]:
+    for first in range(0, len(stored), BATCH):
         yield [
             StoredVector(
                 id=f"v{place}", vector=vector.tolist(), metadata={"parity": place % 2, "hundredth": place % 100}
             )
-            for place, vector in enumerate(stored[first : first + PORTION], start=first)
+            for place, vector in enumerate(stored[first : first + BATCH], start=first)
         ]
 
 
 async def _ask(
     store: VectorStoreProtocol, wanted: Floats, filter_: dict[str, Any] | None = None
 ) -> tuple[list[float], Answers]:
-    """Milliseconds of each query, and what it returned; the first is asked once before."""
+    """Returns the milliseconds of each query, and its matches, after one warm-up query."""
     times, answers = [], []
     await store.query(wanted[0].tolist(), K, filter=filter_)
     for query in wanted.tolist():

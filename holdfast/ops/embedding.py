@@ -1,4 +1,4 @@
-"""Notices memories that wait for their vectors, and has them embedded."""
+"""A periodic task that starts the embedding of pending memories."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from holdfast.storage.memory.table import Space
 
 log = get_logger(__name__)
 
-INTERVAL = 2.0  # seconds between looks; each is one small read where nothing has changed
-START_AGAIN = 60.0  # seconds after which a namespace that still waits is started again, should the workflow be gone
+INTERVAL = 2.0  # seconds between checks; each is one small read if nothing has changed
+RESTART_AFTER = 60.0  # seconds until a namespace that is still pending is started again, in case its workflow has ended
 
 
 def workflow_id(namespace: str) -> str:
-    """Id of the workflow that embeds a namespace."""
+    """Returns the id of the workflow that embeds a namespace."""
     return f"embed-memories/{namespace}"
 
 
 class EmbeddingWatch:
-    """Starts `EmbedMemories` for each namespace in which memories wait, whichever process added them.
+    """Starts `EmbedMemories` for each namespace with pending memories, no matter which process added them.
 
     Args:
-        client: connected to the namespace that is served.
-        task_queue: where the workflows run.
-        embedding: knows what waits.
-        interval: seconds between looks.
+        client: connected to the worker's Temporal namespace.
+        task_queue: the task queue of the workflows.
+        embedding: finds pending memories.
+        interval: seconds between checks.
     """
 
     def __init__(self, client: Client, task_queue: str, embedding: Embedding, interval: float = INTERVAL) -> None:
@@ -43,15 +43,15 @@ class EmbeddingWatch:
         self._started: dict[str, tuple[int, float]] = {}
 
     async def run(self) -> None:
-        """Goes on until it is cancelled; whatever is away is waited for."""
-        await repeat(self.look, interval=self._interval, what="looking for memories that wait for their vectors")
+        """Checks periodically until it is cancelled; waits while Temporal or the store is unavailable."""
+        await repeat(self.check, interval=self._interval, what="looking for pending memories")
 
-    async def look(self) -> None:
-        """Starts what is to be started now.
+    async def check(self) -> None:
+        """Starts the workflows of namespaces whose memories have become pending.
 
         Raises:
             StoreUnavailable: the memories cannot be read.
-            RPCError: Temporal is away.
+            RPCError: Temporal is unavailable.
         """
         for space in await self._embedding.waiting():
             if self._is_new(space):
@@ -60,7 +60,7 @@ class EmbeddingWatch:
 
     def _is_new(self, space: Space) -> bool:
         revision, moment = self._started.get(space.name, (-1, 0.0))
-        return revision != space.revision or time.monotonic() - moment > START_AGAIN
+        return revision != space.revision or time.monotonic() - moment > RESTART_AFTER
 
     async def _start(self, namespace: str) -> None:
         await self._client.start_workflow(

@@ -1,4 +1,4 @@
-"""Text memories as they travel; their vectors travel as vectors."""
+"""Export and import of text memories; their vectors are exported with all other vectors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from pydantic import AwareDatetime
+from typing_extensions import override
 
 from holdfast.ops.transfer.bundle import Item
-from holdfast.ops.transfer.part import Tally
+from holdfast.ops.transfer.part import Part, Tally
 from holdfast.ports.retrieval import Memory
 from holdfast.storage.database import Database, retry_conflicts
 from holdfast.storage.database.surql import statement
@@ -23,23 +24,23 @@ from holdfast.storage.vectors.rows import row_id
 REMEMBER = statement("holdfast.ops.transfer", "remember")
 PAGE = f"SELECT {FIELDS}, pending FROM memory:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"  # noqa: S608
 VECTORS = "SELECT VALUE id FROM $vectors"
-PAGE_ROWS = 100  # memories have 64 KB at most, and 2 KB as a rule
+PAGE_ROWS = 100  # a memory has at most 64 KB, and typically 2 KB
 
 
 class _Memory(Memory):
     kind: str = "memory"
     space: str | None
-    """The embedder of the whole namespace; None: it was never embedded."""
+    """The embedder of the whole namespace; `None` means that it was never embedded."""
     pending: bool
-    """It waits for a vector."""
+    """Whether it has no vector yet."""
     added_at: AwareDatetime
 
 
-class Memories:
-    """All namespaces in a database. A memory whose vector is not here is embedded anew.
+class Memories(Part):
+    """All memory namespaces of a database. An imported memory without its vector is embedded again.
 
     Args:
-        database: where they are.
+        database: stores the memories.
     """
 
     name = "memories"
@@ -48,22 +49,22 @@ class Memories:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @override
     async def dump(self) -> AsyncIterator[Item]:
-        """See `Part.dump`."""
         [spaces] = await self._database.run(ALL_SPACES)
         for space in spaces:
             namespace, embedder = space["id"].id, space.get("embedder")
             async for row in self._rows(namespace):
-                said = record_from(row).public().model_dump()
-                memory = _Memory(**said, space=embedder, pending=row.get("pending") is not None)
+                public = record_from(row).public().model_dump()
+                memory = _Memory(**public, space=embedder, pending=row.get("pending") is not None)
                 yield memory.model_dump(mode="json")
 
+    @override
     def check(self, item: Item) -> None:
-        """See `Part.check`."""
         _row(_Memory.model_validate(item))
 
+    @override
     async def load(self, items: Sequence[Item]) -> Tally:
-        """See `Part.load`."""
         tally = Tally()
         memories = [_Memory.model_validate(item) for item in items]
         for (namespace, embedder), group in groupby(memories, lambda memory: (memory.namespace, memory.space)):
@@ -85,7 +86,7 @@ class Memories:
             after = rows[-1]["id"].id[1]
 
     async def _new(self, namespace: str, memories: Sequence[_Memory], tally: Tally) -> list[Row]:
-        """The rows of those that are not here."""
+        """Returns the rows of memories that do not exist yet."""
         rows = {memory.id: _row(memory) for memory in memories}
         [found] = await self._database.run(DIGESTS, memories=[row["id"] for row in rows.values()])
         for here in found:
@@ -97,7 +98,7 @@ class Memories:
         return list(rows.values())
 
     async def _embeddable(self, namespace: str, rows: list[Row]) -> list[Row]:
-        """The rows; those whose vectors are not here wait for new ones."""
+        """Returns the rows; those whose vectors do not exist are pending."""
         vectors = {
             row["id"].id[1]: row_id(vectors_namespace(row["embedded_by"], namespace), row["id"].id[1])
             for row in rows
@@ -114,10 +115,10 @@ class Memories:
 
 
 def _row(memory: _Memory) -> Row:
-    """The row of a memory as it was exported; raises ValueError where it could not have been kept."""
+    """Returns the row of an exported memory; raises ValueError if it could not have been stored."""
     record = make_record(memory.namespace, memory.text, memory.metadata, key=memory.id)
     if (record.text, record.metadata) != (memory.text, memory.metadata):
-        raise ValueError("a memory cannot have this text, or this metadata")
+        raise ValueError("the text or the metadata of this memory is not valid")
     row = new_row(replace(record, added_at=memory.added_at))
     row["pending"] = memory.namespace if memory.pending else None
     return row | {"embedded_by": memory.embedded_by, "fault": memory.fault}

@@ -1,13 +1,15 @@
-"""Vectors as they travel; the indexes over them are built anew."""
+"""Export and import of vectors; their search indexes are rebuilt after an import."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import groupby
 
+from typing_extensions import override
+
 from holdfast.errors import UsageError
 from holdfast.ops.transfer.bundle import Item
-from holdfast.ops.transfer.part import Tally
+from holdfast.ops.transfer.part import Part, Tally
 from holdfast.ports.retrieval import StoredVector, VectorStoreProtocol
 from holdfast.storage.database import Database
 from holdfast.storage.vectors.index import ALL
@@ -17,15 +19,15 @@ from holdfast.storage.vectors.rows import record_from, row_id, text_of
 from holdfast.storage.vectors.space import Spaces
 
 NAMESPACES = "SELECT id, dimension FROM vector_namespace"
-HERE = "SELECT id, exact, norm, metadata, facets FROM $rows"
+EXISTING = "SELECT id, exact, norm, metadata, facets FROM $rows"
 
 
-class Vectors:
-    """All namespaces in a database.
+class Vectors(Part):
+    """All vector namespaces of a database.
 
     Args:
-        database: where they are.
-        open_vectors: gives the vector store of a namespace of it.
+        database: stores the vectors.
+        open_vectors: returns the vector store of a namespace.
     """
 
     name = "vectors"
@@ -35,8 +37,8 @@ class Vectors:
         self._database = database
         self._open = open_vectors
 
+    @override
     async def dump(self) -> AsyncIterator[Item]:
-        """See `Part.dump`."""
         [spaces] = await self._database.run(NAMESPACES)
         for space in spaces:
             namespace = text_of(space["id"].id[0])
@@ -45,8 +47,8 @@ class Vectors:
                 for row in rows:
                     yield {"kind": "vector", "namespace": namespace, **record_from(row).stored().model_dump()}
 
+    @override
     def check(self, item: Item) -> None:
-        """See `Part.check`."""
         namespace = _namespace(item)
         if item["kind"] == "vector_namespace":
             _dimension(item)
@@ -54,8 +56,8 @@ class Vectors:
             vector = _vector(item)
             record(namespace, vector.id, vector.vector, vector.metadata)
 
+    @override
     async def load(self, items: Sequence[Item]) -> Tally:
-        """See `Part.load`."""
         tally = Tally()
         if items[0]["kind"] == "vector_namespace":
             for item in items:
@@ -72,7 +74,7 @@ class Vectors:
 
     async def _load(self, namespace: str, vectors: list[StoredVector], tally: Tally) -> None:
         ids = [row_id(namespace, vector.id) for vector in vectors]
-        [rows] = await self._database.run(HERE, rows=ids)
+        [rows] = await self._database.run(EXISTING, rows=ids)
         here = {(stored := record_from(row).stored()).id: stored for row in rows}
         new = [vector for vector in vectors if vector.id not in here]
         for vector in vectors:
@@ -91,7 +93,7 @@ class Vectors:
 
 
 def _text(vector: StoredVector) -> str:
-    """As text, in which 1 is not 1.0 and 0.0 is not -0.0."""
+    """Returns a text for comparison, in which 1 differs from 1.0, and 0.0 from -0.0."""
     return repr((vector.vector, vector.metadata))
 
 
@@ -102,12 +104,12 @@ def _vector(item: Item) -> StoredVector:
 def _namespace(item: Item) -> str:
     namespace = item.get("namespace")
     if not isinstance(namespace, str):
-        raise ValueError("`namespace` is missing, or no text")  # noqa: TRY004 - of data, not of code
+        raise ValueError("`namespace` is missing, or not a string")  # noqa: TRY004 - the data is wrong, not the code
     return namespace
 
 
 def _dimension(item: Item) -> int:
     dimension = item.get("dimension")
     if not isinstance(dimension, int) or dimension < 1:
-        raise ValueError("`dimension` is missing, or no whole number above 0")
+        raise ValueError("`dimension` is missing, or not a positive integer")
     return dimension

@@ -1,4 +1,4 @@
-"""Text memory: kept by namespace, found by words and by meaning."""
+"""Text memory: stores texts by namespace, searchable by their words and by their meaning."""
 
 from __future__ import annotations
 

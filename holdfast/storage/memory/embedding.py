@@ -1,4 +1,4 @@
-"""Gives waiting memories their vectors, batch by batch."""
+"""Embedding of pending memories, in batches."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from holdfast.storage.memory.vectors import TextVectors
 log = get_logger(__name__)
 
 BATCH = 64  # texts; one or two requests
-PROBE = "Is this text embedded?"  # nothing that a model could refuse
-ZEROS = "the embedding model gave it a vector of zeros"
+PROBE = "Is this text embedded?"  # harmless: a model that refuses this refuses everything
+ZEROS = "the embedding model returned a vector of zeros"
 
 
 class Embedding:
-    """Embeds what waits in a text memory. Doing a batch twice changes nothing.
+    """Embeds the pending memories of a text memory. Repeating a batch changes nothing.
 
     Args:
-        memory: without an embedder there is never anything to do.
+        memory: if it has no embedder, no memory is ever pending.
     """
 
     def __init__(self, memory: TextMemory) -> None:
         self._spaces = _Spaces(memory.table, memory.vectors) if memory.vectors else None
 
     async def waiting(self) -> list[Space]:
-        """The namespaces with memories that wait for a vector, or have one of another embedder.
+        """Returns the namespaces with memories that have no vector yet, or one of another embedder.
 
         Raises:
             StoreUnavailable: the memories cannot be read.
@@ -37,24 +37,24 @@ class Embedding:
         return await self._spaces.waiting() if self._spaces else []
 
     async def next_batch(self, namespace: str) -> int:
-        """Embeds the next memories that wait and gives their number; 0: none waits.
+        """Embeds the next pending memories and returns their number; 0 if none is pending.
 
         Raises:
-            ModelUnavailable: worth another attempt; nothing is lost.
-            ModelRefused: the embedding model refuses whatever it is asked.
+            ModelUnavailable: temporary; the memories stay pending.
+            ModelRefused: the embedding model refuses every request.
             StoreUnavailable: the memories cannot be read or written.
         """
         return await self._spaces.next_batch(namespace) if self._spaces else 0
 
 
 class _Spaces:
-    """The namespaces of a table, as one embedder sees them."""
+    """The namespaces of a table and their pending memories, for one embedder."""
 
     def __init__(self, table: MemoryTable, vectors: TextVectors) -> None:
         self._table = table
         self._vectors = vectors
         self._done: dict[str, int] = {}
-        """Revisions of the namespaces in which nothing waited."""
+        """Revisions of the namespaces in which no memory was pending."""
 
     async def waiting(self) -> list[Space]:
         changed = [space for space in await self._table.spaces() if self._done.get(space.name) != space.revision]
@@ -76,17 +76,17 @@ class _Spaces:
         return waits
 
     async def _adopt(self, namespace: str) -> bool:
-        """Has the namespace go over to our embedder where it had another; says whether it has ours now.
+        """Switches the namespace to this embedder if it has another; returns whether it has this one now.
 
-        Once per process: where two workers have different settings, the one that began later prevails. Otherwise
-        each would embed everything anew after the other, for ever.
+        Each process does so only once per namespace. If two workers have different settings, the one that started
+        later wins; they do not embed everything again in turn.
         """
         spaces = await self._table.spaces([namespace])
         if not spaces:
             return False
         is_ours = spaces[0].embedder == self._vectors.name
         if not is_ours and namespace in self._vectors.adopted:
-            log.warning("memories are left to a worker with another EMBEDDING_MODEL", namespace=namespace)
+            log.warning("another worker embeds this namespace with a different EMBEDDING_MODEL", namespace=namespace)
             return False
         if not is_ours:
             await self._table.adopt(namespace, self._vectors.name)
@@ -94,25 +94,25 @@ class _Spaces:
         return True
 
     async def _embed(self, namespace: str, records: Sequence[Record]) -> list[Record]:
-        """The records with their vectors kept; one that the model refuses is marked, so that it holds up no other."""
+        """Stores vectors and returns the records as embedded; a record that the model refuses gets a fault instead."""
         try:
             return await self._embed_together(namespace, records)
         except ModelUnavailable:
             raise
         except ModelError as error:
-            await self._vectors.embed([PROBE])  # raises where it is not the texts that the model does not like
+            await self._vectors.embed([PROBE])  # raises if the model refuses any text, not only these
             return await self._embed_apart(namespace, records, error)
 
     async def _embed_together(self, namespace: str, records: Sequence[Record]) -> list[Record]:
         vectors = await self._vectors.embed([record.text for record in records])
         usable = [(record, vector) for record, vector in zip(records, vectors, strict=True) if any(vector)]
-        await self._vectors.keep(namespace, usable)
-        kept = {record.id for record, _ in usable}
+        await self._vectors.store(namespace, usable)
+        stored = {record.id for record, _ in usable}
         name = self._vectors.name
-        return [record.embedded(name, None if record.id in kept else ZEROS) for record in records]
+        return [record.embedded(name, None if record.id in stored else ZEROS) for record in records]
 
     async def _embed_apart(self, namespace: str, records: Sequence[Record], refusal: ModelError) -> list[Record]:
-        """Halves what was refused until the texts that the model does not like stand alone."""
+        """Halves a refused batch repeatedly to isolate the texts that the model refuses."""
         if len(records) == 1:
             return [records[0].embedded(self._vectors.name, str(refusal))]
         settled: list[Record] = []

@@ -1,4 +1,4 @@
-"""Puts several rankings of the same things into one."""
+"""Fusion of several rankings of the same items into one."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import TypeVar
 
 Key = TypeVar("Key", str, tuple[str, str])
 
-RANK_OFFSET = 60  # the usual one: first places count, but two middling ranks beat one good one
+RANK_OFFSET = 60  # the usual value: an item with two middling ranks beats one with a single good rank
 
 
 def fuse(rankings: Iterable[Sequence[Key]], k: int = RANK_OFFSET) -> list[tuple[Key, float]]:
-    """Fuses rankings by reciprocal rank: what stands at place n of one is worth 1 / (k + n) there.
+    """Fuses rankings by reciprocal rank: the item at rank n of a ranking scores 1 / (k + n) there.
 
-    Scores of different kinds cannot be compared, ranks can.
+    Unlike scores of different kinds, ranks can be compared.
 
     Args:
-        rankings: each best first; a key that one ranking has twice counts where it stands first.
-        k: the larger, the less the first places count.
+        rankings: each best first; of a key that occurs twice in a ranking, the first rank counts.
+        k: the larger it is, the less the first ranks weigh.
 
     Returns:
-        Every key with its score, best first; of equal scores that of the earlier ranking first.
+        Every key with its score, best first; equal scores are in the order of the rankings.
     """
     scores: defaultdict[Key, float] = defaultdict(float)
     for ranking in rankings:
-        for place, key in enumerate(dict.fromkeys(ranking), start=1):
-            scores[key] += 1 / (k + place)
+        for rank, key in enumerate(dict.fromkeys(ranking), start=1):
+            scores[key] += 1 / (k + rank)
     return sorted(scores.items(), key=lambda item: -item[1])

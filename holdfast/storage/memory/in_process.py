@@ -1,4 +1,4 @@
-"""Memories in this process: dictionaries, and an index of their words."""
+"""Memories in this process, with an index of their words."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from typing_extensions import override
+
 from holdfast._util.blocking import run_blocking
 from holdfast.storage.memory.record import Record
-from holdfast.storage.memory.table import Place, Space
+from holdfast.storage.memory.table import MemoryTable, Place, Space
 from holdfast.storage.memory.word_index import Entry, WordIndex
 
 
-class InProcessTable:
-    """A MemoryTable that goes with its process."""
+class InProcessTable(MemoryTable):
+    """A MemoryTable whose contents are lost when the process ends."""
 
     def __init__(self) -> None:
         self._records: defaultdict[str, dict[str, Record]] = defaultdict(dict)
@@ -21,8 +23,8 @@ class InProcessTable:
         self._spaces: dict[str, Space] = {}
         self._index = WordIndex()
 
+    @override
     async def write(self, namespace: str, records: Sequence[Record]) -> None:
-        """See `MemoryTable.write`."""
         latest = {record.id: record for record in records}
         changed = [record for record in latest.values() if not self._has(record)]
         if not changed:
@@ -34,22 +36,22 @@ class InProcessTable:
             self._pending[namespace][record.id] = None
         self._touch(namespace)
 
+    @override
     async def read(self, places: Sequence[Place]) -> dict[Place, Record]:
-        """See `MemoryTable.read`."""
         found = {(namespace, key): self._records[namespace].get(key) for namespace, key in places}
         return {place: record for place, record in found.items() if record}
 
+    @override
     async def page(self, namespace: str, after: str, limit: int) -> list[Record]:
-        """See `MemoryTable.page`."""
         keys = sorted(key for key in self._records[namespace] if key > after)
         return [self._records[namespace][key] for key in keys[:limit]]
 
+    @override
     async def count(self, namespace: str) -> int:
-        """See `MemoryTable.count`."""
         return len(self._records[namespace])
 
-    async def remove(self, namespace: str, id: str) -> bool:  # noqa: A002 - the field's word
-        """See `MemoryTable.remove`."""
+    @override
+    async def remove(self, namespace: str, id: str) -> bool:
         if self._records[namespace].pop(id, None) is None:
             return False
         self._pending[namespace].pop(id, None)
@@ -57,31 +59,31 @@ class InProcessTable:
         self._touch(namespace)
         return True
 
+    @override
     async def matches(
         self, namespaces: Sequence[str], words: Sequence[str], facets: Sequence[str], limit: int
     ) -> list[Place]:
-        """See `MemoryTable.matches`."""
         found = await run_blocking(self._index.matches, namespaces, words, facets, limit)
         return [(namespace, key) for namespace, key in found if key in self._records[namespace]]
 
+    @override
     async def spaces(self, names: Sequence[str] | None = None) -> list[Space]:
-        """See `MemoryTable.spaces`."""
         return [space for space in self._spaces.values() if names is None or space.name in names]
 
+    @override
     async def pending(self, namespace: str, limit: int) -> list[Record]:
-        """See `MemoryTable.pending`."""
         return [self._records[namespace][key] for key in list(self._pending[namespace])[:limit]]
 
+    @override
     async def settle(self, namespace: str, records: Sequence[Record]) -> None:
-        """See `MemoryTable.settle`."""
         for record in records:
             if self._has(record):
                 self._records[namespace][record.id] = record
                 self._pending[namespace].pop(record.id, None)
         self._touch(namespace)
 
+    @override
     async def adopt(self, namespace: str, embedder: str) -> None:
-        """See `MemoryTable.adopt`."""
         for record in self._records[namespace].values():
             if record.embedded_by != embedder:
                 self._pending[namespace][record.id] = None

@@ -1,4 +1,4 @@
-"""The index of words beside an embedded database, in the memory of the process that owns its files."""
+"""The full-text index of an embedded database, in the memory of the process that owns its files."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from typing_extensions import override
+
 from holdfast._util.blocking import run_blocking
 from holdfast.errors import UsageError
 from holdfast.storage.database.connection import Connection
+from holdfast.storage.database.local_index import LocalIndex
 from holdfast.storage.database.pool import Pool
 from holdfast.storage.memory.rows import space_id
 from holdfast.storage.memory.table import Place
@@ -19,24 +22,24 @@ REVISIONS = "SELECT id, revision FROM memory_space"
 REVISIONS_OF = "SELECT id, revision FROM $spaces"
 LOAD = "SELECT VALUE [id[1], text, facets] FROM memory:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"
 
-LOAD_ROWS = 500  # in one statement: 0.5 MB of 300 characters each, and others get their turn in between
-UNKNOWN = -1  # a revision that no namespace has
-ATTEMPTS = 3  # to load an index that no unseen write has overtaken
+LOAD_ROWS = 500  # in one statement: 0.5 MB at 300 characters each; other calls run between the statements
+UNKNOWN = -1  # differs from every revision in the database
+ATTEMPTS = 3  # to load an index that is current
 
 
 @dataclass
 class _Words:
-    """An index with the revisions of the namespaces that it covers."""
+    """An index, and the revisions of the namespaces that it covers."""
 
     index: WordIndex
     revisions: dict[str, int]
 
 
-class LocalWords:
+class LocalWords(LocalIndex):
     """A `LocalIndex` of the words of all memories.
 
-    It knows the revision of each namespace. Where that is not the revision in the database, something else has written
-    to the rows, and the index is loaded again.
+    It tracks the revision of each namespace. If the revision in the database differs, the rows were changed by other
+    means, and the index is loaded again.
 
     Args:
         pool: the database.
@@ -50,12 +53,12 @@ class LocalWords:
         """Runs one operation.
 
         - `write` (`namespace`, `statement`, `values`, `removed`) runs a statement whose first result is the
-          namespace's new revision, and returns its results. `rows` among its values are written by it; `removed` are
-          the ids that it deletes.
-        - `matches` (`namespaces`, `words`, `facets`, `limit`) returns places, see `MemoryTable.matches`.
+          namespace's new revision, and returns its results. Its value `rows` lists the rows that it writes; `removed`
+          lists the ids that it deletes.
+        - `matches` (`namespaces`, `words`, `facets`, `limit`) returns what `MemoryTable.matches` returns.
 
         Raises:
-            UsageError: the operation is none of these.
+            UsageError: the operation is unknown.
         """
         match operation:
             case "write":
@@ -64,8 +67,8 @@ class LocalWords:
                 return await self._matches(**values)
         raise UsageError(f"words have no operation {operation!r}: restart the process that owns the database")
 
+    @override
     async def close(self) -> None:
-        """See `LocalIndex.close`."""
         await self._cache.close()
 
     async def _write(
@@ -74,10 +77,10 @@ class LocalWords:
         try:
             results = await connection.run(statement, values)
         except BaseException:
-            self._cache.drop()  # whether it was carried out is not known
+            self._cache.drop()  # it is unknown whether the write was committed
             raise
         entries = [_entry(namespace, row["id"].id[1], row["text"], row["facets"]) for row in values.get("rows", ())]
-        change = partial(_follow, namespace=namespace, revision=results[0][0], entries=entries, removed=removed)
+        change = partial(_apply, namespace=namespace, revision=results[0][0], entries=entries, removed=removed)
         await self._cache.apply(change)
         return results
 
@@ -90,7 +93,7 @@ class LocalWords:
         return await run_blocking(known.index.matches, namespaces, words, facets, limit)
 
     async def _is_current(self, connection: Connection[Any], known: _Words, namespaces: list[str]) -> bool:
-        """Compares revisions while no write is under way."""
+        """Compares revisions while no write is in progress."""
         [found] = await connection.run(REVISIONS_OF, {"spaces": [space_id(name) for name in namespaces]})
         return all(known.revisions.get(row["id"].id) == row["revision"] for row in found)
 
@@ -115,8 +118,8 @@ def _entry(namespace: str, key: str, text: str, facets: list[str]) -> Entry:
     return Entry((namespace, key), text, facets)
 
 
-def _follow(known: _Words, namespace: str, revision: int, entries: list[Entry], removed: list[str]) -> None:
-    """Applies a write; one that the rows already had when they were loaded is left out."""
+def _apply(known: _Words, namespace: str, revision: int, entries: list[Entry], removed: list[str]) -> None:
+    """Applies a write to the index, unless the loaded rows already include it."""
     before = known.revisions.get(namespace, 0)
     if revision <= before:
         return

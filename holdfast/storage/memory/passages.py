@@ -1,24 +1,24 @@
-"""Cuts a document into passages that can be remembered, and found, one by one."""
+"""Splitting of documents into passages that are stored and found one by one."""
 
 from __future__ import annotations
 
 import re
 
-MAX_PASSAGE_CHARS = 2_000  # half a page: small enough to be about one thing, large enough to be understood by itself
+MAX_PASSAGE_CHARS = 2_000  # half a page: short enough to cover one topic, long enough to be understood by itself
 
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _BREAKS = ("\n", ". ", "! ", "? ", " ")
 
 
 def passages(text: str, limit: int = MAX_PASSAGE_CHARS) -> list[str]:
-    """Paragraphs put together for as long as they fit; one that is too long is cut at a line, a sentence or a word.
+    """Joins paragraphs up to the limit; splits a longer paragraph at a line, a sentence or a word.
 
     Args:
         text: of any length.
-        limit: most characters of a passage.
+        limit: maximum characters of a passage.
 
     Returns:
-        The passages in order, without blank ones; together they have every word of the text.
+        The passages in order, none of them blank; together they contain every word of the text.
     """
     found: list[str] = []
     for paragraph in filter(str.strip, _PARAGRAPH_END.split(text)):
@@ -41,7 +41,7 @@ def _pieces(paragraph: str, limit: int) -> list[str]:
 
 
 def _cut(paragraph: str, limit: int) -> int:
-    """Where to cut: behind the last break of the best kind that leaves at least half of what fits."""
+    """Returns where to cut: after the last break of the best kind in the second half of what fits."""
     for mark in _BREAKS:
         place = paragraph.rfind(mark, limit // 2, limit)
         if place >= 0:

@@ -1,4 +1,4 @@
-"""A memory on its way into a table: checked, cleaned, with an id and a digest."""
+"""Records of a memory table: validated memories with an id and a digest."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from holdfast.ports.retrieval import Memory
 from holdfast.storage.vectors.metadata import facets, metadata_text
 from holdfast.types import clean_text
 
-MAX_TEXT_BYTES = 64 * 1024  # some 20 pages; what is longer is found better in parts, and indexing it takes seconds
+MAX_TEXT_BYTES = 64 * 1024  # some 20 pages; longer texts are found better in parts, and take seconds to index
 MAX_METADATA_BYTES = 16 * 1024  # of JSON
 MAX_NAME_CHARS = 200  # of a namespace or an id; both are parts of record ids, a namespace of workflow ids too
 ID_CHARS = 32  # hex digits: 128 bits, so that no two texts share an id by chance
 
-KIND = "memory"  # facets are digests; this one sets those of memories apart
+KIND = "memory"  # part of each facet's digest, so that facets of memories differ from those of vectors
 
 
 @dataclass(frozen=True)
 class Record:
-    """A memory, ready to be kept."""
+    """A validated memory."""
 
     namespace: str
     id: str
     text: str
     metadata: dict[str, JsonValue]
     digest: str
-    """Of namespace, text and metadata: two records with the same one say the same."""
+    """SHA-256 of namespace, text and metadata: two records with the same digest are equal."""
     added_at: datetime
     embedded_by: str | None = None
     fault: str | None = None
 
     @property
     def facets(self) -> frozenset[str]:
-        """What filters ask for."""
+        """Digests of the metadata, which filters compare."""
         return facets(KIND, self.metadata)
 
     def public(self) -> Memory:
-        """The memory as users see it."""
+        """Returns the memory as the public API returns it."""
         return Memory(
             id=self.id,
             namespace=self.namespace,
@@ -55,23 +55,23 @@ class Record:
         )
 
     def embedded(self, embedder: str, fault: str | None) -> Record:
-        """The record once it has its vector, or could not be given one."""
+        """Returns the record with the result of its embedding: the embedder's name, or a fault."""
         return replace(self, embedded_by=None if fault else embedder, fault=fault)
 
 
 def make_record(
     namespace: str, text: str, metadata: Mapping[str, JsonValue] | None = None, *, key: str | None = None
 ) -> Record:
-    """Checks and cleans what is to be kept.
+    """Validates and cleans a memory.
 
     Args:
-        namespace: whose it is.
-        text: what it says.
+        namespace: its namespace.
+        text: its text.
         metadata: JSON values by name.
-        key: its id; None: made from all of these.
+        key: its id; `None` derives the id from the other arguments.
 
     Raises:
-        UsageError: something is blank, too large or no JSON; the message says what and names the limit.
+        UsageError: an argument is blank, too large or not JSON; the message names it and the limit.
     """
     namespace = checked_namespace(namespace)
     text = _checked_text(text)
@@ -82,19 +82,19 @@ def make_record(
 
 
 def checked_namespace(namespace: str) -> str:
-    """The namespace, if it can be one.
+    """Returns the namespace if it is valid.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it is not valid.
     """
     return _checked_name("namespace", namespace)
 
 
 def checked_id(id: str) -> str:  # noqa: A002 - the field's word
-    """The id, if it can be one.
+    """Returns the id if it is valid.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it is not valid.
     """
     return _checked_name("id", id)
 
@@ -110,16 +110,16 @@ def _is_printable(name: str) -> bool:
 
 
 def checked_filter(wanted: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
-    """A search's filter, cleaned as metadata is.
+    """Returns a search's filter, cleaned like metadata.
 
     Raises:
-        UsageError: it is not JSON values by name.
+        UsageError: it is not a mapping of names to JSON values.
     """
     return _checked_metadata({} if wanted is None else wanted, what="filter")
 
 
 def wanted_facets(wanted: Mapping[str, JsonValue]) -> frozenset[str]:
-    """What a record must have to fit a filter; values are compared as the vectors' filters do."""
+    """Returns the facets that a record needs to match a filter; vectors compare values in the same way."""
     return facets(KIND, wanted)
 
 
@@ -139,13 +139,13 @@ def _checked_text(text: str) -> str:
 
 
 def _checked_metadata(metadata: Mapping[str, JsonValue], what: str = "metadata") -> dict[str, JsonValue]:
-    """The metadata as it will come back: what vectors refuse is refused here, and half surrogate pairs are replaced."""
+    """Returns the metadata as it will be read back, with lone surrogates replaced; vectors accept the same values."""
     try:
         plain = json.loads(metadata_text(metadata))
     except UsageError as error:
         raise UsageError(str(error).replace("metadata", what)) from None
     text = clean_text(json.dumps(plain, ensure_ascii=False))
     if (size := len(text.encode())) > MAX_METADATA_BYTES:
-        raise UsageError(f"{what} has {size:,} bytes as JSON, at most {MAX_METADATA_BYTES:,} are taken")
+        raise UsageError(f"{what} has {size:,} bytes as JSON, at most {MAX_METADATA_BYTES:,} are accepted")
     cleaned: dict[str, JsonValue] = json.loads(text)
     return cleaned

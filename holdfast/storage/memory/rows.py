@@ -1,4 +1,4 @@
-"""Records as rows of the table `memory`, and back."""
+"""Conversion between records and rows of the table `memory`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from holdfast.storage.memory.record import Record
 
 Row = dict[str, Any]
 FIELDS = "id, exact, digest, added_at, embedded_by, fault"
-"""What `record_from` needs of a row."""
+"""The fields that `record_from` reads."""
 
 
 def memory_id(namespace: str, key: str) -> RecordID:
-    """Id of a record's row."""
+    """Returns the id of a record's row."""
     return RecordID("memory", [namespace, key])
 
 
 def space_id(namespace: str) -> RecordID:
-    """Id of a namespace's row."""
+    """Returns the id of a namespace's row."""
     return RecordID("memory_space", namespace)
 
 
 def new_row(record: Record) -> Row:
-    """The row of a record that is to be embedded."""
+    """Returns the row of a record that is not embedded yet."""
     return {
         "id": memory_id(record.namespace, record.id),
         "text": record.text.replace("\0", "\ufffd"),
@@ -39,7 +39,7 @@ def new_row(record: Record) -> Row:
 
 
 def record_from(row: Row) -> Record:
-    """The record that a row holds."""
+    """Returns the record that a row stores."""
     namespace, key = row["id"].id
     text, metadata = json.loads(row["exact"])
     return Record(

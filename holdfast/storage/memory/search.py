@@ -1,4 +1,4 @@
-"""Answers searches: words and meaning side by side, fused by rank, and remembered until something changes."""
+"""Hybrid search: full text and vectors in parallel, fused by rank, cached until a namespace changes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from holdfast.storage.memory.words import query_words
 from holdfast.types import clean_text
 
 MAX_TOP_K = 100
-MAX_QUERY_CHARS = 8_000  # what embedding models take
-CANDIDATES = 50  # that each ranking gives at least: fusing needs more than the first few
+MAX_QUERY_CHARS = 8_000  # the input limit of common embedding models
+CANDIDATES = 50  # minimum per ranking: fusion needs more than the first few
 
 CACHED_SEARCHES = 256
-CACHED_CHARS = 8_000_000  # of all texts in the cache together
-CACHE_LIFETIME = 60.0  # seconds; writes are noticed at once, this only bounds what is kept
+CACHED_CHARS = 8_000_000  # total length of all cached texts
+CACHE_LIFETIME = 60.0  # seconds; bounds memory only, as writes invalidate entries immediately
 
 Answer = tuple[list[Space], list[MemoryMatch]]
-"""What was found, with the namespaces as they were."""
+"""The namespaces at the time of a search, and its matches."""
 Finders = dict[Place, list[Finder]]
 
 
 class Question:
-    """A search, checked.
+    """A validated search.
 
     Raises:
-        UsageError: it cannot be answered; the message says why.
+        UsageError: an argument is not valid; the message names it.
     """
 
     def __init__(
@@ -54,19 +54,19 @@ class Question:
 
     @property
     def key(self) -> str:
-        """The same for searches with the same answer."""
+        """Cache key: searches with the same key have the same answer."""
         return repr((self.query, self.top_k, self.namespaces, sorted(self.facets)))
 
 
 class Search:
     """Searches a table and its vectors.
 
-    What was found is remembered with the revisions of the namespaces, which every write changes, whoever makes it:
-    a search that finds them as they were costs one small read.
+    Answers are cached with the revisions of the namespaces, which every write by any process increments. While the
+    revisions stay the same, a repeated search costs one small read.
 
     Args:
-        table: has the texts.
-        vectors: have what they mean; None: words alone decide.
+        table: stores the texts.
+        vectors: stores the vectors; `None` searches full text only.
     """
 
     def __init__(self, table: MemoryTable, vectors: TextVectors | None) -> None:
@@ -75,19 +75,19 @@ class Search:
         self._cache: TTLCache[str, Answer] = TTLCache(CACHED_CHARS, CACHE_LIFETIME, getsizeof=_size)
 
     async def answer(self, question: Question) -> list[MemoryMatch]:
-        """The memories that fit best, best first."""
+        """Returns the best matches, best first."""
         spaces = await self._table.spaces(question.namespaces)
         known = self._cache.get(question.key)
         if known and known[0] == spaces:
             return [match.model_copy(deep=True) for match in known[1]]
-        found, whole = await self._search(question, [space.name for space in spaces])
-        if whole:
+        found, is_complete = await self._search(question, [space.name for space in spaces])
+        if is_complete:
             copies = [match.model_copy(deep=True) for match in found]
             self._cache[question.key] = spaces, copies
         return found
 
     async def _search(self, question: Question, namespaces: Sequence[str]) -> tuple[list[MemoryMatch], bool]:
-        """The answer, and whether all that could contribute did."""
+        """Returns the answer, and whether it is complete: full text only is not, if there are vectors."""
         limit = max(CANDIDATES, 4 * question.top_k)
         by_words, by_meaning = await asyncio.gather(
             self._table.matches(namespaces, query_words(question.query), sorted(question.facets), limit),
@@ -107,7 +107,7 @@ class Search:
     async def _read(
         self, ranked: Sequence[tuple[Place, float]], finders: Finders, question: Question
     ) -> list[MemoryMatch]:
-        """The first of the ranking that are still there and fit: a vector may have outlived its text."""
+        """Reads the best of the ranking; skips records that were deleted or no longer match the filter."""
         found: list[MemoryMatch] = []
         while ranked and len(found) < question.top_k:
             page, ranked = ranked[: question.top_k], ranked[question.top_k :]
@@ -120,7 +120,7 @@ class Search:
 
 
 def _size(answer: Answer) -> int:
-    """Characters that an answer counts in the cache; at least its share of them, which bounds their number too."""
+    """Returns the characters that an answer occupies; a minimum bounds the number of cached answers too."""
     return max(sum(len(match.text) for match in answer[1]), CACHED_CHARS // CACHED_SEARCHES)
 
 

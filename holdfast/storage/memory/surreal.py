@@ -1,7 +1,7 @@
 """Memories in SurrealDB, embedded or on a server.
 
-A server finds words by its own index. Beside an embedded database that index is `LocalWords`, which every write to
-memories goes through.
+A server searches its own full-text index. An embedded database uses `LocalWords` instead, which performs every write
+to memories.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from typing_extensions import override
+
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database import Database, retry_conflicts
 from holdfast.storage.database.local_index import call_index
 from holdfast.storage.database.surql import statement
 from holdfast.storage.memory.record import Record
 from holdfast.storage.memory.rows import FIELDS, memory_id, new_row, record_from, space_id
-from holdfast.storage.memory.table import Place, Space
+from holdfast.storage.memory.table import MemoryTable, Place, Space
 
 WRITE = statement("holdfast.storage.memory", "write")
 REMOVE = statement("holdfast.storage.memory", "remove")
@@ -33,52 +35,54 @@ SPACES = "SELECT id, revision, embedder FROM $spaces"
 ALL_SPACES = "SELECT id, revision, embedder FROM memory_space"
 ADOPTED = "UPSERT $space SET revision = (revision ?? 0) + 1, embedder = $embedder RETURN VALUE revision"
 
-WRITE_ROWS = 100  # in one transaction, which others wait for: some 50 ms
+WRITE_ROWS = 100  # in one transaction: some 50 ms, during which other writes wait
 WRITE_BYTES = 256 * 1024  # of text in one transaction, for the same reason
 ADOPT_ROWS = 500  # in one statement
-MATCHES_PER_WORD = 200  # beyond these a word says little about a record
-PRESENCE = 0.1  # what a word counts that is too common for the database to give it a score
+MATCHES_PER_WORD = 200  # a word with more matches says little about a record
+PRESENCE = 0.1  # score of a word that is so common that the database scores it zero or less
 
 
-class SurrealTable:
+class SurrealTable(MemoryTable):
     """A MemoryTable on SurrealDB.
 
     Args:
-        database: where it is kept; not closed with the table.
+        database: stores the rows; closing the table does not close it.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @override
     async def write(self, namespace: str, records: Sequence[Record]) -> None:
-        """See `MemoryTable.write`."""
         for batch in _batches(records):
             rows = [new_row(record) for record in await self._changed(batch)]
             if not rows:
                 continue
             results = await self._write(namespace, WRITE, rows=rows)
-            if [row["digest"] for row in rows] not in results:  # a denied write is no error to the database
-                raise StoreUnavailable(f"the database did not take memories of {namespace!r}: may its user write?")
+            if [row["digest"] for row in rows] not in results:  # the database reports no error for a denied write
+                raise StoreUnavailable(
+                    f"the database did not store memories of {namespace!r}: check that its user may write"
+                )
 
+    @override
     async def read(self, places: Sequence[Place]) -> dict[Place, Record]:
-        """See `MemoryTable.read`."""
         if not places:
             return {}
         [rows] = await self._database.run(READ, memories=[memory_id(*place) for place in places])
         return {(record.namespace, record.id): record for record in map(record_from, rows)}
 
+    @override
     async def page(self, namespace: str, after: str, limit: int) -> list[Record]:
-        """See `MemoryTable.page`."""
         [rows] = await self._database.run(PAGE, namespace=namespace, after=after, limit=limit)
         return [record_from(row) for row in rows]
 
+    @override
     async def count(self, namespace: str) -> int:
-        """See `MemoryTable.count`."""
         [rows] = await self._database.run(COUNT, namespace=namespace)
         return rows[0]["count"] if rows else 0
 
-    async def remove(self, namespace: str, id: str) -> bool:  # noqa: A002 - the field's word
-        """See `MemoryTable.remove`."""
+    @override
+    async def remove(self, namespace: str, id: str) -> bool:
         memory = memory_id(namespace, id)
         [found] = await self._database.run(DIGESTS, memories=[memory])
         if not found:
@@ -86,13 +90,15 @@ class SurrealTable:
         await self._write(namespace, REMOVE, removed=[id], memory=memory)
         [left] = await self._database.run(DIGESTS, memories=[memory])
         if left:
-            raise StoreUnavailable(f"the database did not remove a memory of {namespace!r}: may its user write?")
+            raise StoreUnavailable(
+                f"the database did not delete a memory of {namespace!r}: check that its user may write"
+            )
         return True
 
+    @override
     async def matches(
         self, namespaces: Sequence[str], words: Sequence[str], facets: Sequence[str], limit: int
     ) -> list[Place]:
-        """See `MemoryTable.matches`."""
         if not words or not namespaces:
             return []
         wanted: dict[str, Any] = {
@@ -118,21 +124,21 @@ class SurrealTable:
         )
         return _ranked(found)[:limit]
 
+    @override
     async def spaces(self, names: Sequence[str] | None = None) -> list[Space]:
-        """See `MemoryTable.spaces`."""
         if names is None:
             [rows] = await self._database.run(ALL_SPACES)
         else:
             [rows] = await self._database.run(SPACES, spaces=[space_id(name) for name in names])
         return [Space(row["id"].id, row["revision"], row.get("embedder")) for row in rows]
 
+    @override
     async def pending(self, namespace: str, limit: int) -> list[Record]:
-        """See `MemoryTable.pending`."""
         [rows] = await self._database.run(PENDING, namespace=namespace, limit=limit)
         return [record_from(row) for row in rows]
 
+    @override
     async def settle(self, namespace: str, records: Sequence[Record]) -> None:
-        """See `MemoryTable.settle`."""
         ordered = sorted(records, key=_outcome)
         for (embedder, fault), group in groupby(ordered, key=_outcome):
             batch = list(group)
@@ -145,8 +151,8 @@ class SurrealTable:
                 fault=fault or None,
             )
 
+    @override
     async def adopt(self, namespace: str, embedder: str) -> None:
-        """See `MemoryTable.adopt`."""
         after = ""
         while records := await self.page(namespace, after, ADOPT_ROWS):
             places = [memory_id(namespace, record.id) for record in records]
@@ -155,7 +161,7 @@ class SurrealTable:
         await self._write(namespace, ADOPTED, embedder=embedder)
 
     async def _changed(self, records: Sequence[Record]) -> list[Record]:
-        """Those that are not there yet as they are; the last of each id."""
+        """Returns the records that differ from the stored rows; of several with one id, the last."""
         latest = {record.id: record for record in records}
         places = [memory_id(record.namespace, record.id) for record in latest.values()]
         [rows] = await self._database.run(DIGESTS, memories=places)
@@ -165,7 +171,7 @@ class SurrealTable:
     async def _write(
         self, namespace: str, statement: str, /, *, removed: Sequence[str] = (), **values: Any
     ) -> list[Any]:
-        """Runs a write that increments the revision of a namespace, for which its writers contend."""
+        """Runs a write that increments the revision of a namespace; retries conflicts between writers."""
         values["space"] = space_id(namespace)
 
         async def attempt() -> list[Any]:
@@ -194,7 +200,7 @@ def _outcome(record: Record) -> tuple[str, str]:
 
 
 def _ranked(found: Sequence[Sequence[dict[str, Any]]]) -> list[Place]:
-    """Adds up what each word is worth. A word in more than half of all texts has a score of zero or less."""
+    """Ranks places by the sum of their words' scores; a word in more than half of all texts scores zero or less."""
     scores: defaultdict[Place, float] = defaultdict(float)
     for rows in found:
         for row in rows:

@@ -1,4 +1,4 @@
-"""Where memories are kept: the seam between the service and its backends."""
+"""MemoryTable, the protocol of the backends that store memories."""
 
 from __future__ import annotations
 
@@ -14,60 +14,60 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Space:
-    """A namespace as it stands."""
+    """The current state of a namespace."""
 
     name: str
     revision: int
-    """Grows with every write, whichever process made it."""
+    """Increases with every write by any process."""
     embedder: str | None
-    """Name of the embedder that its memories are embedded with; None: they never were."""
+    """Name of the embedder of its memories; `None` means that none was ever embedded."""
 
 
 class MemoryTable(Protocol):
-    """Rows of memories, with an index of their words. Every method may raise StoreUnavailable."""
+    """Rows of memories, with a full-text index. Every method may raise StoreUnavailable."""
 
     async def write(self, namespace: str, records: Sequence[Record]) -> None:
-        """Keeps records of one namespace, to be embedded; one that is there with the same digest is left alone."""
+        """Stores records of one namespace as pending; skips a record that is stored with the same digest."""
 
     async def read(self, places: Sequence[Place]) -> dict[Place, Record]:
-        """Those of these records that there are."""
+        """Returns the records that exist, by place."""
         ...
 
     async def page(self, namespace: str, after: str, limit: int) -> list[Record]:
-        """Records of a namespace with `id > after`, ordered by id."""
+        """Returns records of a namespace with `id > after`, ordered by id."""
         ...
 
     async def count(self, namespace: str) -> int:
-        """How many there are."""
+        """Returns the number of records in a namespace."""
         ...
 
     async def remove(self, namespace: str, id: str) -> bool:  # noqa: A002 - the field's word
-        """Removes a record; says whether it was there."""
+        """Removes a record; returns whether it existed."""
         ...
 
     async def matches(
         self, namespaces: Sequence[str], words: Sequence[str], facets: Sequence[str], limit: int
     ) -> list[Place]:
-        """Where at least one of the words stands, best first: rare words count more than common ones.
+        """Returns the places of records that contain at least one of the words, best first.
 
         Args:
-            namespaces: where to look.
-            words: the fewer records have one, the more it counts.
-            facets: only records that have all of these.
-            limit: at most so many.
+            namespaces: the namespaces to search.
+            words: the rarer a word is, the more it weighs.
+            facets: matches must have all of these.
+            limit: maximum number of places.
         """
         ...
 
     async def spaces(self, names: Sequence[str] | None = None) -> list[Space]:
-        """These namespaces, without those that were never written to; None: all."""
+        """Returns these namespaces, or all for `None`, without those that were never written to."""
         ...
 
     async def pending(self, namespace: str, limit: int) -> list[Record]:
-        """Records that wait for a vector."""
+        """Returns records that have no vector yet."""
         ...
 
     async def settle(self, namespace: str, records: Sequence[Record]) -> None:
-        """Marks records as no longer pending, with their `embedded_by` and `fault`, unless they have changed since."""
+        """Marks records as embedded, with their `embedded_by` and `fault`, unless they have changed since."""
 
     async def adopt(self, namespace: str, embedder: str) -> None:
-        """Makes every record pending that another embedder has embedded, and gives the namespace this one."""
+        """Sets the embedder of a namespace; records that another one has embedded become pending."""

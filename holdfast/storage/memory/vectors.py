@@ -1,4 +1,4 @@
-"""The vectors of memories: one namespace of the vector layer for each of theirs and each embedder."""
+"""Vectors of memories: one vector namespace for each memory namespace and embedder."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from holdfast.storage.memory.table import Place
 
 log = get_logger(__name__)
 
-MAX_EMBEDDED_CHARS = 8_000  # of a text: some 2,000 tokens, which embedding models take; full text covers the rest
-MIN_SIMILARITY = 0.1  # below it, any two texts are as near: no match, however few others there are
-QUERY_PATIENCE = 5.0  # seconds for the vector of a query; then its words must do
-QUERY_ENTRIES = 1_000  # vectors of queries that are remembered, some 12 KB each
-QUERY_LIFETIME = 3600.0  # seconds; a model's vectors do not change, but it may be replaced under its name
+MAX_EMBEDDED_CHARS = 8_000  # of a text: some 2,000 tokens, within the limit of common models; full text covers the rest
+MIN_SIMILARITY = 0.1  # typical of unrelated texts; less similar ones are not matches
+QUERY_TIMEOUT = 5.0  # seconds for the vector of a query; after that, full text answers alone
+QUERY_ENTRIES = 1_000  # cached vectors of queries, some 12 KB each
+QUERY_LIFETIME = 3600.0  # seconds; a model's vectors do not change, but its name may come to mean another model
 
 OpenVectors = Callable[[str], VectorStoreProtocol]
-"""Gives the vectors of a namespace."""
+"""Returns the vector store of a namespace."""
 
 
 class TextVectors:
-    """Embeds texts and queries, keeps the vectors of the former, and finds them by the latter.
+    """Embeds texts and queries; stores the vectors of texts and searches them.
 
     Args:
-        embedder: makes the vectors; closed with this.
-        open_vectors: gives the vectors of a namespace.
+        embedder: computes the vectors; closed with this object.
+        open_vectors: returns the vector store of a namespace.
 
     Attributes:
-        adopted: namespaces that this process has found, or made, to be this embedder's.
+        adopted: namespaces that belong to this embedder, as far as this process knows.
     """
 
     def __init__(self, embedder: Embedder, open_vectors: OpenVectors) -> None:
@@ -45,14 +45,14 @@ class TextVectors:
 
     @property
     def name(self) -> str:
-        """The embedder's."""
+        """Name of the embedder."""
         return self._embedder.name
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Vectors of texts; raises what `Embedder.embed` raises."""
+        """Returns the vectors of texts; raises what `Embedder.embed` raises."""
         return await self._embedder.embed([text[:MAX_EMBEDDED_CHARS] for text in texts])
 
-    async def keep(self, namespace: str, vectors: Sequence[tuple[Record, list[float]]]) -> None:
+    async def store(self, namespace: str, vectors: Sequence[tuple[Record, list[float]]]) -> None:
         """Stores the vectors of records."""
         await self._of(namespace).upsert_many(
             StoredVector(id=record.id, vector=vector, metadata=record.metadata) for record, vector in vectors
@@ -65,7 +65,7 @@ class TextVectors:
     async def matches(
         self, query: str, namespaces: Sequence[str], wanted: Mapping[str, JsonValue], limit: int
     ) -> list[Place] | None:
-        """The records nearest to a query, best first; None: the query has no vector now."""
+        """Returns the places nearest to a query, best first; `None` if the query could not be embedded."""
         vector = await self._query_vector(query)
         if vector is None:
             return None
@@ -87,10 +87,10 @@ class TextVectors:
         if known := self._queries.get(query):
             return known
         try:
-            async with asyncio.timeout(QUERY_PATIENCE):
+            async with asyncio.timeout(QUERY_TIMEOUT):
                 [vector] = await self.embed([query])
         except (HoldfastError, TimeoutError) as error:
-            log.warning("the query has no vector, searching by its words alone", reason=str(error) or "no answer")
+            log.warning("the query could not be embedded, searching full text only", reason=str(error) or "timed out")
             return None
         if not any(vector):
             return None
@@ -102,5 +102,5 @@ class TextVectors:
 
 
 def vectors_namespace(embedder: str, namespace: str) -> str:
-    """Where the vectors of a namespace of memories are."""
+    """Returns the vector namespace of a memory namespace."""
     return f"memory/{embedder}/{namespace}"

@@ -1,4 +1,4 @@
-"""An index of words in memory, by SQLite's FTS5."""
+"""A full-text index in memory, based on SQLite's FTS5."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CREATE TABLE facet (facet TEXT, number INTEGER, PRIMARY KEY (facet, number)) WIT
 CREATE INDEX facet_number ON facet (number);
 CREATE VIRTUAL TABLE words USING fts5 (stems, tokenize = 'ascii');
 """
-"""Texts are indexed as stems between spaces, so the tokenizer that leaves everything else as it is will do."""
+"""Texts are indexed as stems between spaces, so the plain `ascii` tokenizer suffices."""
 FIND = "SELECT number FROM memory WHERE namespace = ? AND id = ?"
 MATCHES = """
 SELECT memory.namespace, memory.id FROM words JOIN memory ON memory.number = words.rowid
@@ -30,7 +30,7 @@ FITTING = "AND (SELECT count(*) FROM facet WHERE number = memory.number AND face
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A text as the index takes it."""
+    """A text to index."""
 
     place: Place
     text: str
@@ -38,7 +38,7 @@ class Entry:
 
 
 class WordIndex:
-    """Finds texts by the stems of their words, best first by BM25; may be used by several threads at once."""
+    """Finds texts by the stems of their words, ranked by BM25; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class WordIndex:
         self._sqlite.executescript(SCHEMA)
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Adds texts, or replaces those in the same place."""
+        """Adds texts; replaces those with the same place."""
         stemmed = [" ".join(stems(entry.text)) for entry in entries]
         with self._lock, self._sqlite:
             self._sqlite.execute("BEGIN")
@@ -59,7 +59,7 @@ class WordIndex:
                 self._sqlite.executemany("INSERT INTO facet VALUES (?, ?)", facets)
 
     def remove(self, place: Place) -> None:
-        """Removes a text, if there is one in this place."""
+        """Removes a text if it is indexed."""
         with self._lock, self._sqlite:
             self._sqlite.execute("BEGIN")
             self._remove(place)
@@ -67,7 +67,7 @@ class WordIndex:
     def matches(
         self, namespaces: Sequence[str], words: Sequence[str], facets: Collection[str], limit: int
     ) -> list[Place]:
-        """See `MemoryTable.matches`."""
+        """Returns places as `MemoryTable.matches` does."""
         wanted = dict.fromkeys(stem for word in words for stem in stems(word))
         if not wanted or not namespaces:
             return []

@@ -1,8 +1,7 @@
-"""Words of queries, and stems for the index of words that this process keeps.
+"""Words of queries, and stems for the full-text index in memory.
 
-`stems` does what the analyzer of a SurrealDB server does: upper case, accents and the endings of German and English
-make no difference. The stemmers run one after the other, German first: together they reduce the forms of a word of
-either language to one stem, whichever language it is.
+`stems` matches the analyzer of a SurrealDB server: it ignores case, accents, and German and English word endings. Both
+stemmers run on every word, German first, so the forms of a word are reduced to one stem without knowing its language.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from functools import lru_cache
 
 from snowballstemmer import stemmer  # type: ignore[import-untyped]  # it has no stubs
 
-MAX_QUERY_WORDS = 16  # each is a read of the index; the longest say most
+MAX_QUERY_WORDS = 16  # each costs an index read; the longest words are the most specific
 
 _WORD = re.compile(r"[^\W_]+")
-_RUN = re.compile(r"[^\W\d_]+|\d+")  # letters and digits are words of their own, as the analyzer has it
+_RUN = re.compile(r"[^\W\d_]+|\d+")  # like the analyzer, splits between letters and digits
 _STOP_TEXT = """
     a about after all also am an and any are as at be because been before but by can could did do does for from had has
     have he her him his how i if in into is it its just me my no nor not of off on or our out over own she so some such
@@ -31,14 +30,14 @@ _STOP_TEXT = """
 """
 _STOP_WORDS = frozenset(_STOP_TEXT.split())
 _SPELLINGS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"})
-MAX_STEMMED_CHARS = 40  # of a word; what is longer is no word of a language, and stemming takes time
-REMEMBERED_STEMS = 50_000  # some 5 MB; stemming anew takes 50 microseconds
+MAX_STEMMED_CHARS = 40  # longer strings are not words of a language, and are slow to stem
+CACHED_STEMS = 50_000  # some 5 MB; stemming a word takes 50 microseconds
 _GERMAN, _ENGLISH = stemmer("german"), stemmer("english")
-_STEMMING = threading.Lock()  # a stemmer keeps the word that it works on
+_STEMMING = threading.Lock()  # stemmers are not thread-safe
 
 
 def query_words(query: str) -> list[str]:
-    """The words of a query that are worth looking for, each once; common words only where there are no others."""
+    """Returns the distinct words of a query without stop words, unless all are stop words."""
     words = dict.fromkeys(word.lower() for word in _WORD.findall(query))
     telling = [word for word in words if word not in _STOP_WORDS] or list(words)
     if len(telling) <= MAX_QUERY_WORDS:
@@ -47,11 +46,11 @@ def query_words(query: str) -> list[str]:
 
 
 def stems(text: str) -> Iterator[str]:
-    """Every word of a text, in order, reduced to what its forms have in common."""
+    """Returns the stem of every word of a text, in order."""
     return map(_stem, _RUN.findall(text.lower()))
 
 
-@lru_cache(REMEMBERED_STEMS)
+@lru_cache(CACHED_STEMS)
 def _stem(word: str) -> str:
     folded = _folded(word)
     if len(folded) > MAX_STEMMED_CHARS or not folded.isalpha():
