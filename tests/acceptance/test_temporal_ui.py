@@ -44,7 +44,7 @@ async def test_a_run_can_be_read(ui: TemporalUi, lab: Lab) -> None:
         await ui.show()
         await ui.shows(run.id, "AgentRun", "Running")
         await ui.page.get_by_role("link", name=run.id).click()
-        await ui.shows("tool.note", "note(number=7)", "turn 2 · test-model", "entries 0-2 to the mirror")
+        await ui.shows("tool.note", "note(number=7)", "turn 2 · test-model")
         await ui.tab("User Metadata")
         await ui.shows("clerk · Note 7 and talk.", "turn 2: calling the model", "turn 1 of at most 500, 1 tool call")
         await ui.tab("Pending Activities")

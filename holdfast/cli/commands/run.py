@@ -88,10 +88,10 @@ async def run(
             _show_started(session, handle, has_worker=await session.has_worker())
             return ExitCode.OK
         out.note(f"run {handle.id}" + (f" · {ui}" if (ui := session.ui(handle.id)) else ""))
-        if workspace is None and agent == READER:
-            out.note("its workspace is an empty folder; name one with documents for it to read: --workspace DIR")
         ended = await (wait if mode is Mode.BLOCKING else follow)(session, handle)
         Outcome(ended, session.ui(handle.id)).show(out, answer=mode is Mode.BLOCKING)
+        if workspace is None and agent == READER:
+            out.note("its workspace was an empty folder; name one with documents for it to read: --workspace DIR")
         return for_result(ended)
 
 
