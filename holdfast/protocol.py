@@ -104,7 +104,7 @@ class ModelCall(Tolerant):
     deadline: AwareDatetime
     """When the run's time limit expires; no attempt starts later."""
     chain: str | None = None
-    """See CarriedState.chain. Set together with `summary`."""
+    """The run's chain, as in `CarriedState.chain`; set together with `summary`."""
     summary: RunSummary | None = None
     """The run as of the last entry, if the call appends `entries` to the mirror; `None` means that it does not."""
 

@@ -341,7 +341,7 @@ class MirroredRun(Tolerant):
 
     summary: RunSummary
     chain: str
-    """See EntryBatch.chain."""
+    """The chain of its entries, as in `EntryBatch.chain`."""
     head: TranscriptRef
 
 
@@ -350,7 +350,7 @@ class EntryBatch(Tolerant):
 
     run_id: RunId
     chain: str
-    """See CarriedState.chain; a newer chain replaces the entries of an older one with the same run id."""
+    """The run's chain, as in `CarriedState.chain`; a newer chain replaces the entries of an older one of the run."""
     previous_digest: str
     """Digest of the entry before the first one; empty before entry 0."""
     entries: list[Entry]

@@ -27,7 +27,7 @@ NOT_RUN = {
     "text": "what a program prints, or what needs a server of the reader's",
     "surql": "run by tests/contract/test_howto_queries.py",
 }
-"""Languages of blocks that are not run, with the reason; a page gives the reason for other blocks in a comment."""
+"""Languages of blocks that are not run, with the reason; for other blocks, a comment in the page states it."""
 NOT_HERE = ("python3 -m tests",)  # would run these tests again
 INSTALLED = """\
 #!/bin/sh

@@ -86,7 +86,7 @@ class Engines:
 
     Args:
         folder: for files.
-        server: None: what needs one is left out.
+        server: the server to measure; `None` leaves out the engines that need one.
         exits: closes them.
     """
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import PATIENCE
+from tests.support.cli import TIMEOUT
 from tests.support.cli_stack import ANSWER, QUESTION, CliStack
 
 MARK = "scripted model, not a language model"
-NOBODY = "a-queue-that-nobody-polls"
+UNPOLLED = "a-queue-without-workers"
 
 
 def test_run_shows_everything_and_ends_well(cli: CliStack) -> None:
@@ -134,7 +134,7 @@ def test_ctrl_c_leaves_the_run_alive(cli: CliStack) -> None:
         assert watching.stdout is not None
         assert QUESTION in watching.stdout.readline().decode()
         watching.send_signal(signal.SIGINT)
-        _, err = watching.communicate(timeout=PATIENCE)
+        _, err = watching.communicate(timeout=TIMEOUT)
     assert watching.returncode == 130
     assert f"watch {run_id}" in err.decode()
     assert f"cancel {run_id}" in err.decode()
@@ -156,19 +156,19 @@ def test_terminate_ends_a_run_as_failed(cli: CliStack) -> None:
 @pytest.mark.parametrize("mode", ["blocking", "streaming"])
 def test_missing_worker_is_said_at_once(cli: CliStack, mode: str) -> None:
     """`run` reports at once that no worker polls the task queue, and keeps waiting."""
-    elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": NOBODY}
+    elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": UNPOLLED}
     with cli.start("run", "researcher", QUESTION, "--mode", mode, changes=elsewhere) as waiting:
         assert waiting.stderr is not None
         assert waiting.stderr.readline().decode().startswith("run ")
-        assert f"no worker polls task queue '{NOBODY}'" in waiting.stderr.readline().decode()
+        assert f"no worker polls task queue '{UNPOLLED}'" in waiting.stderr.readline().decode()
         assert waiting.poll() is None
         waiting.send_signal(signal.SIGINT)
-        assert waiting.wait(PATIENCE) == 130
+        assert waiting.wait(TIMEOUT) == 130
 
 
 def test_missing_worker_is_said_in_the_background_too(cli: CliStack) -> None:
     """A background run is started and kept, and the output says that no worker is there."""
-    elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": NOBODY}
+    elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": UNPOLLED}
     done = cli("run", "researcher", QUESTION, "--mode", "background", "--json", changes=elsewhere)
     assert done.code == 0
     assert done.json["worker"] is False
@@ -187,7 +187,7 @@ def test_a_reader_that_goes_away_is_no_error(cli: CliStack) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
 
 
 def test_demo_crash_proves_its_point(cli: CliStack) -> None:

@@ -1,4 +1,4 @@
-"""kill -9 of the worker, at any moment: the run goes on, and what has finished is not done again."""
+"""Crashes of the worker: after `kill -9` at any moment, runs resume, and finished calls are not repeated."""
 
 from __future__ import annotations
 

@@ -133,9 +133,9 @@ async def test_damage_is_named_and_repaired(site: Site) -> None:
 
 async def test_what_cannot_be_done_is_said_in_a_line(site: Site) -> None:
     """What `doctor` cannot do is explained in one line, without a traceback."""
-    nobody = await doctor(site, "verify", "--all")
-    assert nobody.code == 3
-    assert "no worker polls" in nobody.text
+    refused = await doctor(site, "verify", "--all")
+    assert refused.code == 3
+    assert "no worker polls" in refused.text
     await site.worker()
     for words, said in (
         (("verify", "no-such-run"), "no-such-run"),

@@ -106,7 +106,7 @@ async def converse(client: Client, runs: Holdfast, server: ModelServer) -> None:
     bad = await runs.start("keeper", f"Again {CANARY}?", id="bad")
     result = await bad.result(60)
     assert result.status == RunStatus.FAILED
-    assert CANARY in (result.error or ""), "whoever has the key is told the reason"
+    assert CANARY in (result.error or ""), "a client with the key reads the reason"
 
 
 async def assert_readable(settings: Settings, runs: Holdfast) -> None:

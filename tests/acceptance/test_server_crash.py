@@ -1,4 +1,4 @@
-"""kill -9 of the Temporal server or of the database: the run goes on, and what has finished is not done again."""
+"""Crashes of servers: after `kill -9` of Temporal or the database, runs resume, and finished calls are not repeated."""
 
 from __future__ import annotations
 

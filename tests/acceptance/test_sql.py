@@ -1,4 +1,4 @@
-"""`sql` as people and scripts use it: beside whoever holds the database, without anybody, and on a server."""
+"""The `sql` command: next to the process that owns the database, without one, and on a server."""
 
 from __future__ import annotations
 

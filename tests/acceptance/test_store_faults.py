@@ -1,4 +1,4 @@
-"""A store that dies, hangs, is full or lets nobody in: runs do not notice, and the mirror is right afterwards."""
+"""Faults of the store: if it crashes, hangs, is full or denies access, runs complete and the mirror catches up."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_the_disk_of_the_embedded_database_is_full(site: Site, tmp_path: P
         disk.free()
         await runs.assert_mirrored(url)
         assert await worker.stop() == 0
-        await site.worker(SURREALDB_URL=url)  # what was cut short shows when the files are opened again
+        await site.worker(SURREALDB_URL=url)  # a torn write would be detected when the files are opened again
         await runs.assert_mirrored(url)
 
 
@@ -133,7 +133,7 @@ async def test_the_disk_of_the_server_is_full(site: Site, tmp_path: Path) -> Non
 
 @dataclass(frozen=True)
 class Misfit:
-    """A database that lets a worker in only when somebody has set it right."""
+    """A database that denies a worker access until an administrator corrects it."""
 
     name: str
     settings: dict[str, str]

@@ -30,7 +30,7 @@ class TemporalCli:
         self._lab = lab
 
     async def call(self, *words: str) -> str:
-        """Runs `temporal workflow …` and gives what it prints."""
+        """Runs `temporal workflow …` and returns its output."""
         address = self._lab.client.service_client.config.target_host
         process = await asyncio.create_subprocess_exec(
             self._program, "workflow", *words, "--address", address, stdout=PIPE, stderr=PIPE

@@ -27,7 +27,7 @@ from holdfast.stack.binary import cache_folder
 from holdfast.testing import ModelServer
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 170  # seconds for one command; reached only when a test fails
+TIMEOUT = 170  # seconds for one command; reached only when a test fails
 NOT_SHIPPED = {"__pycache__", "reports"}
 """Folders that hold what running the package from a checkout leaves there."""
 OWNER = "the user"
@@ -112,7 +112,7 @@ class Installation:
     def run(self, *command: str, code: int = 0) -> str:
         """Runs a command to its end and returns what it printed."""
         process = self.start(*command)
-        output, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=TIMEOUT)
         assert process.returncode == code, f"{command} ended with {process.returncode}:\n{output}"
         return output
 
@@ -275,7 +275,7 @@ def test_packages_of_the_user_do_not_collide(installation: Installation, model: 
         assert worker.stdout
         served = next((line for line in iter(worker.stdout.readline, "") if "worker serves" in line), "")
         worker.send_signal(signal.SIGTERM)
-        output, _ = worker.communicate(timeout=PATIENCE)
+        output, _ = worker.communicate(timeout=TIMEOUT)
     finally:
         worker.kill()
     assert "clerk" in served, output

@@ -1,4 +1,4 @@
-"""`worker.py` as whoever runs it sees it: its settings, its logs, its end."""
+"""The process `worker.py`: its settings, logs and shutdown."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from holdfast.storage.database import Database, StatementFailed, open_database
 from holdfast.storage.database.background import BackgroundDatabase
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0  # seconds; reached only when a test fails
+TIMEOUT = 30.0  # seconds; reached only when a test fails
 PROGRAM = """
 import asyncio
 from holdfast.composition.persistence import close_shared_persistence, shared_persistence
@@ -72,7 +72,7 @@ async def test_others_are_served_while_its_own_loop_is_busy(database: Background
 
     thread = threading.Thread(target=lambda: asyncio.run(elsewhere()))
     thread.start()
-    assert done.wait(PATIENCE), "it waited for the loop that is blocked here"
+    assert done.wait(TIMEOUT), "it waited for the loop that is blocked here"
     thread.join()
 
 
@@ -85,7 +85,7 @@ async def test_errors_cancels_and_changes_cross_the_threads(database: Background
     slow.cancel()
     with pytest.raises(asyncio.CancelledError):
         await slow
-    async with asyncio.timeout(PATIENCE), database.watch("row") as watch:
+    async with asyncio.timeout(TIMEOUT), database.watch("row") as watch:
         await watch.changed()
         database.touch("row")
         await watch.changed()
@@ -100,11 +100,11 @@ def test_program_that_closes_nothing_ends_in_order(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={"HOLDFAST_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=TIMEOUT,
     )  # fmt: skip
     assert (done.returncode, done.stdout.split()) == (0, ["1", "2", "3"]), done.stderr
     assert (tmp_path / "surrealdb.lock").read_text() == "", "it was not closed"
-    assert time.monotonic() - begin < PATIENCE
+    assert time.monotonic() - begin < TIMEOUT
 
 
 async def test_settings_are_read_when_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from holdfast.testing import ModelServer, Reply
 from holdfast.types import AgentSpec, Message, ModelReply, ToolCall, ToolSpec, Usage
 
 KEY = "sk-test-0123456789"
-PATIENCE = 1.0  # seconds; a closed connection must show at the server sooner
+TIMEOUT = 1.0  # seconds; a closed connection must show at the server sooner
 LONG_TEXT = " ".join(f"word{number}" for number in range(60))
 
 
@@ -65,7 +65,7 @@ async def test_text_arrives_in_pieces_and_whole(server: ModelServer, model: Open
     assert len(pieces) > 1
     assert (reply.model, reply.finish_reason, reply.tool_calls) == ("small-2026", "stop", [])
     assert reply.usage == usage + Usage(requests=1)
-    assert 0 < reply.seconds < PATIENCE
+    assert 0 < reply.seconds < TIMEOUT
 
 
 async def test_parallel_tool_calls_are_put_together(server: ModelServer, model: OpenAIModel) -> None:
@@ -277,13 +277,13 @@ async def test_cancel_closes_the_stream_and_keeps_what_came(server: ModelServer,
             arrived.set()
 
     call = asyncio.create_task(ask(model, keep))
-    await asyncio.wait_for(arrived.wait(), PATIENCE)
+    await asyncio.wait_for(arrived.wait(), TIMEOUT)
     cancelled_at = time.monotonic()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    disconnected_at = await server.wait_disconnected(0, PATIENCE)
-    assert disconnected_at - cancelled_at < PATIENCE
+    disconnected_at = await server.wait_disconnected(0, TIMEOUT)
+    assert disconnected_at - cancelled_at < TIMEOUT
     assert server.requests[0].finished_at is None
     assert LONG_TEXT.startswith("".join(pieces))
 
@@ -294,7 +294,7 @@ async def test_cancel_closes_a_call_that_has_no_answer_yet(server: ModelServer, 
     call = asyncio.create_task(ask(model))
     await server.wait_for_requests(1)
     call.cancel()
-    await server.wait_disconnected(0, PATIENCE)
+    await server.wait_disconnected(0, TIMEOUT)
     with pytest.raises(asyncio.CancelledError):
         await call
 
@@ -340,7 +340,7 @@ async def test_held_requests_wait_for_release(server: ModelServer, model: OpenAI
     gone = asyncio.create_task(ask(model))
     await server.wait_for_requests(1)
     gone.cancel()
-    await server.wait_disconnected(0, PATIENCE)
+    await server.wait_disconnected(0, TIMEOUT)
     waiting = asyncio.create_task(ask(model))
     await server.wait_for_requests(2)
     assert not waiting.done()

@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 FROZEN_PROMISE = 12.0  # seconds within which a call to a frozen holder ends, with what a busy machine adds
 ROWS = 200
 PEERS = scaled(4, 10)  # processes
-PEER_PATIENCE = 60.0  # seconds for one answer of a process
+PEER_TIMEOUT = 60.0  # seconds for one answer of a process
 
 
 class Refused(Exception):
@@ -55,7 +55,7 @@ class Peer:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps([verb, *arguments]).encode() + b"\n")
-        async with asyncio.timeout(PEER_PATIENCE):
+        async with asyncio.timeout(PEER_TIMEOUT):
             line = await self.process.stdout.readline()
         went_well, *answer = json.loads(line)
         if not went_well:
@@ -411,7 +411,7 @@ async def test_changes_are_heard_across_processes_and_holders(path: Path, start:
     peer, other = await start(), await start()
     await peer.ask("open")
     await other.ask("open")
-    async with sharing(path) as ours, ours.watch("row") as watch, asyncio.timeout(PEER_PATIENCE):
+    async with sharing(path) as ours, ours.watch("row") as watch, asyncio.timeout(PEER_TIMEOUT):
         await watch.changed()  # the beginning counts as a change
         for writer in (peer, other):
             await writer.ask("touch", "row")

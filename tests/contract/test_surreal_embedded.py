@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 ACKS = 60  # batches before the kill: enough for several segments of work, still a second
 TABLES = ("event", "message", "tool_call", "run")
 TEARS = 12  # places where a write is torn; each falls into another statement or row
-PROCESS_PATIENCE = 60  # seconds; a process takes one or two
+PROCESS_TIMEOUT = 60  # seconds; a process takes one or two
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def started(mode: str, url: str) -> Iterator[subprocess.Popen[str]]:
 
 def finish(mode: str, url: str) -> str:
     with started(mode, url) as process:
-        output, _ = process.communicate(timeout=PROCESS_PATIENCE)
+        output, _ = process.communicate(timeout=PROCESS_TIMEOUT)
     assert process.returncode == 0, output
     return output
 

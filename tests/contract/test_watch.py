@@ -10,14 +10,14 @@ import pytest
 from holdfast.storage.database import Database, Watch, live_queries
 from tests.support.databases import EMBEDDED, SERVED, Databases
 
-PATIENCE = 10.0  # seconds; a change is heard within milliseconds, a server is back within a second or two
+TIMEOUT = 10.0  # seconds; a change is heard within milliseconds, a server is back within a second or two
 QUIET = 0.3  # seconds without a call, after which none is taken to come
 NOTES = "SELECT VALUE n FROM note ORDER BY n"
 
 
 async def seen(database: Database, watch: Watch, count: int) -> list[Any]:
     """Reads and waits, as watchers do, until there are `count` notes."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while len(notes := (await database.run(NOTES))[0]) < count:
             await watch.changed()
     return list(notes)
@@ -45,7 +45,7 @@ async def count_live_queries(database: Database) -> int:
 
 async def no_live_queries(database: Database) -> None:
     """Waits for the server to notice that a connection has gone."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while await count_live_queries(database):  # noqa: ASYNC110  # there is nothing of ours to wait on
             await asyncio.sleep(0.02)
 
@@ -60,7 +60,7 @@ async def test_touch_wakes_those_who_watch_that_table(kind: str, databases: Data
             await settled(watch)
         for _ in range(1000):
             database.touch("note")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await asyncio.gather(first.changed(), second.changed())
         assert await quiet(first)
         assert await quiet(other)
@@ -80,7 +80,7 @@ async def test_changes_by_another_process_are_heard(kind: str, databases: Databa
         assert await seen(watching, watch, 50) == list(range(50))
         await settled(watch)
         await writing.run("DELETE note")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await watch.changed()
 
 
@@ -122,7 +122,7 @@ async def test_watching_begins_while_the_server_is_away(databases: Databases) ->
     async with database.watch("note") as watch:
         assert await quiet(watch)
         server.start()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await watch.changed()
 
 
@@ -158,7 +158,7 @@ async def test_close_ends_the_watching(databases: Databases) -> None:
     await database.close()
     before = asyncio.all_tasks()
     async with database.watch("note") as watch:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await watch.changed()
         await database.close()
         assert asyncio.all_tasks() == before

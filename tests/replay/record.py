@@ -1,7 +1,7 @@
-"""Records the histories anew: `python -m tests.replay.record [SCENARIO …]`.
+"""Recording of the replay histories: `python -m tests.replay.record [SCENARIO …]`.
 
-Add one for each new behaviour. Record an old one anew only when its behaviour was meant to change and nothing that
-ran under the old one is still open anywhere: released code keeps replaying what it has recorded (`workflow.patched`).
+Add a scenario for each new behavior. Record an existing one again only if its behavior was meant to change and no
+workflow with the old behavior can still be open: released code must replay its own histories (`workflow.patched`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HISTORIES = Path(__file__).parent / "histories"
 
 
 async def record(names: list[str]) -> None:
-    """Runs the scenarios on a server of their own and keeps their histories."""
+    """Runs the scenarios on a separate server and saves their histories."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(holdfast_home=Path(folder), openai_base_url="http://127.0.0.1:9/v1")
         address = (await up(settings, print, worker=False)).address
@@ -30,7 +30,7 @@ async def record(names: list[str]) -> None:
                 async with Lab.open(address, Path(folder) / name) as lab:
                     handle = await SCENARIOS[name](lab)
                     history = await lab.client.get_workflow_handle(handle.id).fetch_history()
-                # mtime 0: the same history gives the same file
+                # mtime 0: the same history produces the same file
                 (HISTORIES / f"{name}.json.gz").write_bytes(gzip.compress(history.to_json().encode(), mtime=0))
                 print(name, len(history.events), "events")
         finally:

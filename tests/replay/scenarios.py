@@ -72,7 +72,7 @@ async def runs_out_of_time(lab: Lab) -> RunHandle:
 
 
 async def outlives_its_worker_and_store(lab: Lab) -> RunHandle:
-    """The store is away, and the worker with the context ends: the context travels inline, the mirror follows later."""
+    """The store is unavailable and the worker restarts: the context is sent inline, and the mirror catches up later."""
     store = SwitchedStore(on=False)
     lab.server.call_tools(("find", {"word": "a"}))
     lab.server.reply(Reply.error(503, headers={"Retry-After": "1"}))
@@ -88,7 +88,7 @@ async def outlives_its_worker_and_store(lab: Lab) -> RunHandle:
 
 
 async def embeds_memories(lab: Lab) -> RunHandle:
-    """Two batches, and an embedding model that is away for a moment."""
+    """Two batches, and an embedding model that is briefly unavailable."""
     embedder = OpenAIEmbedder(api_key="test", base_url=lab.server.url, model="test", dimensions=8)
     memories = TextMemory.of(InProcessTable(), MemoryVectors(), embedder)
     await memories.add_many("recorded", [f"note {number}" for number in range(BATCH + 1)])

@@ -17,7 +17,7 @@ from holdfast.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 STARTER = (sys.executable, str(ROOT / "starter.py"))
-PATIENCE = 100.0  # seconds for one command; the first one of a stack starts everything else
+TIMEOUT = 100.0  # seconds for one command; the first one of a stack starts everything else
 NO_CHANGES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -79,7 +79,7 @@ class CommandLine:
         *words: str,
         stdin: str | bytes = b"",
         changes: Mapping[str, str] = NO_CHANGES,
-        patience: float = PATIENCE,
+        timeout: float = TIMEOUT,
     ) -> Done:
         """Runs a command to its end.
 
@@ -87,7 +87,7 @@ class CommandLine:
             words: the command and its arguments.
             stdin: what the command reads.
             changes: environment variables of this command.
-            patience: seconds until the command must have ended.
+            timeout: seconds until the command must have ended.
 
         Raises:
             AssertionError: the command wrote a traceback.
@@ -96,7 +96,7 @@ class CommandLine:
         given = stdin.encode() if isinstance(stdin, str) else stdin
         with self.start(*words, changes=changes) as process:
             try:
-                out, err = process.communicate(given, timeout=patience)
+                out, err = process.communicate(given, timeout=timeout)
             finally:
                 process.kill()
         done = Done(process.returncode, out, err)

@@ -18,7 +18,7 @@ from holdfast.scripted.model import respond
 from holdfast.testing import ModelServer
 from tests.support.cli import CommandLine
 
-START_PATIENCE = 600.0  # seconds for the first command, which may have to build a Temporal server
+START_TIMEOUT = 600.0  # seconds for the first command, which may have to build a Temporal server
 LATENCY = 0.03  # seconds; `demo crash` needs a model that takes some time, so that it has a call to interrupt
 QUESTION = "What does the harbour master promise?"
 ANSWER = "The harbour master promises that no boat is lost."
@@ -63,7 +63,7 @@ def open_cli_stack(folder: Path) -> Iterator[CliStack]:
             "OPENAI_MODEL": "scripted",
         }
         stack = CliStack(settings=settings, folder=folder, documents=documents, server=server)
-        first = stack("list", patience=START_PATIENCE)
+        first = stack("list", timeout=START_TIMEOUT)
         try:
             assert first.code == 0, first.err
             assert "starting it" in first.err

@@ -19,7 +19,7 @@ from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from tests.support.crash_agents import ran
 from tests.support.lab import replayed_entries
-from tests.support.processes import PATIENCE, Site
+from tests.support.processes import TIMEOUT, Site
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 from tests.support.tiers import scaled
 
@@ -50,11 +50,11 @@ class ConcurrentRuns:
 
     async def advance(self, requests: int) -> None:
         """Waits until the model has been asked so many times more: the runs go on."""
-        await self.site.server.wait_for_requests(len(self.site.server.requests) + requests, PATIENCE)
+        await self.site.server.wait_for_requests(len(self.site.server.requests) + requests, TIMEOUT)
 
     async def end_well(self) -> None:
         """Waits for all results, and checks that no model call and no tool call was made twice."""
-        results = await asyncio.gather(*(run.result(PATIENCE) for run in self.runs))
+        results = await asyncio.gather(*(run.result(TIMEOUT) for run in self.runs))
         assert {(result.content, result.metadata["turns"]) for result in results} == {("counted", TURNS)}
         assert len(self.site.server.requests) == len(self.runs) * TURNS
         tools = ran(self.site.workspace)
@@ -67,7 +67,7 @@ class ConcurrentRuns:
             url: of the database.
             options: what `holdfast.storage.database.open_database` takes besides.
         """
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await asyncio.gather(*(self.site.mirror_catches_up(run) for run in self.runs))
         async with opened_store(url, **options) as store:
             verifier = Verifier(store, TemporalRunLog(self.site.client))

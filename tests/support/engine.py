@@ -91,7 +91,7 @@ class Engine:
 
 @contextmanager
 def open_engine(name: str, folder: Path) -> Iterator[Engine]:
-    """An engine of its own, which may keep files in `folder`; skips the test where there is no server."""
+    """Opens a separate engine, with its files in `folder`; skips the test if no server is installed."""
     with ExitStack() as stack:
         database: Database | None = None
         match name:

@@ -27,7 +27,7 @@ from holdfast.temporal.replayed import ReplayedLog
 from holdfast.testing import ModelServer
 from holdfast.types import Entry, RunId
 
-PATIENCE = 30.0  # seconds for a condition; reached only when a test fails
+TIMEOUT = 30.0  # seconds for a condition; reached only when a test fails
 
 
 @dataclass
@@ -112,15 +112,15 @@ async def replayed_entries(client: Client, run_id: RunId, after: int = -1) -> li
     return [entry async for entry in ReplayedLog(client).entries(run_id, newest, after)]
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], timeout: float = TIMEOUT) -> None:
     """Waits for a condition.
 
     Raises:
         AssertionError: it did not come true in time.
     """
-    deadline = asyncio.get_running_loop().time() + patience
+    deadline = asyncio.get_running_loop().time() + timeout
     while not await condition():
-        assert asyncio.get_running_loop().time() < deadline, f"not true after {patience:g} s"
+        assert asyncio.get_running_loop().time() < deadline, f"not true after {timeout:g} s"
         await asyncio.sleep(0.02)
 
 

@@ -61,9 +61,9 @@ class Turn:
 
     text: str
     calls: tuple[str, ...]
-    """Ids; a model may give one twice. Empty: the model has answered."""
+    """Ids, which a model may use twice; empty if the model has answered."""
     answers: tuple[int, ...]
-    """Indices into `calls`, in the order in which they ended; fewer if the run was cut short."""
+    """Indices into `calls`, in the order in which they ended; fewer if the run was interrupted."""
     extra: Any
     """Carried by each entry."""
 

@@ -26,7 +26,7 @@ from tests.support.cli import ROOT
 from tests.support.lab import eventually, replayed_entries
 
 AGENTS = "tests.support.crash_agents"
-PATIENCE = 40.0  # seconds until a process must have started or ended; a shutdown may take 20 of them
+TIMEOUT = 40.0  # seconds until a process must have started or ended; a shutdown may take 20 of them
 STATE_PREFIX = "PENDING_ACTIVITY_STATE_"
 SHOWN_LINES = 40  # of each log, when a test fails
 
@@ -83,7 +83,7 @@ class Process:
         return self._process.wait()
 
     async def stop(self) -> int:
-        """Asks it to end, waits, and gives the exit code."""
+        """Sends SIGTERM, waits for the end, and returns the exit code."""
         self.signal(signal.SIGTERM)
         return await self.exit_code()
 
@@ -101,9 +101,9 @@ class Process:
             return condition()
 
         try:
-            await eventually(holds, PATIENCE)
+            await eventually(holds, TIMEOUT)
         except AssertionError:
-            raise AssertionError(f"{complaint} within {PATIENCE:g} s; it wrote:\n{self.tail()}") from None
+            raise AssertionError(f"{complaint} within {TIMEOUT:g} s; it wrote:\n{self.tail()}") from None
 
 
 @dataclass
@@ -166,7 +166,7 @@ class Site:
             except RPCError:  # a server that has just come back refuses for a moment
                 return False
 
-        await eventually(polls, PATIENCE)
+        await eventually(polls, TIMEOUT)
         return worker
 
     async def start(self, task: str) -> RunHandle:

@@ -33,7 +33,7 @@ class Peer:
         return await self._database.run(statement, **values)
 
     async def write(self, name: str, rows: int) -> list[int]:
-        """Creates numbered rows, each until it is acknowledged; gives those that an error came before."""
+        """Creates numbered rows, retrying each until it is acknowledged; returns the numbers of those retried."""
         troubled = []
         for number in range(rows):
             row = RecordID("row", [name, number])
@@ -58,15 +58,15 @@ class Peer:
             await self._database.run("UPSERT counter:one SET n = (n ?? 0) + 1 RETURN NONE")
 
     async def is_owner(self) -> bool:
-        """Whether this process holds the database."""
+        """Returns whether this process owns the database."""
         return self._database.is_owner
 
     async def touch(self, table: str) -> None:
-        """Says that a table has changed."""
+        """Reports that a table has changed."""
         self._database.touch(table)
 
     async def close(self) -> None:
-        """Closes the database; the process goes on."""
+        """Closes the database, but not the process."""
         await self._database.close()
 
 

@@ -27,7 +27,7 @@ async def write_until_killed(store: Store) -> None:
 
 
 async def fill_the_disk(store: Store) -> None:
-    """Appends until no more fits, makes room, and goes on with the same store."""
+    """Appends until the disk is full, makes room, and continues with the same store."""
     run = SampleRun(turns=400, run_id="full", text="x" * 1000)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (DISK, resource.RLIM_INFINITY))

@@ -36,7 +36,7 @@ class SurrealServer:
 
     @classmethod
     def find(cls, folder: Path) -> SurrealServer:
-        """A server that keeps its files in `folder`, not yet started; skips the test where there is no program."""
+        """Returns a server with its files in `folder`, not started; skips the test if SurrealDB is not installed."""
         cache = Path.home() / ".cache" / "holdfast-tests" / "bin"
         program = shutil.which("surreal", path=os.pathsep.join((os.environ.get("PATH", ""), str(cache))))
         if program is None:
@@ -108,7 +108,7 @@ class SurrealServer:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Returns a port that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

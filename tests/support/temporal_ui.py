@@ -25,7 +25,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 20_000.0  # milliseconds for a page to show something; a busy machine takes some seconds
+TIMEOUT = 20_000.0  # milliseconds for a page to show something; a busy machine takes some seconds
 
 
 class TemporalUi:
@@ -46,11 +46,11 @@ class TemporalUi:
         program = next(filter(None, map(shutil.which, BROWSERS)), None)
         if program is None:
             pytest.skip(f"no browser: install one of {', '.join(BROWSERS)} (on Debian: apt-get install chromium)")
-        expect.set_options(timeout=PATIENCE)
+        expect.set_options(timeout=TIMEOUT)
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
             page = await browser.new_page(viewport={"width": 1400, "height": 1000})
-            page.set_default_timeout(PATIENCE)
+            page.set_default_timeout(TIMEOUT)
             try:
                 yield cls(page, shots)
             finally:
@@ -79,7 +79,7 @@ class TemporalUi:
             return all(word in text for word in words)
 
         try:
-            await eventually(readable, PATIENCE / 1000)
+            await eventually(readable, TIMEOUT / 1000)
         except AssertionError:
             raise AssertionError(f"not all of {words} can be read; what can:\n{text}") from None
         finally:

@@ -26,7 +26,7 @@ import demo
 print(json.dumps(dict(demo=demo.VERSION, argv=sys.argv[1:], prefix=sys.prefix)))
 """
 UNREACHABLE_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
-PATIENCE = 120  # seconds
+TIMEOUT = 120  # seconds
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Outcome:
 
     @classmethod
     def of(cls, process: subprocess.Popen[str]) -> Outcome:
-        output, errors = process.communicate(timeout=PATIENCE)
+        output, errors = process.communicate(timeout=TIMEOUT)
         return cls(process.returncode, output, errors)
 
     @property

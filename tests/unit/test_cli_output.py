@@ -89,7 +89,7 @@ def test_narrator_says_when_an_answer_was_begun_anew(capsys: pytest.CaptureFixtu
 
 def test_narrator_marks_partial_text(capsys: pytest.CaptureFixture[str]) -> None:
     """Partial text is marked as such."""
-    assert "(cut short)" in told(capsys, [assistant("The ans", partial=True)])
+    assert "(incomplete)" in told(capsys, [assistant("The ans", partial=True)])
 
 
 def test_notices_go_to_stderr_even_when_nothing_else_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

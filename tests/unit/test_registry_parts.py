@@ -249,7 +249,7 @@ def test_a_module_may_hold_tools_alone(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 async def test_blocking_calls_leave_the_loop_alone() -> None:
     """Blocking calls run outside the loop and know their run."""
-    whose = contextvars.ContextVar("whose", default="nobody's")
+    whose = contextvars.ContextVar("whose", default="default")
     whose.set("mine")
     ticks = 0
 

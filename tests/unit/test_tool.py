@@ -426,7 +426,7 @@ ARGUMENTS = [
     ArgumentsCase("spaces", tool(nothing), " \n", "done"),
     ArgumentsCase("empty object", tool(nothing), "{}", "done"),
     ArgumentsCase("awkward names", tool(awkward_names), '{"json":"", "_x":1, "model_config":"", "self_":""}', "done"),
-    ArgumentsCase("cut short", book, '{"city": "Kö', said=("not well-formed JSON", "city: string (required)")),
+    ArgumentsCase("truncated", book, '{"city": "Kö', said=("not well-formed JSON", "city: string (required)")),
     ArgumentsCase("no JSON", book, "city=Köln", said=("not well-formed JSON",)),
     ArgumentsCase("lone surrogate", book, '{"city": "\udc80"}', clean_text("\udc80 1 single")),
     ArgumentsCase("escaped lone surrogate", book, r'{"city": "\ud800"}', said=("not well-formed JSON",)),

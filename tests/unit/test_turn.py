@@ -40,7 +40,7 @@ def test_next_step(case: StepCase) -> None:
 
 
 def test_give_up_names_the_limit() -> None:
-    """A run that gives up names its limit and what to do."""
+    """A run that exceeds its limit names the limit and what to do."""
     step = next_step(None, turns=7, max_turns=7)
     assert isinstance(step, GiveUp)
     assert step.error.type == "MaxTurnsExceeded"

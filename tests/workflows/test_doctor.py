@@ -185,7 +185,7 @@ async def test_a_database_that_is_dropped_under_live_runs_comes_back(clinic: Cli
 
 @dataclass(frozen=True)
 class Flip:
-    """Damage that somebody does behind the store's back, and what the doctor is to call it."""
+    """Damage to a row, and the findings that the doctor must report."""
 
     name: str
     row: RecordID
@@ -194,7 +194,7 @@ class Flip:
 
 
 def flips(run_id: str, call: str) -> list[Flip]:
-    """One in each table, and in each way that a row can be wrong."""
+    """Returns damage to each table, of each kind."""
     run, event = RecordID("run", run_id), RecordID("event", [run_id, 4])
     message, calls = RecordID("message", [run_id, 3]), RecordID("tool_call", [run_id, 2, call])
     checkpoint = RecordID("agent_checkpoint", [run_id, 4, "turn-1"])
@@ -207,7 +207,7 @@ def flips(run_id: str, call: str) -> list[Flip]:
             ["event 4: altered: text"],
         ),
         Flip(
-            "text that is no JSON",
+            "text that is not JSON",
             event,
             "UPDATE $row SET text = string::concat('[', text)",
             ["event 4: altered: text"],
@@ -254,7 +254,7 @@ def flips(run_id: str, call: str) -> list[Flip]:
 
 
 async def test_every_kind_of_damage_is_named_and_repaired(clinic: Clinic) -> None:
-    """A flipped byte that nobody finds is a falsified record."""
+    """Every kind of damage, down to one changed character, is found, named and repaired."""
     async with clinic.worker():
         run_id = await clinic.walked(turns=3)
         assert await clinic.verdict(run_id) == Verdict.HEALTHY
@@ -337,7 +337,9 @@ async def test_a_rebuild_that_is_broken_off_can_be_done_again(clinic: Clinic) ->
                 await asyncio.sleep(0.002)
             task.cancel()
             await asyncio.wait([task])
-            assert len(await dumped_events(clinic, run_id)) == len(right["event"]), "nobody reads less meanwhile"
+            assert len(await dumped_events(clinic, run_id)) == len(right["event"]), (
+                "readers see all entries during a rebuild"
+            )
             await clinic.rebuilder.rebuild(run_id)
             assert await dump(clinic.database) == right
 

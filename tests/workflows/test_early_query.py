@@ -35,7 +35,7 @@ def speaker(heard: asyncio.Event) -> Agent:
 
 @asynccontextmanager
 async def orphan(lab: Lab, agent: Agent, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunHandle]:
-    """A run whose worker was killed in the middle of a tool call; activities are served, workflows by nobody."""
+    """A run whose worker was killed in the middle of a tool call; a worker polls for activities, none for workflows."""
     lab.server.reply(Reply(tool_calls=[ChatToolCall("listen", {})]))
     lab.server.reply(Reply(text="Somebody knocked."))
     async with AsyncExitStack() as stack:

@@ -69,7 +69,7 @@ async def wait_embedded(memories: TextMemory, namespace: str = "shared") -> None
 
 
 async def start(lab: Lab, request: object) -> WorkflowHandle[object, int]:
-    """Starts the workflow as whoever has Temporal's tools could."""
+    """Starts the workflow as Temporal's own tools can."""
     return await lab.client.start_workflow(
         "EmbedMemories",
         request,
@@ -96,7 +96,7 @@ async def test_many_go_in_batches_over_several_executions(lab: Lab, persistence:
     """Many memories are embedded in batches, and the workflow continues as new."""
     memories = persistence.memories
     await memories.add_many("shared", [f"note {number}" for number in range(200)])
-    async with lab.worker(memories=memories):  # nobody else starts the workflow
+    async with lab.worker(memories=memories):  # no watch starts the workflow
         handle = await start(lab, EmbedRequest(namespace="shared", batches=2))
         assert await handle.result() == 200
     assert await unembedded(memories) == 0

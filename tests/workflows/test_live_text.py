@@ -13,7 +13,7 @@ from holdfast.storage.bus.conformance_helpers import kept
 from holdfast.storage.database import open_database
 from holdfast.testing import Reply
 from holdfast.types import EntryBatch
-from tests.support.lab import PATIENCE, Lab, contents, eventually
+from tests.support.lab import TIMEOUT, Lab, contents, eventually
 from tests.support.surreal_server import free_port
 
 WORDS = " ".join(f"word{number}" for number in range(180))
@@ -31,7 +31,7 @@ writer = Agent(name="writer", system_prompt="You write.", tools=[look])
 
 async def followed(handle: RunHandle) -> list[Event]:
     """Everything that a follower is shown."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         return [event async for event in handle.events()]
 
 
@@ -100,7 +100,7 @@ async def test_nothing_is_left_of_a_complete_message(lab: Lab) -> None:
     lab.server.reply(Reply(text=WORDS, piece_delay=0.01))
     async with lab.worker(writer, max_cached_workflows=100):
         handle = await lab.holdfast.start("writer", "Write.")
-        await handle.result(PATIENCE)
+        await handle.result(TIMEOUT)
         head = (await lab.entries(handle.id))[-1].seq
 
         async def only_the_last_note() -> bool:
@@ -114,7 +114,7 @@ async def test_what_becomes_of_a_run_is_told_once(lab: Lab) -> None:
     """Each change of a run's status is published once."""
     async with lab.worker(writer):
         handle = await lab.holdfast.start("writer", "Write.")
-        await handle.result(PATIENCE)
+        await handle.result(TIMEOUT)
         await lab.assert_mirrored(handle.id)
         told = await kept(lab.bus, RUNS, 2)
         for entries in ((entry,) for entry in await lab.entries(handle.id)):

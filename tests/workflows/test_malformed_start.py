@@ -1,4 +1,4 @@
-"""Whatever somebody types into Temporal's UI, the run ends with words that say what is wrong."""
+"""Malformed inputs from Temporal's UI: the run fails with a message that says what is wrong."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ STARTS = [
     Start("unknown agent", [{"agent": "knwon", "input": "x"}], ["'knwon'", "known", "HOLDFAST_AGENTS"], "UnknownAgent"),
     Start("unknown workflow", ["x"], ["'AgentRum'", "AgentRun"], "UnknownWorkflowType", "AgentRum"),
     Start(
-        "a tool that nobody serves",
+        "a tool that no worker serves",
         [{"agent": {"name": "odd", "tools": [{"name": "t", "activity": "tool.t"}]}, "input": "x"}],
         ["'odd'", "t", "HOLDFAST_AGENTS"],
         "UnknownAgent",

@@ -1,4 +1,4 @@
-"""Old runs go, and never one that goes on, whatever the mirror believes."""
+"""Pruning deletes old runs, and never an active one, no matter what the mirror says."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ async def test_entries_that_a_terminated_run_did_not_get_to_the_mirror_are_added
         await ward.closed(run, RunStatus.TERMINATED)
         assert await ward.store.head(run.id) is None
         reconciler = ward.reconciler()
-        assert await reconciler.round() == [], "the store is away"
+        assert await reconciler.round() == [], "the store is unavailable"
         ward.store.on = True
         assert await reconciler.round() == [run.id], "what could not be done is done with the next round"
         assert (await ward.row(run)).status == RunStatus.TERMINATED
@@ -148,10 +148,10 @@ async def test_a_run_that_the_server_timed_out_gets_its_end(ward: Ward) -> None:
         assert (row.status, row.error and row.error.type) == (RunStatus.TIMED_OUT, ErrorType.TIMED_OUT)
 
 
-async def test_a_run_that_no_worker_took_up_gets_a_row(ward: Ward) -> None:
+async def test_a_run_that_no_worker_started_gets_a_row(ward: Ward) -> None:
     """A run that was terminated before any worker started it gets a row."""
     run = await ward.lab.holdfast.start("clerk", "Note 1.")
-    await run.terminate("nobody came")
+    await run.terminate("no worker came")
     await ward.closed(run, RunStatus.TERMINATED)
     async with ward.lab.worker(clerk, store=ward.store):
         assert await ward.verdict(run) == Verdict.DAMAGED
@@ -159,7 +159,7 @@ async def test_a_run_that_no_worker_took_up_gets_a_row(ward: Ward) -> None:
         row = await ward.row(run)
         assert (row.agent, row.input, row.status) == ("clerk", "Note 1.", RunStatus.TERMINATED)
         assert row.error is not None
-        assert row.error.message == "nobody came"
+        assert row.error.message == "no worker came"
         assert await ward.verdict(run) == Verdict.HEALTHY
 
 

@@ -40,7 +40,7 @@ async def replayed_log(lab: Lab, run: RunHandle, after: int) -> tuple[list[Entry
 
 
 async def assert_the_same_without_worker(lab: Lab, run: RunHandle, *afters: int) -> None:
-    """Whatever is read with nobody to ask must be what the workflow says."""
+    """Checks that reads without a worker return what the workflow's queries return."""
     async with lab.worker(walker, counter, speaker):
         progress = await ReplayedLog(lab.client).progress(run.id)
         said = [await replayed_log(lab, run, after) for after in afters]
@@ -152,7 +152,7 @@ async def test_timeouts_end(lab: Lab) -> None:
             await ReplayedLog(lab.client, query_timeouts=(NO_TIME, NO_TIME)).progress(run.id)
 
 
-async def test_nobody_is_waited_for_where_nobody_polls(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reading_without_a_poller_fails_early(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a worker, reading fails early."""
     async with lab.worker(speaker):
         run = await finished_run(lab)

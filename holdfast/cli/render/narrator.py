@@ -91,7 +91,7 @@ class Narrator:
             self._hear(message.content)
         self._text.end()
         if message.partial:
-            self._out.say(("  (cut short)", "dim"))
+            self._out.say(("  (incomplete)", "dim"))
         self._calls.clear()
         for call in message.tool_calls:
             self._calls[call.id] = call

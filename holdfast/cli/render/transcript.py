@@ -15,7 +15,7 @@ def show_message(out: Output, message: Message) -> None:
     if message.tool_call_id:
         facts.append(f"answers {clean(message.tool_call_id)}")
     if message.partial:
-        facts.append("cut short")
+        facts.append("incomplete")
     out.say((f"── {' · '.join(facts)}", _STYLES[message.role]))
     if message.content:
         out.say(clean(message.content).rstrip())

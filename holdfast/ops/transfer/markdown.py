@@ -58,7 +58,7 @@ def _message(entry: Entry, message: Message) -> Iterator[str]:
         yield _fenced(message.content)
         return
     if message.content or not message.tool_calls:
-        yield f"**{message.role.capitalize()}**{' (cut short)' if message.partial else ''}"
+        yield f"**{message.role.capitalize()}**{' (incomplete)' if message.partial else ''}"
         yield _quoted(message.content)
     for call in message.tool_calls:
         yield f"**Calls {_plain(call.name)}**"
