@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from holdfast.errors import StoreUnavailable
 from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
@@ -17,6 +18,7 @@ from holdfast.storage.persistence import Persistence, open_persistence
 from holdfast.storage.vectors import MemoryVectorStore
 from holdfast.storage.vectors.index import PATIENCE, Index
 from holdfast.storage.vectors.sample import unit_vectors
+from holdfast.storage.vectors.search import EXACT_UP_TO
 from holdfast.storage.vectors.space import Spaces
 from holdfast.storage.vectors.surreal import SurrealVectors
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
@@ -102,6 +104,34 @@ async def longest_stall() -> None:
         before = time.perf_counter()
         await asyncio.sleep(0.01)
         assert time.perf_counter() - before < LONGEST_STALL
+
+
+async def test_filters_use_the_index_or_compare_all_that_fit(
+    kept: Persistence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A filter that leaves many vectors is applied to what the index finds; one that leaves few has exact results."""
+    statements = Statements(database_of(kept), monkeypatch)
+    store, exact = kept.vectors(NAMESPACE), MemoryVectorStore()
+    vectors = [
+        StoredVector(
+            id=str(place),
+            vector=vector,
+            metadata={"half": place % 2, "most_compared": place % 5, "pair": place // 2},
+        )
+        for place, vector in enumerate(unit_vectors(5 * EXACT_UP_TO, 16, seed=1))
+    ]
+    for each in (store, exact):
+        await each.upsert_many(vectors)
+    statements.searched()
+    query = unit_vectors(1, 16, seed=2)[0]
+    frequent: dict[str, JsonValue] = {"half": 1}
+    found = await store.query(query, 10, filter=frequent)
+    assert statements.searched() == (True, False)
+    assert len(set(ids(found)) & set(ids(await exact.query(query, 10, filter=frequent)))) >= 9
+    few: list[dict[str, JsonValue]] = [{"most_compared": 3}, {"pair": 7}, {"half": 1, "pair": 7}, {"pair": -1}]
+    for wanted in few:
+        assert await store.query(query, 10, filter=wanted) == await exact.query(query, 10, filter=wanted)
+    assert statements.searched() == (False, False)
 
 
 async def test_few_vectors_are_compared(kept: Persistence, monkeypatch: pytest.MonkeyPatch) -> None:
