@@ -1,4 +1,4 @@
-"""What the store does and costs: `python benchmarks/store.py [--quick] [--only PART ...] [--json FILE]`."""
+"""Benchmark of the store: `python benchmarks/store.py [--quick] [--only PART ...] [--json FILE]`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a turn costs: `python benchmarks/turn_cost.py [--quick] [--json FILE]`."""
+"""Benchmark of the cost of a turn: `python benchmarks/turn_cost.py [--quick] [--json FILE]`."""
 
 import sys
 from pathlib import Path

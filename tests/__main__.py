@@ -1,4 +1,4 @@
-"""Sets up what the tests need and runs them: `python3 -m tests`, with pytest's own arguments after it.
+"""Setup and run of the tests: `python3 -m tests`, followed by pytest's own arguments.
 
 `python3 -m tests --slow` runs everything in full size, the slow tier too.
 """

@@ -1,4 +1,4 @@
-"""What tests share: one Temporal server for the whole session, and a lab around it for each test."""
+"""Shared fixtures: one Temporal server per session, and a lab on it per test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README and docs show what works: their commands and blocks are run, in order, as a reader would."""
+"""README and docs: their commands and code blocks work when a reader runs them in order."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ async def _show_notices(session: Session, run: RunHandle) -> None:
 
 @asynccontextmanager
 async def _advised(session: Session, run: RunHandle, timeout: float | None = None) -> AsyncIterator[None]:
-    """Says what happens to the run if the block ends before it does."""
+    """Reports what happens to the run if the block ends before it does."""
     try:
         async with asyncio.timeout(timeout):
             yield

@@ -85,7 +85,7 @@ async def _first(ways: list[Way], refusals: list[str]) -> ServerBinary:
 
 
 def cache_folder() -> Path:
-    """Where servers that Holdfast got for itself are kept."""
+    """Returns the folder of the servers that Holdfast has downloaded or built."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser().absolute() / "holdfast" / "bin"
 

@@ -1,4 +1,4 @@
-"""Registered agents on the command line: written in a file, run by name, changed while they run."""
+"""Registered agents on the command line: defined in a file, run by name, changed while they run."""
 
 from __future__ import annotations
 

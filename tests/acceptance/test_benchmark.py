@@ -1,4 +1,4 @@
-"""The benchmark works, and what it counts is right; its times are not judged here."""
+"""The benchmark of runs: it works and counts correctly; its times are not asserted here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as people and scripts use it: real processes, exit codes, both output streams."""
+"""The command line in real processes: exit codes, output and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Temporal's UI in a real browser, with payloads that are encrypted and large: people can read them."""
+"""Encrypted and large payloads in Temporal's UI, in a real browser: users can read them."""
 
 from __future__ import annotations
 

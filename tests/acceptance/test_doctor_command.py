@@ -1,4 +1,4 @@
-"""`doctor`, and the worker's own eye on runs that were ended from outside, as people meet them."""
+"""The `doctor` command, and the worker's reconciler of runs that were terminated from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`events` and `publish` on the command line, against files that several processes use."""
+"""The commands `events` and `publish`, with files that several processes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memories survive what workers do not: real processes, killed in the middle."""
+"""Text memory in real processes: memories survive `kill -9` of a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`export`, `import` and `prune` as people and scripts use them, killed in the middle, too."""
+"""The commands `export`, `import` and `prune`, also when they are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With a key set, nothing that was said in a run can be found in what servers and logs write."""
+"""Encryption: with a key, files and logs of all servers contain none of a run's content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local stack comes up, survives what may happen to it, and goes down; with a small worker of its own."""
+"""The local stack, with a small worker: starting, recovering from crashes, stopping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark of the store works, and what it counts is right; its times are not judged here."""
+"""The benchmark of the store: it works and counts correctly; its times are not asserted here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Temporal's own command line, which needs no Python: it starts, asks and cancels runs."""
+"""Temporal's own command line, which needs no Python: it starts, queries and cancels runs."""
 
 from __future__ import annotations
 

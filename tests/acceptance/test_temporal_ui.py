@@ -1,4 +1,4 @@
-"""Temporal's UI in a real browser: what a person sees of a run there, and can do to it."""
+"""Runs in Temporal's UI, in a real browser: what users see and can do."""
 
 from __future__ import annotations
 

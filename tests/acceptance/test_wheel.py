@@ -1,4 +1,4 @@
-"""The package as users get it: a wheel in an environment of its own, used from a folder of theirs.
+"""The package as users install it: a wheel in a separate environment, used from a folder of their own.
 
 Tests cannot rely on a package index. The wheel is therefore installed by pip without its dependencies, and those that
 its metadata declares, with theirs in turn, are linked from the environment that runs the tests. Nothing else is visible

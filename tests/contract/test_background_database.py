@@ -1,4 +1,4 @@
-"""A database in a thread: for programs that have several event loops, block theirs, or never close anything."""
+"""A database in a thread, for programs with several or blocked event loops, or that never close anything."""
 
 from __future__ import annotations
 

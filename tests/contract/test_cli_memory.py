@@ -1,4 +1,4 @@
-"""`remember` and `search` against an embedded database, and the agent's own methods beside them."""
+"""The commands `remember` and `search` with an embedded database, and the methods of agents next to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The codec endpoint, over real HTTP as Temporal's UI speaks it."""
+"""The codec endpoint over real HTTP, with the requests of Temporal's UI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database layer under faults, over each transport: concurrent calls, lost servers, wrong users, hostile names."""
+"""The database layer under faults, over each transport: concurrent calls, lost servers, wrong users, unusual names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedder against a real HTTP server that answers, and fails, as it is told."""
+"""The embedder with a real HTTP server that answers and fails on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every event bus keeps the promises of the port, on each kind of database, alone and shared by processes."""
+"""Event buses: each fulfills the port's contract on each kind of database, alone and shared by processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to processes, servers and subscribers costs no event, and repeats none."""
+"""Event buses under faults of processes, servers and subscribers: no event is lost or repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queries of docs/howto/query-the-mirror.md, each on both engines, over runs whose answers are known."""
+"""The queries of docs/howto/query-the-mirror.md, on both engines, over runs with known answers."""
 
 from __future__ import annotations
 

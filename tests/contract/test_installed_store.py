@@ -1,4 +1,4 @@
-"""A store that another package brings is used like a shipped one."""
+"""Stores of other packages: they are used like the included ones."""
 
 from __future__ import annotations
 

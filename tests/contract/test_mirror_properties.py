@@ -1,4 +1,4 @@
-"""However a run's log reaches the mirror, the same rows are there afterwards; whatever text it carries comes back."""
+"""Mirror properties: batches in any form produce the same rows, and any text is read back unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenAI adapter against a real HTTP server that answers, and fails, in every way that providers do."""
+"""The OpenAI adapter with a real HTTP server that answers and fails in every way that providers do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large payloads in a real database: stored once, whole again, pruned by age, readable with the key alone."""
+"""Large payloads in a real database: stored once, read back whole, pruned by age, decrypted with the key alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people type is run by a user who may only read: the database refuses writes, however they are hidden."""
+"""Read-only statements: they run as a user who may only read, so the database rejects all writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every shipped registry keeps every promise; the persistent one keeps every version, in any process."""
+"""Registries: each fulfills the port's contract; the persistent one keeps every version, in any process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of runs costs the same wherever it begins."""
+"""Pages of runs: each costs the same, no matter where it starts."""
 
 from __future__ import annotations
 

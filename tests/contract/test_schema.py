@@ -1,4 +1,4 @@
-"""The schema serves the questions that operators ask, on both engines, without reading whole tables."""
+"""The schema: operators' queries use indexes on both engines and never scan whole tables."""
 
 from __future__ import annotations
 

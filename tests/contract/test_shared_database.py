@@ -1,4 +1,4 @@
-"""Many processes on one embedded database: one holds it, the others go through it, and any of them may die."""
+"""An embedded database shared by processes: one owns it, the others go through it, and any of them may crash."""
 
 from __future__ import annotations
 

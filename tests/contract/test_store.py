@@ -1,4 +1,4 @@
-"""Every shipped store keeps every promise of the Store port."""
+"""Stores: each fulfills the contract of the Store port."""
 
 from __future__ import annotations
 

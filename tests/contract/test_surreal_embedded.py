@@ -1,4 +1,4 @@
-"""SurrealDB inside this process: what is acknowledged survives, and one process at a time has it."""
+"""Embedded SurrealDB: acknowledged writes survive, and one process at a time owns the files."""
 
 from __future__ import annotations
 

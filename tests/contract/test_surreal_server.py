@@ -1,4 +1,4 @@
-"""SurrealDB on a server: calls end in time, and the store works again by itself once the server does."""
+"""SurrealDB on a server: calls end in time, and the store recovers as soon as the server does."""
 
 from __future__ import annotations
 

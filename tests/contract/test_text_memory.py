@@ -1,4 +1,4 @@
-"""Text memory keeps its promises on every backend: found by words at once, by meaning once embedded."""
+"""Text memory on every backend: texts are found by words immediately, and by meaning once embedded."""
 
 from __future__ import annotations
 

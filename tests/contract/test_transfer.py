@@ -1,4 +1,4 @@
-"""What is exported comes back: all of it, exactly, from either engine to the other; damage is noticed and named."""
+"""Export and import: everything is restored exactly, also on another engine; damage is detected and named."""
 
 from __future__ import annotations
 

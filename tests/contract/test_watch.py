@@ -1,4 +1,4 @@
-"""Watches of a table notice each change, by any process, also across restarts of the server."""
+"""Watches of tables: they notice each change by any process, also across restarts of the server."""
 
 from __future__ import annotations
 

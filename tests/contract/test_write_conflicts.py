@@ -1,4 +1,4 @@
-"""Writers that plan by what they read: each of them gets its turn, and none writes over another."""
+"""Write conflicts: concurrent writers that read before they write all succeed, and none overwrites another."""
 
 from __future__ import annotations
 

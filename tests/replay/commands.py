@@ -1,4 +1,4 @@
-"""What a history says that a run asked of Temporal: a replay notices other commands, but not other arguments."""
+"""Commands of a history with their arguments, which a replay does not compare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs whose histories are kept: one for each behaviour of AgentRun. `python -m tests.replay.record` records them."""
+"""Scenarios whose histories are saved, one per behavior of AgentRun; `python -m tests.replay.record` records them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that were recorded still replay, and new ones still ask for the same."""
+"""Replays of saved histories, and comparisons of new runs with them."""
 
 from __future__ import annotations
 

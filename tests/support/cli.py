@@ -1,4 +1,4 @@
-"""The command line, run as people and scripts run it: in a process of its own."""
+"""The command line, run in a process of its own, as users and scripts run it."""
 
 from __future__ import annotations
 

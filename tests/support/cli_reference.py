@@ -1,4 +1,4 @@
-"""The page docs/reference/cli.md, written from the command line's own help: `python -m tests.support.cli_reference`."""
+"""The page docs/reference/cli.md, generated from `--help`: `python -m tests.support.cli_reference`."""
 
 from __future__ import annotations
 

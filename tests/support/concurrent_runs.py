@@ -1,4 +1,4 @@
-"""Many runs at once, and what must be true of them whatever happens to their store."""
+"""Concurrent runs, and assertions that hold whatever happens to their store."""
 
 from __future__ import annotations
 

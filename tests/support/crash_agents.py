@@ -1,4 +1,4 @@
-"""Agents whose tools write down each time that they really run, so that repeats can be counted."""
+"""Agents whose tools record each execution, so that tests can count repeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Databases for tests: one of each kind, each empty."""
+"""Databases for tests: one empty database of each kind."""
 
 from __future__ import annotations
 

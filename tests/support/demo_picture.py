@@ -1,4 +1,4 @@
-"""The picture of `demo crash` in README: runs the demo on a terminal, and writes what it showed as an SVG."""
+"""The picture of `demo crash` in README: runs the demo in a terminal and renders its output as an SVG."""
 
 from __future__ import annotations
 

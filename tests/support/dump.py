@@ -1,4 +1,4 @@
-"""All rows of the mirror as they stand, to compare what two histories of writes have left."""
+"""Dumps of all mirror rows, to compare the results of two sequences of writes."""
 
 from __future__ import annotations
 

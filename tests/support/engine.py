@@ -1,4 +1,4 @@
-"""A store to be tried, and the same in memory that is written cleanly."""
+"""A store under test, and a reference store in memory that receives the same entries without faults."""
 
 from __future__ import annotations
 

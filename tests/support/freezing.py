@@ -1,4 +1,4 @@
-"""Processes that are there and do nothing."""
+"""Processes that are alive but frozen."""
 
 from __future__ import annotations
 

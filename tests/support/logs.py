@@ -1,4 +1,4 @@
-"""Logs of runs as Hypothesis makes them up, and ways in which they may reach a mirror."""
+"""Logs of runs that Hypothesis generates, and ways in which they may reach a mirror."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents that take as many turns as a test wants, and the models that make them do so."""
+"""Agents that take as many turns as a test needs, and their models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent whose every part holds a secret, for tests of what is written where."""
+"""An agent whose every part contains a secret, for tests of what is written where."""
 
 from __future__ import annotations
 

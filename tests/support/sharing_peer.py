@@ -1,4 +1,4 @@
-"""A process that shares an embedded database, and does what it is told on its standard input, line by line."""
+"""A process that shares an embedded database and executes commands from its standard input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Temporal server that suggests continue-as-new early, so that runs of some dozen turns have several executions."""
+"""A Temporal server that suggests continue-as-new early, so that runs of a dozen turns have several executions."""
 
 from __future__ import annotations
 

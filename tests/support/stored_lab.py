@@ -1,4 +1,4 @@
-"""A lab whose large payloads are stored apart, in a real database, with or without encryption."""
+"""A lab that stores large payloads in a real database, with or without encryption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SurrealDB server for tests: started, stopped, frozen and started again on the same port and files."""
+"""A SurrealDB server for tests: started, stopped, frozen and restarted with the same port and files."""
 
 from __future__ import annotations
 

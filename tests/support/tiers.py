@@ -1,4 +1,4 @@
-"""The two tiers of the suite: a normal run, and a slow one that does everything in full size."""
+"""The two tiers of the suite: the default one, and a slow one at full size."""
 
 from __future__ import annotations
 

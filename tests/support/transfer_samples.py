@@ -1,4 +1,4 @@
-"""Something of everything that is kept, and ways to take it out, bring it in and compare it."""
+"""Samples of all stored data, with helpers that export, import and compare them."""
 
 from __future__ import annotations
 

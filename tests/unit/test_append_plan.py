@@ -1,4 +1,4 @@
-"""What a store does with a batch, given what it has: the table of cases."""
+"""Append plans of a store: a table of batches and stored states."""
 
 from __future__ import annotations
 

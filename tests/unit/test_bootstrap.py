@@ -1,4 +1,4 @@
-"""A fresh checkout sets itself up, with nothing but Python and pip; here with small packages of our own."""
+"""Setup of a fresh checkout with only Python and pip; here with small packages of our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalog: which agents a worker serves, and what it says when it cannot."""
+"""The catalog: which agents a worker serves, and its error messages."""
 
 from __future__ import annotations
 

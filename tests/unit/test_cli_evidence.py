@@ -1,4 +1,4 @@
-"""What a history proves: the demo must be able to fail."""
+"""Evidence from a history: the demo detects repeated calls."""
 
 from __future__ import annotations
 

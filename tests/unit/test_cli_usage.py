@@ -1,4 +1,4 @@
-"""Help and wrong use of commands."""
+"""Help and usage errors of commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml, Dockerfile and .env.example: what can be known of them without a Docker engine."""
+"""docker-compose.yml, Dockerfile and .env.example: checks that need no Docker engine."""
 
 from __future__ import annotations
 

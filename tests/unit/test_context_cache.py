@@ -1,4 +1,4 @@
-"""The worker's memory of contexts."""
+"""The worker's cache of contexts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file tools: what a model is shown, and that nothing leads out of the workspace."""
+"""The file tools: what a model is shown, and that no path leads out of the workspace."""
 
 from __future__ import annotations
 

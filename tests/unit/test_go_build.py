@@ -1,4 +1,4 @@
-"""Building the Temporal server with Go, with a small program in Go's place: the real build takes minutes."""
+"""Building the Temporal server with Go, with a small program in place of Go: the real build takes minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fusing, remembering, finding words, checking texts: the parts of text memory that need nothing else."""
+"""Parts of text memory without a database: fusion, caching, query words, validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents are cut into passages without losing a word."""
+"""Splitting of documents into passages: no word is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting by content: equal content is cut alike wherever it stands, and nothing is lost."""
+"""Content-defined chunking: equal content produces equal chunks at any position, and nothing is lost."""
 
 from __future__ import annotations
 

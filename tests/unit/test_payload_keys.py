@@ -1,4 +1,4 @@
-"""Keys: what is accepted, what is encrypted with which, and what is said when one is missing."""
+"""Encryption keys: accepted forms, the key in use, and errors for a missing one."""
 
 from __future__ import annotations
 

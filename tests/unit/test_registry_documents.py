@@ -1,4 +1,4 @@
-"""Definitions in TOML, YAML and JSON: what is written is read the same, and what is wrong is said where it is."""
+"""Definitions in TOML, YAML and JSON: they are read back as written, and errors name their place."""
 
 from __future__ import annotations
 

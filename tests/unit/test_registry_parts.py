@@ -1,4 +1,4 @@
-"""The registry's parts that need no database: own registries, the factory, names, conversions, blocking calls."""
+"""Parts of the registry without a database: custom registries, the factory, names, conversions, blocking calls."""
 
 from __future__ import annotations
 

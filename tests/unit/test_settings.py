@@ -1,4 +1,4 @@
-"""Settings: defaults, and what a bad value leads to."""
+"""Settings: defaults and invalid values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many agents execute at once."""
+"""Limits of concurrent agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stack is made of: processes, ports, locks, the state file, the worker's settings."""
+"""Parts of the stack: processes, ports, locks, the state file, the worker's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools: what a model is told of a function, and what becomes of a call."""
+"""Tools: the description of a function for the model, and the handling of a call."""
 
 from __future__ import annotations
 

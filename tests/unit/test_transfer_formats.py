@@ -1,4 +1,4 @@
-"""Runs as people and training programs read them."""
+"""Export formats for people and for training."""
 
 from __future__ import annotations
 

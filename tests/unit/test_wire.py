@@ -1,4 +1,4 @@
-"""How streamed chunks become a reply, with the liberties that providers take."""
+"""Assembly of a reply from streamed chunks, with the deviations of real providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words found in memory."""
+"""The full-text index in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run does, turn by turn, on a real server."""
+"""The steps of a run, turn by turn, on a real server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong with the mirror, and makes it as the history has it."""
+"""The doctor: it finds all damage to the mirror and repairs it from history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A query that comes to a new worker before the workflow task that the old one did not live to see."""
+"""Queries that reach a new worker before the workflow task that its predecessor did not finish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memories get their vectors in the background, whatever happens to the worker and to the embedding model."""
+"""Embedding of memories in the background, with crashes of the worker and faults of the embedding model."""
 
 from __future__ import annotations
 

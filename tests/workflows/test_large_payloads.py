@@ -1,4 +1,4 @@
-"""No size of a payload ends a run."""
+"""Large payloads: no size makes a run fail."""
 
 from __future__ import annotations
 

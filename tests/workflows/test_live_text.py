@@ -1,4 +1,4 @@
-"""A subscriber of a run receives text while it is written, each piece once, and none of it is kept."""
+"""Live text of a run: a subscriber receives each piece once while it is written, and none is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mirror follows every run, whatever happens to the store."""
+"""The mirror of runs: it becomes complete, whatever happens to the store."""
 
 from __future__ import annotations
 

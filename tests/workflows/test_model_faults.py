@@ -1,4 +1,4 @@
-"""Each way in which a provider fails leads to the right thing."""
+"""Faults of model providers: each has its defined outcome."""
 
 from __future__ import annotations
 

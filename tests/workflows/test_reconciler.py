@@ -1,4 +1,4 @@
-"""Runs that were ended from outside get their true end in the mirror by themselves."""
+"""The reconciler: runs that were terminated from outside get their actual end in the mirror."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of agents that no code defines: by name, by version, and with the definition that they were started with."""
+"""Registered agents: runs by name, by version, and with the definition that they were started with."""
 
 from __future__ import annotations
 

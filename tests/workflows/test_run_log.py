@@ -1,4 +1,4 @@
-"""A run's log can be read at any time: without a worker where it recorded all, else by asking it."""
+"""Logs of runs: readable at any time, from history or by a query to the worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop means stop: the model's stream is closed, what it said is kept, the final state is true."""
+"""Stopping a run: the model's stream is closed, its partial text is kept, and the final state is correct."""
 
 from __future__ import annotations
 

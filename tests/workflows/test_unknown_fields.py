@@ -1,4 +1,4 @@
-"""Workers of neighbouring versions share runs: fields that only a newer version knows are kept."""
+"""Workers of adjacent versions share runs: fields of a newer version are kept."""
 
 from __future__ import annotations
 

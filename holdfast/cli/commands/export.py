@@ -72,7 +72,7 @@ class _Wanted:
 
 @dataclass
 class _Done:
-    """What was written."""
+    """Counts of the written data."""
 
     runs: int = 0
     items: int = 0

@@ -40,7 +40,7 @@ EXAMPLES = """
 
 @dataclass
 class _Plan:
-    """What is to be deleted."""
+    """The data to be deleted."""
 
     before: datetime
     prunable: list[Prunable] = field(default_factory=list)

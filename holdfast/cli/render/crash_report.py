@@ -17,7 +17,7 @@ from holdfast.types import RunResult, RunStatus
 
 
 def verdict(evidence: Evidence, result: RunResult) -> bool:
-    """Whether history confirms what Holdfast promises."""
+    """Returns whether history confirms Holdfast's guarantees."""
     return all(holds for holds, _ in _findings(evidence, result))
 
 

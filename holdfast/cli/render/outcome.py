@@ -1,4 +1,4 @@
-"""How a run ended: for people, and as JSON."""
+"""Output of a run's result, as text and as JSON."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class ToolUse:
 
 @dataclass
 class LogSummary:
-    """What the entries of a run's log add up to."""
+    """Totals of the entries of a run's log."""
 
     agent_version: int | None = None
     """Version of the registered agent; `None` means that the agent is not from the registry."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from holdfast.errors import StoreUnavailable
 
 WRITE_CONFLICT = "holdfast: write conflict"
-"""What our own statements throw when another writer has changed the rows."""
+"""The text that our statements throw if another writer has changed the rows."""
 CONFLICT = "can be retried"
 """The text that marks a transaction conflict in the database's errors; it has no code."""
 AFTERMATH = (
