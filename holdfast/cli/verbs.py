@@ -58,7 +58,7 @@ VERBS = (
     Verb("sql", "Runs a read-only SurrealQL query."),
     Verb("doctor verify", "Compares the mirror with Temporal's history."),
     Verb("doctor rebuild", "Repairs the mirror from Temporal's history, row by row."),
-    Verb("export", "Writes runs, or everything that is kept, to a file."),
+    Verb("export", "Writes runs, or everything that is stored, to a file."),
     Verb("import", "Restores what was exported as JSONL."),
     Verb("prune", "Deletes runs that ended long ago."),
     Verb("up", "Starts the local stack."),
