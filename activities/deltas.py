@@ -49,7 +49,7 @@ class Deltas:
         try:
             while await stream.has_more():
                 await stream.rest(RETRY_INTERVAL if self._is_unavailable else COALESCE)
-                if not stream.has_ended:  # otherwise the message itself brings the rest
+                if not stream.has_ended:  # otherwise the message itself contains the rest
                     newest = await self._publish_next(topic, stream, newest)
             if newest:
                 await self._bus.discard(topic, newest)
@@ -105,7 +105,7 @@ class DeltaStream:
         return self._ended.is_set()
 
     async def has_more(self) -> bool:
-        """Waits for text; returns False if the stream has ended, as the message itself brings the rest."""
+        """Waits for text; returns False if the stream has ended, as the message itself contains the rest."""
         await self._arrived.wait()
         return not self.has_ended
 

@@ -57,7 +57,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def temporal_address() -> str:
-    """A Temporal server, started by whichever test needs it first."""
+    """A Temporal server, started by the first test that needs it."""
     return asyncio.run(up(shared_settings(), print, worker=False)).address
 
 

@@ -33,7 +33,7 @@ PUBLIC_NAMES = """
 
 
 def python_files(folder: Path) -> Iterator[Path]:
-    """The Python files below a folder, with those behind its symbolic links."""
+    """Returns the Python files below a folder, following symbolic links."""
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             yield from python_files(path)

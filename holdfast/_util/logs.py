@@ -24,7 +24,7 @@ def configure_logging(level: str, form: Literal["console", "json"], *, private: 
     Args:
         level: DEBUG, INFO, WARNING or ERROR.
         form: text for people, or one JSON object a line.
-        private: leave out whatever may quote a conversation.
+        private: omit everything that may quote a conversation.
     """
     shared: list[Processor] = [
         *([_without_content] if private else []),

@@ -27,7 +27,7 @@ class Docstring:
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
-        """Parses a docstring as it stands in the source; `None` and blank text have no parts."""
+        """Parses a docstring as written in the source; `None` and blank text have no parts."""
         text = inspect.cleandoc(text or "")
         if not _SECTION.search(text):
             return cls(text)

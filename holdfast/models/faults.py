@@ -54,7 +54,7 @@ class Fault:
 
     @classmethod
     def parse(cls, body: object, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> Fault:
-        """Parses an `error` object, or whatever else the body is."""
+        """Parses an `error` object, or a body of any other form."""
         fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
         codes = frozenset(str(fields[key]) for key in ("code", "type") if fields.get(key))
         return cls(

@@ -30,12 +30,12 @@ async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
 
 
 def bodies(site: Site) -> list[str]:
-    """What the model was asked, request by request."""
+    """Returns the requests that the model received."""
     return [json.dumps(request.body, sort_keys=True) for request in site.server.requests]
 
 
 def assert_answered_once(site: Site, turns: int) -> None:
-    """No answer that the model gave was asked for again."""
+    """Checks that no answered request was repeated."""
     answered = Counter(json.dumps(request.body, sort_keys=True) for request in site.answered)
     assert len(answered) == turns
     assert set(answered.values()) == {1}

@@ -53,7 +53,7 @@ class Said:
 
 
 async def doctor(site: Site, *words: str) -> Said:
-    """Runs `starter.py doctor`, whose words for people must fit a terminal."""
+    """Runs `starter.py doctor`, and checks that its text output fits a terminal."""
     process = site.run(*STARTER, "doctor", *words, **site.environment)
     code = await process.exit_code()
     said = Said(code, process.output)
@@ -72,7 +72,7 @@ async def noted(site: Site) -> RunHandle:
 
 
 async def statement(site: Site, text: str, **values: Any) -> Any:
-    """Has the worker's database run a statement, behind the store's back."""
+    """Runs a statement in the worker's database, bypassing the store."""
     async with mirror(site) as persistence:
         assert persistence.database is not None
         [result] = await persistence.database.run(text, **values)

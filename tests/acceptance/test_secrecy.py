@@ -73,7 +73,7 @@ async def connected(settings: Settings, address: str) -> AsyncIterator[tuple[Cli
 
 
 async def live_once(folder: Path, place: Place, key: str | None) -> None:
-    """One run with the secret in each of its parts, in a stack of its own, which leaves its files behind."""
+    """One run with the secret in each of its parts, in a separate stack whose files remain."""
     with database(place, folder) as where:
         async with ModelServer() as server:
             settings = Settings(
@@ -140,7 +140,7 @@ def files_with(secret: str, folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
 async def test_a_secret_is_nowhere(place: Place, tmp_path: Path) -> None:
-    """With a key, neither the disk nor a backup nor a log holds what was said in clear text."""
+    """With a key, neither the disk nor a backup nor a log contains a run's content in clear text."""
     await live_once(tmp_path, place, new_key())
     assert (tmp_path / "home" / "temporal.db").stat().st_size > 10_000
     assert (tmp_path / "home" / "logs" / "worker.log").stat().st_size > 100

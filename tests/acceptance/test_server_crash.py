@@ -93,7 +93,7 @@ def environment(surreal: SurrealServer) -> dict[str, str]:
 
 
 def pay_or_talk(request: ChatRequest) -> Reply:
-    """A model that answers at once, unless it is asked to pay: then it calls tools first."""
+    """A model that answers immediately, but calls tools first if it is asked to pay."""
     if request.messages[-1]["content"] == "Pay.":
         return Reply(tool_calls=[ChatToolCall("pay", {"amount": 5}), ChatToolCall("read_slowly", {})])
     return Reply(f"It was: {request.messages[1]['content']}")

@@ -23,7 +23,7 @@ HOSTILE = "\x1b]0;owned\x07 \x1b[2Jred \x9b1m"
 
 
 class Sql(CommandLine):
-    """Runs `starter.py sql` beside the test's own event loop."""
+    """Runs `starter.py sql` without blocking the test's event loop."""
 
     async def ask(self, *words: str, stdin: bytes = b"") -> Done:
         """Runs `sql` with these arguments."""

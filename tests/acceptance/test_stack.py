@@ -64,7 +64,7 @@ class Place:
     said: list[str] = field(default_factory=list)
 
     def settings(self, **more: Any) -> Settings:
-        """With a model, so that the scripted one is not started, unless told otherwise."""
+        """Returns settings with a model by default, so that the scripted one is not started."""
         return Settings(**{"holdfast_home": self.home, "openai_api_key": SecretStr("a-secret"), **more})
 
     @property

@@ -137,17 +137,17 @@ class Misfit:
 
     name: str
     settings: dict[str, str]
-    """Of the worker, beside the server's address."""
+    """Settings of the worker, in addition to the server's address."""
     words: str
-    """What the log must say."""
+    """Words that the log must contain."""
     before: str
-    """What the administrator has done."""
+    """The administrator's statements before the worker starts."""
     after: str = ""
-    """What sets it right; empty: other settings do."""
+    """The statements that correct it; empty if other settings do."""
     namespace: str = "sentient_core"
-    """Where the administrator does it."""
+    """The namespace of these statements."""
     restart_with: dict[str, str] | None = None
-    """What differs in the settings of the worker that is started then; None: the one that runs finds out by itself."""
+    """Changed settings of the worker that is then started; `None` means that the running one recovers by itself."""
 
 
 MISFITS = [

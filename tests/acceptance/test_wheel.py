@@ -220,7 +220,7 @@ def assert_own_packages_were_used(model: ModelServer) -> None:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(built: Built) -> None:
-    """Each file of `holdfast/` is in the wheel, those behind its links too, and no other name is taken from users."""
+    """The wheel contains each file of `holdfast/`, also those behind its links, and no other top-level name."""
     with zipfile.ZipFile(built.wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
         [metadata] = [name for name in archive.namelist() if name.endswith("/METADATA")]

@@ -141,7 +141,7 @@ async def test_concurrent_calls_fail_in_time_while_the_server_is_frozen(kind: st
 
 @pytest.mark.parametrize("kind", SERVED)
 async def test_restart_is_not_noticed(kind: str, databases: Databases) -> None:
-    """Calls succeed after a restart of the server, whatever connections were open before."""
+    """Calls succeed after a restart of the server, no matter which connections were open."""
     database = databases.new(kind)
     await asyncio.gather(*concurrent_calls(database))
     databases.server.kill()

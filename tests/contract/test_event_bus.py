@@ -20,7 +20,7 @@ BACKENDS = ("memory", "surrealkv", "ws", "gateway", "background", "encrypted", *
 
 @pytest.fixture(params=BACKENDS)
 async def bus(request: pytest.FixtureRequest, databases: Databases, tmp_path: Path) -> AsyncIterator[Bus]:
-    """A bus on each backend in turn; `gateway` goes through another holder of the database."""
+    """A bus on each backend in turn; `gateway` goes through another owner of the database."""
     kind, url = str(request.param), f"surrealkv://{tmp_path}/shared"
     match kind:
         case "memory":

@@ -205,7 +205,7 @@ def size_of(folder: Path) -> int:
 
 @pytest.mark.parametrize("kind", ["mem", "ws", "memory"])
 async def test_ephemeral_events_are_bounded(kind: str, databases: Databases) -> None:
-    """Ephemeral events are bounded, even when their publisher dies."""
+    """Ephemeral events are bounded, even if their publisher crashes."""
     bus, name = Bus(MemoryLog()) if kind == "memory" else bus_on(databases.new(kind)), topic()
     await bus.publish(name, {"n": -1})
     for start in range(0, 2 * MAX_EVENTS + BLOCK, 250):

@@ -64,7 +64,7 @@ class History:
         return self._update(status=status, error=error, finished_at=self._summary.started_at + timedelta(seconds=after))
 
     async def keep(self, store: SurrealStore) -> None:
-        """Writes it as a run would be."""
+        """Writes it like a real run."""
         run_id, summary = self._summary.run_id, self._summary
         batch = EntryBatch(run_id=run_id, chain="1", previous_digest="", entries=self.entries, summary=summary)
         await store.append(batch)

@@ -44,7 +44,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 async def send(store: Store, log: Log, piece: Slice) -> None:
-    """Sends a piece as a run's outbox does: what the mirror lacks before it goes along."""
+    """Sends a batch like a run's outbox: with the earlier entries that the mirror lacks."""
     first, end = piece
     for _ in range(SENDINGS):
         try:
@@ -117,7 +117,7 @@ def test_a_run_never_goes_back(engine: Engine) -> None:
 
 
 def test_families_come_in_any_order(engine: Engine) -> None:
-    """The edge from parent to child exists whichever was written first, and after rewrites."""
+    """The edge from parent to child exists in any order of writes, and after rewrites."""
 
     async def check(order: list[str]) -> None:
         for name in order:
@@ -170,7 +170,7 @@ def test_a_checkpoint_is_where_a_turn_ended(engine: Engine) -> None:
 
 
 def turn_ends(log: Log) -> Iterator[tuple[int, TranscriptRef]]:
-    """Where the turns of a log ended: the entry by which all that the model had asked for was answered."""
+    """Returns the last entry of each turn: the one that answers its last tool call."""
     open_calls: set[str] = set()
     for entry in log.entries:
         message = entry.message

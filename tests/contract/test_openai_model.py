@@ -117,7 +117,7 @@ async def test_model_of_the_definition_wins_over_the_default(server: ModelServer
 
 @dataclass(frozen=True)
 class FaultCase:
-    """A way in which a provider fails, and what the run is told."""
+    """A failure of a provider, and the resulting error of the run."""
 
     name: str
     reply: Reply

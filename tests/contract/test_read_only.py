@@ -68,7 +68,7 @@ READS = [
 
 @pytest.fixture(params=KINDS)
 async def database(request: pytest.FixtureRequest, databases: Databases) -> Database:
-    """A database with one row and a function that would write another."""
+    """A database with one row and a function that writes another."""
     database = databases.new(request.param)
     await database.run("DEFINE TABLE note")
     await database.run("CREATE note:1 SET x = 1")
@@ -121,7 +121,7 @@ async def test_reads_read(database: Database) -> None:
 
 
 async def test_reads_and_writes_do_not_get_in_each_others_way(database: Database) -> None:
-    """Writes beside a read take effect."""
+    """Writes concurrent with a read take effect."""
     reads = [database.read("SELECT count() FROM note GROUP ALL") for _ in range(20)]
     writes = [database.run("CREATE $row", row=RecordID("note", f"n{number}")) for number in range(20)]
     answers = await asyncio.gather(*(call for pair in zip(reads, writes, strict=True) for call in pair))

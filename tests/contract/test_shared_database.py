@@ -41,7 +41,7 @@ PEER_TIMEOUT = 60.0  # seconds for one answer of a process
 
 
 class Refused(Exception):
-    """What a peer was told instead of an answer."""
+    """The error that a peer received."""
 
 
 @dataclass
@@ -281,7 +281,7 @@ async def test_calls_side_by_side_outlive_a_holder_that_closes(path: Path) -> No
 
 
 async def test_call_in_flight_to_a_holder_that_dies_fails_in_plain_words(path: Path, start: Start) -> None:
-    """A call to an owner that dies fails at once and says that its outcome is unknown."""
+    """A call to an owner that crashes fails immediately and says that its outcome is unknown."""
     peer = await start()
     await peer.ask("open")
     async with sharing(path) as ours:

@@ -54,7 +54,7 @@ def finish(mode: str, url: str) -> str:
 
 @asynccontextmanager
 async def database(url: str) -> AsyncIterator[AsyncEmbeddedSurrealConnection]:
-    """The database itself, as a person would look into it; no store may have it open."""
+    """Opens the database directly; no store may have it open."""
     client = AsyncEmbeddedSurrealConnection(url)
     await client.connect()
     await client.use("sentient_core", "agents")

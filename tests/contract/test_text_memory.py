@@ -194,7 +194,7 @@ async def test_namespaces_are_apart(backend: Backend) -> None:
 
 
 async def test_filters_hold_for_words_and_meaning(backend: Backend) -> None:
-    """Filters apply to both rankings and leave as many matches as were asked for."""
+    """Filters apply to both rankings and leave as many matches as were requested."""
     async with backend.opened() as memories:
         texts = [f"report number {number}" for number in range(120)]
         await memories.add_many("shared", texts, [{"year": number, "final": number == 70} for number in range(120)])

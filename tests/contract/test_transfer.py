@@ -291,7 +291,7 @@ async def test_a_run_with_a_damaged_mirror_is_left_out_and_named(databases: Data
 
 
 async def test_only_what_is_asked_for_is_loaded(databases: Databases, export: Export) -> None:
-    """Only the parts that were asked for are imported."""
+    """Only the selected parts are imported."""
     new = databases.new("mem")
     await imported(opened(new), export.file, only=frozenset(["agents"]))
     found = await contents(new)
@@ -341,7 +341,7 @@ async def test_what_is_here_otherwise_stays_and_is_named(databases: Databases) -
 
 
 class EndlessSource:
-    """A run that is longer than memory: its entries are made as they are asked for."""
+    """A run that does not fit in memory: its entries are generated on demand."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -366,7 +366,7 @@ class EndlessSource:
 
 
 class Pipe:
-    """Keeps nothing of what goes through it but its size."""
+    """Discards what is written and counts its bytes."""
 
     def __init__(self) -> None:
         self.size = 0

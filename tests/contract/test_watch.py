@@ -33,7 +33,7 @@ async def quiet(watch: Watch) -> bool:
 
 
 async def settled(watch: Watch) -> None:
-    """Waits until the watch has said that it listens, and nothing more comes."""
+    """Waits until the watch is listening and sends no more notifications."""
     while not await quiet(watch):
         pass
 

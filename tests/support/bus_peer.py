@@ -10,7 +10,7 @@ from holdfast.storage.database import open_database
 
 
 async def main(url: str, topic: str, count: int) -> None:
-    """Publishes numbers, by turns lasting and ephemeral; ends when it is told to."""
+    """Publishes numbers, alternately stored and ephemeral, until it is stopped."""
     database = open_database(url, shared=True)
     bus = Bus(SurrealLog(database))
     for number in range(count):

@@ -46,7 +46,7 @@ class CliStack(CommandLine):
         return run_id
 
     def wait_for_requests(self, count: int) -> None:
-        """Waits until the model has been asked so many times in total."""
+        """Waits until the model has received that many requests in total."""
         asyncio.run(self.server.wait_for_requests(count))
 
 

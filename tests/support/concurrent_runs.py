@@ -49,7 +49,7 @@ class ConcurrentRuns:
         return cls(site, await asyncio.gather(*(site.start(f"Count for {number}.") for number in range(runs))))
 
     async def advance(self, requests: int) -> None:
-        """Waits until the model has been asked so many times more: the runs go on."""
+        """Waits for that many more model requests, which show that the runs are active."""
         await self.site.server.wait_for_requests(len(self.site.server.requests) + requests, TIMEOUT)
 
     async def end_well(self) -> None:

@@ -31,7 +31,7 @@ async def read_slowly(context: ToolContext) -> str:
 
 @tool(destructive=True)
 async def pay(amount: int, context: ToolContext) -> str:
-    """Pays, then waits for the gate; paying twice would be a disaster."""
+    """Pays, then waits for the gate; must never pay twice."""
     _record(context, f"pay {amount}")
     await _gate(context)
     return f"paid {amount}"

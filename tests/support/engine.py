@@ -31,12 +31,12 @@ EXAMPLES = scaled(
 
 @dataclass
 class Engine:
-    """A store to be tried, beside one in memory that is written cleanly."""
+    """A store under test, and a reference store in memory."""
 
     name: str
     store: Store
     database: Database | None
-    """None: a store without rows."""
+    """`None` means that the store has no rows."""
     clean: Database = field(default_factory=lambda: open_database("mem://"))
     _runner: asyncio.Runner = field(default_factory=asyncio.Runner)
 

@@ -107,7 +107,7 @@ class Lab:
 
 
 async def replayed_entries(client: Client, run_id: RunId, after: int = -1) -> list[Entry]:
-    """The log as the workflow has it when its history is replayed, whatever it handed to its mirror."""
+    """Returns the log as a replay of the history has it, independently of the mirror."""
     newest = (await client.get_workflow_handle(run_id).describe()).run_id
     return [entry async for entry in ReplayedLog(client).entries(run_id, newest, after)]
 

@@ -57,7 +57,7 @@ values = st.recursive(
 
 @dataclass(frozen=True)
 class Turn:
-    """What the model asked for, and what came of it."""
+    """The tool calls of a turn, and their outcomes."""
 
     text: str
     calls: tuple[str, ...]
@@ -70,7 +70,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Log:
-    """A run's whole log, as a workflow would have recorded it."""
+    """A run's whole log, as a workflow records it."""
 
     turns: tuple[Turn, ...]
     ended: bool

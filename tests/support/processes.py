@@ -205,7 +205,7 @@ class Site:
             await store.close()
 
     async def mirror_catches_up(self, run: RunHandle) -> None:
-        """Waits for what a run leaves behind that has ended before its mirror was complete."""
+        """Waits for the catch-up workflow of a run that ended before its mirror was complete."""
         try:
             await self.client.get_workflow_handle(f"{run.id}/mirror").result()
         except RPCError as error:

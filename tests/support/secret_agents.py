@@ -9,7 +9,7 @@ CANARY = "xylophoneQuartzJackdaw"
 
 @tool(read_only=True)
 async def tell(question: str) -> str:
-    """Tells what was asked, and the secret, at length."""
+    """Returns a long text with the question and the secret."""
     return f"{question}, that is {CANARY}\n" * 8_000
 
 

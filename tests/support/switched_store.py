@@ -8,7 +8,7 @@ from holdfast.types import Context, EntryBatch, RunId, TranscriptRef
 
 
 class SwitchedStore(MemoryStore):
-    """A store in memory that can be switched off, as a server is stopped, and that counts what it is asked."""
+    """A store in memory that a test can switch off like a server, and that counts its calls."""
 
     def __init__(self, *, on: bool = True) -> None:
         super().__init__()

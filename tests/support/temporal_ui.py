@@ -67,7 +67,7 @@ class TemporalUi:
         await self.page.locator("a").filter(has_text=name).click()
 
     async def shows(self, *words: str) -> None:
-        """Waits until a person can read all these words, in whichever frame, and takes a picture."""
+        """Waits until all these words are visible, in any frame, and takes a screenshot."""
         text = ""
 
         async def readable() -> bool:

@@ -243,7 +243,7 @@ def _method_and_function() -> Agent:
 
 @dataclass(frozen=True)
 class DefinitionCase:
-    """A mistake, and what is said of it."""
+    """A mistake, and its error message."""
 
     name: str
     make: Callable[[], object]

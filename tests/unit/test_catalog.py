@@ -135,7 +135,7 @@ def test_two_functions_of_one_activity_type_are_refused() -> None:
 
 @dataclass(frozen=True)
 class LoadCase:
-    """A module that cannot be used, and what is said of it."""
+    """A module that cannot be used, and its error message."""
 
     name: str
     source: str

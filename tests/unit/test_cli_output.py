@@ -23,7 +23,7 @@ OTHER = ToolCall(id="c2", name="read_file", arguments='{"path": "other.md"}')
 
 @pytest.fixture(autouse=True)
 def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """80 columns, and nothing that would force colours."""
+    """Sets 80 columns, and nothing that forces colors."""
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)

@@ -33,7 +33,7 @@ def hold_elsewhere(path: Path) -> subprocess.Popen[str]:
 
 
 def test_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
-    """A second process is refused until the first one ends, however it ends."""
+    """A second process is refused until the first one ends, even by a crash."""
     path = tmp_path / "data"
     with hold_elsewhere(path) as holder:
         with pytest.raises(StoreLocked) as refusal:

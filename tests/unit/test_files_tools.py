@@ -23,7 +23,7 @@ NOBODY = 65534  # the user id that may do nothing
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A folder beside the workspace, with a secret in it."""
+    """A folder next to the workspace, with a secret in it."""
     folder = tmp_path / "outside"
     folder.mkdir()
     (folder / "secret.txt").write_text("the secret")
@@ -230,7 +230,7 @@ def test_list_is_sorted_and_has_sizes(workspace: Path) -> None:
 
 @dataclass(frozen=True)
 class PatternCase:
-    """A pattern and the files that it stands for."""
+    """A pattern and the files that it matches."""
 
     pattern: str
     expected: list[str]

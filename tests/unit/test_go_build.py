@@ -64,7 +64,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 async def test_a_build_leaves_nothing_but_the_program(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user without Go caches has none afterwards either: they would fill 3 GB of the disk."""
+    """A build leaves no Go caches, which take 3 GB, for a user who had none."""
     monkeypatch.setenv("OUTCOME", "succeeds")
     program = await machine.build()
     assert program.read_text() == "program\n"
@@ -107,7 +107,7 @@ async def test_caches_that_exist_are_used(machine: Machine, monkeypatch: pytest.
 
 
 async def test_what_a_killed_build_left_is_deleted(machine: Machine) -> None:
-    """A build that was killed left its caches behind; the next search for a server deletes them."""
+    """Caches of a killed build are deleted by the next search for a server."""
     modules = machine.cache / f"{build.BUILD_PREFIX}killed" / "work" / "modules"
     modules.mkdir(parents=True)
     (modules / "source.go").touch()

@@ -36,7 +36,7 @@ CONTENTS = [
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda content: content.name)
 def test_equal_content_is_cut_alike_in_different_wrappings(content: Content) -> None:
-    """Equal content is split into equal chunks, whatever surrounds it."""
+    """Equal content is split into equal chunks in any surroundings."""
     data = content.make(random.Random(1))
     wrappings = [b'{"content":"', b'{"run_id":"r","entries":[{"seq":4,"data":{"message":{"content":"', b'{"tail":[{"']
     distinct = {chunk for wrapping in wrappings for chunk in chunks(wrapping + data + b'"}')}

@@ -74,7 +74,7 @@ def nested(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @dataclass(frozen=True)
 class Wrong:
-    """A file that holds no definition, and what its writer must be told."""
+    """A file without a valid definition, and its error message."""
 
     language: Format
     text: str

@@ -257,7 +257,7 @@ def test_words_that_say_most_are_searched_for(question: str, searched: list[str]
     ],
 )
 def test_report_names_are_plain(text: str, name: str) -> None:
-    """The name of a report is plain, whatever the question."""
+    """The name of a report is plain for any question."""
     assert slug(text) == name
     assert re.fullmatch(r"question-[0-9a-f]{8}", slug("你好"))
 

@@ -8,7 +8,7 @@ from holdfast.activities.slots import AgentSlots
 
 
 class Busy:
-    """Calls that stay in flight until they are told to end."""
+    """Calls that stay in flight until they are released."""
 
     def __init__(self, slots: AgentSlots) -> None:
         self.slots = slots

@@ -254,7 +254,7 @@ def test_a_changed_setting_is_seen_and_not_written_down(change: Change) -> None:
 
 
 def test_a_module_of_the_package_is_run_wherever_one_stands(tmp_path: Path) -> None:
-    """A user's own packages win over those that lie beside the package in a checkout, and no file of theirs is run."""
+    """A user's packages take precedence over those next to the package in a checkout, and no file of theirs runs."""
     (tmp_path / "installed" / "workflows").mkdir(parents=True)
     (tmp_path / "installed" / "workflows" / "__init__.py").write_text("MINE = True")
     (tmp_path / "holdfast.py").write_text("raise SystemExit('ran a file of the current folder')")

@@ -337,7 +337,7 @@ class Opaque:
 
 @dataclass(frozen=True)
 class DefinitionCase:
-    """A mistake, and what is said of it."""
+    """A mistake, and its error message."""
 
     name: str
     make: Callable[[], object]

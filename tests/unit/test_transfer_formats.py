@@ -115,7 +115,7 @@ def test_a_run_is_a_conversation_in_sharegpt() -> None:
 
 
 def test_a_page_survives_what_is_said_in_it() -> None:
-    """The Markdown of a page stays intact, whatever its texts contain."""
+    """The Markdown of a page stays intact with any text."""
     text = "before\n````\n# not a heading\n```python\n\x1b[2J"
     page = markdown_page(record(QUESTION | {"content": "```\nnever closed"}, calls("1"), result("1", text), ANSWER))
     assert "\n`````\nbefore\n````\n# not a heading\n```python\n\ufffd[2J\n`````\n" in page

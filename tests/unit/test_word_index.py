@@ -27,7 +27,7 @@ def filled() -> WordIndex:
 
 
 def test_a_namespace_is_searched_by_stems() -> None:
-    """Any form of a word finds the texts of the namespace that is asked for, and of no other."""
+    """Any form of a word finds the texts of the requested namespace, and of no other."""
     index = filled()
     assert sorted(found(index, "cat")) == sorted(found(index, "CATS")) == ["cat", "cats"]
     assert found(index, "Häuser") == ["house"]

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def speaker(heard: asyncio.Event) -> Agent:
-    """An agent with a tool that ends when it is told to."""
+    """An agent with a tool that ends when the test releases it."""
 
     @tool(read_only=True)
     async def listen() -> str:

@@ -43,7 +43,7 @@ async def test_a_fault_that_passes_is_tried_again(lab: Lab, fault: PassingFault)
 
 
 async def test_retry_after_is_honoured(lab: Lab) -> None:
-    """The next attempt waits as long as the provider asked."""
+    """The next attempt waits as long as the provider requested."""
     lab.server.reply(Reply.error(429, headers={"Retry-After": "2"}))
     async with lab.worker(asker):
         assert (await lab.holdfast.run("asker", "Are you there?")).success

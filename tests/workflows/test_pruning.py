@@ -70,7 +70,7 @@ async def waiting(lab: Lab) -> RunHandle:
 
 
 async def found(pruner: Pruner, before: datetime) -> dict[str, type[Prunable | Retained]]:
-    """What would become of each old run."""
+    """Returns whether each old run is prunable or retained."""
     runs = [each async for each in pruner.find(before)]
     return {each.run.summary.run_id if isinstance(each, Prunable) else each.run_id: type(each) for each in runs}
 
@@ -90,7 +90,7 @@ async def test_a_run_that_ended_long_ago_goes(lab: Lab, executions: Executions) 
 
 
 async def test_a_live_run_stays_whatever_the_mirror_says(lab: Lab, executions: Executions) -> None:
-    """An active run is kept, whatever the mirror says."""
+    """An active run is kept, no matter what the mirror says."""
     async with lab.worker(clerk):
         run = await waiting(lab)
         pruner = Pruner(lab.store, executions)
@@ -140,7 +140,7 @@ async def test_a_run_that_began_anew_in_between_stays(lab: Lab, executions: Exec
 
 @pytest.mark.parametrize("kind", ["memory", "surrealkv"])
 async def test_pruning_beside_runs_that_go_on(kind: str, tmp_path: Path, lab: Lab, executions: Executions) -> None:
-    """Pruning works beside active runs and beside another pruning."""
+    """Pruning works concurrently with active runs and with another pruning."""
     persistence = open_persistence("memory://" if kind == "memory" else f"surrealkv://{tmp_path}/db")
     store = persistence.store
     long_ago = datetime.now(UTC) - 2 * HOUR

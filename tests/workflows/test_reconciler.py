@@ -55,7 +55,7 @@ class Ward:
         return run
 
     async def announced(self, run: RunHandle) -> list[object]:
-        """What the event bus was told of a run."""
+        """Returns the events of a run on the bus."""
         told = await self.lab.bus.read(RUNS)
         return [event.data["status"] for event in told if event.data["run_id"] == run.id]
 

@@ -23,7 +23,7 @@ class Output:
     """What a command writes.
 
     Attributes:
-        json: whether the command writes one JSON document to stdout; text for people then goes to stderr.
+        json: whether the command writes one JSON document to stdout; text output then goes to stderr.
     """
 
     def __init__(self, *, json: bool = False) -> None:

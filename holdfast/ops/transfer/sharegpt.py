@@ -16,7 +16,7 @@ SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "ob
 def sharegpt_line(run: RunRecord) -> str | None:
     """Returns a run as a conversation; `None` if the model never answered.
 
-    Each tool call is an item of its own, and so is the text beside it.
+    Each tool call is a separate item, and so is the text that accompanies it.
     """
     turns = [turn for message in run.answered for turn in _turns(message)]
     if not turns:

@@ -1,7 +1,7 @@
-"""Indexes beside an embedded database, in the memory of the process that owns its files.
+"""Indexes of an embedded database, in the memory of the process that owns its files.
 
-Rows are the truth, an index is a cache of them. The engine's own indexes of words and of vectors are hundreds of times
-slower than what lives in memory here. Other processes reach them through the gateway. An index also carries out the
+Rows are authoritative; an index is a cache of them. The engine's own full-text and vector indexes are hundreds of times
+slower than these. Other processes reach them through the gateway. An index also carries out the
 writes to the rows that it covers, so it knows each change before the writer is told of its success.
 """
 
@@ -17,7 +17,7 @@ LOCAL_INDEXES = {
     "vectors": "holdfast.storage.vectors.local:LocalVectors",
     "words": "holdfast.storage.memory.local:LocalWords",
 }
-"""Class of each index, imported when it is first used: these packages stand on this one, not the other way round."""
+"""Class of each index, imported when it is first used: these packages depend on this one, not the reverse."""
 
 
 class LocalIndex(Protocol):

@@ -32,7 +32,7 @@ HOSTILE_ENDS = (
 
 
 async def runs_are_paged_by_id(store: Store) -> None:
-    """Each run is listed once, ordered by id, whatever characters the id has."""
+    """Each run is listed once, ordered by id, with any characters in the id."""
     ids = _hostile_ids()
     for number, run_id in enumerate(ids):
         status = RunStatus.COMPLETED if number % 2 else RunStatus.RUNNING

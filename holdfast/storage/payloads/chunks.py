@@ -1,4 +1,4 @@
-"""Content-defined chunking: equal content is cut into equal chunks, whatever surrounds it.
+"""Content-defined chunking: equal content is cut into equal chunks in any surroundings.
 
 A tool's result appears inside different JSON each time. With cuts at fixed offsets, none of its chunks would recur.
 """
