@@ -16,7 +16,7 @@ from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProto
 from holdfast.storage.database import Database
 from holdfast.storage.persistence import Persistence, open_persistence
 from holdfast.storage.vectors import MemoryVectorStore
-from holdfast.storage.vectors.index import PATIENCE, Index
+from holdfast.storage.vectors.index import MAX_BACKLOG, Index
 from holdfast.storage.vectors.sample import unit_vectors
 from holdfast.storage.vectors.search import EXACT_UP_TO
 from holdfast.storage.vectors.space import Spaces
@@ -138,7 +138,7 @@ async def test_few_vectors_are_compared(kept: Persistence, monkeypatch: pytest.M
     """A small namespace has no index, and its results are exact."""
     statements = Statements(database_of(kept), monkeypatch)
     store = kept.vectors(NAMESPACE)
-    for vector in numbered(unit_vectors(PATIENCE, 8, seed=1)):
+    for vector in numbered(unit_vectors(MAX_BACKLOG, 8, seed=1)):
         await store.upsert_many([vector])
     await store.query([1] * 8)
     assert statements.searched() == (False, True)
@@ -181,7 +181,7 @@ async def test_several_build_at_once(kept: Persistence) -> None:
     """Several processes may build at the same time, while searches continue."""
     database = database_of(kept)
     stores = [SurrealVectors(database)(NAMESPACE) for _ in range(4)]
-    vectors = unit_vectors(PATIENCE * 3, 16, seed=1)
+    vectors = unit_vectors(MAX_BACKLOG * 3, 16, seed=1)
     exact = MemoryVectorStore()
     await exact.upsert_many(numbered(vectors))
 
@@ -194,14 +194,14 @@ async def test_several_build_at_once(kept: Persistence) -> None:
     assert await recall(stores[0], exact, unit_vectors(10, 16, seed=2)) >= RECALL
     space = await Spaces(database, NAMESPACE).find()
     assert space is not None
-    assert space.learned > PATIENCE
+    assert space.learned > MAX_BACKLOG
 
 
 async def test_a_builder_that_died_is_followed_by_another(kept: Persistence) -> None:
     """Another process builds once the lease of a dead builder has run out, without what that one left."""
     database, spaces = database_of(kept), Spaces(database_of(kept), NAMESPACE)
     store = kept.vectors(NAMESPACE)
-    await store.upsert_many(numbered(unit_vectors(PATIENCE, 8, seed=1)))
+    await store.upsert_many(numbered(unit_vectors(MAX_BACKLOG, 8, seed=1)))
     space = await spaces.find()
     assert space is not None
     await database.run(f"CREATE {space.other_table}:left CONTENT {{ unit: [1, 2] }}")
@@ -213,9 +213,9 @@ async def test_a_builder_that_died_is_followed_by_another(kept: Persistence) -> 
     await Index(database, NAMESPACE, spaces).build(space)
     built = await spaces.find()
     assert built is not None
-    assert (built.nearest, built.learned) == (space.other_table, PATIENCE)
+    assert (built.nearest, built.learned) == (space.other_table, MAX_BACKLOG)
     [count] = await database.run(f"SELECT count() FROM {built.nearest} GROUP ALL")
-    assert count == [{"count": PATIENCE}]
+    assert count == [{"count": MAX_BACKLOG}]
 
 
 async def test_without_an_answer_of_the_index_everything_is_compared(

@@ -1,4 +1,4 @@
-"""What vectors, ids and numbers of results must be."""
+"""Validation of vectors, ids and numbers of results."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def check_vector(vector: Iterable[float]) -> array[float]:
     """A vector as 64-bit floats.
 
     Raises:
-        UsageError: it is no sequence of numbers, empty, too long, not finite, zero, or of an absurd length.
+        UsageError: it is not a sequence of numbers, or it is empty, too long, zero, not finite, or of an extreme norm.
     """
     if isinstance(vector, str | bytes | bytearray) or not isinstance(vector, Iterable):
         raise UsageError(f"a vector must be a sequence of numbers, not {type(vector).__name__}")
@@ -85,7 +85,7 @@ def _numbers(values: list[float]) -> array[float]:
     if not set(map(type, values)) <= {float, int}:
         for place, value in enumerate(values):
             if not _is_number(value):
-                raise UsageError(f"the vector has {value!r} at place {place}, which is no number")
+                raise UsageError(f"the vector has {value!r} at place {place}, which is not a number")
     try:
         numbers = array("d", values)
     except OverflowError:

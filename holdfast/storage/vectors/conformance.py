@@ -1,10 +1,10 @@
-"""What every vector store must do, as checks that run anywhere; use them to test one of your own.
+"""Conformance checks of vector stores; use them to test your own.
 
 Each check uses a namespace of its own, so that one database may serve them all:
 
     await check_vectors(MyVectors())
 
-where `MyVectors()(namespace)` gives a VectorStoreProtocol; or, with pytest, one test for each:
+where `MyVectors()(namespace)` returns a VectorStoreProtocol; or, with pytest, one test for each:
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     async def test_my_vectors(check):
@@ -30,7 +30,7 @@ Vectors = Callable[[str], VectorStoreProtocol]
 Check = Callable[[Vectors], Awaitable[None]]
 
 CLOSE = 1e-9  # how far scores may be from the cosine
-CROWD = 20  # tasks at once
+CONCURRENT_TASKS = 20
 MANY = 450  # vectors: more than a page that a store reads at once, and more than are compared one by one
 
 
@@ -75,7 +75,7 @@ async def the_nearest_come_first(vectors: Vectors) -> None:
     _same(_ids(found), ["same", "half a", "half b", "right angle", "opposite"], "the nearest come first")
     _close([match.score for match in found], [1, math.sqrt(0.5), math.sqrt(0.5), 0, -1])
     _same(_ids(await store.query([1, 0], k=2)), ["same", "half a"], "k cuts, and equal scores are cut by id")
-    _same(_ids(await store.query([1, 0], k=10**30)), _ids(found), "a huge k gives all there is")
+    _same(_ids(await store.query([1, 0], k=10**30)), _ids(found), "a huge k returns all vectors")
 
 
 async def scores_are_exact(vectors: Vectors) -> None:
@@ -91,7 +91,7 @@ async def scores_are_exact(vectors: Vectors) -> None:
 
 
 async def filters_leave_k_where_k_fit(vectors: Vectors) -> None:
-    """A filter gives the nearest of all that fit, however few or many that are."""
+    """A query with a filter returns the nearest of all matching vectors, few or many."""
     store, points = _fresh(vectors), unit_vectors(MANY, 16, seed=5)
     meta = [{"parity": place % 2, "hundred": place // 100, "all": True} for place in range(MANY)]
     await store.upsert_many([_stored(place, point, meta[place]) for place, point in enumerate(points)])
@@ -207,8 +207,8 @@ async def many_at_once_are_as_good_as_one_by_one(vectors: Vectors) -> None:
     _same(len(await store.query([1, 1], k=99)), 7, "one vector for each id")
 
 
-async def a_crowd_leaves_whole_vectors(vectors: Vectors) -> None:
-    """Tasks that write and delete the same ids at once leave what one of them wrote last, whole."""
+async def concurrent_writes_leave_whole_vectors(vectors: Vectors) -> None:
+    """Concurrent writes and deletes of the same ids leave one of the written vectors, whole."""
     store = _fresh(vectors)
     await store.upsert("first", [1, 1, 1])
 
@@ -221,7 +221,7 @@ async def a_crowd_leaves_whole_vectors(vectors: Vectors) -> None:
                 await store.upsert(name, [1, task, step], {"task": task, "step": step})
             await store.query([1, 1, 1], k=3)
 
-    await asyncio.gather(*(work(task) for task in range(CROWD)))
+    await asyncio.gather(*(work(task) for task in range(CONCURRENT_TASKS)))
     left = {match.id: match for match in await store.query([1, 1, 1], k=99) if match.id != "first"}
     for name in map(str, range(4)):
         stored = await store.get_vector(name)
@@ -237,7 +237,7 @@ async def a_crowd_leaves_whole_vectors(vectors: Vectors) -> None:
 async def of_two_first_vectors_one_decides(vectors: Vectors) -> None:
     """First vectors of two dimensions at once: one dimension wins, and all of the other are refused."""
     store = _fresh(vectors)
-    sizes = [2 + task % 2 for task in range(CROWD)]
+    sizes = [2 + task % 2 for task in range(CONCURRENT_TASKS)]
     results = await asyncio.gather(
         *(store.upsert(str(task), [1.0] * size) for task, size in enumerate(sizes)), return_exceptions=True
     )
@@ -245,7 +245,7 @@ async def of_two_first_vectors_one_decides(vectors: Vectors) -> None:
     _same(len(won), 1, f"one dimension wins: {results}")
     losers = [result for result in results if result is not None]
     _same(all(isinstance(loser, UsageError) for loser in losers), True, f"the others are told why: {losers}")
-    _same(len(await store.query([1.0] * won.pop(), k=99)), CROWD // 2, "and all of the one are there")
+    _same(len(await store.query([1.0] * won.pop(), k=99)), CONCURRENT_TASKS // 2, "and all of the one are there")
 
 
 CHECKS: tuple[Check, ...] = (
@@ -260,7 +260,7 @@ CHECKS: tuple[Check, ...] = (
     what_is_no_vector_is_refused,
     other_sequences_of_numbers_are_taken,
     many_at_once_are_as_good_as_one_by_one,
-    a_crowd_leaves_whole_vectors,
+    concurrent_writes_leave_whole_vectors,
     of_two_first_vectors_one_decides,
 )
 

@@ -1,11 +1,11 @@
-"""The search index of a namespace: built all at once, and anew when too much has been written since.
+"""The search index of a namespace: built as a whole, and rebuilt after many writes.
 
-That an index learns of each write by itself does not do. The engine in this process then writes the index's whole
-graph, some 260 bytes a vector, with every vector, and never gives the room back: 0.4 GB for 2,000 vectors, 25 times as
-much for five times as many. It takes 50 ms to forget a vector; a server shuts its index for seconds to forget some
-hundred. An index that is built over rows which are there already takes 4 KB a vector, and searches go on meanwhile.
+An index that follows each write is too expensive. The engine then writes the index's whole graph, some 260 bytes per
+vector, with every vector, and never frees the space: 0.4 GB for 2,000 vectors, 25 times as much for five times as many.
+Deleting a vector takes 50 ms, and deleting some hundred blocks a server's index for seconds. An index that is built
+over existing rows takes 4 KB per vector, and searches continue meanwhile.
 
-So a write leaves a note; searches compare with what is noted, and ask the index for the rest.
+So a write adds its vector to a backlog. A search compares the backlog directly, and queries the index for the rest.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PROGRESS = "INFO FOR INDEX nearest ON <nearest>"
 M = 24  # neighbours of a vector
 EFC = 64  # candidates for them
 
-PATIENCE = 400  # notes that searches put up with: comparing with so many takes as long as asking the index, some 40 ms
+MAX_BACKLOG = 400  # vectors that searches compare directly, which takes as long as an index query, some 40 ms
 SHARE = 4  # a quarter of what the index knows may be notes: so each vector is indexed five times at most, as all grows
 LOOK = 100  # writes before the notes are counted again
 POLL = 0.1  # seconds between two looks at how far the database is
@@ -68,7 +68,7 @@ class Index:
         """Notes made since we last counted them."""
 
     async def noted(self, count: int) -> None:
-        """Builds the index anew, where more has been written than searches put up with; that takes a while.
+        """Rebuilds the index if the backlog has become too large for searches; that takes a while.
 
         Args:
             count: how many notes were made.
@@ -78,11 +78,11 @@ class Index:
             return
         self._unseen = 0
         space = await self._spaces.find()
-        if space and await self._notes() > max(PATIENCE, space.learned // SHARE):
+        if space and await self._notes() > max(MAX_BACKLOG, space.learned // SHARE):
             await self.build(space)
 
     async def build(self, space: Space) -> None:
-        """Builds it, unless somebody else is at it; searches go on with the old one until it is there.
+        """Builds it, unless another process does; searches use the old index until it is ready.
 
         Raises:
             StoreUnavailable: the database cannot build it.
@@ -96,7 +96,7 @@ class Index:
             await self._build(nearest, space.dimension, builder)
             await self._switch(nearest, learned, builder)
         except WriteConflict:
-            return  # somebody else builds it
+            return  # another process builds it
         await self._forget(notes)
         if space.nearest is not None:
             await self._database.run(fill(REMOVE, nearest=space.nearest))

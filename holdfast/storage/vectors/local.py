@@ -6,10 +6,12 @@ from functools import partial
 from typing import Any
 
 from surrealdb import RecordID
+from typing_extensions import override
 
 from holdfast._util.blocking import run_blocking
 from holdfast.errors import UsageError
 from holdfast.storage.database.connection import Connection
+from holdfast.storage.database.local_index import LocalIndex
 from holdfast.storage.database.pool import Pool
 from holdfast.storage.database.surql import statement
 from holdfast.storage.row_cache import RowCache
@@ -30,7 +32,7 @@ Match = tuple[str, float, str]
 """The key of an id, a score, exact metadata."""
 
 
-class LocalVectors:
+class LocalVectors(LocalIndex):
     """A `LocalIndex` with a matrix for each namespace.
 
     Namespaces and ids travel as keys, see `holdfast.storage.vectors.rows.key`.
@@ -64,8 +66,8 @@ class LocalVectors:
                 return await self._pool.lend(lambda connection: self._delete(connection, **values))
         raise UsageError(f"vectors have no operation {operation!r}: restart the process that owns the database")
 
+    @override
     async def close(self) -> None:
-        """See `LocalIndex.close`."""
         caches, self._caches = self._caches, {}
         for cache in caches.values():
             await cache.close()

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from pydantic import JsonValue
+from typing_extensions import override
 
 from holdfast._util.blocking import run_blocking
-from holdfast.ports.retrieval import StoredVector, VectorMatch
+from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
 from holdfast.storage.vectors.checks import check_dimension, check_k, check_name, check_vector
 from holdfast.storage.vectors.matrix import Item, Matrix
 from holdfast.storage.vectors.metadata import facets, facets_of_text
@@ -18,18 +19,18 @@ from holdfast.storage.vectors.record import Record, record, records
 
 
 class MemoryVectors:
-    """All namespaces of one memory: gives the same store for the same namespace."""
+    """All namespaces in this process; calls with the same namespace return the same store."""
 
     def __init__(self) -> None:
         self._stores: dict[str, MemoryVectorStore] = {}
 
     def __call__(self, namespace: str) -> MemoryVectorStore:
-        """The store of a namespace."""
+        """Returns the store of a namespace."""
         return self._stores.setdefault(namespace, MemoryVectorStore(namespace))
 
 
-class MemoryVectorStore:
-    """A VectorStoreProtocol that compares with every vector in one matrix product; its results are exact.
+class MemoryVectorStore(VectorStoreProtocol):
+    """A VectorStoreProtocol that compares every vector in one matrix product; its results are exact.
 
     Args:
         namespace: its name, for messages.
@@ -38,30 +39,30 @@ class MemoryVectorStore:
     def __init__(self, namespace: str = "default") -> None:
         self._namespace = check_name("the namespace", namespace)
         self._matrix: Matrix | None = None
-        """`None`: no vector has fixed the dimension yet."""
+        """`None` means that no vector has fixed the dimension yet."""
         self._first = threading.Lock()
 
+    @override
     async def upsert(
         self,
-        id: str,  # noqa: A002 - the field's word
+        id: str,
         vector: Sequence[float],
         metadata: Mapping[str, JsonValue] | None = None,
     ) -> None:
-        """See `holdfast.ports.VectorStoreProtocol.upsert`."""
         self._keep([record(self._namespace, id, vector, metadata)])
 
+    @override
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:
-        """See `holdfast.ports.VectorStoreProtocol.upsert_many`."""
         await run_blocking(lambda: self._keep(records(self._namespace, vectors)))
 
+    @override
     async def query(
         self,
         vector: Sequence[float],
         k: int = 5,
         *,
-        filter: Mapping[str, JsonValue] | None = None,  # noqa: A002 - the field's word
+        filter: Mapping[str, JsonValue] | None = None,
     ) -> list[VectorMatch]:
-        """See `holdfast.ports.VectorStoreProtocol.query`."""
         numbers, k = check_vector(vector), check_k(k)
         wanted = facets(self._namespace, {} if filter is None else filter)
         matrix = self._matrix
@@ -71,8 +72,8 @@ class MemoryVectorStore:
         found = await run_blocking(matrix.nearest, numbers, k, wanted)
         return [VectorMatch(id=each.id, score=each.score, metadata=json.loads(each.metadata)) for each in found]
 
-    async def get_vector(self, id: str) -> StoredVector | None:  # noqa: A002 - the field's word
-        """See `holdfast.ports.VectorStoreProtocol.get_vector`."""
+    @override
+    async def get_vector(self, id: str) -> StoredVector | None:
         key = check_name("the id of a vector", id)
         found = self._matrix.get(key) if self._matrix else None
         if found is None:
@@ -80,8 +81,8 @@ class MemoryVectorStore:
         numbers, metadata = found
         return StoredVector(id=key, vector=numbers.tolist(), metadata=json.loads(metadata))
 
-    async def delete(self, id: str) -> bool:  # noqa: A002 - the field's word
-        """See `holdfast.ports.VectorStoreProtocol.delete`."""
+    @override
+    async def delete(self, id: str) -> bool:
         key = check_name("the id of a vector", id)
         return self._matrix is not None and self._matrix.remove(key)
 

@@ -12,14 +12,14 @@ from pydantic import JsonValue
 from holdfast.errors import UsageError
 
 MAX_LENGTH = 100_000  # characters of JSON; a page of 200 rows then stays within 20 MB
-MAX_DEPTH = 100  # levels of lists and objects; what reads them gives up at some 250
+MAX_DEPTH = 100  # levels of lists and objects; JSON parsers fail at some 250
 
 
 def metadata_text(metadata: Mapping[str, JsonValue]) -> str:
-    """Metadata as JSON that gives the same metadata back.
+    """Returns metadata as JSON from which the same metadata can be read.
 
     Raises:
-        UsageError: it is no JSON object, or too large.
+        UsageError: it is not a JSON object, or too large.
     """
     plain = _checked("metadata", metadata)
     text = exact_text(plain)
@@ -45,7 +45,7 @@ def facets(namespace: str, metadata: Mapping[str, JsonValue]) -> frozenset[str]:
     the order of their keys; null is a value, which a key that is missing does not have.
 
     Raises:
-        UsageError: it is no JSON object.
+        UsageError: it is not a JSON object.
     """
     plain = _checked("a filter", metadata)
     return frozenset(_digest([namespace, key, _canonical(value)]) for key, value in plain.items())
@@ -92,4 +92,4 @@ def _plain(what: str, value: Any, levels: int) -> Any:
         return {str(key): _plain(what, inner, levels - 1) for key, inner in value.items()}
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise UsageError(f"{what} has a value that is no JSON: {value!r}")
+    raise UsageError(f"{what} has a value that is not JSON: {value!r}")

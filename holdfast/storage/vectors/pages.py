@@ -16,7 +16,7 @@ async def pages(database: Database, statement: str, namespace: str, **values: An
 
     Args:
         database: where it runs.
-        statement: gives rows with ids `[namespace, key]`, from the first key after `$after`.
+        statement: selects rows with ids `[namespace, key]`, from the first key after `$after`.
         namespace: whose rows.
         values: what else it takes.
     """

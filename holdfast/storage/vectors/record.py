@@ -42,7 +42,7 @@ class Record:
         return StoredVector(id=self.id, vector=self.numbers.tolist(), metadata=json.loads(self.metadata))
 
     def match(self, score: float) -> VectorMatch:
-        """As a query gives it."""
+        """Returns the match as a query returns it."""
         return VectorMatch(id=self.id, score=score, metadata=json.loads(self.metadata))
 
 

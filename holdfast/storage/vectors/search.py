@@ -22,11 +22,11 @@ NEAREST = statement("holdfast.storage.vectors", "nearest")
 FREQUENCY = "SELECT count() FROM (SELECT VALUE id FROM vector WHERE facets.* CONTAINS $facet LIMIT $limit) GROUP ALL"
 
 EXACT_UP_TO = 400  # vectors that a filter leaves; comparing with so many takes as long as asking the index, some 40 ms
-EF = 200  # candidates that the index keeps; 150 is the least that gives a recall@10 of 0.99 on random vectors
+EF = 200  # candidates that the index keeps; 150 is the smallest number with a recall@10 of 0.99 on random vectors
 EF_SHARE = 25  # a candidate for so many vectors of the index, once that is more
 SPARE = 10  # results beyond those asked for: some are deleted, and equal scores at the end are told apart by id
 WIDER = 4  # times as many results, where too many of them do not count
-WIDEST = 1_000  # results that the index is asked for; beyond, comparing with everything is no slower
+WIDEST = 1_000  # largest result of the index; for more, comparing with all vectors is as fast
 
 
 class Search:
@@ -101,7 +101,7 @@ class Search:
         return None
 
     def _fitting(self, rows: list[Row]) -> list[Row]:
-        """Those that are there and have the facets, each once: a row is the same whoever names it."""
+        """Returns the rows that exist and have the facets, each once."""
         wanted = set(self._facets)
         there = {row["id"].id[1]: row for row in rows if row and row.get("id")}
         return [row for row in there.values() if wanted.issubset(row["facets"])]

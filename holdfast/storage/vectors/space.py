@@ -57,7 +57,7 @@ class Spaces:
         self._dimension: int | None = None
 
     def forget(self) -> None:
-        """Has the dimension looked up anew: another database may have come into the place of the one we knew."""
+        """Discards the cached dimension: the database may have been replaced by another one."""
         self._dimension = None
 
     async def find(self) -> Space | None:
@@ -80,7 +80,7 @@ class Spaces:
             await self.find()
         if self._dimension is None:
             raise StoreUnavailable(
-                f"the database did not make the vector namespace {self._namespace!r}: may its user write?"
+                f"the database did not create the vector namespace {self._namespace!r}: check that its user may write"
             )
         return self._dimension
 

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import JsonValue
+from typing_extensions import override
 
 from holdfast._util.blocking import run_blocking
 from holdfast.errors import StoreUnavailable
-from holdfast.ports.retrieval import StoredVector, VectorMatch
+from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
 from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from holdfast.storage.database.local_index import call_index
 from holdfast.storage.database.surql import statement
@@ -34,10 +35,10 @@ BATCH = 32_768  # numbers a transaction writes: 85 vectors of 384, 0.26 MB; enco
 
 
 class SurrealVectors:
-    """All namespaces of one database: gives the same store for the same namespace.
+    """All namespaces of one database; calls with the same namespace return the same store.
 
     Args:
-        database: where they are kept; it is shared, and not closed.
+        database: stores the vectors; it is shared, and not closed.
     """
 
     def __init__(self, database: Database) -> None:
@@ -45,20 +46,20 @@ class SurrealVectors:
         self._stores: dict[str, SurrealVectorStore] = {}
 
     def __call__(self, namespace: str) -> SurrealVectorStore:
-        """The store of a namespace."""
+        """Returns the store of a namespace."""
         if namespace not in self._stores:
             self._stores[namespace] = SurrealVectorStore(self._database, namespace)
         return self._stores[namespace]
 
 
-class SurrealVectorStore:
+class SurrealVectorStore(VectorStoreProtocol):
     """A VectorStoreProtocol on SurrealDB: exact where there are few vectors, by an HNSW index where there are many.
 
-    The index only finds candidates: scores are reckoned with the vectors as they were given.
+    The index only finds candidates: scores are computed from the exact vectors.
 
     Args:
-        database: where it is kept; it is shared, and not closed.
-        namespace: whose vectors these are; the first fixes the dimension, for good.
+        database: stores the vectors; it is shared, and not closed.
+        namespace: its namespace; the first vector fixes the dimension permanently.
     """
 
     def __init__(self, database: Database, namespace: str = "default") -> None:
@@ -67,27 +68,27 @@ class SurrealVectorStore:
         self._spaces = Spaces(database, namespace)
         self._index = Index(database, namespace, self._spaces)
 
+    @override
     async def upsert(
         self,
-        id: str,  # noqa: A002 - the field's word
+        id: str,
         vector: Sequence[float],
         metadata: Mapping[str, JsonValue] | None = None,
     ) -> None:
-        """See `holdfast.ports.VectorStoreProtocol.upsert`."""
         await self._keep([record(self._namespace, id, vector, metadata)])
 
+    @override
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:
-        """See `holdfast.ports.VectorStoreProtocol.upsert_many`."""
         await self._keep(await run_blocking(records, self._namespace, vectors))
 
+    @override
     async def query(
         self,
         vector: Sequence[float],
         k: int = 5,
         *,
-        filter: Mapping[str, JsonValue] | None = None,  # noqa: A002 - the field's word
+        filter: Mapping[str, JsonValue] | None = None,
     ) -> list[VectorMatch]:
-        """See `holdfast.ports.VectorStoreProtocol.query`."""
         numbers, k = check_vector(vector), check_k(k)
         wanted = facets(self._namespace, {} if filter is None else filter)
         found = await self._call_local("query", vector=exact_bytes(numbers), k=min(k, MAX_K), facets=sorted(wanted))
@@ -98,14 +99,14 @@ class SurrealVectorStore:
         search = Search(self._database, self._namespace, self._spaces, numbers, k=k, facets=wanted)
         return await self._retry_conflicts(search.matches)
 
-    async def get_vector(self, id: str) -> StoredVector | None:  # noqa: A002 - the field's word
-        """See `holdfast.ports.VectorStoreProtocol.get_vector`."""
+    @override
+    async def get_vector(self, id: str) -> StoredVector | None:
         identity = row_id(self._namespace, check_name("the id of a vector", id))
         [found] = await self._database.run(GET, row=identity)
         return found and record_from(found).stored()
 
-    async def delete(self, id: str) -> bool:  # noqa: A002 - the field's word
-        """See `holdfast.ports.VectorStoreProtocol.delete`."""
+    @override
+    async def delete(self, id: str) -> bool:
         identity = row_id(self._namespace, check_name("the id of a vector", id))
         gone: bool | None = await self._call_local("delete", id=key(id))
         if gone is not None:
@@ -139,16 +140,16 @@ class SurrealVectorStore:
             notes=[note(each["id"]) for each in rows],
             rows=rows,
         )
-        if norms not in results:  # a write that permissions forbid is no error to the database
+        if norms not in results:  # the database reports no error for a denied write
             raise StoreUnavailable(
-                f"the database did not take vectors of namespace {self._namespace!r}: may its user write?"
+                f"the database did not store vectors of namespace {self._namespace!r}: check that its user may write"
             )
 
     def _rows(self, batch: list[Record]) -> list[Row]:
         return [row(self._namespace, each) for each in batch]
 
     async def _call_local(self, operation: str, **values: Any) -> Any:
-        """See `LocalVectors`; returns `None` if the database is on a server."""
+        """Calls `LocalVectors`; returns `None` if the database is on a server."""
         return await call_index(self._database, "vectors", operation, namespace=key(self._namespace), **values)
 
     async def _retry_conflicts(self, work: Callable[[], Awaitable[T]]) -> T:
