@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGABRT
 
 import pytest
 
@@ -93,8 +94,13 @@ def run(command: str, desk: Path, folder: Path | None = None) -> str:
         check=False,
         timeout=170,
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0 or aborted_at_exit(done), f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def aborted_at_exit(done: subprocess.CompletedProcess[str]) -> bool:
+    """Whether Python aborted after the script had ended, as a thread of Temporal's SDK sometimes outlives it."""
+    return done.returncode in {-SIGABRT, 128 + SIGABRT} and "Python runtime state: finalizing" in done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

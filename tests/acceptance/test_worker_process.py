@@ -84,7 +84,9 @@ REFUSED = [
     Refused("not a choice", {"LOG_FORMAT": "xml"}, ["LOG_FORMAT='xml'", "console", "json"]),
     Refused("an unknown store", {"SURREALDB_URL": "mysql://x"}, ["SURREALDB_URL", "'mysql://x'", "surrealkv://"]),
     Refused("no such module", {"HOLDFAST_AGENTS": "no_such_agents"}, ["HOLDFAST_AGENTS", "'no_such_agents'"]),
-    Refused("no agents in it", {"HOLDFAST_AGENTS": "json"}, ["HOLDFAST_AGENTS", "'json'", "no agent"]),
+    Refused(
+        "no agents in it", {"HOLDFAST_AGENTS": "json"}, ["HOLDFAST_AGENTS", "'json'", "neither an agent nor a tool"]
+    ),
 ]
 
 
