@@ -24,6 +24,8 @@ SHORT = 25  # characters; shorter lines are usually headings or table headers, w
 
 REPORTS = "reports/"
 """The researcher's output folder, whose files are not evidence."""
+PICTURES = (".svg",)
+"""Endings of pictures that are stored as text."""
 
 _STOP_TEXT = """
     a about above after again all also am an and any are as at be because been before being below between both but
@@ -101,10 +103,10 @@ def parse_files(result: str) -> list[str]:
 
 
 def parse_hits(needle: str, result: str) -> list[Hit]:
-    """Returns the hits in a result of `search_files`, without those in earlier reports."""
+    """Returns the hits in a result of `search_files`, without those in earlier reports and in pictures."""
     matches = filter(None, map(_HIT.match, result.split("\n")))
     hits = [Hit(needle, match[1], int(match[2])) for match in matches]
-    return [hit for hit in hits if not hit.path.startswith(REPORTS)]
+    return [hit for hit in hits if not hit.path.startswith(REPORTS) and not hit.path.endswith(PICTURES)]
 
 
 def parse_window(path: str, result: str) -> Window:

@@ -18,7 +18,7 @@ import pytest
 
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.models.openai import OpenAIModel
-from holdfast.scripted.evidence import MAX_WORDS, needles
+from holdfast.scripted.evidence import MAX_WORDS, needles, parse_hits
 from holdfast.scripted.model import LATENCY, STREAMING_TIME, respond
 from holdfast.scripted.researcher import TOOLS, slug
 from holdfast.testing import ModelServer
@@ -326,3 +326,9 @@ def test_unstreamed_replies_work() -> None:
     assert "hello there" in reply["choices"][0]["message"]["content"]
     assert reply["model"] == SCRIPTED_MODEL
     assert reply["usage"]["total_tokens"] > 0
+
+
+def test_pictures_and_reports_are_no_evidence() -> None:
+    """The researcher quotes documents, neither drawings that are stored as text nor its own earlier reports."""
+    found = "notes.md:3: a worker is killed\nimages/demo.svg:9: killed\nreports/worker.md:1: killed"
+    assert [hit.path for hit in parse_hits("killed", found)] == ["notes.md"]
