@@ -12,7 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from holdfast import Agent
 from holdfast._util.background import background_tasks
 from holdfast.models.embeddings import OpenAIEmbedder
-from holdfast.ops.embedding import EmbeddingWatch, workflow_id
+from holdfast.ops.embedding import RESTART_AFTER, EmbeddingWatch, workflow_id
 from holdfast.protocol import EmbedRequest
 from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.storage.persistence import Persistence, open_persistence
@@ -65,7 +65,7 @@ async def wait_embedded(memories: TextMemory, namespace: str = "shared") -> None
     async def done() -> bool:
         return await unembedded(memories, namespace) == 0
 
-    await eventually(done)
+    await eventually(done, 1.5 * RESTART_AFTER)  # a round that ended early is started again after RESTART_AFTER
 
 
 async def start(lab: Lab, request: object) -> WorkflowHandle[object, int]:
