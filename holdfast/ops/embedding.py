@@ -20,9 +20,9 @@ INTERVAL = 2.0  # seconds between checks; each is one small read if nothing has 
 RESTART_AFTER = 60.0  # seconds until a namespace that is still pending is started again, in case its workflow has ended
 
 
-def workflow_id(namespace: str) -> str:
-    """Returns the id of the workflow that embeds a namespace."""
-    return f"embed-memories/{namespace}"
+def workflow_id(task_queue: str, namespace: str) -> str:
+    """Returns the id of the workflow that embeds a namespace of the database behind a task queue."""
+    return f"embed-memories/{task_queue}/{namespace}"
 
 
 class EmbeddingWatch:
@@ -66,7 +66,7 @@ class EmbeddingWatch:
         await self._client.start_workflow(
             names.EMBED_MEMORIES,
             EmbedRequest(namespace=namespace),
-            id=workflow_id(namespace),
+            id=workflow_id(self._task_queue, namespace),
             task_queue=self._task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"embeds the memories of {namespace}",

@@ -12,7 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from holdfast import Agent
 from holdfast._util.background import background_tasks
 from holdfast.models.embeddings import OpenAIEmbedder
-from holdfast.ops.embedding import RESTART_AFTER, EmbeddingWatch, workflow_id
+from holdfast.ops.embedding import EmbeddingWatch, workflow_id
 from holdfast.protocol import EmbedRequest
 from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.storage.persistence import Persistence, open_persistence
@@ -49,7 +49,9 @@ async def one_test_after_the_other(lab: Lab) -> AsyncIterator[None]:
     """Ends what a test leaves open: the workflows' ids are those of the namespaces, which tests share."""
     yield
     for namespace in NAMESPACES:
-        async for found in lab.client.list_workflows(f"WorkflowId = '{workflow_id(namespace)}'"):
+        async for found in lab.client.list_workflows(
+            f"WorkflowId = '{workflow_id(lab.settings.temporal_task_queue, namespace)}'"
+        ):
             if found.close_time is None:
                 await lab.client.get_workflow_handle(found.id).terminate()
 
@@ -65,7 +67,7 @@ async def wait_embedded(memories: TextMemory, namespace: str = "shared") -> None
     async def done() -> bool:
         return await unembedded(memories, namespace) == 0
 
-    await eventually(done, 1.5 * RESTART_AFTER)  # a round that ended early is started again after RESTART_AFTER
+    await eventually(done)
 
 
 async def start(lab: Lab, request: object) -> WorkflowHandle[object, int]:
@@ -73,7 +75,7 @@ async def start(lab: Lab, request: object) -> WorkflowHandle[object, int]:
     return await lab.client.start_workflow(
         "EmbedMemories",
         request,
-        id=workflow_id("shared"),
+        id=workflow_id(lab.settings.temporal_task_queue, "shared"),
         task_queue=lab.settings.temporal_task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         result_type=int,
