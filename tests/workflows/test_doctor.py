@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from surrealdb import RecordID
 
-from holdfast import Agent, RunHandle, tool
+from holdfast import RunHandle
 from holdfast.errors import RunNotFound
 from holdfast.ops.doctor import Rebuilder, RunFinder, Verdict, Verifier, map_concurrently
 from holdfast.ports import RowDifference, Store
@@ -22,37 +22,17 @@ from holdfast.storage.database import Database, open_database
 from holdfast.storage.mirror import SurrealStore
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.temporal.run_log import TemporalRunLog
-from holdfast.testing import ChatRequest, ChatToolCall, ModelServer, Reply
+from holdfast.testing import ChatRequest, ModelServer, Reply
 from holdfast.types import RunStatus
 from tests.support.dump import TABLES, dump
 from tests.support.lab import Lab, eventually
+from tests.support.many_turns import walk, walker
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 LIVE_RUNS = 20
 TURNS = 6
 HALFWAY = 3  # turns
 MODEL_DELAY = 0.5  # seconds, where a run shall not be over before the doctor has looked a few times
-
-
-@tool(read_only=True)
-async def step(number: int) -> str:
-    """Takes a step."""
-    return f"step {number}"
-
-
-walker = Agent(name="walker", system_prompt="You walk.", tools=[step], max_turns=1000)
-
-
-def walk(turns: int) -> Callable[[ChatRequest], Reply]:
-    """A model that asks for one step after the other, by what the transcript holds."""
-
-    def respond(request: ChatRequest) -> Reply:
-        made = sum(message["role"] == "assistant" for message in request.messages)
-        if made + 1 < turns:
-            return Reply(tool_calls=[ChatToolCall("step", {"number": made})])
-        return Reply(text=f"walked {made} steps")
-
-    return respond
 
 
 @dataclass
