@@ -16,6 +16,7 @@ from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.model import ModelActivities
 from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots
+from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tools import ToolActivity
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.directory import AgentDirectory
@@ -44,6 +45,8 @@ class Dependencies:
     default_model: str
     """The model that is used if neither the run nor its agent names one."""
     max_concurrent_agents: int
+    isolate_tools: bool = False
+    """Run async tools in an event loop of their own; see `ToolRunner`."""
 
 
 def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
@@ -63,8 +66,11 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     )
     mirror = MirrorActivities(writer, deps.run_log)
     memory = MemoryActivities(Embedding(deps.memories))
+    runner = ToolRunner(own_loop=deps.isolate_tools)
     tools = [
-        ToolActivity(tool, slots, finished, deps.limits, deps.memories).definition()
+        ToolActivity(
+            tool, runner=runner, slots=slots, finished=finished, limits=deps.limits, memories=deps.memories
+        ).definition()
         for tool in deps.catalog.tools().values()
     ]
     return [run.prepare, model.call, mirror.append, mirror.finish, mirror.rebuild, memory.embed, *tools]

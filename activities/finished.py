@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cachetools import FIFOCache
 from temporalio import activity
 
+from holdfast.activities.heartbeat import given_up
+
 T = TypeVar("T")
+Key = tuple[str | None, str]
 
 KEPT_RESULTS = 256  # more than a worker usually has in flight; a few KB each
+NEXT_ATTEMPT = 5.0  # seconds in which Temporal starts the next attempt after one that it gave up
 
 
 class FinishedCalls:
@@ -24,14 +29,60 @@ class FinishedCalls:
     """
 
     def __init__(self, kept: int = KEPT_RESULTS) -> None:
-        self._results: FIFOCache[tuple[str | None, str], Any] = FIFOCache(kept)
+        self._results: FIFOCache[Key, Any] = FIFOCache(kept)
+        self._in_flight: dict[Key, SharedCall[Any]] = {}
 
     async def once(self, make: Callable[[], Awaitable[T]]) -> T:
         """Returns the result of an earlier attempt of this activity in this worker; otherwise makes the call."""
-        info = activity.info()
-        key = (info.workflow_run_id, info.activity_id)
+        key = _key()
         if key in self._results:
             known: T = self._results[key]
             return known
         result = self._results[key] = await make()
         return result
+
+    async def joined(self, make: Callable[[], Awaitable[T]]) -> T:
+        """Does the same as `once`, and joins an earlier attempt that is still in flight, instead of a second call."""
+        key = _key()
+        call: SharedCall[T] | None = self._in_flight.get(key)
+        if call is None:
+            call = self._in_flight[key] = SharedCall(lambda: self.once(make), lambda: self._in_flight.pop(key, None))
+        return await call.wait()
+
+
+class SharedCall(Generic[T]):
+    """A call that several attempts wait for; it is cancelled if none does.
+
+    Args:
+        make: makes the call.
+        ended: called at its end.
+    """
+
+    def __init__(self, make: Callable[[], Awaitable[T]], ended: Callable[[], object]) -> None:
+        self._task: asyncio.Future[T] = asyncio.ensure_future(make())
+        self._task.add_done_callback(lambda _: ended())
+        self._waiting = 0
+
+    async def wait(self) -> T:
+        """Returns the result; a cancel ends the call, unless Temporal has only given up this attempt."""
+        self._waiting += 1
+        try:
+            await asyncio.wait([self._task])
+        except asyncio.CancelledError:
+            if given_up():
+                asyncio.get_running_loop().call_later(NEXT_ATTEMPT, self._cancel_if_alone)
+                raise
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        finally:
+            self._waiting -= 1
+        return self._task.result()
+
+    def _cancel_if_alone(self) -> None:
+        if not self._waiting:
+            self._task.cancel()
+
+
+def _key() -> Key:
+    info = activity.info()
+    return info.workflow_run_id, info.activity_id

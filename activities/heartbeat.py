@@ -37,3 +37,9 @@ def stopped_by_user() -> bool:
     """Whether the run cancelled this activity, as opposed to a worker that shuts down."""
     cancellation = activity.cancellation_details()
     return cancellation is not None and cancellation.cancel_requested
+
+
+def given_up() -> bool:
+    """Whether Temporal no longer waits for this attempt: it has timed out there, or its run has ended."""
+    cancellation = activity.cancellation_details()
+    return cancellation is not None and (cancellation.not_found or cancellation.timed_out)

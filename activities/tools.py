@@ -10,19 +10,23 @@ from typing import Any
 
 import structlog
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast.activities.finished import FinishedCalls
-from holdfast.activities.heartbeat import heartbeats, stopped_by_user
+from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
 from holdfast.activities.slots import AgentSlots
+from holdfast.activities.tool_runner import ToolRunner
+from holdfast.activities.tool_threads import UnfinishedCall
 from holdfast.agents.tool import Tool, ToolContext, ToolError
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.protocol import ToolInvocation
 from holdfast.temporal.payload_limits import PayloadLimits
-from holdfast.types import ToolResult, ToolSpec
+from holdfast.types import ToolResult
 
 log = structlog.get_logger()
 
+EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
+CALLS_TOOLS = Tool.start.__code__.co_filename
 MAX_FILES = 1000  # listed with the error if a result is too large
 
 
@@ -32,12 +36,15 @@ class ToolActivity:
     def __init__(
         self,
         tool: Tool,
+        *,
+        runner: ToolRunner,
         slots: AgentSlots,
         finished: FinishedCalls,
         limits: PayloadLimits,
         memories: TextMemoryProtocol | None = None,
     ) -> None:
         self._tool = tool
+        self._runner = runner
         self._slots = slots
         self._finished = finished
         self._limits = limits
@@ -53,25 +60,30 @@ class ToolActivity:
         return call
 
     async def call(self, invocation: ToolInvocation) -> ToolResult:
-        """Calls the tool.
+        """Calls the tool, or joins the call of an earlier attempt that Temporal gave up.
 
         Raises:
             ApplicationError: only if Temporal shall retry, which the tool must allow.
         """
-        started = time.monotonic()
         try:
-            async with heartbeats(), self._slots.hold(invocation.run_id):
-                started = time.monotonic()
-                result = self._within_limits(await self._attempt(invocation))
-                await self._limits.settle(result)
+            async with heartbeats():
+                result = await self._finished.joined(lambda: self._in_slot(invocation))
         except asyncio.CancelledError:
             if not stopped_by_user():
-                raise ApplicationError("the worker was shut down while the tool ran") from None
+                reason = "Temporal gave up this attempt" if given_up() else "the worker was shut down"
+                raise ApplicationError(f"{reason} while the tool ran", category=EXPECTED) from None
             result = ToolResult(error="the run was stopped while this tool ran")
-        result.seconds = round(time.monotonic() - started, 3)
         if (attempt := activity.info().attempt) > 1:
             result.attempts = attempt
         return result
+
+    async def _in_slot(self, invocation: ToolInvocation) -> ToolResult:
+        async with self._slots.hold(invocation.run_id):
+            started = time.monotonic()
+            result = self._within_limits(await self._attempt(invocation))
+            await self._limits.settle(result)
+            result.seconds = round(time.monotonic() - started, 3)
+            return result
 
     def _within_limits(self, result: ToolResult) -> ToolResult:
         size = self._limits.excess(result)
@@ -84,19 +96,21 @@ class ToolActivity:
         )
 
     async def _attempt(self, invocation: ToolInvocation) -> ToolResult:
-        spec = self._tool.spec
+        spec, attempt = self._tool.spec, activity.info().attempt
         try:
-            async with asyncio.timeout(spec.timeout) as limit:
-                return await self._tool.call(invocation.call.arguments, self._context(invocation))
-        except Exception as error:
-            if limit.expired():
-                return ToolResult(error=f"the tool did not end within {spec.timeout:g} s")
-            reason = str(error) if isinstance(error, ToolError) else f"{type(error).__name__}: {error}"
-            attempt = activity.info().attempt
+            return await self._runner.call(self._tool, invocation.call.arguments, self._context(invocation))
+        except UnfinishedCall as error:
+            log.warning("tool call is unfinished", tool=spec.name, attempt=attempt, reason=str(error))
+            return ToolResult(error=str(error))
+        except ToolError as error:
+            reason = str(error)
             log.warning("tool failed", tool=spec.name, attempt=attempt, reason=reason)
-            if _may_retry(spec, attempt):
-                raise ApplicationError(reason) from error
-            return ToolResult(error=reason)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            log.warning("tool failed", tool=spec.name, attempt=attempt, reason=reason, exc_info=_from_tool(error))
+        if spec.repeatable and attempt <= spec.retries:
+            raise ApplicationError(reason, category=EXPECTED)  # logged here; the SDK would log it once more
+        return ToolResult(error=reason)
 
     def _context(self, invocation: ToolInvocation) -> ToolContext:
         return ToolContext(
@@ -110,5 +124,11 @@ class ToolActivity:
         )
 
 
-def _may_retry(spec: ToolSpec, attempt: int) -> bool:
-    return spec.repeatable and attempt <= spec.retries
+def _from_tool(error: Exception) -> Exception:
+    """Returns an error whose traceback begins in the tool's own code, if it comes from there."""
+    own, frames = None, error.__traceback__
+    while frames:
+        if frames.tb_frame.f_code.co_filename == CALLS_TOOLS:
+            own = frames.tb_next
+        frames = frames.tb_next
+    return error.with_traceback(own) if own else error

@@ -89,11 +89,12 @@ def explain(error: ActivityError, tool: ToolSpec) -> str:
     if isinstance(cause, TemporalTimeoutError):
         if cause.type == TimeoutType.HEARTBEAT and not tool.repeatable:
             return (
-                "the worker was lost while this tool ran, and it is unknown whether the call took effect; "
-                "check before you repeat it"
+                "the worker was lost or did not respond while this tool ran, and it is unknown whether the call took "
+                "effect; check before you repeat it"
             )
         if cause.type == TimeoutType.HEARTBEAT:
-            return f"the worker was lost {options.REPEATABLE_TOOL_ATTEMPTS} times while this tool ran"
+            attempts = options.REPEATABLE_TOOL_ATTEMPTS
+            return f"the worker was lost or did not respond while this tool ran, {attempts} times in a row"
         return f"the tool did not end within {tool.timeout:g} s"
     if isinstance(cause, ApplicationError):
         return cause.message

@@ -8,7 +8,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MethodType
@@ -113,6 +113,11 @@ class Tool:
         spec = self.spec.model_copy(update={"activity": activity})
         return Tool(MethodType(self.function, instance), spec, self._arguments)
 
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is async; any other one may block."""
+        return inspect.iscoroutinefunction(self.function)
+
     async def call(self, arguments: str, context: ToolContext) -> ToolResult:
         """Calls the function with a model's arguments and returns the result.
 
@@ -126,21 +131,31 @@ class Tool:
         Raises:
             Exception: any error of the function.
         """
+        if self.is_async:
+            return await self.finish(self.start(arguments, context))
+        return await self.finish(await asyncio.to_thread(self.start, arguments, context))
+
+    def start(self, arguments: str, context: ToolContext) -> ToolResult | Awaitable[Any]:
+        """Calls the function, see `call`; returns its result, or what `finish` must await. It may block."""
         try:
             values = self._arguments.parse(arguments)
         except BadArguments as error:
             return ToolResult(error=_shortened(str(error)))
         values.update(dict.fromkeys(self._arguments.injected, context))
-        return _as_result(await self._run(values))
-
-    async def _run(self, values: dict[str, Any]) -> Any:
         try:
-            if inspect.iscoroutinefunction(self.function):
-                return await self.function(**values)
-            returned = await asyncio.to_thread(_without_stop_iteration, self.function, values)
-            return await returned if inspect.isawaitable(returned) else returned
-        except SystemExit as error:
-            raise RuntimeError(f"the tool called sys.exit({error.code!r})") from error  # it must not end the worker
+            returned = self.function(**values)
+            return returned if inspect.isawaitable(returned) else _as_result(returned)
+        except BaseException as error:  # noqa: BLE001 - every one is raised again
+            raise _plain_error(error)  # noqa: B904 - it is this error, or has it as its cause
+
+    async def finish(self, returned: ToolResult | Awaitable[Any]) -> ToolResult:
+        """Awaits what `start` returned, and returns the result."""
+        if isinstance(returned, ToolResult):
+            return returned
+        try:
+            return _as_result(await returned)
+        except BaseException as error:  # noqa: BLE001 - every one is raised again
+            raise _plain_error(error)  # noqa: B904 - it is this error, or has it as its cause
 
 
 class FunctionTool(Tool, Generic[P, R]):
@@ -258,13 +273,30 @@ def _check(spec: ToolSpec) -> None:
         raise AgentDefinitionError(f"tool {spec.name!r}: {fault}")
 
 
-def _without_stop_iteration(function: Callable[..., Any], values: dict[str, Any]) -> Any:
+def _plain_error(error: BaseException) -> BaseException:
+    """Returns an error of the tool for what would end the worker, or is lost in a thread or task."""
+    match error:
+        case SystemExit():
+            said = f"the tool called sys.exit({error.code!r})"
+        case asyncio.CancelledError() if _is_cancelled():
+            return error
+        case asyncio.CancelledError():
+            said = "the tool raised CancelledError, although the call was not cancelled"
+        case Exception() if not isinstance(error, StopIteration):
+            return error
+        case _:
+            said = f"the tool raised {type(error).__name__}"
+    plain = RuntimeError(said)
+    plain.__cause__ = error
+    return plain
+
+
+def _is_cancelled() -> bool:
     try:
-        return function(**values)
-    except StopIteration as error:
-        raise RuntimeError(
-            "the tool raised StopIteration"
-        ) from error  # a future cannot raise it, and the call would hang
+        task = asyncio.current_task()
+    except RuntimeError:  # in a thread without an event loop
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def _as_result(returned: Any) -> ToolResult:

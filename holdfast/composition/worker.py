@@ -45,7 +45,7 @@ from holdfast.workflows import WORKFLOWS
 log = get_logger(__name__)
 
 GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end sooner
-TOOL_THREADS = 64  # for blocking tools; asyncio's default is only a handful on a small machine
+OWN_THREADS = 32  # for the worker's own name lookups and files; tools have threads of their own
 STICKY_TIMEOUT = timedelta(seconds=1)  # time that a workflow task waits for a worker that was killed
 CONNECT_TIMEOUT = 30.0  # seconds to wait for Temporal at start
 PASSED_THROUGH = (
@@ -79,6 +79,7 @@ def build_worker(
     persistence: Persistence,
     max_cached_workflows: int = 1000,
     sandboxed: bool = False,
+    isolate_tools: bool = False,
 ) -> Worker:
     """Creates a worker without running it.
 
@@ -91,6 +92,8 @@ def build_worker(
         max_cached_workflows: 0 replays a run from its start at each workflow task, which tests use.
         sandboxed: run workflows in Temporal's sandbox, which detects nondeterminism; tests use it. Workers do not, as
             it slows down each workflow task and all workflow code is part of Holdfast.
+        isolate_tools: run async tools in an event loop of their own, so that one that blocks does not stop the
+            worker. Workers do; in tests, tools share the test's event loop and its objects.
     """
     deps = Dependencies(
         catalog=catalog,
@@ -105,6 +108,7 @@ def build_worker(
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,
         max_concurrent_agents=settings.max_concurrent_agents,
+        isolate_tools=isolate_tools,
     )
     return Worker(
         client,
@@ -131,7 +135,7 @@ async def serve(settings: Settings) -> None:
     """Runs a worker until SIGTERM or SIGINT, then shuts down: calls in flight may end, and the store is closed."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(TOOL_THREADS, thread_name_prefix="tool"))
+    loop.set_default_executor(ThreadPoolExecutor(OWN_THREADS, thread_name_prefix="worker"))
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
     catalog = AgentCatalog.load(settings.holdfast_agents)
@@ -139,7 +143,9 @@ async def serve(settings: Settings) -> None:
     client = await _connect(settings, converter(settings, persistence))
     await _check_search_attributes(client)
     async with _adapters(settings, persistence) as model:
-        worker = build_worker(client, settings, catalog=catalog, model=model, persistence=persistence)
+        worker = build_worker(
+            client, settings, catalog=catalog, model=model, persistence=persistence, isolate_tools=True
+        )
         async with worker, background_tasks(*_background_tasks(client, settings, persistence)):
             log.info(
                 "worker serves",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import PurePosixPath
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from holdfast.agents.tool import ToolContext, ToolError, tool
 from holdfast.tools.listing import Glob, Listing
+from holdfast.tools.page import MAX_READ_BYTES, Page, text_of
 from holdfast.tools.workspace import Workspace, relative_path, shown
 from holdfast.types import ToolResult, clean_text
 
@@ -19,12 +21,10 @@ MAX_NOTES = 10  # messages about single files in one result
 
 MAX_SEARCHED_FILE_BYTES = 2 * 1024 * 1024  # bytes; larger files are data or logs rather than documents
 MAX_SEARCHED_BYTES = 200 * 1024 * 1024  # bytes in one search, which take a few seconds; far below the tool's timeout
+MAX_SEARCH_TIME = 20.0  # seconds of one search, which a slow disk reaches before the size
 MAX_HIT_CHARS = 300  # of a line with a hit
 HIT_LEAD = 100  # characters shown before a hit that is far to the right
 
-MAX_LINE_BYTES = 8 * 1024  # of a line; people do not write longer ones
-MAX_PAGE_CHARS = 100 * 1024  # in one result of read_file; below the maximum size of a tool's result
-CUT_MARK = " … (line cut)".encode()
 BINARY_PROBE = 8 * 1024  # bytes at the start of a file; with a NUL among them, it is not text
 
 
@@ -89,7 +89,8 @@ def read_file(
 ) -> str:
     """Read lines of a text file.
 
-    The first line of the result says which lines follow, of how many. Each line begins with its number.
+    The first line of the result says which lines follow, of how many. Each line begins with its number. Of a file of
+    more than 64 MB, only the beginning is read.
 
     Args:
         path: File to read, relative to the workspace.
@@ -98,18 +99,16 @@ def read_file(
         context: Context of the call, with the workspace.
     """
     file_path = relative_path(path)
-    page: list[str] = []
-    room, total = MAX_PAGE_CHARS, 0
     with Workspace(context.workspace).open(file_path) as file:
         _refuse_binary(file, file_path)
-        for total, raw in enumerate(_lines(file), start=1):  # to the end, as the header has the total
-            if total == start_line + len(page) and len(page) < max_lines and room > 0:
-                page.append(f"{total}\t{_text(raw)}")
-                room -= len(page[-1])
-    if not page and (total or start_line > 1):
-        raise ToolError(f"{shown(file_path)!r} has {total} lines; start_line={start_line} is beyond its end")
-    first, last = (start_line, start_line + len(page) - 1) if page else (0, 0)
-    return "\n".join([f"{shown(file_path)} lines {first}-{last} of {total}", *page])
+        page = Page.of(file, start_line, max_lines)
+    if not page.lines and (page.total or start_line > 1):
+        where = (
+            "its end" if page.is_whole else f"the first {MAX_READ_BYTES:,} bytes, which is as far as this tool reads"
+        )
+        raise ToolError(f"{shown(file_path)!r} has {page.count} lines; start_line={start_line} is beyond {where}")
+    first, last = (start_line, start_line + len(page.lines) - 1) if page.lines else (0, 0)
+    return "\n".join([f"{shown(file_path)} lines {first}-{last} of {page.count}", *page.lines])
 
 
 @tool(idempotent=True)
@@ -129,8 +128,11 @@ def write_file(path: str, content: str, *, context: ToolContext) -> ToolResult:
 
 def _hits(workspace: Workspace, listing: Listing, query: str) -> Iterator[str]:
     """Yields hits, and adds a note to the listing for each file that could not be searched."""
-    left = MAX_SEARCHED_BYTES
+    left, deadline = MAX_SEARCHED_BYTES, time.monotonic() + MAX_SEARCH_TIME
     for path, size in listing.files:
+        if time.monotonic() > deadline:
+            listing.notes.append(f"stopped after {MAX_SEARCH_TIME:g} s; narrow the path")
+            return
         if size > MAX_SEARCHED_FILE_BYTES:
             listing.notes.append(f"{shown(path)} was not searched: it is larger than 2 MB")
             continue
@@ -150,7 +152,7 @@ def _hits(workspace: Workspace, listing: Listing, query: str) -> Iterator[str]:
 
 def _hits_in(path: PurePosixPath, data: bytes, query: str) -> Iterator[str]:
     for number, raw in enumerate(data.split(b"\n"), start=1):
-        line = _text(raw)
+        line = text_of(raw)
         place = line.casefold().find(query)
         if place >= 0:
             yield f"{shown(path)}:{number}: {_around(line, place, place + len(query))}"
@@ -160,19 +162,6 @@ def _around(line: str, start: int, end: int) -> str:
     """Returns the part of a line to show: its beginning, or the part around the hit."""
     first = 0 if end <= MAX_HIT_CHARS else max(0, start - HIT_LEAD)
     return line[first : first + MAX_HIT_CHARS]
-
-
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yields lines, each cut off after MAX_LINE_BYTES, so that memory stays small."""
-    while line := file.readline(MAX_LINE_BYTES):
-        rest = line
-        while not rest.endswith(b"\n") and (rest := file.readline(MAX_LINE_BYTES)):
-            line = line[:MAX_LINE_BYTES] + CUT_MARK
-        yield line
-
-
-def _text(raw: bytes) -> str:
-    return raw.rstrip(b"\r\n").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _refuse_binary(file: BinaryIO, path: PurePosixPath) -> None:

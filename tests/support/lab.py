@@ -70,6 +70,7 @@ class Lab:
         memories: TextMemory | None = None,
         bus: EventBus | None = None,
         max_cached_workflows: int = 0,
+        isolate_tools: bool = False,
     ) -> AsyncIterator[None]:
         """Runs a worker that serves these agents; by default each workflow task replays the whole run."""
         kept = Persistence(database=None, store=store or self.store, bus=bus or self.bus)
@@ -84,6 +85,7 @@ class Lab:
             persistence=replace(kept, memories=memories) if memories else kept,
             max_cached_workflows=max_cached_workflows,
             sandboxed=True,
+            isolate_tools=isolate_tools,
         )
         async with running:
             yield

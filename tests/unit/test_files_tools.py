@@ -491,6 +491,26 @@ def test_huge_file_gives_a_bounded_page_with_a_true_header(workspace: Path) -> N
     assert len(wide) < 9000
 
 
+def test_a_file_without_end_is_read_in_part(workspace: Path) -> None:
+    """Of a file of hundreds of gigabytes, a bounded part is read, and the header does not claim a number of lines."""
+    with (workspace / "sparse").open("wb") as file:
+        file.write(b"text\n" * 4096)
+        file.truncate(300 * 1024**3)
+    began = os.times()
+    header, first = read_file("sparse", 1, 1, context=context(workspace)).splitlines()
+    assert (header, first) == ("sparse lines 1-1 of more than 4097", "1\ttext")
+    with pytest.raises(ToolError, match=r"more than 4097 lines; start_line=5000 is beyond the first 67,108,864 bytes"):
+        read_file("sparse", 5000, context=context(workspace))
+    assert os.times().user - began.user < 20
+
+
+def test_a_search_that_takes_too_long_ends(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search on a slow disk returns what it has found so far."""
+    fill(workspace, a_txt="here", b_txt="here")
+    monkeypatch.setattr(files, "MAX_SEARCH_TIME", -1.0)
+    assert found(workspace, "here") == ["(no hits)", "(stopped after -1 s; narrow the path)"]
+
+
 @pytest.mark.parametrize("name", ["folder", "pipe", "."])
 def test_what_is_not_a_file_is_not_read(name: str, workspace: Path) -> None:
     """Pipes and folders are refused."""

@@ -1,0 +1,89 @@
+"""Calls of tools in threads and event loops where they cannot hold up the worker."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import AbstractEventLoop
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from typing_extensions import override
+
+from holdfast.activities.tool_loop import CallerLoop, ToolLoop
+from holdfast.activities.tool_threads import ToolThreads
+from holdfast.agents.tool import Tool, ToolContext
+from holdfast.ports.retrieval import MemoryMatch, TextMemoryProtocol
+from holdfast.types import ToolResult
+
+TOOL_THREADS = 64  # calls of users' blocking tools at the same time
+SHIPPED_THREADS = 16  # calls of the shipped file tools at the same time; each takes seconds at most
+SHIPPED = "holdfast.tools."
+
+
+class ToolRunner:
+    """Calls tools: blocking ones in threads, async ones in an event loop, and shipped ones apart from users' tools.
+
+    Args:
+        own_loop: run users' async tools in the event loop of a thread of its own, so that one that blocks does not
+            stop the worker's heartbeats and model calls; otherwise in the worker's event loop, whose objects they
+            can then use.
+    """
+
+    def __init__(self, *, own_loop: bool) -> None:
+        self._threads = ToolThreads("tool", TOOL_THREADS)
+        self._shipped_threads = ToolThreads("shipped-tool", SHIPPED_THREADS)
+        self._caller_loop = CallerLoop()
+        self._loop = ToolLoop() if own_loop else self._caller_loop
+
+    async def call(self, tool: Tool, arguments: str, context: ToolContext) -> ToolResult:
+        """Calls a tool with a model's arguments and returns the result.
+
+        Raises:
+            UnfinishedCall: it did not end within its timeout, or could not be called.
+            Exception: any error of the tool.
+        """
+        name, timeout = tool.spec.name, tool.spec.timeout
+        is_shipped = tool.function.__module__.startswith(SHIPPED)
+        threads = self._shipped_threads if is_shipped else self._threads
+        loop = self._caller_loop if is_shipped else self._loop
+        if loop is not self._caller_loop and context.memories is not None:
+            context = replace(context, memories=_WorkersMemory(context.memories, asyncio.get_running_loop()))
+        if tool.is_async:
+            return await loop.run(name, lambda: tool.call(arguments, context), timeout)
+        returned = await threads.run(name, lambda: tool.start(arguments, context), timeout)
+        if isinstance(returned, ToolResult):
+            return returned
+        return await loop.run(name, lambda: tool.finish(returned), timeout)
+
+
+class _WorkersMemory(TextMemoryProtocol):
+    """The worker's text memory, for code in other event loops."""
+
+    def __init__(self, memories: TextMemoryProtocol, loop: AbstractEventLoop) -> None:
+        self._memories = memories
+        self._loop = loop
+
+    @override
+    async def add(
+        self,
+        namespace: str,
+        text: str,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+    ) -> str:
+        call = self._memories.add(namespace, text, metadata, id=id)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, self._loop))
+
+    @override
+    async def search(
+        self,
+        query: str,
+        top_k: int = 5,
+        *,
+        namespaces: Sequence[str],
+        filter: Mapping[str, Any] | None = None,
+    ) -> list[MemoryMatch]:
+        call = self._memories.search(query, top_k, namespaces=namespaces, filter=filter)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, self._loop))
