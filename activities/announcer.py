@@ -34,7 +34,7 @@ class Announcer:
         for entry in batch.entries:
             if status := _status(entry):
                 event = run_event(batch.run_id, batch.summary.agent, status)
-                await self._bus.publish(RUNS, event, key=f"{batch.run_id}/{batch.chain}/{entry.seq}")
+                await self._bus.publish(RUNS, event, key=f"{batch.run_id}/{entry.digest}")
         is_notifying = batch.run_id in self._pending
         self._pending[batch.run_id] = batch
         if not is_notifying:

@@ -43,7 +43,8 @@ class CarriedState(Tolerant):
     """The state that a run carries over continue-as-new; the transcript stays in the mirror and in history."""
 
     chain: str
-    """Temporal's id of the first execution of this run; distinguishes runs that use the same id one after the other."""
+    """Temporal's id of the first execution of this run, also after a reset; distinguishes runs that use the same id one
+    after the other."""
     previous: str
     """Temporal's id of the execution that this one continues."""
     plan: Plan

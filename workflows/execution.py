@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
@@ -40,7 +41,9 @@ class Execution:
         if carried:
             self.state = RunState.resume(info.workflow_id, request, carried)
         else:
-            self.state = RunState.begin(info.workflow_id, request, plan, now=workflow.now(), chain=info.run_id)
+            # A reset makes another execution, which is still the first one's: its log has the same beginning.
+            chain = info.first_execution_run_id
+            self.state = RunState.begin(info.workflow_id, request, plan, now=workflow.now(), chain=chain)
         self._outbox = Outbox(
             info.workflow_id,
             self.state.chain,
@@ -139,10 +142,11 @@ class Execution:
 
     async def _leave_mirror_to_catch_up(self) -> None:
         run_id = self.state.run_id
-        await workflow.start_child_workflow(
-            names.MIRROR_CATCH_UP,
-            run_id,
-            id=f"{run_id}/mirror",
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"the mirror of {run_id}, once the store is back",
-        )
+        with contextlib.suppress(WorkflowAlreadyStartedError):  # by an execution before a reset; it reads the newest
+            await workflow.start_child_workflow(
+                names.MIRROR_CATCH_UP,
+                run_id,
+                id=f"{run_id}/mirror",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=f"the mirror of {run_id}, once the store is back",
+            )

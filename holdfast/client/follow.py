@@ -18,7 +18,7 @@ from holdfast.events import Event, Notice, TextDelta
 from holdfast.ports import BusSource
 from holdfast.protocol import ModelProgress
 from holdfast.temporal.run_log import TemporalRunLog
-from holdfast.types import RunId
+from holdfast.types import Entry, RunId
 
 POLL_INTERVAL = 0.15  # seconds; a describe costs the server about a millisecond
 MAX_EARLY = 100  # deltas that wait for earlier text; a few seconds' worth, and heartbeats are more frequent
@@ -46,6 +46,9 @@ class Follower:
         self._early: deque[ModelProgress] = deque(maxlen=MAX_EARLY)
         self._complete_turn = 0  # the newest turn whose message is an entry
         self._seen: tuple[str | None, int] = (None, -1)
+        self._execution: str | None = None
+        self._digests: dict[int, str] = {}
+        """Of the entries that were yielded, which a reset may replace."""
         self._delta_of = (0, 0)  # turn and attempt
         self._delta_chars = 0
         self._notice = ""
@@ -65,7 +68,7 @@ class Follower:
             closed = description.status not in (None, WorkflowExecutionStatus.RUNNING)
             if state != self._seen or closed:
                 self._seen = state
-                async for event in self._new_entries():
+                async for event in self._new_entries(description.run_id):
                     yield event
             if closed:
                 return
@@ -109,10 +112,17 @@ class Follower:
         early, self._early = self._early, deque(maxlen=MAX_EARLY)
         return [event for progress in early for event in self._in_order(progress)]
 
-    async def _new_entries(self) -> AsyncIterator[Event]:
+    async def _new_entries(self, execution: str) -> AsyncIterator[Event]:
         try:
+            if self._execution not in (None, execution) and await self._was_reset():
+                yield await self._go_back()
+            self._execution = execution
             async for entry in self._log.entries(self._run_id, self._after):
+                if not self._continues_with(entry):  # it was reset a moment ago
+                    self._execution, self._seen = "", (None, -1)
+                    return
                 self._after = entry.seq
+                self._digests[entry.seq] = entry.digest
                 if entry.message and entry.message.role == "assistant":
                     self._complete_turn = entry.turn
                 self._notice = ""
@@ -121,6 +131,32 @@ class Follower:
             self._seen = (None, -1)
             for notice in self._notice_once(str(error)):
                 yield notice
+
+    async def _was_reset(self) -> bool:
+        """Whether the new execution lacks the newest entry that was yielded; otherwise it was continued as new."""
+        async for entry in self._log.entries(self._run_id, self._after - 1):
+            return self._after >= 0 and not self._has(entry)
+        return self._after >= 0
+
+    async def _go_back(self) -> Notice:
+        """Continues after the last entry that the new execution shares with what was yielded."""
+        shared = turn = -1
+        async for entry in self._log.entries(self._run_id):
+            if entry.seq > self._after or not self._has(entry):
+                break
+            shared, turn = entry.seq, entry.turn
+        self._after, self._complete_turn, self._delta_of, self._delta_chars = shared, max(turn, 0), (0, 0), 0
+        self._digests = {seq: digest for seq, digest in self._digests.items() if seq <= shared}
+        return Notice(text=f"The run was reset: it continues after entry {shared}.")
+
+    def _has(self, entry: Entry) -> bool:
+        """Whether an entry is the one that was yielded, or that the observer already had."""
+        return self._digests.get(entry.seq, entry.digest) == entry.digest
+
+    def _continues_with(self, entry: Entry) -> bool:
+        """Whether an entry follows the newest one that was yielded."""
+        before = self._digests.get(entry.seq - 1)
+        return before is None or entry.follows(before)
 
     async def _deltas(self, description: WorkflowExecutionDescription) -> list[Event]:
         events: list[Event] = []

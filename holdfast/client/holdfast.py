@@ -29,6 +29,7 @@ from holdfast.ports import BusSource
 from holdfast.protocol import RunRequest
 from holdfast.search_attributes import AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
 from holdfast.temporal.connection import pollers, translated_errors
+from holdfast.temporal.executions import newest_executions, quoted
 from holdfast.temporal.run_log import ENDED, TemporalRunLog
 from holdfast.types import (
     MAX_INPUT_BYTES,
@@ -153,11 +154,11 @@ class Holdfast:
         """
         conditions = ["WorkflowType = 'AgentRun'", "ExecutionStatus != 'ContinuedAsNew'"]
         if agent:
-            conditions.append(f"AgentName = {_quoted(agent)}")
+            conditions.append(f"AgentName = {quoted(agent)}")
         if status:
             conditions.append(_status_condition(status))
         with translated_errors("any"):
-            async for execution in self._client.list_workflows(" AND ".join(conditions), limit=limit):
+            async for execution in newest_executions(self._client, " AND ".join(conditions), limit):
                 yield await _summary(execution)
 
     async def check_worker(self) -> None:
@@ -231,10 +232,6 @@ def _checked_id(run_id: str) -> str:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _status_condition(status: RunStatus) -> str:

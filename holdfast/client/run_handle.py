@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from temporalio.client import Client, WorkflowFailureError
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, TerminatedError
 
 from holdfast.client.follow import Follower
 from holdfast.client.result import AgentResult
@@ -88,12 +88,15 @@ class RunHandle:
             await self._client.get_workflow_handle(self.id).terminate(reason=reason)
 
     async def _ended(self) -> RunResult:
-        try:
-            with translated_errors(self.id):
-                result: RunResult = await self._client.get_workflow_handle(self.id, result_type=RunResult).result()
-                return result
-        except WorkflowFailureError as failure:
-            return await self._failed(failure.cause)
+        while True:
+            try:
+                with translated_errors(self.id):
+                    result: RunResult = await self._client.get_workflow_handle(self.id, result_type=RunResult).result()
+                    return result
+            except WorkflowFailureError as failure:
+                if not isinstance(failure.cause, TerminatedError) or await self.ended():
+                    return await self._failed(failure.cause)
+                # The execution was terminated by a reset; the run continues in another one.
 
     async def _failed(self, cause: BaseException) -> RunResult:
         if isinstance(cause, ApplicationError) and cause.details:

@@ -358,6 +358,8 @@ async def test_what_only_the_mirror_has_is_held_against_itself(clinic: Clinic) -
         assert await clinic.verdict(runs["whole"].run_id) == Verdict.MIRROR_ONLY
         with pytest.raises(RunNotFound):
             await clinic.verifier.verify("never heard of")
+        unknown = await clinic.verifier.report("never heard of")
+        assert unknown.verdict == Verdict.UNCHECKED, "one of many runs that is gone does not stop the others"
         with pytest.raises(RunNotFound):
             await clinic.rebuilder.rebuild(runs["torn"].run_id)
         assert {run_id async for run_id in clinic.finder.all_runs()} == {run.run_id for run in runs.values()}

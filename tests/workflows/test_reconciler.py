@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
 from holdfast import Agent, RunHandle, tool
-from holdfast.errors import ErrorType
+from holdfast.errors import ErrorType, RunNotFound
 from holdfast.events import RUNS
 from holdfast.ops.doctor import Reconciler, RunFinder, Verdict, Verifier
 from holdfast.temporal.run_log import TemporalRunLog
@@ -161,6 +163,36 @@ async def test_a_run_that_no_worker_started_gets_a_row(ward: Ward) -> None:
         assert row.error is not None
         assert row.error.message == "no worker came"
         assert await ward.verdict(run) == Verdict.HEALTHY
+
+
+async def test_a_run_that_was_deleted_while_it_was_open_gets_an_end(ward: Ward) -> None:
+    """The mirror of a run whose execution was deleted says so, instead of `running` for ever."""
+    async with ward.lab.worker(clerk, store=ward.store):
+        run, reconciler = await ward.started(), ward.reconciler()
+        assert await reconciler.round() == []
+        await ward.lab.client.workflow_service.delete_workflow_execution(
+            DeleteWorkflowExecutionRequest(
+                namespace=ward.lab.client.namespace, workflow_execution=WorkflowExecution(workflow_id=run.id)
+            )
+        )
+
+        async def deleted() -> bool:
+            try:
+                await run.ended()
+            except RunNotFound:
+                return run.id not in [found.run_id async for found in ward.lab.holdfast.list(status=RunStatus.RUNNING)]
+            return False
+
+        await eventually(deleted)
+        assert await reconciler.round() == [run.id], "also when it is not the first round"
+        row = await ward.row(run)
+        assert row.status == RunStatus.TERMINATED
+        assert row.error is not None
+        assert row.error.message == "its execution was deleted from Temporal"
+        assert row.finished_at is not None
+        assert await ward.announced(run) == ["running", "terminated"]
+        assert await ward.verdict(run) == Verdict.MIRROR_ONLY
+        assert await reconciler.round() == []
 
 
 async def test_of_several_workers_one_does_it(ward: Ward) -> None:

@@ -6,8 +6,15 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.errors import Unavailable, WorkerUnavailable
 from holdfast.ports import RowDifference
+from holdfast.storage.database.errors import StatementFailed
 from holdfast.types import RunId
+
+
+def concerns_one_run(error: Exception) -> bool:
+    """Whether an error that a run caused says nothing about other runs: no service is unavailable."""
+    return not isinstance(error, Unavailable) or isinstance(error, WorkerUnavailable | StatementFailed)
 
 
 class Verdict(enum.StrEnum):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 
 from holdfast.ports import Store
 from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.executions import quoted
+from holdfast.temporal.run_log import ENDED
 from holdfast.types import RunId, RunStatus
 
 PAGE = 500  # ids read from the mirror at once
@@ -56,34 +58,37 @@ class RunFinder:
             after = page[-1]
 
     async def running(self) -> set[RunId]:
-        """Returns the runs that are open in Temporal."""
-        return {run_id async for run_id in self._listed("ExecutionStatus = 'Running'")}
+        """Returns the runs that are open in Temporal, of any task queue, as several may share a mirror."""
+        return {execution.id async for execution in self._executions("ExecutionStatus = 'Running'")}
 
-    async def unrecorded_ends(self, since: datetime | None) -> AsyncIterator[RunId]:
-        """Yields closed runs that did not record their end: terminated, timed out by the server, or never begun.
+    async def unrecorded_ends(self, since: datetime | None) -> AsyncIterator[tuple[RunId, RunStatus | None]]:
+        """Yields closed executions that did not record their end: terminated, timed out by the server, or never begun.
+
+        The run may have another execution by now, after a reset.
 
         Args:
             since: only those that closed then or later.
         """
         words = ", ".join(f"'{word.value}'" for word in RunStatus if not word.is_final)
         conditions = [
+            f"TaskQueue = {quoted(self._queue)}",
             "ExecutionStatus != 'Running'",
             f"(ExecutionStatus IN ('Terminated', 'TimedOut') OR AgentStatus IS NULL OR AgentStatus IN ({words}))",
         ]
         if since:
             conditions.append(f"CloseTime >= '{_moment(since)}'")
-        async for run_id in self._listed(*conditions):
-            yield run_id
+        async for execution in self._executions(*conditions):
+            yield execution.id, ENDED.get(execution.status) if execution.status else None
 
     async def _listed(self, *conditions: str) -> AsyncIterator[RunId]:
-        ours = (
-            "WorkflowType = 'AgentRun'",
-            f"TaskQueue = {_quoted(self._queue)}",
-            "ExecutionStatus != 'ContinuedAsNew'",
-        )
+        async for execution in self._executions(f"TaskQueue = {quoted(self._queue)}", *conditions):
+            yield execution.id
+
+    async def _executions(self, *conditions: str) -> AsyncIterator[WorkflowExecution]:
+        ours = ("WorkflowType = 'AgentRun'", "ExecutionStatus != 'ContinuedAsNew'")
         with translated_errors("any"):
             async for execution in self._client.list_workflows(" AND ".join((*ours, *conditions))):
-                yield execution.id
+                yield execution
 
     async def _started(self, run_id: RunId, since: datetime | None) -> bool:
         if since is None:
@@ -94,7 +99,3 @@ class RunFinder:
 
 def _moment(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

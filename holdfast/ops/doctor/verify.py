@@ -6,7 +6,7 @@ import asyncio
 
 from holdfast.errors import QueryRefused, RunNotFound, WorkerUnavailable
 from holdfast.ops.doctor.recorded_log import UNREADABLE, RecordedLog, read_recorded_log, stored_entries
-from holdfast.ops.doctor.report import Report, Verdict
+from holdfast.ops.doctor.report import Report, Verdict, concerns_one_run
 from holdfast.ports import EXTRA, MISSING, RowDifference, RunLog, Store
 from holdfast.protocol import RunSnapshot
 from holdfast.types import EntryBatch, MirroredRun, RunId, RunSummary, TranscriptRef
@@ -45,6 +45,19 @@ class Verifier:
             if report.verdict != Verdict.DAMAGED or not is_live:
                 break
         return report
+
+    async def report(self, run_id: RunId) -> Report:
+        """Checks one of many runs; a run that cannot be checked is `unchecked`, so that the others can be.
+
+        Raises:
+            Unavailable: Temporal or the mirror is unavailable.
+        """
+        try:
+            return await self.verify(run_id)
+        except Exception as error:
+            if not concerns_one_run(error):
+                raise
+            return Report(run_id, Verdict.UNCHECKED, note=str(error) or type(error).__name__)
 
     async def _attempt(self, run_id: RunId) -> tuple[Report, bool]:
         seen = await self._stored_run(run_id)  # read before the history, so that the history contains at least as much

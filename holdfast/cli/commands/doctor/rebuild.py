@@ -12,8 +12,8 @@ from holdfast.cli.render.doctor_text import count_entries, rebuilt_line
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.progress import Progress
 from holdfast.cli.render.text import clean, count, duration
-from holdfast.errors import QueryRefused, RunNotFound, WorkerUnavailable
-from holdfast.ops.doctor import Rebuilder, Rebuilt, map_concurrently
+from holdfast.errors import RunNotFound
+from holdfast.ops.doctor import Rebuilder, Rebuilt, concerns_one_run, map_concurrently
 from holdfast.types import RunId
 
 EXAMPLES = """
@@ -78,10 +78,10 @@ class _Attempt:
 async def _attempt(rebuilder: Rebuilder, run_id: RunId, *, alone: bool) -> _Attempt:
     try:
         return _Attempt(run_id, await rebuilder.rebuild(run_id))
-    except (RunNotFound, QueryRefused, WorkerUnavailable) as error:
-        if alone:
+    except Exception as error:
+        if alone or not concerns_one_run(error):
             raise
-        return _Attempt(run_id, refusal=str(error), is_gone=isinstance(error, RunNotFound))
+        return _Attempt(run_id, refusal=str(error) or type(error).__name__, is_gone=isinstance(error, RunNotFound))
 
 
 def _show_rebuilt(out: Output, done: list[_Attempt], seconds: float) -> ExitCode:

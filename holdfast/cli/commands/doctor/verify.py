@@ -60,7 +60,8 @@ async def verify(
     progress = Progress(out)
     async with opened(out) as (session, store, log):
         verifier = Verifier(store, log, quick=all if deep is None else not deep)
-        async for report in map_concurrently(checked.ids(session, store), verifier.verify):
+        check = verifier.report if all else verifier.verify
+        async for report in map_concurrently(checked.ids(session, store), check):
             reports.append(report)
             out.lines(difference_lines(report, out.width))
             progress.report(len(reports), "run")

@@ -1,0 +1,171 @@
+"""A run that was reset: everything shows the log up to the reset point, then what the new execution records."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import replace
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+
+from holdfast.events import RUNS, Notice
+from holdfast.ops.doctor import Reconciler, RunFinder, Verdict, Verifier
+from holdfast.temporal.run_log import TemporalRunLog
+from holdfast.testing import ChatRequest, Reply
+from holdfast.types import Entry, RunId, RunStatus
+from tests.support.lab import Lab, eventually
+from tests.support.many_turns import count_to, counter
+
+HOUR = 3600.0  # seconds; rounds that a test makes itself
+
+
+class ResetLab:
+    """A lab with what observes its runs."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.log = TemporalRunLog(lab.client)
+
+    async def reset(self, run_id: RunId, task: int) -> None:
+        """Resets a run to its workflow task with this number, as the button in Temporal's UI does."""
+        handle = self.lab.client.get_workflow_handle(run_id)
+        tasks = [
+            event.event_id
+            async for event in handle.fetch_history_events()
+            if event.HasField("workflow_task_completed_event_attributes")
+        ]
+        await self.lab.client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=self.lab.client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=run_id, run_id=(await handle.describe()).run_id),
+                reason="another model",
+                workflow_task_finish_event_id=tasks[task],
+                request_id=str(uuid.uuid4()),
+            )
+        )
+
+    async def verdict(self, run_id: RunId) -> Verdict:
+        """The doctor's findings about every row."""
+        return (await Verifier(self.lab.store, self.log).verify(run_id)).verdict
+
+    def reconciler(self) -> Reconciler:
+        """A worker's reconciler."""
+        finder = RunFinder(self.lab.client, self.lab.settings.temporal_task_queue, self.lab.store)
+        return Reconciler(finder, self.lab.store, self.log, self.lab.bus, interval=HOUR)
+
+    async def listed(self, run_id: RunId, status: RunStatus | None = None) -> list[RunStatus]:
+        """The statuses with which the list shows a run."""
+        return [found.status async for found in self.lab.holdfast.list(status=status) if found.run_id == run_id]
+
+
+@pytest.fixture
+def reset_lab(lab: Lab) -> ResetLab:
+    """A lab with what observes its runs."""
+    return ResetLab(lab)
+
+
+async def test_a_run_that_had_ended_is_reset(reset_lab: ResetLab) -> None:
+    """The mirror, the list, the doctor and the bus follow the new execution of an ended run."""
+    lab = reset_lab.lab
+    lab.server.respond = count_to(5)
+    async with lab.worker(counter):
+        first = await lab.holdfast.run("counter", "Count.")
+        old = await lab.store.entries(first.run_id)
+        lab.server.respond = count_to(4)
+        await reset_lab.reset(first.run_id, 4)
+        run = lab.holdfast.handle(first.run_id)
+        assert (await run.result(20)).content == "counted to 3"
+        await lab.assert_mirrored(first.run_id)
+        new = await lab.store.entries(first.run_id)
+        assert (old[:4], len(old), len(new)) == (new[:4], 13, 11)
+        assert await reset_lab.verdict(first.run_id) == Verdict.HEALTHY
+
+        async def shown() -> bool:
+            return await reset_lab.listed(first.run_id) == [RunStatus.COMPLETED]
+
+        await eventually(shown)
+        told = [event.data["status"] for event in await lab.bus.read(RUNS)]
+        assert told == ["running", "completed", "completed"]
+        assert await reset_lab.reconciler().round() == []
+
+
+async def test_an_open_run_is_reset_while_it_is_followed(reset_lab: ResetLab) -> None:
+    """A follower goes back to the reset point; waiting for the result outlasts the reset."""
+    lab, seen = reset_lab.lab, list[Entry | Notice]()
+
+    async def follow(run_id: RunId) -> None:
+        async for event in lab.holdfast.handle(run_id).events():
+            if isinstance(event, Entry | Notice):
+                seen.append(event)
+
+    def hangs(request: ChatRequest) -> Reply:
+        return replace(count_to(5)(request), hang=len(lab.server.requests) == 4)
+
+    lab.server.respond = hangs
+    async with lab.worker(counter):
+        run = await lab.holdfast.start("counter", "Count.")
+        following, result = asyncio.create_task(follow(run.id)), asyncio.create_task(run.result())
+        await lab.server.wait_for_requests(4)
+
+        async def reached() -> bool:
+            return bool(seen) and isinstance(seen[-1], Entry) and seen[-1].seq == (await run.status()).head
+
+        await eventually(reached)
+        lab.server.respond = count_to(3)
+        await reset_lab.reset(run.id, 2)
+        assert (await result).content == "counted to 2"
+        await following
+        await lab.assert_mirrored(run.id)
+        back = next(index for index, event in enumerate(seen) if isinstance(event, Notice))
+        entries = [event for event in seen[back + 1 :] if isinstance(event, Entry)]
+        shared = entries[0].seq
+        assert seen[back] == Notice(text=f"The run was reset: it continues after entry {shared - 1}.")
+        assert [*seen[:shared], *entries] == await lab.store.entries(run.id)
+        assert await reset_lab.listed(run.id, RunStatus.TERMINATED) == [], "the execution before the reset is not a run"
+        assert await reset_lab.verdict(run.id) == Verdict.HEALTHY
+
+
+async def test_a_reset_run_that_records_nothing_yet(reset_lab: ResetLab) -> None:
+    """The reconciler takes back what the mirror has from after the reset point."""
+    lab = reset_lab.lab
+    lab.server.respond = count_to(3)
+    async with lab.worker(counter):
+        ended = await lab.holdfast.run("counter", "Count.")
+    await reset_lab.reset(ended.run_id, 2)
+    await lab.client.get_workflow_handle(ended.run_id).terminate("enough")
+    async with lab.worker(counter):
+
+        async def closed() -> bool:
+            return await reset_lab.listed(ended.run_id, RunStatus.TERMINATED) == [RunStatus.TERMINATED]
+
+        await eventually(closed)
+        assert await reset_lab.verdict(ended.run_id) == Verdict.DAMAGED
+        assert await reset_lab.reconciler().round() == [ended.run_id]
+        assert await reset_lab.verdict(ended.run_id) == Verdict.HEALTHY
+        row = await lab.store.run(ended.run_id)
+        assert row is not None
+        assert (row.summary.status, row.head.seq) == (RunStatus.TERMINATED, 4)
+        assert await reset_lab.reconciler().round() == []
+
+
+async def test_the_mirror_of_an_open_run_still_shows_its_earlier_end(reset_lab: ResetLab) -> None:
+    """The reconciler takes an end back that an open run no longer has."""
+    lab = reset_lab.lab
+    lab.server.respond = count_to(3)
+    async with lab.worker(counter):
+        ended = await lab.holdfast.run("counter", "Count.")
+        [old] = [batch async for batch in reset_lab.log.batches(ended.run_id)]
+        lab.server.reply(Reply(hang=True))
+        await reset_lab.reset(ended.run_id, 2)
+        await lab.server.wait_for_requests(4)
+        assert await lab.store.repair(old, await lab.store.head(ended.run_id))
+        assert await reset_lab.reconciler().round() == [ended.run_id]
+        row = await lab.store.run(ended.run_id)
+        assert row is not None
+        assert row.summary.status == RunStatus.RUNNING
+        assert await reset_lab.verdict(ended.run_id) == Verdict.HEALTHY
+        assert await reset_lab.reconciler().round() == []
+        await lab.holdfast.handle(ended.run_id).terminate("seen enough")
+        await lab.server.wait_disconnected(3)
