@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
+from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
 from holdfast.events import RUNS, run_event, run_topic
 from holdfast.ports import EventBus
 from holdfast.types import Entry, EntryBatch, RunId, RunStatus
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 NOTIFY_INTERVAL = 0.1  # seconds between two notifications of one run: progress appears smooth
 

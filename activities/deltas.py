@@ -7,14 +7,13 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
-
+from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
 from holdfast.events import run_topic
 from holdfast.ports import EventBus
 from holdfast.types import RunId
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 COALESCE = 0.06  # seconds between two events of a stream: text appears smooth, and 100 tokens a second make 16 events
 RETRY_INTERVAL = 1.0  # seconds between attempts while the bus is unavailable; text accumulates meanwhile

@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
-import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
+from holdfast._util.logger import get_logger
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.errors import ErrorType, ModelError, ModelUnavailable, StoreUnavailable
 from holdfast.storage.memory import Embedding
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
 MAX_RETRY_DELAY = 60.0  # seconds between attempts if the provider names no delay

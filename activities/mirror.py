@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
+from holdfast._util.logger import get_logger
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable, Unavailable, UsageError
 from holdfast.ports import RunLog
 from holdfast.types import EntryBatch, RunId, TranscriptRef
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
 

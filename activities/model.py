@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
+from holdfast._util.logger import get_logger
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.deltas import Deltas
 from holdfast.activities.finished import FinishedCalls
@@ -34,7 +34,7 @@ from holdfast.protocol import ModelCall, ModelProgress
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import AgentSpec, Context, EntryBatch, ModelReply, Usage
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
 MAX_RETRY_DELAY = 60.0  # seconds between attempts if the provider names no delay

@@ -6,11 +6,11 @@ from collections.abc import Container
 from pathlib import Path
 from urllib.parse import quote
 
-import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
+from holdfast._util.logger import get_logger
 from holdfast.agents.directory import AgentDirectory
 from holdfast.definition import AgentDefinition
 from holdfast.errors import ErrorType, StoreUnavailable, UnknownAgent, UsageError
@@ -18,7 +18,7 @@ from holdfast.protocol import Plan, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import AgentSpec
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class RunActivities:

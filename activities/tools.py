@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from holdfast._util.logger import get_logger
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
 from holdfast.activities.slots import AgentSlots
@@ -23,7 +23,7 @@ from holdfast.protocol import ToolInvocation
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
 CALLS_TOOLS = Tool.start.__code__.co_filename

@@ -136,8 +136,8 @@ LAYERS = [
     # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
     Layer(
         "activities",
-        f"{VOCABULARY} agents.catalog agents.directory agents.tool temporal.payload_limits storage.memory",
-        "cachetools structlog temporalio",
+        f"{VOCABULARY} _util.logger agents.catalog agents.directory agents.tool temporal.payload_limits storage.memory",
+        "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
     Layer("models", VOCABULARY, "httpx2 openai"),

@@ -12,6 +12,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity
 
+from holdfast._util.logger import FIELDS
+
 PLAIN = structlog.dev.plain_traceback  # one with local variables blocks the loop for 0.3 s and shows conversations
 QUOTING = ("reason", "error")  # fields with messages of errors, which may quote conversations
 HIDDEN = "(hidden, as payloads are encrypted)"
@@ -27,6 +29,7 @@ def configure_logging(level: str, form: Literal["console", "json"], *, private: 
         private: omit everything that may quote a conversation.
     """
     shared: list[Processor] = [
+        _unpack_fields,
         *([_without_content] if private else []),
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -59,6 +62,12 @@ def configure_logging(level: str, form: Literal["console", "json"], *, private: 
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _unpack_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Puts the fields of a library's record beside its event."""
+    event.update(getattr(event.get("_record"), FIELDS, {}))
+    return event
 
 
 def _without_content(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -47,6 +47,7 @@ def _help(function: Callable[..., object], examples: str) -> str:
 def _guarded(function: Command[P]) -> Callable[P, None]:
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        logging.basicConfig(handlers=[_Warnings()], level=logging.WARNING)
         logging.getLogger("temporalio").setLevel(logging.ERROR)  # our own messages say what went wrong
         try:
             code = asyncio.run(_awaited(function(*args, **kwargs)))
@@ -58,6 +59,14 @@ def _guarded(function: Command[P]) -> Callable[P, None]:
         raise typer.Exit(int(code or ExitCode.OK))
 
     return guarded
+
+
+class _Warnings(logging.Handler):
+    """Shows what libraries log, on standard error, as standard output belongs to the command's data."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Shows one line, without its traceback."""
+        Output().warn(record.getMessage())
 
 
 async def _awaited(result: Awaitable[ExitCode | None]) -> ExitCode | None:

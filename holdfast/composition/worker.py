@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.converter import DataConverter
+from temporalio.runtime import Runtime
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -211,7 +212,11 @@ async def _connect(settings: Settings, data_converter: DataConverter) -> Client:
     while True:
         try:
             return await connect_temporal(
-                address, settings.temporal_namespace, identity=identity(), converter=data_converter
+                address,
+                settings.temporal_namespace,
+                identity=identity(),
+                converter=data_converter,
+                runtime=Runtime.default(),
             )
         except TemporalUnavailable as error:
             if asyncio.get_running_loop().time() > deadline:

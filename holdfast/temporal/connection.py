@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
@@ -11,6 +12,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, HeaderCodecBehavior, WorkflowQueryFailedError
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.errors import (
@@ -32,6 +34,7 @@ async def connect_temporal(
     *,
     identity: str | None = None,
     converter: DataConverter = DATA_CONVERTER,
+    runtime: Runtime | None = None,
 ) -> Client:
     """Connects to Temporal; TLS, API keys and profiles come from Temporal's TEMPORAL_* variables and config file.
 
@@ -41,6 +44,7 @@ async def connect_temporal(
         identity: this client's name in Temporal's UI.
         converter: the default reads neither large nor encrypted payloads; see
             `holdfast.composition.persistence.converter`.
+        runtime: of the SDK's native part; `None` means one that logs nothing.
 
     Raises:
         TemporalUnavailable: no server answers at `address`.
@@ -52,10 +56,20 @@ async def connect_temporal(
             **config,
             data_converter=converter,
             identity=identity,
+            runtime=runtime or _quiet(),
             header_codec_behavior=HeaderCodecBehavior.CODEC,
         )
     except (RPCError, RuntimeError) as error:
         raise TemporalUnavailable(f"no Temporal server answers at {address}: {error}") from error
+
+
+@cache
+def _quiet() -> Runtime:
+    """Returns a runtime whose native part logs nothing: a call that fails raises an error anyway.
+
+    By default it logs to standard output. Forwarding to Python's logging can abort an interpreter that shuts down.
+    """
+    return Runtime(telemetry=TelemetryConfig(logging=None))
 
 
 async def pollers(client: Client, task_queue: str) -> list[PollerInfo]:

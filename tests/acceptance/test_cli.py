@@ -156,7 +156,7 @@ def test_terminate_ends_a_run_as_failed(cli: CliStack) -> None:
 @pytest.mark.parametrize("mode", ["blocking", "streaming"])
 def test_missing_worker_is_said_at_once(cli: CliStack, mode: str) -> None:
     """`run` reports at once that no worker polls the task queue, and keeps waiting."""
-    elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": UNPOLLED}
+    elsewhere = {"TEMPORAL_ADDRESS": cli.temporal_address(), "TEMPORAL_TASK_QUEUE": UNPOLLED}
     with cli.start("run", "researcher", QUESTION, "--mode", mode, changes=elsewhere) as waiting:
         assert waiting.stderr is not None
         assert waiting.stderr.readline().decode().startswith("run ")
@@ -168,7 +168,7 @@ def test_missing_worker_is_said_at_once(cli: CliStack, mode: str) -> None:
 
 def test_missing_worker_is_said_in_the_background_too(cli: CliStack) -> None:
     """A background run is started and kept, and the output says that no worker is there."""
-    elsewhere = {"TEMPORAL_ADDRESS": _address(cli), "TEMPORAL_TASK_QUEUE": UNPOLLED}
+    elsewhere = {"TEMPORAL_ADDRESS": cli.temporal_address(), "TEMPORAL_TASK_QUEUE": UNPOLLED}
     done = cli("run", "researcher", QUESTION, "--mode", "background", "--json", changes=elsewhere)
     assert done.code == 0
     assert done.json["worker"] is False
@@ -201,8 +201,3 @@ def test_demo_crash_proves_its_point(cli: CliStack) -> None:
     assert {call["attempts"] for call in found["calls"] if call["key"] not in found["in_flight"]} == {1}
     assert found["result"]["status"] == "completed"
     assert "kill -9" in done.err
-
-
-def _address(cli: CliStack) -> str:
-    parts = cli("status", "--json").json["parts"]
-    return str(next(part["address"] for part in parts if part["name"] == "temporal"))

@@ -45,6 +45,11 @@ class CliStack(CommandLine):
         self.wait_for_requests(seen + 1)
         return run_id
 
+    def temporal_address(self) -> str:
+        """Returns the address of the stack's Temporal server."""
+        parts = self("status", "--json").json["parts"]
+        return str(next(part["address"] for part in parts if part["name"] == "temporal"))
+
     def wait_for_requests(self, count: int) -> None:
         """Waits until the model has received that many requests in total."""
         asyncio.run(self.server.wait_for_requests(count))
