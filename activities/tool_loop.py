@@ -14,14 +14,14 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-import structlog
 from typing_extensions import override
 
+from holdfast._util.logger import get_logger
 from holdfast.activities.tool_threads import UnfinishedCall
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 CANCEL_GRACE = 5.0  # seconds for the clean-up of a tool that was cancelled; less than TOOL_TIMEOUT_GRACE
 PING_INTERVAL = 0.5  # seconds between two checks that the loop answers

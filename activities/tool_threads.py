@@ -11,13 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import structlog
-
+from holdfast._util.logger import get_logger
 from holdfast.errors import HoldfastError
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 MAX_LOST = 256  # threads that never came back, before calls are refused: each costs some 30 KB until the worker ends
 MAX_NAMED = 5  # tools in one message
