@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Container
 from pathlib import Path
 from urllib.parse import quote
@@ -12,13 +13,15 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.agents.directory import AgentDirectory
-from holdfast.definition import AgentDefinition
+from holdfast.definition import MAX_DEFINITION_BYTES, AgentDefinition
 from holdfast.errors import ErrorType, StoreUnavailable, UnknownAgent, UsageError
 from holdfast.protocol import Plan, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import AgentSpec
 
 log = get_logger(__name__)
+
+MAX_FOLDER_NAME = 200  # characters; file systems accept 255 bytes
 
 
 class RunActivities:
@@ -66,6 +69,7 @@ class RunActivities:
         """
         self._check_input(input_bytes)
         spec = await self._find(wanted.agent)
+        _check_size(spec)
         self._check_tools(spec)
         changes = {"model": wanted.model, "max_turns": wanted.max_turns}
         plan = Plan(
@@ -80,7 +84,10 @@ class RunActivities:
 
     def _own_workspace(self) -> str:
         run_id = activity.info().workflow_id or ""
-        return str((self._workspaces / quote(run_id, safe="")).absolute())
+        name = quote(run_id, safe="")
+        if len(name) > MAX_FOLDER_NAME:
+            name = hashlib.sha256(run_id.encode()).hexdigest()
+        return str((self._workspaces / name).absolute())
 
     def _check_input(self, size: int) -> None:
         limit = self._limits.max_input_bytes
@@ -122,6 +129,18 @@ class RunActivities:
                 f"agent {spec.name!r} has tools that this worker does not serve: {', '.join(missing)}. "
                 "Name the module that defines them in HOLDFAST_AGENTS and restart the worker"
             )
+
+
+def _check_size(spec: AgentSpec) -> None:
+    """The definition is part of several payloads."""
+    size = len(spec.__pydantic_serializer__.to_json(spec, exclude_unset=True))
+    if size > MAX_DEFINITION_BYTES:
+        raise ApplicationError(
+            f"this run cannot start: the definition of agent {spec.name!r} has {size:,} bytes; "
+            f"the maximum is {MAX_DEFINITION_BYTES:,}: move long parts of the prompt to files of the workspace",
+            type=ErrorType.INVALID_REQUEST,
+            non_retryable=True,
+        )
 
 
 def _refusal(message: str) -> ApplicationError:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator
 
+from holdfast.bounds import MAX_NAME, Json, Seconds, Text, Turns, name_fault
 from holdfast.errors import AgentDefinitionError, NotAnAgent
-from holdfast.types import Data, Text
+from holdfast.types import Data
 
-MAX_NAME = 1000  # characters
 MAX_DEFINITION_BYTES = 512 * 1024
 """Largest definition, in bytes of JSON: it is part of the run's payloads, and Temporal accepts 2 MB per payload."""
 
 _VERSIONED = re.compile(r"(?P<name>.+)@(?P<version>[0-9]{1,9})", re.DOTALL)
-_UNSHOWABLE = {"Cc": "a control character", "Cs": "half a surrogate pair"}
 
 
 def check_name(name: object) -> str:
@@ -37,13 +35,8 @@ def check_name(name: object) -> str:
 
 
 def _fault(name: str) -> str | None:
-    if not name or name != name.strip():
-        return "it must not be empty, nor start or end with a space"
-    if len(name) > MAX_NAME:
-        return f"it has {len(name):,} characters, but at most {MAX_NAME:,} are accepted"
-    for sign in name:
-        if kind := _UNSHOWABLE.get(unicodedata.category(sign)):
-            return f"it contains {kind}, {sign!a}"
+    if fault := name_fault(name):
+        return fault
     if _VERSIONED.fullmatch(name):
         return "it ends like a version, and NAME@3 refers to version 3 of NAME"
     return None
@@ -65,15 +58,15 @@ class AgentDefinition(Data):
     """What the agent does, for people."""
     system_prompt: Text = ""
     """The system message, first in each request to the model."""
-    model: Annotated[Text, Field(min_length=1)] | None = None
+    model: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)] | None = None
     """`None` means the worker's default model."""
-    model_settings: dict[str, JsonValue] = {}
+    model_settings: dict[str, Json] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
     tools: list[Annotated[str, Field(min_length=1)]] = []
     """Names of tools that the worker serves, such as `read_file`, or `AgentName.method` for a method of an agent."""
-    max_turns: int = Field(default=50, ge=1)
+    max_turns: Turns = 50
     """Maximum number of model calls in a run."""
-    timeout: float | None = Field(default=None, gt=0)
+    timeout: Seconds | None = None
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
     version: int | None = None
     """Assigned by the registry; `None` means that it is not registered."""

@@ -5,6 +5,8 @@ Clients in other languages, Temporal's CLI and recorded histories use them too, 
 
 from __future__ import annotations
 
+import hashlib
+
 AGENT_RUN = "AgentRun"
 MIRROR_CATCH_UP = "MirrorCatchUp"
 EMBED_MEMORIES = "EmbedMemories"
@@ -16,8 +18,16 @@ MIRROR_APPEND = "mirror.append"
 MIRROR_REBUILD = "mirror.rebuild"
 MIRROR_FINISH = "mirror.finish"
 MEMORY_EMBED = "memory.embed"
+MAX_WORKFLOW_ID = 1_000  # bytes; Temporal's limit
 TOOL_PREFIX = "tool."
 """Prefix of the activity types of tools: `tool.<name>`, or `tool.<agent>.<name>` for a method of an agent."""
+
+
+def catch_up_id(run_id: str) -> str:
+    """Returns the id of the `MirrorCatchUp` workflow of a run."""
+    own = f"{run_id}/mirror"
+    return own if len(own.encode()) <= MAX_WORKFLOW_ID else f"{hashlib.sha256(run_id.encode()).hexdigest()}/mirror"
+
 
 QUERY_STATUS = "status"
 QUERY_ENTRIES = "entries"

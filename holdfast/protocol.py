@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, ValidationError
 
+from holdfast.bounds import MAX_NAME, MAX_PATH, Count, Indexed, Name, Seconds, Text, Turns
 from holdfast.definition import AgentDefinition
 from holdfast.types import (
     AgentSpec,
@@ -16,7 +17,6 @@ from holdfast.types import (
     MirroredRun,
     RunId,
     RunSummary,
-    Text,
     Tolerant,
     ToolCall,
     TranscriptRef,
@@ -63,15 +63,15 @@ class CarriedState(Tolerant):
 class RunOptions(Tolerant):
     """The agent of a run, and its limits."""
 
-    agent: Annotated[str | AgentDefinition | AgentSpec, Field(union_mode="left_to_right")]
+    agent: Annotated[Name | AgentDefinition | AgentSpec, Field(union_mode="left_to_right")]
     """The name of an agent, with or without a version (`NAME@3`), or a whole definition."""
-    model: str | None = None
+    model: Annotated[Text, Field(max_length=MAX_NAME)] | None = None
     """Overrides the agent's model."""
-    max_turns: int | None = Field(default=None, ge=1)
+    max_turns: Turns | None = None
     """Overrides the agent's limit."""
-    timeout: float | None = Field(default=None, gt=0)
+    timeout: Seconds | None = None
     """Seconds; overrides the agent's limit."""
-    workspace: str | None = None
+    workspace: Annotated[Text, Field(max_length=MAX_PATH)] | None = None
     """Absolute path of the tools' working folder on the worker's machine; `None` means a new folder for this run."""
 
 
@@ -79,7 +79,7 @@ class RunRequest(RunOptions):
     """The input of an `AgentRun` workflow."""
 
     input: Text = Field(min_length=1)
-    parent: RunId | None = None
+    parent: Indexed | None = None
     tags: dict[str, str] = {}
     client_version: str | None = None
     """Version of the Holdfast client that wrote the request; `None` means that it was written by hand, so that unknown
@@ -91,6 +91,27 @@ class RunRequest(RunOptions):
         """Returns the options that were set, without the input."""
         given = {name: getattr(self, name) for name in RunOptions.model_fields if name in self.model_fields_set}
         return RunOptions.model_construct(set(given), **given)
+
+
+def request_problems(error: ValidationError) -> list[tuple[str, str, Any]]:
+    """Returns what is wrong with a RunRequest: field, reason and value, of the form of `agent` that was meant."""
+    items = error.errors()
+    given = next(
+        (item["input"] for item in items if item["loc"][:1] == ("agent",) and "str" in str(item["loc"][1:2])), None
+    )
+    tools = given.get("tools") if isinstance(given, dict) else None
+    is_named = isinstance(tools, list) and any(isinstance(tool, str) for tool in tools)
+    meant = "str" if not isinstance(given, dict) else AgentDefinition.__name__ if is_named else AgentSpec.__name__
+    found = []
+    for item in items:
+        place = item["loc"]
+        if place[:1] == ("agent",) and len(place) > 1:
+            if meant not in str(place[1]):
+                continue
+            place = place[:1] + place[2:]
+        reason = item["msg"].removeprefix("Value error, ")
+        found.append((".".join(str(part) for part in place), reason, item["input"]))
+    return found
 
 
 class ModelCall(Tolerant):
@@ -199,8 +220,8 @@ class Checkpoint(Tolerant):
 class EmbedRequest(Tolerant):
     """The input of an `EmbedMemories` workflow."""
 
-    namespace: str = Field(min_length=1)
-    done: int = 0
+    namespace: Indexed = Field(min_length=1)
+    done: Count = 0
     """Number of memories embedded by earlier executions."""
-    batches: int = Field(default=300, ge=1)
+    batches: int = Field(default=300, ge=1, le=1_000)
     """Maximum number of activities of one execution; a history has room for some 8,000."""

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from holdfast._util.age import ACCEPTED_AGES, age
+from holdfast.bounds import MAX_SECONDS, Seconds, TemporalName
 from holdfast.errors import SettingsError
 
 SCRIPTED_MODEL = "scripted"
@@ -28,7 +29,7 @@ class Settings(BaseSettings):
     """Modules whose agents the worker serves, in addition to the shipped ones; comma-separated."""
     holdfast_encryption_key: SecretStr | None = None
     """Keys for payloads and mirror, `[name:]base64`, comma-separated: the first encrypts, all decrypt."""
-    max_payload_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    max_payload_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=1024**3)
     """Largest input, tool result or model reply, in bytes of JSON."""
 
     agent_registry: str | None = None
@@ -36,8 +37,8 @@ class Settings(BaseSettings):
 
     temporal_address: str | None = None
     """host:port; `None` means the local stack's server."""
-    temporal_namespace: str = "default"
-    temporal_task_queue: str = Field(default="holdfast", min_length=1)
+    temporal_namespace: TemporalName = "default"
+    temporal_task_queue: TemporalName = "holdfast"
 
     state_persistence_backend: Literal["surrealdb", "memory"] = "surrealdb"
     event_bus_backend: Literal["surrealdb", "memory"] = "surrealdb"
@@ -67,13 +68,13 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
-    agent_execution_timeout: float = Field(default=3600, gt=0)
+    agent_execution_timeout: Seconds = 3600
     """Maximum seconds of a run, if neither the run nor its agent sets a limit."""
-    reconcile_interval: float = Field(default=60, ge=0)
+    reconcile_interval: float = Field(default=60, ge=0, le=MAX_SECONDS, allow_inf_nan=False)
     """Seconds between a worker's searches for runs that were ended from outside; 0 disables them."""
     retention: Annotated[timedelta | None, NoDecode] = None
     """How long ended runs, payloads and events are retained, as `90d`; `None` means forever."""
-    max_concurrent_agents: int = Field(default=10, ge=1)
+    max_concurrent_agents: int = Field(default=10, ge=1, le=10_000)
     """Maximum number of agents that one worker executes at the same time; waiting runs do not count."""
 
     @field_validator("holdfast_agents", mode="before")

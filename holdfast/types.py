@@ -9,7 +9,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from holdfast.bounds import MAX_NAME, MAX_RETRIES, Cost, Count, Elapsed, Json, Label, Name, Seconds, TemporalName, Turns
+from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
+from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
 
 RunId = str
 """A run's id, which is its workflow id."""
@@ -17,17 +21,6 @@ RunId = str
 MAX_INPUT_BYTES = 512 * 1024
 """Largest input of a run, in UTF-8 bytes, if large payloads are not stored outside of Temporal, which terminates a
 workflow whose input exceeds 2 MB."""
-
-
-def clean_text(value: Any) -> Any:
-    """Replaces lone surrogates in text, which UTF-8 cannot encode, with U+FFFD; returns other values unchanged."""
-    if isinstance(value, str) and not value.isascii():
-        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    return value
-
-
-Text = Annotated[str, BeforeValidator(clean_text)]
-"""Text that can be encoded in UTF-8."""
 
 
 class Data(BaseModel):
@@ -119,13 +112,13 @@ class Message(Tolerant):
 class Usage(Tolerant):
     """Tokens and cost of model calls; `+` adds them up."""
 
-    requests: int = 0
+    requests: Count = 0
     """Number of model calls that completed or were cancelled."""
-    input_tokens: int = 0
-    cached_tokens: int = 0
+    input_tokens: Count = 0
+    cached_tokens: Count = 0
     """The part of `input_tokens` that the provider read from its cache."""
-    output_tokens: int = 0
-    cost_usd: float = 0.0
+    output_tokens: Count = 0
+    cost_usd: Cost = 0.0
     """As reported by the provider; 0 if it reports none."""
 
     @property
@@ -140,11 +133,11 @@ class Usage(Tolerant):
 class ToolSpec(Tolerant):
     """Specification of a tool for the model and the workflow; the code stays on the worker."""
 
-    name: str
-    description: str = ""
-    parameters: dict[str, JsonValue] = {"type": "object", "properties": {}}
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
+    description: Text = ""
+    parameters: dict[str, Json] = {"type": "object", "properties": {}}
     """JSON schema of the arguments."""
-    activity: str
+    activity: Annotated[TemporalName, Field(pattern=r"^tool\.")]
     """Activity type that runs it: `tool.<name>`, or `tool.<agent>.<name>` for an agent's method."""
     read_only: bool = False
     """It changes nothing, so it may be retried after a crash."""
@@ -152,13 +145,13 @@ class ToolSpec(Tolerant):
     """Calling it twice with the same arguments has the same effect as calling it once."""
     destructive: bool = False
     """It may destroy something."""
-    timeout: float = 60.0
+    timeout: Seconds = 60.0
     """Maximum seconds of one attempt."""
-    retries: int = 0
+    retries: int = Field(default=0, ge=0, le=MAX_RETRIES)
     """Further attempts after an error raised by the tool; only if read-only or idempotent."""
     approval: bool = False
     """A person must approve each call."""
-    task_queue: str | None = None
+    task_queue: TemporalName | None = None
     """Task queue of its worker; `None` means that of the run."""
 
     @property
@@ -170,15 +163,15 @@ class ToolSpec(Tolerant):
 class AgentSpec(Tolerant):
     """An agent's definition in the form that a run carries: only data, without code."""
 
-    name: str
+    name: Name
     system_prompt: Text = ""
-    model: str | None = None
+    model: Annotated[Text, Field(max_length=MAX_NAME)] | None = None
     """`None` means the worker's default model."""
-    model_settings: dict[str, JsonValue] = {}
+    model_settings: dict[str, Json] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
     tools: list[ToolSpec] = []
-    max_turns: int = Field(default=50, ge=1)
-    timeout: float | None = Field(default=None, gt=0)
+    max_turns: Turns = 50
+    timeout: Seconds | None = None
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
     version: int | None = None
     """Version of a registered agent; `None` if it is not from a registry with versions."""
@@ -371,12 +364,12 @@ class ModelReply(Tolerant):
 
     content: Text = ""
     tool_calls: list[ToolCall] = []
-    model: str
+    model: Label
     """As the provider named it."""
-    finish_reason: str
+    finish_reason: Label
     """As the provider reported it; `cancelled` if a cancel interrupted the reply."""
     usage: Usage
-    seconds: float
+    seconds: Elapsed
     """Time from sending the request to the last byte."""
     attempts: int = 1
     """Number of attempts; more than one after a fault or the loss of a worker."""
@@ -393,6 +386,6 @@ class ToolResult(Tolerant):
     """What went wrong, in words that the model can act on; `None` means that the call succeeded."""
     files: list[str] = []
     """Files that the tool wrote, relative to the workspace."""
-    seconds: float = 0.0
-    attempts: int = 1
+    seconds: Elapsed = 0.0
+    attempts: Count = 1
     """Number of attempts."""

@@ -7,13 +7,14 @@ import asyncio
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.protocol import Checkpoint, EntryPage, MessagePage, Plan, RunRequest
     from holdfast.types import RunProgress, RunResult, RunStatus, Usage
     from holdfast.workflows import options
+    from holdfast.workflows.calls import call_activity, must_retry, unexpected
     from holdfast.workflows.execution import Execution, Outcome
     from holdfast.workflows.local import attempt_locally
     from holdfast.workflows.log import Log
@@ -43,6 +44,17 @@ class AgentRun:
             ApplicationError: the run failed; `type` is an ErrorType, and the details hold the RunResult.
             CancelledError: the run was cancelled.
         """
+        try:
+            return await self._run(request)
+        except FailureError:
+            raise
+        except Exception as error:
+            if must_retry(error):
+                raise
+            reason = unexpected(error)
+            raise ApplicationError(reason.message, type=reason.type, non_retryable=True) from error
+
+    async def _run(self, request: RawValue) -> RunResult:
         wanted = self._wanted = parse_request(request)
         plan = wanted.carried.plan if wanted.carried else await prepare(wanted)
         execution = self._execution = Execution(wanted, plan)
@@ -109,20 +121,14 @@ async def prepare(wanted: RunRequest) -> Plan:
     if plan is not None:
         return plan
     try:
-        plan = await workflow.execute_activity(
-            names.RUN_PREPARE,
-            args=arguments,
-            result_type=Plan,
-            summary="the agent's definition and limits",
-            **options.PREPARE,
+        return await call_activity(
+            names.RUN_PREPARE, tuple(arguments), Plan, summary="the agent's definition and limits", **options.PREPARE
         )
     except ActivityError as error:
         if error_type(error) is None:
             raise
         reason = run_error(error)
         raise ApplicationError(reason.message, type=reason.type, non_retryable=True) from error
-    assert plan is not None, "the activity returns a plan"
-    return plan
 
 
 def conclude(outcome: Outcome, result: RunResult) -> RunResult:

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.protocol import EmbedRequest
+    from holdfast.workflows.calls import call_activity
     from holdfast.workflows.options import MEMORY_EMBED
 
 
@@ -39,14 +40,13 @@ class EmbedMemories:
         return request.done + done
 
     async def _embed_batch(self, request: EmbedRequest) -> int:
-        embedded: int = await workflow.execute_activity(
+        return await call_activity(
             names.MEMORY_EMBED,
             request.namespace,
-            result_type=int,
+            int,
             summary=f"the next that wait in {request.namespace}",
             **MEMORY_EMBED,
         )
-        return embedded
 
 
 def _checked(wanted: object) -> EmbedRequest:

@@ -12,10 +12,12 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
+    from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import RunError, RunProgress, RunResult, RunStatus, ToolCall
     from holdfast.workflows import options
+    from holdfast.workflows.calls import SUMMARY_CHARS, must_retry, unexpected
     from holdfast.workflows.mirror import Outbox
     from holdfast.workflows.model_calls import ModelCaller, out_of_time, run_error
     from holdfast.workflows.state import RunState
@@ -85,7 +87,8 @@ class Execution:
 
     def next_request(self) -> RunRequest:
         """Returns the request that the next execution starts with."""
-        return self.state.request.model_copy(update={"carried": self.state.carry(workflow.info().run_id)})
+        carried = self.state.carry(workflow.info().run_id)  # its plan has the definition
+        return self.state.request.model_copy(update={"agent": self.state.plan.spec.name, "carried": carried})
 
     def progress(self) -> RunProgress:
         """Returns the progress of the run."""
@@ -93,27 +96,33 @@ class Execution:
 
     async def _take_turns(self) -> Outcome | None:
         try:
-            while not self._stop:
-                step = next_step(
-                    self.state.last_message, turns=self.state.turns, max_turns=self.state.plan.spec.max_turns
-                )
-                match step:
-                    case CallModel():
-                        await self._call_model()
-                    case CallTools(calls):
-                        await self._call_tools(calls)
-                        if await self._should_continue_as_new():
-                            return None
-                    case Finish():
-                        self.state.mark_turn(workflow.now())
-                        return Outcome(RunStatus.COMPLETED)
-                    case GiveUp(error):
-                        return Outcome(RunStatus.FAILED, error)
+            return await self._take_each_turn()
         except ActivityError as error:
             if not self._stop:
                 return Outcome(RunStatus.TIMED_OUT if out_of_time(error) else RunStatus.FAILED, run_error(error))
         except asyncio.CancelledError:
             pass  # between two calls; `_stop` says why
+        except Exception as error:
+            if must_retry(error):
+                raise
+            workflow.logger.exception("the run cannot continue")
+            return Outcome(RunStatus.FAILED, unexpected(error))
+        return self._stopped()
+
+    async def _take_each_turn(self) -> Outcome | None:
+        while not self._stop:
+            match next_step(self.state.last_message, turns=self.state.turns, max_turns=self.state.plan.spec.max_turns):
+                case CallModel():
+                    await self._call_model()
+                case CallTools(calls):
+                    await self._call_tools(calls)
+                    if await self._should_continue_as_new():
+                        return None
+                case Finish():
+                    self.state.mark_turn(workflow.now())
+                    return Outcome(RunStatus.COMPLETED)
+                case GiveUp(error):
+                    return Outcome(RunStatus.FAILED, error)
         return self._stopped()
 
     async def _call_model(self) -> None:
@@ -146,7 +155,7 @@ class Execution:
             await workflow.start_child_workflow(
                 names.MIRROR_CATCH_UP,
                 run_id,
-                id=f"{run_id}/mirror",
+                id=names.catch_up_id(run_id),
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                static_summary=f"the mirror of {run_id}, once the store is back",
+                static_summary=shortened(f"the mirror of {run_id}, once the store is back", SUMMARY_CHARS),
             )

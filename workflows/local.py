@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast.workflows.calls import decoded
     from holdfast.workflows.options import LOCAL_ATTEMPT
 
 
@@ -19,7 +21,8 @@ async def attempt_locally(name: str, *arguments: Any, result_type: type) -> Any 
         schedules a normal activity, whose retries people can see.
     """
     try:
-        return await workflow.execute_local_activity(name, args=arguments, result_type=result_type, **LOCAL_ATTEMPT)
+        raw = await workflow.execute_local_activity(name, args=arguments, result_type=RawValue, **LOCAL_ATTEMPT)
+        return decoded(name, raw, result_type)
     except FailureError as error:
         if is_cancelled_exception(error):
             raise

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.types import EntryBatch, RunId, RunSummary, TranscriptRef
+    from holdfast.workflows.calls import call_activity
     from holdfast.workflows.local import attempt_locally
     from holdfast.workflows.log import Log
     from holdfast.workflows.options import STORE_APPEND, STORE_REBUILD
@@ -110,10 +111,10 @@ class Outbox:
     async def _append(self) -> TranscriptRef:
         batch = self._next_batch()
         first, last = batch.entries[0].ref, batch.entries[-1].ref
-        await workflow.execute_activity(
+        await call_activity(
             names.MIRROR_APPEND,
             batch,
-            result_type=TranscriptRef,
+            TranscriptRef,
             summary=f"entries {first.seq}-{last.seq} to the mirror",
             **STORE_APPEND,
         )
@@ -144,11 +145,10 @@ class Outbox:
 
     async def rebuild(self) -> TranscriptRef:
         """Rebuilds the mirror of the whole run from Temporal's history; returns the newest entry."""
-        newest: TranscriptRef = await workflow.execute_activity(
+        return await call_activity(
             names.MIRROR_REBUILD,
             self._run_id,
-            result_type=TranscriptRef,
+            TranscriptRef,
             summary="rebuilding the mirror from history",
             **STORE_REBUILD,
         )
-        return newest

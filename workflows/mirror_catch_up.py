@@ -9,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.types import RunId, TranscriptRef
+    from holdfast.workflows.calls import call_activity
     from holdfast.workflows.options import STORE_REBUILD
 
 
@@ -23,13 +24,14 @@ class MirrorCatchUp:
         Raises:
             ApplicationError: `run_id` is not a run id.
         """
-        if not isinstance(run_id, str) or not run_id:  # Temporal does not check the type of its input
+        if (
+            not isinstance(run_id, str) or not 0 < len(run_id.encode()) <= names.MAX_WORKFLOW_ID
+        ):  # Temporal checks nothing
             raise ApplicationError(
-                f"the input of MirrorCatchUp is {run_id!r}; it must be the id of a run, as a JSON string",
+                f"the input of MirrorCatchUp is {run_id!r:.80}; it must be the id of a run, as a JSON string",
                 type=ErrorType.INVALID_REQUEST,
                 non_retryable=True,
             )
-        newest: TranscriptRef = await workflow.execute_activity(
-            names.MIRROR_REBUILD, run_id, result_type=TranscriptRef, summary=f"the mirror of {run_id}", **STORE_REBUILD
+        return await call_activity(
+            names.MIRROR_REBUILD, run_id, TranscriptRef, summary=f"the mirror of {run_id}", **STORE_REBUILD
         )
-        return newest

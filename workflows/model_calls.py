@@ -7,10 +7,12 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
+    from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
     from holdfast.protocol import ModelCall
     from holdfast.types import ModelReply, RunError, TranscriptRef
     from holdfast.workflows import options
+    from holdfast.workflows.calls import MESSAGE_CHARS, call_activity
     from holdfast.workflows.mirror import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outbox
     from holdfast.workflows.state import RunState
     from holdfast.workflows.view import View
@@ -92,10 +94,10 @@ class ModelCaller:
     async def _execute(self, call: ModelCall) -> ModelReply:
         state = self._state
         self._view.show_activity(f"turn {call.turn}: calling the model")
-        reply: ModelReply = await workflow.execute_activity(
+        reply = await call_activity(
             names.MODEL_CALL,
             call,
-            result_type=ModelReply,
+            ModelReply,
             summary=f"turn {call.turn} · {state.model or state.plan.expected_model}",
             **options.MODEL_CALL,
         )
@@ -121,5 +123,5 @@ def run_error(error: ActivityError) -> RunError:
     """Returns a failed call as the reason why the run failed, with the provider's message."""
     cause = error.cause
     if isinstance(cause, ApplicationError):
-        return RunError(type=cause.type or ErrorType.INTERNAL, message=cause.message)
-    return RunError(type=ErrorType.INTERNAL, message=str(cause or error))
+        return RunError(type=cause.type or ErrorType.INTERNAL, message=shortened(cause.message, MESSAGE_CHARS))
+    return RunError(type=ErrorType.INTERNAL, message=shortened(str(cause or error), MESSAGE_CHARS))

@@ -12,8 +12,9 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ValidationError
 
+    from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
-    from holdfast.protocol import RunRequest
+    from holdfast.protocol import RunRequest, request_problems
 
 EXAMPLE = '{"agent": "researcher", "input": "Which limits does a run have?"}'
 
@@ -29,7 +30,7 @@ def parse_request(raw: RawValue) -> RunRequest:
     try:
         request = RunRequest.model_validate(workflow.payload_converter().from_payload(raw.payload))
     except ValidationError as error:
-        raise _refusal("; ".join(_problem(dict(item)) for item in error.errors()[:5])) from None
+        raise _refusal("; ".join(_shown(*problem) for problem in request_problems(error)[:5])) from None
     except Exception as error:  # noqa: BLE001 - a payload that is not JSON can raise any error
         raise _refusal(f"its input cannot be read as JSON: {error}") from None
     _check_fields(request)
@@ -55,10 +56,8 @@ def _unknown_fields(model: BaseModel, place: str = "") -> Iterator[str]:
                 yield from _unknown_fields(each, f"{place}{name}.")
 
 
-def _problem(item: dict[str, object]) -> str:
-    place = ".".join(str(part) for part in item["loc"]) if isinstance(item["loc"], tuple) else ""
-    got = json.dumps(item["input"], default=str)[:80]
-    return f"{place or 'the input'}: {item['msg']} (got {got})"
+def _shown(place: str, reason: str, given: object) -> str:
+    return f"{place or 'the input'}: {reason} (got {shortened(json.dumps(given, default=str), 80)})"
 
 
 def _refusal(reason: str) -> ApplicationError:

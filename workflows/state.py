@@ -24,6 +24,7 @@ from holdfast.types import (
 from holdfast.workflows.log import Log
 
 SUMMARY_CHARS = 200  # of the input, in lists
+MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution carries; later ones are only in the log
 
 
 class RunState:
@@ -48,6 +49,7 @@ class RunState:
         self.output = ""
         self.model: str | None = None
         self.files: list[str] = []
+        self._file_chars = 0
         self.error: RunError | None = None
         self._checkpoints: list[Checkpoint] = []
 
@@ -79,7 +81,7 @@ class RunState:
         state.usage = carried.usage
         state.output = carried.output
         state.model = carried.model
-        state.files = list(carried.files)
+        state._add_files(carried.files)
         return state
 
     @property
@@ -134,7 +136,7 @@ class RunState:
                 **_attempts(result.attempts),
             },
         )
-        self.files += [file for file in result.files if file not in self.files]
+        self._add_files(result.files)
 
     def mark_turn(self, now: datetime) -> None:
         """Adds the checkpoint of a turn whose tool calls have ended."""
@@ -232,6 +234,12 @@ class RunState:
             "finished_at": self.finished_at,
         }
         return {name: value for name, value in fields.items() if value is not None}
+
+    def _add_files(self, files: list[str]) -> None:
+        for file in files:
+            if file not in self.files and self._file_chars + len(file) <= MAX_FILE_CHARS:
+                self.files.append(file)
+                self._file_chars += len(file)
 
     def _add_message(self, now: datetime, message: Message, **facts: Any) -> None:
         self._record("message", now, {"message": _plain(message), **facts})

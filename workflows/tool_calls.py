@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.protocol import ToolInvocation
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
+    from holdfast.workflows.calls import call_activity
     from holdfast.workflows.state import RunState
     from holdfast.workflows.turn import describe_call, refuse_call, tools_by_name
     from holdfast.workflows.view import View
@@ -60,12 +61,14 @@ class ToolCaller:
                 return await self._execute(call, tool)
         except ActivityError as error:
             return ToolResult(error=explain(error, tool))
+        except ApplicationError as error:
+            return ToolResult(error=error.message)
         except asyncio.CancelledError:
             return ToolResult(error="the run was stopped before this call was made")
 
     async def _execute(self, call: ToolCall, tool: ToolSpec) -> ToolResult:
         state = self._state
-        result: ToolResult = await workflow.execute_activity(
+        return await call_activity(
             tool.activity,
             ToolInvocation(
                 run_id=state.run_id,
@@ -74,11 +77,10 @@ class ToolCaller:
                 call=call,
                 workspace=state.plan.workspace,
             ),
-            result_type=ToolResult,
+            ToolResult,
             summary=call.name if state.plan.private else describe_call(call),
             **options.tool_call(tool),
         )
-        return result
 
 
 def explain(error: ActivityError, tool: ToolSpec) -> str:

@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast.bounds import indexed
     from holdfast.search_attributes import AGENT_COST, AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
     from holdfast.workflows.state import RunState
 
@@ -45,7 +46,7 @@ class View:
 
     def _updates(self, state: RunState) -> list[SearchAttributeUpdate[Any]]:
         wanted: list[tuple[SearchAttributeKey[Any], Any]] = [
-            (AGENT_NAME, state.plan.spec.name),
+            (AGENT_NAME, indexed(state.plan.spec.name)),
             (AGENT_STATUS, state.status.value),
             (AGENT_TURN, state.turns),
             (AGENT_TOKENS, state.usage.total_tokens),
@@ -53,7 +54,7 @@ class View:
         if state.usage.cost_usd:
             wanted.append((AGENT_COST, state.usage.cost_usd))
         if state.request.parent:
-            wanted.append((AGENT_PARENT, state.request.parent))
+            wanted.append((AGENT_PARENT, indexed(state.request.parent)))
         changed = [(key, value) for key, value in wanted if self._shown.get(key.name) != value]
         self._shown.update({key.name: value for key, value in changed})
         return [key.value_set(value) for key, value in changed]

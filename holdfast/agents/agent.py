@@ -114,7 +114,7 @@ class Agent:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            message = f"agent {self.name!r}: {where}={first['input']!r} is not accepted: {first['msg']}"
+            message = f"agent {self.name!r}: {where}={first['input']!r:.80} is not accepted: {first['msg']}"
             raise AgentDefinitionError(message) from error
 
     async def add_text_memory(self, text: str, **metadata: JsonValue) -> str:

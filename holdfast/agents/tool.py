@@ -6,7 +6,6 @@ import asyncio
 import functools
 import inspect
 import json
-import math
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -251,7 +250,8 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
         )
     except ValidationError as error:
         first = error.errors()[0]
-        raise AgentDefinitionError(f"tool {name!r}: {first['loc'][0]}: {first['msg']}") from error
+        message = f"tool {name!r}: {first['loc'][0]}={first['input']!r:.80} is not accepted: {first['msg']}"
+        raise AgentDefinitionError(message) from error
     _check(spec)
     return FunctionTool(function, spec, arguments)
 
@@ -261,10 +261,6 @@ def _check(spec: ToolSpec) -> None:
     if spec.model_extra:
         known = ", ".join(sorted(ToolSpec.model_fields.keys() - {"parameters", "activity"}))
         fault = f"{', '.join(spec.model_extra)}: no such option; the options are {known}"
-    elif not 0 < spec.timeout < math.inf:
-        fault = f"timeout={spec.timeout:g} is not accepted; it must be a number of seconds above 0"
-    elif spec.retries < 0:
-        fault = f"retries={spec.retries} is not accepted; it must be 0 or more"
     elif spec.retries and not spec.repeatable:
         fault = "retries are for tools that are read_only or idempotent; set one of these, or remove retries"
     elif spec.read_only and spec.destructive:

@@ -17,6 +17,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from holdfast import names
 from holdfast._version import __version__
 from holdfast.agents.agent import Agent
+from holdfast.bounds import shortened
 from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
 from holdfast.definition import AgentDefinition, split_version
@@ -26,7 +27,7 @@ from holdfast.errors import (
     WorkerUnavailable,
 )
 from holdfast.ports import BusSource
-from holdfast.protocol import RunRequest
+from holdfast.protocol import RunRequest, request_problems
 from holdfast.search_attributes import AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
 from holdfast.temporal.connection import pollers, translated_errors
 from holdfast.temporal.executions import newest_executions, quoted
@@ -218,7 +219,9 @@ def _checked_request(fields: dict[str, Any]) -> RunRequest:
     try:
         return RunRequest.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        problems = "; ".join(
+            f"{place}={shortened(repr(given), 80)}: {reason}" for place, reason, given in request_problems(error)
+        )
         raise UsageError(f"the run cannot be started: {problems}") from None
 
 

@@ -66,7 +66,8 @@ def _is_small(value: ModelReply | ToolResult) -> bool:
     if isinstance(value, ToolResult):
         chars = len(value.content) + len(value.error or "") + sum(map(len, value.files))
     else:
-        chars = len(value.content) + sum(len(call.name) + len(call.arguments) for call in value.tool_calls)
+        chars = len(value.content)
+        chars += sum(len(call.id) + len(call.name) + len(call.arguments) for call in value.tool_calls)
     return chars < SMALL_CHARS
 
 

@@ -215,7 +215,7 @@ class TemporalRunLog:
     async def is_catching_up(self, run_id: RunId) -> bool:
         """Whether a `MirrorCatchUp` workflow of this run is running."""
         try:
-            description = await self.describe(f"{run_id}/mirror")
+            description = await self.describe(names.catch_up_id(run_id))
         except RunNotFound:
             return False
         return description.status == WorkflowExecutionStatus.RUNNING

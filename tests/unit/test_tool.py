@@ -371,10 +371,12 @@ DEFINITIONS = [
     DefinitionCase("blind retries", lambda: tool(retries=1)(plain), "retries are for tools that are read_only"),
     DefinitionCase("negative retries", lambda: tool(read_only=True, retries=-1)(plain), "retries=-1"),
     DefinitionCase("contradiction", lambda: tool(read_only=True, destructive=True)(plain), "exclude each other"),
-    DefinitionCase("no time", lambda: tool(timeout=0)(plain), "timeout=0 is not"),
+    DefinitionCase("no time", lambda: tool(timeout=0)(plain), "timeout=0 is not accepted"),
     DefinitionCase("negative time", lambda: tool(timeout=-1)(plain), "timeout=-1 is not"),
     DefinitionCase("endless time", lambda: tool(timeout=float("inf"))(plain), "timeout=inf"),
-    DefinitionCase("no number", lambda: tool(timeout="soon")(plain), "tool 'plain': timeout: "),  # type: ignore[call-overload]
+    DefinitionCase("beyond all dates", lambda: tool(timeout=9e18)(plain), "less than or equal to 315360000"),
+    DefinitionCase("too many retries", lambda: tool(read_only=True, retries=10**30)(plain), "or equal to 1000"),
+    DefinitionCase("no number", lambda: tool(timeout="soon")(plain), "timeout='soon' is not"),  # type: ignore[call-overload]
     DefinitionCase("unknown trait", lambda: tool(timeuot=3)(plain), "tool 'plain': timeuot: "),  # type: ignore[call-overload]
     DefinitionCase("generator", lambda: tool(_yields), "it yields"),
     DefinitionCase("async generator", lambda: tool(_async_yields), "it yields"),
