@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.activities.announcer import Announcer
+from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.deltas import Deltas
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.memory import MemoryActivities
@@ -51,7 +52,7 @@ class Dependencies:
 
 def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Returns every activity that a worker registers, including the agents' tools."""
-    slots, finished = AgentSlots(deps.max_concurrent_agents), FinishedCalls()
+    slots, finished, contexts = AgentSlots(deps.max_concurrent_agents), FinishedCalls(), ContextCache()
     run = RunActivities(
         AgentDirectory(deps.catalog, deps.registry),
         served=deps.catalog.tools(),
@@ -62,9 +63,16 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     )
     writer = MirrorWriter(deps.store, Announcer(deps.bus))
     model = ModelActivities(
-        deps.model, deps.store, writer, slots=slots, finished=finished, limits=deps.limits, deltas=Deltas(deps.bus)
+        deps.model,
+        deps.store,
+        writer,
+        slots=slots,
+        finished=finished,
+        limits=deps.limits,
+        deltas=Deltas(deps.bus),
+        contexts=contexts,
     )
-    mirror = MirrorActivities(writer, deps.run_log)
+    mirror = MirrorActivities(writer, deps.run_log, contexts, finished)
     memory = MemoryActivities(Embedding(deps.memories))
     runner = ToolRunner(own_loop=deps.isolate_tools)
     tools = [

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from cachetools import FIFOCache, LRUCache
 
+from holdfast.activities.weight import weight
 from holdfast.types import Context, RunId, TranscriptRef
 
-MAX_BYTES = 64 * 1024 * 1024  # of text, over all runs; a worker of ten agents with long transcripts fits
-MESSAGE_BYTES = 200  # approximate size of a message without its text
+MAX_BYTES = 64 * 1024 * 1024  # of memory, over all runs; a worker of ten agents with long transcripts fits
 MARKS = 4  # points per run that a call can refer to; the mirror is rarely more than a turn behind
 
 
@@ -17,16 +17,16 @@ MARKS = 4  # points per run that a call can refer to; the mirror is rarely more 
 class _Cached:
     context: Context
     size: int
-    """Approximate bytes."""
+    """Bytes of memory."""
     marks: FIFOCache[int, tuple[str, int]] = field(default_factory=lambda: FIFOCache(MARKS))
     """The digest of each entry and the number of messages up to it, by the entry's seq."""
 
 
 class ContextCache:
-    """The newest context of each run; the least recently used runs are dropped.
+    """The newest context of each active run; the least recently used runs are dropped.
 
     Args:
-        max_bytes: approximate limit of all text. A larger context is not cached.
+        max_bytes: limit of the memory of all contexts. A larger context is not cached.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -46,10 +46,17 @@ class ContextCache:
         """Caches the context as of `ref`; the caller must not change it afterwards."""
         old = self._runs.pop(run_id, None)
         known = len(old.context.messages) if old else 0
-        added = sum(len(message.content) + MESSAGE_BYTES for message in context.messages[known:])
+        added = weight(context.messages[known:]) + (0 if old else weight(context.spec))
         cached = _Cached(context, (old.size if old else 0) + added)
         if old:
             cached.marks = old.marks
         cached.marks[ref.seq] = (ref.digest, len(context.messages))
         if cached.size <= self._runs.maxsize:
             self._runs[run_id] = cached
+
+    def drop(self, run_id: RunId) -> None:
+        """Drops the context of a run that has ended."""
+        self._runs.pop(run_id, None)
+
+    def __len__(self) -> int:
+        return len(self._runs)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from cachetools import FIFOCache
 from temporalio import activity
 
 from holdfast.activities.heartbeat import given_up
+from holdfast.activities.weight import weight
 
 T = TypeVar("T")
 Key = tuple[str | None, str]
 
-KEPT_RESULTS = 256  # more than a worker usually has in flight; a few KB each
+KEPT_BYTES = 64 * 1024 * 1024  # of memory; thousands of usual results, and a few of the largest
 NEXT_ATTEMPT = 5.0  # seconds in which Temporal starts the next attempt after one that it gave up
 
 
@@ -25,11 +27,11 @@ class FinishedCalls:
     attempt out and start another, which must not pay for the call or run the tool a second time.
 
     Args:
-        kept: maximum number of results; the oldest are dropped.
+        max_bytes: limit of the memory of all results; the oldest are dropped, and a larger one is not kept.
     """
 
-    def __init__(self, kept: int = KEPT_RESULTS) -> None:
-        self._results: FIFOCache[Key, Any] = FIFOCache(kept)
+    def __init__(self, max_bytes: int = KEPT_BYTES) -> None:
+        self._results: FIFOCache[Key, Any] = FIFOCache(max_bytes, getsizeof=weight)
         self._in_flight: dict[Key, SharedCall[Any]] = {}
 
     async def once(self, make: Callable[[], Awaitable[T]]) -> T:
@@ -38,8 +40,18 @@ class FinishedCalls:
         if key in self._results:
             known: T = self._results[key]
             return known
-        result = self._results[key] = await make()
+        result = await make()
+        with suppress(ValueError):  # larger than all that may be kept
+            self._results[key] = result
         return result
+
+    def forget(self, workflow_run_id: str | None) -> None:
+        """Drops the results of an execution that has ended."""
+        for key in [key for key in self._results if key[0] == workflow_run_id]:
+            del self._results[key]
+
+    def __len__(self) -> int:
+        return len(self._results)
 
     async def joined(self, make: Callable[[], Awaitable[T]]) -> T:
         """Does the same as `once`, and joins an earlier attempt that is still in flight, instead of a second call."""

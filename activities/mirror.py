@@ -7,6 +7,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.context_cache import ContextCache
+from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable, Unavailable, UsageError
@@ -21,9 +23,11 @@ EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK w
 class MirrorActivities:
     """Appends batches to the mirror; a repeated append changes nothing."""
 
-    def __init__(self, writer: MirrorWriter, run_log: RunLog) -> None:
+    def __init__(self, writer: MirrorWriter, run_log: RunLog, contexts: ContextCache, finished: FinishedCalls) -> None:
         self._writer = writer
         self._run_log = run_log
+        self._contexts = contexts
+        self._finished = finished
 
     @activity.defn(name=names.MIRROR_APPEND)
     async def append(self, batch: EntryBatch) -> TranscriptRef:
@@ -63,6 +67,9 @@ class MirrorActivities:
             return newest
 
     async def _append(self, batch: EntryBatch) -> TranscriptRef:
+        if batch.summary.status.is_final:
+            self._contexts.drop(batch.run_id)
+            self._finished.forget(activity.info().workflow_run_id)
         try:
             return await self._writer.append(batch)
         except MirrorGap as gap:

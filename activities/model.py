@@ -124,6 +124,7 @@ class ModelActivities:
         finished: FinishedCalls,
         limits: PayloadLimits,
         deltas: Deltas,
+        contexts: ContextCache,
     ) -> None:
         self._model = model
         self._store = store
@@ -132,7 +133,7 @@ class ModelActivities:
         self._finished = finished
         self._limits = limits
         self._deltas = deltas
-        self._cache = ContextCache()
+        self._cache = contexts
 
     @activity.defn(name=names.MODEL_CALL)
     async def call(self, call: ModelCall) -> ModelReply:

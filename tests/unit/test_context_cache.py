@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from holdfast.activities.context_cache import MARKS, ContextCache
-from holdfast.types import AgentSpec, Context, Message, TranscriptRef
+from holdfast.activities.weight import weight
+from holdfast.types import AgentSpec, Context, Message, ToolCall, ToolSpec, TranscriptRef
 
 SPEC = AgentSpec(name="cached")
 
@@ -42,7 +45,8 @@ def test_earlier_points_of_a_run_stay_known_for_a_while() -> None:
 
 def test_the_run_that_was_used_longest_ago_goes_first() -> None:
     """The least recently used run is evicted first."""
-    cache = ContextCache(max_bytes=900)
+    one = weight(context(2).messages) + weight(SPEC)
+    cache = ContextCache(max_bytes=int(2.5 * one))
     cache.put("a", ref(1), context(2))
     cache.put("b", ref(1), context(2))
     assert cache.get("a", ref(1)) is not None
@@ -50,3 +54,38 @@ def test_the_run_that_was_used_longest_ago_goes_first() -> None:
     assert cache.get("b", ref(1)) is None
     assert cache.get("a", ref(1)) is not None
     assert cache.get("c", ref(1)) is not None
+
+
+def test_the_limit_is_one_of_memory() -> None:
+    """Contexts count with the memory that they occupy, definitions and calls of tools included."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        kept = [loaded(number) for number in range(50)]
+        occupied = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    counted = sum(weight(each) for each in kept)
+    assert 0.7 < counted / occupied < 1.6
+
+
+def loaded(number: int) -> Context:
+    """A context of a run with one tool, as it comes from Temporal."""
+    tool = ToolSpec(name="look", activity="tool.look", parameters={"properties": {"word": {"type": "string"}}})
+    call = ToolCall(id=f"c{number}", name="look", arguments='{"word": "rope"}')
+    messages = [
+        Message(seq=0, role="user", content=f"question {number}"),
+        Message(seq=1, role="assistant", content="", tool_calls=[call]),
+        Message(seq=2, role="tool", content=f"answer {number}", tool_call_id=call.id),
+    ]
+    whole = Context(spec=AgentSpec(name="cached", tools=[tool]), messages=messages)
+    return Context.model_validate_json(whole.model_dump_json())
+
+
+def test_an_ended_run_is_dropped() -> None:
+    """A run that has ended occupies nothing; dropping an unknown one changes nothing."""
+    cache = ContextCache()
+    cache.put("run", ref(1), context(2))
+    cache.drop("run")
+    cache.drop("run")
+    assert (len(cache), cache.get("run", ref(1))) == (0, None)
