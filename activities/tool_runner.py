@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from typing_extensions import override
 
+from holdfast._util.logger import get_logger
+from holdfast._util.streams import StandardStreams
 from holdfast.activities.tool_loop import CallerLoop, ToolLoop
 from holdfast.activities.tool_threads import ToolThreads
 from holdfast.agents.tool import Tool, ToolContext
 from holdfast.ports.retrieval import MemoryMatch, TextMemoryProtocol
 from holdfast.types import ToolResult
+
+log = get_logger(__name__)
 
 TOOL_THREADS = 64  # calls of users' blocking tools at the same time
 SHIPPED_THREADS = 16  # calls of the shipped file tools at the same time; each takes seconds at most
@@ -50,11 +54,31 @@ class ToolRunner:
         if loop is not self._caller_loop and context.memories is not None:
             context = replace(context, memories=_WorkersMemory(context.memories, asyncio.get_running_loop()))
         if tool.is_async:
-            return await loop.run(name, lambda: tool.call(arguments, context), timeout)
-        returned = await threads.run(name, lambda: tool.start(arguments, context), timeout)
+            return await loop.run(name, lambda: _call(tool, arguments, context), timeout)
+        returned = await threads.run(name, lambda: _start(tool, arguments, context), timeout)
         if isinstance(returned, ToolResult):
             return returned
         return await loop.run(name, lambda: tool.finish(returned), timeout)
+
+
+async def _call(tool: Tool, arguments: str, context: ToolContext) -> ToolResult:
+    try:
+        return await tool.call(arguments, context)
+    finally:
+        _restore_streams(tool)
+
+
+def _start(tool: Tool, arguments: str, context: ToolContext) -> ToolResult | Awaitable[Any]:
+    try:
+        return tool.start(arguments, context)
+    finally:
+        _restore_streams(tool)
+
+
+def _restore_streams(tool: Tool) -> None:
+    """Opens what a tool has closed, before a connection gets its number."""
+    for name in StandardStreams.restore():
+        log.warning("a tool has closed a stream of the worker; it is open again", tool=tool.spec.name, stream=name)
 
 
 class _WorkersMemory(TextMemoryProtocol):

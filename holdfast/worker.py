@@ -10,6 +10,7 @@ import sys
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from holdfast._util.logs import configure_logging
+from holdfast._util.streams import StandardStreams
 from holdfast.composition.worker import serve
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.settings import Settings
@@ -27,7 +28,8 @@ def main() -> int:
     try:
         settings = Settings.load()
         private = settings.holdfast_encryption_key is not None
-        configure_logging(settings.log_level, settings.log_format, private=private)
+        log = StandardStreams.protect().writer(2)
+        configure_logging(settings.log_level, settings.log_format, private=private, stream=log)
         _forward_core_logs()
         asyncio.Runner().run(serve(settings))
     except UsageError as error:

@@ -136,7 +136,8 @@ LAYERS = [
     # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
     Layer(
         "activities",
-        f"{VOCABULARY} _util.logger agents.catalog agents.directory agents.tool temporal.payload_limits storage.memory",
+        f"{VOCABULARY} _util.logger _util.streams agents.catalog agents.directory agents.tool temporal.payload_limits "
+        "storage.memory",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.

@@ -6,7 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -20,14 +20,18 @@ HIDDEN = "(hidden, as payloads are encrypted)"
 NOISY = ("httpx2", "httpcore2", "openai", "websockets", "aiohttp")
 
 
-def configure_logging(level: str, form: Literal["console", "json"], *, private: bool = False) -> None:
-    """Sends all logs to standard error in one form, with the run id on each line that concerns a run.
+def configure_logging(
+    level: str, form: Literal["console", "json"], *, private: bool = False, stream: TextIO | None = None
+) -> None:
+    """Sends all logs to one stream in one form, with the run id on each line that concerns a run.
 
     Args:
         level: DEBUG, INFO, WARNING or ERROR.
         form: text for people, or one JSON object a line.
         private: omit everything that may quote a conversation.
+        stream: where they go; `None` means standard error.
     """
+    stream = stream or sys.stderr
     shared: list[Processor] = [
         _unpack_fields,
         *([_without_content] if private else []),
@@ -43,9 +47,9 @@ def configure_logging(level: str, form: Literal["console", "json"], *, private: 
     renderer: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=PLAIN)]
+        else [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=PLAIN)]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from holdfast import Tool, ToolContext, ToolError, tool
 from holdfast.activities.tool_loop import ToolLoop
@@ -20,6 +19,7 @@ from holdfast.storage.memory import TextMemory
 from holdfast.storage.memory.in_process import InProcessTable
 from holdfast.tools import list_files
 from tests.support.lab import eventually
+from tests.support.log_lines import log_lines
 
 CONTEXT = ToolContext(run_id="r1", call_id="c1", agent="a", turn=1, attempt=1, workspace=Path("/nowhere"))
 
@@ -35,7 +35,7 @@ def release() -> Iterator[threading.Event]:
 @pytest.fixture
 def log() -> Iterator[list[Any]]:
     """The log's lines."""
-    with capture_logs() as lines:
+    with log_lines() as lines:
         yield lines
 
 

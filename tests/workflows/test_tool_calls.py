@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from holdfast import Agent, Tool, ToolError, tool
 from holdfast.workflows import options
 from tests.support.lab import Lab, contents
+from tests.support.log_lines import log_lines
 
 BEYOND_HEARTBEATS = options.HEARTBEAT_TIMEOUT.total_seconds() + 1.5
 
@@ -21,7 +21,7 @@ BEYOND_HEARTBEATS = options.HEARTBEAT_TIMEOUT.total_seconds() + 1.5
 @pytest.fixture
 def log() -> Iterator[list[Any]]:
     """The log's lines."""
-    with capture_logs() as lines:
+    with log_lines() as lines:
         yield lines
 
 
