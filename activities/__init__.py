@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ class Dependencies:
     default_model: str
     """The model that is used if neither the run nor its agent names one."""
     max_concurrent_agents: int
+    model_retry_for: timedelta
+    """How long a model call is retried while its provider is unavailable."""
     isolate_tools: bool = False
     """Run async tools in an event loop of their own; see `ToolRunner`."""
 
@@ -71,6 +74,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         limits=deps.limits,
         deltas=Deltas(deps.bus),
         contexts=contexts,
+        retry_for=deps.model_retry_for,
     )
     mirror = MirrorActivities(writer, deps.run_log, contexts, finished)
     memory = MemoryActivities(Embedding(deps.memories))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.activities.heartbeat import heartbeats
+from holdfast.activities.retries import EXPECTED, MAX_BACKOFF, retry_pause
 from holdfast.errors import ErrorType, ModelError, ModelUnavailable, StoreUnavailable
 from holdfast.storage.memory import Embedding
 
 log = get_logger(__name__)
-
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
-MAX_RETRY_DELAY = 60.0  # seconds between attempts if the provider names no delay
 
 
 class MemoryActivities:
@@ -52,10 +49,9 @@ def _retryable(error: ModelError) -> ApplicationError:
     """Returns a failure that Temporal retries after a delay, also if the model rejects the request: keys get fixed."""
     attempt = activity.info().attempt
     if isinstance(error, ModelUnavailable):
-        kind = ErrorType.MODEL_UNAVAILABLE
-        backoff = min(MAX_RETRY_DELAY, 2.0 ** min(attempt - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads
-        delay = backoff if error.retry_after is None else error.retry_after
+        kind, pause = ErrorType.MODEL_UNAVAILABLE, retry_pause(attempt, error.retry_after)
     else:
-        kind, delay = ErrorType.MODEL_REFUSED, MAX_RETRY_DELAY
-    log.warning("embedding failed, will retry", attempt=attempt, retry_delay=round(delay, 1), reason=str(error))
-    return ApplicationError(str(error), type=kind, next_retry_delay=timedelta(seconds=delay), category=EXPECTED)
+        kind, pause = ErrorType.MODEL_REFUSED, timedelta(seconds=MAX_BACKOFF)
+    delay = round(pause.total_seconds(), 1)
+    log.warning("embedding failed, will retry", attempt=attempt, retry_delay=delay, reason=str(error))
+    return ApplicationError(str(error), type=kind, next_retry_delay=pause, category=EXPECTED)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
@@ -18,6 +17,7 @@ from holdfast.activities.deltas import Deltas
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import heartbeats, stopped_by_user
 from holdfast.activities.mirror_writer import MirrorWriter
+from holdfast.activities.retries import EXPECTED, Attempt, retry_or_fail
 from holdfast.activities.slots import AgentSlots
 from holdfast.errors import (
     ContextOverflow,
@@ -36,8 +36,6 @@ from holdfast.types import AgentSpec, Context, EntryBatch, ModelReply, Usage
 
 log = get_logger(__name__)
 
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
-MAX_RETRY_DELAY = 60.0  # seconds between attempts if the provider names no delay
 CHARS_PER_TOKEN = 4  # for estimates
 APPEND_TIMEOUT = 0.25  # seconds that a reply waits for the mirror, which usually takes 5 ms
 SHOWN_CHARS = 8_000  # of the text so far in each heartbeat: more than a model writes between two heartbeats
@@ -125,7 +123,20 @@ class ModelActivities:
         limits: PayloadLimits,
         deltas: Deltas,
         contexts: ContextCache,
+        retry_for: timedelta,
     ) -> None:
+        """
+        Args:
+            model: makes the calls.
+            store: contains the contexts.
+            writer: appends to the mirror.
+            slots: limits the agents that are executed at the same time.
+            finished: the calls whose results Temporal has not acknowledged yet.
+            limits: of replies.
+            deltas: publishes the text as it arrives.
+            contexts: those of this worker's runs.
+            retry_for: how long a call is retried while the provider is unavailable.
+        """
         self._model = model
         self._store = store
         self._writer = writer
@@ -134,6 +145,7 @@ class ModelActivities:
         self._limits = limits
         self._deltas = deltas
         self._cache = contexts
+        self._retry_for = retry_for
 
     @activity.defn(name=names.MODEL_CALL)
     async def call(self, call: ModelCall) -> ModelReply:
@@ -166,7 +178,7 @@ class ModelActivities:
                 ) from None
             reply, mirrored = self._partial(call, str(partial), time.monotonic() - started), append.is_done
         except ModelUnavailable as error:
-            raise _retryable(error, call.deadline) from None
+            raise retry_or_fail(error, Attempt.current(), deadline=call.deadline, retry_for=self._retry_for) from None
         except (ModelRefused, ContextOverflow) as error:
             kind = ErrorType.CONTEXT_OVERFLOW if isinstance(error, ContextOverflow) else ErrorType.MODEL_REFUSED
             raise ApplicationError(str(error), type=kind, non_retryable=True) from None
@@ -229,15 +241,3 @@ def _spec(call: ModelCall) -> AgentSpec:
     if not call.entries or call.entries[0].kind != "start":
         raise ApplicationError("the model call has no context", type=ErrorType.INTERNAL, non_retryable=True)
     return AgentSpec.model_validate(call.entries[0].data["agent"])
-
-
-def _retryable(error: ModelUnavailable, deadline: datetime) -> ApplicationError:
-    """Returns a failure that Temporal retries after a delay, if the run's time limit allows it."""
-    attempt = activity.info().attempt
-    backoff = min(MAX_RETRY_DELAY, 2.0 ** (attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries
-    delay = timedelta(seconds=backoff if error.retry_after is None else error.retry_after)
-    if datetime.now(UTC) + delay >= deadline:
-        reason = f"{error}; the run's time limit leaves no room for attempt {attempt + 1}"
-        return ApplicationError(reason, type=ErrorType.MODEL_UNAVAILABLE, non_retryable=True)
-    log.warning("model call failed, will retry", attempt=attempt, retry_delay=delay.total_seconds(), reason=str(error))
-    return ApplicationError(str(error), type=ErrorType.MODEL_UNAVAILABLE, next_retry_delay=delay, category=EXPECTED)

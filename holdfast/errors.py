@@ -52,6 +52,9 @@ class ErrorType(enum.StrEnum):
     UNKNOWN_WORKFLOW = "UnknownWorkflowType"
     MODEL_UNAVAILABLE = "ModelUnavailable"
     MODEL_REFUSED = "ModelRefused"
+    ANSWER_CUT_OFF = "AnswerCutOff"
+    ANSWER_FILTERED = "AnswerFiltered"
+    ANSWER_EMPTY = "AnswerEmpty"
     CONTEXT_OVERFLOW = "ContextOverflow"
     REPLY_TOO_LARGE = "ReplyTooLarge"
     TRANSCRIPT_UNAVAILABLE = "TranscriptUnavailable"
@@ -205,11 +208,13 @@ class ModelUnavailable(ModelError):
 
     Attributes:
         retry_after: seconds that the provider asks to wait; `None` if it names none.
+        max_attempts: attempts after which this error is permanent; `None` means that it is an outage, which may last.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None, *, max_attempts: int | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.max_attempts = max_attempts
 
 
 class ModelRefused(ModelError):

@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     openrouter_api_key: SecretStr | None = None
     openrouter_strong_model: str | None = None
 
+    model_idle_timeout: float = Field(default=300, gt=0, le=3600)
+    """Seconds without a byte from the model, after which a call is repeated."""
+    model_retry_minutes: float = Field(default=60, ge=0, le=1_000_000)
+    """How long a model call is retried while its provider is unavailable; the run's time limit may end it earlier."""
+
     embedding_model: str | None = None
     """Model for the vectors of text memory; `None` means that memories are found by their words only."""
     embedding_dim: int = Field(default=384, ge=1, le=4096)

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from holdfast.bounds import MAX_NAME, MAX_RETRIES, Cost, Count, Elapsed, Json, Label, Name, Seconds, TemporalName, Turns
 from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
 from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
+from holdfast.chat_format import chat_call, chat_message, replayable_arguments
 
 RunId = str
 """A run's id, which is its workflow id."""
@@ -66,16 +67,14 @@ class ToolCall(Tolerant):
     """The provider's id of the call; unique within a turn."""
     name: str
     arguments: Text = "{}"
-    """JSON text exactly as the model wrote it; it may be malformed."""
+    """JSON text as the model wrote it; it may be malformed."""
+    provider_fields: dict[str, Json] = {}
+    """Further fields that the provider sent, and that are sent back to it."""
 
     @property
     def valid_arguments(self) -> str:
-        """The arguments as valid JSON: strict providers reject a transcript with malformed arguments."""
-        try:
-            json.loads(self.arguments)
-        except (ValueError, RecursionError):
-            return json.dumps({"malformed": self.arguments}, ensure_ascii=False)
-        return self.arguments
+        """The arguments as a JSON object."""
+        return replayable_arguments(self.arguments)
 
 
 class Message(Tolerant):
@@ -90,23 +89,14 @@ class Message(Tolerant):
     """For role `tool`: the id of the call that it answers."""
     partial: bool = False
     """Whether a cancel interrupted the message."""
+    provider_fields: dict[str, Json] = {}
+    """As in `ToolCall`."""
 
     @cached_property
     def chat_json(self) -> bytes:
         """The message in OpenAI's chat format; cached, as a long transcript is sent with each turn."""
-        return json.dumps(self._in_chat_format(), ensure_ascii=False, separators=(",", ":")).encode()
-
-    def _in_chat_format(self) -> dict[str, Any]:
-        chat: dict[str, Any] = {"role": self.role, "content": self.content}
-        if self.role == "tool":
-            chat["tool_call_id"] = self.tool_call_id
-        if self.tool_calls:
-            chat["content"] = self.content or None  # some providers reject empty text beside calls
-            chat["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.valid_arguments}}
-                for call in self.tool_calls
-            ]
-        return chat
+        calls = [chat_call(call.id, call.name, call.arguments, call.provider_fields) for call in self.tool_calls]
+        return chat_message(self.role, self.content, calls, self.tool_call_id, self.provider_fields)
 
 
 class Usage(Tolerant):
@@ -273,7 +263,9 @@ class RunResult(Tolerant):
     agent: str
     status: RunStatus
     output: Text = ""
-    """The last text that the model wrote; after a cancel, the part that had arrived."""
+    """The model's answer; of an answer that was cut off or interrupted, the part that had arrived."""
+    finish_reason: str | None = None
+    """Why the model's last reply ended, in OpenAI's terms, as `stop` or `length`; `None` without a reply."""
     error: RunError | None = None
     usage: Usage = Usage()
     turns: int = 0
@@ -367,7 +359,9 @@ class ModelReply(Tolerant):
     model: Label
     """As the provider named it."""
     finish_reason: Label
-    """As the provider reported it; `cancelled` if a cancel interrupted the reply."""
+    """In OpenAI's terms; `cancelled` if a cancel interrupted the reply."""
+    provider_fields: dict[str, Json] = {}
+    """As in `Message`."""
     usage: Usage
     seconds: Elapsed
     """Time from sending the request to the last byte."""

@@ -121,7 +121,7 @@ class Layer:
     libraries: str = ""
 
 
-LEAVES = "bounds types events errors ports names protocol definition"
+LEAVES = "bounds chat_format types events errors ports names protocol definition"
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = f"{VOCABULARY} _util.logger storage.assertions storage.edge_cases storage.database"
 CALLERS = "storage temporal client composition stack ops scripted models"
@@ -141,7 +141,7 @@ LAYERS = [
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
-    Layer("models", VOCABULARY, "httpx2 openai"),
+    Layer("models", f"{VOCABULARY} _util.logger", "httpx2 openai pydantic"),
     Layer("tools", f"{VOCABULARY} agents.tool", "pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger", "pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases", VOCABULARY),

@@ -111,16 +111,22 @@ class Execution:
 
     async def _take_each_turn(self) -> Outcome | None:
         while not self._stop:
-            match next_step(self.state.last_message, turns=self.state.turns, max_turns=self.state.plan.spec.max_turns):
+            step = next_step(
+                self.state.last_message,
+                finish_reason=self.state.finish_reason,
+                turns=self.state.turns,
+                max_turns=self.state.plan.spec.max_turns,
+            )
+            match step:
                 case CallModel():
                     await self._call_model()
                 case CallTools(calls):
                     await self._call_tools(calls)
                     if await self._should_continue_as_new():
                         return None
-                case Finish():
+                case Finish(fault):
                     self.state.mark_turn(workflow.now())
-                    return Outcome(RunStatus.COMPLETED)
+                    return Outcome(RunStatus.FAILED if fault else RunStatus.COMPLETED, fault)
                 case GiveUp(error):
                     return Outcome(RunStatus.FAILED, error)
         return self._stopped()

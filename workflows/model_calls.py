@@ -115,8 +115,8 @@ def error_type(error: ActivityError) -> str | None:
 
 
 def out_of_time(error: ActivityError) -> bool:
-    """Whether the run's time limit left no time for another attempt; nothing else ends the retries of this type."""
-    return error_type(error) == ErrorType.MODEL_UNAVAILABLE
+    """Whether the run's time limit left no time for another attempt."""
+    return error_type(error) == ErrorType.TIMED_OUT
 
 
 def run_error(error: ActivityError) -> RunError:

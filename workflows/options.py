@@ -90,8 +90,8 @@ MODEL_CALL = ActivityOptions(
     retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=60)),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
-"""Retried until the run's time limit, which the activity enforces: Temporal's limit for all attempts would discard the
-text of the last one. A cancel waits for the partial reply."""
+"""Retried until the activity gives up, at the latest at the run's time limit: Temporal's limit for all attempts would
+discard the text of the last one. A cancel waits for the partial reply."""
 
 STORE_APPEND = ActivityOptions(
     start_to_close_timeout=STORE_TIMEOUT,

@@ -47,6 +47,10 @@ class RunState:
         self.tool_calls = 0
         self.usage = Usage()
         self.output = ""
+        """The last text that the model wrote."""
+        self.answer = ""
+        """The text of a reply that calls no tools; text beside calls only says what the model is about to do."""
+        self.finish_reason: str | None = None
         self.model: str | None = None
         self.files: list[str] = []
         self._file_chars = 0
@@ -111,10 +115,14 @@ class RunState:
         message = Message(seq=self.log.next_message, role="assistant", content=reply.content)
         if reply.tool_calls:
             message.tool_calls = reply.tool_calls
+        if reply.provider_fields:
+            message.provider_fields = reply.provider_fields
         if cut_short:
             message.partial = True
+        self.finish_reason = reply.finish_reason
         if reply.content:
             self.output = reply.content
+        self.answer = "" if reply.tool_calls else reply.content
         facts = reply.model_dump(mode="json", include={"model", "finish_reason", "usage", "seconds"})
         self._add_message(now, message, **facts, **_attempts(reply.attempts))
         return message
@@ -156,7 +164,8 @@ class RunState:
             run_id=self.run_id,
             agent=self.plan.spec.name,
             status=self.status,
-            output=self.output,
+            output=self.answer,
+            finish_reason=self.finish_reason,
             error=self.error,
             usage=self.usage,
             turns=self.turns,

@@ -23,7 +23,10 @@ class CallTools:
 
 @dataclass(frozen=True)
 class Finish:
-    """The model has answered."""
+    """The model has given its last reply."""
+
+    fault: RunError | None = None
+    """Why the reply is not an answer; `None` if it is one."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +39,19 @@ class GiveUp:
 Step = CallModel | CallTools | Finish | GiveUp
 
 
-def next_step(last: Message | None, *, turns: int, max_turns: int) -> Step:
+def next_step(last: Message | None, *, finish_reason: str | None, turns: int, max_turns: int) -> Step:
     """Returns the next step, which depends on the newest message.
 
     Args:
         last: the newest message; `None` right after continue-as-new, which happens between two turns.
+        finish_reason: why the last reply ended, in OpenAI's terms.
         turns: number of model calls so far.
         max_turns: maximum number of model calls.
     """
     if last and last.role == "assistant":
-        return CallTools(last.tool_calls) if last.tool_calls else Finish()
+        if last.tool_calls:
+            return CallTools(last.tool_calls)
+        return Finish(answer_fault(last.content, finish_reason or ""))
     if turns >= max_turns:
         return GiveUp(
             RunError(
@@ -55,6 +61,20 @@ def next_step(last: Message | None, *, turns: int, max_turns: int) -> Step:
             )
         )
     return CallModel()
+
+
+def answer_fault(text: str, finish_reason: str) -> RunError | None:
+    """Returns why a reply without tool calls is not an answer; `None` if it is one."""
+    told = f"(finish_reason {finish_reason})"
+    if finish_reason == "length":
+        message = f"the model's answer was cut off at max_tokens, or at the end of its context {told}"
+        return RunError(type=ErrorType.ANSWER_CUT_OFF, message=f"{message}; raise max_tokens in the model settings")
+    if finish_reason == "content_filter":
+        message = f"the provider's content filter withheld the model's answer, or a part of it {told}"
+        return RunError(type=ErrorType.ANSWER_FILTERED, message=message)
+    if not text.strip():
+        return RunError(type=ErrorType.ANSWER_EMPTY, message=f"the model's answer is empty {told}")
+    return None
 
 
 def refuse_call(call: ToolCall, tools: dict[str, ToolSpec]) -> str | None:

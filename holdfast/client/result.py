@@ -18,14 +18,14 @@ class AgentResult:
     success: bool
     """Whether the run completed."""
     content: str
-    """The last text that the model wrote."""
+    """The model's answer; of an answer that was cut off or interrupted, the part that had arrived."""
     error: str | None
     """Why the run did not complete; `None` if it did."""
     usage: Usage
     run_id: str
     status: RunStatus
     metadata: dict[str, Any]
-    """`agent`, `turns`, `tool_calls`, `model`, `files`, `started_at`, `finished_at`; see RunResult."""
+    """`agent`, `turns`, `tool_calls`, `model`, `finish_reason`, `files`, `started_at`, `finished_at`; see RunResult."""
     run: RunResult = field(repr=False)
     """The complete result."""
 
@@ -46,6 +46,7 @@ class AgentResult:
                 "turns": result.turns,
                 "tool_calls": result.tool_calls,
                 "model": result.model,
+                "finish_reason": result.finish_reason,
                 "files": list(result.files),
                 "started_at": result.started_at,
                 "finished_at": result.finished_at,

@@ -52,6 +52,7 @@ CONNECT_TIMEOUT = 30.0  # seconds to wait for Temporal at start
 PASSED_THROUGH = (
     "bounds",
     "types",
+    "chat_format",
     "errors",
     "events",
     "ports",
@@ -111,6 +112,7 @@ def build_worker(
         default_model=settings.default_model,
         max_concurrent_agents=settings.max_concurrent_agents,
         isolate_tools=isolate_tools,
+        model_retry_for=timedelta(minutes=settings.model_retry_minutes),
     )
     return Worker(
         client,
@@ -189,6 +191,7 @@ async def _adapters(settings: Settings, persistence: Persistence) -> AsyncIterat
         openai_base_url=settings.openai_base_url,
         openrouter_api_key=revealed(settings.openrouter_api_key),
         default_model=settings.default_model,
+        idle_timeout=settings.model_idle_timeout,
     )
     try:
         await persistence.open()

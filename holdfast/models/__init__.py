@@ -25,6 +25,7 @@ def open_model(
     openai_base_url: str | None,
     openrouter_api_key: str | None,
     default_model: str,
+    idle_timeout: float | None = None,
 ) -> ChatModel:
     """Creates the adapter of the chat model; settings for OpenAI have precedence over those for OpenRouter.
 
@@ -33,19 +34,27 @@ def open_model(
         openai_base_url: an OpenAI-compatible endpoint, such as http://127.0.0.1:8000/v1; `None` means OpenAI's.
         openrouter_api_key: used if neither of the above is given.
         default_model: used if neither the run nor the agent names a model.
+        idle_timeout: seconds without a byte after which a call fails; `None` means the adapter's default.
 
     Raises:
         UsageError: no model is configured, or a value cannot be used.
     """
-    from holdfast.models.openai import OpenAIModel  # noqa: PLC0415  loads the SDK, which takes half a second
+    from holdfast.models.openai import IDLE_TIMEOUT, OpenAIModel  # noqa: PLC0415  loads the SDK, in half a second
 
+    idle_timeout = idle_timeout or IDLE_TIMEOUT
     if openai_api_key or openai_base_url:
-        return OpenAIModel(api_key=openai_api_key or _NO_KEY, base_url=openai_base_url, default_model=default_model)
+        return OpenAIModel(
+            api_key=openai_api_key or _NO_KEY,
+            base_url=openai_base_url,
+            default_model=default_model,
+            idle_timeout=idle_timeout,
+        )
     if openrouter_api_key:
         return OpenAIModel(
             api_key=openrouter_api_key,
             base_url=OPENROUTER_URL,
             default_model=default_model,
+            idle_timeout=idle_timeout,
             key_variable="OPENROUTER_API_KEY",
         )
     raise UsageError("no model is configured: set OPENAI_API_KEY, OPENAI_BASE_URL or OPENROUTER_API_KEY")

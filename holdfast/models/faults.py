@@ -14,6 +14,9 @@ from typing import Any
 
 from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable
 
+MAX_RETRY_AFTER = 86_400.0  # seconds; no run waits for longer, and an absurd number must not overflow
+_YEAR_2001, _YEAR_2100 = 1.0e9, 4.1e9  # in seconds since 1970
+
 MAX_WORDS = 600  # characters of the provider's message that are quoted; error pages can be long
 
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "context_window_exceeded"})
@@ -22,9 +25,21 @@ _OVERFLOW_WORDS = re.compile(
     r"|maximum number of tokens|reduce the length of the (?:messages|input)",
     re.IGNORECASE,
 )
+_TOO_LARGE_WORDS = re.compile(r"request too large", re.IGNORECASE)
+"""Of a 429: the request alone exceeds the tokens that are allowed per minute."""
 _OVERFLOW_STATUSES = frozenset({None, 400, 413, 422})
 
-_QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_QUOTA_CODES = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "budget_exceeded", "credits_exhausted"}
+)
+_QUOTA_WORDS = re.compile(
+    r"exceeded your current quota|insufficient (?:quota|credits?|balance|funds)|credit balance is too low"
+    r"|budget has been exceeded|out of credits|limit: 0\b",
+    re.IGNORECASE,
+)
+_QUOTA_STATUSES = frozenset({None, 400, 402, 403, 429})
+_RETRY_WORDS = re.compile(r"(?:retry|try again) (?:in|after) |retrydelay", re.IGNORECASE)
+"""What says that a quota is one per minute or per day."""
 _TEMPORARY_STATUSES = frozenset({408, 409, 425, 429})
 _REFUSAL_CODES = frozenset(
     {
@@ -55,6 +70,7 @@ class Fault:
     @classmethod
     def parse(cls, body: object, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> Fault:
         """Parses an `error` object, or a body of any other form."""
+        body = _inner(body)
         fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
         codes = frozenset(str(fields[key]) for key in ("code", "type") if fields.get(key))
         return cls(
@@ -87,11 +103,21 @@ class Fault:
     def _is_overflow(self) -> bool:
         if self.codes & _OVERFLOW_CODES or self.status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return True
+        if self.status == http.HTTPStatus.TOO_MANY_REQUESTS:
+            return bool(_TOO_LARGE_WORDS.search(self.words))
         return self.status in _OVERFLOW_STATUSES and bool(_OVERFLOW_WORDS.search(self.words))
 
     @property
+    def _is_out_of_credit(self) -> bool:
+        if self.codes & _QUOTA_CODES or self.status == http.HTTPStatus.PAYMENT_REQUIRED:
+            return True
+        if self.retry_after is not None or _RETRY_WORDS.search(self.words):
+            return False
+        return self.status in _QUOTA_STATUSES and bool(_QUOTA_WORDS.search(self.words))
+
+    @property
     def _is_refusal(self) -> bool:
-        if self.codes & _QUOTA_CODES:
+        if self._is_out_of_credit:
             return True
         if self.status is None:
             return bool(self.codes & _REFUSAL_CODES)
@@ -109,7 +135,7 @@ class Fault:
             return "it gave no reason"
 
     def _hint(self, key_variable: str, url_variable: str) -> str:
-        if self.codes & _QUOTA_CODES or self.status == http.HTTPStatus.PAYMENT_REQUIRED:
+        if self._is_out_of_credit:
             return f"; add credit to the account of {key_variable}"
         match self.status:
             case http.HTTPStatus.UNAUTHORIZED:
@@ -122,19 +148,44 @@ class Fault:
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Returns the seconds to wait by `retry-after-ms` or `retry-after` (seconds or a date); `None` without either."""
+    """Returns the seconds to wait, from 0 to `MAX_RETRY_AFTER`; `None` if the headers name none that can be read.
+
+    They are in `retry-after-ms`, or in `retry-after` as seconds or as a date. Some providers send a time since 1970, in
+    seconds or milliseconds.
+    """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) * unit
         except ValueError:
             continue
         if math.isfinite(seconds):
-            return max(0.0, seconds)
+            return _bounded(_relative(seconds))
     try:
         date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-        return max(0.0, date.timestamp() - time.time())
-    except (ValueError, OverflowError):
+        return _bounded(date.timestamp() - time.time())
+    except (ValueError, OverflowError, TypeError):
         return None
+
+
+def _relative(seconds: float) -> float:
+    """Returns seconds from now, also for a time since 1970."""
+    for unit in (1.0, 0.001):
+        if seconds * unit > _YEAR_2001 and seconds * unit < _YEAR_2100:
+            return seconds * unit - time.time()
+    return seconds
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), MAX_RETRY_AFTER)
+
+
+def _inner(body: object) -> object:
+    """Returns the error object in a body: some providers put it into a list, or into one more object."""
+    while isinstance(body, list) and len(body) == 1:
+        body = body[0]
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        return body["error"]
+    return body
 
 
 def _words(body: object) -> str:

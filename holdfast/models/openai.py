@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -11,13 +10,21 @@ import openai
 from openai import AsyncStream
 from typing_extensions import override
 
+from holdfast._util.logger import get_logger
 from holdfast.errors import ModelRefused, ModelUnavailable
+from holdfast.models.chunks import CompletionChunks
+from holdfast.models.finish import INTERRUPTED
 from holdfast.models.provider import BROKEN, Provider, is_connection_error
-from holdfast.models.wire import MalformedChunk, StreamedReply, request_body
+from holdfast.models.reply import StreamedReply
+from holdfast.models.request import Concessions, request_body
 from holdfast.ports import ChatModel
 from holdfast.types import AgentSpec, Message, ModelReply
 
-READ_TIMEOUT = 120.0  # seconds between bytes, not for the whole reply; reasoning models think before they stream
+log = get_logger(__name__)
+
+IDLE_TIMEOUT = 300.0  # seconds between bytes, not for the whole reply; reasoning models think before they stream
+DOUBTFUL_ATTEMPTS = 5
+"""Attempts of a call whose replies are not usable: unlike an outage, that may last, and each may be billed."""
 
 
 class OpenAIModel(ChatModel):
@@ -27,7 +34,7 @@ class OpenAIModel(ChatModel):
         api_key: sent to the provider, and removed from error messages that quote it.
         base_url: the endpoint; `None` means OpenAI's.
         default_model: used if neither the call nor the agent names a model.
-        read_timeout: seconds without a byte after which a call fails.
+        idle_timeout: seconds without a byte after which a call fails.
         key_variable: the setting that `api_key` comes from, for advice in messages.
 
     Raises:
@@ -40,12 +47,13 @@ class OpenAIModel(ChatModel):
         api_key: str,
         base_url: str | None,
         default_model: str,
-        read_timeout: float = READ_TIMEOUT,
+        idle_timeout: float = IDLE_TIMEOUT,
         key_variable: str = "OPENAI_API_KEY",
     ) -> None:
         self._default_model = default_model
+        self._concessions = Concessions()
         self._provider = Provider(
-            api_key=api_key, base_url=base_url, read_timeout=read_timeout, key_variable=key_variable
+            api_key=api_key, base_url=base_url, read_timeout=idle_timeout, key_variable=key_variable
         )
 
     @override
@@ -61,7 +69,7 @@ class OpenAIModel(ChatModel):
         answer = StreamedReply(name, call_prefix=f"call_{messages[-1].seq if messages else 0}")
         started = time.perf_counter()
         try:
-            async with aclosing(self._chunks(_body(spec, messages, name))) as chunks:
+            async with aclosing(self._chunks(spec, messages, name, answer)) as chunks:
                 async for chunk in chunks:
                     if piece := answer.add(chunk):
                         on_text(piece)
@@ -69,29 +77,46 @@ class OpenAIModel(ChatModel):
             # A connection that breaks after the last chunk does not affect the reply.
             if not (answer.finish_reason and is_connection_error(error)):
                 raise self._provider.translated(error, name) from None  # the cause holds the request, with the key
-        except (json.JSONDecodeError, UnicodeDecodeError, MalformedChunk) as error:
-            raise ModelUnavailable(f"model {name!r} sent a malformed stream: {error}") from None
-        if not answer.finish_reason:
-            raise ModelUnavailable(f"the stream of model {name!r} ended before the reply was complete")
+        except (ValueError, RecursionError) as error:
+            raise _unusable(f"model {name!r} sent a malformed stream: {error}") from None
+        _check_end(answer, name)
         return answer.reply(round(time.perf_counter() - started, 3))
 
     async def close(self) -> None:
         """Closes connections."""
         await self._provider.close()
 
-    async def _chunks(self, body: bytes) -> AsyncGenerator[object, None]:
-        async with await self._open(body) as stream:
-            if "json" not in stream.response.headers.get("content-type", ""):
-                async for chunk in stream:
+    async def _chunks(
+        self, spec: AgentSpec, messages: list[Message], model: str, answer: StreamedReply
+    ) -> AsyncGenerator[object]:
+        async with await self._open(spec, messages, model) as stream:
+            chunks = CompletionChunks(stream.response)
+            async with aclosing(chunks.read()) as read:
+                async for chunk in read:
                     yield chunk
-                return
-            # Some gateways answer a streamed request with one JSON object: a whole completion, or an error.
-            whole = json.loads(await stream.response.aread())
-            if isinstance(whole, dict) and whole.get("error"):
-                raise openai.APIError("error in the body", stream.response.request, body=whole["error"])
-            yield whole
+            if chunks.is_done:
+                answer.end()
+            if not answer.has_choices:
+                raise _unusable(self._provider.not_a_completion(model, chunks.description))
 
-    async def _open(self, body: bytes) -> AsyncStream[object]:
+    async def _open(self, spec: AgentSpec, messages: list[Message], model: str) -> AsyncStream[object]:
+        """Sends the request; parts that this server is found to refuse are left out, now and in later requests."""
+        left_out = self._concessions
+        while True:
+            try:
+                stream = await self._post(_body(spec, messages, model, left_out))
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                further = left_out.further(f"{error.message} {error.body}", messages)
+                if further is None:
+                    raise
+                left_out = further
+            else:
+                if left_out != self._concessions:
+                    log.warning("the provider refuses a part of requests, which is left out", left_out=str(left_out))
+                    self._concessions = left_out
+                return stream
+
+    async def _post(self, body: bytes) -> AsyncStream[object]:
         # Not `chat.completions.create`, which transforms the whole request and so takes more CPU time with each turn.
         client = await self._provider.client()
         return await client.post(
@@ -104,9 +129,20 @@ class OpenAIModel(ChatModel):
         )
 
 
-def _body(spec: AgentSpec, messages: list[Message], model: str) -> bytes:
+def _body(spec: AgentSpec, messages: list[Message], model: str, left_out: Concessions) -> bytes:
     try:
-        return request_body(spec, messages, model)
+        return request_body(spec, messages, model, left_out)
     except (ValueError, TypeError) as error:
         reason = f"the request to model {model!r} cannot be encoded as JSON: {error}"
         raise ModelRefused(f"{reason}; check the agent's model_settings") from None
+
+
+def _check_end(answer: StreamedReply, model: str) -> None:
+    if not answer.finish_reason:
+        raise _unusable(f"the stream of model {model!r} ended before the reply was complete")
+    if answer.finish_reason == INTERRUPTED:
+        raise _unusable(f"the provider could not complete the reply of model {model!r} (finish_reason error)")
+
+
+def _unusable(message: str) -> ModelUnavailable:
+    return ModelUnavailable(message, max_attempts=DOUBTFUL_ATTEMPTS)

@@ -193,8 +193,15 @@ async def send_bytes(send: Send, data: bytes, *, more: bool = True) -> None:
 
 async def send_json(send: Send, status: int, data: object, headers: Mapping[str, str] | None = None) -> None:
     """Sends a whole JSON response."""
-    await _start(send, status, "application/json", headers or {})
-    await send_bytes(send, encode(data), more=False)
+    await send_body(send, status, "application/json", encode(data), headers)
+
+
+async def send_body(
+    send: Send, status: int, content_type: str, body: bytes, headers: Mapping[str, str] | None = None
+) -> None:
+    """Sends a whole response."""
+    await _start(send, status, content_type, headers or {})
+    await send_bytes(send, body, more=False)
 
 
 async def _start(send: Send, status: int, content_type: str, headers: Mapping[str, str]) -> None:

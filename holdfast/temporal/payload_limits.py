@@ -65,6 +65,8 @@ def _is_small(value: ModelReply | ToolResult) -> bool:
     """Whether a value is certainly within any limit, determined without serializing it."""
     if isinstance(value, ToolResult):
         chars = len(value.content) + len(value.error or "") + sum(map(len, value.files))
+    elif value.provider_fields or any(call.provider_fields for call in value.tool_calls):
+        return False
     else:
         chars = len(value.content)
         chars += sum(len(call.id) + len(call.name) + len(call.arguments) for call in value.tool_calls)

@@ -19,6 +19,7 @@ from holdfast.scripted.server import (
     chat_app,
     chat_server,
     listen,
+    send_body,
     send_bytes,
     send_json,
     send_pieces,
@@ -54,6 +55,10 @@ class Reply(ChatReply):
     """Sends its pieces, then an event with `error_message`, `error_type` and `error_code`."""
     unstreamed: bool = False
     """Sends one JSON object although a stream was requested, as some gateways do; with `stream_error`, an error."""
+    body: bytes | None = None
+    """Sends these bytes, as `content_type`, instead of a reply or an error."""
+    content_type: str = "text/event-stream"
+    """Content type of `body`."""
     status: int = 200
     """A status other than 200 sends `error_message` instead of a reply."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -305,6 +310,8 @@ async def _play(request: ChatRequest, reply: ChatReply, send: Send) -> None:
         await send_reply(request, reply, send)
     elif reply.hang:
         await _forever()
+    elif reply.body is not None:
+        await send_body(send, reply.status, reply.content_type, reply.body, reply.headers)
     elif reply.status != 200:
         await asyncio.sleep(reply.delay)
         await send_json(send, reply.status, _error(reply), reply.headers)

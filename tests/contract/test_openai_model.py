@@ -32,7 +32,7 @@ async def server() -> AsyncIterator[ModelServer]:
 
 @pytest.fixture
 async def model(server: ModelServer) -> AsyncIterator[OpenAIModel]:
-    adapter = OpenAIModel(api_key=KEY, base_url=server.url, default_model="small", read_timeout=0.3)
+    adapter = OpenAIModel(api_key=KEY, base_url=server.url, default_model="small", idle_timeout=0.3)
     yield adapter
     await adapter.close()
 

@@ -317,6 +317,7 @@ def test_result_of_a_completed_run() -> None:
         "turns": 2,
         "tool_calls": 1,
         "model": "m",
+        "finish_reason": None,
         "files": ["f"],
         "started_at": STARTED,
         "finished_at": FINISHED,

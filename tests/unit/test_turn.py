@@ -27,7 +27,6 @@ STEPS = [
     StepCase("it asks in its last turn", Message(seq=2, role="assistant", tool_calls=[CALL]), 5, CallTools),
     StepCase("the model answers", Message(seq=2, role="assistant", content="so"), 1, Finish),
     StepCase("it answers in its last turn", Message(seq=2, role="assistant", content="so"), 5, Finish),
-    StepCase("an empty answer is one too", Message(seq=2, role="assistant"), 1, Finish),
     StepCase("no turn is left", Message(seq=3, role="tool", content="found"), 5, GiveUp),
     StepCase("no turn is left after continue-as-new", None, 5, GiveUp),
 ]
@@ -36,12 +35,42 @@ STEPS = [
 @pytest.mark.parametrize("case", STEPS, ids=lambda case: case.name)
 def test_next_step(case: StepCase) -> None:
     """Each state leads to the right next step."""
-    assert isinstance(next_step(case.last, turns=case.turns, max_turns=5), case.expected)
+    step = next_step(case.last, finish_reason="stop", turns=case.turns, max_turns=5)
+    assert isinstance(step, case.expected)
+    assert not (isinstance(step, Finish) and step.fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "finish_reason", "fault"),
+    [
+        ("so", "stop", None),
+        ("so", "tool_calls", None),
+        ("so", "whatever", None),
+        ("so far", "length", "AnswerCutOff"),
+        ("", "length", "AnswerCutOff"),
+        ("so", "content_filter", "AnswerFiltered"),
+        ("", "stop", "AnswerEmpty"),
+        (" \n", "stop", "AnswerEmpty"),
+    ],
+)
+def test_what_is_not_an_answer_is_a_fault(text: str, finish_reason: str, fault: str | None) -> None:
+    """A reply that was cut off or withheld, or is empty, is not an answer; the message names the finish reason."""
+    reply = Message(seq=2, role="assistant", content=text)
+    step = next_step(reply, finish_reason=finish_reason, turns=1, max_turns=5)
+    assert isinstance(step, Finish)
+    assert (step.fault and step.fault.type) == fault
+    assert step.fault is None or f"finish_reason {finish_reason}" in step.fault.message
+
+
+def test_a_cut_off_call_is_made() -> None:
+    """A reply with tool calls is followed by these calls, whatever its finish reason says."""
+    reply = Message(seq=2, role="assistant", tool_calls=[CALL])
+    assert isinstance(next_step(reply, finish_reason="length", turns=1, max_turns=5), CallTools)
 
 
 def test_give_up_names_the_limit() -> None:
     """A run that exceeds its limit names the limit and what to do."""
-    step = next_step(None, turns=7, max_turns=7)
+    step = next_step(None, finish_reason=None, turns=7, max_turns=7)
     assert isinstance(step, GiveUp)
     assert step.error.type == "MaxTurnsExceeded"
     assert "7 turns" in step.error.message

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from holdfast import Agent, RunStatus
-from holdfast.testing import Reply
+from holdfast import Agent, RunStatus, tool
+from holdfast.testing import ChatToolCall, Reply
 from tests.support.lab import Lab
 
 asker = Agent(name="asker", system_prompt="You ask.")
+
+
+@tool(read_only=True)
+def look() -> str:
+    """Looks."""
+    return "seen"
+
+
+looker = Agent(name="looker", system_prompt="You look.", tools=[look])
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,8 @@ PASSING = [
     PassingFault("rate limit", Reply.error(429, headers={"Retry-After": "0"})),
     PassingFault("cut stream", Reply(text="one two three four five six seven eight", cut_after=1)),
     PassingFault("malformed stream", Reply(text="one two", malformed=True)),
+    PassingFault("finish reason error", Reply("one", finish_reason="error")),
+    PassingFault("the provider's own cancelled", Reply("one", finish_reason="cancelled")),
     PassingFault("error in the stream", Reply(text="one", stream_error=True, error_message="overloaded")),
 ]
 
@@ -91,3 +103,72 @@ async def test_a_provider_that_stays_away_ends_the_run_at_its_limit(lab: Lab) ->
     assert result.status == RunStatus.TIMED_OUT
     assert "down for maintenance" in (result.error or "")
     assert len(lab.server.requests) >= 2
+
+
+async def test_a_provider_that_stays_away_fails_the_run_after_the_minutes_that_are_set(lab: Lab) -> None:
+    """MODEL_RETRY_MINUTES bounds the retries of a call, also in a run with a long time limit."""
+    lab.server.respond = lambda _request: Reply.error(503, "down for maintenance")
+    lab = replace(lab, settings=lab.settings.model_copy(update={"model_retry_minutes": 2 / 60}))
+    async with lab.worker(asker):
+        result = await lab.holdfast.run("asker", "Are you there?")
+    assert (result.status, result.run.error and result.run.error.type) == (RunStatus.FAILED, "ModelUnavailable")
+    assert "down for maintenance" in (result.error or "")
+    assert "MODEL_RETRY_MINUTES" in (result.error or "")
+    assert len(lab.server.requests) == 2
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """A last reply that is not an answer, and what the result has of it."""
+
+    name: str
+    reply: Reply
+    type: str
+    finish_reason: str
+    content: str = ""
+
+
+NO_ANSWERS = [
+    NoAnswer("cut off", Reply("It begins", finish_reason="length"), "AnswerCutOff", "length", "It begins"),
+    NoAnswer("filtered", Reply("It", finish_reason="content_filter"), "AnswerFiltered", "content_filter", "It"),
+    NoAnswer("empty", Reply(""), "AnswerEmpty", "stop"),
+    NoAnswer(
+        "called tools without an end",
+        Reply("I look.", tool_calls=[ChatToolCall("look", {})]),
+        "MaxTurnsExceeded",
+        "tool_calls",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", NO_ANSWERS, ids=lambda case: case.name)
+async def test_what_is_not_an_answer_fails_the_run(lab: Lab, case: NoAnswer) -> None:
+    """A run whose last reply is not an answer fails and says why; what has arrived is kept, and no earlier text."""
+    lab.server.call_tools(("look", {}), text="Let me look.")
+    lab.server.reply(case.reply)
+    async with lab.worker(looker):
+        result = await lab.holdfast.run("looker", "Are you there?", max_turns=2)
+        assert (result.success, result.status, result.content) == (False, RunStatus.FAILED, case.content)
+        assert result.run.error
+        assert result.run.error.type == case.type
+        assert result.run.finish_reason == case.finish_reason == result.metadata["finish_reason"]
+        await lab.assert_mirrored(result.run_id)
+    assert len(lab.server.requests) == 2
+
+
+async def test_what_the_provider_added_is_sent_back(lab: Lab) -> None:
+    """Fields that only the provider understands reach it again in the next turn, also through the mirror."""
+    signed = {"google": {"thought_signature": "x"}}
+    call = {"index": 0, "id": "a", "function": {"name": "look", "arguments": "[]"}, "extra_content": signed}
+    delta = {"content": "I look.", "reasoning_content": "hm", "tool_calls": [call]}
+    chunk = {"choices": [{"delta": delta, "finish_reason": "tool_calls"}]}
+    lab.server.reply(Reply(body=f"data: {json.dumps(chunk)}\n\n".encode()))
+    async with lab.worker(looker):
+        result = await lab.holdfast.run("looker", "Are you there?")
+        assert (result.success, result.run.finish_reason) == (True, "stop")
+        await lab.assert_mirrored(result.run_id)
+    sent = lab.server.requests[1].messages[2]
+    assert sent["reasoning_content"] == "hm"
+    assert sent["tool_calls"] == [
+        {"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}, "extra_content": signed}
+    ]

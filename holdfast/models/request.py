@@ -1,0 +1,100 @@
+"""Bodies of requests for chat completions, and what a server makes us leave out of them. No I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from holdfast.types import AgentSpec, Message, ToolSpec
+
+_UNKNOWN = re.compile(
+    r"(?:unknown|unexpected|unrecogni[sz]ed|unsupported|invalid|extra|additional)\W+(?:\w+\W+){0,3}?"
+    r"(?:fields?|parameters?|params?|arguments?|inputs?|propert(?:y|ies)|keys?|options?)\b"
+    r"|(?:is|are) not (?:supported|permitted|allowed|recogni[sz]ed)",
+    re.IGNORECASE,
+)
+_MISSING = re.compile(r"missing|required|must be (?:passed|provided|present|sent)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Concessions:
+    """Optional parts of a request that a server refuses, and that are therefore left out for it."""
+
+    usage: bool = False
+    """Whether the request for usage (`stream_options`) is left out."""
+    fields: frozenset[str] = frozenset()
+    """Fields of earlier messages and calls that are not sent back."""
+
+    def __bool__(self) -> bool:
+        return self.usage or bool(self.fields)
+
+    def further(self, refusal: str, messages: list[Message]) -> Concessions | None:
+        """Returns what to leave out after a refusal, in addition; `None` if nothing in it explains the refusal.
+
+        Args:
+            refusal: the server's words.
+            messages: those of the refused request.
+        """
+        if not self.usage and re.search("stream_options|include_usage", refusal):
+            return replace(self, usage=True)
+        sent = _provider_fields(messages) - self.fields
+        named = {name for name in sent if re.search(rf"\b{re.escape(name)}\b", refusal)}
+        if named and not _MISSING.search(refusal):
+            return replace(self, fields=self.fields | named)
+        if _UNKNOWN.search(refusal) and not named:
+            if not self.usage:
+                return replace(self, usage=True)
+            return replace(self, fields=self.fields | sent) if sent else None
+        return None
+
+    def __str__(self) -> str:
+        return ", ".join([*(["stream_options"] if self.usage else []), *sorted(self.fields)])
+
+
+def request_body(spec: AgentSpec, messages: list[Message], model: str, left_out: Concessions) -> bytes:
+    """Returns the body of a streamed request, as JSON.
+
+    The agent's `model_settings` may add fields but cannot override the ones set here. Messages carry their JSON, so
+    they are not encoded again at each turn.
+
+    Raises:
+        ValueError: `model_settings` contain a value that JSON cannot represent.
+        TypeError: likewise.
+    """
+    fields: dict[str, Any] = {**spec.model_settings, "model": model, "stream": True}
+    for name in ("messages", "tools", "stream_options"):
+        fields.pop(name, None)
+    if not left_out.usage:
+        fields["stream_options"] = {"include_usage": True}
+    if spec.tools:  # providers refuse an empty list
+        fields["tools"] = [_wire_tool(tool) for tool in spec.tools]
+    sent = (message for message in messages if message.role != "system" or message.content)
+    said = b",".join(_without(message, left_out.fields) for message in sent)
+    rest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return b'{"messages":[' + said + b"]," + rest[1:]
+
+
+def _wire_tool(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
+
+
+def _provider_fields(messages: list[Message]) -> set[str]:
+    """Returns the names of the fields that the provider had added."""
+    names: set[str] = set()
+    for message in messages:
+        names.update(message.provider_fields, *(call.provider_fields for call in message.tool_calls))
+    return names - {"function"}
+
+
+def _without(message: Message, names: frozenset[str]) -> bytes:
+    """Returns the JSON of a message without some of the fields that the provider had added."""
+    if not names & _provider_fields([message]):
+        return message.chat_json
+    chat = json.loads(message.chat_json)
+    for item in (chat, *chat.get("tool_calls", ())):
+        for name in names:
+            item.pop(name, None)
+    return json.dumps(chat, ensure_ascii=False, separators=(",", ":")).encode()
