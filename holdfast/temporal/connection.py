@@ -25,6 +25,8 @@ from holdfast.errors import (
 )
 from holdfast.temporal.converter import DATA_CONVERTER
 
+TASK_FAILS = "Workflow Task in failed state"
+"""Part of the server's answer to a query of a run whose newest workflow task failed, open or closed."""
 NOT_ANSWERING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 
 
@@ -117,6 +119,8 @@ def translated_errors(run_id: str) -> Iterator[None]:
 def _translate(run_id: str, error: RPCError) -> HoldfastError:
     if error.status == RPCStatusCode.NOT_FOUND:
         return RunNotFound(f"no run {run_id!r}; see `list`")
+    if TASK_FAILS in error.message:
+        return QueryRefused(f"run {run_id!r} cannot answer, as its workflow task fails: {error.message}")
     if error.status == RPCStatusCode.FAILED_PRECONDITION or "no poller" in error.message:
         return WorkerUnavailable(f"no worker answers for run {run_id!r}: {error.message}")
     if error.status in NOT_ANSWERING:

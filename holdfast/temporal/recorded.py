@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client
@@ -15,7 +16,7 @@ from temporalio.client import Client
 from holdfast import names
 from holdfast.protocol import CarriedState, ModelCall, RunRequest
 from holdfast.temporal.connection import translated_errors
-from holdfast.types import Entry, EntryBatch, RunId
+from holdfast.types import Entry, EntryBatch, RunId, RunStatus, RunSummary, TranscriptRef
 
 LAST_EVENTS = 30  # events to search for the last append, which only a few events follow
 FIRST_EVENTS = 30  # events to search for the first model call, which carries the first entries
@@ -34,6 +35,14 @@ class LastAppend:
 
     batch: EntryBatch
     is_acknowledged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedState:
+    """The state of a run as of the newest entry that its history has."""
+
+    summary: RunSummary
+    head: TranscriptRef
 
 
 class RecordedLog:
@@ -100,6 +109,49 @@ class RecordedLog:
                     return LastAppend(batch, event.event_id in completed)
                 if finish := finish_payloads(event):
                     return LastAppend(await self._decoded(finish, EntryBatch), is_acknowledged=True)
+        return None
+
+    async def state(self, run_id: RunId, execution: str) -> RecordedState | None:
+        """Returns the newest state of a run in an open or closed execution; `None` if it has recorded nothing.
+
+        Raises:
+            RunNotFound: the history has been deleted.
+            PayloadUnreadable: see `entries`.
+        """
+        found = None
+        with translated_errors(run_id):
+            handle = self._client.get_workflow_handle(run_id, run_id=execution)
+            async for event in handle.fetch_history_events(page_size=EVENTS):
+                scheduled = event.activity_task_scheduled_event_attributes
+                if kind := CARRIERS.get(scheduled.activity_type.name):
+                    carrier = await self._decoded(scheduled.input, kind)
+                    if carrier.entries and carrier.summary:
+                        found = RecordedState(carrier.summary, carrier.entries[-1].ref)
+            return found or await self._carried_state(run_id, execution)
+
+    async def _carried_state(self, run_id: RunId, execution: str) -> RecordedState | None:
+        if (carried := await self._carried(run_id, execution)) is None:
+            return None
+        summary = RunSummary(
+            run_id=run_id,
+            agent=carried.plan.spec.name,
+            status=RunStatus.RUNNING,
+            turn=carried.turns,
+            usage=carried.usage,
+            tool_calls=carried.tool_calls,
+            model=carried.model,
+            started_at=carried.started_at,
+        )
+        return RecordedState(summary, carried.head)
+
+    async def task_failure(self, run_id: RunId, execution: str) -> Failure | None:
+        """Returns why the newest workflow task of an execution failed; `None` if it did not fail."""
+        with translated_errors(run_id):
+            for event in await self._last_events(run_id, execution):
+                if event.HasField("workflow_task_failed_event_attributes"):
+                    return event.workflow_task_failed_event_attributes.failure
+                if event.HasField("workflow_task_completed_event_attributes"):
+                    return None
         return None
 
     async def _executions(self, run_id: RunId, newest: str, after: int) -> list[str]:

@@ -15,7 +15,7 @@ from temporalio.client import (
 from temporalio.converter import DataConverter
 
 from holdfast import names
-from holdfast.errors import ErrorType, PayloadUnreadable, QueryRefused, RunNotFound, WorkerUnavailable
+from holdfast.errors import ErrorType, HoldfastError, PayloadUnreadable, QueryRefused, RunNotFound, WorkerUnavailable
 from holdfast.protocol import RunSnapshot
 from holdfast.search_attributes import AGENT_NAME
 from holdfast.temporal.connection import translated_errors
@@ -48,6 +48,10 @@ ENDED = {
 }
 
 TYPES = {RunStatus.CANCELLED: ErrorType.CANCELLED, RunStatus.TIMED_OUT: ErrorType.TIMED_OUT}
+
+
+class Blocked(QueryRefused):
+    """The workflow task of a run keeps failing."""
 
 
 class TemporalRunLog:
@@ -94,14 +98,38 @@ class TemporalRunLog:
         if ended and (finish := await self._finish(description)):
             return _finished(finish, await self._max_turns(description))
         try:
+            await self._check_unblocked(description)
             progress = await self._replayed.progress(run_id)
-        except (QueryRefused, WorkerUnavailable):
-            if ended is None:
-                raise
-            progress = await _unstarted(description)
+        except (QueryRefused, WorkerUnavailable) as error:
+            progress = await self._recorded_progress(description, error)
         if ended and not progress.status.is_final:
             progress = await self._ended_from_outside(progress, description, ended)
         return progress
+
+    async def _recorded_progress(self, description: WorkflowExecutionDescription, reason: HoldfastError) -> RunProgress:
+        """Returns the progress as far as history shows it without a worker."""
+        try:
+            recorded = await self._recorded.state(description.id, description.run_id)
+        except PayloadUnreadable:
+            recorded = None
+        doing = str(reason) if isinstance(reason, Blocked) else f"as of its history, as {reason}"
+        if recorded is None:
+            return (await _unstarted(description)).model_copy(update={"doing": doing})
+        head = recorded.head
+        return RunProgress(
+            **dict(recorded.summary),
+            doing=doing,
+            max_turns=await self._max_turns(description),
+            head=head.seq,
+            digest=head.digest,
+        )
+
+    async def _check_unblocked(self, description: WorkflowExecutionDescription) -> None:
+        """Raises Blocked if the workflow task of an open run keeps failing, as a query would wait for it in vain."""
+        attempt = description.raw_description.pending_workflow_task.attempt
+        failure = await self._recorded.task_failure(description.id, description.run_id) if attempt > 1 else None
+        if failure is not None:
+            raise Blocked(f"its workflow task fails, attempt {attempt}: {await self.reason(failure)}")
 
     async def _finish(self, description: WorkflowExecutionDescription) -> EntryBatch | None:
         """Returns the last entries of a run that recorded its end, if the mirror has acknowledged them."""
@@ -146,7 +174,11 @@ class TemporalRunLog:
         return RunError(type=TYPES.get(ended, ErrorType.INTERNAL), message=f"the run was {ended} from outside")
 
     async def entries(self, run_id: RunId, after: int = -1) -> AsyncIterator[Entry]:
-        """Yields all entries with `seq > after`, across continue-as-new, of an open or closed run."""
+        """Yields all entries with `seq > after`, across continue-as-new, of an open or closed run.
+
+        Raises:
+            WorkerUnavailable: raised after the entries that history has; a worker has the newer ones, and none answers.
+        """
         description = await self.describe(run_id)
         if await self._is_all(description, after):
             return
@@ -155,11 +187,18 @@ class TemporalRunLog:
             after = entry.seq
             if entry.kind == "finish":
                 return
-        async for entry in self._replayed.entries(run_id, description.run_id, after):
-            yield entry
+        try:
+            await self._check_unblocked(description)
+            async for entry in self._replayed.entries(run_id, description.run_id, after):
+                yield entry
+                after = entry.seq
+        except (QueryRefused, WorkerUnavailable) as error:
+            async for entry in self._recorded.entries(description.id, description.run_id, after, closed=True):
+                yield entry
+            await self._report_missing(description, error)
 
     async def messages(self, run_id: RunId, after: int = -1) -> AsyncIterator[Message]:
-        """Yields all transcript messages with `seq > after`, across continue-as-new, of an open or closed run."""
+        """Yields all transcript messages with `seq > after`, across continue-as-new; see `entries`."""
         description = await self.describe(run_id)
         if await self._is_all(description, after):
             return
@@ -169,8 +208,22 @@ class TemporalRunLog:
                 after = entry.message.seq
             if entry.kind == "finish":
                 return
-        async for message in self._replayed.messages(run_id, description.run_id, after):
-            yield message
+        try:
+            await self._check_unblocked(description)
+            async for message in self._replayed.messages(run_id, description.run_id, after):
+                yield message
+                after = message.seq
+        except (QueryRefused, WorkerUnavailable) as error:
+            async for entry in self._recorded.entries(description.id, description.run_id, after, closed=True):
+                if entry.message and entry.message.seq > after:
+                    yield entry.message
+            await self._report_missing(description, error)
+
+    async def _report_missing(self, description: WorkflowExecutionDescription, error: HoldfastError) -> None:
+        """Raises WorkerUnavailable, unless the run ended and no worker can replay it: nobody will see more of it."""
+        if _ended(description) and isinstance(error, QueryRefused):
+            return
+        raise WorkerUnavailable(f"the newest entries of run {description.id!r} cannot be read: {error}") from error
 
     async def _is_all(self, description: WorkflowExecutionDescription, after: int) -> bool:
         """Whether an ended run is known to have no entries after this one."""
@@ -196,6 +249,8 @@ class TemporalRunLog:
             RunNotFound: no run has this id.
             QueryRefused: the run has started but cannot answer.
             WorkerUnavailable: the run has started, but no worker answers.
+
+        A run that ended and that no worker can replay is as its history shows it.
         """
         description = await self.describe(run_id)
         ended = _ended(description)
@@ -203,10 +258,10 @@ class TemporalRunLog:
             return _snapshot(_finished(finish), finish.chain, ended=True)
         try:
             progress = await self._replayed.progress(run_id)
-        except (QueryRefused, WorkerUnavailable):
-            if ended is None or not await self._never_started(description):
+        except (QueryRefused, WorkerUnavailable) as error:
+            if ended is None or (isinstance(error, WorkerUnavailable) and not await self._never_started(description)):
                 raise
-            progress = await _unstarted(description)
+            progress = await self._recorded_progress(description, error)
         if ended and not progress.status.is_final:
             progress = await self._ended_from_outside(progress, description, ended)
         chain = description.raw_description.workflow_execution_info.first_run_id

@@ -9,7 +9,7 @@ from holdfast.cli.render.outcome import Outcome
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.run_page import LogSummary, document, show_page
 from holdfast.cli.session import Session, connected
-from holdfast.errors import HoldfastError, RunNotFound, Unavailable, WaitTimedOut
+from holdfast.errors import HoldfastError, RunNotFound, Unavailable, WaitTimedOut, WorkerUnavailable
 
 if TYPE_CHECKING:
     from holdfast.client.run_handle import RunHandle
@@ -39,8 +39,11 @@ async def show(run_id: RunIdArgument, json: JsonOption = False) -> None:
             await _show_unbegun(session, run)
             return
         log = LogSummary()
-        async for entry in run.entries():
-            log.add(entry)
+        try:
+            async for entry in run.entries():
+                log.add(entry)
+        except WorkerUnavailable as error:
+            out.note(str(error))
         ui = session.ui(run_id)
     if json:
         out.document(document(progress, log, ui))

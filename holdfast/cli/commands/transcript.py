@@ -6,6 +6,7 @@ from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.transcript import show_message
 from holdfast.cli.session import connected
+from holdfast.errors import WorkerUnavailable
 
 EXAMPLES = """
     $ transcript researcher-3f9a12bc
@@ -23,9 +24,12 @@ async def transcript(run_id: RunIdArgument, json: JsonOption = False) -> None:
     messages = []
     async with connected(out) as session:
         await session.has_worker()
-        async for message in session.run(run_id).transcript():
-            messages.append(message.model_dump(mode="json"))
-            if not json:
-                show_message(out, message)
+        try:
+            async for message in session.run(run_id).transcript():
+                messages.append(message.model_dump(mode="json"))
+                if not json:
+                    show_message(out, message)
+        except WorkerUnavailable as error:
+            out.note(str(error))
     if json:
         out.document(messages)
