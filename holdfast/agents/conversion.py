@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from holdfast.agents.agent import Agent
+from holdfast.agents.foreign_settings import model_settings
 from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition, check_name
 from holdfast.errors import AgentDefinitionError, NotAnAgent
@@ -97,7 +98,7 @@ def _lookalike(name: str, agent: object) -> dict[str, Any]:
     return fields | {
         "system_prompt": _prompt(name, agent),
         "model": getattr(agent, "model", None),
-        "model_settings": _settings(getattr(agent, "model_settings", None)),
+        "model_settings": model_settings(name, agent),
         "tools": [_tool_name(name, tool) for tool in _iterable(name, getattr(agent, "tools", None))],
     }
 
@@ -112,17 +113,6 @@ def _prompt(name: str, agent: object) -> Any:
         if value is not None:
             return value
     return ""
-
-
-def _settings(settings: Any) -> Any:
-    """Returns settings as a dictionary without unset values; other libraries have classes of their own for them."""
-    if isinstance(settings, BaseModel):
-        settings = settings.model_dump(mode="json")
-    elif hasattr(settings, "to_json_dict"):
-        settings = settings.to_json_dict()
-    if isinstance(settings, Mapping):
-        return {key: value for key, value in settings.items() if value is not None}
-    return settings or {}
 
 
 def _iterable(name: str, tools: Any) -> Iterable[Any]:
