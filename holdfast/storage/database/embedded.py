@@ -6,14 +6,34 @@ import contextlib
 import os
 import uuid
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 from surrealdb import AsyncEmbeddedSurrealConnection, RecordID
 
 from holdfast.errors import StoreUnavailable
+from holdfast.storage.database import cbor
 from holdfast.storage.database.lock import PathLock
+from holdfast.storage.database.query_message import QueryMessage
 
 MARK = RecordID("opening", "mark")
 VERIFY_ATTEMPTS = 3  # the first finds the damage, which makes the engine repair it; the second verifies it
+
+
+class EmbeddedClient(AsyncEmbeddedSurrealConnection):
+    """A handle of an engine in this process."""
+
+    async def query_raw(
+        self,
+        query: str,
+        params: dict[str, Any] | None = None,
+        session_id: UUID | None = None,
+        txn_id: UUID | None = None,
+    ) -> dict[str, Any]:
+        """Runs a statement."""
+        message = QueryMessage(query, params, session_id, txn_id)
+        answer: dict[str, Any] = cbor.decode(await self._db.execute(message.WS_CBOR_DESCRIPTOR))
+        return answer
 
 
 class EmbeddedEndpoint:
@@ -34,14 +54,14 @@ class EmbeddedEndpoint:
     def __str__(self) -> str:
         return self._url
 
-    async def dial(self) -> AsyncEmbeddedSurrealConnection:
+    async def dial(self) -> EmbeddedClient:
         """Opens the engine."""
-        client = AsyncEmbeddedSurrealConnection(self._url)
+        client = EmbeddedClient(self._url)
         await client.connect()
         await client.use(self.namespace, self.database)
         return client
 
-    async def disconnect(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:  # noqa: ARG002
+    async def disconnect(self, client: EmbeddedClient, *, failed: bool) -> None:  # noqa: ARG002
         """Closes the engine and ignores errors: an engine that has failed is replaced by opening it again."""
         with contextlib.suppress(Exception):
             await client.close()
@@ -90,7 +110,7 @@ class PathEndpoint(EmbeddedEndpoint):
         self._kept = False
         self.release()
 
-    async def dial(self) -> AsyncEmbeddedSurrealConnection:
+    async def dial(self) -> EmbeddedClient:
         """Acquires the lock and opens the files.
 
         Raises:
@@ -108,7 +128,7 @@ class PathEndpoint(EmbeddedEndpoint):
             self.release()
             raise
 
-    async def disconnect(self, client: AsyncEmbeddedSurrealConnection, *, failed: bool) -> None:
+    async def disconnect(self, client: EmbeddedClient, *, failed: bool) -> None:
         """Closes the engine; after a failure the next opening verifies the files."""
         self._needs_check |= failed
         await super().disconnect(client, failed=failed)

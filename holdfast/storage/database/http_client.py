@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx2
 from surrealdb import AsyncHttpSurrealConnection
-from surrealdb.data.cbor import decode
 from surrealdb.request_message.message import RequestMessage
+
+from holdfast.storage.database import cbor
+from holdfast.storage.database.query_message import QueryMessage
 
 TYPE = "application/cbor"
 EXPIRED = 401
@@ -32,12 +34,16 @@ class HttpClient(AsyncHttpSurrealConnection):
         self._address = url
         self._http = httpx2.AsyncClient(timeout=None)  # callers set deadlines
 
+    async def query_raw(self, query: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Runs a statement."""
+        return await self._send(QueryMessage(query, params), "query", bypass=True)
+
     async def _send(self, message: RequestMessage, operation: str, bypass: bool = False) -> dict[str, Any]:
         response = await self._http.post(self._address, content=message.WS_CBOR_DESCRIPTOR, headers=self._headers())
         if response.status_code == EXPIRED:
             raise TokenRefused(response.text)
         response.raise_for_status()
-        answer: dict[str, Any] = decode(response.content)
+        answer: dict[str, Any] = cbor.decode(response.content)
         if not bypass:
             self.check_response_for_error(answer, operation)
         return answer

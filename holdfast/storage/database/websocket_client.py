@@ -9,6 +9,8 @@ from uuid import UUID
 
 from surrealdb import AsyncWsSurrealConnection
 
+from holdfast.storage.database.query_message import QueryMessage
+
 DISCONNECT_DEADLINE = 1.0  # seconds for closing a connection that may already be dead
 
 
@@ -22,6 +24,16 @@ class WebsocketClient(AsyncWsSurrealConnection):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.raw_url = url  # the package's own URL building mangles hosts that begin with "rpc"
+
+    async def query_raw(
+        self,
+        query: str,
+        params: dict[str, Any] | None = None,
+        session_id: UUID | None = None,
+        txn_id: UUID | None = None,
+    ) -> dict[str, Any]:
+        """Runs a statement."""
+        return await self._send(QueryMessage(query, params, session_id, txn_id), "query", bypass=True)
 
     async def is_lost(self, within: float) -> bool:
         """Waits up to `within` seconds for the connection to end; returns whether it has."""

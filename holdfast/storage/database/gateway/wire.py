@@ -1,12 +1,11 @@
-"""The wire format between a gateway and its clients: CBOR, as the database's own client encodes it."""
+"""The wire format between a gateway and its clients: CBOR, as in requests to the database."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from surrealdb.data import cbor
-
 from holdfast.errors import HoldfastError, StoreUnavailable, UsageError
+from holdfast.storage.database import cbor
 from holdfast.storage.database.errors import StatementFailed, WriteConflict
 
 MAX_FRAME = 64 * 2**20  # bytes per call or answer; a page of the largest entries is smaller
