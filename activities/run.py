@@ -14,7 +14,7 @@ from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.agents.directory import AgentDirectory
 from holdfast.definition import MAX_DEFINITION_BYTES, AgentDefinition
-from holdfast.errors import ErrorType, StoreUnavailable, UnknownAgent, UsageError
+from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, UnknownAgent, UsageError
 from holdfast.protocol import Plan, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import AgentSpec
@@ -103,10 +103,7 @@ class RunActivities:
         try:
             return await self._agents.find(agent)
         except UnknownAgent as error:
-            raise _refusal(
-                f"{error}. To use an agent of your own, register it (`agents register FILE`), or name its module in "
-                "HOLDFAST_AGENTS and restart the worker"
-            ) from None
+            raise _refusal(f"{error}. {TO_ADD_AN_AGENT}") from None
         except UsageError as error:
             raise _refusal(
                 f"{error}. Name the module that defines it in HOLDFAST_AGENTS and restart the worker"

@@ -34,11 +34,19 @@ HoldfastError
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from holdfast.types import RunResult
 
+
+TO_ADD_AN_AGENT = (
+    "To use an agent of your own, register it (`agents register FILE`), or name its module in HOLDFAST_AGENTS "
+    "and restart the worker"
+)
+SHOWN_NAMES = 50  # of agents in a message
 
 NOT_YET = "this worker has not received the newest workflow task of the run yet; repeat the query"
 """Failure message of a query that arrived before its workflow task; see `ConsistentQueryRunner`."""
@@ -90,8 +98,29 @@ class NotAnAgent(AgentDefinitionError, TypeError):
 class UnknownAgent(UsageError, KeyError):
     """No agent has this name."""
 
+    @classmethod
+    def named(cls, name: str, known: Iterable[str], registered: Sequence[str] = ()) -> Self:
+        """Returns the error for a name, with the most similar name and those that can be run.
+
+        Args:
+            name: the name that was asked for.
+            known: names of the agents in code.
+            registered: names of the registered agents.
+        """
+        known = sorted(known)
+        similar = get_close_matches(name, [*known, *registered], n=1)
+        advice = f" (did you mean {similar[0]!r}?)" if similar else ""
+        listed = [f"known: {_shown(known)}"] if known or not registered else []
+        listed += [f"registered: {_shown(registered)}"] if registered else []
+        return cls("; ".join([f"Agent {name!r} not found{advice}", *listed]))
+
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would show the repr
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return (", ".join(names[:SHOWN_NAMES]) or "none") + more
 
 
 class RunExists(UsageError):

@@ -74,8 +74,7 @@ class AgentCatalog:
         try:
             return self._agents[name]
         except KeyError:
-            known = ", ".join(self.names()) or "none"
-            raise UnknownAgent(f"Agent {name!r} not found; known: {known}") from None
+            raise UnknownAgent.named(name, self.names()) from None
 
     def names(self) -> tuple[str, ...]:
         """Returns the names of all agents, sorted."""

@@ -13,8 +13,6 @@ from holdfast.errors import StoreUnavailable, UnknownAgent
 from holdfast.ports.registry import RegistryProtocol, VersionedRegistry
 from holdfast.types import AgentSpec
 
-SHOWN_NAMES = 50  # of registered agents in a message
-
 
 class AgentDirectory:
     """The agents that a worker can run.
@@ -49,7 +47,7 @@ class AgentDirectory:
         name, number = split_version(reference)
         found = await (self._registry.get_agent(name) if number is None else self._numbered(name, number))
         if found is None:
-            raise UnknownAgent(f"Agent {reference!r} not found; {await self._known()}")
+            raise UnknownAgent.named(reference, self._catalog.names(), await self._registered())
         return found
 
     async def _numbered(self, name: str, number: int) -> AgentDefinition | None:
@@ -65,13 +63,8 @@ class AgentDirectory:
             return agent.spec()
         return resolve(definition_of(agent), self._catalog.tools())
 
-    async def _known(self) -> str:
-        known = f"known: {', '.join(self._catalog.names()) or 'none'}"
+    async def _registered(self) -> list[str]:
         try:
-            registered = await self._registry.list_agents()
+            return await self._registry.list_agents()
         except StoreUnavailable:
-            return known
-        if not registered:
-            return known
-        more = f" and {len(registered) - SHOWN_NAMES} more" if len(registered) > SHOWN_NAMES else ""
-        return f"{known}; registered: {', '.join(registered[:SHOWN_NAMES])}{more}"
+            return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,12 @@ async def history_of(registry: RegistryProtocol, name: str) -> list[AgentVersion
     return versions
 
 
-def unknown(name: str) -> UnknownAgent:
-    """The error for a name that neither the code nor the registry defines."""
-    return UnknownAgent(f"agent {name!r} not found; see `agents`")
+async def unknown(name: str, registry: RegistryProtocol, known: Iterable[str] = ()) -> UnknownAgent:
+    """The error for a name that neither the code nor the registry defines.
+
+    Args:
+        name: the name.
+        registry: an open registry.
+        known: names of the agents in code, if the command accepts them.
+    """
+    return UnknownAgent.named(name, known, await registry.list_agents())

@@ -18,6 +18,7 @@ from holdfast import names
 from holdfast._version import __version__
 from holdfast.agents.agent import Agent
 from holdfast.bounds import shortened
+from holdfast.client.known_agents import KnownAgents, Sources
 from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
 from holdfast.definition import AgentDefinition, split_version
@@ -63,6 +64,7 @@ class Holdfast:
         task_queue: str = "holdfast",
         max_input_bytes: int = MAX_INPUT_BYTES,
         bus: BusSource | None = None,
+        agents: Sources | None = None,
     ) -> None:
         """
         Args:
@@ -72,12 +74,14 @@ class Holdfast:
                 stores large payloads outside Temporal.
             bus: returns the event bus, which delivers text as it is written; without one, text arrives up to a second
                 later.
+            agents: returns where to look up names of agents; without it, a name that nobody knows is not refused.
         """
         self._client = client
         self._max_input_bytes = max_input_bytes
         self._bus = bus
         self._task_queue = task_queue
         self._log = TemporalRunLog(client)
+        self._known_agents = KnownAgents(client, task_queue, agents)
 
     @property
     def temporal(self) -> Client:
@@ -110,6 +114,7 @@ class Holdfast:
 
         Raises:
             UsageError: an argument is not accepted.
+            UnknownAgent: workers are running, but neither they nor the registry know the name.
             RunExists: the id is taken.
             TemporalUnavailable: the server is unavailable.
         """
@@ -124,6 +129,8 @@ class Holdfast:
             "client_version": __version__,
         }
         request = _checked_request({name: value for name, value in wanted.items() if value is not None})
+        if isinstance(request.agent, str):
+            await self._known_agents.check(request.agent)
         name = split_version(request.agent)[0] if isinstance(request.agent, str) else request.agent.name
         run_id = _checked_id(id) if id else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
         await self._start(run_id, name, request)

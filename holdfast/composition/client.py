@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition.converter import client_converter
-from holdfast.composition.event_bus import reachable_bus
+from holdfast.composition.reachable import reachable_storage
 from holdfast.errors import TemporalUnavailable
 from holdfast.settings import Settings
 from holdfast.stack.address import local_address
@@ -39,13 +39,14 @@ async def open_client(settings: Settings, address: str) -> AsyncIterator[Holdfas
         SettingsError: a setting has a bad value.
         TemporalUnavailable: the server is unavailable.
     """
-    async with client_converter(settings) as converter, reachable_bus(settings) as bus:
+    async with client_converter(settings) as converter, reachable_storage(settings) as storage:
         temporal = await connect_temporal(address, settings.temporal_namespace, converter=converter)
         yield Holdfast(
             temporal,
             task_queue=settings.temporal_task_queue,
             max_input_bytes=largest_input(converter, settings.max_payload_bytes),
-            bus=bus,
+            bus=storage.bus,
+            agents=storage.agents,
         )
 
 

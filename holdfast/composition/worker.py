@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,6 +27,7 @@ from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
 from holdfast.errors import SettingsError, StoreLocked, StoreUnavailable, TemporalUnavailable
 from holdfast.models import open_model
+from holdfast.ops.announcement import Announcement
 from holdfast.ops.doctor import Reconciler, RunFinder
 from holdfast.ops.embedding import EmbeddingWatch
 from holdfast.ops.retention.retention import retention
@@ -150,7 +151,7 @@ async def serve(settings: Settings) -> None:
         worker = build_worker(
             client, settings, catalog=catalog, model=model, persistence=persistence, isolate_tools=True
         )
-        async with worker, background_tasks(*_background_tasks(client, settings, persistence)):
+        async with worker, background_tasks(*_background_tasks(client, settings, persistence, catalog.names())):
             log.info(
                 "worker serves",
                 task_queue=settings.temporal_task_queue,
@@ -169,7 +170,9 @@ def _persistence(settings: Settings) -> Persistence:
     return persistence if custom is None else replace(persistence, registry=custom)
 
 
-def _background_tasks(client: Client, settings: Settings, persistence: Persistence) -> list[BackgroundTask]:
+def _background_tasks(
+    client: Client, settings: Settings, persistence: Persistence, agents: Sequence[str]
+) -> list[BackgroundTask]:
     """Creates the background tasks of this worker."""
     store, task_queue = persistence.store, settings.temporal_task_queue
     found: list[BackgroundTask] = [EmbeddingWatch(client, task_queue, Embedding(persistence.memories))]
@@ -179,6 +182,8 @@ def _background_tasks(client: Client, settings: Settings, persistence: Persisten
             TemporalRunLog(client, query_timeouts=BULK_QUERY_TIMEOUTS),
         )
         found.append(Reconciler(finder, store, run_log, persistence.bus, interval=settings.reconcile_interval))
+    if persistence.served is not None and settings.agent_registry is None:
+        found.append(Announcement(persistence.served, task_queue, identity(), agents))
     if settings.retention is not None:
         found.append(retention(client, settings.retention, persistence))
     return found

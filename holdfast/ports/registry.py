@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import AwareDatetime
@@ -66,6 +67,24 @@ class AgentVersion(Data):
         """Its number: 1, 2, … for each name."""
         assert self.definition.version is not None
         return self.definition.version
+
+
+class ServedAgents(Protocol):
+    """The agents that workers serve from their code. Every method may raise StoreUnavailable."""
+
+    async def announce(self, task_queue: str, worker: str, agents: Collection[str]) -> None:
+        """Records what a worker serves, instead of what it has announced before.
+
+        Args:
+            task_queue: the task queue that it polls.
+            worker: its identity in Temporal.
+            agents: names of the agents; none when it has shut down.
+        """
+        ...
+
+    async def by_worker(self, task_queue: str) -> Mapping[str, Collection[str]]:
+        """Returns the names that each worker of a task queue has announced, by identity; it may have ended since."""
+        ...
 
 
 class Registration(Data):

@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.ports import EventBus, Store
+from holdfast.ports.registry import ServedAgents
 from holdfast.ports.retrieval import Embedder, VectorStoreProtocol
 from holdfast.storage.bus import Bus, MemoryLog, SurrealLog
 from holdfast.storage.database import SCHEMES, Database, open_database
@@ -17,6 +18,7 @@ from holdfast.storage.mirror import MemoryStore, SurrealStore, open_store
 from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.registry import InMemoryRegistry, RegistryProtocol
 from holdfast.storage.registry.surreal import SurrealRegistry
+from holdfast.storage.registry.workers import SurrealServedAgents
 from holdfast.storage.vectors import MemoryVectors
 from holdfast.storage.vectors.surreal import SurrealVectors
 
@@ -34,6 +36,8 @@ class Persistence:
     vectors: Callable[[str], VectorStoreProtocol] = field(default_factory=MemoryVectors)
     """Returns the vector store of a namespace."""
     memories: TextMemory = field(default_factory=lambda: TextMemory(InProcessTable()))
+    served: ServedAgents | None = None
+    """What each worker serves; `None` in memory, which no client can read."""
     bus: EventBus = field(default_factory=lambda: Bus(MemoryLog()))
 
     async def open(self) -> None:
@@ -90,5 +94,6 @@ def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Em
         registry=SurrealRegistry(database),
         vectors=vectors,
         memories=TextMemory.of(SurrealTable(database), vectors, embedder),
+        served=SurrealServedAgents(database),
         bus=Bus(SurrealLog(database, keys)),
     )

@@ -91,12 +91,11 @@ def test_unknown_run_is_wrong_use(cli: CliStack, words: list[str]) -> None:
 
 
 def test_unknown_agent_is_wrong_use(cli: CliStack) -> None:
-    """An unknown agent ends with exit code 2 and a list of the agents that the worker knows."""
-    done = cli("run", "nobody", "hello")
-    assert done.code == 2
-    assert "researcher" in done.out
-    run_id = next(line.split()[1] for line in done.out.splitlines() if line.startswith("  run "))
-    assert "✗ failed" in cli("show", run_id).out
+    """An agent that neither the worker nor the registry knows starts no run; the message names a similar one."""
+    done = cli("run", "reseracher", "hello", "--id", "mistyped")
+    assert (done.code, done.out) == (2, "")
+    assert "'reseracher' not found (did you mean 'researcher'?); known: researcher" in done.err
+    assert cli("show", "mistyped").code == 2
 
 
 def test_taken_id_is_wrong_use(cli: CliStack) -> None:

@@ -67,19 +67,20 @@ async def _find(settings: Settings, name: str, number: int | None) -> FoundAgent
         agent = catalog.get(name)
         return FoundAgent(definition_of(agent), "code", origin_of(agent))
     async with opened_registry(settings) as registry:
-        return await (_current(registry, name) if number is None else _numbered(registry, name, number))
+        if number is not None:
+            return await _numbered(registry, name, number)
+        current = await _current(registry, name)
+        if current is None:
+            raise await unknown(name, registry, catalog.names())
+        return current
 
 
-async def _current(registry: RegistryProtocol, name: str) -> FoundAgent:
+async def _current(registry: RegistryProtocol, name: str) -> FoundAgent | None:
     if isinstance(registry, VersionedRegistry):
         version = await registry.version(name)
-        if version is None:
-            raise unknown(name)
-        return FoundAgent.of(version)
+        return FoundAgent.of(version) if version else None
     agent = await registry.get_agent(name)
-    if agent is None:
-        raise unknown(name)
-    return FoundAgent(definition_of(agent), "registry", origin_of(agent))
+    return FoundAgent(definition_of(agent), "registry", origin_of(agent)) if agent else None
 
 
 async def _numbered(registry: RegistryProtocol, name: str, number: int) -> FoundAgent:

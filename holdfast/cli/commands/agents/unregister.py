@@ -22,7 +22,7 @@ async def unregister(name: AgentNameArgument, json: JsonOption = False) -> None:
     out = Output(json=json)
     async with opened_registry(Settings.load(), writes=True) as registry:
         if not await registry.unregister(name):
-            raise unknown(name)
+            raise await unknown(name, registry)
     if json:
         out.document({"name": name, "unregistered": True})
     else:

@@ -1,0 +1,70 @@
+"""The part of the workers' storage that clients use, opened when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from holdfast.client.known_agents import AgentSources
+from holdfast.ports import EventBus
+from holdfast.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.storage.persistence import Persistence
+
+SHARED_SCHEMES = ("surrealkv", "ws", "wss", "http", "https")
+
+
+class ReachableStorage:
+    """Provides access to the storage of the workers with these settings.
+
+    There is none if each process has its own, or if no worker has created the database yet.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opened: Persistence | None = None
+
+    def bus(self) -> EventBus | None:
+        """Returns the event bus of the workers."""
+        if self._settings.event_bus_backend == "memory":
+            return None
+        persistence = self._persistence()
+        return persistence.bus if persistence else None
+
+    def agents(self) -> AgentSources | None:
+        """Returns where the agents of the workers can be looked up."""
+        if self._settings.agent_registry is not None:
+            return None
+        persistence = self._persistence()
+        if persistence is None or persistence.served is None:
+            return None
+        return AgentSources(persistence.served, persistence.registry)
+
+    async def close(self) -> None:
+        """Closes what was opened."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    def _persistence(self) -> Persistence | None:
+        if self._opened is None and is_shared(self._settings):
+            from holdfast.composition.persistence import open_configured  # noqa: PLC0415 - loads the database's client
+
+            self._opened = open_configured(self._settings, background=True)
+        return self._opened
+
+
+@asynccontextmanager
+async def reachable_storage(settings: Settings) -> AsyncIterator[ReachableStorage]:
+    """Provides the storage while the body runs."""
+    storage = ReachableStorage(settings)
+    try:
+        yield storage
+    finally:
+        await storage.close()
+
+
+def is_shared(settings: Settings) -> bool:
+    """Returns whether this process can read the database of workers with these settings."""
+    return not settings.missing_database and settings.store_url.partition("://")[0] in SHARED_SCHEMES

@@ -1,0 +1,27 @@
+"""Messages of errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.errors import SHOWN_NAMES, UnknownAgent
+
+
+@pytest.mark.parametrize(
+    ("known", "registered", "message"),
+    [
+        ([], [], "Agent 'clrek' not found; known: none"),
+        (["reader", "clerk"], [], "Agent 'clrek' not found (did you mean 'clerk'?); known: clerk, reader"),
+        ([], ["clerk"], "Agent 'clrek' not found (did you mean 'clerk'?); registered: clerk"),
+        (["x"], ["y"], "Agent 'clrek' not found; known: x; registered: y"),
+    ],
+)
+def test_an_unknown_agent_is_told_from_the_known_ones(known: list[str], registered: list[str], message: str) -> None:
+    """The message names the agents that can be run, and the one that was probably meant."""
+    assert str(UnknownAgent.named("clrek", known, registered)) == message
+
+
+def test_a_long_list_is_cut() -> None:
+    """A message lists a limited number of names."""
+    message = str(UnknownAgent.named("x", [f"a{number:03}" for number in range(SHOWN_NAMES + 3)]))
+    assert message.endswith("a049 and 3 more")
