@@ -145,7 +145,7 @@ LAYERS = [
     Layer("tools", f"{VOCABULARY} agents.tool", "pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger", "pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases", VOCABULARY),
-    Layer("storage.database", VOCABULARY, "cachetools httpx2 pydantic surrealdb websockets"),
+    Layer("storage.database", f"{VOCABULARY} _util.logger", "cachetools httpx2 pydantic surrealdb websockets"),
     Layer("storage.row_cache", f"{VOCABULARY} _util.blocking _util.logger"),
     Layer("storage.encryption", VOCABULARY, "cryptography"),
     Layer("storage.mirror storage.bus", STORAGE, "cachetools pydantic surrealdb"),

@@ -76,7 +76,7 @@ class Store(Protocol):
         """Connects and applies the schema; may be called twice. Other methods open the store on demand."""
 
     async def append(self, batch: EntryBatch) -> TranscriptRef:
-        """Writes a batch in one transaction and returns the newest entry of the mirror.
+        """Writes a batch in one transaction and returns its last entry, which the mirror has then.
 
         Appending stored entries again changes nothing. A batch of a newer `chain` (by `summary.started_at`) replaces
         all rows of an older one; a batch of an older chain changes nothing.
@@ -112,6 +112,13 @@ class Store(Protocol):
 
     async def run(self, run_id: RunId) -> MirroredRun | None:
         """Returns the run's row, in one small read; `None` if there is no row."""
+        ...
+
+    async def is_complete(self, run: MirroredRun) -> bool:
+        """Returns whether there are as many entries as the run's head says, and the newest has its digest.
+
+        It is one small read. A row of table `run` alone does not prove that the entries up to its head were written.
+        """
         ...
 
     async def runs(self, after: RunId | None = None, limit: int = 1000) -> list[MirroredRun]:

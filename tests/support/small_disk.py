@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +26,12 @@ class SmallDisk:
         self.folder = folder
         self._ballast = folder / "ballast"
 
-    def fill(self) -> None:
-        """Leaves not a byte; what others free meanwhile is filled by the next call."""
+    def fill(self, spare: int = 0) -> None:
+        """Leaves not a byte, or some blocks; what others free meanwhile is filled by the next call."""
+        self._fill()
+        os.truncate(self._ballast, max(self._ballast.stat().st_size - spare * len(BLOCK), 0))
+
+    def _fill(self) -> None:
         try:
             with self._ballast.open("ab", buffering=0) as ballast:
                 while ballast.write(BLOCK):

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from holdfast import stack
 from holdfast._version import __version__
 from holdfast.cli.exit_code import ExitCode
+from holdfast.cli.found_damage import found_damages
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import duration
 from holdfast.models import SCRIPTED_MARK
@@ -23,6 +24,8 @@ _LOCKED = {True: "in use", False: "not open", None: "a server"}
 
 async def show_status(out: Output, settings: Settings) -> ExitCode:
     """Writes the state of the stack, and returns whether it is healthy as an exit code."""
+    for damage in found_damages(settings):
+        out.warn(damage)
     found = await stack.status(settings)
     healthy = is_healthy(found, is_local=settings.temporal_address is None)
     if out.json:

@@ -22,8 +22,8 @@ class Verifier:
     Args:
         store: the mirror.
         run_log: reads logs from Temporal's history.
-        quick: compare only the run's row and the newest entry, which takes one small read for a healthy run. A
-            difference there leads to a full comparison; damage elsewhere is not detected.
+        quick: compare only the run's row, the newest entry and the number of entries, which takes two small reads for
+            a healthy run. A difference there leads to a full comparison; an altered row elsewhere is not detected.
     """
 
     def __init__(self, store: Store, run_log: RunLog, *, quick: bool = False) -> None:
@@ -64,7 +64,7 @@ class Verifier:
         head = seen.head if seen else await self._store.head(run_id)
         try:
             snapshot = await self._log.snapshot(run_id)
-            if self._quick and seen == snapshot.run:
+            if self._quick and seen == snapshot.run and await self._store.is_complete(seen):
                 return Report(run_id, Verdict.HEALTHY), False
             log = await read_recorded_log(self._log, self._store, snapshot)
         except RunNotFound as gone:

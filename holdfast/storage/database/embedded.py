@@ -11,10 +11,14 @@ from uuid import UUID
 
 from surrealdb import AsyncEmbeddedSurrealConnection, RecordID
 
+from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database import cbor
+from holdfast.storage.database.damage import LogGuard
 from holdfast.storage.database.lock import PathLock
 from holdfast.storage.database.query_message import QueryMessage
+
+log = get_logger(__name__)
 
 MARK = RecordID("opening", "mark")
 VERIFY_ATTEMPTS = 3  # the first finds the damage, which makes the engine repair it; the second verifies it
@@ -89,6 +93,7 @@ class PathEndpoint(EmbeddedEndpoint):
     def __init__(self, path: Path, namespace: str, database: str) -> None:
         super().__init__(f"surrealkv://{path}", namespace, database)
         self._lock = PathLock(path)
+        self._guard = LogGuard(path)
         self._needs_check = False
         self._kept = False
 
@@ -122,7 +127,7 @@ class PathEndpoint(EmbeddedEndpoint):
         try:
             if self._needs_check:
                 await self._verify()
-            return await super().dial()
+            return await self._open()
         except BaseException:
             self._needs_check = True
             self.release()
@@ -156,8 +161,25 @@ class PathEndpoint(EmbeddedEndpoint):
         )
 
     async def _once(self, statement: str, mark: str) -> object:
-        client = await super().dial()
+        client = await self._open()
         try:
             return await client.query(statement, {"row": MARK, "mark": mark})
         finally:
             await super().disconnect(client, failed=False)
+
+    async def _open(self) -> AsyncEmbeddedSurrealConnection:
+        """Opens the engine, and reports what it cuts off its log.
+
+        Raises:
+            StoreUnavailable: the disk is too full to repair the log.
+        """
+        self._guard.prepare()
+        try:
+            client = await super().dial()
+        finally:
+            for damage in self._guard.settle():
+                log.error(str(damage))
+        if self._guard.is_repair_unfinished:  # it would lose with the next opening what it acknowledges now
+            await super().disconnect(client, failed=True)
+            raise StoreUnavailable(f"the engine could not repair {self._url}: is the disk full?")
+        return client

@@ -59,7 +59,7 @@ def check_batch(batch: EntryBatch) -> None:
 
 
 def continues(batch: EntryBatch, stored: Stored) -> bool:
-    """Returns whether `batch` starts right after the mirror's newest entry: the common case, which needs no read."""
+    """Returns whether `batch` starts right after an entry that this process wrote: the common case, without a read."""
     return (batch.chain, batch.entries[0].seq, batch.previous_digest) == (
         stored.chain,
         stored.head.seq + 1,
@@ -108,7 +108,7 @@ def plan_append(batch: EntryBatch, stored: Stored | None, digests: Mapping[int, 
     for index, entry in enumerate(batch.entries):
         if digests.get(entry.seq) != entry.digest:
             return Write(batch.entries[index:], cut=entry.seq if entry.seq < expected else None)
-    return stored.head
+    return last.ref  # not the head: a run row does not prove that the entries after the batch were written
 
 
 def _check_message(entry: Entry, where: str) -> None:

@@ -112,7 +112,7 @@ async def appending_again_changes_nothing(store: Store) -> None:
     last = len(run.entries)
     for first, end in ((0, 4), (0, 4), (2, 7), (7, last), (0, 4), (3, last), (0, last)):
         await store.append(run.batch(first, end))
-    _same(await store.append(run.batch(0, 4)), run.head, "an old batch is answered with the newest entry")
+    _same(await store.append(run.batch(0, 4)), run.entries[3].ref, "an old batch is answered with its own last entry")
     _same(await store.entries(run.run_id), run.entries, "entries after duplicates")
     _same(await store.messages(run.run_id), run.messages, "messages after duplicates")
     _same(await store.summary(run.run_id), run.batch().summary, "an old batch does not bring an old summary back")

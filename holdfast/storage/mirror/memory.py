@@ -90,6 +90,12 @@ class MemoryStore(Store):
         )
 
     @override
+    async def is_complete(self, run: MirroredRun) -> bool:
+        stored = self._runs.get(run.summary.run_id)
+        digests = stored.digests if stored else []
+        return len(digests) == run.head.seq + 1 and digests[-1:] == ([run.head.digest] if digests else [])
+
+    @override
     async def runs(self, after: RunId | None = None, limit: int = 1000) -> list[MirroredRun]:
         ids = sorted(run_id for run_id in self._runs if after is None or run_id > after)
         return [run for run_id in ids[:limit] if (run := await self.run(run_id))]

@@ -58,6 +58,9 @@ async def a_run_is_read_in_one_call(store: Store) -> None:
     same(await store.run(run.run_id), None, "an unknown run is None")
     await store.append(run.batch())
     same(await store.run(run.run_id), _mirrored(run), "the run as it was appended")
+    same(await store.is_complete(_mirrored(run)), True, "all of its entries are there")
+    await store.append(SampleRun(turns=3, run_id=run.run_id, chain="some chain", started_at=run.started_at).batch())
+    same(await store.is_complete(_mirrored(run)), False, "there are more entries than its head says")
 
 
 async def a_run_is_concluded_once(store: Store) -> None:

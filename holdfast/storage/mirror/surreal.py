@@ -49,6 +49,10 @@ CONCLUDE = """UPDATE $run MERGE $row
     WHERE [chain, head, digest] = $expected AND status NOT IN $final RETURN VALUE head"""
 SUMMARY = "SELECT VALUE text FROM ONLY $run"
 DIGESTS = "SELECT id[1] AS seq, digest FROM event:[$id, $first]..=[$id, $last]"
+COMPLETENESS = """RETURN [
+    (SELECT VALUE total FROM (SELECT count() AS total FROM event:[$id, 0]..=[$id, ..] GROUP ALL))[0] ?? 0,
+    $newest.digest
+]"""
 ENTRIES = "SELECT VALUE text FROM event:[$id, $first]..=[$id, ..] LIMIT $limit"
 MESSAGES = "SELECT VALUE entry.text FROM message:[$id, $first]..=[$id, ..] LIMIT $limit"
 
@@ -135,6 +139,12 @@ class SurrealStore(Store):
         return None if row is None else self._mirrored(row)
 
     @override
+    async def is_complete(self, run: MirroredRun) -> bool:
+        newest = event_id(run.summary.run_id, run.head.seq)
+        [found] = await self._database.run(COMPLETENESS, id=run.summary.run_id, newest=newest)
+        return list(found) == [run.head.seq + 1, run.head.digest if run.head.seq >= 0 else None]
+
+    @override
     async def runs(self, after: RunId | None = None, limit: int = 1000) -> list[MirroredRun]:
         [rows] = await self._database.run(RUNS, after=after or "", limit=limit)
         return [self._mirrored(row) for row in rows]
@@ -189,8 +199,8 @@ class SurrealStore(Store):
         await self._database.close()
 
     async def _append(self, batch: EntryBatch) -> TranscriptRef:
-        stored = await self._position(batch)
-        step = plan_append(batch, stored, await self._digests(batch, stored))
+        stored, digests = await self._position(batch)
+        step = plan_append(batch, stored, digests)
         if isinstance(step, TranscriptRef):
             return step
         if step.cut is not None:
@@ -199,11 +209,13 @@ class SurrealStore(Store):
         self._remember(batch)
         return batch.entries[-1].ref
 
-    async def _position(self, batch: EntryBatch) -> Stored | None:
+    async def _position(self, batch: EntryBatch) -> tuple[Stored | None, dict[int, str]]:
+        """Returns where the mirror of a run ends, and the digests of its entries that the batch is compared with."""
         remembered = self._written.pop(batch.run_id, None)  # remembered again after a successful write
         if remembered and continues(batch, remembered):
-            return remembered
-        return await self._stored(batch.run_id)
+            return remembered, {remembered.head.seq: remembered.head.digest}
+        stored = await self._stored(batch.run_id)
+        return stored, await self._digests(batch, stored)
 
     async def _stored(self, run: RunId) -> Stored | None:
         row = await self._read_run(STORED, run)
@@ -216,8 +228,6 @@ class SurrealStore(Store):
         return found
 
     async def _digests(self, batch: EntryBatch, stored: Stored | None) -> dict[int, str]:
-        if stored and continues(batch, stored):
-            return {stored.head.seq: stored.head.digest}
         seqs = overlap(batch, stored)
         if not seqs:
             return {}
@@ -244,11 +254,15 @@ class SurrealStore(Store):
 
     async def _write(self, batch: EntryBatch, entries: Sequence[Entry], stored: Stored | None) -> None:
         rows = encrypt_rows(project(batch, entries), self._cipher)
+        skipped = entries[0].seq - batch.entries[0].seq
+        previous = batch.entries[skipped - 1].digest if skipped else batch.previous_digest
         results = await self._database.run(
             APPEND,
             id=batch.run_id,
             run=rows.run["id"],
             expected=_expected_row(stored),
+            before=event_id(batch.run_id, entries[0].seq - 1),
+            previous=previous,
             events=rows.events,
             messages=rows.messages,
             tool_calls=list(rows.tool_calls.values()),

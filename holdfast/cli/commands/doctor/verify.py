@@ -40,12 +40,12 @@ async def verify(
     """Compares the mirror with Temporal's history.
 
     --deep, the default for one run, compares every value of every row with what the
-    run's history projects to. --quick, the default for --all, costs one small read
-    per healthy run: of its newest entry, whose digest stands for the whole log, and
-    of the run's own row. Only if these differ are its other rows compared, so damage
-    to other rows alone is not seen. Either way, each row that is missing, altered or
-    extra is named by run, table and seq. A worker must run, as it replays the
-    histories.
+    run's history projects to. --quick, the default for --all, costs two small reads
+    per healthy run: of the run's own row, and of the number of its entries and the
+    digest of the newest, which stands for the whole log. Only if these differ are its
+    other rows compared, so a row that was altered alone is not seen. Either way, each
+    row that is missing, altered or extra is named by run, table and seq. A worker
+    must run, as it replays the histories.
 
     The mirror of an active run may lag (`behind`): what it has so far is right. If
     Temporal has deleted a run's history (`mirror only`), its rows are compared with
