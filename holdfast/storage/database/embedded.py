@@ -167,7 +167,7 @@ class PathEndpoint(EmbeddedEndpoint):
         finally:
             await super().disconnect(client, failed=False)
 
-    async def _open(self) -> AsyncEmbeddedSurrealConnection:
+    async def _open(self) -> EmbeddedClient:
         """Opens the engine, and reports what it cuts off its log.
 
         Raises:
