@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from holdfast.activities.announcer import Announcer
@@ -22,6 +21,7 @@ from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tools import ToolActivity
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.directory import AgentDirectory
+from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.ports import ChatModel, EventBus, RunLog, Store
 from holdfast.ports.registry import RegistryProtocol
 from holdfast.storage.memory import Embedding, TextMemory
@@ -40,8 +40,8 @@ class Dependencies:
     registry: RegistryProtocol
     memories: TextMemory
     bus: EventBus
-    workspaces: Path
-    """Parent folder of the workspaces of runs that name none."""
+    roots: WorkspaceRoots
+    """Where the workspaces of runs may be."""
     default_timeout: float
     """Maximum seconds of a run, if neither the run nor its agent sets a limit."""
     default_model: str
@@ -59,7 +59,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     run = RunActivities(
         AgentDirectory(deps.catalog, deps.registry),
         served=deps.catalog.tools(),
-        workspaces=deps.workspaces,
+        roots=deps.roots,
         default_timeout=deps.default_timeout,
         default_model=deps.default_model,
         limits=deps.limits,
@@ -81,7 +81,13 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     runner = ToolRunner(own_loop=deps.isolate_tools)
     tools = [
         ToolActivity(
-            tool, runner=runner, slots=slots, finished=finished, limits=deps.limits, memories=deps.memories
+            tool,
+            runner=runner,
+            slots=slots,
+            finished=finished,
+            limits=deps.limits,
+            roots=deps.roots,
+            memories=deps.memories,
         ).definition()
         for tool in deps.catalog.tools().values()
     ]

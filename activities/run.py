@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.agents.directory import AgentDirectory
+from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.definition import MAX_DEFINITION_BYTES, AgentDefinition
 from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, UnknownAgent, UsageError
 from holdfast.protocol import Plan, RunOptions
@@ -32,7 +33,7 @@ class RunActivities:
         agents: AgentDirectory,
         *,
         served: Container[str],
-        workspaces: Path,
+        roots: WorkspaceRoots,
         default_timeout: float,
         default_model: str,
         limits: PayloadLimits,
@@ -41,14 +42,14 @@ class RunActivities:
         Args:
             agents: finds the agents.
             served: activity types of this worker's tools.
-            workspaces: parent folder of the workspaces of runs that name none.
+            roots: where workspaces may be.
             default_timeout: maximum seconds of a run, if neither the run nor its agent sets a limit.
             default_model: the model that is used if neither of them names one.
             limits: the maximum size of an input.
         """
         self._agents = agents
         self._served = served
-        self._workspaces = workspaces
+        self._roots = roots
         self._default_timeout = default_timeout
         self._default_model = default_model
         self._limits = limits
@@ -64,8 +65,8 @@ class RunActivities:
             input_bytes: size of the input, in UTF-8.
 
         Raises:
-            ApplicationError: the agent is unknown or has tools that this worker does not serve; or, retryable, the
-                registry is unavailable.
+            ApplicationError: the agent is unknown or has tools that this worker does not serve; the workspace is not
+                in a folder that it may use; or, retryable, the registry is unavailable.
         """
         self._check_input(input_bytes)
         spec = await self._find(wanted.agent)
@@ -76,7 +77,7 @@ class RunActivities:
             spec=spec.model_copy(update={name: value for name, value in changes.items() if value is not None}),
             timeout=wanted.timeout or spec.timeout or self._default_timeout,
             expected_model=wanted.model or spec.model or self._default_model,
-            workspace=wanted.workspace or self._own_workspace(),
+            workspace=self._admit(wanted.workspace) if wanted.workspace else self._own_workspace(),
         )
         if self._limits.is_private:
             plan.private = True
@@ -87,7 +88,15 @@ class RunActivities:
         name = quote(run_id, safe="")
         if len(name) > MAX_FOLDER_NAME:
             name = hashlib.sha256(run_id.encode()).hexdigest()
-        return str((self._workspaces / name).absolute())
+        return str(self._roots.own / name)
+
+    def _admit(self, workspace: str) -> str:
+        try:
+            return str(self._roots.admit(Path(workspace)))
+        except (UsageError, OSError, ValueError) as error:
+            raise ApplicationError(
+                f"this run cannot start: {error}", type=ErrorType.INVALID_REQUEST, non_retryable=True
+            ) from None
 
     def _check_input(self, size: int) -> None:
         limit = self._limits.max_input_bytes

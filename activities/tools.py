@@ -18,6 +18,7 @@ from holdfast.activities.slots import AgentSlots
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
 from holdfast.agents.tool import Tool, ToolContext, ToolError
+from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.protocol import ToolInvocation
 from holdfast.temporal.payload_limits import PayloadLimits
@@ -41,6 +42,7 @@ class ToolActivity:
         slots: AgentSlots,
         finished: FinishedCalls,
         limits: PayloadLimits,
+        roots: WorkspaceRoots,
         memories: TextMemoryProtocol | None = None,
     ) -> None:
         self._tool = tool
@@ -48,6 +50,7 @@ class ToolActivity:
         self._slots = slots
         self._finished = finished
         self._limits = limits
+        self._roots = roots
         self._memories = memories
 
     def definition(self) -> Callable[..., Any]:
@@ -121,6 +124,7 @@ class ToolActivity:
             attempt=activity.info().attempt,
             workspace=Path(invocation.workspace or "."),
             memories=self._memories,
+            roots=self._roots,
         )
 
 

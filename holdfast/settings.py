@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     """State folder of the local stack: databases, logs, workspaces."""
     holdfast_agents: Annotated[tuple[str, ...], NoDecode] = ()
     """Modules whose agents the worker serves, in addition to the shipped ones; comma-separated."""
+    workspace_roots: Annotated[tuple[str, ...], NoDecode] = ()
+    """Folders below which runs may have their workspace; none means the current folder of the worker.
+    Comma-separated."""
     holdfast_encryption_key: SecretStr | None = None
     """Keys for payloads and mirror, `[name:]base64`, comma-separated: the first encrypts, all decrypt."""
     max_payload_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=1024**3)
@@ -82,9 +85,9 @@ class Settings(BaseSettings):
     max_concurrent_agents: int = Field(default=10, ge=1, le=10_000)
     """Maximum number of agents that one worker executes at the same time; waiting runs do not count."""
 
-    @field_validator("holdfast_agents", mode="before")
+    @field_validator("holdfast_agents", "workspace_roots", mode="before")
     @classmethod
-    def _split_modules(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value

@@ -136,13 +136,13 @@ LAYERS = [
     # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
     Layer(
         "activities",
-        f"{VOCABULARY} _util.logger _util.streams agents.catalog agents.directory agents.tool temporal.payload_limits "
-        "storage.memory",
+        f"{VOCABULARY} _util.logger _util.streams agents.catalog agents.directory agents.tool agents.workspaces "
+        "temporal.payload_limits storage.memory",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
     Layer("models", f"{VOCABULARY} _util.logger", "httpx2 openai pydantic"),
-    Layer("tools", f"{VOCABULARY} agents.tool", "pydantic"),
+    Layer("tools", f"{VOCABULARY} agents.tool agents.secret_files agents.workspaces", "pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger", "pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases", VOCABULARY),
     Layer("storage.database", f"{VOCABULARY} _util.logger", "cachetools httpx2 pydantic surrealdb websockets"),

@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from holdfast.agents.arguments import Arguments, BadArguments
 from holdfast.agents.docstring import Docstring
+from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import AgentDefinitionError, HoldfastError
 from holdfast.names import TOOL_PREFIX
 from holdfast.ports.retrieval import TextMemoryProtocol
@@ -52,6 +53,8 @@ class ToolContext:
     """The folder that the run works in; it may not exist yet."""
     memories: TextMemoryProtocol | None = field(default=None, repr=False, compare=False)
     """Text memory of the agents; `None` means that the worker has none."""
+    roots: WorkspaceRoots | None = field(default=None, repr=False, compare=False)
+    """The folders that the worker may use; `None`, as in tests that call a tool directly, means any."""
 
     @property
     def idempotency_key(self) -> str:

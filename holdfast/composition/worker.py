@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.converter import DataConverter
@@ -23,6 +24,7 @@ from holdfast._util.logger import get_logger
 from holdfast.activities import Dependencies, build_activities
 from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
 from holdfast.agents.catalog import AgentCatalog
+from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
 from holdfast.errors import SettingsError, StoreLocked, StoreUnavailable, TemporalUnavailable
@@ -108,7 +110,7 @@ def build_worker(
         registry=persistence.registry,
         memories=persistence.memories,
         bus=persistence.bus,
-        workspaces=settings.holdfast_home / "workspaces",
+        roots=WorkspaceRoots(_roots(settings), settings.holdfast_home),
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,
         max_concurrent_agents=settings.max_concurrent_agents,
@@ -134,6 +136,14 @@ def build_worker(
         default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         graceful_shutdown_timeout=GRACE,
     )
+
+
+def _roots(settings: Settings) -> list[Path]:
+    """Returns the folders below which workspaces may be: by default the current one, if it is not everything."""
+    if settings.workspace_roots:
+        return [Path(root) for root in settings.workspace_roots]
+    here = Path.cwd()
+    return [] if here == Path(here.anchor) else [here]
 
 
 async def serve(settings: Settings) -> None:

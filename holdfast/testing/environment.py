@@ -74,6 +74,7 @@ def _settings(folder: Path, server: ModelServer) -> Settings:
         _env_file=None,
         holdfast_home=folder,
         holdfast_encryption_key=None,
+        workspace_roots=("/",),  # whoever runs the test chooses the folders
         temporal_address=None,
         temporal_namespace="default",
         temporal_task_queue="holdfast",

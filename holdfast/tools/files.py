@@ -32,14 +32,15 @@ BINARY_PROBE = 8 * 1024  # bytes at the start of a file; with a NUL among them, 
 def list_files(path: str = ".", pattern: str = "**/*", *, context: ToolContext) -> str:
     """List the files of the workspace, one per line: path, tab, size in bytes.
 
-    Hidden folders, node_modules and __pycache__ are skipped.
+    Hidden folders, node_modules, __pycache__ and files that usually hold secrets are left out.
 
     Args:
         path: Folder to list, relative to the workspace.
-        pattern: Glob below that folder. `*.md` matches files in the folder itself, `**/*.md` also those in subfolders.
+        pattern: Glob below that folder. `*.md` matches files in the folder itself, `**/*.md` also those in subfolders,
+            `**/*.{ts,tsx}` those with either ending.
         context: Context of the call, with the workspace.
     """
-    listing = Listing.of(Workspace(context.workspace), relative_path(path), Glob.parse(pattern))
+    listing = Listing.of(Workspace.of(context), relative_path(path), Glob.parse(pattern))
     lines = [f"{shown(file)}\t{size}" for file, size in listing.files[:MAX_LISTED]] or ["(no files)"]
     lines += _shown_notes(listing.notes)
     left_out = len(listing.files) - MAX_LISTED
@@ -69,7 +70,7 @@ def search_files(
     """
     if not query.strip() or "\n" in query:
         raise ToolError("the query must be one line of text that is not blank")
-    workspace = Workspace(context.workspace)
+    workspace = Workspace.of(context)
     listing = Listing.of(workspace, relative_path(path), Glob.parse("**"))
     hits = list(islice(_hits(workspace, listing, query.casefold()), max_hits + 1))
     lines = hits[:max_hits] or ["(no hits)"]
@@ -99,7 +100,7 @@ def read_file(
         context: Context of the call, with the workspace.
     """
     file_path = relative_path(path)
-    with Workspace(context.workspace).open(file_path) as file:
+    with Workspace.of(context).open(file_path) as file:
         _refuse_binary(file, file_path)
         page = Page.of(file, start_line, max_lines)
     if not page.lines and (page.total or start_line > 1):
@@ -122,7 +123,7 @@ def write_file(path: str, content: str, *, context: ToolContext) -> ToolResult:
     """
     file_path = relative_path(path)
     data = clean_text(content).encode()
-    Workspace(context.workspace).write(file_path, data)
+    Workspace.of(context).write(file_path, data)
     return ToolResult(content=f"wrote {shown(file_path)} ({len(data)} bytes)", files=[shown(file_path)])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import deque
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,58 +15,96 @@ from holdfast.tools.workspace import Workspace, shown
 
 MAX_ENTRIES = 20_000  # directory entries that one listing reads, which takes some tenths of a second
 
+MAX_ALTERNATIVES = 64  # of a pattern with braces
+
+_BRACES = re.compile(r"\{([^{}]*)\}")  # the innermost ones
+_MASK = str.maketrans("{}", "\ue000\ue001")  # braces that stand for themselves, while others are expanded
+_UNMASK = str.maketrans("\ue000\ue001", "{}")
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
+
+
+Places = frozenset[tuple[int, int]]
+"""The alternatives of a pattern, each with the segment that the next name may match."""
 
 
 @dataclass(frozen=True)
 class Glob:
-    """A pattern for paths, matched name by name; `**` matches any number of folders.
+    """A pattern for paths, matched name by name; `**` matches any number of folders, `{a,b}` one of several texts.
 
-    A state is the set of segments that the next name may match.
+    A state is the set of places that the next name may match.
     """
 
-    segments: tuple[str, ...]
+    alternatives: tuple[tuple[str, ...], ...]
 
     @classmethod
     def parse(cls, pattern: str) -> Self:
-        """Parses a pattern such as `**/*.md`.
+        """Parses a pattern such as `**/*.md` or `src/**/*.{ts,tsx}`.
 
         Raises:
-            ToolError: it is empty, is absolute, or contains `..`.
+            ToolError: it is empty, is absolute, contains `..`, or has too many alternatives.
         """
-        path = PurePosixPath(pattern)
-        if not path.parts or path.is_absolute() or ".." in path.parts:
-            raise ToolError(f"the pattern {shown(pattern)!r} is not accepted: use one like '**/*.md', without '..'")
-        return cls(path.parts)
+        alternatives = []
+        for each in _expanded(_composed(pattern)):
+            path = PurePosixPath(each)
+            if not path.parts or path.is_absolute() or ".." in path.parts:
+                raise ToolError(f"the pattern {shown(pattern)!r} is not accepted: use one like '**/*.md', without '..'")
+            alternatives.append(path.parts)
+        return cls(tuple(alternatives))
 
-    def start(self) -> frozenset[int]:
+    def start(self) -> Places:
         """Returns the state before the first name."""
-        return self._past_stars({0})
+        return self._past_stars({(number, 0) for number in range(len(self.alternatives))})
 
-    def step(self, state: frozenset[int], name: str) -> frozenset[int]:
+    def step(self, state: Places, name: str) -> Places:
         """Returns the state after one more name; from an empty state, nothing can match."""
-        stay = {place for place in state if self._is_stars(place)}
+        name = _composed(name)
+        stay = {place for place in state if self._segment(place) == "**"}
         go = {
-            place + 1
-            for place in state - stay
-            if place < len(self.segments) and fnmatchcase(name, self.segments[place])
+            (number, place + 1)
+            for number, place in state - stay
+            if (segment := self._segment((number, place))) is not None and fnmatchcase(name, segment)
         }
         return self._past_stars(stay | go)
 
-    def is_match(self, state: frozenset[int]) -> bool:
+    def is_match(self, state: Places) -> bool:
         """Whether the path of the names that led to this state matches the pattern."""
-        return len(self.segments) in state
+        return any(self._segment(place) is None for place in state)
 
-    def _is_stars(self, place: int) -> bool:
-        return place < len(self.segments) and self.segments[place] == "**"
+    def _segment(self, place: tuple[int, int]) -> str | None:
+        number, index = place
+        segments = self.alternatives[number]
+        return segments[index] if index < len(segments) else None
 
-    def _past_stars(self, places: set[int]) -> frozenset[int]:
+    def _past_stars(self, places: set[tuple[int, int]]) -> Places:
         reached = set(places)
-        for place in places:
-            while self._is_stars(place):
+        for number, place in places:
+            while self._segment((number, place)) == "**":
                 place += 1  # noqa: PLW2901
-                reached.add(place)
+                reached.add((number, place))
         return frozenset(reached)
+
+
+def _expanded(pattern: str) -> list[str]:
+    """Returns the patterns without braces that a pattern stands for; braces without a comma stand for themselves."""
+    done, waiting = [], [pattern]
+    while waiting:
+        each = waiting.pop()
+        first = _BRACES.search(each)
+        if first is None:
+            done.append(each.translate(_UNMASK))
+        elif "," in first[1]:
+            waiting += [f"{each[: first.start()]}{part}{each[first.end() :]}" for part in first[1].split(",")]
+        else:
+            waiting.append(f"{each[: first.start()]}{first[0].translate(_MASK)}{each[first.end() :]}")
+        if len(done) + len(waiting) > MAX_ALTERNATIVES:
+            raise ToolError(
+                f"the pattern {shown(pattern)!r} stands for more than {MAX_ALTERNATIVES} patterns; use several lists"
+            )
+    return done
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
 @dataclass

@@ -6,14 +6,20 @@ import os
 import re
 import secrets
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
-from holdfast.agents.tool import ToolError
+from holdfast.agents.secret_files import secret_part
+from holdfast.agents.tool import ToolContext, ToolError
+from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.errors import UsageError
 from holdfast.types import clean_text
+
+MAX_NAMES = 20_000  # of a folder that are searched for another Unicode form, which takes some hundredths of a second
 
 _TEMPORARY = ".holdfast-"  # begins the names of files that are still being written
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -36,15 +42,30 @@ class Workspace:
 
     Links are followed only if they lead to a place below the folder. A path is first resolved and then opened name by
     name without following links, so that replacing a folder with a link meanwhile causes an error instead of an escape.
+    Files that usually hold secrets, and the worker's state folder, are left out and refused. Names are found in either
+    Unicode form.
     Every method raises ToolError with a reason that the model can act on.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, roots: WorkspaceRoots | None = None) -> None:
         """
         Args:
             root: the folder; it need not exist yet.
+            roots: the folders that the worker may use; `None` means any.
+
+        Raises:
+            ToolError: the folder is not one of them.
         """
-        self._root = Path(os.path.realpath(root))
+        self._roots = roots
+        try:
+            self._root = roots.admit(root) if roots else Path(os.path.realpath(root))
+        except UsageError as error:
+            raise ToolError(str(error)) from None
+
+    @classmethod
+    def of(cls, context: ToolContext) -> Self:
+        """Returns the workspace of the run that a tool was called in."""
+        return cls(context.workspace, context.roots)
 
     def look_up(self, path: PurePosixPath) -> Item:
         """Returns what a path leads to."""
@@ -54,8 +75,14 @@ class Workspace:
 
     def entries(self, path: PurePosixPath, limit: int) -> list[Item]:
         """Returns at most `limit` entries of a folder, in any order."""
-        with _plain_errors(path), self._folder(self._real(path)) as folder, os.scandir(folder) as entries:
-            return [self._item(path, entry) for entry in islice(entries, limit)]
+        with _plain_errors(path):
+            real = self._real(path)
+            with self._folder(real) as folder, os.scandir(folder) as entries:
+                return [
+                    self._item(path, entry)
+                    for entry in islice(entries, limit)
+                    if not self._protection(real / entry.name)
+                ]
 
     def open(self, path: PurePosixPath) -> BinaryIO:
         """Opens a file for reading."""
@@ -91,10 +118,31 @@ class Workspace:
 
     def _real(self, path: PurePosixPath) -> PurePosixPath:
         """Returns the resolved path, without links, relative to the workspace."""
-        real = Path(os.path.realpath(self._root / path))
-        if not real.is_relative_to(self._root):
+        found = Path(os.path.realpath(self._root / self._in_existing_form(path)))
+        if not found.is_relative_to(self._root):
             raise ToolError(f"the path {shown(path)!r} is not accepted: it leads out of the workspace")
-        return PurePosixPath(real.relative_to(self._root))
+        real = PurePosixPath(found.relative_to(self._root))
+        if reason := self._protection(path) or self._protection(real):
+            raise ToolError(f"{shown(path)!r} is protected, as {reason}; work without it")
+        return real
+
+    def _protection(self, path: PurePosixPath) -> str | None:
+        """Returns why tools may not use a path relative to the workspace; `None` if they may."""
+        if secret_part(path):
+            return "files of such names usually hold secrets"
+        if self._roots and self._roots.is_private(self._root / path, self._root):
+            return "it is in the state folder of Holdfast"
+        return None
+
+    def _in_existing_form(self, path: PurePosixPath) -> PurePosixPath:
+        """Returns a path with the Unicode form in which its names exist; models write composed characters."""
+        found = PurePosixPath()
+        for name in path.parts:
+            if name.isascii() or os.path.lexists(self._root / found / name):
+                found /= name
+            else:
+                found /= _same_name(self._root / found, name)
+        return found
 
     @contextmanager
     def _folder(self, real: PurePosixPath, *, create: bool = False) -> Iterator[int]:
@@ -162,6 +210,16 @@ def _name(real: PurePosixPath) -> str:
     return real.name or "."
 
 
+def _same_name(folder: Path, name: str) -> str:
+    """Returns the name of an entry that differs only in its Unicode form; the name itself if there is none."""
+    wanted = unicodedata.normalize("NFC", name)
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in islice(entries, MAX_NAMES):
+            if unicodedata.normalize("NFC", entry.name) == wanted:
+                return entry.name
+    return name
+
+
 def _size(status: os.stat_result) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
@@ -180,7 +238,7 @@ def _mode_to_keep(path: PurePosixPath, name: str, folder: int) -> int | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         raise ToolError(f"{shown(path)!r} exists and is not a file; use another path")
-    return stat.S_IMODE(status.st_mode)
+    return status.st_mode & 0o777  # without setuid and setgid, which were granted to the old content
 
 
 def _write_through(descriptor: int, data: bytes, mode: int | None) -> None:

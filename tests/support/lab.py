@@ -50,6 +50,7 @@ class Lab:
             temporal_address=address,
             temporal_task_queue=f"test-{uuid.uuid4().hex[:12]}",
             state_persistence_backend="memory",
+            workspace_roots=(str(folder),),
         )
         client = await connect_temporal(address)
         store, bus = open_store(settings.store_url), Bus(MemoryLog())

@@ -127,7 +127,7 @@ async def test_any_start_ends_in_good_order(lab: Lab) -> None:
         in outcomes["timeout=253000000000.0"]
     )
     assert "tools.0.timeout: Input should be less" in outcomes["tool.timeout=9e+18"]
-    assert sum(not reason for reason in outcomes.values()) > 50, "values within the bounds are accepted"
+    assert sum(not reason for reason in outcomes.values()) > 40, "values within the bounds are accepted"
 
 
 async def test_the_other_workflows_end_too(lab: Lab) -> None:

@@ -45,6 +45,11 @@ STARTS = [
         ["agent.system_promt"],
     ),
     Start("negative limit", [{"agent": "known", "input": "x", "max_turns": -1}], ["max_turns"]),
+    Start(
+        "a folder that is not for runs",
+        [{"agent": "known", "input": "x", "workspace": "/root/.ssh"}],
+        ["'/root/.ssh'", "set WORKSPACE_ROOTS"],
+    ),
     Start("too large", [{"agent": "known", "input": "x" * 600_000}], ["600,000 bytes"]),
     Start("broken JSON", [BROKEN_JSON], ["Invalid JSON"]),
     Start("unknown encoding", [UNKNOWN_ENCODING], ["cannot be read"]),

@@ -1,0 +1,58 @@
+"""Names of files and folders that usually hold secrets; file tools leave them alone."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import PurePath
+
+SECRET_NAMES = (
+    # settings and tokens
+    ".env",
+    ".env.*",
+    "*.env",
+    ".envrc",
+    ".git-credentials",
+    ".netrc",
+    "_netrc",
+    ".npmrc",
+    ".pypirc",
+    ".pgpass",
+    ".my.cnf",
+    ".htpasswd",
+    # keys
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "*.ppk",
+    "*.jks",
+    "*.keystore",
+    "*.kdbx",
+    "id_*",
+    # folders
+    ".ssh",
+    ".gnupg",
+    ".aws",
+    ".azure",
+    ".gcloud",
+    ".kube",
+    ".docker",
+    ".password-store",
+)
+"""Patterns for any part of a path, without regard to case."""
+
+HARMLESS_NAMES = (".env.example", ".env.sample", ".env.template", "id_*.*")
+"""Exceptions: templates, and names such as `id_card.md`."""
+
+
+def secret_part(path: PurePath) -> str | None:
+    """Returns the part of a path that usually holds secrets; `None` if there is none."""
+    return next((part for part in path.parts if _is_secret(part.casefold())), None)
+
+
+def _is_secret(name: str) -> bool:
+    return _matches(name, SECRET_NAMES) and not _matches(name, HARMLESS_NAMES)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
