@@ -12,6 +12,7 @@ from holdfast.types import Entry, EntryBatch, RunId, RunStatus
 
 log = get_logger(__name__)
 
+ALL_OFFSETS = 2**63 - 1
 NOTIFY_INTERVAL = 0.1  # seconds between two notifications of one run: progress appears smooth
 
 
@@ -58,8 +59,10 @@ class Announcer:
 
     async def _publish(self, batch: EntryBatch) -> None:
         topic, head = run_topic(batch.run_id), batch.entries[-1].seq
+        offset = ALL_OFFSETS
         try:
-            offset = await self._bus.publish(topic, {"kind": "entries", "head": head}, ephemeral=True)
+            if self._bus.may_have_subscribers():  # who subscribes later reads the entries first
+                offset = await self._bus.publish(topic, {"kind": "entries", "head": head}, ephemeral=True)
             if batch.summary.status.is_final:
                 await self._bus.discard(topic, offset - 1)
         except StoreUnavailable as error:

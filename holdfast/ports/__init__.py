@@ -306,6 +306,13 @@ class EventBus(Protocol):
         """
         ...
 
+    def may_have_subscribers(self) -> bool:
+        """Whether anybody may be subscribed to any topic now; True if only another process knows.
+
+        An event that has no value for later subscribers need not be published otherwise.
+        """
+        ...
+
     async def close(self) -> None:
         """Ends all subscriptions."""
 

@@ -413,6 +413,9 @@ async def test_changes_are_heard_across_processes_and_holders(path: Path, start:
     await other.ask("open")
     async with sharing(path) as ours, ours.watch("row") as watch, asyncio.timeout(PEER_TIMEOUT):
         await watch.changed()  # the beginning counts as a change
+        assert await peer.ask("is_watched", "row"), "the owner knows the watches of others"
+        assert not await peer.ask("is_watched", "other")
+        assert await other.ask("is_watched", "other"), "others do not know"
         for writer in (peer, other):
             await writer.ask("touch", "row")
             await watch.changed()

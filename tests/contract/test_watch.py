@@ -67,6 +67,17 @@ async def test_touch_wakes_those_who_watch_that_table(kind: str, databases: Data
     database.touch("note")
 
 
+@pytest.mark.parametrize("kind", EMBEDDED + SERVED)
+async def test_a_database_knows_whether_a_table_may_be_watched(kind: str, databases: Databases) -> None:
+    """A database of one process knows its watches; on a server, other processes may watch."""
+    database = databases.new(kind)
+    assert database.is_watched("note") == (kind in SERVED)
+    async with database.watch("note"), database.watch("note"):
+        assert database.is_watched("note")
+        assert database.is_watched("other") == (kind in SERVED)
+    assert database.is_watched("note") == (kind in SERVED)
+
+
 @pytest.mark.parametrize("kind", SERVED)
 async def test_changes_by_another_process_are_heard(kind: str, databases: Databases) -> None:
     """Watchers notice changes by other processes."""

@@ -65,6 +65,10 @@ class Peer:
         """Reports that a table has changed."""
         self._database.touch(table)
 
+    async def is_watched(self, table: str) -> bool:
+        """Whether a table may be watched, in any process."""
+        return self._database.is_watched(table)
+
     async def close(self) -> None:
         """Closes the database, but not the process."""
         await self._database.close()

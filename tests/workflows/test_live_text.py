@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from holdfast import Agent, Entry, Event, RunHandle, TextDelta, tool
 from holdfast.activities.announcer import Announcer
@@ -38,6 +40,21 @@ async def followed(handle: RunHandle) -> list[Event]:
 def deltas(events: list[Event], turn: int) -> list[TextDelta]:
     """The pieces of a turn's text."""
     return [event for event in events if isinstance(event, TextDelta) and event.turn == turn]
+
+
+@asynccontextmanager
+async def subscribed(lab: Lab) -> AsyncIterator[None]:
+    """Subscribes to a topic of no run."""
+
+    async def is_known() -> bool:
+        return lab.bus.may_have_subscribers()
+
+    async with lab.bus.subscribe("other") as events:
+        waiting = asyncio.create_task(anext(events))
+        await eventually(is_known)
+        yield
+        waiting.cancel()
+        await asyncio.wait([waiting])
 
 
 async def test_pieces_come_as_they_are_written(lab: Lab) -> None:
@@ -98,7 +115,7 @@ async def test_another_attempt_is_shown_from_its_beginning(lab: Lab) -> None:
 async def test_nothing_is_left_of_a_complete_message(lab: Lab) -> None:
     """The pieces of a complete message are removed."""
     lab.server.reply(Reply(text=WORDS, piece_delay=0.01))
-    async with lab.worker(writer, max_cached_workflows=100):
+    async with lab.worker(writer, max_cached_workflows=100), subscribed(lab):
         handle = await lab.holdfast.start("writer", "Write.")
         await handle.result(TIMEOUT)
         head = (await lab.entries(handle.id))[-1].seq
@@ -108,6 +125,16 @@ async def test_nothing_is_left_of_a_complete_message(lab: Lab) -> None:
             return events[0].data == {"kind": "entries", "head": head}
 
         await eventually(only_the_last_note)
+
+
+async def test_nobody_is_notified_if_nobody_subscribes(lab: Lab) -> None:
+    """That a run has new entries is not published while the bus has no subscriber."""
+    lab.server.reply(Reply(text=WORDS))
+    async with lab.worker(writer, max_cached_workflows=100):
+        handle = await lab.holdfast.start("writer", "Write.")
+        await handle.result(TIMEOUT)
+        await lab.assert_mirrored(handle.id)
+    assert not await lab.bus.read(run_topic(handle.id))
 
 
 async def test_what_becomes_of_a_run_is_told_once(lab: Lab) -> None:

@@ -67,6 +67,10 @@ class Bus(EventBus):
         return dispatcher.subscription(checked_topic(topic), place)
 
     @override
+    def may_have_subscribers(self) -> bool:
+        return self._log.is_watched()
+
+    @override
     async def close(self) -> None:
         current = asyncio.get_running_loop()
         dispatchers, self._dispatchers = self._dispatchers, WeakKeyDictionary()

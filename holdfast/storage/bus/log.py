@@ -93,5 +93,9 @@ class EventLog(Protocol):
         """Watches for events that any process adds."""
         ...
 
+    def is_watched(self) -> bool:
+        """Whether any process may be watching; True if only another process knows."""
+        ...
+
     def announce(self) -> None:
         """Notifies the watches; call it after `append`."""

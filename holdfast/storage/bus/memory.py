@@ -106,6 +106,10 @@ class MemoryLog(EventLog):
                 del self._watches[watch]
 
     @override
+    def is_watched(self) -> bool:
+        return bool(self._watches)
+
+    @override
     def announce(self) -> None:
         with self._guard:
             for watch, loop in self._watches.items():

@@ -109,6 +109,10 @@ class SurrealLog(EventLog):
         return self._database.watch(TABLE)
 
     @override
+    def is_watched(self) -> bool:
+        return self._database.is_watched(TABLE)
+
+    @override
     def announce(self) -> None:
         self._database.touch(TABLE)
 

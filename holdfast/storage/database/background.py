@@ -69,6 +69,10 @@ class BackgroundDatabase(Database, EphemeralEventHost, IndexHost):
                 self._thread.call(lambda database: database.touch(table))
 
     @override
+    def is_watched(self, table: str) -> bool:
+        return True  # the thread knows, and to ask it costs as much as a notification
+
+    @override
     async def ephemeral(self, operation: str, **values: Any) -> Any:
         return await self._run_in_thread(lambda database: call_ephemeral(database, operation, **values))
 

@@ -77,6 +77,10 @@ class Database(Protocol):
     def touch(self, table: str) -> None:
         """Notifies the watches of `table`; call it after each write to a table that is watched."""
 
+    def is_watched(self, table: str) -> bool:
+        """Whether a table may be watched, in any process; True if only another process knows."""
+        ...
+
     async def close(self) -> None:
         """Waits for calls in flight, then releases everything; may be called twice."""
 
@@ -124,6 +128,10 @@ class SurrealDatabase(Database, EphemeralEventHost, IndexHost):
     @override
     def touch(self, table: str) -> None:
         self._watches.notify(table)
+
+    @override
+    def is_watched(self, table: str) -> bool:
+        return self._watches.is_watched(table)
 
     @override
     async def ephemeral(self, operation: str, **values: Any) -> Any:

@@ -102,6 +102,10 @@ class SharedDatabase(Database, EphemeralEventHost, IndexHost):
         else:
             self._watches.notify(table)  # other processes notify their own watches when they elect a new owner
 
+    @override
+    def is_watched(self, table: str) -> bool:
+        return not self.is_owner or self._engine.is_watched(table)
+
     async def ephemeral(self, operation: str, **values: Any) -> Any:
         """Calls `EphemeralEvents.call` in the owner. Ephemeral events are lost with their owner."""
         return await self._call("ephemeral", operation, values)

@@ -49,6 +49,10 @@ class Watches:
                 del self._of[table]
                 await self._unwatched(table)
 
+    def is_watched(self, table: str) -> bool:
+        """Whether a table may be watched, in any process."""
+        return table in self._of
+
     def notify(self, table: str) -> None:
         """Notifies the watches of `table`."""
         for watch in self._of.get(table, ()):
@@ -75,6 +79,10 @@ class ListeningWatches(Watches, ABC):
             if table not in self._listeners:
                 self._listeners[table] = asyncio.create_task(self._listen(table))
             yield watch
+
+    @override
+    def is_watched(self, table: str) -> bool:
+        return True  # other processes have watches of their own
 
     async def close(self) -> None:
         """Stops listening."""
