@@ -29,6 +29,9 @@ def catch_up_id(run_id: str) -> str:
     return own if len(own.encode()) <= MAX_WORKFLOW_ID else f"{hashlib.sha256(run_id.encode()).hexdigest()}/mirror"
 
 
+SCRIPTED_MODEL = "scripted"
+"""Name of the scripted model."""
+
 QUERY_STATUS = "status"
 QUERY_ENTRIES = "entries"
 QUERY_TRANSCRIPT = "transcript"

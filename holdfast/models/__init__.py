@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
+from holdfast.names import SCRIPTED_MODEL as SCRIPTED_MODEL
 
 if TYPE_CHECKING:
     from holdfast.ports import ChatModel
     from holdfast.ports.retrieval import Embedder
 
 OPENROUTER_URL = "https://openrouter.ai/api/v1"
-SCRIPTED_MODEL = "scripted"
-"""Name of the scripted model."""
 SCRIPTED_MARK = "scripted model, not a language model"
 """Part of every text of the scripted model, so that it is not mistaken for a language model."""
 

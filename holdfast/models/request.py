@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from holdfast.names import SCRIPTED_MODEL
 from holdfast.types import AgentSpec, Message, ToolSpec
 
 _UNKNOWN = re.compile(
@@ -69,16 +70,18 @@ def request_body(spec: AgentSpec, messages: list[Message], model: str, left_out:
     if not left_out.usage:
         fields["stream_options"] = {"include_usage": True}
     if spec.tools:  # providers refuse an empty list
-        fields["tools"] = [_wire_tool(tool) for tool in spec.tools]
+        fields["tools"] = [_wire_tool(tool, model) for tool in spec.tools]
     sent = (message for message in messages if message.role != "system" or message.content)
     said = b",".join(_without(message, left_out.fields) for message in sent)
     rest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     return b'{"messages":[' + said + b"]," + rest[1:]
 
 
-def _wire_tool(tool: ToolSpec) -> dict[str, Any]:
+def _wire_tool(tool: ToolSpec, model: str) -> dict[str, Any]:
     function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}
+    wire = {"type": "function", "function": function}
+    # A language model judges by the description. The scripted model must not call by guess what changes something.
+    return {**wire, "holdfast": {"read_only": tool.read_only}} if model == SCRIPTED_MODEL else wire
 
 
 def _provider_fields(messages: list[Message]) -> set[str]:

@@ -37,7 +37,8 @@ _STOP_TEXT = """
     was we were what when where whether which while who whom whose why will with within without would write written
     yes you your
 """
-_STOP_WORDS = frozenset(_STOP_TEXT.split())
+STOP_WORDS = frozenset(_STOP_TEXT.split())
+"""Words that say nothing about the subject of a question."""
 _WORD = re.compile(r"\w+(?:[-.']\w+)*")
 _PHRASE = re.compile(r"\"([^\"\n]{3,80})\"|“([^”\n]{3,80})”|`([^`\n]{3,80})`")
 _HIT = re.compile(r"(.+?):(\d+):(.*)")
@@ -78,9 +79,9 @@ def needles(question: str) -> list[str]:
     """Returns the search terms in lower case: quoted phrases, then the most specific words, each cut to its stem."""
     phrases = [next(filter(None, match.groups())).strip().lower() for match in _PHRASE.finditer(question)]
     words = dict.fromkeys(_WORD.findall(question))  # a set would lose the order
-    telling = [word for word in words if len(word) > 2 and word.lower() not in _STOP_WORDS]
+    telling = [word for word in words if len(word) > 2 and word.lower() not in STOP_WORDS]
     telling.sort(key=lambda word: (not _is_name(word), -len(word)))
-    return [*dict.fromkeys(phrases)][:MAX_PHRASES] + [*dict.fromkeys(map(_stem, telling))][:MAX_WORDS]
+    return [*dict.fromkeys(phrases)][:MAX_PHRASES] + [*dict.fromkeys(map(stem, telling))][:MAX_WORDS]
 
 
 def _is_name(word: str) -> bool:
@@ -88,7 +89,7 @@ def _is_name(word: str) -> bool:
     return bool(re.search(r"[\d_.]", word)) or not word[1:].islower()
 
 
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     """Returns the beginning that a word shares with its plural, as the search also finds parts of words."""
     word = word.lower().removesuffix("'s")
     for ending in ("ies", "s"):

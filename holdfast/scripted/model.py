@@ -1,8 +1,9 @@
 """The scripted model: a server that answers by fixed rules, so that agents run without a model.
 
-With the four file tools it researches a question (see `researcher`). Otherwise it repeats the question and says that it
-is a script. It has no state: a reply depends only on the messages and tools of the request. Token counts are estimates,
-at four characters per token. Embeddings are computed by feature hashing.
+With the four file tools it researches a question (see `researcher`). Other tools it calls by plain rules (see
+`toolbox`). If none fits, it repeats the question and says that it is a script. It has no state: a reply depends only on
+the messages and tools of the request. Token counts are estimates, at four characters per token. Embeddings are computed
+by feature hashing.
 
     python -m holdfast.scripted.model --port 8099
 """
@@ -21,8 +22,10 @@ from starlette.types import Send
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.scripted.chat import ChatReply, ChatRequest, text_pieces
 from holdfast.scripted.hashing import HASHING_MODEL
-from holdfast.scripted.researcher import MAX_QUESTION, TOOLS, Research, ToolUse
+from holdfast.scripted.researcher import TOOLS, Research
 from holdfast.scripted.server import Answer, BadRequest, chat_app, chat_server, listen, send_reply
+from holdfast.scripted.tool_use import ToolUse
+from holdfast.scripted.toolbox import OfferedTool, Toolbox
 
 LATENCY = 0.02  # seconds before each reply: enough to follow the turns of a demo
 STREAMING_TIME = 0.05  # seconds over which a text of any length is streamed
@@ -58,10 +61,25 @@ class _Message(BaseModel):
 
 class _ToolFunction(BaseModel):
     name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class _ToolFacts(BaseModel):
+    """What Holdfast tells the scripted model about a tool, and no other model; see `models.request`."""
+
+    read_only: bool = False
 
 
 class _Tool(BaseModel):
     function: _ToolFunction
+    holdfast: _ToolFacts = _ToolFacts()
+
+    def offer(self) -> OfferedTool:
+        function = self.function
+        return OfferedTool(
+            function.name, function.description or "", function.parameters or {}, self.holdfast.read_only
+        )
 
 
 class _Arguments(BaseModel):
@@ -75,9 +93,9 @@ class _Conversation(BaseModel):
     tools: list[_Tool] | None = None
 
     @property
-    def offered(self) -> list[str]:
-        """Names of the tools."""
-        return [tool.function.name for tool in self.tools or []]
+    def offered(self) -> list[OfferedTool]:
+        """The tools."""
+        return [tool.offer() for tool in self.tools or []]
 
     def research(self) -> Research:
         """The newest question, and the tool calls since."""
@@ -110,21 +128,12 @@ def respond(request: ChatRequest) -> ChatReply:
         first = error.errors()[0]
         raise BadRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     research = conversation.research()
-    if set(conversation.offered) >= TOOLS:
+    offered = conversation.offered
+    if {tool.name for tool in offered} >= TOOLS:
         reply = research.next_reply()
     else:
-        reply = ChatReply(_apology(research.question, conversation.offered))
+        reply = Toolbox(research.question, offered, research.uses).next_reply()
     return replace(reply, model=SCRIPTED_MODEL)
-
-
-def _apology(question: str, offered: Sequence[str]) -> str:
-    shown = question if len(question) <= MAX_QUESTION else f"{question[:MAX_QUESTION]}…"
-    asked = f"I was asked: “{shown}”." if question else "I was asked nothing."
-    tools = f" I was offered the tools {', '.join(offered)} and called none." if offered else ""
-    return (
-        f"{asked} I am a {SCRIPTED_MARK}, so I cannot answer that.{tools} I can only search a folder for the words "
-        f"of a question, with the tools {', '.join(sorted(TOOLS))}. Configure a model to get real answers."
-    )
 
 
 def answering(latency: float) -> Answer:

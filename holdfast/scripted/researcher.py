@@ -10,7 +10,6 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from holdfast.models import SCRIPTED_MARK
 from holdfast.scripted.chat import ChatReply, ChatToolCall
@@ -27,38 +26,17 @@ from holdfast.scripted.evidence import (
     parse_hits,
     parse_window,
 )
+from holdfast.scripted.tool_use import FAILED, ToolUse, shortened
 
 TOOLS = frozenset({"list_files", "search_files", "read_file", "write_file"})
 """The tools that the researcher needs."""
 
 MAX_SLUG = 60  # characters of a report's file name
-MAX_QUESTION = 300  # characters of a question that an answer repeats
 
-_FAILED = "error: "
 _NOTE = (
     f"This was written by the {SCRIPTED_MARK}: it searches for the words of the question, "
     "quotes the lines where most of them occur together, and draws no conclusions."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ToolUse:
-    """A tool call and its result."""
-
-    tool: str
-    arguments: dict[str, Any]
-    result: str
-
-    @property
-    def failed(self) -> bool:
-        """Whether the tool reported an error."""
-        return self.result.startswith(_FAILED)
-
-    @property
-    def label(self) -> str:
-        """A short description of the call."""
-        shown = self.arguments.get("query") or self.arguments.get("path") or ""
-        return f"{self.tool} {shown!r}" if shown else self.tool
 
 
 @dataclass(frozen=True)
@@ -121,13 +99,13 @@ class Research:
     def _problems(self) -> list[str]:
         """Returns the failed tool calls, each as a list item."""
         failed = [use for use in self.uses if use.failed]
-        return [f"- {use.label}: {_shortened(use.result.removeprefix(_FAILED))}" for use in failed]
+        return [f"- {use.label}: {shortened(use.result.removeprefix(FAILED))}" for use in failed]
 
     def _report(self) -> str:
         counts = {needle: sum(hit.needle == needle for hit in self._hits()) for needle in self.searched}
         read = [f"- `{window.path}`, lines {_span(window)}" for window in self._windows()]
         sections = [
-            (f"# {_shortened(self.question) or 'No question'}", [_NOTE]),
+            (f"# {shortened(self.question) or 'No question'}", [_NOTE]),
             ("## Question", [f"> {line}" for line in self.question.splitlines()] or ["> (none)"]),
             ("## Findings", [finding.citation for finding in self._findings()] or [self._nothing()]),
             ("## Searched", [f"- “{needle}”: {_lines(count)}" for needle, count in counts.items()] or ["- nothing"]),
@@ -138,7 +116,7 @@ class Research:
 
     def _answer(self) -> str:
         found = self._findings()
-        opening = f"What the files say about: {_shortened(self.question)}" if found else self._nothing()
+        opening = f"What the files say about: {shortened(self.question)}" if found else self._nothing()
         problems = self._problems()
         parts = [
             opening,
@@ -186,8 +164,3 @@ def _lines(count: int) -> str:
 
 def _span(window: Window) -> str:
     return f"{min(window.lines)}-{max(window.lines)}" if window.lines else "none"
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_QUESTION else f"{line[:MAX_QUESTION]}…"
