@@ -12,6 +12,22 @@ FIRST_KEPT = 10  # lowest number of a duplicate: code that closes "all" streams 
 NAMES = {0: "standard input", 1: "standard output", 2: "standard error"}
 
 
+def open_closed() -> None:
+    """Opens the standard streams with which the process was started closed, as in `command >&-`, on the null device.
+
+    Otherwise Python has no `sys.stdout`, and the next file or connection gets the number of the stream.
+    """
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        if not _is_open(number):
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number, inheritable=True)
+                os.close(opened)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))
+
+
 class StandardStreams:
     """Private duplicates of file descriptors 0, 1 and 2.
 

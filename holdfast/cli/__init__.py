@@ -7,6 +7,8 @@ import os
 import sys
 from io import TextIOWrapper
 
+from holdfast._util.streams import open_closed
+
 NATIVE_PART = "temporalio.bridge.temporal_sdk_bridge"
 
 
@@ -16,6 +18,7 @@ def main() -> int:
     If the command has connected to Temporal, the process ends here: threads of the SDK's native part still
     run then, and sometimes abort an interpreter that shuts down normally.
     """
+    open_closed()
     code = _run()
     if NATIVE_PART in sys.modules:
         _flush()

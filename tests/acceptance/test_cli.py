@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.cli import TIMEOUT
+from tests.support.cli import STARTER, TIMEOUT
 from tests.support.cli_stack import ANSWER, QUESTION, CliStack
 
 MARK = "scripted model, not a language model"
@@ -28,6 +29,20 @@ def test_run_shows_everything_and_ends_well(cli: CliStack) -> None:
     assert "\x1b" not in done.out + done.err
     prose = [line for line in done.out.splitlines() if "http" not in line and str(cli.documents) not in line]
     assert max(map(len, prose)) <= 80
+
+
+def test_list_works_with_standard_output_closed(cli: CliStack) -> None:
+    """`list >&-` reads the runs, writes nothing, and ends well."""
+    done = subprocess.run(
+        ["bash", "-c", '"$@" >&-', "bash", *STARTER, "list"],
+        env=cli.environment(),
+        cwd=cli.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_json_is_one_document_everywhere(cli: CliStack) -> None:
