@@ -10,7 +10,8 @@ import sys
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from holdfast._util.logs import configure_logging
-from holdfast._util.streams import StandardStreams
+from holdfast._util.streams import StandardStreams, open_closed
+from holdfast._util.terminal import clean
 from holdfast.composition.worker import serve
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.settings import Settings
@@ -28,15 +29,16 @@ def main() -> int:
     try:
         settings = Settings.load()
         private = settings.holdfast_encryption_key is not None
+        open_closed()
         log = StandardStreams.protect().writer(2)
         configure_logging(settings.log_level, settings.log_format, private=private, stream=log)
         _forward_core_logs()
         asyncio.Runner().run(serve(settings))
     except UsageError as error:
-        print(error, file=sys.stderr)
+        print(clean(str(error)), file=sys.stderr)
         return 2
     except HoldfastError as error:
-        print(error, file=sys.stderr)
+        print(clean(str(error)), file=sys.stderr)
         return 3
     # A normal exit of the interpreter would wait for threads of tools that hang, and the SDK's native part sometimes
     # aborts in it.

@@ -6,16 +6,19 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
+from io import StringIO
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 from temporalio import activity
 
 from holdfast._util.logger import FIELDS
+from holdfast._util.terminal import clean
 
 PLAIN = structlog.dev.plain_traceback  # one with local variables blocks the loop for 0.3 s and shows conversations
 QUOTING = ("reason", "error")  # fields with messages of errors, which may quote conversations
+MANY_LINES = ("event", "stack", "exception")  # all other fields stay on one line
 HIDDEN = "(hidden, as payloads are encrypted)"
 NOISY = ("httpx2", "httpcore2", "openai", "websockets", "aiohttp")
 
@@ -47,7 +50,7 @@ def configure_logging(
     renderer: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=PLAIN)]
+        else [_clean_fields, structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=_traceback)]
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -66,6 +69,20 @@ def configure_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _clean_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Removes what would control a terminal; a field stays on the line of its event."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = clean(value) if name in MANY_LINES else clean(value).replace("\n", "\\n")
+    return event
+
+
+def _traceback(stream: TextIO, error: ExcInfo) -> None:
+    lines = StringIO()
+    PLAIN(lines, error)
+    stream.write(clean(lines.getvalue()))
 
 
 def _unpack_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from holdfast._util.terminal import clean
 from holdfast.errors import UsageError
 
 STDOUT = Path("-")
@@ -31,8 +32,8 @@ def written(path: Path) -> Iterator[Write]:
         UsageError: the file cannot be written.
     """
     if path == STDOUT:
-        yield sys.stdout.buffer.write
-        sys.stdout.buffer.flush()
+        yield _write_to_terminal if sys.stdout.isatty() else sys.stdout.buffer.write
+        sys.stdout.flush()
         return
     try:
         handle, temporary = tempfile.mkstemp(SUFFIX, f".{path.name}.", path.parent)
@@ -49,3 +50,7 @@ def written(path: Path) -> Iterator[Write]:
     finally:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
+
+
+def _write_to_terminal(data: bytes) -> None:
+    sys.stdout.write(clean(data.decode("utf-8", "replace")))

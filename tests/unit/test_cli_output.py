@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -13,8 +14,9 @@ from holdfast.cli.render.narrator import Narrator
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.run_list import show_runs
 from holdfast.cli.render.run_page import LogSummary, describe, show_page
+from holdfast.cli.render.table import Column, show_table
 from holdfast.events import Event, Notice, TextDelta
-from holdfast.types import Entry, EntryKind, Message, RunProgress, RunStatus, RunSummary, ToolCall, Usage
+from holdfast.types import Entry, EntryKind, Message, RunError, RunProgress, RunStatus, RunSummary, ToolCall, Usage
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 CALL = ToolCall(id="c1", name="read_file", arguments='{"path": "notes.md"}')
@@ -208,3 +210,70 @@ def test_show_says_that_the_mirror_is_behind(capsys: pytest.CaptureFixture[str])
 def test_entry_on_one_line(one: Entry, expected: str) -> None:
     """Every kind of entry is described on one line."""
     assert describe(one) == expected
+
+
+HOSTILE = "a\x1b[2Jb\x1b]0;title\x07c\x9b31md\u202ee\u2066f\x08g"
+"""What a run id, a name, a file or a model may contain."""
+
+SAFE = "ab]0;titlec31mdefg"
+
+
+def assert_safe(written: str) -> None:
+    """Nothing in a text controls a terminal."""
+    assert {sign for sign in written if sign != "\n" and unicodedata.category(sign) in {"Cc", "Cf"}} == set()
+    assert SAFE in written
+
+
+def test_nothing_that_others_wrote_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a command writes for people has no escape sequences and no bidi overrides, wherever they come from."""
+    out = Output()
+    for text in (HOSTILE, f"reason: {HOSTILE}"):
+        out.say(text, (text, "bold"))
+        out.lines([text])
+        out.note(text)
+        out.warn(text)
+        out.error(text)
+    show_table(out, [Column("TITLE", [HOSTILE])])
+    shown, told = capsys.readouterr()
+    assert_safe(shown)
+    assert_safe(told)
+
+
+def test_runs_and_their_pages_control_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A list, a page and the narration of a run whose every text is hostile are safe."""
+    call = ToolCall(id=HOSTILE, name=HOSTILE, arguments=json.dumps({HOSTILE: HOSTILE}))
+    summary = RunSummary.model_construct(
+        run_id=HOSTILE, agent=HOSTILE, input=HOSTILE, status=RunStatus.COMPLETED, started_at=NOW, finished_at=NOW
+    )
+    progress = RunProgress.model_construct(
+        run_id=HOSTILE,
+        agent=HOSTILE,
+        model=HOSTILE,
+        input=HOSTILE,
+        status=RunStatus.FAILED,
+        error=RunError(type="X", message=HOSTILE),
+        workspace=f"/{HOSTILE}",
+        files=[HOSTILE],
+        doing=HOSTILE,
+        started_at=NOW,
+        finished_at=NOW,
+        usage=Usage(),
+    )
+    entries = [assistant(HOSTILE, call), tool_result(call, HOSTILE), entry("status", status="failed", reason=HOSTILE)]
+    log = LogSummary()
+    for each in entries:
+        log.add(each)
+    show_runs(Output(), [summary], NOW)
+    show_page(Output(), progress, log, None)
+    assert_safe(capsys.readouterr().out)
+    assert_safe(told(capsys, [TextDelta(turn=1, text=HOSTILE), *entries]))
+    Narrator(Output()).show(Notice(text=HOSTILE))
+    assert_safe(capsys.readouterr().err)
+
+
+def test_json_keeps_every_character(capsys: pytest.CaptureFixture[str]) -> None:
+    """A JSON document has the same values, with the characters escaped."""
+    Output(json=True).document({HOSTILE: HOSTILE})
+    written = capsys.readouterr().out
+    assert json.loads(written) == {HOSTILE: HOSTILE}
+    assert {sign for sign in written if sign != "\n" and unicodedata.category(sign) in {"Cc", "Cf"}} == set()

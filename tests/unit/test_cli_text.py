@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.cells import cell_len
 
+from holdfast._util.terminal import clean
 from holdfast.cli.render.live_text import LiveText
-from holdfast.cli.render.text import ago, clean, cut, duration, head, tool_call, wrapped
+from holdfast.cli.render.text import ago, cut, duration, head, tool_call, wrapped
 from holdfast.types import ToolCall
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -58,6 +59,7 @@ def test_duration(case: Shown) -> None:
 def test_clean_removes_control_characters() -> None:
     """Escape sequences and control characters are removed; text, line breaks and tabs stay."""
     assert clean("\x1b[2J\x1b]0;owned\x07red\x1b[31m\r\nnext\ttab\x9b1m") == "]0;ownedred\nnext\ttab1m"
+    assert clean("safe\u202etxt.exe\u2066\u2069 שלום \u200f") == "safetxt.exe שלום \u200f"
 
 
 @pytest.mark.parametrize("text", ["plain text that is long", "漢字漢字漢字漢字漢字漢字", "e\u0301" * 30])

@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Iterator
 
 import pytest
@@ -60,3 +61,19 @@ def test_a_worker_keeps_fields_apart(capsys: pytest.CaptureFixture[str], *, priv
     assert (found["event"], found["reason"], found["run_id"]) == ("the store is unavailable", reason, "a-run")
     assert found["logger"] == "holdfast.example"
     assert "is full" not in err or not private
+
+
+@pytest.mark.usefixtures("_unchanged")
+def test_the_log_controls_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Fields, events and tracebacks on the console have no escape sequences, and a field begins no line of its own."""
+    configure_logging("INFO", "console")
+    hostile = "a\x1b[2Jb\x9b31mc\u202ed\n2026-01-01 [info] forged"
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        get_logger("holdfast.example").exception("it failed", run_id=hostile)
+    logging.getLogger("other").warning("said %s", hostile)
+    written = capsys.readouterr().err
+    assert {sign for sign in written if sign != "\n" and unicodedata.category(sign) in {"Cc", "Cf"}} == set()
+    assert "run_id='ab31mcd" in written or "run_id=ab31mcd" in written
+    assert len([line for line in written.splitlines() if line.startswith("2026-01-01 [info] forged")]) == 2

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from holdfast.cli.render.text import clean, count, cut, duration
+from holdfast._util.terminal import clean
+from holdfast.cli.render.text import count, cut, duration
 from holdfast.ops.doctor import Rebuilt, Report, Verdict
 from holdfast.ports import RowDifference
 

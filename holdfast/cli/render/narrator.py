@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from holdfast._util.terminal import clean
 from holdfast.cli.render.live_text import LiveText
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import STATUS_STYLES, status_words
-from holdfast.cli.render.text import clean, cut, duration, head, one_line, tool_call
+from holdfast.cli.render.text import cut, duration, head, one_line, tool_call
 from holdfast.events import Event, Notice, TextDelta
 from holdfast.types import Entry, Message, RunStatus, ToolCall
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast._util.terminal import clean
 from holdfast.cli.program import command
 from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
-from holdfast.cli.render.text import clean, cost, count, duration, pairs
+from holdfast.cli.render.text import cost, count, duration, pairs
 from holdfast.types import RunResult
 
 

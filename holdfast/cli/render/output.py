@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +10,11 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from holdfast.cli.render.text import clean, wrapped
+from holdfast._util.terminal import clean, escaped_json
+from holdfast.cli.render.text import wrapped
 
 MAX_WIDTH = 100  # cells; longer lines of prose are hard to read on any terminal
 MIN_WIDTH = 40  # cells; on a narrower terminal, lines may wrap
-
-_LEFT_BY_JSON = re.compile(r"[\x7f-\x9f]")  # control characters that JSON need not escape
 
 
 class Output:
@@ -63,13 +61,13 @@ class Output:
         """
         options = self._people.options.update(width=width)
         for segments in self._people.render_lines(table, options, pad=False):
-            line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
+            line = Text.assemble(*((clean(segment.text), segment.style or "") for segment in segments))
             line.rstrip()
             self._people.print(line, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Writes a remark to stderr."""
-        self._stderr.print(_text([(clean(text), "dim")]), soft_wrap=True)
+        self._stderr.print(_text([(text, "dim")]), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Writes a warning to stderr."""
@@ -93,7 +91,7 @@ class Output:
 
 
 def _write_json(text: str) -> None:
-    sys.stdout.write(_LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    sys.stdout.write(escaped_json(text) + "\n")
     sys.stdout.flush()
 
 
@@ -108,4 +106,5 @@ def _console(*, stderr: bool) -> Console:
 
 
 def _text(parts: Sequence[str | tuple[str, str]]) -> Text:
-    return Text.assemble(*parts)
+    """Assembles parts, each of which may contain what others wrote."""
+    return Text.assemble(*(clean(part) if isinstance(part, str) else (clean(part[0]), part[1]) for part in parts))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import textwrap
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -11,18 +10,14 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
+from holdfast._util.terminal import clean
+
 if TYPE_CHECKING:
     from holdfast.types import ToolCall, Usage
 
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))  # seconds
 _JUST_NOW = timedelta(seconds=2)
 SHOWN_ARGUMENT = 48  # cells of one argument of a tool call
-
-
-def clean(text: str) -> str:
-    """Text without control characters: what a model or a tool wrote must not control the terminal."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n"))
 
 
 def one_line(text: str) -> str:

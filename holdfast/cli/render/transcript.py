@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from holdfast._util.terminal import clean
 from holdfast.cli.render.output import Output
-from holdfast.cli.render.text import clean
 from holdfast.types import Message
 
 _STYLES = {"system": "dim", "user": "bold cyan", "assistant": "bold green", "tool": "bold yellow"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast._util.terminal import clean
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.conversion import definition_of, origin_of
 from holdfast.cli.found_agent import FoundAgent
@@ -56,7 +57,8 @@ async def show(
     if json:
         out.document(found.document())
     elif language:
-        sys.stdout.write(write_definition(found.definition, language))
+        text = write_definition(found.definition, language)
+        sys.stdout.write(clean(text) if sys.stdout.isatty() else text)
     else:
         _show_page(out, found, settings)
 

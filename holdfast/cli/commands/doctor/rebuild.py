@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast._util.terminal import clean
 from holdfast.cli.checked_runs import AllOption, CheckedRuns, RunOption, SinceOption, opened
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption
 from holdfast.cli.render.doctor_text import count_entries, rebuilt_line
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.progress import Progress
-from holdfast.cli.render.text import clean, count, duration
+from holdfast.cli.render.text import count, duration
 from holdfast.errors import RunNotFound
 from holdfast.ops.doctor import Rebuilder, Rebuilt, concerns_one_run, map_concurrently
 from holdfast.types import RunId
