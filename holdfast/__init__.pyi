@@ -42,12 +42,12 @@ from .storage.registry.base import BaseRegistry as BaseRegistry
 from .storage.registry.memory import InMemoryRegistry as InMemoryRegistry
 from .types import AgentSpec as AgentSpec
 from .types import Entry as Entry
+from .types import ListedRun as ListedRun
 from .types import Message as Message
 from .types import RunError as RunError
 from .types import RunProgress as RunProgress
 from .types import RunResult as RunResult
 from .types import RunStatus as RunStatus
-from .types import RunSummary as RunSummary
 from .types import ToolCall as ToolCall
 from .types import ToolResult as ToolResult
 from .types import ToolSpec as ToolSpec
@@ -68,6 +68,7 @@ __all__ = [
     "Holdfast",
     "HoldfastError",
     "InMemoryRegistry",
+    "ListedRun",
     "Memory",
     "MemoryMatch",
     "Message",
@@ -81,7 +82,6 @@ __all__ = [
     "RunProgress",
     "RunResult",
     "RunStatus",
-    "RunSummary",
     "Settings",
     "SettingsError",
     "StoreUnavailable",

@@ -9,6 +9,8 @@ AGENT_STATUS = SearchAttributeKey.for_keyword("AgentStatus")
 AGENT_TURN = SearchAttributeKey.for_int("AgentTurn")
 AGENT_TOKENS = SearchAttributeKey.for_int("AgentTokens")
 AGENT_COST = SearchAttributeKey.for_float("AgentCostUsd")
+AGENT_STARTED_AT = SearchAttributeKey.for_datetime("AgentStartedAt")
+AGENT_FINISHED_AT = SearchAttributeKey.for_datetime("AgentFinishedAt")
 AGENT_PARENT = SearchAttributeKey.for_keyword("AgentParent")
 
 SEARCH_ATTRIBUTES = {
@@ -17,6 +19,8 @@ SEARCH_ATTRIBUTES = {
     "AgentTurn": "Int",
     "AgentTokens": "Int",
     "AgentCostUsd": "Double",
+    "AgentStartedAt": "Datetime",
+    "AgentFinishedAt": "Datetime",
     "AgentParent": "Keyword",
 }
 """Name and type in the spelling of Temporal's tools; a namespace must have all of them."""

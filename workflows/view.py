@@ -10,7 +10,16 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import indexed
-    from holdfast.search_attributes import AGENT_COST, AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
+    from holdfast.search_attributes import (
+        AGENT_COST,
+        AGENT_FINISHED_AT,
+        AGENT_NAME,
+        AGENT_PARENT,
+        AGENT_STARTED_AT,
+        AGENT_STATUS,
+        AGENT_TOKENS,
+        AGENT_TURN,
+    )
     from holdfast.workflows.state import RunState
 
 LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI cuts off the last lines of the details
@@ -23,7 +32,7 @@ class View:
 
     def __init__(self, state: RunState) -> None:
         self._state = state
-        self._shown: dict[str, str | int | float] = {}
+        self._shown: dict[str, str | int | float | datetime] = {}
         self._upserted_at: datetime | None = None
 
     def update(self, *, final: bool = False) -> None:
@@ -50,7 +59,10 @@ class View:
             (AGENT_STATUS, state.status.value),
             (AGENT_TURN, state.turns),
             (AGENT_TOKENS, state.usage.total_tokens),
+            (AGENT_STARTED_AT, state.started_at),
         ]
+        if state.finished_at:
+            wanted.append((AGENT_FINISHED_AT, state.finished_at))
         if state.usage.cost_usd:
             wanted.append((AGENT_COST, state.usage.cost_usd))
         if state.request.parent:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +28,24 @@ from holdfast.errors import (
 )
 from holdfast.ports import BusSource
 from holdfast.protocol import RunRequest, request_problems
-from holdfast.search_attributes import AGENT_NAME, AGENT_PARENT, AGENT_STATUS, AGENT_TOKENS, AGENT_TURN
+from holdfast.search_attributes import (
+    AGENT_COST,
+    AGENT_FINISHED_AT,
+    AGENT_NAME,
+    AGENT_PARENT,
+    AGENT_STATUS,
+    AGENT_TOKENS,
+    AGENT_TURN,
+)
 from holdfast.temporal.connection import pollers, translated_errors
-from holdfast.temporal.executions import newest_executions, quoted
+from holdfast.temporal.executions import newest_first, quoted, started_at
 from holdfast.temporal.run_log import ENDED, TemporalRunLog
 from holdfast.types import (
     MAX_INPUT_BYTES,
     AgentSpec,
+    ListedRun,
     RunId,
     RunStatus,
-    RunSummary,
-    Usage,
     clean_text,
 )
 
@@ -152,7 +158,7 @@ class Holdfast:
 
     async def list(
         self, *, status: RunStatus | None = None, agent: str | None = None, limit: int = 50
-    ) -> AsyncIterator[RunSummary]:
+    ) -> AsyncIterator[ListedRun]:
         """Yields runs, newest first.
 
         Args:
@@ -166,8 +172,8 @@ class Holdfast:
         if status:
             conditions.append(_status_condition(status))
         with translated_errors("any"):
-            async for execution in newest_executions(self._client, " AND ".join(conditions), limit):
-                yield await _summary(execution)
+            for execution in await newest_first(self._client, " AND ".join(conditions), limit):
+                yield await _listed(execution)
 
     async def check_worker(self) -> None:
         """Checks that a worker polls the task queue.
@@ -255,18 +261,19 @@ def _status_condition(status: RunStatus) -> str:
     return f"({shown} OR ({silent}))"
 
 
-async def _summary(execution: WorkflowExecution) -> RunSummary:
+async def _listed(execution: WorkflowExecution) -> ListedRun:
     found = execution.typed_search_attributes
     shown = RunStatus(found.get(AGENT_STATUS) or RunStatus.QUEUED)
     ended = ENDED.get(execution.status) if execution.status else None
-    return RunSummary(
+    return ListedRun(
         run_id=execution.id,
         agent=found.get(AGENT_NAME) or "unknown",
         status=ended if ended and not shown.is_final else shown,
         turn=found.get(AGENT_TURN) or 0,
-        usage=Usage(input_tokens=found.get(AGENT_TOKENS) or 0),
+        tokens=found.get(AGENT_TOKENS) or 0,
+        cost_usd=found.get(AGENT_COST) or 0.0,
         input=(await execution.memo()).get("input", ""),
         parent=found.get(AGENT_PARENT),
-        started_at=execution.start_time or datetime.now(UTC),
-        finished_at=execution.close_time,
+        started_at=started_at(execution),
+        finished_at=found.get(AGENT_FINISHED_AT) or execution.close_time,
     )

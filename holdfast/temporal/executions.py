@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 
 from temporalio.client import Client, WorkflowExecution
+
+from holdfast.search_attributes import AGENT_STARTED_AT
 
 PAGE = 50  # ids in one query
 
 
-async def newest_executions(client: Client, query: str, limit: int) -> AsyncIterator[WorkflowExecution]:
-    """Yields the executions that match a query, without those that a newer execution of the same id has replaced.
+async def newest_first(client: Client, query: str, limit: int) -> list[WorkflowExecution]:
+    """Returns the executions that match a query, of each workflow id the newest, in the order of their runs' starts.
 
-    A workflow id has several executions after a reset, and if it was used again.
+    Temporal lists open executions first, and closed ones by their end. A run that was started after all that have been
+    read has not ended before the last of them, which tells when to stop.
 
     Args:
         client: connected to the namespace.
@@ -22,6 +27,27 @@ async def newest_executions(client: Client, query: str, limit: int) -> AsyncIter
     Raises:
         RPCError: the server is unavailable or denies the request.
     """
+    found: dict[str, WorkflowExecution] = {}
+    for state in ("ExecutionStatus = 'Running'", "ExecutionStatus != 'Running'"):
+        async for execution in _without_replaced(client, f"{query} AND {state}"):
+            if len(found) >= limit:
+                oldest = heapq.nlargest(limit, map(started_at, found.values()))[-1]
+                if oldest >= (execution.close_time or execution.start_time):
+                    break
+            found[execution.id] = execution
+    return heapq.nlargest(limit, found.values(), key=started_at)
+
+
+def started_at(execution: WorkflowExecution) -> datetime:
+    """Returns when the run of an execution began; it may have continued as new since."""
+    return execution.typed_search_attributes.get(AGENT_STARTED_AT) or execution.start_time
+
+
+async def _without_replaced(client: Client, query: str) -> AsyncIterator[WorkflowExecution]:
+    """Yields the executions that match a query, without those that a newer execution of the same id has replaced.
+
+    A workflow id has several executions after a reset, and if it was used again.
+    """
     seen: set[str] = set()
     page: list[WorkflowExecution] = []
     async for execution in client.list_workflows(query):
@@ -29,14 +55,11 @@ async def newest_executions(client: Client, query: str, limit: int) -> AsyncIter
             continue
         seen.add(execution.run_id)
         page.append(execution)
-        if len(page) == min(PAGE, limit):
+        if len(page) == PAGE:
             for each in await _newest(client, page):
                 yield each
-                limit -= 1
             page = []
-            if limit <= 0:
-                return
-    for each in (await _newest(client, page))[:limit]:
+    for each in await _newest(client, page):
         yield each
 
 

@@ -16,7 +16,7 @@ from holdfast.cli.render.run_list import show_runs
 from holdfast.cli.render.run_page import LogSummary, describe, show_page
 from holdfast.cli.render.table import Column, show_table
 from holdfast.events import Event, Notice, TextDelta
-from holdfast.types import Entry, EntryKind, Message, RunError, RunProgress, RunStatus, RunSummary, ToolCall, Usage
+from holdfast.types import Entry, EntryKind, ListedRun, Message, RunError, RunProgress, RunStatus, ToolCall, Usage
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 CALL = ToolCall(id="c1", name="read_file", arguments='{"path": "notes.md"}')
@@ -124,7 +124,7 @@ def test_json_keeps_stdout_for_one_document(capsys: pytest.CaptureFixture[str]) 
     assert written.err == "for people\nnote\n"
 
 
-def summary(run_id: str, **changes: object) -> RunSummary:
+def summary(run_id: str, **changes: object) -> ListedRun:
     fields = {
         "run_id": run_id,
         "agent": "researcher",
@@ -135,7 +135,7 @@ def summary(run_id: str, **changes: object) -> RunSummary:
         "finished_at": NOW,
         **changes,
     }
-    return RunSummary.model_validate(fields)
+    return ListedRun.model_validate(fields)
 
 
 @pytest.mark.parametrize("length", [8, 20, 34, 50])

@@ -9,7 +9,7 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
 from holdfast.cli.render.table import Column, fits, natural_width, show_table
 from holdfast.cli.render.text import ago, duration, one_line
-from holdfast.types import RunSummary
+from holdfast.types import ListedRun
 
 LEAST_NEEDED = ("TOOK", "AGENT", "TURNS", "INPUT")
 """Columns that are left out where the terminal is too narrow, in this order."""
@@ -17,7 +17,7 @@ LEAST_NEEDED = ("TOOK", "AGENT", "TURNS", "INPUT")
 NARROWEST_INPUT = 12  # cells; some two words
 
 
-def show_runs(out: Output, runs: Sequence[RunSummary], now: datetime) -> None:
+def show_runs(out: Output, runs: Sequence[ListedRun], now: datetime) -> None:
     """Writes one line for each run, below the titles."""
     columns = _columns(runs, now)
     for title in LEAST_NEEDED:
@@ -27,7 +27,7 @@ def show_runs(out: Output, runs: Sequence[RunSummary], now: datetime) -> None:
     show_table(out, columns, width=out.width if fits(columns, out.width) else natural_width(columns))
 
 
-def _columns(runs: Sequence[RunSummary], now: datetime) -> list[Column]:
+def _columns(runs: Sequence[ListedRun], now: datetime) -> list[Column]:
     marks = [status_mark(run.status) for run in runs]
     return [
         Column("ID", [one_line(run.run_id) for run in runs], "bold", is_whole=True),
@@ -40,5 +40,5 @@ def _columns(runs: Sequence[RunSummary], now: datetime) -> list[Column]:
     ]
 
 
-def _took(run: RunSummary) -> str:
+def _took(run: ListedRun) -> str:
     return duration((run.finished_at - run.started_at).total_seconds()) if run.finished_at else ""
