@@ -7,6 +7,7 @@ from .agents.tool import ToolContext as ToolContext
 from .agents.tool import ToolError as ToolError
 from .agents.tool import tool as tool
 from .client.holdfast import Holdfast as Holdfast
+from .client.listed_run import ListedRun as ListedRun
 from .client.result import AgentResult as AgentResult
 from .client.run_handle import RunHandle as RunHandle
 from .composition.client import connect as connect
@@ -42,7 +43,6 @@ from .storage.registry.base import BaseRegistry as BaseRegistry
 from .storage.registry.memory import InMemoryRegistry as InMemoryRegistry
 from .types import AgentSpec as AgentSpec
 from .types import Entry as Entry
-from .types import ListedRun as ListedRun
 from .types import Message as Message
 from .types import RunError as RunError
 from .types import RunProgress as RunProgress

@@ -300,24 +300,6 @@ class RunSummary(Tolerant):
     finished_at: AwareDatetime | None = None
 
 
-class ListedRun(Data):
-    """A run in a list, as Temporal's index has it: that of an active run may be a second old."""
-
-    run_id: RunId
-    agent: str
-    status: RunStatus
-    turn: int = 0
-    tokens: int = 0
-    """Input and output together."""
-    cost_usd: float = 0.0
-    """As reported by the provider; 0 if it reports none."""
-    input: Text = ""
-    """The start of the input, at most 200 characters."""
-    parent: RunId | None = None
-    started_at: AwareDatetime
-    finished_at: AwareDatetime | None = None
-
-
 class RunProgress(RunSummary):
     """The result of the `status` query."""
 

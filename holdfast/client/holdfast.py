@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from temporalio.client import Client, WorkflowExecution
+from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -18,6 +18,7 @@ from holdfast._version import __version__
 from holdfast.agents.agent import Agent
 from holdfast.bounds import shortened
 from holdfast.client.known_agents import KnownAgents, Sources
+from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
 from holdfast.definition import AgentDefinition, split_version
@@ -29,21 +30,15 @@ from holdfast.errors import (
 from holdfast.ports import BusSource
 from holdfast.protocol import RunRequest, request_problems
 from holdfast.search_attributes import (
-    AGENT_COST,
-    AGENT_FINISHED_AT,
     AGENT_NAME,
-    AGENT_PARENT,
     AGENT_STATUS,
-    AGENT_TOKENS,
-    AGENT_TURN,
 )
 from holdfast.temporal.connection import pollers, translated_errors
-from holdfast.temporal.executions import newest_first, quoted, started_at
-from holdfast.temporal.run_log import ENDED, TemporalRunLog
+from holdfast.temporal.executions import newest_first, quoted
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import (
     MAX_INPUT_BYTES,
     AgentSpec,
-    ListedRun,
     RunId,
     RunStatus,
     clean_text,
@@ -173,7 +168,7 @@ class Holdfast:
             conditions.append(_status_condition(status))
         with translated_errors("any"):
             for execution in await newest_first(self._client, " AND ".join(conditions), limit):
-                yield await _listed(execution)
+                yield await ListedRun.of(execution)
 
     async def check_worker(self) -> None:
         """Checks that a worker polls the task queue.
@@ -259,21 +254,3 @@ def _status_condition(status: RunStatus) -> str:
     open_words = ", ".join(f"'{word.value}'" for word in RunStatus if not word.is_final)
     silent = f"ExecutionStatus = '{execution}' AND (AgentStatus IS NULL OR AgentStatus IN ({open_words}))"
     return f"({shown} OR ({silent}))"
-
-
-async def _listed(execution: WorkflowExecution) -> ListedRun:
-    found = execution.typed_search_attributes
-    shown = RunStatus(found.get(AGENT_STATUS) or RunStatus.QUEUED)
-    ended = ENDED.get(execution.status) if execution.status else None
-    return ListedRun(
-        run_id=execution.id,
-        agent=found.get(AGENT_NAME) or "unknown",
-        status=ended if ended and not shown.is_final else shown,
-        turn=found.get(AGENT_TURN) or 0,
-        tokens=found.get(AGENT_TOKENS) or 0,
-        cost_usd=found.get(AGENT_COST) or 0.0,
-        input=(await execution.memo()).get("input", ""),
-        parent=found.get(AGENT_PARENT),
-        started_at=started_at(execution),
-        finished_at=found.get(AGENT_FINISHED_AT) or execution.close_time,
-    )

@@ -26,7 +26,10 @@ async def test_the_newest_run_is_first(lab: Lab) -> None:
     first, second, third = (f"{queue}-{number}" for number in range(3))
     lab.server.hold()
     async with lab.worker(talker):
-        handles = [await lab.holdfast.start("talker", "Say it.", id=run_id) for run_id in (first, second, third)]
+        handles = []
+        for run_id in (first, second, third):
+            handles.append(await lab.holdfast.start("talker", "Say it.", id=run_id))
+            await handles[-1].status()  # it has begun
         await handles[1].cancel()
         await handles[1].result()
         await handles[0].cancel()

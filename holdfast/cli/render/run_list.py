@@ -9,7 +9,7 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
 from holdfast.cli.render.table import Column, fits, natural_width, show_table
 from holdfast.cli.render.text import ago, duration, one_line
-from holdfast.types import ListedRun
+from holdfast.client.listed_run import ListedRun
 
 LEAST_NEEDED = ("TOOK", "AGENT", "TURNS", "INPUT")
 """Columns that are left out where the terminal is too narrow, in this order."""

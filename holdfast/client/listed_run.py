@@ -1,0 +1,58 @@
+"""Runs as lists show them."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import AwareDatetime
+from temporalio.client import WorkflowExecution
+
+from holdfast.search_attributes import (
+    AGENT_COST,
+    AGENT_FINISHED_AT,
+    AGENT_NAME,
+    AGENT_PARENT,
+    AGENT_STATUS,
+    AGENT_TOKENS,
+    AGENT_TURN,
+)
+from holdfast.temporal.executions import started_at
+from holdfast.temporal.run_log import ENDED
+from holdfast.types import Data, RunId, RunStatus, Text
+
+
+class ListedRun(Data):
+    """A run in a list, as Temporal's index has it: that of an active run may be a second old."""
+
+    run_id: RunId
+    agent: str
+    status: RunStatus
+    turn: int = 0
+    tokens: int = 0
+    """Input and output together."""
+    cost_usd: float = 0.0
+    """As reported by the provider; 0 if it reports none."""
+    input: Text = ""
+    """The start of the input, at most 200 characters."""
+    parent: RunId | None = None
+    started_at: AwareDatetime
+    finished_at: AwareDatetime | None = None
+
+    @classmethod
+    async def of(cls, execution: WorkflowExecution) -> Self:
+        """Reads the index of an execution."""
+        found = execution.typed_search_attributes
+        shown = RunStatus(found.get(AGENT_STATUS) or RunStatus.QUEUED)
+        ended = ENDED.get(execution.status) if execution.status else None
+        return cls(
+            run_id=execution.id,
+            agent=found.get(AGENT_NAME) or "unknown",
+            status=ended if ended and not shown.is_final else shown,
+            turn=found.get(AGENT_TURN) or 0,
+            tokens=found.get(AGENT_TOKENS) or 0,
+            cost_usd=found.get(AGENT_COST) or 0.0,
+            input=(await execution.memo()).get("input", ""),
+            parent=found.get(AGENT_PARENT),
+            started_at=started_at(execution),
+            finished_at=found.get(AGENT_FINISHED_AT) or execution.close_time,
+        )
