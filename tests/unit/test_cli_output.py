@@ -243,7 +243,7 @@ def test_nothing_that_others_wrote_controls_the_terminal(capsys: pytest.CaptureF
 def test_runs_and_their_pages_control_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """A list, a page and the narration of a run whose every text is hostile are safe."""
     call = ToolCall(id=HOSTILE, name=HOSTILE, arguments=json.dumps({HOSTILE: HOSTILE}))
-    summary = RunSummary.model_construct(
+    summary = ListedRun.model_construct(
         run_id=HOSTILE, agent=HOSTILE, input=HOSTILE, status=RunStatus.COMPLETED, started_at=NOW, finished_at=NOW
     )
     progress = RunProgress.model_construct(
