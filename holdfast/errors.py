@@ -4,7 +4,8 @@ HoldfastError
 ├── UsageError                 an argument is not accepted; the message says what is
 │   ├── SettingsError          a setting has a bad value
 │   ├── AgentDefinitionError   the definition of an agent or a tool is not valid
-│   │   └── NotAnAgent         the object has no name that is text (also a TypeError)
+│   │   ├── NotAnAgent         the object has no name that is text (also a TypeError)
+│   │   └── BrokenAgentModule  importing a module of HOLDFAST_AGENTS has raised an error
 │   ├── UnknownAgent           no agent has this name (also a KeyError)
 │   └── RunExists              a run has this id already
 ├── RunNotFound                no run has this id
@@ -93,6 +94,10 @@ class AgentDefinitionError(UsageError):
 
 class NotAnAgent(AgentDefinitionError, TypeError):
     """The object is not an agent: it has no name, or one that is not text."""
+
+
+class BrokenAgentModule(AgentDefinitionError):
+    """Importing a module of HOLDFAST_AGENTS has raised an error in the user's code, which is the cause of this one."""
 
 
 class UnknownAgent(UsageError, KeyError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,7 +25,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
 
-    holdfast_home: Path = Path(".holdfast")
+    holdfast_home: Path = Field(default=Path(".holdfast"), validate_default=True)
     """State folder of the local stack: databases, logs, workspaces."""
     holdfast_agents: Annotated[tuple[str, ...], NoDecode] = ()
     """Modules whose agents the worker serves, in addition to the shipped ones; comma-separated."""
@@ -92,6 +94,25 @@ class Settings(BaseSettings):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        """Refuses what cannot be passed on to programs and servers."""
+        if isinstance(value, str) and not (_is_utf8(value) and "\0" not in value):
+            raise ValueError("it must be UTF-8 text without null characters")
+        return value
+
+    @field_validator("holdfast_home")
+    @classmethod
+    def _usable_path(cls, value: Path) -> Path:
+        try:
+            whole = str(value.absolute())
+        except FileNotFoundError:
+            raise ValueError("the current folder does not exist any more") from None
+        if not _is_utf8(whole):
+            raise ValueError(f"the path of the state folder must be UTF-8 text, not {whole!r}")
+        return value
+
     @field_validator("retention", mode="before")
     @classmethod
     def _length(cls, value: object) -> object:
@@ -116,12 +137,41 @@ class Settings(BaseSettings):
         """
         try:
             return cls()
+        except UnicodeDecodeError as error:
+            raise SettingsError(
+                f"{Path('.env').absolute()} is not UTF-8 text (byte {error.start}: {error.reason}): "
+                "save it in that encoding"
+            ) from None
+        except OSError as error:
+            raise SettingsError(f"{error.filename} cannot be read: {error.strerror}") from None
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]).upper() if first["loc"] else "settings"
-            shown = "(hidden)" if any(word in name for word in ("KEY", "PASSWORD")) else repr(first["input"])
+            shown = "(hidden)" if any(word in name for word in ("KEY", "PASSWORD")) else _shown(first["input"])
             reason = first["msg"].removeprefix("Value error, ")
             raise SettingsError(f"{name}={shown} is not accepted: {reason}") from None
+
+    def prepare_home(self) -> Path:
+        """Creates the state folder, for its owner only, and returns its absolute path.
+
+        Raises:
+            SettingsError: it cannot be created or written to, or its path or its permissions are not accepted.
+        """
+        home = self.holdfast_home.absolute()
+        probe = home / f".writable.{os.getpid()}"
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)  # it contains conversations
+            if home.stat().st_mode & stat.S_IWOTH:
+                raise PermissionError(0, "any user may write to it")
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            reason = error.strerror or error
+            raise SettingsError(
+                f"HOLDFAST_HOME={home} cannot be used as the state folder: {reason}. "
+                "Name a folder that you, and only you, may write to."
+            ) from error
+        return home
 
     @property
     def store_url(self) -> str:
@@ -154,6 +204,18 @@ class Settings(BaseSettings):
         if self.openrouter_api_key:
             return self.openrouter_strong_model or DEFAULT_OPENROUTER_MODEL
         return SCRIPTED_MODEL
+
+
+def _shown(value: object) -> str:
+    return repr(str(value) if isinstance(value, Path) else value)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def revealed(secret: SecretStr | None) -> str | None:

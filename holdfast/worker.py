@@ -6,14 +6,15 @@ import asyncio
 import logging
 import os
 import sys
+import traceback
 
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from holdfast._util.logs import configure_logging
 from holdfast._util.streams import StandardStreams, open_closed
 from holdfast._util.terminal import clean
-from holdfast.composition.worker import serve
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.composition.worker import check, serve
+from holdfast.errors import BrokenAgentModule, HoldfastError, UsageError
 from holdfast.settings import Settings
 
 
@@ -25,7 +26,12 @@ def _forward_core_logs() -> None:
 
 
 def main() -> int:
-    """Runs a worker; returns 2 for bad settings, 3 if a service is unavailable; exits with 0 after a shutdown."""
+    """Runs a worker; returns 2 for bad settings, 3 if a service is unavailable; exits with 0 after a shutdown.
+
+    With `--check` it only checks the settings and loads the agents, and writes what is wrong to standard output.
+    """
+    if "--check" in sys.argv[1:]:
+        return _check()
     try:
         settings = Settings.load()
         private = settings.holdfast_encryption_key is not None
@@ -35,6 +41,7 @@ def main() -> int:
         _forward_core_logs()
         asyncio.Runner().run(serve(settings))
     except UsageError as error:
+        _print_cause(error)
         print(clean(str(error)), file=sys.stderr)
         return 2
     except HoldfastError as error:
@@ -44,6 +51,24 @@ def main() -> int:
     # aborts in it.
     logging.shutdown()
     os._exit(0)
+
+
+def _check() -> int:
+    with os.fdopen(os.dup(1), "w") as answer:
+        os.dup2(2, 1)  # what modules print when they are imported belongs to the log
+        try:
+            check(Settings.load())
+        except UsageError as error:
+            _print_cause(error)
+            answer.write(f"{error}\n")
+            return 2
+    return 0
+
+
+def _print_cause(error: UsageError) -> None:
+    """Prints the traceback of an error that code of the user has raised."""
+    if isinstance(error, BrokenAgentModule) and error.__cause__ is not None:
+        traceback.print_exception(error.__cause__)
 
 
 if __name__ == "__main__":

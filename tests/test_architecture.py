@@ -145,7 +145,11 @@ LAYERS = [
     Layer("tools", f"{VOCABULARY} agents.tool agents.secret_files agents.workspaces", "pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger", "pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases", VOCABULARY),
-    Layer("storage.database", f"{VOCABULARY} _util.logger", "cachetools httpx2 pydantic surrealdb websockets"),
+    Layer(
+        "storage.database",
+        f"{VOCABULARY} _util.logger _util.private_files",
+        "cachetools httpx2 pydantic surrealdb websockets",
+    ),
     Layer("storage.row_cache", f"{VOCABULARY} _util.blocking _util.logger"),
     Layer("storage.encryption", VOCABULARY, "cryptography"),
     Layer("storage.mirror storage.bus", STORAGE, "cachetools pydantic surrealdb"),
@@ -170,7 +174,11 @@ LAYERS = [
     Layer("client", f"{VOCABULARY} _version _util.logger temporal agents.agent", "pydantic temporalio"),
     # Programs: what composes the parts, and what calls them.
     Layer("ops", f"{VOCABULARY} _util temporal storage", "pydantic surrealdb temporalio"),
-    Layer("stack", f"{VOCABULARY} settings temporal scripted", "pydantic temporalio"),
+    Layer(
+        "stack",
+        f"{VOCABULARY} settings temporal scripted _util.private_files",
+        "lazy_loader pydantic temporalio watchfiles",
+    ),
     Layer(
         "composition",
         f"{VOCABULARY} settings _util agents {CALLERS} workflows activities",
@@ -307,6 +315,11 @@ def test_workflows_load_no_adapter() -> None:
     assert (
         loaded_by("import holdfast.workflows", "openai", "surrealdb", "starlette", "numpy", "holdfast.settings") == []
     )
+
+
+def test_the_supervisor_is_small() -> None:
+    """The supervisor, which runs as long as the stack, loads neither an event loop nor a library for data."""
+    assert loaded_by("import holdfast.stack.supervisor", "asyncio", "pydantic", *SERVERS_AND_SDKS[1:]) == []
 
 
 # --- size and surface ------------------------------------------------------------------------------------------------

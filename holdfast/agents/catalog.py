@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+import sysconfig
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +15,9 @@ import holdfast.agents.shipped
 import holdfast.tools
 from holdfast.agents.agent import Agent
 from holdfast.agents.tool import Tool
-from holdfast.errors import AgentDefinitionError, UnknownAgent
+from holdfast.errors import AgentDefinitionError, BrokenAgentModule, UnknownAgent
+
+PACKAGE = Path(holdfast.tools.__file__).parents[1]
 
 
 class AgentCatalog:
@@ -130,12 +134,27 @@ def _content_of(module: str) -> tuple[list[Agent], list[Tool]]:
         imported = importlib.import_module(module)
         agents, tools = _agents_in(imported), _tools_in(imported)
     except (Exception, SystemExit) as error:  # a module of the user may raise anything when it is imported
-        raise AgentDefinitionError(
-            f"HOLDFAST_AGENTS names {module!r}, which cannot be used: {type(error).__name__}: {error}"
-        ) from error
+        place = _place_in_project(error)
+        raised = f"{type(error).__name__}: {error}"
+        kind, reason = (BrokenAgentModule, f"{place}: {raised}") if place else (AgentDefinitionError, raised)
+        raise kind(f"HOLDFAST_AGENTS names {module!r}, which cannot be used: {reason}") from error
     if not agents and not tools:
         raise AgentDefinitionError(f"HOLDFAST_AGENTS names {module!r}, which defines neither an agent nor a tool")
     return agents, tools
+
+
+def _place_in_project(error: BaseException) -> str | None:
+    """Returns the file and line in the user's code that caused an error; `None` if there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if _is_project_file(frame.filename)]
+    return f"{ours[-1].filename}:{ours[-1].lineno}" if ours else None
+
+
+def _is_project_file(filename: str) -> bool:
+    installed = (*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")), str(PACKAGE))
+    return not filename.startswith("<") and not any(Path(filename).is_relative_to(place) for place in installed)
 
 
 def _make_working_directory_importable() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.cli.program import command
+from holdfast.cli.stack_notices import warn_of_worker
 from holdfast.errors import TemporalUnavailable, WorkerUnavailable
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.client.holdfast import Holdfast
     from holdfast.client.run_handle import RunHandle
     from holdfast.settings import Settings
+    from holdfast.stack import WorkerComparison
     from holdfast.types import RunId
 
 
@@ -45,10 +47,19 @@ class Session:
 
         return ui_url(self.settings, run_id)
 
+    def compare_worker(self) -> WorkerComparison | None:
+        """The worker of the local stack, held against this command; `None` means that none is running, or known."""
+        from holdfast.stack import compare  # noqa: PLC0415 - see connected
+
+        return compare(self.settings) if self.is_local else None
+
     async def has_worker(self) -> bool:
         """Whether a worker polls the task queue; warns if none does."""
+        from holdfast.stack.worker import may_run  # noqa: PLC0415 - see connected
+
         try:
-            await self.runs.check_worker()
+            if not any(map(may_run, await self.runs.workers())):
+                raise WorkerUnavailable
         except WorkerUnavailable:
             queue = self.settings.temporal_task_queue
             start = command("worker") if not self.is_local else command("up")
@@ -63,8 +74,8 @@ async def connected(out: Output, *, whole: bool = False) -> AsyncIterator[Sessio
 
     Args:
         out: reports what is started.
-        whole: whether each part of the local stack must run, with the current settings; else a
-            Temporal server that answers is enough.
+        whole: whether each part of the local stack must run; else a Temporal server that answers is enough. Parts
+            that run already are left alone.
 
     Raises:
         SettingsError: a setting has a bad value.
@@ -83,7 +94,9 @@ async def connected(out: Output, *, whole: bool = False) -> AsyncIterator[Sessio
             runs = await stack.enter_async_context(open_client(settings, address))
         except TemporalUnavailable as error:
             raise _with_advice(settings, error) from error
-        yield Session(out, settings, runs.temporal, runs)
+        session = Session(out, settings, runs.temporal, runs)
+        warn_of_worker(out, session.compare_worker(), code=whole)
+        yield session
 
 
 def _with_advice(settings: Settings, error: TemporalUnavailable) -> TemporalUnavailable:
@@ -102,11 +115,13 @@ def _without_type_names(error: TemporalUnavailable) -> str:
 
 
 async def _local(settings: Settings, out: Output, *, whole: bool) -> str:
-    from holdfast.stack import local_address, up  # noqa: PLC0415 - see connected
+    from holdfast.stack import Replace, await_comeback, local_address, supervise, up  # noqa: PLC0415 - see connected
 
+    await await_comeback(settings)
     running = local_address(settings.holdfast_home)
     if running and not whole:
+        await supervise(settings)
         return running
     if running is None:
         out.note(f"no local stack runs in {settings.holdfast_home}: starting it")
-    return (await up(settings, out.note)).address
+    return (await up(settings, out.note, replace=Replace.NEVER)).address

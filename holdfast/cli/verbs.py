@@ -62,6 +62,7 @@ VERBS = (
     Verb("import", "Restores what was exported as JSONL."),
     Verb("prune", "Deletes runs that ended long ago."),
     Verb("up", "Starts the local stack."),
+    Verb("restart", "Restarts the worker of the local stack; its runs resume."),
     Verb("down", "Stops the local stack; runs and data stay."),
     Verb("status", "Shows what runs where, and whether it answers."),
     Verb("worker", "Runs a worker in the foreground."),

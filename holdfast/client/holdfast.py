@@ -170,15 +170,22 @@ class Holdfast:
             for execution in await newest_first(self._client, " AND ".join(conditions), limit):
                 yield await ListedRun.of(execution)
 
+    async def workers(self) -> tuple[str, ...]:
+        """Returns the names in Temporal of the workers that poll the task queue.
+
+        Raises:
+            TemporalUnavailable: the server is unavailable.
+        """
+        with translated_errors("any"):
+            return tuple(poller.identity for poller in await pollers(self._client, self._task_queue))
+
     async def check_worker(self) -> None:
         """Checks that a worker polls the task queue.
 
         Raises:
             WorkerUnavailable: none does.
         """
-        with translated_errors("any"):
-            polling = await pollers(self._client, self._task_queue)
-        if not polling:
+        if not await self.workers():
             raise WorkerUnavailable(
                 f"no worker polls task queue {self._task_queue!r}; `holdfast up` or `holdfast worker` starts one"
             )

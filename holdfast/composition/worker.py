@@ -35,7 +35,9 @@ from holdfast.ops.embedding import EmbeddingWatch
 from holdfast.ops.retention.retention import retention
 from holdfast.ports import ChatModel
 from holdfast.settings import Settings, revealed
-from holdfast.stack import local_address
+from holdfast.stack.address import local_address
+from holdfast.stack.part_locks import started_ns
+from holdfast.stack.serving import Serving
 from holdfast.storage.memory import Embedding
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.connection import connect_temporal
@@ -153,7 +155,7 @@ async def serve(settings: Settings) -> None:
     loop.set_default_executor(ThreadPoolExecutor(OWN_THREADS, thread_name_prefix="worker"))
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    catalog = AgentCatalog.load(settings.holdfast_agents)
+    catalog = _catalog(settings)
     persistence = _persistence(settings)
     client = await _connect(settings, converter(settings, persistence))
     await _check_search_attributes(client)
@@ -172,6 +174,24 @@ async def serve(settings: Settings) -> None:
             await stop.wait()
             log.info("worker shuts down, calls in flight may end", seconds=GRACE.seconds)
     log.info("worker has ended")
+
+
+def check(settings: Settings) -> None:
+    """Checks everything that can be checked without a server: the settings, and the modules with the agents.
+
+    Raises:
+        UsageError: a worker would not start; the message says why.
+    """
+    AgentCatalog.load(settings.holdfast_agents)
+    _persistence(settings)
+
+
+def _catalog(settings: Settings) -> AgentCatalog:
+    """Loads the agents; the worker of the local stack leaves word of what it has loaded."""
+    catalog = AgentCatalog.load(settings.holdfast_agents)
+    if (since := started_ns()) is not None:
+        Serving.of_this_process(catalog.names(), settings.holdfast_agents, since).write(settings.prepare_home())
+    return catalog
 
 
 def _persistence(settings: Settings) -> Persistence:

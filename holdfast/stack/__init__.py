@@ -1,23 +1,8 @@
-"""The local stack: a Temporal server, the scripted model server and a worker, kept running in the background."""
+"""The local stack: a Temporal server, the scripted model server and a worker, kept running in the background.
 
-from holdfast.stack.address import local_address
-from holdfast.stack.stack import Stack, down, kill, start_worker, up
-from holdfast.stack.state import Part
-from holdfast.stack.status import PartStatus, StackStatus, status
-from holdfast.stack.ui import ui_url
-from holdfast.temporal.visibility import SEARCH_ATTRIBUTES
+The names are listed in `__init__.pyi`. Each is loaded when it is first used, as the supervisor has to stay small.
+"""
 
-__all__ = [
-    "SEARCH_ATTRIBUTES",
-    "Part",
-    "PartStatus",
-    "Stack",
-    "StackStatus",
-    "down",
-    "kill",
-    "local_address",
-    "start_worker",
-    "status",
-    "ui_url",
-    "up",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
@@ -90,11 +91,28 @@ def cache_folder() -> Path:
     return Path(base).expanduser().absolute() / "holdfast" / "bin"
 
 
+def private_cache() -> Path | None:
+    """Returns the cache folder of Holdfast; `None` if it is not this user's own, or cannot be created."""
+    folder = cache_folder().parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError:
+        return None
+    is_own = found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return folder if is_own and os.access(folder, os.W_OK) else None
+
+
 async def _on_path() -> ServerBinary:
     found = shutil.which("temporal")
     if found is None:
         raise NotThisWay("no `temporal`")
-    return await check(Path(found))
+    return await check(_absolute(found))
+
+
+def _absolute(program: str) -> Path:
+    """Makes a relative entry of PATH absolute, as the stack starts the server in another folder."""
+    return Path(program).absolute()
 
 
 async def _cached(cache: Path) -> ServerBinary:

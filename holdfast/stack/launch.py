@@ -15,5 +15,9 @@ if __name__ == "__main__":
     package_parent = str(Path(__file__).absolute().parents[2])
     if package_parent not in sys.path:
         sys.path.append(package_parent)
+
+    from holdfast.stack.part_locks import keep_claim_to_this_process
+
+    keep_claim_to_this_process()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from holdfast._util.private_files import open_lock_file
+from holdfast.errors import SettingsError
 
 RETRY_INTERVAL = 0.05  # seconds between attempts, while another process holds the lock
 
@@ -18,41 +20,55 @@ def try_lock(path: Path) -> int | None:
     Returns:
         The file descriptor that holds the lock until it is closed, here and in every process
         that inherited it; `None` if another process holds the lock.
+
+    Raises:
+        SettingsError: the file cannot be used as a lock, as others could hold it for ever.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+        descriptor = open_lock_file(path)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be used as a lock: {error.strerror}. Remove it, or name another state folder"
+        ) from error
+    acquired = False
+    try:
+        acquired = _locks(descriptor)
+    finally:
+        if not acquired:
+            os.close(descriptor)
+    return descriptor if acquired else None
 
 
 def is_locked(path: Path) -> bool:
     """Returns whether a process holds the lock, without creating the file."""
-    if not path.exists():
+    try:
+        descriptor = open_lock_file(path, create=False)
+    except OSError:
         return False
-    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return not _locks(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _locks(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+        return False
+    return True
 
 
 @asynccontextmanager
 async def locked(path: Path, on_wait: Callable[[], None]) -> AsyncIterator[None]:
     """Holds the lock during the block; calls `on_wait` once if it must wait for it."""
+    from asyncio import sleep  # noqa: PLC0415 - the supervisor uses this module without an event loop
+
     descriptor = try_lock(path)
     if descriptor is None:
         on_wait()
     while descriptor is None:
-        await asyncio.sleep(RETRY_INTERVAL)
+        await sleep(RETRY_INTERVAL)
         descriptor = try_lock(path)
     try:
         yield

@@ -9,8 +9,8 @@ from pathlib import Path
 from holdfast.errors import Unavailable
 from holdfast.stack import process
 from holdfast.stack.part_locks import PartLock
-from holdfast.stack.sockets import LOOPBACK, answers
-from holdfast.stack.state import Part
+from holdfast.stack.sockets import LOOPBACK, answers, is_served_by
+from holdfast.stack.state import Part, log_path
 
 START_TIMEOUT = 15.0  # seconds; a start takes half a second
 POLL_INTERVAL = 0.05  # seconds between attempts to reach it
@@ -23,11 +23,11 @@ def base_url(part: Part) -> str:
 
 def spawn(home: Path, port: int, lock: PartLock) -> Part:
     """Starts the server in the background."""
-    log = home / "logs" / "model.log"
+    log = log_path(home, "model")
     command = process.module_command("holdfast.scripted.model", "--host", LOOPBACK, "--port", str(port))
-    pid = process.spawn(command, log, os.environ, keep=lock.inherited)
-    part = Part.of("model", pid, log, address=f"{LOOPBACK}:{port}")
-    lock.record(part)
+    pid = process.spawn(command, log, {**os.environ, **lock.variables}, folder=home, keep=[lock.descriptor])
+    part = Part.started("model", pid, log, command=command, folder=home, address=f"{LOOPBACK}:{port}")
+    lock.record(part.model_dump(mode="json"))
     return part
 
 
@@ -40,7 +40,8 @@ async def ready(part: Part, log_start: int) -> None:
     assert part.address is not None
     loop = asyncio.get_running_loop()
     deadline = loop.time() + START_TIMEOUT
-    while not answers(int(part.address.rpartition(":")[2])):
+    port = int(part.address.rpartition(":")[2])
+    while not (answers(port) and is_served_by(part.pid, port)):
         if not part.is_alive or loop.time() >= deadline:
             raise Unavailable(
                 f"the scripted model server did not start; its log, {part.log}, ends:\n"

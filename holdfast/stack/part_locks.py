@@ -1,73 +1,150 @@
-"""Locks of the stack's parts, which hold even if `stack.json` has been lost.
+"""Claims of the stack's parts: at most one process at a time is the Temporal server, the worker, and so on.
 
-Each part's process inherits a lock on `<part>.lock`, which the kernel releases when the process
-ends. Without it, a lost `stack.json` would lead to a second Temporal server on the same database.
+Each part's process inherits the lock on `<part>.lock`, which the kernel releases when the process ends. The file says
+which process that is, so the stack finds its parts even if `stack.json` is lost. Only the standard library is used, as
+the supervisor has to stay small.
 """
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal
 
+from holdfast.errors import Unavailable
+from holdfast.stack import process
 from holdfast.stack.locks import is_locked, try_lock
-from holdfast.stack.process import is_alive
-from holdfast.stack.state import Part, PartName
+
+PartName = Literal["temporal", "model", "worker", "supervisor"]
+
+TITLES: Mapping[PartName, str] = {
+    "worker": "worker",
+    "model": "scripted model server",
+    "temporal": "Temporal server",
+    "supervisor": "supervisor",
+}
+
+RELEASE_TIMEOUT = 2.0  # seconds until the kernel has released the lock of a process that was killed
+RETRY_INTERVAL = 0.02  # seconds between attempts meanwhile
+
+CLAIM_VARIABLE = "HOLDFAST_CLAIM"
+"""Names the inherited descriptor, so that the process does not pass it on to programs that it starts."""
 
 
-class Holder(NamedTuple):
-    """The process that holds a part's lock; see `process.birth`."""
-
-    pid: int
-    born: str
-
-
-def holder(home: Path, name: PartName) -> Holder | None:
-    """Returns the running process that holds a part's lock, if there is one."""
-    path = _path(home, name)
-    if not is_locked(path):
-        return None
-    pid, _, born = path.read_text().partition(" ")
-    if not pid.isdigit() or not is_alive(int(pid), born):
-        return None  # a child process has outlived it
-    return Holder(int(pid), born)
+class PartRunning(Unavailable):
+    """A process that is still running has the claim."""
 
 
 class PartLock:
-    """The lock of a part, acquired for a process that is about to start."""
+    """The claim of a part, acquired for a process that is about to start."""
 
-    def __init__(self, descriptor: int | None) -> None:
-        self._descriptor = descriptor
-
-    @property
-    def inherited(self) -> tuple[int, ...]:
-        """File descriptors that the process must inherit."""
-        return () if self._descriptor is None else (self._descriptor,)
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
 
     @property
-    def is_acquired(self) -> bool:
-        """Whether the lock was acquired, that is, no other process held it."""
-        return self._descriptor is not None
+    def variables(self) -> dict[str, str]:
+        """Environment variables for the process that inherits the claim."""
+        return {CLAIM_VARIABLE: str(self.descriptor)}
 
-    def record(self, part: Part) -> None:
-        """Records the process that inherits the lock."""
-        if self._descriptor is not None:
-            os.truncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{part.pid} {part.born}".encode(), 0)
+    def record(self, part: Mapping[str, Any]) -> None:
+        """Records the process that inherits the claim, as plain values with at least `pid` and `born`."""
+        os.pwrite(self.descriptor, json.dumps(part).encode(), 0)
 
 
 @contextmanager
-def lock_part(home: Path, name: PartName) -> Iterator[PartLock]:
-    """Tries to acquire a part's lock; after the block, only the process that inherited it holds it."""
-    descriptor = try_lock(_path(home, name))
+def claimed(home: Path, name: PartName) -> Iterator[PartLock]:
+    """Acquires a part's claim; after the block, only the process that inherited it has it.
+
+    A process that was killed may need a moment to disappear. A child process that has outlived a part, and inherited
+    its claim, does not keep it.
+
+    Raises:
+        PartRunning: a running process has the claim.
+    """
+    descriptor = _acquired(home, name)
     try:
+        os.truncate(descriptor, 0)  # until the next process is recorded, the holder is unknown
         yield PartLock(descriptor)
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        os.close(descriptor)
 
 
-def _path(home: Path, name: PartName) -> Path:
+def _acquired(home: Path, name: PartName) -> int:
+    path = lock_path(home, name)
+    deadline = time.monotonic() + RELEASE_TIMEOUT
+    while (descriptor := try_lock(path)) is None:
+        if time.monotonic() > deadline:
+            running = holder(home, name)
+            if running is not None or not _is_recorded(path):
+                raise PartRunning(_refusal(path, name, running))
+            path.unlink(missing_ok=True)
+        time.sleep(RETRY_INTERVAL)
+    return descriptor
+
+
+def _refusal(path: Path, name: PartName, running: Mapping[str, Any] | None) -> str:
+    who = f"process {running['pid']}" if running else "an unknown process"
+    return f"another {TITLES[name]} is running: {who} holds {path}. Stop it, for example with `down`, and try again"
+
+
+def holder(home: Path, name: PartName) -> dict[str, Any] | None:
+    """Returns what is recorded of the running process that has a part's claim; `None` if there is none.
+
+    If its start was interrupted before it was recorded, only `pid` and `born` are known.
+    """
+    path = lock_path(home, name)
+    if not is_locked(path):
+        return None
+    recorded = _recorded(path)
+    if recorded is None:
+        return _unrecorded_holder(path)
+    return recorded if process.is_alive(recorded["pid"], recorded["born"]) else None  # else a child has outlived it
+
+
+def lock_path(home: Path, name: PartName) -> Path:
+    """Returns the file of a part's claim."""
     return home / f"{name}.lock"
+
+
+_started: list[int] = []
+
+
+def started_ns() -> int | None:
+    """Returns when this process started, in nanoseconds since 1970; `None` if it is not a part of a stack."""
+    return _started[0] if _started else None
+
+
+def keep_claim_to_this_process() -> None:
+    """Keeps programs that this process starts from inheriting its claim, if it has one."""
+    descriptor = os.environ.pop(CLAIM_VARIABLE, "")
+    if descriptor.isdigit():
+        _started.append(time.time_ns())
+        flags = fcntl.fcntl(int(descriptor), fcntl.F_GETFD)
+        fcntl.fcntl(int(descriptor), fcntl.F_SETFD, flags | fcntl.FD_CLOEXEC)
+
+
+def _is_recorded(path: Path) -> bool:
+    return _recorded(path) is not None
+
+
+def _recorded(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    usable = isinstance(found, dict) and isinstance(found.get("pid"), int) and isinstance(found.get("born"), str)
+    return found if usable else None
+
+
+def _unrecorded_holder(path: Path) -> dict[str, Any] | None:
+    """Returns the oldest process that has the file open; `None` where the system does not tell."""
+    found = [(born, pid) for pid in process.users_of(path) if (born := process.birth(pid))]
+    if not found:
+        return None
+    born, pid = min(found, key=lambda one: (len(one[0]), one))
+    return {"pid": pid, "born": born}

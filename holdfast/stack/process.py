@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -77,19 +76,44 @@ def module_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, never_from_here, str(LAUNCHER), module, *arguments]
 
 
-def spawn(command: Sequence[str], log: Path, env: Mapping[str, str], keep: Sequence[int] = ()) -> int:
+def users_of(path: Path) -> list[int]:
+    """Returns the pids of this user's other processes that have a file open; empty where there is no /proc."""
+    wanted = path.stat()
+    found = set()
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # it has ended meanwhile, or belongs to another user
+            seen = descriptor.stat()
+            if (seen.st_dev, seen.st_ino) == (wanted.st_dev, wanted.st_ino):
+                found.add(int(descriptor.parts[2]))
+    return sorted(found - {os.getpid()})
+
+
+def environment_of(pid: int) -> dict[str, str] | None:
+    """Returns the environment that a process was started with; `None` if the system does not tell."""
+    try:
+        raw = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    pairs = (os.fsdecode(line).partition("=") for line in raw.split(b"\0") if line)
+    return {name: value for name, _, value in pairs}
+
+
+def spawn(
+    command: Sequence[str], log: Path, env: Mapping[str, str], *, folder: Path | None = None, keep: Sequence[int] = ()
+) -> int:
     """Starts a process in a new session, so that neither Ctrl-C nor a closed terminal ends it.
 
     Args:
         command: program and arguments.
         log: both output streams are appended to it.
         env: the complete environment.
+        folder: its working directory; `None` means that of this process.
         keep: file descriptors that stay open in the process.
 
     Returns:
         The pid.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         log.replace(log.with_suffix(".old.log"))
     with log.open("ab") as output:
@@ -99,6 +123,7 @@ def spawn(command: Sequence[str], log: Path, env: Mapping[str, str], keep: Seque
             stdout=output,
             stderr=subprocess.STDOUT,
             env=env,
+            cwd=folder,
             start_new_session=True,
             pass_fds=keep,
         )
@@ -133,6 +158,8 @@ def _signal(pid: int, born: str, number: signal.Signals) -> None:
 
 
 async def _ended(pid: int, born: str, timeout: float) -> bool:
+    import asyncio  # noqa: PLC0415 - the supervisor uses this module without an event loop
+
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while is_alive(pid, born):

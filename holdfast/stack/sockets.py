@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+LISTEN = "0A"  # as /proc/net/tcp writes this state
 CONNECT_TIMEOUT = 0.5  # seconds; loopback answers or refuses at once
 
 
@@ -27,6 +29,25 @@ def answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(CONNECT_TIMEOUT)
         return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def is_served_by(pid: int, port: int) -> bool:
+    """Returns whether a process listens on this port; True also where the system does not tell."""
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        return True
+    rows = (line.split() for line in table.read_text().splitlines()[1:])
+    listening = {
+        f"socket:[{row[9]}]" for row in rows if row[3] == LISTEN and int(row[1].rpartition(":")[2], 16) == port
+    }
+    return any(_target(link) in listening for link in Path(f"/proc/{pid}/fd").glob("*"))
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
 
 
 def choose(preferred: int, taken: Collection[int] = ()) -> int:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from holdfast.errors import SettingsError
-from holdfast.settings import Settings
+from holdfast._util.private_files import write_private
+from holdfast.stack.part_locks import PartName, holder
 from holdfast.stack.process import birth, is_alive
 from holdfast.types import Data
 
-PartName = Literal["temporal", "model", "worker"]
 PortName = Literal["temporal", "ui", "model"]
 
 PREFERRED_PORTS: dict[PortName, int] = {"temporal": 7233, "ui": 8233, "model": 8234}
 """Temporal's default ports, and the next one for the model server."""
+
+UI_PORT_FLAG = "--ui-port"
+"""Flag of the Temporal server, from which the port of its UI is known if `stack.json` is lost."""
 
 
 class Part(Data):
@@ -34,13 +36,32 @@ class Part(Data):
     version: str | None = None
     since: AwareDatetime
     fingerprint: dict[str, str] = Field(default_factory=dict)
-    """For the worker: hashes of the settings that it was started with."""
+    """For the worker: hashes of the settings that it was started with; empty if they are not known."""
+    command: list[str] = Field(default_factory=list)
+    """Program and arguments, with which the supervisor starts it again."""
+    folder: Path | None = None
+    """Its working directory."""
+    wanted: bool = True
+    """Whether it is supposed to run; the supervisor starts it again then."""
 
     @classmethod
-    def of(cls, name: PartName, pid: int, log: Path, address: str | None = None, version: str | None = None) -> Part:
+    def started(
+        cls,
+        name: PartName,
+        pid: int,
+        log: Path,
+        *,
+        command: Sequence[str] = (),
+        folder: Path | None = None,
+        address: str | None = None,
+        version: str | None = None,
+        fingerprint: Mapping[str, str] | None = None,
+    ) -> Part:
         """Describes a process that has just been started."""
-        born = birth(pid) or ""
-        return cls(name=name, pid=pid, born=born, address=address, log=log, version=version, since=datetime.now(UTC))
+        return cls(
+            name=name, pid=pid, born=birth(pid) or "", log=log, command=list(command), folder=folder, address=address,
+            version=version, since=datetime.now(UTC), fingerprint=dict(fingerprint or {}),
+        )  # fmt: skip
 
     @property
     def is_alive(self) -> bool:
@@ -66,12 +87,17 @@ class StateFile:
     """Reads and writes `stack.json`."""
 
     def __init__(self, home: Path) -> None:
+        self._home = home
         self.path = home / "stack.json"
 
     def read(self) -> StackState:
-        """Returns the stored state; an empty state if the file is missing or damaged."""
-        state = self._parse()
-        return state if state is not None else StackState()
+        """Returns the state. Running parts that the file does not have are found by their claims."""
+        state = self._parse() or StackState()
+        for name in get_args(PartName):
+            if state.alive(name) is None and (found := self._claimed(name)) is not None:
+                state.parts[name] = found
+                state.ports.update(_ports_of(found))
+        return state
 
     def set_damaged_aside(self) -> Path | None:
         """Renames a damaged file so that it can be inspected, and returns its new name."""
@@ -81,12 +107,7 @@ class StateFile:
 
     def write(self, state: StackState) -> None:
         """Replaces the file atomically: readers see either the old or the new one, also after a crash."""
-        draft = self.path.with_suffix(f".{os.getpid()}.tmp")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-            stream.write(state.model_dump_json(indent=2))
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(self.path)
+        write_private(self.path, state.model_dump_json(indent=2))
 
     def _parse(self) -> StackState | None:
         try:
@@ -94,22 +115,29 @@ class StateFile:
         except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
 
+    def _claimed(self, name: PartName) -> Part | None:
+        found = holder(self._home, name)
+        if found is None:
+            return None
+        return _described(self._home, name, found)
 
-def prepare_home(settings: Settings) -> Path:
-    """Creates the state folder and returns its absolute path.
 
-    Raises:
-        SettingsError: it cannot be created or written to.
-    """
-    home = settings.holdfast_home.absolute()
-    probe = home / f".writable.{os.getpid()}"
+def _described(home: Path, name: PartName, found: dict[str, Any]) -> Part:
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)  # it contains conversations
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        reason = error.strerror or error
-        raise SettingsError(
-            f"HOLDFAST_HOME={home} cannot be used as the state folder: {reason}. Name a folder that you may write to."
-        ) from error
-    return home
+        return Part.model_validate(found)
+    except ValidationError:  # its start was interrupted before it was recorded, or another version recorded it
+        return Part.started(name, found["pid"], log_path(home, name)).model_copy(update={"born": found["born"]})
+
+
+def _ports_of(part: Part) -> dict[PortName, int]:
+    ports: dict[PortName, int] = {}
+    if part.address and part.name in ("temporal", "model"):
+        ports[part.name] = int(part.address.rpartition(":")[2])
+    if UI_PORT_FLAG in part.command:
+        ports["ui"] = int(part.command[part.command.index(UI_PORT_FLAG) + 1])
+    return ports
+
+
+def log_path(home: Path, name: PartName) -> Path:
+    """Returns the log of a part."""
+    return home / "logs" / f"{name}.log"

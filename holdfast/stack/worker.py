@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -18,12 +18,14 @@ from holdfast.errors import WorkerUnavailable
 from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.settings import SCRIPTED_MODEL, Settings
 from holdfast.stack import process
-from holdfast.stack.part_locks import PartLock
-from holdfast.stack.state import Part
+from holdfast.stack.part_locks import CLAIM_VARIABLE, PartLock
+from holdfast.stack.state import Part, log_path
 from holdfast.temporal.connection import pollers
 
 POLL_TIMEOUT = 30.0  # seconds until a new worker must poll; it takes one to three
 POLL_INTERVAL = 0.05  # seconds between requests to the server
+IDENTITY_PREFIX = "holdfast-worker-"
+FOLDER = "current folder"  # where the modules of HOLDFAST_AGENTS are
 FINGERPRINT_LENGTH = 12  # hex digits; enough to detect a change, too few to recover a secret
 
 
@@ -34,7 +36,18 @@ def command() -> list[str]:
 
 def identity(pid: int) -> str:
     """Returns the name in Temporal of the worker with this pid on this machine."""
-    return f"holdfast-worker-{pid}@{socket.gethostname()}"
+    return f"{IDENTITY_PREFIX}{pid}@{socket.gethostname()}"
+
+
+def may_run(name: str) -> bool:
+    """Returns whether a worker of this name may be running; `False` means that its process on this machine has ended.
+
+    Temporal lists a worker that was killed for some minutes.
+    """
+    pid, _, host = name.removeprefix(IDENTITY_PREFIX).partition("@")
+    if not name.startswith(IDENTITY_PREFIX) or host != socket.gethostname() or not pid.isdigit():
+        return True
+    return process.birth(int(pid)) is not None
 
 
 def environment(settings: Settings, address: str, model_url: str | None) -> dict[str, str]:
@@ -51,6 +64,7 @@ def environment(settings: Settings, address: str, model_url: str | None) -> dict
         if value is not None:
             variables[name.upper()] = _plain(value)
     variables |= {"TEMPORAL_ADDRESS": address, "HOLDFAST_HOME": str(settings.holdfast_home.absolute())}
+    variables.pop(CLAIM_VARIABLE, None)
     if model_url is not None:
         variables |= {"HOLDFAST_SCRIPTED": "1", "OPENAI_BASE_URL": model_url, "OPENAI_MODEL": SCRIPTED_MODEL}
         variables.setdefault("EMBEDDING_MODEL", HASHING_MODEL)
@@ -66,13 +80,15 @@ def fingerprint(settings: Settings, program: Sequence[str], address: str, model_
         "HOLDFAST_HOME": str(settings.holdfast_home.absolute()),
         "scripted model server": model_url or "",
         "worker program": "\0".join([*program, str(process.PACKAGE_PARENT)]),
+        FOLDER: str(Path.cwd()) if settings.holdfast_agents else "",
     }
     return {name: hashlib.sha256(fact.encode()).hexdigest()[:FINGERPRINT_LENGTH] for name, fact in facts.items()}
 
 
 def changes(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """Returns the names of the values that differ between two fingerprints."""
-    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+    return sorted(changed - {FOLDER} if "HOLDFAST_AGENTS" in changed else changed)
 
 
 def _plain(value: object) -> str:
@@ -86,12 +102,14 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def spawn(program: Sequence[str], home: Path, variables: dict[str, str], lock: PartLock) -> Part:
-    """Starts the worker in the background."""
-    log = home / "logs" / "worker.log"
-    pid = process.spawn(program, log, variables, keep=lock.inherited)
-    part = Part.of("worker", pid, log)
-    lock.record(part)
+def spawn(
+    program: Sequence[str], home: Path, variables: Mapping[str, str], lock: PartLock, fingerprint: Mapping[str, str]
+) -> Part:
+    """Starts the worker in the background, in the current folder, which may have the modules of its agents."""
+    log, folder = log_path(home, "worker"), Path.cwd()
+    pid = process.spawn(program, log, {**variables, **lock.variables}, folder=folder, keep=[lock.descriptor])
+    part = Part.started("worker", pid, log, command=program, folder=folder, fingerprint=fingerprint)
+    lock.record(part.model_dump(mode="json"))
     return part
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -27,6 +28,7 @@ from holdfast.temporal.converter import DATA_CONVERTER
 
 TASK_FAILS = "Workflow Task in failed state"
 """Part of the server's answer to a query of a run whose newest workflow task failed, open or closed."""
+POLL_DURATION = timedelta(seconds=75)  # a poll lasts up to 60; Temporal lists a worker that is gone for five minutes
 NOT_ANSWERING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 
 
@@ -75,7 +77,7 @@ def _quiet() -> Runtime:
 
 
 async def pollers(client: Client, task_queue: str) -> list[PollerInfo]:
-    """Returns the workers that have polled the task queue for workflows in the last minutes.
+    """Returns the workers that poll the task queue for workflows.
 
     Raises:
         RPCError: the server is unavailable or denies the request.
@@ -87,7 +89,8 @@ async def pollers(client: Client, task_queue: str) -> list[PollerInfo]:
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
     )
-    return list(answer.pollers)
+    oldest = datetime.now(UTC) - POLL_DURATION
+    return [poller for poller in answer.pollers if poller.last_access_time.ToDatetime(UTC) > oldest]
 
 
 @contextmanager

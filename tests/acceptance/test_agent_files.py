@@ -129,6 +129,9 @@ def test_a_registry_of_ones_own_serves_the_worker(cli: CliStack, guide: Path) ->
     guide.write_text(GUIDE.replace('"guide"', '"sqlite guide"'))
     assert cli("agents", "register", str(guide), changes=own).code == 0
     assert "sqlite guide" in cli("agents", changes=own).out
+    assert "another value of AGENT_REGISTRY" in cli("run", "sqlite guide", "Hello?", changes=own).err
+    assert cli("up", changes=own).code == 0
     done = cli("run", "sqlite guide", "Hello?", "--workspace", str(cli.documents), "--json", changes=own)
     assert done.code == 0, done.err
+    assert cli("up").code == 0
     assert cli("run", "sqlite guide", "Hello?").code == 2

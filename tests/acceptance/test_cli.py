@@ -114,6 +114,24 @@ def test_unknown_agent_is_wrong_use(cli: CliStack) -> None:
     assert cli("show", "mistyped").code == 2
 
 
+def test_a_command_with_other_settings_leaves_the_worker_alone(cli: CliStack) -> None:
+    """It says what differs, and refuses an agent that only its own settings know."""
+    before = cli("status", "--json").json["parts"]
+    other = {"HOLDFAST_AGENTS": "tests.support.crash_agents", "OPENAI_BASE_URL": "", "MAX_CONCURRENT_AGENTS": "3"}
+    listed = cli("list", "--json", changes=other)
+    assert "has other settings than this command and keeps them" in listed.err
+    assert "HOLDFAST_AGENTS, MAX_CONCURRENT_AGENTS, OPENAI_BASE_URL" in listed.err
+    assert isinstance(listed.json, list)
+    refused = cli("run", "clerk", "Count.", changes=other)
+    assert refused.code == 2
+    assert "'clerk' not found" in refused.err
+    assert "another value of HOLDFAST_AGENTS than this command" in refused.err
+    asked = ("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--mode", "blocking")
+    assert ANSWER in cli(*asked, changes=other).out
+    assert [part["pid"] for part in before] == [part["pid"] for part in cli("status", "--json").json["parts"]]
+    assert cli("list").err == ""
+
+
 def test_taken_id_is_wrong_use(cli: CliStack) -> None:
     """A run id is an idempotency key: a second `run` with the same id starts nothing and ends with exit code 2."""
     words = ("run", "researcher", QUESTION, "--id", "once", "--workspace", str(cli.documents))

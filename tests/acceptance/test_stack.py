@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import sys
 import urllib.request
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,72 +16,18 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from holdfast.errors import TemporalUnavailable, WorkerUnavailable
-from holdfast.settings import Settings
-from holdfast.stack import Stack, down, kill, local_address, server, start_worker, status, ui_url, up
-from holdfast.stack.state import StateFile
+from holdfast.stack import Replace, Stack, down, kill, local_address, server, start_worker, status, ui_url
 from holdfast.stack.worker import identity
 from holdfast.temporal import visibility
 from holdfast.temporal.connection import connect_temporal
-
-WORKER = """
-import asyncio, json, os, pathlib, signal, socket
-from temporalio import workflow
-from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-
-@workflow.defn
-class Nothing:
-    @workflow.run
-    async def run(self) -> None: ...
-
-async def main() -> None:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    seen = pathlib.Path(os.environ["HOLDFAST_HOME"], "environment.json")
-    seen.write_text(json.dumps(dict(os.environ)))
-    client = await Client.connect(
-        os.environ["TEMPORAL_ADDRESS"],
-        namespace=os.environ.get("TEMPORAL_NAMESPACE", "default"),
-        identity=f"holdfast-worker-{os.getpid()}@{socket.gethostname()}",
-    )
-    runner = UnsandboxedWorkflowRunner()
-    async with Worker(client, task_queue="holdfast", workflows=[Nothing], workflow_runner=runner):
-        await stop.wait()
-    print("ended in order", flush=True)
-
-asyncio.run(main())
-"""
-
-
-@dataclass
-class Place:
-    """A state folder and a project folder of a test's own."""
-
-    home: Path
-    root: Path
-    said: list[str] = field(default_factory=list)
-
-    def settings(self, **more: Any) -> Settings:
-        """Returns settings with a model by default, so that the scripted one is not started."""
-        return Settings(**{"holdfast_home": self.home, "openai_api_key": SecretStr("a-secret"), **more})
-
-    @property
-    def program(self) -> list[str]:
-        """The command of the worker."""
-        return [sys.executable, str(self.root / "worker.py")]
-
-    async def up(self, *, worker: bool = False, **settings: Any) -> Stack:
-        return await up(self.settings(**settings), self.said.append, worker=worker, program=self.program)
+from tests.support.place import Place
 
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    place = Place(tmp_path / "home", tmp_path / "project")
-    place.root.mkdir()
-    (place.root / "worker.py").write_text(WORKER)
-    yield place
-    for part in StateFile(place.home).read().parts.values():
-        await kill(part)  # quicker than `down`, which has its own test
+    """A stack of a test's own."""
+    async with Place.open(tmp_path) as place:
+        yield place
 
 
 async def connect(stack: Stack, namespace: str = "default") -> Client:
@@ -97,7 +41,7 @@ async def retention_days(client: Client) -> int:
 
 async def test_everything_comes_up_stays_up_and_goes_down(place: Place) -> None:
     """`up` starts everything once, repeating it changes nothing, and `down` stops all of it."""
-    without_model = {"openai_api_key": None}
+    without_model: dict[str, Any] = {"openai_api_key": None}
     stack = await place.up(worker=True, **without_model)
     assert stack.temporal
     assert stack.model
@@ -160,16 +104,15 @@ async def test_the_namespace_is_made_ready(place: Place) -> None:
     assert await retention_days(client) == 90
 
 
-async def test_a_lost_state_file_does_not_lead_to_a_second_server(place: Place) -> None:
-    """Without its state file the stack still finds the running server and starts no second one."""
-    before = await place.up()
-    (place.home / "stack.json").write_text('{"ports": {"temp')
-    after = await place.up()
-    assert before.temporal
-    assert after.temporal
-    assert not before.temporal.is_alive
-    assert after.temporal.is_alive
-    assert "was renamed to stack.damaged.json" in place.said[-3]
+@pytest.mark.parametrize("content", ["", '{"ports": {"temp'])
+async def test_a_lost_state_file_does_not_lead_to_a_second_server_or_worker(place: Place, content: str) -> None:
+    """Without its state file the stack still finds what runs, with its addresses, and starts no second one."""
+    before = await place.up(worker=True)
+    (place.home / "stack.json").write_text(content)
+    assert local_address(place.home) == before.address
+    after = await place.up(worker=True)
+    assert after == before
+    assert "was renamed to stack.damaged.json" in place.said[-1]
 
 
 async def test_the_stack_moves_when_its_port_is_taken(place: Place) -> None:
@@ -203,6 +146,24 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
         "restarting the worker; its runs resume automatically: other settings: LOG_LEVEL, OPENAI_API_KEY" in place.said
     )
     assert "secret" not in (place.home / "stack.json").read_text() + "".join(place.said)
+
+
+async def test_only_up_and_restart_replace_a_worker(place: Place) -> None:
+    """A command with other settings leaves the running worker alone, and starts no model server beside it."""
+    before = await place.up(worker=True)
+    said_before = len(place.said)
+    other: dict[str, Any] = {"openai_api_key": None, "holdfast_agents": ("other",)}
+    assert await place.up(worker=True, replace=Replace.NEVER, **other) == before
+    assert len(place.said) == said_before
+    assert before.worker
+    assert before.worker.is_alive
+    assert set(place.state().parts) == {"temporal", "worker", "supervisor"}
+
+    after = await place.up(worker=True, replace=Replace.ALWAYS)
+    assert after.worker
+    assert after.worker.pid != before.worker.pid
+    assert "restarting the worker; its runs resume automatically: as you asked" in place.said
+    assert "ended in order" in after.worker.log.read_text()
 
 
 async def test_only_the_worker_can_be_started_again(place: Place) -> None:

@@ -23,10 +23,10 @@ async def short_history_server(folder: Path) -> AsyncIterator[str]:
     binary = await find_server(print)
     ports = (free_port(), free_port())
     address = f"127.0.0.1:{ports[0]}"
-    command = [str(binary.path), "server", "start-dev", *server._flags(folder / "temporal.db", "default", ports)]
+    command = [str(binary.path), "server", "start-dev", *server._flags("default", ports)]
     command += ["--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={EVENTS}"]
     with (folder / "temporal.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, cwd=folder)
 
     async def is_ready() -> bool:
         assert process.returncode is None, (folder / "temporal.log").read_text()

@@ -17,10 +17,10 @@ from pydantic import SecretStr
 
 from holdfast.errors import SettingsError
 from holdfast.settings import Settings
-from holdfast.stack import process, sockets, status, ui_url, worker
-from holdfast.stack.locks import is_locked, locked
-from holdfast.stack.part_locks import holder, lock_part
-from holdfast.stack.state import Part, StackState, StateFile, prepare_home
+from holdfast.stack import part_locks, process, sockets, status, ui_url, worker
+from holdfast.stack.locks import is_locked, locked, try_lock
+from holdfast.stack.part_locks import PartRunning, claimed, holder, lock_path
+from holdfast.stack.state import Part, StackState, StateFile
 from holdfast.temporal import visibility
 
 STUBBORN = (
@@ -32,7 +32,8 @@ OBEDIENT = "import time; print('here', flush=True); time.sleep(60)"
 def start(folder: Path, code: str, *keep: int) -> Part:
     """Starts a Python program as the stack starts its parts, and waits until it has written a line."""
     log = folder / "logs" / "model.log"
-    part = Part.of("model", process.spawn([sys.executable, "-c", code], log, os.environ, keep=keep), log)
+    command = [sys.executable, "-c", code]
+    part = Part.started("model", process.spawn(command, log, os.environ, keep=keep), log, command=command)
     while process.size(log) == 0:
         assert part.is_alive, process.tail(log)
         os.sched_yield()
@@ -145,18 +146,94 @@ async def test_a_lock_is_waited_for(tmp_path: Path) -> None:
     assert not is_locked(path)
 
 
-async def test_a_place_is_held_for_as_long_as_its_process_lives(tmp_path: Path) -> None:
-    """A part's claim lasts as long as its process, without the state file too."""
-    with lock_part(tmp_path, "model") as lock:
-        part = start(tmp_path, OBEDIENT, *lock.inherited)
-        lock.record(part)
-    assert holder(tmp_path, "model") == (part.pid, part.born)
-    with lock_part(tmp_path, "model") as refused:
-        assert refused.inherited == ()
+def claim(folder: Path, code: str = OBEDIENT) -> Part:
+    """Starts a program with the claim of the model server."""
+    with claimed(folder, "model") as lock:
+        part = start(folder, code, lock.descriptor)
+        lock.record(part.model_dump(mode="json"))
+    return part
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim is waited for only briefly."""
+    monkeypatch.setattr(part_locks, "RELEASE_TIMEOUT", 0.1)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_claim_lasts_as_long_as_its_process(tmp_path: Path) -> None:
+    """A part's claim lasts as long as its process, without the state file too, and describes it."""
+    part = claim(tmp_path)
+    with pytest.raises(PartRunning, match=f"process {part.pid} holds"):
+        claim(tmp_path)
+    assert StateFile(tmp_path).read().parts["model"] == part
     await process.kill(part.pid, part.born)
     assert holder(tmp_path, "model") is None
-    with lock_part(tmp_path, "model") as again:
-        assert again.inherited != ()
+    again = claim(tmp_path)
+    await process.kill(again.pid, again.born)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_interrupted_start_keeps_its_claim(tmp_path: Path) -> None:
+    """A process whose start was interrupted before it was recorded is found, and no second one is started."""
+    with claimed(tmp_path, "model") as lock:
+        part = start(tmp_path, OBEDIENT, lock.descriptor)
+    assert holder(tmp_path, "model") == {"pid": part.pid, "born": part.born}
+    with pytest.raises(PartRunning, match=f"process {part.pid} holds"):
+        claim(tmp_path)
+    found = StateFile(tmp_path).read().alive("model")
+    assert found is not None
+    await process.kill(found.pid, found.born)
+    assert not part.is_alive
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_child_that_outlives_a_part_does_not_keep_its_claim(tmp_path: Path) -> None:
+    """A process that a part has forked, and that outlives it, does not prevent the next start."""
+    code = "import os, time; child = os.fork(); print(child, flush=True) if child else None; time.sleep(60)"
+    part = claim(tmp_path, code)
+    child = int(part.log.read_text())
+    try:
+        await process.kill(part.pid, part.born)
+        assert is_locked(lock_path(tmp_path, "model"))
+        again = claim(tmp_path)
+        assert holder(tmp_path, "model") is not None
+        await process.kill(again.pid, again.born)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("hostile", ["link", "folder", "open"])
+def test_a_lock_that_others_could_hold_is_refused_or_closed(tmp_path: Path, hostile: str) -> None:
+    """A lock never follows a symbolic link, and nobody else can open its file."""
+    path, elsewhere = tmp_path / "a.lock", tmp_path / "elsewhere"
+    if hostile == "link":
+        path.symlink_to(elsewhere)
+    elif hostile == "folder":
+        path.mkdir()
+    else:
+        path.touch(mode=0o666)
+        path.chmod(0o666)
+    if hostile == "open":
+        descriptor = try_lock(path)
+        assert descriptor is not None
+        os.close(descriptor)
+        assert path.stat().st_mode & 0o777 == 0o600
+    else:
+        with pytest.raises(SettingsError, match=r"a\.lock cannot be used as a lock: "):
+            try_lock(path)
+    assert not elsewhere.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a file to another user takes root")
+def test_a_lock_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock file that belongs to another user, who could hold it for ever, is refused."""
+    path = tmp_path / "a.lock"
+    path.touch()
+    os.chown(path, 12345, 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(SettingsError, match=r"belongs to another user \(uid 12345\)"):
+        try_lock(path)
 
 
 def test_the_state_is_remembered(tmp_path: Path, sleeper: Part) -> None:
@@ -192,7 +269,7 @@ def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"HOLDFAST_HOME=\S+file/home cannot be used as the state folder: Not a dir"
     ):
-        prepare_home(Settings(holdfast_home=in_the_way / "home"))
+        Settings(holdfast_home=in_the_way / "home").prepare_home()
 
 
 def test_the_workers_environment_is_what_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from holdfast.cli.options import JsonOption, at_least, seconds
 from holdfast.cli.program import command
 from holdfast.cli.render.outcome import Outcome
 from holdfast.cli.render.output import Output
+from holdfast.cli.served import advised
 from holdfast.cli.session import Session, connected
 from holdfast.errors import UsageError
 
@@ -81,9 +82,10 @@ async def run(
     question = _read_input(text)
     _check_folder(workspace)
     async with connected(out, whole=True) as session:
-        handle = await session.runs.start(
-            agent, question, id=run_id, model=model, max_turns=max_turns, timeout=timeout, workspace=workspace
-        )
+        with advised(session.compare_worker(), agent):
+            handle = await session.runs.start(
+                agent, question, id=run_id, model=model, max_turns=max_turns, timeout=timeout, workspace=workspace
+            )
         if mode is Mode.BACKGROUND:
             _show_started(session, handle, has_worker=await session.has_worker())
             return ExitCode.OK

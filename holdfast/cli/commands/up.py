@@ -19,9 +19,10 @@ async def up(json: JsonOption = False) -> ExitCode:
     """Starts the local stack.
 
     The stack is a Temporal server, a worker and, if no model is configured, the
-    scripted model server. Parts that run already are left alone. With
-    TEMPORAL_ADDRESS set, only the worker is started, for that server. The first time,
-    getting the Temporal server may take minutes.
+    scripted model server. Parts that run already are left alone, except a worker with
+    other settings or older code: it is restarted in good order. A part that ends
+    unasked is started again. With TEMPORAL_ADDRESS set, only the worker is started, for
+    that server. The first time, getting the Temporal server may take minutes.
     """
     out = Output(json=json)
     settings = Settings.load()

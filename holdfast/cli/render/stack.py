@@ -11,14 +11,16 @@ from holdfast._version import __version__
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.found_damage import found_damages
 from holdfast.cli.render.output import Output
-from holdfast.cli.render.text import duration
+from holdfast.cli.render.text import count, duration, one_line
+from holdfast.cli.stack_notices import notices
+from holdfast.cli.store_fault import store_fault
 from holdfast.models import SCRIPTED_MARK
 from holdfast.settings import Settings
 from holdfast.stack import PartStatus, StackStatus
 
 SDKS = ("temporalio", "surrealdb")
 LABEL_WIDTH = 11  # cells, gap included
-STATE_STYLES = {"running": "green", "stopped": "dim", "unreachable": "red"}
+STATE_STYLES = {"running": "green", "restarting": "yellow", "stopped": "dim", "unreachable": "red"}
 _LOCKED = {True: "in use", False: "not open", None: "a server"}
 
 
@@ -27,11 +29,15 @@ async def show_status(out: Output, settings: Settings) -> ExitCode:
     for damage in found_damages(settings):
         out.warn(damage)
     found = await stack.status(settings)
-    healthy = is_healthy(found, is_local=settings.temporal_address is None)
+    fault = await store_fault(settings, is_open=found.store_locked)
+    healthy = fault is None and is_healthy(found, is_local=settings.temporal_address is None)
     if out.json:
-        out.document({**found.model_dump(mode="json"), "healthy": healthy, "versions": versions()})
+        facts = {"store_fault": fault, "healthy": healthy, "versions": versions()}
+        out.document({**found.model_dump(mode="json"), **facts})
     else:
-        show_stack(out, found, datetime.now(UTC))
+        show_stack(out, found, datetime.now(UTC), fault)
+    for text in notices(found.differences, found.changed_files):
+        out.warn(text)
     return ExitCode.OK if healthy else ExitCode.UNAVAILABLE
 
 
@@ -49,13 +55,17 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "holdfast": __version__, **sdks}
 
 
-def show_stack(out: Output, found: StackStatus, now: datetime) -> None:
+def show_stack(out: Output, found: StackStatus, now: datetime, store_fault: str | None = None) -> None:
     """Writes the stack, a block for each part."""
     for part in found.parts:
         _show_part(out, part, now)
+    if found.supervisor.state == "running":
+        _show_line(out, "supervisor", "", f"pid {found.supervisor.pid}, starts parts again that have ended")
     if not found.scripted:
         _show_line(out, "model", found.model)
-    _show_line(out, "store", found.store_url, _LOCKED[found.store_locked])
+    _show_line(out, "store", found.store_url, "" if store_fault else _LOCKED[found.store_locked])
+    if store_fault:
+        out.say(" " * LABEL_WIDTH, ("● unavailable", STATE_STYLES["unreachable"]), f"  {one_line(store_fault)}")
     _show_line(
         out, "queue", f"{found.task_queue} in {found.namespace}", ", ".join(found.pollers) or "no worker polls it"
     )
@@ -74,6 +84,10 @@ def _show_part(out: Output, part: PartStatus, now: datetime) -> None:
     shown = "  ".join(fact for fact in facts if fact)
     state = (f"● {part.state}", STATE_STYLES[part.state])
     out.say(f"{part.name:{LABEL_WIDTH}}", state, f"  {shown}" if shown else "")
+    if part.trouble:
+        out.say(" " * LABEL_WIDTH, (part.trouble, "red"))
+    elif part.restarts:
+        out.say(" " * LABEL_WIDTH, (f"started again {count(part.restarts, 'time')}, as it had ended", "yellow"))
     for place in (SCRIPTED_MARK if part.name == "model" else None, part.ui, part.log):
         if place:
             out.say(" " * LABEL_WIDTH, (str(place), "dim"))

@@ -6,6 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from holdfast._util.private_files import open_lock_file
 from holdfast.errors import StoreLocked, StoreUnavailable
 
 
@@ -73,8 +74,8 @@ class PathLock:
 
     def _open(self) -> int:
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows have conversations
+            return open_lock_file(self._file)
         except OSError as error:
             raise StoreUnavailable(f"cannot open {self._file}, the lock of the database: {error.strerror}") from error
 

@@ -14,10 +14,13 @@ from temporalio.service import RPCError
 from holdfast.errors import TemporalUnavailable
 from holdfast.settings import SCRIPTED_MODEL, Settings
 from holdfast.stack import server, sockets
+from holdfast.stack import worker as workers
+from holdfast.stack.comparison import compare
 from holdfast.stack.locks import is_locked
-from holdfast.stack.state import Part, PartName, StackState, StateFile
+from holdfast.stack.part_locks import PartName
+from holdfast.stack.state import Part, StackState, StateFile
+from holdfast.stack.supervision import Supervision
 from holdfast.stack.ui import ui_url
-from holdfast.stack.worker import identity
 from holdfast.temporal.connection import pollers
 from holdfast.types import Data
 
@@ -29,8 +32,9 @@ class PartStatus(Data):
     """One part of the stack."""
 
     name: PartName
-    state: Literal["running", "stopped", "unreachable"]
-    """`unreachable`: its process runs or its address is configured, but it does not answer; a worker does not poll."""
+    state: Literal["running", "restarting", "stopped", "unreachable"]
+    """`unreachable`: its process runs or its address is configured, but it does not answer; a worker does not poll.
+    `restarting`: it has ended, and the supervisor starts it again."""
     pid: int | None = None
     """`None` if it is not running, or runs elsewhere."""
     address: str | None = None
@@ -38,6 +42,10 @@ class PartStatus(Data):
     version: str | None = None
     log: Path | None = None
     since: AwareDatetime | None = None
+    restarts: int = 0
+    """How often the supervisor has started it again."""
+    trouble: str | None = None
+    """That it keeps ending, in words."""
 
 
 class StackStatus(Data):
@@ -45,6 +53,12 @@ class StackStatus(Data):
 
     parts: list[PartStatus]
     """Temporal, the scripted model server (if no model is configured), the worker."""
+    supervisor: PartStatus
+    """The process that starts parts again."""
+    differences: list[str]
+    """Names of settings in which the running worker differs from this process."""
+    changed_files: list[Path]
+    """Source files of which the running worker serves an older version."""
     namespace: str
     task_queue: str
     pollers: list[str]
@@ -61,13 +75,19 @@ class StackStatus(Data):
 
 async def status(settings: Settings) -> StackStatus:
     """Checks every part; an unavailable part is a status, not an error."""
-    state = StateFile(settings.holdfast_home.absolute()).read()
+    home = settings.holdfast_home.absolute()
+    state = StateFile(home).read()
+    supervision = Supervision(home, state)
     temporal, seen = await _temporal(settings, state)
     parts = [temporal, _worker(state.alive("worker"), seen)]
     if not settings.has_model:
         parts.insert(1, _model(state.alive("model")))
+    compared = compare(settings)
     return StackStatus(
-        parts=parts,
+        parts=[_supervised(part, state, supervision) for part in parts],
+        supervisor=_described("supervisor", state.alive("supervisor")),
+        differences=compared.differences if compared else [],
+        changed_files=compared.changed_files if compared else [],
         namespace=settings.temporal_namespace,
         task_queue=settings.temporal_task_queue,
         pollers=seen,
@@ -87,7 +107,8 @@ async def _temporal(settings: Settings, state: StackState) -> tuple[PartStatus, 
     try:
         client = await server.connect(address, settings.temporal_namespace)
         version = await _version(client)
-        seen = [poller.identity for poller in await pollers(client, settings.temporal_task_queue)]
+        found_pollers = await pollers(client, settings.temporal_task_queue)
+        seen = [poller.identity for poller in found_pollers if workers.may_run(poller.identity)]
     except (TemporalUnavailable, RPCError):
         return found.model_copy(update={"state": "unreachable"}), []
     return found.model_copy(update={"state": "running", "version": version}), seen
@@ -106,9 +127,22 @@ def _model(part: Part | None) -> PartStatus:
 
 def _worker(part: Part | None, seen: list[str]) -> PartStatus:
     found = _described("worker", part)
-    if part and identity(part.pid) not in seen:
+    if part and workers.identity(part.pid) not in seen:
         return found.model_copy(update={"state": "unreachable"})
     return found
+
+
+def _supervised(found: PartStatus, state: StackState, supervision: Supervision) -> PartStatus:
+    """Adds what the supervisor does about a part."""
+    part, report = state.parts.get(found.name), supervision.report().get(found.name)
+    if part is None or not part.wanted or not supervision.is_active:
+        return found
+    more: dict[str, object] = {}
+    if report is not None:
+        more |= {"restarts": report.restarts, "trouble": supervision.trouble(found.name)}
+    if found.state == "stopped":
+        more |= {"state": "restarting", "log": part.log}
+    return found.model_copy(update=more)
 
 
 def _described(name: PartName, part: Part | None) -> PartStatus:

@@ -1,0 +1,40 @@
+"""What the running worker of the local stack has of its own: other settings, or older code, than this command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.cli.program import command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from holdfast.cli.render.output import Output
+    from holdfast.stack import WorkerComparison
+
+
+def warn_of_worker(out: Output, compared: WorkerComparison | None, *, code: bool) -> None:
+    """Warns if the worker that runs has other settings and, with `code`, if it serves older code."""
+    if compared is None:
+        return
+    for text in notices(compared.differences, compared.changed_files if code else []):
+        out.warn(text)
+
+
+def notices(differences: Sequence[str], changed_files: Sequence[Path]) -> list[str]:
+    """Returns in words in what the running worker differs, and which command changes that."""
+    from holdfast.stack.serving import shown_files  # noqa: PLC0415 - `--help` needs no stack
+
+    found = []
+    if differences:
+        found.append(
+            f"the running worker has other settings than this command and keeps them: {', '.join(differences)}. "
+            f"`{command('up')}` restarts it with those of this command"
+        )
+    if changed_files:
+        found.append(
+            f"the running worker serves older code: {shown_files(changed_files)} changed since it started. "
+            f"`{command('up')}` restarts it"
+        )
+    return found

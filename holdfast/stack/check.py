@@ -1,0 +1,53 @@
+"""Check of a worker's settings and modules in a process of its own, before a running worker is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from holdfast.errors import UsageError
+from holdfast.stack import process
+from holdfast.stack.state import log_path
+
+TIMEOUT = 60.0  # seconds; a check takes one to two, and modules of users may do more when they are imported
+
+
+async def check_worker(home: Path, variables: Mapping[str, str]) -> None:
+    """Checks that a worker could start with these environment variables, in the current folder.
+
+    What the modules print, and the traceback of an error in them, is added to the worker's log.
+
+    Raises:
+        UsageError: it could not; the message says why.
+    """
+    log = log_path(home, "worker")
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with log.open("ab") as errors:
+        started = await asyncio.create_subprocess_exec(
+            *process.module_command("holdfast.worker", "--check"),
+            stdin=DEVNULL, stdout=PIPE, stderr=errors, env=variables, start_new_session=True,
+        )  # fmt: skip
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            said, _ = await started.communicate()
+    except TimeoutError:
+        raise UsageError(
+            f"the modules of HOLDFAST_AGENTS={variables.get('HOLDFAST_AGENTS', '')!r} "
+            f"cannot be imported within {TIMEOUT:.0f} s; see {log}"
+        ) from None
+    finally:
+        await _end(started)
+    if started.returncode:
+        raise UsageError(said.decode(errors="replace").strip() or f"the worker cannot start; see {log}")
+
+
+async def _end(started: Process) -> None:
+    if started.returncode is None:  # timed out or cancelled
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        await started.wait()

@@ -1,0 +1,130 @@
+"""What the running worker serves: its agents, and the code that it has loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from pydantic import ValidationError
+
+from holdfast._util.private_files import write_private
+from holdfast.stack.process import birth
+from holdfast.stack.state import Part
+from holdfast.types import Data
+
+FILE = "worker.json"
+PACKAGE = "holdfast"
+
+
+class LoadedFile(Data):
+    """A source file as it was when it was loaded."""
+
+    mtime_ns: int
+    size: int
+    digest: str
+    """Of its content; empty if it was changed while it was being loaded."""
+
+
+class Serving(Data):
+    """What a worker of the stack serves; written by the worker when it has started."""
+
+    pid: int
+    born: str
+    agents: list[str]
+    """Names of the agents that are defined in code."""
+    files: dict[str, LoadedFile]
+    """The source files of Holdfast, of the modules of HOLDFAST_AGENTS, and of what these import from the project."""
+
+    @classmethod
+    def of_this_process(cls, agents: Iterable[str], modules: Iterable[str], since_ns: int) -> Serving:
+        """Describes this process.
+
+        Args:
+            agents: names of the agents that it serves.
+            modules: the names in HOLDFAST_AGENTS.
+            since_ns: when it began to load them, in nanoseconds since 1970.
+        """
+        pid = os.getpid()
+        return cls(pid=pid, born=birth(pid) or "", agents=list(agents), files=_loaded_files(modules, since_ns))
+
+    @classmethod
+    def read(cls, home: Path, worker: Part | None) -> Serving | None:
+        """Returns what a worker serves; `None` if it has not started yet, or is not known."""
+        try:
+            found = cls.model_validate_json((home / FILE).read_bytes())
+        except (OSError, ValidationError):
+            return None
+        return found if worker and (found.pid, found.born) == (worker.pid, worker.born) else None
+
+    def write(self, home: Path) -> None:
+        """Replaces the file in the state folder."""
+        write_private(home / FILE, self.model_dump_json(), durable=False)
+
+    def changed_files(self) -> list[Path]:
+        """Returns the files that have another content now, or do not exist any more."""
+        return [Path(path) for path, loaded in self.files.items() if _has_changed(path, loaded)]
+
+
+def shown_files(files: Sequence[Path], limit: int = 3) -> str:
+    """Returns the names of files for a message."""
+    here = Path.cwd()
+    names = [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in files[:limit]]
+    more = f" and {len(files) - limit} more" if len(files) > limit else ""
+    return ", ".join(names) + more
+
+
+def _loaded_files(modules: Iterable[str], since_ns: int) -> dict[str, LoadedFile]:
+    ours = {PACKAGE, *(name.partition(".")[0] for name in modules)}
+    installed = _installed_folders()
+    files: dict[str, LoadedFile] = {}
+    for module in list(sys.modules.values()):
+        source = _source(module)
+        if source is None:
+            continue
+        if module.__name__.partition(".")[0] in ours or not any(source.is_relative_to(place) for place in installed):
+            loaded = _loaded_file(source, since_ns)
+            if loaded is not None:
+                files[str(source)] = loaded
+    return files
+
+
+def _source(module: ModuleType) -> Path | None:
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return Path(origin).absolute() if isinstance(origin, str) and origin.endswith(".py") else None
+
+
+def _installed_folders() -> list[Path]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    found = {Path(sysconfig.get_path(name)) for name in names} | {
+        Path(sys.prefix) / "lib",
+        Path(sys.base_prefix) / "lib",
+    }
+    return sorted(found | {path.resolve() for path in found})
+
+
+def _loaded_file(path: Path, since_ns: int) -> LoadedFile | None:
+    try:
+        found = path.stat()
+        digest = "" if found.st_mtime_ns > since_ns else _digest(path)
+    except OSError:
+        return None
+    return LoadedFile(mtime_ns=found.st_mtime_ns, size=found.st_size, digest=digest)
+
+
+def _has_changed(path: str, loaded: LoadedFile) -> bool:
+    try:
+        found = Path(path).stat()
+        if (found.st_mtime_ns, found.st_size) == (loaded.mtime_ns, loaded.size) and loaded.digest:
+            return False
+        return _digest(Path(path)) != loaded.digest
+    except OSError:
+        return True
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

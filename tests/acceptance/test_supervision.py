@@ -1,0 +1,100 @@
+"""Supervision of the local stack: what ends unasked comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.stack import Part, down, kill, status, supervise
+from holdfast.stack.part_locks import CLAIM_VARIABLE, PartName
+from tests.support.lab import eventually
+from tests.support.place import Place
+
+COMEBACK = 20.0  # seconds; it takes less than one, on a machine that is not busy
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """A stack of a test's own."""
+    async with Place.open(tmp_path) as place:
+        yield place
+
+
+async def comes_back(place: Place, name: PartName, before: Part | None) -> Part:
+    """Waits until another process is this part."""
+    assert before is not None
+
+    async def is_back() -> bool:
+        part = place.state().alive(name)
+        return part is not None and part.pid != before.pid
+
+    await eventually(is_back, COMEBACK)
+    return place.state().parts[name]
+
+
+async def test_what_is_killed_comes_back(place: Place) -> None:
+    """Worker, server and scripted model come back at their addresses, and with their environment, without a command."""
+    without_model: dict[str, Any] = {"openai_api_key": None}
+    stack = await place.up(worker=True, **without_model)
+    environment = place.home / "environment.json"
+    first = json.loads(environment.read_text())
+    environment.unlink()
+    for part in (stack.worker, stack.temporal, stack.model):
+        assert part is not None
+        await kill(part)
+    worker = await comes_back(place, "worker", stack.worker)
+    temporal = await comes_back(place, "temporal", stack.temporal)
+    model = await comes_back(place, "model", stack.model)
+    assert stack.temporal
+    assert stack.model
+    assert (temporal.address, model.address) == (stack.temporal.address, stack.model.address)
+    again = await place.up(worker=True, **without_model)  # waits until all of them answer
+    assert (again.worker, again.temporal, again.model) == (worker, temporal, model)
+    second = json.loads(environment.read_text())
+    assert {**second, CLAIM_VARIABLE: ""} == {**first, CLAIM_VARIABLE: ""}
+    found = await status(place.settings(**without_model))
+    assert [(part.name, part.restarts) for part in found.parts] == [("temporal", 1), ("model", 1), ("worker", 1)]
+    assert found.pollers == [f"holdfast-worker-{worker.pid}@{found.pollers[0].partition('@')[2]}"]
+
+
+async def test_what_keeps_ending_is_started_ever_more_rarely(place: Place) -> None:
+    """A worker that ends again and again is started again after pauses that grow, and `status` says so."""
+    stack = await place.up(worker=True)
+    (place.root / "worker.py").write_text("raise SystemExit('broken')")
+    assert stack.worker
+    await kill(stack.worker)
+
+    async def is_told() -> bool:
+        worker = (await status(place.settings())).parts[-1]
+        return worker.state == "restarting" and "has ended 3 times" in (worker.trouble or "")
+
+    await eventually(is_told, COMEBACK)
+    assert stack.worker.log.read_text().count("broken") == 2
+
+
+async def test_nothing_comes_back_after_down(place: Place) -> None:
+    """`down` stops the supervisor first, so that nothing is started again."""
+    stack = await place.up(worker=True)
+    assert stack.worker
+    await kill(stack.worker)
+    await down(place.settings(), place.said.append)
+    await asyncio.sleep(1)  # several looks of a supervisor
+    assert not [name for name, part in place.state().parts.items() if part.is_alive]
+
+
+async def test_the_supervisor_comes_back_with_the_next_command(place: Place) -> None:
+    """A killed supervisor is replaced, and the new one can start the worker with the worker's own environment."""
+    stack = await place.up(worker=True, max_concurrent_agents=3)
+    await kill(place.state().parts["supervisor"])
+    await supervise(place.settings(max_concurrent_agents=4))
+    (place.home / "environment.json").unlink()
+    assert stack.worker
+    await kill(stack.worker)
+    await comes_back(place, "worker", stack.worker)
+    await place.up(worker=True, max_concurrent_agents=3)
+    assert '"MAX_CONCURRENT_AGENTS": "3"' in (place.home / "environment.json").read_text()
