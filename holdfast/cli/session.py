@@ -55,11 +55,8 @@ class Session:
 
     async def has_worker(self) -> bool:
         """Whether a worker polls the task queue; warns if none does."""
-        from holdfast.stack.worker import may_run  # noqa: PLC0415 - see connected
-
         try:
-            if not any(map(may_run, await self.runs.workers())):
-                raise WorkerUnavailable
+            await self.runs.check_worker()
         except WorkerUnavailable:
             queue = self.settings.temporal_task_queue
             start = command("worker") if not self.is_local else command("up")

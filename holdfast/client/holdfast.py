@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ from holdfast.search_attributes import (
     AGENT_NAME,
     AGENT_STATUS,
 )
-from holdfast.temporal.connection import pollers, translated_errors
+from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.executions import newest_first, quoted
+from holdfast.temporal.polling_workers import PollingWorkers
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import (
     MAX_INPUT_BYTES,
@@ -66,6 +67,7 @@ class Holdfast:
         max_input_bytes: int = MAX_INPUT_BYTES,
         bus: BusSource | None = None,
         agents: Sources | None = None,
+        may_run: Callable[[str], bool] | None = None,
     ) -> None:
         """
         Args:
@@ -76,13 +78,15 @@ class Holdfast:
             bus: returns the event bus, which delivers text as it is written; without one, text arrives up to a second
                 later.
             agents: returns where to look up names of agents; without it, a name that nobody knows is not refused.
+            may_run: returns whether the worker of a name in Temporal may be running; without it, all may.
         """
         self._client = client
         self._max_input_bytes = max_input_bytes
         self._bus = bus
         self._task_queue = task_queue
         self._log = TemporalRunLog(client)
-        self._known_agents = KnownAgents(client, task_queue, agents)
+        self._workers = PollingWorkers(client, task_queue, may_run) if may_run else PollingWorkers(client, task_queue)
+        self._known_agents = KnownAgents(self._workers, agents)
 
     @property
     def temporal(self) -> Client:
@@ -170,22 +174,13 @@ class Holdfast:
             for execution in await newest_first(self._client, " AND ".join(conditions), limit):
                 yield await ListedRun.of(execution)
 
-    async def workers(self) -> tuple[str, ...]:
-        """Returns the names in Temporal of the workers that poll the task queue.
-
-        Raises:
-            TemporalUnavailable: the server is unavailable.
-        """
-        with translated_errors("any"):
-            return tuple(poller.identity for poller in await pollers(self._client, self._task_queue))
-
     async def check_worker(self) -> None:
         """Checks that a worker polls the task queue.
 
         Raises:
             WorkerUnavailable: none does.
         """
-        if not await self.workers():
+        if not await self._workers.names():
             raise WorkerUnavailable(
                 f"no worker polls task queue {self._task_queue!r}; `holdfast up` or `holdfast worker` starts one"
             )

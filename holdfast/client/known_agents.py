@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from temporalio.client import Client
-
 from holdfast.definition import split_version
 from holdfast.errors import TO_ADD_AN_AGENT, StoreUnavailable, UnknownAgent
 from holdfast.ports.registry import RegistryProtocol, ServedAgents
-from holdfast.temporal.connection import pollers, translated_errors
+from holdfast.temporal.polling_workers import PollingWorkers
 
 TIMEOUT = 2.0  # seconds to wait for the database; a run can be started without it
 
@@ -35,14 +33,12 @@ class KnownAgents:
     polls that has announced nothing, and while the database is unavailable.
 
     Args:
-        client: connected to the namespace of the workers.
-        task_queue: the task queue of the workers.
+        workers: the workers that would run the agents.
         sources: returns the sources, when they are first needed; `None` means that there are none.
     """
 
-    def __init__(self, client: Client, task_queue: str, sources: Sources | None) -> None:
-        self._client = client
-        self._task_queue = task_queue
+    def __init__(self, workers: PollingWorkers, sources: Sources | None) -> None:
+        self._workers = workers
         self._sources = sources
         self._found: set[str] = set()
 
@@ -55,8 +51,7 @@ class KnownAgents:
         """
         if self._sources is None or reference in self._found:
             return
-        with translated_errors("any"):
-            polling = {poller.identity for poller in await pollers(self._client, self._task_queue)}
+        polling = await self._workers.names()
         if not polling or (sources := self._sources()) is None:
             return
         try:
@@ -68,7 +63,7 @@ class KnownAgents:
 
     async def _is_known(self, reference: str, polling: set[str], sources: AgentSources) -> bool:
         """Returns whether a source knows a name; False means that nothing is certain."""
-        announced = await sources.served.by_worker(self._task_queue)
+        announced = await sources.served.by_worker(self._workers.task_queue)
         names = {name for worker in polling for name in announced.get(worker, ())}
         if reference in names:
             return True

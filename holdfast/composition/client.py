@@ -11,6 +11,7 @@ from holdfast.composition.reachable import reachable_storage
 from holdfast.errors import TemporalUnavailable
 from holdfast.settings import Settings
 from holdfast.stack.address import local_address
+from holdfast.stack.worker import may_run
 from holdfast.temporal.connection import connect_temporal
 from holdfast.temporal.payload_limits import largest_input
 
@@ -47,6 +48,7 @@ async def open_client(settings: Settings, address: str) -> AsyncIterator[Holdfas
             max_input_bytes=largest_input(converter, settings.max_payload_bytes),
             bus=storage.bus,
             agents=storage.agents,
+            may_run=may_run if settings.temporal_address is None else None,
         )
 
 

@@ -20,6 +20,7 @@ from holdfast.storage.database import open_database
 from holdfast.storage.registry import InMemoryRegistry
 from holdfast.storage.registry.workers import SurrealServedAgents
 from holdfast.temporal.connection import pollers
+from holdfast.temporal.polling_workers import PollingWorkers
 from tests.support.lab import Lab, eventually
 
 
@@ -56,7 +57,7 @@ async def check(lab: Lab, served: ServedAgents, reference: str) -> None:
     registry = InMemoryRegistry()
     await registry.register(AgentDefinition(name="guide"))
     sources = AgentSources(served, registry)
-    await KnownAgents(lab.client, lab.settings.temporal_task_queue, lambda: sources).check(reference)
+    await KnownAgents(PollingWorkers(lab.client, lab.settings.temporal_task_queue), lambda: sources).check(reference)
 
 
 async def wait_for_poller(lab: Lab) -> None:
@@ -99,7 +100,7 @@ async def test_a_database_that_is_unavailable_refuses_nothing(lab: Lab) -> None:
     async with lab.worker():
         await wait_for_poller(lab)
         await check(lab, UnavailableServedAgents(), "nobody")
-        await KnownAgents(lab.client, lab.settings.temporal_task_queue, lambda: None).check("nobody")
+        await KnownAgents(PollingWorkers(lab.client, lab.settings.temporal_task_queue), lambda: None).check("nobody")
 
 
 async def test_a_worker_that_shuts_down_serves_nothing(served: SurrealServedAgents) -> None:
