@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from typing_extensions import override
 
-from holdfast.storage.database.embedded import EmbeddedEndpoint
+from holdfast.storage.database.embedded import EmbeddedEndpoint, PathEndpoint
 from holdfast.storage.database.ephemeral import EphemeralEventHost, EphemeralEvents
 from holdfast.storage.database.live_queries import LiveQueryWatches
 from holdfast.storage.database.local_index import IndexHost, LocalIndexes
@@ -15,6 +15,7 @@ from holdfast.storage.database.migrate import SERVER_MIGRATIONS, Schema
 from holdfast.storage.database.pool import Pool
 from holdfast.storage.database.read_only import EmbeddedReader, Reader, ServerReader, check_reads, check_rows
 from holdfast.storage.database.remote import HttpEndpoint, WebsocketEndpoint
+from holdfast.storage.database.snapshot_reader import SnapshotReader
 from holdfast.storage.database.watches import Watch, Watches
 
 
@@ -53,8 +54,11 @@ class Database(Protocol):
     async def read(self, statement: str, **values: Any) -> list[Any]:
         """Runs statements that a person typed, as `run` does; the database itself prevents writes.
 
+        An embedded database on files is read in a process of its own, which sees everything that was acknowledged
+        before: a statement that needs too much memory ends only that.
+
         Raises:
-            UsageError: a statement writes, returns more rows than can be shown, or takes too long.
+            UsageError: a statement writes, returns more than can be shown, or takes too long or too much memory.
             StatementFailed: the database rejected it, usually because of a syntax error.
             StoreUnavailable: the database is unreachable or did not answer in time.
         """
@@ -97,7 +101,11 @@ class SurrealDatabase(Database, EphemeralEventHost, IndexHost):
         self._reader: Reader
         if isinstance(endpoint, EmbeddedEndpoint):
             self._pool = Pool(endpoint, Schema())
-            self._reader = EmbeddedReader(endpoint, self._pool)
+            self._reader = (
+                SnapshotReader(endpoint.path, endpoint.namespace, endpoint.database)
+                if isinstance(endpoint, PathEndpoint)
+                else EmbeddedReader(endpoint, self._pool)
+            )
             self._watches = Watches()
             self._ephemeral: EphemeralEvents | None = EphemeralEvents(self._pool)
             self._indexes: LocalIndexes | None = LocalIndexes(self._pool)

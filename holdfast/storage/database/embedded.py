@@ -92,6 +92,7 @@ class PathEndpoint(EmbeddedEndpoint):
 
     def __init__(self, path: Path, namespace: str, database: str) -> None:
         super().__init__(f"surrealkv://{path}", namespace, database)
+        self.path = path
         self._lock = PathLock(path)
         self._guard = LogGuard(path)
         self._needs_check = False

@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
-from surrealdb import AsyncEmbeddedSurrealConnection as EmbeddedClient
 from surrealdb import RecordID, Value
 from typing_extensions import override
 
 from holdfast.errors import StoreUnavailable, UsageError
 from holdfast.storage.database.connection import Connection
 from holdfast.storage.database.dialer import describe
-from holdfast.storage.database.embedded import EmbeddedEndpoint
+from holdfast.storage.database.embedded import EmbeddedClient, EmbeddedEndpoint
 from holdfast.storage.database.errors import StatementFailed
 from holdfast.storage.database.pool import Pool
 from holdfast.storage.database.remote import CALL_DEADLINE, WebsocketEndpoint
@@ -80,10 +79,12 @@ class EmbeddedReader(Reader):
     Args:
         endpoint: the engine.
         pool: the engine's only connection.
+        deadline: seconds for a statement.
     """
 
-    def __init__(self, endpoint: EmbeddedEndpoint, pool: Pool[EmbeddedClient]) -> None:
+    def __init__(self, endpoint: EmbeddedEndpoint, pool: Pool[EmbeddedClient], deadline: float | None = None) -> None:
         self._endpoint = endpoint
+        self._deadline = deadline
         self._pool = pool
         self._viewer: tuple[EmbeddedClient, str] | None = None  # the token is valid for this client only
 
@@ -96,16 +97,14 @@ class EmbeddedReader(Reader):
 
     async def _read(self, connection: Connection[EmbeddedClient], statement: str, values: dict[str, Any]) -> list[Any]:
         session = await connection.ready()
+        deadline = self._deadline or EMBEDDED_DEADLINE
         try:
-            async with self._as_viewer(session), asyncio.timeout(EMBEDDED_DEADLINE):
+            async with self._as_viewer(session), asyncio.timeout(deadline):
                 return await session.execute(statement, **values)
         except StatementFailed:
             raise
         except TimeoutError:
-            raise UsageError(
-                f"the statement was stopped after {EMBEDDED_DEADLINE:g} s, because all other statements wait for it: "
-                "narrow it, or add LIMIT"
-            ) from None
+            raise UsageError(f"the statement was stopped after {deadline:g} s: narrow it, or add LIMIT") from None
         except Exception as error:
             await connection.drop()
             raise StoreUnavailable(f"{self._endpoint} cannot be read as a viewer: {describe(error)}") from error

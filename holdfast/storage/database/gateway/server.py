@@ -49,8 +49,6 @@ async def execute(database: Database, verb: str, statement: str, values: dict[st
             return await database.open()
         case "run":
             return await database.run(statement, **values)
-        case "read":
-            return await database.read(statement, **values)
         case "ephemeral":
             return await call_ephemeral(database, statement, **values)
         case "index":
