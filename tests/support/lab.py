@@ -16,7 +16,7 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition import worker
 from holdfast.models import open_model
-from holdfast.ports import EventBus, Store
+from holdfast.ports import ChatModel, EventBus, Store
 from holdfast.settings import Settings
 from holdfast.storage.bus import Bus, MemoryLog
 from holdfast.storage.memory import TextMemory
@@ -72,17 +72,18 @@ class Lab:
         bus: EventBus | None = None,
         max_cached_workflows: int = 0,
         isolate_tools: bool = False,
+        model: ChatModel | None = None,
     ) -> AsyncIterator[None]:
         """Runs a worker that serves these agents; by default each workflow task replays the whole run."""
         kept = Persistence(database=None, store=store or self.store, bus=bus or self.bus)
-        model = open_model(
+        ours = open_model(
             openai_api_key="test", openai_base_url=self.server.url, openrouter_api_key=None, default_model="test-model"
         )
         running = worker.build_worker(
             self.client,
             self.settings,
             catalog=AgentCatalog(agents),
-            model=model,
+            model=model or ours,
             persistence=replace(kept, memories=memories) if memories else kept,
             max_cached_workflows=max_cached_workflows,
             sandboxed=True,
@@ -90,7 +91,7 @@ class Lab:
         )
         async with running:
             yield
-        await model.close()
+        await ours.close()
 
     async def entries(self, run_id: RunId) -> list[Entry]:
         """The run's whole log, from Temporal's history."""
