@@ -18,8 +18,9 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import DataConverter
 
+from holdfast.api import codec
 from holdfast.api.codec import codec_app
-from holdfast.storage.database import open_database
+from holdfast.storage.database import Database, open_database
 from holdfast.storage.encryption import KeyRing, new_key
 from holdfast.storage.payloads.chunk_store import ChunkStore
 from holdfast.storage.payloads.chunk_table import ChunkTable
@@ -28,14 +29,18 @@ from tests.support.lab import eventually
 from tests.support.surreal_server import free_port
 
 UI = "http://127.0.0.1:8233"
+JSON = {"Content-Type": "application/json"}
 LARGE = "a large payload, " * 30_000
+
+
+KEY = new_key()
 
 
 @asynccontextmanager
 async def serving(converter: DataConverter) -> AsyncIterator[httpx.AsyncClient]:
     """An endpoint that listens, and a client of it."""
     port = free_port()
-    app = codec_app(converter, [UI])
+    app = codec_app(converter, data_converter(None, KeyRing.parse(KEY)), [UI])
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off"))
 
     async def started() -> bool:
@@ -53,8 +58,15 @@ async def serving(converter: DataConverter) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def converter() -> AsyncIterator[DataConverter]:
     """Encrypts, and stores what is large."""
-    database, keys = open_database("mem://"), KeyRing.parse(new_key())
-    yield data_converter(partial(ChunkStore, ChunkTable(database), keys), keys)
+    async with stored() as (found, _):
+        yield found
+
+
+@asynccontextmanager
+async def stored() -> AsyncIterator[tuple[DataConverter, Database]]:
+    """A converter that encrypts and stores what is large, with its database."""
+    database, keys = open_database("mem://"), KeyRing.parse(KEY)
+    yield data_converter(partial(ChunkStore, ChunkTable(database), keys), keys), database
     await database.close()
 
 
@@ -109,9 +121,55 @@ async def test_pages_of_others_get_nothing(converter: DataConverter) -> None:
         [payload] = await converter.encode(["a secret"])
         other_name = await client.post("/decode", json=asked(payload), headers={"Host": "evil.example"})
         other_page = await client.post("/decode", json=asked(payload), headers={"Origin": "http://evil.example"})
-    assert other_name.status_code == 400
-    assert "secret" not in other_name.text
+    assert (other_name.status_code, other_page.status_code) == (400, 403)
+    assert "secret" not in other_name.text + other_page.text
     assert "access-control-allow-origin" not in other_page.headers
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/plain;application/json", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize("origin", [{}, {"Origin": UI}])
+async def test_only_json_is_carried_out(converter: DataConverter, kind: str, origin: dict[str, str]) -> None:
+    """A request that a browser sends without asking first, as it is not JSON, is refused."""
+    async with serving(converter) as client:
+        [payload] = await converter.encode(["a secret"])
+        body = json.dumps(asked(payload))
+        answer = await client.post("/decode", content=body, headers={"Content-Type": kind, **origin})
+        assert (answer.status_code, "secret" in answer.text) == (415, False)
+        answer = await client.post("/decode", content=body, headers={"Content-Type": "application/json; charset=utf-8"})
+        assert shown(answer) == ["a secret"]
+
+
+async def test_nothing_is_stored() -> None:
+    """What is encoded, however large, is encrypted and returned; the database stays empty."""
+    async with stored() as (converter, database), serving(converter) as client:
+        payload = Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(LARGE * 6).encode())
+        answer = await client.post("/encode", json=asked(payload))
+        [encoded] = ParseDict(answer.json(), Payloads()).payloads
+        assert encoded.metadata["encoding"] == b"binary/encrypted"
+        assert await converter.decode([encoded], [str]) == [LARGE * 6]
+        assert await database.read("SELECT * FROM payload") == [[]]
+
+
+async def test_sizes_are_bounded(converter: DataConverter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that is too large is refused before it is read; an answer that would be leaves out the rest."""
+    monkeypatch.setattr(codec, "MAX_BODY_BYTES", 20_000)
+    monkeypatch.setattr(codec, "MAX_PAYLOADS", 5)
+    monkeypatch.setattr(codec, "MAX_ANSWER_BYTES", 100_000)
+    [large] = await converter.encode([LARGE])
+    [small] = await converter.encode(["small"])
+
+    async def in_pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b" " * 10_000
+
+    async with serving(converter) as client:
+        announced = await client.post("/decode", content=b" " * 30_000, headers=JSON)
+        streamed = await client.post("/decode", content=in_pieces(), headers=JSON)
+        many = await client.post("/decode", json=asked(*[small] * 6))
+        some = await client.post("/decode", json=asked(small, large, small))
+    assert [answer.status_code for answer in (announced, streamed, many)] == [413, 413, 413]
+    assert shown(some)[:2] == ["small", LARGE]
+    assert shown(some)[2] == "this payload cannot be decoded: the payloads before it have more than 100,000 bytes"
 
 
 async def test_one_payload_that_cannot_be_read_does_not_hide_the_others(converter: DataConverter) -> None:
@@ -131,7 +189,7 @@ async def test_one_payload_that_cannot_be_read_does_not_hide_the_others(converte
 async def test_a_bad_request_is_told_so(converter: DataConverter, body: bytes) -> None:
     """A malformed request is answered with what is accepted."""
     async with serving(converter) as client:
-        answer = await client.post("/decode", content=body)
+        answer = await client.post("/decode", content=body, headers=JSON)
         assert (answer.status_code, "Payloads as JSON" in answer.text) == (400, True)
         assert (await client.get("/decode")).status_code == 405
         assert (await client.post("/other", content=b"{}")).status_code == 404

@@ -39,14 +39,16 @@ async def codec(
     import uvicorn  # noqa: PLC0415 - other commands start faster without these
 
     from holdfast.api.codec import codec_app  # noqa: PLC0415
+    from holdfast.composition.keys import key_ring  # noqa: PLC0415
     from holdfast.composition.persistence import converter, open_configured  # noqa: PLC0415
+    from holdfast.storage.payloads.data_converter import data_converter  # noqa: PLC0415
 
     out, settings = Output(), Settings.load()
     origins = _origins(ui or ui_url(settings) or DEFAULT_UI)
     if answers(port):
         raise UsageError(f"port {port} is in use on this machine; choose another with --port")
     persistence = open_configured(settings)
-    app = codec_app(converter(settings, persistence), origins)
+    app = codec_app(converter(settings, persistence), data_converter(None, key_ring(settings)), origins)
     address = codec_endpoint(port)
     out.say(f"codec endpoint at {address}, for pages of {' and '.join(origins)}")
     out.note("  in Temporal's UI:   the glasses icon at the top right, then Remote Codec Endpoint")
