@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from holdfast.cli.program import command
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from holdfast.settings import Settings
     from holdfast.stack import WorkerComparison
     from holdfast.types import RunId
+
+
+QUICK_QUERY = timedelta(seconds=5)
+"""A worker answers within milliseconds, or some seconds if it has to replay a long run; history is the alternative."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,19 @@ class Session:
     def run(self, run_id: RunId) -> RunHandle:
         """The run with this id."""
         return self.runs.handle(run_id)
+
+    def recorded_run(self, run_id: RunId, *, has_worker: bool) -> RunHandle:
+        """The run with this id, read from history if no worker answers quickly.
+
+        Args:
+            run_id: the id.
+            has_worker: whether a worker may answer; else none is asked.
+        """
+        from holdfast.client.run_handle import RunHandle  # noqa: PLC0415 - see connected
+        from holdfast.temporal.run_log import TemporalRunLog  # noqa: PLC0415
+
+        log = TemporalRunLog(self.client, query_timeouts=(QUICK_QUERY,) if has_worker else ())
+        return RunHandle(self.client, log, run_id)
 
     def ui(self, run_id: RunId | None = None) -> str | None:
         """Address of a run in Temporal's UI, or of all runs; `None` means that it is not known."""

@@ -42,7 +42,8 @@ class ReplayedLog:
 
     Args:
         client: connected to the namespace of the runs.
-        query_timeouts: timeout of each attempt of a query; a query is repeated only while a worker polls.
+        query_timeouts: timeout of each attempt of a query; a query is repeated only while a worker polls. Without
+            attempts, every query fails at once.
     """
 
     def __init__(self, client: Client, *, query_timeouts: Sequence[timedelta] = QUERY_TIMEOUTS) -> None:
@@ -92,8 +93,10 @@ class ReplayedLog:
         Raises:
             RunNotFound: no run has this id.
             QueryRefused: the run cannot answer.
-            WorkerUnavailable: no worker answers in time.
+            WorkerUnavailable: no worker answers in time, or there is no time.
         """
+        if not self._query_timeouts:
+            raise WorkerUnavailable("no worker is running")
         handle = self._client.get_workflow_handle(run_id, run_id=execution)
         waited = timedelta()
         with translated_errors(run_id):

@@ -25,12 +25,12 @@ EXAMPLES = """
 async def show(run_id: RunIdArgument, json: JsonOption = False) -> None:
     """Shows one run: status, usage, tools, last entries.
 
-    It also shows the files that the run wrote, and its address in Temporal's UI.
+    It also shows the files that the run wrote, and its address in Temporal's UI. If
+    no worker answers, it shows what Temporal's history has of the run.
     """
     out = Output(json=json)
     async with connected(out) as session:
-        await session.has_worker()
-        run = session.run(run_id)
+        run = session.recorded_run(run_id, has_worker=await session.has_worker())
         try:
             progress = await run.status()
         except (RunNotFound, Unavailable):

@@ -18,14 +18,14 @@ async def transcript(run_id: RunIdArgument, json: JsonOption = False) -> None:
     """Prints the messages of a run in full.
 
     These are the system prompt, the input, the model's answers and the results of
-    tools.
+    tools. If no worker answers, they are those that Temporal's history has.
     """
     out = Output(json=json)
     messages = []
     async with connected(out) as session:
-        await session.has_worker()
+        run = session.recorded_run(run_id, has_worker=await session.has_worker())
         try:
-            async for message in session.run(run_id).transcript():
+            async for message in run.transcript():
                 messages.append(message.model_dump(mode="json"))
                 if not json:
                     show_message(out, message)
