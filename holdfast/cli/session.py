@@ -56,7 +56,7 @@ class Session:
         from holdfast.client.run_handle import RunHandle  # noqa: PLC0415 - see connected
         from holdfast.temporal.run_log import TemporalRunLog  # noqa: PLC0415
 
-        log = TemporalRunLog(self.client, query_timeouts=(QUICK_QUERY,) if has_worker else ())
+        log = TemporalRunLog(self.client, query_timeouts=(QUICK_QUERY,) if has_worker else (), gives_up=True)
         return RunHandle(self.client, log, run_id)
 
     def ui(self, run_id: RunId | None = None) -> str | None:

@@ -44,11 +44,15 @@ class ReplayedLog:
         client: connected to the namespace of the runs.
         query_timeouts: timeout of each attempt of a query; a query is repeated only while a worker polls. Without
             attempts, every query fails at once.
+        gives_up: whether every query fails at once after one that no worker has answered.
     """
 
-    def __init__(self, client: Client, *, query_timeouts: Sequence[timedelta] = QUERY_TIMEOUTS) -> None:
+    def __init__(
+        self, client: Client, *, query_timeouts: Sequence[timedelta] = QUERY_TIMEOUTS, gives_up: bool = False
+    ) -> None:
         self._client = client
         self._query_timeouts = query_timeouts
+        self._gives_up = gives_up
 
     async def progress(self, run_id: RunId) -> RunProgress:
         """Returns the progress that the run itself reports; raises the errors of `query`."""
@@ -96,7 +100,7 @@ class ReplayedLog:
             WorkerUnavailable: no worker answers in time, or there is no time.
         """
         if not self._query_timeouts:
-            raise WorkerUnavailable("no worker is running")
+            raise WorkerUnavailable("no worker answers")
         handle = self._client.get_workflow_handle(run_id, run_id=execution)
         waited = timedelta()
         with translated_errors(run_id):
@@ -109,6 +113,8 @@ class ReplayedLog:
                 waited += timeout
                 if not await self._has_worker(run_id):
                     break
+        if self._gives_up:
+            self._query_timeouts = ()
         raise WorkerUnavailable(
             f"no worker answered a query of run {run_id!r} within {waited.total_seconds():g} s: is one running?"
         )

@@ -60,12 +60,15 @@ class TemporalRunLog:
     Args:
         client: connected to the namespace of the runs.
         query_timeouts: see ReplayedLog.
+        gives_up: see ReplayedLog.
     """
 
-    def __init__(self, client: Client, *, query_timeouts: Sequence[timedelta] = QUERY_TIMEOUTS) -> None:
+    def __init__(
+        self, client: Client, *, query_timeouts: Sequence[timedelta] = QUERY_TIMEOUTS, gives_up: bool = False
+    ) -> None:
         self._client = client
         self._recorded = RecordedLog(client)
-        self._replayed = ReplayedLog(client, query_timeouts=query_timeouts)
+        self._replayed = ReplayedLog(client, query_timeouts=query_timeouts, gives_up=gives_up)
         self.converter: DataConverter = client.data_converter
         """Decodes the payloads and failures of runs."""
 
