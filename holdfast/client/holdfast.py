@@ -37,6 +37,7 @@ from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.executions import newest_first, quoted
 from holdfast.temporal.polling_workers import PollingWorkers
 from holdfast.temporal.run_log import TemporalRunLog
+from holdfast.temporal.visibility import explained_rejections
 from holdfast.types import (
     MAX_INPUT_BYTES,
     AgentSpec,
@@ -170,8 +171,10 @@ class Holdfast:
             conditions.append(f"AgentName = {quoted(agent)}")
         if status:
             conditions.append(_status_condition(status))
-        with translated_errors("any"):
-            for execution in await newest_first(self._client, " AND ".join(conditions), limit):
+        with translated_errors():
+            async with explained_rejections(self._client):
+                found = await newest_first(self._client, " AND ".join(conditions), limit)
+            for execution in found:
                 yield await ListedRun.of(execution)
 
     async def check_worker(self) -> None:
@@ -189,22 +192,23 @@ class Holdfast:
         shown = " ".join(request.input.split())[:INPUT_SHOWN]
         try:
             with translated_errors(run_id):
-                await self._client.start_workflow(
-                    names.AGENT_RUN,
-                    request,
-                    id=run_id,
-                    task_queue=self._task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    memo={"input": shown},
-                    search_attributes=TypedSearchAttributes(
-                        [
-                            SearchAttributePair(AGENT_NAME, name),
-                            SearchAttributePair(AGENT_STATUS, RunStatus.QUEUED.value),
-                        ]
-                    ),
-                    static_summary=f"{name} · {shown}"[:120],
-                    static_details=f"**{name}**\n\n{request.input[:2000]}",
-                )
+                async with explained_rejections(self._client):
+                    await self._client.start_workflow(
+                        names.AGENT_RUN,
+                        request,
+                        id=run_id,
+                        task_queue=self._task_queue,
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        memo={"input": shown},
+                        search_attributes=TypedSearchAttributes(
+                            [
+                                SearchAttributePair(AGENT_NAME, name),
+                                SearchAttributePair(AGENT_STATUS, RunStatus.QUEUED.value),
+                            ]
+                        ),
+                        static_summary=f"{name} · {shown}"[:120],
+                        static_details=f"**{name}**\n\n{request.input[:2000]}",
+                    )
         except WorkflowAlreadyStartedError:
             raise RunExists(f"run {run_id!r} exists already; follow it, or start a run with another id") from None
 

@@ -27,7 +27,7 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
-from holdfast.errors import SettingsError, StoreLocked, StoreUnavailable, TemporalUnavailable
+from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
 from holdfast.models import open_model
 from holdfast.ops.announcement import Announcement
 from holdfast.ops.doctor import Reconciler, RunFinder
@@ -44,7 +44,7 @@ from holdfast.temporal.connection import connect_temporal
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.temporal.replayed import BULK_QUERY_TIMEOUTS
 from holdfast.temporal.run_log import TemporalRunLog
-from holdfast.temporal.visibility import command, missing
+from holdfast.temporal.visibility import check_search_attributes
 from holdfast.temporal.workflow_runner import ConsistentQueryRunner
 from holdfast.workflows import WORKFLOWS
 
@@ -158,7 +158,7 @@ async def serve(settings: Settings) -> None:
     catalog = _catalog(settings)
     persistence = _persistence(settings)
     client = await _connect(settings, converter(settings, persistence))
-    await _check_search_attributes(client)
+    await check_search_attributes(client)
     async with _adapters(settings, persistence) as model:
         worker = build_worker(
             client, settings, catalog=catalog, model=model, persistence=persistence, isolate_tools=True
@@ -262,12 +262,3 @@ async def _connect(settings: Settings, data_converter: DataConverter) -> Client:
                 raise
             log.warning("waiting for Temporal", reason=str(error))
             await asyncio.sleep(1)
-
-
-async def _check_search_attributes(client: Client) -> None:
-    names = await missing(client)
-    if names:
-        raise SettingsError(
-            f"namespace {client.namespace!r} lacks search attributes; register them with:\n"
-            f"  {command(names, client.namespace)}"
-        )

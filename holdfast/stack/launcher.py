@@ -69,11 +69,14 @@ class Launcher:
         running = self.state.alive("temporal")
         if running and running.address:
             try:
-                return await server.ready(running, namespace)
+                client = await server.ready(running, namespace)
             except server.UnknownNamespace:
                 self._report(
                     f"restarting the Temporal server to create namespace {namespace!r}; runs resume automatically"
                 )
+            else:
+                await server.prepare_namespace(client)  # an older version may have started it
+                return client
         return await self._start_temporal()
 
     async def _start_temporal(self) -> Client:

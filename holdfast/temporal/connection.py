@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from holdfast.errors import (
     PayloadUnreadable,
     QueryRefused,
     RunNotFound,
+    SettingsError,
     TemporalUnavailable,
     WorkerUnavailable,
 )
@@ -29,6 +31,8 @@ from holdfast.temporal.converter import DATA_CONVERTER
 TASK_FAILS = "Workflow Task in failed state"
 """Part of the server's answer to a query of a run whose newest workflow task failed, open or closed."""
 POLL_DURATION = timedelta(seconds=75)  # a poll lasts up to 60; Temporal lists a worker that is gone for five minutes
+NO_NAMESPACE = re.compile(r"^Namespace (\S+) is not found")  # as the server says it
+DENYING = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
 NOT_ANSWERING = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 
 
@@ -94,10 +98,14 @@ async def pollers(client: Client, task_queue: str) -> list[PollerInfo]:
 
 
 @contextmanager
-def translated_errors(run_id: str) -> Iterator[None]:
-    """Translates Temporal's errors about a run.
+def translated_errors(run_id: str | None = None) -> Iterator[None]:
+    """Translates Temporal's errors.
+
+    Args:
+        run_id: the run that the block is about; `None` means no run in particular.
 
     Raises:
+        SettingsError: the server does not have the namespace.
         RunNotFound: no run has this id.
         QueryRefused: the run rejects the query.
         WorkerUnavailable: no worker answers the query.
@@ -119,13 +127,24 @@ def translated_errors(run_id: str) -> Iterator[None]:
         ) from error
 
 
-def _translate(run_id: str, error: RPCError) -> HoldfastError:
+def _translate(run_id: str | None, error: RPCError) -> HoldfastError:
+    if error.status in NOT_ANSWERING:
+        return TemporalUnavailable(f"Temporal does not answer: {error.message}")
+    if error.status in DENYING:
+        return HoldfastError(f"Temporal denies the request: {error.message}; check TEMPORAL_API_KEY or the certificate")
+    if missing := NO_NAMESPACE.search(error.message):
+        return SettingsError(
+            f"the Temporal server has no namespace {missing[1]!r}: set TEMPORAL_NAMESPACE to one that it has, "
+            f"or create it with `temporal operator namespace create --namespace {missing[1]}`"
+        )
+    return HoldfastError(f"Temporal: {error.message}") if run_id is None else _about_run(run_id, error)
+
+
+def _about_run(run_id: str, error: RPCError) -> HoldfastError:
     if error.status == RPCStatusCode.NOT_FOUND:
         return RunNotFound(f"no run {run_id!r}; see `list`")
     if TASK_FAILS in error.message:
         return QueryRefused(f"run {run_id!r} cannot answer, as its workflow task fails: {error.message}")
     if error.status == RPCStatusCode.FAILED_PRECONDITION or "no poller" in error.message:
         return WorkerUnavailable(f"no worker answers for run {run_id!r}: {error.message}")
-    if error.status in NOT_ANSWERING:
-        return TemporalUnavailable(f"Temporal does not answer: {error.message}")
     return HoldfastError(f"run {run_id!r}: {error.message}")

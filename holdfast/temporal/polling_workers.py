@@ -33,6 +33,6 @@ class PollingWorkers:
         Raises:
             TemporalUnavailable: the server is unavailable.
         """
-        with translated_errors("any"):
+        with translated_errors():
             found = await pollers(self._client, self.task_queue)
         return {poller.identity for poller in found if self._may_run(poller.identity)}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
+from holdfast.errors import SettingsError
 from holdfast.search_attributes import SEARCH_ATTRIBUTES
 
-__all__ = ["SEARCH_ATTRIBUTES", "command", "missing"]
+__all__ = ["SEARCH_ATTRIBUTES", "check_search_attributes", "command", "explained_rejections", "missing"]
 
 
 async def missing(client: Client) -> list[str]:
@@ -23,6 +26,36 @@ async def missing(client: Client) -> list[str]:
         ListSearchAttributesRequest(namespace=client.namespace)
     )
     return [name for name in SEARCH_ATTRIBUTES if name not in answer.custom_attributes]
+
+
+async def check_search_attributes(client: Client) -> None:
+    """Checks that the client's namespace has all search attributes.
+
+    Raises:
+        SettingsError: it lacks some; the message has the command that adds them.
+        RPCError: the server is unavailable or denies the request.
+    """
+    if names := await missing(client):
+        raise SettingsError(
+            f"namespace {client.namespace!r} lacks search attributes; register them with:\n"
+            f"  {command(names, client.namespace)}"
+        )
+
+
+@asynccontextmanager
+async def explained_rejections(client: Client) -> AsyncIterator[None]:
+    """Explains a rejected request by the search attributes that the namespace lacks, if it lacks any.
+
+    Raises:
+        SettingsError: it lacks some; see `check_search_attributes`.
+        RPCError: any other error of the block.
+    """
+    try:
+        yield
+    except RPCError as error:
+        if error.status == RPCStatusCode.INVALID_ARGUMENT:
+            await check_search_attributes(client)
+        raise
 
 
 def command(names: Iterable[str], namespace: str) -> str:

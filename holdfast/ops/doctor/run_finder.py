@@ -86,7 +86,7 @@ class RunFinder:
 
     async def _executions(self, *conditions: str) -> AsyncIterator[WorkflowExecution]:
         ours = ("WorkflowType = 'AgentRun'", "ExecutionStatus != 'ContinuedAsNew'")
-        with translated_errors("any"):
+        with translated_errors():
             async for execution in self._client.list_workflows(" AND ".join((*ours, *conditions))):
                 yield execution
 

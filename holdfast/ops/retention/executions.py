@@ -63,6 +63,6 @@ class Executions:
         return moment
 
     async def _has_begun_before(self, moment: datetime) -> bool:
-        with translated_errors("any"):
+        with translated_errors():
             found = await self._client.count_workflows(f"StartTime < '{moment.isoformat(timespec='milliseconds')}'")
         return found.count > 0

@@ -1,0 +1,73 @@
+"""What the client says of a Temporal server that is not set up for runs."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from holdfast import Holdfast, RunNotFound, SettingsError
+from holdfast.search_attributes import SEARCH_ATTRIBUTES
+from holdfast.temporal.connection import connect_temporal
+from tests.support.lab import eventually
+
+RETENTION = Duration(seconds=86_400)
+
+
+@pytest.fixture
+async def bare(temporal_address: str) -> Client:
+    """A client of a new namespace, which has no search attributes."""
+    client = await connect_temporal(temporal_address, f"bare-{uuid.uuid4().hex[:8]}")
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=client.namespace, workflow_execution_retention_period=RETENTION)
+    )
+
+    async def is_known() -> bool:
+        try:
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+            await client.count_workflows()
+        except RPCError:
+            return False
+        return True
+
+    await eventually(is_known)
+    return client
+
+
+async def start(holdfast: Holdfast) -> object:
+    return await holdfast.start("researcher", "Hello.")
+
+
+async def list_runs(holdfast: Holdfast) -> object:
+    return [run async for run in holdfast.list(agent="researcher")]
+
+
+@pytest.mark.parametrize("call", [start, list_runs])
+async def test_missing_search_attributes_are_named(bare: Client, call: Callable[[Holdfast], Awaitable[object]]) -> None:
+    """On a server as `temporal server start-dev` starts it, the error has the command that sets it up."""
+    with pytest.raises(SettingsError, match=f"namespace '{bare.namespace}' lacks search attributes") as error:
+        await call(Holdfast(bare))
+    assert f"temporal operator search-attribute create --namespace {bare.namespace}" in str(error.value)
+    assert all(f"--name {name} --type {kind}" in str(error.value) for name, kind in SEARCH_ATTRIBUTES.items())
+
+
+async def test_an_unknown_namespace_is_a_setting(temporal_address: str) -> None:
+    """A namespace that the server does not have is not told as an unknown run."""
+    holdfast = Holdfast(await connect_temporal(temporal_address, "nowhere"))
+    calls = [start(holdfast), list_runs(holdfast), holdfast.check_worker(), holdfast.handle("x").status()]
+    for outcome in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(outcome, SettingsError), outcome
+        assert "has no namespace 'nowhere': set TEMPORAL_NAMESPACE" in str(outcome)
+
+
+async def test_an_unknown_run_is_named(temporal_address: str) -> None:
+    """The message about an unknown run has its id, and says where the known ones are."""
+    holdfast = Holdfast(await connect_temporal(temporal_address))
+    with pytest.raises(RunNotFound, match="no run 'nothing-here'; see `list`"):
+        await holdfast.handle("nothing-here").status()
