@@ -16,6 +16,7 @@ from holdfast.types import Entry, RunResult
 if TYPE_CHECKING:
     from holdfast.client.run_handle import RunHandle
 
+WAITING_INTERVAL = 1.0  # seconds between two updates of what a run is waiting for
 RESULT_DELAY = 0.5  # seconds; the result of a run that has ended arrives well before
 
 
@@ -34,13 +35,11 @@ async def follow(session: Session, run: RunHandle, *, entries: list[Entry] | Non
     narrator = Narrator(session.out)
     async with _advised(session, run):
         await session.has_worker()
-        try:
+        async with _waiting_shown(narrator):
             async for event in run.events():
                 narrator.show(event)
                 if entries is not None and isinstance(event, Entry):
                     entries.append(event)
-        finally:
-            narrator.end()
         return (await run.result()).run
 
 
@@ -72,8 +71,26 @@ async def _show_notices(session: Session, run: RunHandle) -> None:
     with suppress(HoldfastError):  # waiting for the result raises it too
         await session.has_worker()
         narrator = Narrator(session.out, notices_only=True)
-        async for event in run.events():
-            narrator.show(event)
+        async with _waiting_shown(narrator):
+            async for event in run.events():
+                narrator.show(event)
+
+
+@asynccontextmanager
+async def _waiting_shown(narrator: Narrator) -> AsyncIterator[None]:
+    """Shows what the run is waiting for while the block runs, and ends the narrator's line after it."""
+
+    async def show() -> None:
+        while True:
+            await asyncio.sleep(WAITING_INTERVAL)
+            narrator.show_waiting()
+
+    showing = asyncio.create_task(show())
+    try:
+        yield
+    finally:
+        showing.cancel()
+        narrator.end()
 
 
 @asynccontextmanager

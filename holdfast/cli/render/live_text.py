@@ -30,6 +30,11 @@ class LiveText:
         self._blanks = ""
         self._word = ""
 
+    @property
+    def is_within_line(self) -> bool:
+        """Whether a line has begun and not ended."""
+        return self._column > 0
+
     def feed(self, text: str) -> None:
         """Adds the next piece."""
         for piece in _PIECES.findall(text):

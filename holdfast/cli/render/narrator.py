@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 from holdfast._util.terminal import clean
 from holdfast.cli.render.live_text import LiveText
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import STATUS_STYLES, status_words
 from holdfast.cli.render.text import cut, duration, head, one_line, tool_call
+from holdfast.cli.render.waiting import Waiting
 from holdfast.events import Event, Notice, TextDelta
 from holdfast.types import Entry, Message, RunStatus, ToolCall
 
@@ -31,9 +33,11 @@ class Narrator:
         self._heard = ""  # text of this turn that was streamed
         self._text = LiveText(lambda text: out.say(text, end=""), width=out.width, indent=2)
         self._calls: dict[str, ToolCall] = {}
+        self._waiting = Waiting()
 
     def show(self, event: Event) -> None:
         """Shows one event."""
+        self._waiting.hear(event)
         if isinstance(event, Notice):
             self._text.end()
             self._out.warn(event.text)
@@ -45,8 +49,14 @@ class Narrator:
         else:
             self._show_entry(event)
 
+    def show_waiting(self) -> None:
+        """Shows on a terminal what the run has been waiting for, and for how long; call it every second."""
+        if not self._text.is_within_line:
+            self._out.status(self._waiting.line(datetime.now(UTC)))
+
     def end(self) -> None:
         """Ends a line that has begun."""
+        self._out.status(None)
         self._text.end()
 
     def _show_entry(self, entry: Entry) -> None:

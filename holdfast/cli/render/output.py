@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.control import Control
+from rich.segment import ControlType
 from rich.text import Text
 
 from holdfast._util.terminal import clean, escaped_json
-from holdfast.cli.render.text import wrapped
+from holdfast.cli.render.text import cut, wrapped
 
 MAX_WIDTH = 100  # cells; longer lines of prose are hard to read on any terminal
 MIN_WIDTH = 40  # cells; on a narrower terminal, lines may wrap
+
+_ERASED_LINE = Control((ControlType.CARRIAGE_RETURN,), (ControlType.ERASE_IN_LINE, 2))
 
 
 class Output:
@@ -32,6 +36,7 @@ class Output:
         self.json = json
         self._stderr = _console(stderr=True)
         self._people = self._stderr if json else _console(stderr=False)
+        self._has_status = False
 
     @property
     def width(self) -> int:
@@ -45,7 +50,26 @@ class Output:
 
     def say(self, *parts: str | tuple[str, str], end: str = "\n") -> None:
         """Writes text for people; a part is text, or text with a style. Lines are never wrapped."""
+        self._remove_status()
         self._people.print(_text(parts), end=end, soft_wrap=True)
+
+    def status(self, text: str | None) -> None:
+        """Shows a line on a terminal until something else is written; `None` removes it. Elsewhere, nothing is shown.
+
+        Call it at the beginning of a line only.
+        """
+        if text is None:
+            self._remove_status()
+        elif self._people.file.isatty() and not self._people.is_dumb_terminal:
+            self._people.control(_ERASED_LINE)
+            self._people.print(_text([(cut(text, self.width - 1), "dim")]), end="", soft_wrap=True)
+            self._people.file.flush()
+            self._has_status = True
+
+    def _remove_status(self) -> None:
+        if self._has_status:
+            self._has_status = False
+            self._people.control(_ERASED_LINE)
 
     def lines(self, lines: Sequence[str]) -> None:
         """Writes lines for people."""
@@ -59,6 +83,7 @@ class Output:
             table: from `rich`.
             width: cells that it may take, even if the terminal has fewer.
         """
+        self._remove_status()
         options = self._people.options.update(width=width)
         for segments in self._people.render_lines(table, options, pad=False):
             line = Text.assemble(*((clean(segment.text), segment.style or "") for segment in segments))
@@ -67,14 +92,17 @@ class Output:
 
     def note(self, text: str) -> None:
         """Writes a remark to stderr."""
+        self._remove_status()
         self._stderr.print(_text([(text, "dim")]), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Writes a warning to stderr."""
+        self._remove_status()
         self._stderr.print(_text([("! ", "bold yellow"), (self._fitted(text), "yellow")]), soft_wrap=True)
 
     def error(self, text: str) -> None:
         """Writes to stderr why the command failed."""
+        self._remove_status()
         self._stderr.print(_text([("error: ", "bold red"), self._fitted(text)]), soft_wrap=True)
 
     def _fitted(self, text: str) -> str:
@@ -83,6 +111,7 @@ class Output:
 
     def document(self, value: Any) -> None:
         """Writes the one JSON document of plain values. Control characters in it are escaped."""
+        self._remove_status()
         _write_json(json.dumps(value, indent=2, ensure_ascii=False))
 
     def line(self, value: Any) -> None:
