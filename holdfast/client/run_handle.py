@@ -14,7 +14,7 @@ from holdfast.errors import WaitTimedOut
 from holdfast.events import Event
 from holdfast.ports import BusSource
 from holdfast.temporal.connection import translated_errors
-from holdfast.temporal.run_log import TemporalRunLog
+from holdfast.temporal.run_log import ENCRYPTED_REASON, TemporalRunLog
 from holdfast.types import Entry, Message, RunId, RunProgress, RunResult, RunStatus, Usage
 
 
@@ -83,9 +83,17 @@ class RunHandle:
             await self._client.get_workflow_handle(self.id).cancel()
 
     async def terminate(self, reason: str) -> None:
-        """Ends the run immediately, without cleanup; prefer `cancel`."""
+        """Ends the run immediately, without cleanup; prefer `cancel`.
+
+        Args:
+            reason: kept in the run's history; encrypted if payloads are.
+        """
+        handle = self._client.get_workflow_handle(self.id)
         with translated_errors(self.id):
-            await self._client.get_workflow_handle(self.id).terminate(reason=reason)
+            if self._client.data_converter.payload_codec is None:
+                await handle.terminate(reason=reason)
+            else:  # Temporal keeps a reason as plain text, and details as payloads
+                await handle.terminate(reason, reason=ENCRYPTED_REASON)
 
     async def _ended(self) -> RunResult:
         while True:

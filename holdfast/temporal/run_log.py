@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
@@ -38,6 +39,9 @@ from holdfast.types import (
 
 BATCH = 200  # entries in one batch for a store
 UNSTARTED_EVENTS = 50  # a run that never started has some ten events, regardless of how often Temporal retried it
+
+ENCRYPTED_REASON = "encrypted, in the details"
+"""In place of the reason with which a run was terminated, if payloads are encrypted."""
 
 ENDED = {
     WorkflowExecutionStatus.COMPLETED: RunStatus.COMPLETED,
@@ -172,9 +176,18 @@ class TemporalRunLog:
                 kind = failure.application_failure_info.type or ErrorType.INTERNAL
                 return RunError(type=kind, message=await self.reason(failure))
             if event.HasField("workflow_execution_terminated_event_attributes"):
-                reason = event.workflow_execution_terminated_event_attributes.reason
-                return RunError(type=ErrorType.TERMINATED, message=reason or "the run was terminated")
+                reason = await self._reason_to_terminate(event.workflow_execution_terminated_event_attributes)
+                return RunError(type=ErrorType.TERMINATED, message=reason)
         return RunError(type=TYPES.get(ended, ErrorType.INTERNAL), message=f"the run was {ended} from outside")
+
+    async def _reason_to_terminate(self, terminated: WorkflowExecutionTerminatedEventAttributes) -> str:
+        if terminated.reason != ENCRYPTED_REASON:
+            return terminated.reason or "the run was terminated"
+        try:
+            [reason] = await self.converter.decode(terminated.details.payloads, [str])
+        except (PayloadUnreadable, ValueError, TypeError, RuntimeError) as error:
+            return f"the run was terminated, for a reason that cannot be read: {error}"
+        return str(reason)
 
     async def entries(self, run_id: RunId, after: int = -1) -> AsyncIterator[Entry]:
         """Yields all entries with `seq > after`, across continue-as-new, of an open or closed run.

@@ -95,7 +95,7 @@ async def live_once(folder: Path, place: Place, key: str | None) -> None:
 
 
 async def converse(client: Client, runs: Holdfast, server: ModelServer) -> None:
-    """Two runs, a good one and one that fails."""
+    """Three runs: a good one, one that fails, and one that is terminated."""
     server.call_tools(("tell", {"question": CANARY}), ("stumble", {"question": CANARY}), text=f"Ask for {CANARY}.")
     server.say(f"It is {CANARY}.")
     good = await runs.start("keeper", f"What is {CANARY}?", id="good", tags={"about": CANARY})
@@ -107,6 +107,12 @@ async def converse(client: Client, runs: Holdfast, server: ModelServer) -> None:
     result = await bad.result(60)
     assert result.status == RunStatus.FAILED
     assert CANARY in (result.error or ""), "a client with the key reads the reason"
+    server.reply(Reply(text=CANARY, hang_after=1))
+    seen = len(server.requests)
+    stopped = await runs.start("keeper", f"Wait for {CANARY}.", id="stopped")
+    await server.wait_for_requests(seen + 1)
+    await stopped.terminate(f"it said {CANARY}")
+    assert (await stopped.result(60)).error == f"it said {CANARY}"
 
 
 async def assert_readable(settings: Settings, runs: Holdfast) -> None:
