@@ -193,11 +193,11 @@ async def test_prune_asks_shows_and_drops(old: Home) -> None:
 
 async def test_prune_that_is_killed_is_completed_by_the_next(old: Home) -> None:
     """A prune that was killed is completed by the next one; pruned runs do not return."""
-    before = size(old.folder / "surrealdb")
+    before = size(old.folder / "surrealdb" / "clog")
     process = old.start("prune", "--older-than", "30d", "--yes")
 
     async def has_begun() -> bool:
-        return size(old.folder / "surrealdb") > before + 20_000  # looking adds nothing to the files
+        return size(old.folder / "surrealdb" / "clog") > before + 20_000  # looking adds nothing to the files
 
     await eventually(has_begun)
     with process:

@@ -148,8 +148,49 @@ DAMAGES = [
     ),
     Damage(
         "a row of another table",
-        lambda lines: edited(lines, "forked", lambda item: item["row"].update(id={"$record": ["run", "x"]})),
-        "it is not a row of table 'forked'",
+        lambda lines: edited(lines, "bus", lambda item: item["row"].update(id={"$record": ["run", "x"]})),
+        "it is not a row of table 'bus'",
+    ),
+    Damage(
+        "a row with a column of its own",
+        lambda lines: edited(lines, "bus_topic", lambda item: item["row"].update(extra=1)),
+        "table 'bus_topic' has no column 'extra'",
+    ),
+    Damage(
+        "a row with a text for a number",
+        lambda lines: edited(lines, "bus_topic", lambda item: item["row"].update(last="7")),
+        "column 'last' is missing or has a wrong type",
+    ),
+    Damage(
+        "a number of more than 64 bits",
+        lambda lines: edited(lines, "bus_topic", lambda item: item["row"].update(last=2**64)),
+        "has more than 64 bits",
+    ),
+    Damage(
+        "NUL in a run's id",
+        lambda lines: edited(lines, "run", lambda item: item["summary"].update(run_id="a\0b")),
+        "has a NUL",
+    ),
+    Damage(
+        "half of a surrogate pair in a run's chain",
+        lambda lines: edited(lines, "run", lambda item: item.update(chain="\ud800")),
+        "has half of a surrogate pair",
+    ),
+    Damage(
+        "a time that no time zone has",
+        lambda lines: edited(lines, "run", lambda item: item["summary"].update(started_at="0001-01-01T00:00:00+14:00")),
+        "this run cannot be imported",
+    ),
+    Damage(
+        "a place in the list beyond every list",
+        lambda lines: edited(lines, "agent", lambda item: item.update(place=2**64)),
+        "has place 18446744073709551616",
+    ),
+    Damage("a header nested deep", lambda _: b"[" * 100_000 + b"\n", "line 1: the header is missing", UsageError),
+    Damage(
+        "an item nested deep",
+        lambda lines: b"".join([*lines[:3], b'{"kind":' + b"[" * 100_000 + b"\n", *lines[3:]]),
+        "line 4 is not JSON",
     ),
     Damage("an unknown kind", lambda lines: edited(lines, "agent", lambda item: item.update(kind="robot")), "'robot'"),
     Damage(
@@ -203,10 +244,11 @@ async def test_what_was_broken_off_goes_on(part: float, databases: Databases, ex
     assert await contents(new) == export.rows
 
 
-async def moved(origin: MemoryStore, target: MemoryStore) -> Tally:
+async def moved(origin: MemoryStore, target: MemoryStore, *, replace: bool = False, dry_run: bool = False) -> Tally:
     """Brings the runs of one mirror into another."""
     file = await exported(Persistence(database=None, store=origin))
-    return (await imported(Persistence(database=None, store=target), file))["runs"]
+    persistence = Persistence(database=None, store=target)
+    return (await imported(persistence, file, replace=replace, dry_run=dry_run))["runs"]
 
 
 async def holding(*samples: SampleRun) -> MemoryStore:
@@ -247,9 +289,28 @@ async def test_a_newer_life_is_not_replaced_by_an_older_one() -> None:
     assert "a newer run of this id" in tally.kept[0]
     assert await store.head(newer.run_id) == newer.head
 
-    store = await holding(older)
-    assert (await moved(await holding(newer), store)).written == 1
-    assert await store.head(newer.run_id) == newer.head
+
+async def test_an_ended_run_is_replaced_only_if_that_is_wanted() -> None:
+    """A later run of the same id replaces an ended one only with `replace`; a dry run says which."""
+    older, newer = run(1), run(1, chain="next life", started_at=BEGAN + timedelta(days=1))
+    store, file = await holding(older), await holding(newer)
+    assert "--replace" in (await moved(file, store)).kept[0]
+    planned = await moved(file, store, replace=True, dry_run=True)
+    assert (planned.written, len(planned.replaced)) == (0, 1)
+    assert await store.entries(older.run_id) == older.entries
+    assert len((await moved(file, store, replace=True)).replaced) == 1
+    assert await store.entries(newer.run_id) == newer.entries
+
+
+@pytest.mark.parametrize("chain", ["only chain", "next life"])
+async def test_an_active_run_is_never_touched(chain: str) -> None:
+    """Neither a later run of the same id nor later entries replace what a worker is writing."""
+    live = run(1, turns=3, status=RunStatus.RUNNING)
+    forged = run(1, turns=9, chain=chain, started_at=live.started_at + timedelta(days=chain != live.chain))
+    store = await holding(live)
+    tally = await moved(await holding(forged), store, replace=True)
+    assert "active here" in tally.kept[0]
+    assert await store.run(live.run_id) == await (await holding(live)).run(live.run_id)
 
 
 async def test_of_two_mirrors_of_one_run_the_longer_one_stays() -> None:
@@ -260,7 +321,12 @@ async def test_of_two_mirrors_of_one_run_the_longer_one_stays() -> None:
     whole = await holding(sample)
     assert (await moved(part, whole)).same == 1
     assert await whole.head(sample.run_id) == sample.head
-    assert (await moved(whole, part)).written == 1
+    assert "active here" in (await moved(whole, part)).kept[0], "its worker sends what is missing"
+    part = MemoryStore()
+    await part.append(run(1, turns=90, status=RunStatus.TERMINATED).batch(0, 100))
+    ended = await holding(run(1, turns=90))
+    assert "172 later entries" in (await moved(ended, part)).kept[0]
+    assert (await moved(ended, part, replace=True)).written == 1
     assert await part.entries(sample.run_id) == sample.entries
 
 
@@ -269,8 +335,8 @@ async def test_mirrors_that_contradict_each_other_are_left_to_the_doctor(length:
     """A mirror that contradicts the file is kept, and the conflict is reported."""
     here, there = run(1, turns=length[0]), run(1, turns=length[1], differs_from=20)
     store = await holding(here)
-    tally = await moved(await holding(there), store)
-    assert (tally.written, tally.same) == (0, 0)
+    tally = await moved(await holding(there), store, replace=True)
+    assert (tally.written, tally.same, tally.replaced) == (0, 0, [])
     assert "differs from the stored one; `doctor verify`" in tally.kept[0]
     assert await store.entries(here.run_id) == here.entries
 

@@ -11,8 +11,8 @@ from surrealdb import RecordID
 
 from holdfast.storage.database import Database
 
-TABLES = ("run", "message", "tool_call", "agent_checkpoint", "event", "conversation", "spawned", "forked")
-"""Every table that a run's log projects to, and those that will be."""
+TABLES = ("run", "message", "tool_call", "agent_checkpoint", "event", "spawned")
+"""Every table that a run's log projects to."""
 
 
 async def dump(database: Database, tables: Sequence[str] = TABLES) -> dict[str, list[dict[str, Any]]]:

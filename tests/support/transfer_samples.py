@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from surrealdb import RecordID
-
 from holdfast.definition import AgentDefinition
 from holdfast.ops.transfer import BundleWriter, Importer, JsonlExport, MirrorSource, Selection, Tally, inspect
 from holdfast.ops.transfer.parts import parts_of
@@ -95,17 +93,6 @@ async def fill(persistence: Persistence) -> None:
     await persistence.bus.publish("live", {"a": 1}, ephemeral=True)
     assert persistence.payloads is not None
     await persistence.payloads.keep({f"{number:064x}": bytes([number]) * 1000 for number in range(40)})
-    assert persistence.database is not None
-    await fill_tables(persistence.database)
-
-
-async def fill_tables(database: Database) -> None:
-    """What no part of the program writes yet."""
-    run_row = RecordID("run", run(0).run_id)
-    saved = {"id": RecordID("conversation", ["a", 1]), "agent": "guide", "run": run_row, "at": BEGAN, "messages": 2}
-    await database.run("INSERT INTO conversation $rows", rows=[saved | {"text": "[]"}])
-    fork = {"id": RecordID("forked", ["a", "b"]), "in": run_row, "out": RecordID("run", "b"), "seq": 1, "digest": "d"}
-    await database.run("INSERT RELATION INTO forked $rows", rows=[fork | {"at": BEGAN}])
 
 
 def opened(database: Database) -> Persistence:

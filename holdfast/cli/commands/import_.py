@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -40,6 +41,9 @@ async def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of `export`; - is standard input.")],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file, write nothing.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let later runs in the file replace ended ones of the same id.")
+    ] = False,
     only: Annotated[
         str | None, typer.Option(metavar="PARTS", help="Only these parts, as runs,agents.", show_default=False)
     ] = None,
@@ -52,9 +56,11 @@ async def import_(
     rejected before anything is written, and the error names the line.
 
     An import adds. What exists already stays unchanged, and is listed if it differs
-    from the file. Of two runs with the same id, the newer one is kept. Importing
-    twice changes nothing, and an interrupted import resumes when it is repeated. A
-    run that is only partly imported is `running` until then.
+    from the file. With --replace, a later run in the file replaces one of the same
+    id that has ended; a run that is active is never touched. With --dry-run, what
+    would be replaced or kept is listed. Importing twice changes nothing, and an
+    interrupted import resumes when it is repeated. A run that is only partly imported
+    is `running` until then.
 
     Parts: runs, agents, vectors, memories, payloads, events.
     """
@@ -70,16 +76,18 @@ async def import_(
             out.note(f"the file is complete: {_contents(found)}")
             stream.seek(0)
             importer = Importer(
-                persistence.store, parts, only=chosen, on_progress=lambda line: progress.report(line, "line")
+                persistence.store,
+                parts,
+                only=chosen,
+                replace=replace,
+                dry_run=dry_run,
+                on_progress=lambda line: progress.report(line, "line"),
             )
-            if not dry_run:
-                try:
-                    await importer.load(stream, found)
-                except BaseException:
-                    out.warn(
-                        f"interrupted; written so far: {_so_far(importer.tallies)}. Repeat the import to resume it"
-                    )
-                    raise
+            try:
+                await importer.load(stream, found)
+            except BaseException:
+                out.warn(f"interrupted; written so far: {_so_far(importer.tallies)}. Repeat the import to resume it")
+                raise
     _say(out, importer.tallies, found, dry_run=dry_run)
     return ExitCode.OK
 
@@ -121,11 +129,11 @@ def _so_far(tallies: dict[str, Tally]) -> str:
 def _say(out: Output, tallies: dict[str, Tally], found: Inspection, *, dry_run: bool) -> None:
     if out.json:
         imported: dict[str, Any] = {
-            name: {"in_file": found.counts[name], "written": tally.written, "same": tally.same, "kept": tally.kept}
-            for name, tally in tallies.items()
+            name: {"in_file": found.counts[name], **asdict(tally)} for name, tally in tallies.items()
         }
         out.document({"dry_run": dry_run, "entries": found.entries, "parts": imported})
         return
+    _say_differing(out, tallies, dry_run=dry_run)
     if dry_run:
         out.say("nothing was written")
         return
@@ -137,6 +145,14 @@ def _say(out: Output, tallies: dict[str, Tally], found: Inspection, *, dry_run: 
     }
     columns = [Column(title, [f"{count:,}" for count in counts], is_number=True) for title, counts in numbers.items()]
     show_table(out, [Column("PART", list(counted), "bold", is_whole=True), *columns])
+
+
+def _say_differing(out: Output, tallies: dict[str, Tally], *, dry_run: bool) -> None:
+    replaced = [why for tally in tallies.values() for why in tally.replaced]
+    for why in replaced[:SHOWN_KEPT]:
+        out.warn(f"{'would be replaced' if dry_run else 'replaced'}: {one_line(why)}")
+    if len(replaced) > SHOWN_KEPT:
+        out.warn(f"and {len(replaced) - SHOWN_KEPT:,} more; --json has them all")
     kept = [why for tally in tallies.values() for why in tally.kept]
     for why in kept[:SHOWN_KEPT]:
         out.warn(f"not replaced: {one_line(why)}")

@@ -10,12 +10,14 @@ from typing_extensions import override
 from holdfast.definition import AgentDefinition
 from holdfast.ops.transfer.bundle import Item
 from holdfast.ops.transfer.part import Part, Tally
+from holdfast.ops.transfer.storable import check_storable
 from holdfast.ports.registry import AgentVersion
 from holdfast.storage.database import Database
 from holdfast.storage.registry.rows import PLACES, Stamp, head_id, version_id, version_row
 from holdfast.storage.registry.surreal import REGISTER, STAMP, SurrealRegistry
 from holdfast.types import Data
 
+MAX_PLACE = 2**53  # more than any registry has agents; the next place must be a number of the database as well
 HEADS = "SELECT name, place FROM agent_head ORDER BY place, name"
 
 
@@ -69,7 +71,10 @@ class Agents(Part):
 
     @override
     def check(self, item: Item) -> None:
-        _agent(item)
+        agent = _agent(item)
+        check_storable([agent.name, agent.place])
+        for number, version in enumerate(agent.versions, start=1):
+            check_storable(version_row(version.numbered(number)))
 
     @override
     async def load(self, items: Sequence[Item]) -> Tally:
@@ -126,6 +131,8 @@ def _agent(item: Item) -> _Agent:
     agent = _Agent.model_validate(item, strict=False)
     if not agent.versions:
         raise ValueError(f"agent {agent.name!r} has no versions")
+    if agent.place is not None and not 1 <= agent.place <= MAX_PLACE:
+        raise ValueError(f"agent {agent.name!r} has place {agent.place}; places are 1 to {MAX_PLACE}")
     if foreign := [version for version in agent.versions if version.definition.name != agent.name]:
         raise ValueError(f"agent {agent.name!r} has a version of agent {foreign[0].definition.name!r}")
     return agent

@@ -112,7 +112,7 @@ def _item(number: int, line: bytes) -> Item:
 def _check_header(line: bytes) -> None:
     try:
         header = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise UsageError("line 1: the header is missing: this is not a file of `export --format jsonl`")

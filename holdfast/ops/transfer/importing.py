@@ -13,7 +13,11 @@ from holdfast.ops.transfer.bundle import Item, Line, read_bundle
 from holdfast.ops.transfer.chain import ENTRY, RUN, VOID, Chain, entry_from, run_from
 from holdfast.ops.transfer.part import Part, Tally
 from holdfast.ops.transfer.runs import RunLoader
+from holdfast.ops.transfer.storable import check_storable
 from holdfast.ports import Store
+from holdfast.storage.mirror.append_plan import check_batch
+from holdfast.storage.mirror.rows import project, run_row
+from holdfast.types import Entry, EntryBatch, MirroredRun
 
 RUNS = "runs"
 """Name of the part that consists of runs."""
@@ -67,6 +71,8 @@ class Importer:
         store: the mirror.
         parts: the parts besides runs.
         only: names of the parts to load; empty means all.
+        replace: whether an ended run of the mirror may be replaced by another one of the same id.
+        dry_run: write nothing; the tallies of runs show what would be kept and replaced.
         on_progress: called with the number of each line that has been loaded.
     """
 
@@ -76,12 +82,15 @@ class Importer:
         parts: Sequence[Part],
         *,
         only: frozenset[str] = frozenset(),
+        replace: bool = False,
+        dry_run: bool = False,
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._parts = {kind: part for part in parts for kind in part.kinds}
         self._only = only
         self._on_progress = on_progress
-        self._runs = RunLoader(store)
+        self._dry_run = dry_run
+        self._runs = RunLoader(store, replace=replace, dry_run=dry_run)
         self.tallies: dict[str, Tally] = {RUNS: self._runs.tally} | {part.name: Tally() for part in parts}
         """Results by part; valid during the import and after an error."""
 
@@ -115,7 +124,7 @@ class Importer:
         for kind, group in groupby(lines, lambda line: line.item["kind"]):
             part = self._parts[kind]
             for batch in _batches(group):
-                if self._wants(part.name):
+                if self._wants(part.name) and not self._dry_run:
                     with _named(batch[0]):
                         self.tallies[part.name] += await part.load([line.item for line in batch])
                 self._on_progress(batch[-1].number)
@@ -129,6 +138,7 @@ class _RunCheck:
 
     def __init__(self, found: Inspection) -> None:
         self._found = found
+        self._run: MirroredRun | None = None
         self._chain: Chain | None = None
         self._begun = 0
 
@@ -138,11 +148,15 @@ class _RunCheck:
             self._void(line.item)
         elif kind == RUN:
             self.end()
-            self._chain, self._begun = Chain(run_from(line.item)), line.number
+            self._run = run_from(line.item)
+            check_storable(run_row(self._run.summary, self._run.chain, self._run.head))
+            self._chain, self._begun = Chain(self._run), line.number
         elif self._chain is None or line.item.get("run_id") != self._chain.run_id:
             raise ValueError(f"an entry of run {line.item.get('run_id')!r} does not follow its run")
         else:
-            self._chain.add(entry_from(line.item))
+            entry, previous = entry_from(line.item), self._chain.digest
+            self._chain.add(entry)
+            self._check_rows(entry, previous)
             self._found.entries += 1
 
     def end(self) -> None:
@@ -157,6 +171,19 @@ class _RunCheck:
             )
         self._found.counts[RUNS] += 1
 
+    def _check_rows(self, entry: Entry, previous: str) -> None:
+        """Checks that a store would accept an entry, and its database the rows of it."""
+        run = self._run
+        assert run is not None
+        batch = EntryBatch(
+            run_id=run.summary.run_id, chain=run.chain, previous_digest=previous, entries=[entry], summary=run.summary
+        )
+        check_batch(batch)
+        rows = project(batch, batch.entries)
+        check_storable(
+            [rows.events, rows.messages, list(rows.tool_calls.values()), rows.turn_ends, rows.results, rows.spawned]
+        )
+
     def _void(self, item: Item) -> None:
         if self._chain is None or item.get("run_id") != self._chain.run_id:
             raise ValueError(f"run {item.get('run_id')!r} is marked as void, but it is not the preceding run")
@@ -170,7 +197,7 @@ def _named(line: Line) -> Iterator[None]:
     """Adds the line number to errors about an item."""
     try:
         yield
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
         kind = line.item["kind"]
         raise BundleDamaged(
             f"line {line.number}: this {kind} cannot be imported: {_short(error)}", line.number

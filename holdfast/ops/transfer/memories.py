@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from holdfast.ops.transfer.bundle import Item
 from holdfast.ops.transfer.part import Part, Tally
+from holdfast.ops.transfer.storable import check_storable
 from holdfast.ports.retrieval import Memory
 from holdfast.storage.database import Database, retry_conflicts
 from holdfast.storage.database.surql import statement
@@ -61,7 +62,8 @@ class Memories(Part):
 
     @override
     def check(self, item: Item) -> None:
-        _row(_Memory.model_validate(item))
+        memory = _Memory.model_validate(item)
+        check_storable([_row(memory), memory.space])
 
     @override
     async def load(self, items: Sequence[Item]) -> Tally:

@@ -19,11 +19,14 @@ class Tally:
     """Number of items that existed already, equal to those in the file."""
     kept: list[str] = field(default_factory=list)
     """A message for each existing item that differs from the file and was kept."""
+    replaced: list[str] = field(default_factory=list)
+    """A message for each existing item that was replaced, or that a dry run would replace."""
 
     def __iadd__(self, other: Tally) -> Self:
         self.written += other.written
         self.same += other.same
         self.kept += other.kept
+        self.replaced += other.replaced
         return self
 
 

@@ -6,7 +6,6 @@ from holdfast.ops.transfer.agents import Agents
 from holdfast.ops.transfer.memories import Memories
 from holdfast.ops.transfer.part import Part
 from holdfast.ops.transfer.payloads import Payloads
-from holdfast.ops.transfer.rows import Rows
 from holdfast.ops.transfer.topics import Topics
 from holdfast.ops.transfer.vectors import Vectors
 from holdfast.storage.persistence import Persistence
@@ -25,7 +24,5 @@ def parts_of(persistence: Persistence) -> list[Part]:
         Agents(database),
         Vectors(database, persistence.vectors),
         Memories(database),  # after the vectors: a memory without its vector would be embedded again
-        Rows(database, "conversations", "conversation"),
-        Rows(database, "forks", "forked", relation=True),
         Topics(database),
     ]

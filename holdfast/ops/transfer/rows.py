@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from holdfast.ops.transfer.bundle import Item
 from holdfast.ops.transfer.part import Part, Tally
+from holdfast.ops.transfer.storable import check_storable
 from holdfast.storage.database import Database
 
 PAGE = "SELECT * FROM {table} WHERE id > $after ORDER BY id LIMIT $limit"
@@ -19,7 +20,6 @@ FIRST = "SELECT * FROM {table} ORDER BY id LIMIT $limit"
 PAGE_ROWS = 200
 HERE = "SELECT * FROM $ids"
 WRITE = "INSERT IGNORE INTO {table} $rows RETURN NONE"
-RELATE = "INSERT RELATION IGNORE INTO {table} $rows RETURN NONE"
 RECORD, TIME, BYTES, ESCAPED = "$record", "$time", "$bytes", "$object"
 
 
@@ -30,14 +30,15 @@ class Rows(Part):
         database: the database of the table.
         name: see `Part.name`.
         table: the table; inserted into statements, so it must be a trusted name.
-        relation: whether its rows are edges.
+        columns: types of its columns besides `id`, as in the schema; `NoneType` for one that may be missing.
     """
 
-    def __init__(self, database: Database, name: str, table: str, *, relation: bool = False) -> None:
+    def __init__(self, database: Database, name: str, table: str, columns: Mapping[str, tuple[type, ...]]) -> None:
         self._name = name
         self._database = database
         self._table = table
-        self._write = (RELATE if relation else WRITE).format(table=table)
+        self._columns = columns
+        self._write = WRITE.format(table=table)
 
     @property
     @override
@@ -81,6 +82,12 @@ class Rows(Part):
         identity = row.get("id") if isinstance(row, dict) else None
         if not isinstance(row, dict) or not isinstance(identity, RecordID) or identity.table_name != self._table:
             raise ValueError(f"it is not a row of table {self._table!r}")
+        if unknown := row.keys() - self._columns.keys() - {"id"}:
+            raise ValueError(f"table {self._table!r} has no column {min(unknown)!r}")
+        for name, kinds in self._columns.items():
+            if type(row.get(name)) not in kinds:  # `bool` is not an `int` here
+                raise ValueError(f"column {name!r} is missing or has a wrong type")
+        check_storable(row)
         return row
 
 

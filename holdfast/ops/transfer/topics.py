@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from types import NoneType
 
 from surrealdb import RecordID
 from typing_extensions import override
@@ -13,6 +15,10 @@ from holdfast.ops.transfer.rows import Rows, from_json, to_json
 from holdfast.storage.database import Database
 
 EVENT, TOPIC = "bus", "bus_topic"
+COLUMNS: dict[str, dict[str, tuple[type, ...]]] = {
+    EVENT: {"text": (str,), "at": (datetime,), "ephemeral": (bool,), "key": (str, NoneType)},
+    TOPIC: {"last": (int,), "lasting": (int, NoneType), "pruned": (int, NoneType), "at": (datetime,)},
+}
 TOPICS = "SELECT * FROM bus_topic"
 EVENTS = """SELECT * FROM bus:[$topic, $after]>..=[$topic, $last] WHERE ephemeral = false LIMIT $limit"""
 HERE = "SELECT VALUE id FROM $topics"
@@ -31,7 +37,7 @@ class Topics(Part):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._rows = {table: Rows(database, self.name, table) for table in self.kinds}
+        self._rows = {table: Rows(database, self.name, table, COLUMNS[table]) for table in self.kinds}
 
     @override
     async def dump(self) -> AsyncIterator[Item]:
@@ -47,6 +53,8 @@ class Topics(Part):
         self._rows[item["kind"]].check(item)
         if item["kind"] == EVENT:
             _topic(item)
+        elif not isinstance(from_json(item["row"])["id"].id, str):
+            raise ValueError("the id of a topic must be its name")
 
     @override
     async def load(self, items: Sequence[Item]) -> Tally:
@@ -77,6 +85,6 @@ class Topics(Part):
 def _topic(item: Item) -> RecordID:
     """The row of an event's topic."""
     identity = from_json(item["row"])["id"].id
-    if not isinstance(identity, list) or len(identity) != 2:
+    if not isinstance(identity, list) or list(map(type, identity)) != [str, int]:
         raise ValueError("the id of an event must be [topic, offset]")
     return RecordID(TOPIC, identity[0])

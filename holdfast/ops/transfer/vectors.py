@@ -10,12 +10,14 @@ from typing_extensions import override
 from holdfast.errors import UsageError
 from holdfast.ops.transfer.bundle import Item
 from holdfast.ops.transfer.part import Part, Tally
+from holdfast.ops.transfer.storable import check_storable
 from holdfast.ports.retrieval import StoredVector, VectorStoreProtocol
 from holdfast.storage.database import Database
+from holdfast.storage.vectors.checks import MAX_DIMENSION, check_name
 from holdfast.storage.vectors.index import ALL
 from holdfast.storage.vectors.pages import pages
 from holdfast.storage.vectors.record import record
-from holdfast.storage.vectors.rows import record_from, row_id, text_of
+from holdfast.storage.vectors.rows import record_from, row, row_id, text_of
 from holdfast.storage.vectors.space import Spaces
 
 NAMESPACES = "SELECT id, dimension FROM vector_namespace"
@@ -44,8 +46,8 @@ class Vectors(Part):
             namespace = text_of(space["id"].id[0])
             yield {"kind": "vector_namespace", "namespace": namespace, "dimension": space["dimension"]}
             async for rows in pages(self._database, ALL, namespace, facets=[]):
-                for row in rows:
-                    yield {"kind": "vector", "namespace": namespace, **record_from(row).stored().model_dump()}
+                for each in rows:
+                    yield {"kind": "vector", "namespace": namespace, **record_from(each).stored().model_dump()}
 
     @override
     def check(self, item: Item) -> None:
@@ -54,7 +56,7 @@ class Vectors(Part):
             _dimension(item)
         else:
             vector = _vector(item)
-            record(namespace, vector.id, vector.vector, vector.metadata)
+            check_storable(row(namespace, record(namespace, vector.id, vector.vector, vector.metadata)))
 
     @override
     async def load(self, items: Sequence[Item]) -> Tally:
@@ -105,11 +107,11 @@ def _namespace(item: Item) -> str:
     namespace = item.get("namespace")
     if not isinstance(namespace, str):
         raise ValueError("`namespace` is missing, or not a string")  # noqa: TRY004 - the data is wrong, not the code
-    return namespace
+    return check_name("a namespace", namespace)
 
 
 def _dimension(item: Item) -> int:
     dimension = item.get("dimension")
-    if not isinstance(dimension, int) or dimension < 1:
-        raise ValueError("`dimension` is missing, or not a positive integer")
+    if not isinstance(dimension, int) or not 1 <= dimension <= MAX_DIMENSION:
+        raise ValueError(f"`dimension` is missing, or not a number from 1 to {MAX_DIMENSION}")
     return dimension
