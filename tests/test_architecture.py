@@ -123,7 +123,7 @@ class Layer:
 
 LEAVES = "bounds chat_format types events errors ports names protocol definition"
 VOCABULARY = f"{LEAVES} search_attributes"
-STORAGE = f"{VOCABULARY} _util.logger storage.assertions storage.edge_cases storage.database"
+STORAGE = f"{VOCABULARY} _util.logger storage.assertions storage.edge_cases storage.sealed storage.database"
 CALLERS = "storage temporal client composition stack ops scripted models"
 LAYERS = [
     Layer(LEAVES, "", "pydantic"),
@@ -144,14 +144,14 @@ LAYERS = [
     Layer("models", f"{VOCABULARY} _util.logger", "httpx2 openai pydantic"),
     Layer("tools", f"{VOCABULARY} agents.tool agents.secret_files agents.workspaces", "pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger", "pydantic temporalio"),
-    Layer("storage.assertions storage.edge_cases", VOCABULARY),
+    Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
     Layer(
         "storage.database",
         f"{VOCABULARY} _util.logger _util.private_files",
         "cachetools httpx2 pydantic surrealdb websockets",
     ),
     Layer("storage.row_cache", f"{VOCABULARY} _util.blocking _util.logger"),
-    Layer("storage.encryption", VOCABULARY, "cryptography"),
+    Layer("storage.encryption", f"{VOCABULARY} storage.sealed", "cryptography"),
     Layer("storage.mirror storage.bus", STORAGE, "cachetools pydantic surrealdb"),
     Layer(
         "storage.registry", f"{STORAGE} agents.agent agents.conversion", "pydantic pydantic_core surrealdb tomli_w yaml"

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import AwareDatetime
 from temporalio.client import WorkflowExecution
 
+from holdfast.errors import PayloadUnreadable
 from holdfast.search_attributes import (
     AGENT_COST,
     AGENT_FINISHED_AT,
@@ -33,7 +34,9 @@ class ListedRun(Data):
     cost_usd: float = 0.0
     """As reported by the provider; 0 if it reports none."""
     input: Text = ""
-    """The start of the input, at most 200 characters."""
+    """The start of the input, at most 200 characters; empty if it cannot be read."""
+    unreadable: str | None = None
+    """Why the input cannot be read: it is encrypted with a key that is missing."""
     parent: RunId | None = None
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
@@ -43,6 +46,7 @@ class ListedRun(Data):
         """Reads the index of an execution."""
         found = execution.typed_search_attributes
         shown = RunStatus(found.get(AGENT_STATUS) or RunStatus.QUEUED)
+        text, unreadable = await _input(execution)
         ended = ENDED.get(execution.status) if execution.status else None
         return cls(
             run_id=execution.id,
@@ -51,8 +55,17 @@ class ListedRun(Data):
             turn=found.get(AGENT_TURN) or 0,
             tokens=found.get(AGENT_TOKENS) or 0,
             cost_usd=found.get(AGENT_COST) or 0.0,
-            input=(await execution.memo()).get("input", ""),
+            input=text,
+            unreadable=unreadable,
             parent=found.get(AGENT_PARENT),
             started_at=started_at(execution),
             finished_at=found.get(AGENT_FINISHED_AT) or execution.close_time,
         )
+
+
+async def _input(execution: WorkflowExecution) -> tuple[str, str | None]:
+    """Returns the input in the memo, or why it cannot be read."""
+    try:
+        return (await execution.memo()).get("input", ""), None
+    except PayloadUnreadable as error:
+        return "", str(error)

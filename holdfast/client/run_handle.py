@@ -9,6 +9,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, TerminatedError
 
 from holdfast.client.follow import Follower
+from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult
 from holdfast.errors import WaitTimedOut
 from holdfast.events import Event
@@ -52,6 +53,14 @@ class RunHandle:
     async def status(self) -> RunProgress:
         """Returns the current state of the run."""
         return await self._log.progress(self.id)
+
+    async def listed(self) -> ListedRun:
+        """Returns what Temporal's index has of the run, which needs neither a worker nor an encryption key.
+
+        Raises:
+            RunNotFound: no run has this id.
+        """
+        return await ListedRun.of(await self._log.describe(self.id))
 
     async def ended(self) -> RunStatus | None:
         """How the run ended; `None` means that it is open. Needs no worker.

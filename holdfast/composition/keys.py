@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from holdfast.errors import SettingsError, UsageError
 from holdfast.settings import Settings
-from holdfast.storage.encryption import SETTING, KeyRing
+from holdfast.storage.encryption import KeyRing
+from holdfast.storage.sealed import SETTING
 
 
 def key_ring(settings: Settings) -> KeyRing | None:

@@ -23,13 +23,12 @@ from typing_extensions import override
 
 from holdfast.errors import PayloadUnreadable, UsageError
 from holdfast.ports import Cipher
+from holdfast.storage.sealed import SEALED, SETTING, without_keys
 
-SETTING = "HOLDFAST_ENCRYPTION_KEY"
 KEY_BYTES = 32
 NONCE_BYTES = 16
 KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 ACCEPTED = "base64 of 32 bytes, optionally after a name and a colon; `key` creates one"
-SEALED = "sealed:"  # prefix of `sealed:KEY:CIPHERTEXT`; JSON never begins like this
 
 
 class Key:
@@ -146,7 +145,7 @@ def key_of(keys: KeyRing | None, name: str) -> Key:
         PayloadUnreadable: there is no such key, or no keys are configured.
     """
     if keys is None:
-        raise PayloadUnreadable(f"this was encrypted with key {name!r}, and {SETTING} is not set: set it to that key")
+        raise without_keys(name)
     return keys.key(name)
 
 

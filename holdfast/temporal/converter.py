@@ -11,13 +11,17 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter, ToJsonOptions
 from temporalio.converter import CompositePayloadConverter, DataConverter
 
 from holdfast.protocol import EntryPage, MessagePage
+from holdfast.temporal.encrypted import UnreadablePayloadConverter
 from holdfast.temporal.routing import ANSWER_MARK, THRESHOLD
 from holdfast.types import RunProgress
 
 ANSWERS = (EntryPage, MessagePage, RunProgress)  # of queries
 
 # Shared: the SDK creates a payload converter for each task, and building serialisers is slow.
-_ENCODINGS = tuple(PydanticPayloadConverter(ToJsonOptions(exclude_unset=True)).converters.values())
+_ENCODINGS = (
+    UnreadablePayloadConverter(),  # first, as the last one takes any value
+    *PydanticPayloadConverter(ToJsonOptions(exclude_unset=True)).converters.values(),
+)
 
 
 class HoldfastPayloadConverter(CompositePayloadConverter):

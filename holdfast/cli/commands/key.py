@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from holdfast.cli.render.output import Output
-from holdfast.storage.encryption import SETTING, new_key
+from holdfast.storage.encryption import new_key
+from holdfast.storage.sealed import SETTING
 
 EXAMPLES = """
     $ key

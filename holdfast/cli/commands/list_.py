@@ -40,6 +40,8 @@ async def list_(
         out.document([run.model_dump(mode="json") for run in runs])
     elif runs:
         show_runs(out, runs, datetime.now(UTC))
+        for why in dict.fromkeys(run.unreadable for run in runs if run.unreadable):
+            out.warn(f"some inputs cannot be shown: {why}")
         if len(runs) == limit:
             out.note(f"the newest {count(limit, 'run')}; --limit shows more")
     elif status or agent:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.cli.render.outcome import Outcome
 from holdfast.cli.render.output import Output
+from holdfast.cli.render.run_list import show_runs
 from holdfast.cli.render.run_page import LogSummary, document, show_page
 from holdfast.cli.session import Session, connected
-from holdfast.errors import HoldfastError, RunNotFound, Unavailable, WaitTimedOut, WorkerUnavailable
+from holdfast.errors import HoldfastError, PayloadUnreadable, RunNotFound, Unavailable, WaitTimedOut, WorkerUnavailable
 
 if TYPE_CHECKING:
     from holdfast.client.run_handle import RunHandle
@@ -34,6 +36,10 @@ async def show(run_id: RunIdArgument, json: JsonOption = False) -> None:
         try:
             progress = await run.status()
         except (RunNotFound, Unavailable):
+            raise
+        except PayloadUnreadable:
+            if not json:  # what is not encrypted, before the error that names the key
+                show_runs(out, [await run.listed()], datetime.now(UTC))
             raise
         except HoldfastError:
             await _show_unbegun(session, run)

@@ -11,6 +11,7 @@ from itertools import chain
 
 from holdfast.ports import Cipher
 from holdfast.storage.mirror.rows import Row, Rows
+from holdfast.storage.sealed import key_name_of, without_keys
 
 EXACT = ("text",)
 CONTENT = ("content", "arguments", "error", "input")
@@ -33,8 +34,16 @@ def encrypt_row(row: Row, cipher: Cipher | None) -> Row:
 
 
 def decrypt_text(text: str, cipher: Cipher | None) -> str:
-    """Decrypts an exact text; without a cipher it is returned as it is."""
-    return text if cipher is None else cipher.unseal(text)
+    """Decrypts an exact text; without a cipher it is returned as it is.
+
+    Raises:
+        PayloadUnreadable: it is encrypted, and its key is missing.
+    """
+    if cipher is not None:
+        return cipher.unseal(text)
+    if (key := key_name_of(text)) is not None:
+        raise without_keys(key)
+    return text
 
 
 def _filled(row: Row, names: Iterable[str]) -> list[str]:

@@ -8,10 +8,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
 from holdfast.storage.encryption import KeyRing
+from holdfast.temporal.encrypted import ENCODING, KEY_NAME
 from holdfast.temporal.routing import ANSWER_MARK
-
-ENCODING = b"binary/encrypted"
-KEY_NAME = "encryption-key-id"  # the metadata key of Temporal's samples
 
 
 class EncryptionCodec(PayloadCodec):
