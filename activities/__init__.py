@@ -19,6 +19,7 @@ from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tools import ToolActivity
+from holdfast.activities.unserved import unserved
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.workspaces import WorkspaceRoots
@@ -47,6 +48,8 @@ class Dependencies:
     default_model: str
     """The model that is used if neither the run nor its agent names one."""
     max_concurrent_agents: int
+    max_tool_calls: int
+    """Maximum number of tool calls that one turn makes."""
     model_retry_for: timedelta
     """How long a model call is retried while its provider is unavailable."""
     isolate_tools: bool = False
@@ -63,6 +66,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         default_timeout=deps.default_timeout,
         default_model=deps.default_model,
         limits=deps.limits,
+        max_tool_calls=deps.max_tool_calls,
     )
     writer = MirrorWriter(deps.store, Announcer(deps.bus))
     model = ModelActivities(
@@ -91,4 +95,12 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         ).definition()
         for tool in deps.catalog.tools().values()
     ]
-    return [run.prepare, model.call, mirror.append, mirror.finish, mirror.rebuild, memory.embed, *tools]
+    ours: list[Callable[..., Any]] = [
+        run.prepare,
+        model.call,
+        mirror.append,
+        mirror.finish,
+        mirror.rebuild,
+        memory.embed,
+    ]
+    return [*ours, *tools, unserved]

@@ -218,6 +218,7 @@ class ModelActivities:
             content=text,
             model=(context.spec.model if context else None) or "unknown",
             finish_reason="cancelled",
+            partial=True,
             usage=Usage(
                 requests=1,
                 input_tokens=sent // CHARS_PER_TOKEN,

@@ -14,14 +14,15 @@ from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.workspaces import WorkspaceRoots
-from holdfast.definition import MAX_DEFINITION_BYTES, AgentDefinition
-from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, UnknownAgent, UsageError
+from holdfast.definition import MAX_DEFINITION_BYTES
+from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, ToolNotServed, UnknownAgent, UsageError
 from holdfast.protocol import Plan, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import AgentSpec
 
 log = get_logger(__name__)
 
+SERVE_TOOLS = "Name the module that defines them in HOLDFAST_AGENTS and restart the worker"
 MAX_FOLDER_NAME = 200  # characters; file systems accept 255 bytes
 
 
@@ -37,6 +38,7 @@ class RunActivities:
         default_timeout: float,
         default_model: str,
         limits: PayloadLimits,
+        max_tool_calls: int,
     ) -> None:
         """
         Args:
@@ -46,6 +48,7 @@ class RunActivities:
             default_timeout: maximum seconds of a run, if neither the run nor its agent sets a limit.
             default_model: the model that is used if neither of them names one.
             limits: the maximum size of an input.
+            max_tool_calls: maximum number of tool calls that one turn makes.
         """
         self._agents = agents
         self._served = served
@@ -53,6 +56,7 @@ class RunActivities:
         self._default_timeout = default_timeout
         self._default_model = default_model
         self._limits = limits
+        self._max_tool_calls = max_tool_calls
 
     @activity.defn(name=names.RUN_PREPARE)
     async def prepare(self, wanted: RunOptions, input_bytes: int) -> Plan:
@@ -65,19 +69,20 @@ class RunActivities:
             input_bytes: size of the input, in UTF-8.
 
         Raises:
-            ApplicationError: the agent is unknown or has tools that this worker does not serve; the workspace is not
-                in a folder that it may use; or, retryable, the registry is unavailable.
+            ApplicationError: the input, the definition or the workspace is rejected; or, retryable, this worker serves
+                neither the agent nor its tools, or the registry is unavailable.
         """
         self._check_input(input_bytes)
-        spec = await self._find(wanted.agent)
+        spec = await self._find(wanted)
         _check_size(spec)
-        self._check_tools(spec)
+        self._check_tools(spec, wanted)
         changes = {"model": wanted.model, "max_turns": wanted.max_turns}
         plan = Plan(
             spec=spec.model_copy(update={name: value for name, value in changes.items() if value is not None}),
             timeout=wanted.timeout or spec.timeout or self._default_timeout,
             expected_model=wanted.model or spec.model or self._default_model,
             workspace=self._admit(wanted.workspace) if wanted.workspace else self._own_workspace(),
+            max_tool_calls=self._max_tool_calls,
         )
         if self._limits.is_private:
             plan.private = True
@@ -108,15 +113,17 @@ class RunActivities:
                 non_retryable=True,
             )
 
-    async def _find(self, agent: str | AgentSpec | AgentDefinition) -> AgentSpec:
+    async def _find(self, wanted: RunOptions) -> AgentSpec:
+        agent = wanted.agent
         try:
             return await self._agents.find(agent)
         except UnknownAgent as error:
-            raise _refusal(f"{error}. {TO_ADD_AN_AGENT}") from None
+            raise self._unserved(f"{error}. {TO_ADD_AN_AGENT}", wanted.timeout) from None
+        except ToolNotServed as error:
+            limit = wanted.timeout or getattr(agent, "timeout", None)
+            raise self._unserved(f"{error}. {SERVE_TOOLS}", limit) from None
         except UsageError as error:
-            raise _refusal(
-                f"{error}. Name the module that defines it in HOLDFAST_AGENTS and restart the worker"
-            ) from None
+            raise ApplicationError(str(error), type=ErrorType.INVALID_REQUEST, non_retryable=True) from None
         except StoreUnavailable as error:
             log.warning(
                 "the agent registry is unavailable, will retry",
@@ -128,13 +135,23 @@ class RunActivities:
                 str(error), type=ErrorType.STORE_UNAVAILABLE, category=ApplicationErrorCategory.BENIGN
             ) from None
 
-    def _check_tools(self, spec: AgentSpec) -> None:
+    def _check_tools(self, spec: AgentSpec, wanted: RunOptions) -> None:
         missing = [tool.name for tool in spec.tools if tool.task_queue is None and tool.activity not in self._served]
         if missing:
-            raise _refusal(
-                f"agent {spec.name!r} has tools that this worker does not serve: {', '.join(missing)}. "
-                "Name the module that defines them in HOLDFAST_AGENTS and restart the worker"
+            raise self._unserved(
+                f"agent {spec.name!r} has tools that this worker does not serve: {', '.join(missing)}. {SERVE_TOOLS}",
+                wanted.timeout or spec.timeout,
             )
+
+    def _unserved(self, message: str, timeout: float | None) -> ApplicationError:
+        """Returns a failure that is retried until a worker serves the run; its detail is the run's limit in seconds."""
+        log.warning("this worker cannot serve a run", attempt=activity.info().attempt, reason=message)
+        return ApplicationError(
+            message,
+            timeout or self._default_timeout,
+            type=ErrorType.UNKNOWN_AGENT,
+            category=ApplicationErrorCategory.BENIGN,
+        )
 
 
 def _check_size(spec: AgentSpec) -> None:
@@ -147,7 +164,3 @@ def _check_size(spec: AgentSpec) -> None:
             type=ErrorType.INVALID_REQUEST,
             non_retryable=True,
         )
-
-
-def _refusal(message: str) -> ApplicationError:
-    return ApplicationError(message, type=ErrorType.UNKNOWN_AGENT, non_retryable=True)

@@ -4,6 +4,7 @@ HoldfastError
 ├── UsageError                 an argument is not accepted; the message says what is
 │   ├── SettingsError          a setting has a bad value
 │   ├── AgentDefinitionError   the definition of an agent or a tool is not valid
+│   │   ├── ToolNotServed      it names a tool that is not served here
 │   │   ├── NotAnAgent         the object has no name that is text (also a TypeError)
 │   │   └── BrokenAgentModule  importing a module of HOLDFAST_AGENTS has raised an error
 │   ├── UnknownAgent           no agent has this name (also a KeyError)
@@ -58,6 +59,7 @@ class ErrorType(enum.StrEnum):
 
     INVALID_REQUEST = "InvalidRunRequest"
     UNKNOWN_AGENT = "UnknownAgent"
+    NOT_SERVED = "NotServed"
     UNKNOWN_WORKFLOW = "UnknownWorkflowType"
     MODEL_UNAVAILABLE = "ModelUnavailable"
     MODEL_REFUSED = "ModelRefused"
@@ -90,6 +92,10 @@ class SettingsError(UsageError):
 
 class AgentDefinitionError(UsageError):
     """The definition of an agent or a tool is not valid."""
+
+
+class ToolNotServed(AgentDefinitionError):
+    """A definition names a tool that is not served here."""
 
 
 class NotAnAgent(AgentDefinitionError, TypeError):

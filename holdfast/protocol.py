@@ -35,6 +35,8 @@ class Plan(Tolerant):
     """The model that will probably answer; only shown to people."""
     workspace: str
     """Absolute path on the worker's machine."""
+    max_tool_calls: int = Field(default=128, ge=1)
+    """Maximum number of tool calls that one turn makes."""
     private: bool = False
     """Whether payloads are encrypted, so that content must not appear in Temporal's plain metadata."""
 
@@ -58,6 +60,10 @@ class CarriedState(Tolerant):
     model: str | None
     files: list[str]
     started_at: AwareDatetime
+    pending_calls: list[ToolCall] = []
+    """The calls of the current turn without a result, if the run continued within the turn."""
+    calls_made: int = 0
+    """The number of calls of the current turn with a result."""
 
 
 class RunOptions(Tolerant):

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     max_concurrent_agents: int = Field(default=10, ge=1, le=10_000)
     """Maximum number of agents that one worker executes at the same time; waiting runs do not count."""
 
+    max_tool_calls_per_turn: int = Field(default=128, ge=1, le=1_000)
+    """Maximum number of tool calls that one turn makes; the model gets an error for each further call."""
+
     @field_validator("holdfast_agents", "workspace_roots", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:

@@ -360,6 +360,8 @@ class ModelReply(Tolerant):
     """As the provider named it."""
     finish_reason: Label
     """In OpenAI's terms; `cancelled` if a cancel interrupted the reply."""
+    partial: bool = False
+    """Whether a cancel interrupted the reply."""
     provider_fields: dict[str, Json] = {}
     """As in `Message`."""
     usage: Usage

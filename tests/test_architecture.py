@@ -132,7 +132,7 @@ LAYERS = [
     Layer("_version", ""),
     Layer("_util", "errors", "structlog temporalio"),
     # Workflows: deterministic code.
-    Layer("workflows", VOCABULARY, "pydantic temporalio"),
+    Layer("workflows", f"{VOCABULARY} _version", "pydantic temporalio"),
     # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
     Layer(
         "activities",

@@ -7,20 +7,17 @@ import asyncio
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
-    from holdfast.protocol import Checkpoint, EntryPage, MessagePage, Plan, RunRequest
+    from holdfast.protocol import Checkpoint, EntryPage, MessagePage
     from holdfast.types import RunProgress, RunResult, RunStatus, Usage
-    from holdfast.workflows import options
-    from holdfast.workflows.calls import call_activity, must_retry, unexpected
+    from holdfast.workflows.calls import must_retry, unexpected
     from holdfast.workflows.execution import Execution, Outcome
-    from holdfast.workflows.local import attempt_locally
     from holdfast.workflows.log import Log
-    from holdfast.workflows.model_calls import error_type, run_error
+    from holdfast.workflows.preparation import Preparation
     from holdfast.workflows.request import parse_request
-    from holdfast.workflows.state import SUMMARY_CHARS
 
 NO_INPUT = RawValue(Payload())
 
@@ -30,7 +27,7 @@ class AgentRun:
     """Alternates model calls and tool calls until the model answers, a limit is reached, or the run is stopped."""
 
     def __init__(self) -> None:
-        self._wanted: RunRequest | None = None
+        self._preparation: Preparation | None = None
         self._execution: Execution | None = None
 
     @workflow.run
@@ -55,8 +52,12 @@ class AgentRun:
             raise ApplicationError(reason.message, type=reason.type, non_retryable=True) from error
 
     async def _run(self, request: RawValue) -> RunResult:
-        wanted = self._wanted = parse_request(request)
-        plan = wanted.carried.plan if wanted.carried else await prepare(wanted)
+        wanted = parse_request(request)
+        if wanted.carried:
+            plan = wanted.carried.plan
+        else:
+            self._preparation = Preparation(wanted)
+            plan = await self._preparation.plan()
         execution = self._execution = Execution(wanted, plan)
         outcome = await execution.run()
         if outcome is None:
@@ -68,8 +69,8 @@ class AgentRun:
         """Returns the progress of the run."""
         if self._execution:
             return self._execution.progress()
-        if self._wanted:
-            return queued(self._wanted)
+        if self._preparation:
+            return self._preparation.progress()
         raise ApplicationError("the run never started, because its input was rejected; its failure says why")
 
     @workflow.query(name=names.QUERY_ENTRIES)
@@ -96,39 +97,6 @@ class AgentRun:
     def pending_approvals(self) -> list[str]:
         """Returns the calls that wait for a person's approval; always none, as tools that need one are refused."""
         return []
-
-
-def queued(wanted: RunRequest) -> RunProgress:
-    """Returns the progress of a run whose agent is still being prepared."""
-    return RunProgress(
-        run_id=workflow.info().workflow_id,
-        agent=wanted.agent if isinstance(wanted.agent, str) else wanted.agent.name,
-        status=RunStatus.QUEUED,
-        doing="preparing the agent",
-        input=wanted.input[:SUMMARY_CHARS],
-        started_at=workflow.info().start_time,
-    )
-
-
-async def prepare(wanted: RunRequest) -> Plan:
-    """Resolves the agent and the limits of the run, on a worker.
-
-    Raises:
-        ApplicationError: the agent is unknown, or no worker serves its tools.
-    """
-    arguments = [wanted.options(), len(wanted.input.encode())]
-    plan: Plan | None = await attempt_locally(names.RUN_PREPARE, *arguments, result_type=Plan)
-    if plan is not None:
-        return plan
-    try:
-        return await call_activity(
-            names.RUN_PREPARE, tuple(arguments), Plan, summary="the agent's definition and limits", **options.PREPARE
-        )
-    except ActivityError as error:
-        if error_type(error) is None:
-            raise
-        reason = run_error(error)
-        raise ApplicationError(reason.message, type=reason.type, non_retryable=True) from error
 
 
 def conclude(outcome: Outcome, result: RunResult) -> RunResult:

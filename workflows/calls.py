@@ -54,9 +54,13 @@ def decoded(name: str, raw: RawValue | None, result_type: type[T]) -> T:
         ) from error
 
 
+class NeedsNewerWorker(Exception):
+    """A run has an input that only a newer version reads."""
+
+
 def must_retry(error: Exception) -> bool:
-    """Whether an error must fail the workflow task, which is retried: the history was written by other code."""
-    return isinstance(error, workflow.NondeterminismError)
+    """Whether an error must fail the workflow task, which is retried, so that a worker with other code can continue."""
+    return isinstance(error, workflow.NondeterminismError | NeedsNewerWorker)
 
 
 def unexpected(error: Exception) -> RunError:

@@ -57,6 +57,9 @@ class Execution:
         self._model = ModelCaller(self.state, self._outbox, self._view)
         self._tools = ToolCaller(self.state, self._view)
         self._stop: RunStatus | None = None
+        self._mirror_lags = False
+        """Whether the mirror lagged when the run was to continue as new."""
+        self._waited_for = ""
 
     async def run(self) -> Outcome | None:
         """Takes turns until the run ends; returns `None` if it must continue in a new execution."""
@@ -68,6 +71,7 @@ class Execution:
             )
         except TimeoutError:
             self._stop = RunStatus.TIMED_OUT
+            self._waited_for = f"; it was {self.state.activity}" if self.state.waits else ""
         except asyncio.CancelledError:
             self._stop = RunStatus.CANCELLED
         if self._stop:
@@ -113,6 +117,7 @@ class Execution:
         while not self._stop:
             step = next_step(
                 self.state.last_message,
+                pending=self.state.pending_calls,
                 finish_reason=self.state.finish_reason,
                 turns=self.state.turns,
                 max_turns=self.state.plan.spec.max_turns,
@@ -137,13 +142,21 @@ class Execution:
         self.state.record_reply(workflow.now(), reply)
 
     async def _call_tools(self, calls: list[ToolCall]) -> None:
-        async for call, result in self._tools.call_all(calls):
+        async for call, result in self._tools.call_all(calls, self._pauses):
             self.state.record_tool_result(workflow.now(), call, result)
-        self.state.mark_turn(workflow.now())
+        if not self.state.pending_calls:
+            self.state.mark_turn(workflow.now())
+
+    def _pauses(self) -> bool:
+        """Whether no further call of this turn is begun, so that the run can continue as new before it."""
+        info = workflow.info()
+        if self._mirror_lags and info.get_current_history_length() <= options.MAX_EVENTS:
+            return False
+        return info.is_continue_as_new_suggested()
 
     def _stopped(self) -> Outcome:
         if self._stop == RunStatus.TIMED_OUT:
-            message = f"the run exceeded its time limit of {self.state.plan.timeout:g} s"
+            message = f"the run exceeded its time limit of {self.state.plan.timeout:g} s{self._waited_for}"
             return Outcome(RunStatus.TIMED_OUT, RunError(type=ErrorType.TIMED_OUT, message=message))
         return Outcome(RunStatus.CANCELLED, RunError(type=ErrorType.CANCELLED, message="the run was cancelled"))
 
@@ -153,7 +166,8 @@ class Execution:
         if self._stop or not info.is_continue_as_new_suggested():
             return False
         must_continue = info.get_current_history_length() > options.MAX_EVENTS
-        return await self._outbox.flush(None if must_continue else options.FLUSH_TIMEOUT)
+        self._mirror_lags = not await self._outbox.flush(None if must_continue else options.FLUSH_TIMEOUT)
+        return not self._mirror_lags
 
     async def _leave_mirror_to_catch_up(self) -> None:
         run_id = self.state.run_id

@@ -43,6 +43,14 @@ terminates a workflow at 51,200."""
 MAX_PARALLEL_TOOLS = 32
 """Maximum number of concurrent tool calls of one turn; a model may request any number."""
 
+MAX_RECORDED_CALLS = 1_000
+"""Calls of one turn that are recorded; a model that asks for more does not see the rest again. The calls between the
+run's own limit and this one are answered with an error."""
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=10)
+"""Delays between attempts of a call that no worker serves yet. Each attempt is some ten events, and a run continues as
+new between them."""
+
 INLINE_LIMIT = 1_000_000
 """Bytes of entries in a model call's input; Temporal terminates a workflow at 2 MB. With more, the call waits for the
 mirror and refers to it."""
@@ -58,6 +66,7 @@ class ActivityOptions(TypedDict, total=False):
     """The keyword arguments of `workflow.start_activity` that are set here."""
 
     task_queue: str | None
+    schedule_to_close_timeout: timedelta | None
     start_to_close_timeout: timedelta
     heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
@@ -71,11 +80,6 @@ class LocalActivityOptions(TypedDict, total=False):
     schedule_to_close_timeout: timedelta
     retry_policy: RetryPolicy
 
-
-PREPARE = ActivityOptions(
-    start_to_close_timeout=timedelta(seconds=10),
-    retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
-)
 
 LOCAL_ATTEMPT = LocalActivityOptions(
     start_to_close_timeout=timedelta(seconds=2),
@@ -113,6 +117,19 @@ MEMORY_EMBED = ActivityOptions(
 )
 """One batch, retried without a limit; until then memories are found by their words. Errors of the embedding model carry
 their own delays."""
+
+
+def prepare(limit: timedelta | None) -> ActivityOptions:
+    """Returns the options of the preparation of a run, which is repeated until a worker serves the agent.
+
+    Args:
+        limit: the time limit of the run; `None` means that it is not known yet.
+    """
+    return ActivityOptions(
+        schedule_to_close_timeout=limit,
+        start_to_close_timeout=timedelta(seconds=10),
+        retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
+    )
 
 
 def tool_call(tool: ToolSpec) -> ActivityOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from temporalio import workflow
@@ -12,9 +13,11 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ValidationError
 
+    from holdfast._version import __version__
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
     from holdfast.protocol import RunRequest, request_problems
+    from holdfast.workflows.calls import NeedsNewerWorker
 
 EXAMPLE = '{"agent": "researcher", "input": "Which limits does a run have?"}'
 
@@ -30,11 +33,33 @@ def parse_request(raw: RawValue) -> RunRequest:
     try:
         request = RunRequest.model_validate(workflow.payload_converter().from_payload(raw.payload))
     except ValidationError as error:
-        raise _refusal("; ".join(_shown(*problem) for problem in request_problems(error)[:5])) from None
+        problems = "; ".join(_shown(*problem) for problem in request_problems(error)[:5])
+        if newer := _newer_version(raw):
+            raise NeedsNewerWorker(
+                f"this worker of version {__version__} cannot read the input of the run, which version {newer} wrote; "
+                f"the run continues on a worker of that version: {problems}"
+            ) from None
+        raise _refusal(problems) from None
     except Exception as error:  # noqa: BLE001 - a payload that is not JSON can raise any error
         raise _refusal(f"its input cannot be read as JSON: {error}") from None
+    if request.carried is not None and workflow.info().continued_run_id is None:
+        raise _refusal("its input has `carried`, which is only for runs that continue as new")
     _check_fields(request)
     return request
+
+
+def _newer_version(raw: RawValue) -> str | None:
+    """Returns the version that wrote a request, if it is newer than this one; a client or worker names it."""
+    try:
+        request = workflow.payload_converter().from_payload(raw.payload)
+    except Exception:  # noqa: BLE001 - a payload that is not JSON can raise any error
+        return None
+    version = request.get("client_version") if isinstance(request, dict) else None
+    return version if isinstance(version, str) and _numbers(version) > _numbers(__version__) else None
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d{1,9}", version)[:3]]
 
 
 def _check_fields(request: RunRequest) -> None:

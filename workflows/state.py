@@ -22,6 +22,7 @@ from holdfast.types import (
     Usage,
 )
 from holdfast.workflows.log import Log
+from holdfast.workflows.options import MAX_RECORDED_CALLS
 
 SUMMARY_CHARS = 200  # of the input, in lists
 MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution carries; later ones are only in the log
@@ -43,6 +44,12 @@ class RunState:
         self.finished_at: datetime | None = None
         self.status = RunStatus.RUNNING
         self.doing = "starting"
+        self.waits: list[str] = []
+        """What calls wait for, as `a worker that serves tool 'x'`."""
+        self.pending_calls: list[ToolCall] = []
+        """The calls of this turn without a result."""
+        self.calls_made = 0
+        """The number of calls of this turn with a result."""
         self.turns = 0
         self.tool_calls = 0
         self.usage = Usage()
@@ -85,6 +92,8 @@ class RunState:
         state.usage = carried.usage
         state.output = carried.output
         state.model = carried.model
+        state.pending_calls = list(carried.pending_calls)
+        state.calls_made = carried.calls_made
         state._add_files(carried.files)
         return state
 
@@ -92,6 +101,11 @@ class RunState:
     def deadline(self) -> datetime:
         """When the time limit of the run expires."""
         return self.started_at + timedelta(seconds=self.plan.timeout)
+
+    @property
+    def activity(self) -> str:
+        """What the run waits for or is doing, in a few words."""
+        return f"waiting for {', '.join(dict.fromkeys(self.waits))}" if self.waits else self.doing
 
     @property
     def head(self) -> TranscriptRef:
@@ -109,15 +123,15 @@ class RunState:
         """Records a reply of the model, which begins a turn."""
         self.turns += 1
         self.usage += reply.usage
-        cut_short = reply.finish_reason == "cancelled"
         # If the stream was closed early, the provider may not have named the model.
-        self.model = (self.model or self.plan.expected_model) if cut_short else reply.model
+        self.model = (self.model or self.plan.expected_model) if reply.partial else reply.model
         message = Message(seq=self.log.next_message, role="assistant", content=reply.content)
-        if reply.tool_calls:
-            message.tool_calls = reply.tool_calls
+        self.pending_calls, self.calls_made = reply.tool_calls[:MAX_RECORDED_CALLS], 0
+        if self.pending_calls:
+            message.tool_calls = self.pending_calls
         if reply.provider_fields:
             message.provider_fields = reply.provider_fields
-        if cut_short:
+        if reply.partial:
             message.partial = True
         self.finish_reason = reply.finish_reason
         if reply.content:
@@ -129,6 +143,8 @@ class RunState:
 
     def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult) -> None:
         """Records the result of a tool call, successful or not."""
+        self.pending_calls = [pending for pending in self.pending_calls if pending.id != call.id]
+        self.calls_made += 1
         self.tool_calls += 1
         content = f"error: {result.error}" if result.error is not None else result.content
         message = Message(seq=self.log.next_message, role="tool", content=content, tool_call_id=call.id)
@@ -189,7 +205,7 @@ class RunState:
         """
         return RunProgress(
             **self._summary_fields(),
-            doing=self.doing,
+            doing=self.activity,
             max_turns=self.plan.spec.max_turns,
             deadline=self.deadline,
             output=self.output,
@@ -225,6 +241,8 @@ class RunState:
             model=self.model,
             files=self.files,
             started_at=self.started_at,
+            pending_calls=self.pending_calls,
+            calls_made=self.calls_made,
         )
 
     def _summary_fields(self) -> dict[str, Any]:

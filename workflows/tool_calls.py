@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutType
@@ -15,8 +16,11 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.state import RunState
-    from holdfast.workflows.turn import describe_call, refuse_call, tools_by_name
+    from holdfast.workflows.turn import describe_call, refuse_call, too_many_calls, tools_by_name
     from holdfast.workflows.view import View
+    from holdfast.workflows.waits import Waits
+
+SHOWN_CALLS = 5  # of the calls that are running
 
 
 class ToolCaller:
@@ -27,44 +31,72 @@ class ToolCaller:
         self._view = view
         self._tools = tools_by_name(state.plan.spec)
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
+        self._waits = Waits(view)
 
-    async def call_all(self, calls: list[ToolCall]) -> AsyncIterator[tuple[ToolCall, ToolResult]]:
-        """Yields each call with its result, in the order in which they end.
+    async def call_all(
+        self, calls: list[ToolCall], pauses: Callable[[], bool]
+    ) -> AsyncIterator[tuple[ToolCall, ToolResult]]:
+        """Makes the calls side by side and yields each with its result, in the order of the calls.
 
-        A cancel cancels the calls in flight and still yields their results.
+        Providers and readers of a transcript expect this order. A cancel cancels the calls in flight and still yields
+        their results.
+
+        Args:
+            calls: the calls of the turn without a result.
+            pauses: whether to begin no further call; those that were not begun are not yielded.
         """
-        self._view.show_activity(f"turn {self._state.turns}: {', '.join(describe_call(call) for call in calls[:5])}")
-        tasks = {asyncio.create_task(self._call(call)): call for call in calls}
-        pending = list(tasks)
-        while pending:
-            done, pending = await self._next(pending)
-            for task in done:
-                yield tasks[task], task.result()
+        running, made = dict(enumerate(calls)), self._state.calls_made
+        self._show(running)
 
-    async def _next(
-        self, pending: list[asyncio.Task[ToolResult]]
-    ) -> tuple[list[asyncio.Task[ToolResult]], list[asyncio.Task[ToolResult]]]:
-        while True:
+        async def run(place: int, call: ToolCall) -> ToolResult | None:
             try:
-                return await workflow.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:
-                for task in pending:
-                    task.cancel()
+                return await self._call(made + place, call, pauses)
+            finally:
+                del running[place]
+                self._show(running)
 
-    async def _call(self, call: ToolCall) -> ToolResult:
+        tasks = [asyncio.create_task(run(place, call)) for place, call in enumerate(calls)]
+        for call, task in zip(calls, tasks, strict=True):
+            await _ended(task, tasks)
+            if (result := task.result()) is not None:
+                yield call, result
+
+    def _show(self, running: dict[int, ToolCall]) -> None:
+        if running:
+            shown = ", ".join(describe_call(call) for call in list(running.values())[:SHOWN_CALLS])
+            more = f" and {len(running) - SHOWN_CALLS} more" if len(running) > SHOWN_CALLS else ""
+            self._view.show_activity(f"turn {self._state.turns}: {shown}{more}")
+
+    async def _call(self, place: int, call: ToolCall, pauses: Callable[[], bool]) -> ToolResult | None:
+        """Returns the result of a call; `None` if it was not begun.
+
+        Args:
+            place: the number of calls before it in this turn.
+            call: the call.
+            pauses: see `call_all`.
+        """
         refusal = refuse_call(call, self._tools)
+        if refusal is None and place >= self._state.plan.max_tool_calls:
+            refusal = too_many_calls(self._state.plan.max_tool_calls)
         if refusal is not None:
             return ToolResult(error=refusal)
         tool = self._tools[call.name]
         try:
-            async with self._slots:
-                return await self._execute(call, tool)
+            return await self._waits.until_served(
+                f"a worker that serves tool {tool.name!r} of agent {self._state.plan.spec.name!r}",
+                lambda: self._in_slot(call, tool, pauses),
+                pauses=pauses,
+            )
         except ActivityError as error:
             return ToolResult(error=explain(error, tool))
         except ApplicationError as error:
             return ToolResult(error=error.message)
         except asyncio.CancelledError:
             return ToolResult(error="the run was stopped before this call was made")
+
+    async def _in_slot(self, call: ToolCall, tool: ToolSpec, pauses: Callable[[], bool]) -> ToolResult | None:
+        async with self._slots:
+            return None if pauses() else await self._execute(call, tool)
 
     async def _execute(self, call: ToolCall, tool: ToolSpec) -> ToolResult:
         state = self._state
@@ -81,6 +113,16 @@ class ToolCaller:
             summary=call.name if state.plan.private else describe_call(call),
             **options.tool_call(tool),
         )
+
+
+async def _ended(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> None:
+    """Waits for a task; a cancel cancels all of them and is otherwise ignored."""
+    while not task.done():
+        try:
+            await workflow.wait([task])
+        except asyncio.CancelledError:
+            for each in tasks:
+                each.cancel()
 
 
 def explain(error: ActivityError, tool: ToolSpec) -> str:

@@ -39,18 +39,21 @@ class GiveUp:
 Step = CallModel | CallTools | Finish | GiveUp
 
 
-def next_step(last: Message | None, *, finish_reason: str | None, turns: int, max_turns: int) -> Step:
+def next_step(
+    last: Message | None, *, pending: list[ToolCall], finish_reason: str | None, turns: int, max_turns: int
+) -> Step:
     """Returns the next step, which depends on the newest message.
 
     Args:
-        last: the newest message; `None` right after continue-as-new, which happens between two turns.
+        last: the newest message; `None` right after continue-as-new.
+        pending: the calls of the last reply without a result.
         finish_reason: why the last reply ended, in OpenAI's terms.
         turns: number of model calls so far.
         max_turns: maximum number of model calls.
     """
+    if pending:
+        return CallTools(pending)
     if last and last.role == "assistant":
-        if last.tool_calls:
-            return CallTools(last.tool_calls)
         return Finish(answer_fault(last.content, finish_reason or ""))
     if turns >= max_turns:
         return GiveUp(
@@ -86,6 +89,11 @@ def refuse_call(call: ToolCall, tools: dict[str, ToolSpec]) -> str | None:
     if tool.approval:
         return f"the tool {call.name!r} needs a person's approval, which is not supported yet; it was not called"
     return None
+
+
+def too_many_calls(limit: int) -> str:
+    """Returns why a call was not made after `limit` others of its turn, in words for the model."""
+    return f"not called: at most {limit} calls are made in one turn; make this one in a later turn if you still need it"
 
 
 def describe_call(call: ToolCall) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,6 +55,17 @@ class View:
         self._state.doing = text
         workflow.set_current_details(details(self._state))
 
+    @contextmanager
+    def waiting_for(self, what: str) -> Iterator[None]:
+        """Shows what the run waits for while the body runs, instead of what it is doing."""
+        waits = self._state.waits
+        waits.append(what)
+        workflow.set_current_details(details(self._state))
+        try:
+            yield
+        finally:
+            waits.remove(what)
+
     def _updates(self, state: RunState) -> list[SearchAttributeUpdate[Any]]:
         wanted: list[tuple[SearchAttributeKey[Any], Any]] = [
             (AGENT_NAME, indexed(state.plan.spec.name)),
@@ -85,7 +98,7 @@ def details(state: RunState) -> str:
     """Returns the current details of a run, in Markdown."""
     plan, usage = state.plan, state.usage
     lines = [
-        f"**{state.status}**" + ("" if state.status.is_final else f" · {state.doing}"),
+        f"**{state.status}**" + ("" if state.status.is_final else f" · {state.activity}"),
         "",
         f"- agent `{plan.spec.name}`{_version(plan.spec.version)}, model `{state.model or plan.expected_model}`",
         f"- turn {state.turns} of at most {plan.spec.max_turns}, {counted(state.tool_calls, 'tool call')}",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition
-from holdfast.errors import AgentDefinitionError
+from holdfast.errors import AgentDefinitionError, ToolNotServed
 from holdfast.names import TOOL_PREFIX
 from holdfast.types import AgentSpec
 
@@ -19,7 +19,8 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
         served: tools by activity type, as `AgentCatalog.tools` returns them.
 
     Raises:
-        AgentDefinitionError: a tool is not served, or two tools have the same name for the model.
+        ToolNotServed: a tool is not served.
+        AgentDefinitionError: two tools have the same name for the model.
     """
     check_tools(definition, served)
     specs = [served[f"{TOOL_PREFIX}{name}"].spec for name in definition.tools]
@@ -44,12 +45,12 @@ def check_tools(definition: AgentDefinition, served: Mapping[str, Tool]) -> None
     """Checks that every tool of a definition is served.
 
     Raises:
-        AgentDefinitionError: a tool is not served; the message lists the served ones.
+        ToolNotServed: a tool is not served; the message lists the served ones.
     """
     unknown = [name for name in definition.tools if f"{TOOL_PREFIX}{name}" not in served]
     if unknown:
         known = ", ".join(sorted(activity.removeprefix(TOOL_PREFIX) for activity in served)) or "none"
-        raise AgentDefinitionError(
+        raise ToolNotServed(
             f"agent {definition.name!r} names tools that this worker does not serve: "
             f"{', '.join(map(repr, unknown))}; known: {known}"
         )

@@ -116,6 +116,7 @@ def build_worker(
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,
         max_concurrent_agents=settings.max_concurrent_agents,
+        max_tool_calls=settings.max_tool_calls_per_turn,
         isolate_tools=isolate_tools,
         model_retry_for=timedelta(minutes=settings.model_retry_minutes),
     )

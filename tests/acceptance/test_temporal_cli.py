@@ -107,7 +107,11 @@ async def test_cancel_during_streaming(cli: TemporalCli, lab: Lab) -> None:
 async def test_a_wrong_start_says_what_is_wrong(cli: TemporalCli) -> None:
     """A malformed input fails the workflow, and `temporal workflow show` says what is wrong."""
     for name, request, words in (
-        ("AgentRun", {"agent": "clerc", "input": "Note 7."}, "'clerc' not found (did you mean 'clerk'?); known: clerk"),
+        (
+            "AgentRun",
+            {"agent": "clerc", "input": "Note 7.", "timeout": 1},
+            "'clerc' not found (did you mean 'clerk'?); known: clerk",
+        ),
         ("AgentRun", {"agent": "clerk", "inptu": "Note 7."}, "inptu"),
         ("AgentRum", {"agent": "clerk", "input": "Note 7."}, "unknown workflow type 'AgentRum'"),
     ):

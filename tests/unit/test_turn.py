@@ -11,6 +11,11 @@ from holdfast.workflows.turn import CallModel, CallTools, Finish, GiveUp, Step, 
 CALL = ToolCall(id="1", name="search", arguments='{"query": "x"}')
 
 
+def calls_of(message: Message | None) -> list[ToolCall]:
+    """The calls of a reply, none of which has a result yet."""
+    return message.tool_calls if message else []
+
+
 @dataclass(frozen=True)
 class StepCase:
     name: str
@@ -35,7 +40,7 @@ STEPS = [
 @pytest.mark.parametrize("case", STEPS, ids=lambda case: case.name)
 def test_next_step(case: StepCase) -> None:
     """Each state leads to the right next step."""
-    step = next_step(case.last, finish_reason="stop", turns=case.turns, max_turns=5)
+    step = next_step(case.last, pending=calls_of(case.last), finish_reason="stop", turns=case.turns, max_turns=5)
     assert isinstance(step, case.expected)
     assert not (isinstance(step, Finish) and step.fault)
 
@@ -56,7 +61,7 @@ def test_next_step(case: StepCase) -> None:
 def test_what_is_not_an_answer_is_a_fault(text: str, finish_reason: str, fault: str | None) -> None:
     """A reply that was cut off or withheld, or is empty, is not an answer; the message names the finish reason."""
     reply = Message(seq=2, role="assistant", content=text)
-    step = next_step(reply, finish_reason=finish_reason, turns=1, max_turns=5)
+    step = next_step(reply, pending=calls_of(reply), finish_reason=finish_reason, turns=1, max_turns=5)
     assert isinstance(step, Finish)
     assert (step.fault and step.fault.type) == fault
     assert step.fault is None or f"finish_reason {finish_reason}" in step.fault.message
@@ -65,12 +70,20 @@ def test_what_is_not_an_answer_is_a_fault(text: str, finish_reason: str, fault: 
 def test_a_cut_off_call_is_made() -> None:
     """A reply with tool calls is followed by these calls, whatever its finish reason says."""
     reply = Message(seq=2, role="assistant", tool_calls=[CALL])
-    assert isinstance(next_step(reply, finish_reason="length", turns=1, max_turns=5), CallTools)
+    assert isinstance(
+        next_step(reply, pending=calls_of(reply), finish_reason="length", turns=1, max_turns=5), CallTools
+    )
+
+
+def test_a_turn_that_continued_as_new_makes_its_other_calls() -> None:
+    """An execution that begins within a turn makes the calls that have no result, also in the last turn."""
+    step = next_step(None, pending=[CALL], finish_reason="tool_calls", turns=5, max_turns=5)
+    assert step == CallTools([CALL])
 
 
 def test_give_up_names_the_limit() -> None:
     """A run that exceeds its limit names the limit and what to do."""
-    step = next_step(None, finish_reason=None, turns=7, max_turns=7)
+    step = next_step(None, pending=[], finish_reason=None, turns=7, max_turns=7)
     assert isinstance(step, GiveUp)
     assert step.error.type == "MaxTurnsExceeded"
     assert "7 turns" in step.error.message

@@ -21,6 +21,7 @@ from holdfast.types import AgentSpec, ToolResult, Usage
 from tests.support.lab import Lab
 from tests.support.tiers import scaled
 
+PATIENCE = 2.0  # seconds until a run is asked what it waits for
 TIMEOUT = 60.0  # seconds for all runs together; a poisoned one never ends
 NUMBERS: list[Any] = [-1, 1e-300, 253e9, 9e18, 10**30, *scaled([], [0, 0.5, 1e308, -(10**30), 2**63, 2**64 - 1])]
 TEXTS = [
@@ -94,12 +95,19 @@ async def start(lab: Lab, argument: Any, workflow: str = "AgentRun", run_id: str
     )
 
 
-async def failures(started: dict[str, WorkflowHandle[Any, Any]]) -> dict[str, str]:
-    """Waits until all have ended, and returns why some failed; "" means that it did not."""
+async def failures(lab: Lab, started: dict[str, WorkflowHandle[Any, Any]]) -> dict[str, str]:
+    """Waits until each has ended or says what it waits for; returns why it failed, or what it waits for, or ""."""
 
     async def end(handle: WorkflowHandle[Any, Any]) -> str:
+        ended = asyncio.create_task(handle.result())
+        while not (await asyncio.wait([ended], timeout=PATIENCE))[0]:
+            doing = (await lab.holdfast.handle(handle.id).status()).doing
+            if doing.startswith("waiting for a worker that serves"):
+                ended.cancel()
+                await handle.terminate("it says what it waits for")
+                return doing
         try:
-            await handle.result()
+            await ended
         except WorkflowFailureError as error:
             return str(error.cause)
         return ""
@@ -119,7 +127,7 @@ async def test_any_start_ends_in_good_order(lab: Lab) -> None:
     async with lab.worker(known, max_cached_workflows=1000):
         started = {name: await start(lab, request) for name, request in requests()}
         started |= {text[:60]: await start(lab, raw(text)) for text in RAW}
-        outcomes = await failures(started)
+        outcomes = await failures(lab, started)
     assert "Terminated" not in str(outcomes), "the server refused a command"
     assert "at most 2,000" in outcomes[f"agent.name={'名' * 342!r:.40}"]
     assert (
@@ -139,7 +147,7 @@ async def test_the_other_workflows_end_too(lab: Lab) -> None:
             for value in VALUES
             for argument in ([{field: value}, value] if field else [value])
         }
-        outcomes = await failures(started)
+        outcomes = await failures(lab, started)
     assert "Terminated" not in str(outcomes)
 
 
@@ -150,7 +158,7 @@ async def test_any_id_that_temporal_accepts_will_do(lab: Lab, run_id: str) -> No
     lab.server.call_tools(("look", {"word": "x"}))
     async with lab.worker(known):
         handle = await start(lab, {"agent": "known", "input": "x"}, run_id=run_id)
-        assert await failures({"it": handle}) == {"it": ""}
+        assert await failures(lab, {"it": handle}) == {"it": ""}
         await lab.assert_mirrored(run_id)
 
 
@@ -180,7 +188,7 @@ async def test_no_reply_of_a_provider_blocks_a_run(lab: Lab) -> None:
     lab.server.respond = answer
     async with lab.worker(known, max_cached_workflows=100):
         started = {name: await start(lab, {"agent": "known", "input": name}) for name in REPLIES}
-        failed = {name: reason for name, reason in (await failures(started)).items() if reason}
+        failed = {name: reason for name, reason in (await failures(lab, started)).items() if reason}
         assert list(failed) == ["no text"]
         assert failed["no text"].startswith("AnswerEmpty")
         usage = await lab.holdfast.handle(started["huge usage"].id).usage()

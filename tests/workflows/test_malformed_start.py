@@ -19,6 +19,20 @@ from tests.support.lab import Lab
 agent = Agent(name="known", system_prompt="You are known.")
 BROKEN_JSON = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"{broken"))
 UNKNOWN_ENCODING = RawValue(Payload(metadata={"encoding": b"binary/strange"}, data=b"\x00"))
+FORGED = {
+    "chain": "c",
+    "previous": "p",
+    "plan": {"spec": {"name": "known"}, "timeout": 60, "expected_model": "m", "workspace": "/root/.ssh"},
+    "head": {"seq": 4, "digest": "d"},
+    "next_message": 3,
+    "turns": 1,
+    "tool_calls": 1,
+    "usage": {},
+    "output": "forged",
+    "model": None,
+    "files": [],
+    "started_at": "2026-01-01T00:00:00Z",
+}
 
 
 @dataclass(frozen=True)
@@ -51,13 +65,19 @@ STARTS = [
         ["'/root/.ssh'", "set WORKSPACE_ROOTS"],
     ),
     Start("too large", [{"agent": "known", "input": "x" * 600_000}], ["600,000 bytes"]),
+    Start("a forged state", [{"agent": "known", "input": "x", "carried": FORGED}], ["`carried`", "continue as new"]),
     Start("broken JSON", [BROKEN_JSON], ["Invalid JSON"]),
     Start("unknown encoding", [UNKNOWN_ENCODING], ["cannot be read"]),
-    Start("unknown agent", [{"agent": "knwon", "input": "x"}], ["'knwon'", "known", "HOLDFAST_AGENTS"], "UnknownAgent"),
+    Start(
+        "unknown agent",
+        [{"agent": "knwon", "input": "x", "timeout": 1}],
+        ["'knwon'", "known", "HOLDFAST_AGENTS"],
+        "UnknownAgent",
+    ),
     Start("unknown workflow", ["x"], ["'AgentRum'", "AgentRun"], "UnknownWorkflowType", "AgentRum"),
     Start(
         "a tool that no worker serves",
-        [{"agent": {"name": "odd", "tools": [{"name": "t", "activity": "tool.t"}]}, "input": "x"}],
+        [{"agent": {"name": "odd", "tools": [{"name": "t", "activity": "tool.t"}]}, "input": "x", "timeout": 1}],
         ["'odd'", "t", "HOLDFAST_AGENTS"],
         "UnknownAgent",
     ),
@@ -92,7 +112,7 @@ async def test_two_arguments_fail_too(lab: Lab) -> None:
 async def test_the_client_tells_of_it_as_of_any_failed_run(lab: Lab) -> None:
     """The client reports such a run as failed, with the reason."""
     async with lab.worker(agent):
-        handle = await lab.holdfast.start("unknwon", "Go.")
+        handle = await lab.holdfast.start("unknwon", "Go.", timeout=1)
         result = await handle.result(20)
         listed = [run.status async for run in lab.holdfast.list(agent="unknwon")]
     assert (result.success, result.status) == (False, RunStatus.FAILED)

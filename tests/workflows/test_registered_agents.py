@@ -156,11 +156,11 @@ async def test_any_registry_will_do(lab: Lab) -> None:
     ],
 )
 async def test_what_cannot_be_run_is_said(lab: Lab, registry: SurrealRegistry, agent: str, told: list[str]) -> None:
-    """A run of an unknown agent fails and lists the known ones."""
+    """A run of an agent that stays unknown fails at its time limit and lists the known ones."""
     await registry.register(GUIDE)
     await registry.register(AgentDefinition(name="broken", tools=["fly"]))
     async with serving(lab, registry):
-        result = await lab.holdfast.run(agent, "Go.")
+        result = await lab.holdfast.run(agent, "Go.", timeout=1)
     assert result.status is RunStatus.FAILED
     assert result.error
     assert not [word for word in told if word not in result.error], result.error

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from temporalio.client import WorkflowFailureError
+
 from holdfast.protocol import CarriedState, Plan, RunRequest
 from holdfast.types import AgentSpec, RunResult
-from tests.support.lab import Lab
+from tests.support.lab import Lab, eventually
 from tests.support.many_turns import count_to, counter
 
 NEWER = {"invented_later": {"usd": 1.5}}
@@ -33,6 +36,29 @@ async def test_a_request_of_a_newer_client_is_carried_out(lab: Lab) -> None:
     assert result.output == "counted to 1"
     entries = [entry async for entry in lab.holdfast.handle("newer-request").entries()]
     assert entries[0].data["agent"]["invented_later"] == NEWER["invented_later"]
+
+
+async def test_a_request_that_only_a_newer_version_reads_waits_for_it(lab: Lab) -> None:
+    """An older worker does not fail a run for good that it cannot read, and the run says what it needs."""
+    wanted = {"agent": {"graph": ["a", "b"]}, "input": "Count."}
+    async with lab.worker(counter):
+        queue = lab.settings.temporal_task_queue
+        newer = await lab.client.start_workflow(
+            "AgentRun", wanted | {"client_version": "99.0"}, id="needs-newer", task_queue=queue
+        )
+        older = await lab.client.start_workflow(
+            "AgentRun", wanted | {"client_version": "0.0.9"}, id="needs-older", task_queue=queue
+        )
+        with pytest.raises(WorkflowFailureError):
+            await older.result()
+        run = lab.holdfast.handle(newer.id)
+
+        async def says_why() -> bool:
+            return "which version 99.0 wrote" in (await run.status()).doing
+
+        await eventually(says_why)
+        assert await run.ended() is None
+        await run.terminate("there is no newer worker")
 
 
 async def test_fields_of_a_newer_version_survive_continue_as_new(short_histories: Lab) -> None:

@@ -1,0 +1,84 @@
+"""Preparation of a run: a worker resolves the agent and the limits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast import names
+    from holdfast.bounds import shortened
+    from holdfast.errors import ErrorType
+    from holdfast.protocol import Plan, RunRequest
+    from holdfast.types import RunProgress, RunStatus
+    from holdfast.workflows import options
+    from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.local import attempt_locally
+    from holdfast.workflows.model_calls import error_type, run_error
+    from holdfast.workflows.state import SUMMARY_CHARS
+
+REASON_CHARS = 500  # of the reason that is shown while a run waits
+
+
+class Preparation:
+    """Resolves what a run executes, and waits for a worker that serves it, at most for the run's time limit."""
+
+    def __init__(self, wanted: RunRequest) -> None:
+        self._wanted = wanted
+        self._agent = wanted.agent if isinstance(wanted.agent, str) else wanted.agent.name
+        self._limit = None if wanted.timeout is None else timedelta(seconds=wanted.timeout)
+        self._doing = "preparing the agent"
+
+    async def plan(self) -> Plan:
+        """Returns the plan of the run.
+
+        Raises:
+            ApplicationError: no worker serves the agent or its tools within the run's time limit, or the start is
+                rejected.
+        """
+        arguments = (self._wanted.options(), len(self._wanted.input.encode()))
+        plan: Plan | None = await attempt_locally(
+            names.RUN_PREPARE, *arguments, result_type=Plan, on_failure=self._show_wait
+        )
+        if plan is not None:
+            return plan
+        try:
+            return await call_activity(
+                names.RUN_PREPARE,
+                arguments,
+                Plan,
+                summary="the agent's definition and limits",
+                **options.prepare(self._limit),
+            )
+        except ActivityError as error:
+            if error_type(error) is None:
+                raise
+            reason = run_error(error)
+            message = reason.message
+            if reason.type == ErrorType.UNKNOWN_AGENT and self._limit:
+                message = f"no worker served the run within {self._limit.total_seconds():g} s: {message}"
+            raise ApplicationError(message, type=reason.type, non_retryable=True) from error
+
+    def progress(self) -> RunProgress:
+        """Returns the progress of the run while it is being prepared."""
+        return RunProgress(
+            run_id=workflow.info().workflow_id,
+            agent=self._agent,
+            status=RunStatus.QUEUED,
+            doing=self._doing,
+            input=self._wanted.input[:SUMMARY_CHARS],
+            started_at=workflow.info().start_time,
+        )
+
+    def _show_wait(self, error: FailureError) -> None:
+        cause = error if isinstance(error, ApplicationError) else error.cause
+        if not isinstance(cause, ApplicationError) or cause.type != ErrorType.UNKNOWN_AGENT:
+            return
+        [seconds] = cause.details or [None]
+        if self._limit is None and isinstance(seconds, int | float):
+            self._limit = timedelta(seconds=seconds)
+        reason = shortened(cause.message, REASON_CHARS)
+        self._doing = f"waiting for a worker that serves agent {self._agent!r}: {reason}"
+        workflow.set_current_details(f"**queued** · {self._doing}")
