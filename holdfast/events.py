@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import AwareDatetime, JsonValue
 
 from holdfast.types import Data, Entry, RunId, RunStatus, Text
 
@@ -51,4 +51,6 @@ class BusEvent(Data):
     offset: int
     """Increases within the topic, with gaps."""
     data: dict[str, JsonValue]
+    at: AwareDatetime
+    """When it was published."""
     ephemeral: bool = False

@@ -51,7 +51,7 @@ class Follower:
         """Of the entries that were yielded, which a reset may replace."""
         self._delta_of = (0, 0)  # turn and attempt
         self._delta_chars = 0
-        self._notice = ""
+        self._noticed: set[str] = set()  # since the newest entry
 
     async def events(self) -> AsyncIterator[Event]:
         """Yields all events after the given entry until the run has ended."""
@@ -125,7 +125,7 @@ class Follower:
                 self._digests[entry.seq] = entry.digest
                 if entry.message and entry.message.role == "assistant":
                     self._complete_turn = entry.turn
-                self._notice = ""
+                self._noticed.clear()
                 yield entry
         except WorkerUnavailable as error:
             self._seen = (None, -1)
@@ -192,9 +192,9 @@ class Follower:
         return []
 
     def _notice_once(self, text: str) -> list[Event]:
-        if text == self._notice:
+        if text in self._noticed:
             return []
-        self._notice = text
+        self._noticed.add(text)
         return [Notice(text=text)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,13 @@ def test_what_is_published_is_printed(starter: CommandLine) -> None:
     assert starter("publish", "orders", '{"id": 1}').out == "1\n"
     assert starter("publish", "orders", "-", "--key", "k", stdin='{"id": 2}').out == "2\n"
     assert starter("publish", "orders", '{"id": 2}', "--key", "k").out == "2\n"
-    assert starter("events", "orders").out == '     1  {"id": 1}\n     2  {"id": 2}\n'
-    after = starter("events", "orders", "--after", "1", "--json")
-    assert after.json == {"offset": 2, "ephemeral": False, "data": {"id": 2}}
+    lines = starter("events", "orders").out.splitlines()
+    assert [line[:8] + line[24:] for line in lines] == ['     1  {"id": 1}', '     2  {"id": 2}']
+    after = starter("events", "orders", "--after", "1", "--json").json
+    published_at = datetime.fromisoformat(after.pop("at"))
+    assert timedelta() < datetime.now(UTC) - published_at < timedelta(minutes=2)
+    assert lines[1][8:22] == f"{published_at.astimezone():%m-%d %H:%M:%S}"
+    assert after == {"offset": 2, "ephemeral": False, "data": {"id": 2}}
     nothing = starter("events")
     assert (nothing.code, nothing.out) == (0, "")
     assert "no events of topic 'runs'" in nothing.err

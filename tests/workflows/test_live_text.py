@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
-from holdfast import Agent, Entry, Event, RunHandle, TextDelta, tool
+from holdfast import Agent, Entry, Event, Notice, RunHandle, TextDelta, tool
 from holdfast.activities.announcer import Announcer
+from holdfast.client.follow import Follower
 from holdfast.client.holdfast import Holdfast
 from holdfast.events import RUNS, run_topic
 from holdfast.storage.bus import Bus, SurrealLog
 from holdfast.storage.bus.conformance_helpers import kept
 from holdfast.storage.database import open_database
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import Reply
 from holdfast.types import EntryBatch
 from tests.support.lab import TIMEOUT, Lab, contents, eventually
 from tests.support.surreal_server import free_port
 
 WORDS = " ".join(f"word{number}" for number in range(180))
+MORE_ATTEMPTS = 2.0  # seconds in which a worker is asked several times more
 PIECE_DELAY = 0.04  # seconds between pieces of six words: 1.2 s in all, in which there is one heartbeat
 
 
@@ -181,3 +185,20 @@ async def test_a_bus_that_is_away_costs_a_model_call_nothing(lab: Lab) -> None:
         assert reply.data["seconds"] < request.finished_at - request.received_at + 0.5
         await handle.terminate("the test is over")
     await database.close()
+
+
+async def test_each_reason_for_waiting_is_told_once(lab: Lab) -> None:
+    """While no worker runs, followers are told so, and not again at each attempt to reach one."""
+    run = await lab.holdfast.start("nobody", "Hello.")
+    log = TemporalRunLog(lab.client, query_timeouts=(timedelta(seconds=0.2),))
+    told: list[str] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TIMEOUT) as limit:
+            async for event in Follower(log, run.id, -1).events():
+                assert isinstance(event, Notice)
+                told.append(event.text)
+                if len(told) == 2:
+                    limit.reschedule(asyncio.get_running_loop().time() + MORE_ATTEMPTS)
+    assert len(told) == 2, told
+    assert "no worker answered" in told[0]
+    assert "no worker has picked up the run" in told[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_
 from collections.abc import AsyncIterator
+from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,7 +44,7 @@ async def events(
 ) -> None:
     """Prints the events of a topic, oldest first, one per line.
 
-    Each line starts with the event's offset. A later call with --after and the last
+    Each line starts with the event's offset and its time. A later call with --after and the last
     offset prints the newer events, without gap or repeat. The topic of a run also
     has the model's text as it streams; a ~ marks such events, which are not kept.
     """
@@ -97,10 +98,11 @@ async def _follow(out: Output, bus: EventBus, topic: str, after: int) -> AsyncIt
 def _show(out: Output, event: BusEvent) -> None:
     data = json_.dumps(event.data, ensure_ascii=False)
     if out.json:
-        out.line({"offset": event.offset, "ephemeral": event.ephemeral, "data": event.data})
+        at = event.at.astimezone(UTC).isoformat()
+        out.line({"offset": event.offset, "at": at, "ephemeral": event.ephemeral, "data": event.data})
         return
     mark = "~" if event.ephemeral else " "
-    lead = f"{event.offset:>6}{mark} "
+    lead = f"{event.offset:>6}{mark} {event.at.astimezone():%m-%d %H:%M:%S}  "
     out.say((lead, "dim"), cut(one_line(data), out.width - len(lead)))
 
 

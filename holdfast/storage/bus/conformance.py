@@ -42,6 +42,8 @@ from holdfast.storage.edge_cases import EDGE_CASES
 BusFactory = Callable[[], EventBus]
 """Returns a new bus; the checks close it. Buses may share their events."""
 
+CLOCKS = timedelta(minutes=1)  # difference between the clocks of the database and of this process
+
 Check = Callable[[EventBus], Awaitable[None]]
 Item = Mapping[str, JsonValue]
 
@@ -186,7 +188,7 @@ async def a_resumed_subscriber_misses_nothing(bus: EventBus) -> None:
 
 async def ephemeral_events_stay_until_discarded(bus: EventBus) -> None:
     """A late subscriber gets the ephemeral events that are not discarded, in order with the others."""
-    name = topic()
+    name, began = topic(), datetime.now(UTC)
     async with bus.subscribe(name) as live:
         await bus.publish(name, {"n": 1})
         await bus.publish(name, {"n": 2}, ephemeral=True)
@@ -196,6 +198,10 @@ async def ephemeral_events_stay_until_discarded(bus: EventBus) -> None:
         seen = await taken(live, 5)
         growing(seen)
         same([event.ephemeral for event in seen], [False, True, True, False, True], "which are ephemeral")
+        times = [event.at for event in seen]
+        require(
+            all(began - CLOCKS <= at <= datetime.now(UTC) + CLOCKS for at in times), f"the times are of now: {times}"
+        )
         same(numbers(await kept(bus, name, 5)), [1, 2, 3, 4, 5], "what a late subscriber gets")
         await bus.discard(name, middle)
         same(numbers(await kept(bus, name, 3)), [1, 4, 5], "what is left after discarding")

@@ -45,6 +45,8 @@ class Stored:
 
     offset: int
     text: str
+    at: datetime
+    """When it was added; aware."""
     ephemeral: bool
 
 

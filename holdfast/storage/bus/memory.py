@@ -26,7 +26,6 @@ class _Topic:
     last: int = 0
     pruned: int = 0
     events: dict[int, Stored] = field(default_factory=dict)
-    times: dict[int, datetime] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
 
     def add(self, publication: Publication) -> int:
@@ -34,8 +33,7 @@ class _Topic:
             return known
         for text in publication.texts:
             self.last += 1
-            self.events[self.last] = Stored(self.last, text, publication.ephemeral)
-            self.times[self.last] = datetime.now(UTC)
+            self.events[self.last] = Stored(self.last, text, datetime.now(UTC), publication.ephemeral)
         if publication.key is not None:
             self.marks[publication.mark] = self.last
         self._trim(ephemeral=publication.ephemeral)
@@ -45,7 +43,6 @@ class _Topic:
         for offset in offsets:
             if not self.events.pop(offset).ephemeral:
                 self.pruned = max(self.pruned, offset)
-            del self.times[offset]
         gone = set(offsets)
         self.marks = {mark: offset for mark, offset in self.marks.items() if offset not in gone}
 
@@ -118,6 +115,6 @@ class MemoryLog(EventLog):
 
 
 def _prune(topic: _Topic, before: datetime) -> int:
-    old = [offset for offset, at in topic.times.items() if at < before]
+    old = [offset for offset, stored in topic.events.items() if stored.at < before]
     topic.drop(old)
     return len(old)

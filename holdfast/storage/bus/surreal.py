@@ -24,7 +24,7 @@ PRUNE = statement("holdfast.storage.bus", "prune")
 KNOWN = "SELECT key, id[1] AS offset FROM bus WHERE key IN $keys"
 READ = """
 RETURN [$row.last ?? 0, $row.pruned ?? 0];
-SELECT id[1] AS offset, text, ephemeral FROM bus:[$topic, $first]..=[$topic, ..] LIMIT $limit
+SELECT id[1] AS offset, text, at, ephemeral FROM bus:[$topic, $first]..=[$topic, ..] LIMIT $limit
 """
 HEADS = "SELECT id, last, lasting FROM $rows"
 DISCARD = "DELETE bus:[$topic, 0]..=[$topic, $upto] WHERE ephemeral RETURN NONE"
@@ -67,13 +67,15 @@ class SurrealLog(EventLog):
     async def read(self, topic: str, after: int, limit: int) -> Page:
         values = {"row": topic_id(topic), "topic": topic, "first": after + 1, "limit": limit}
         [[last, pruned], rows] = await self._database.run(READ, **values)
-        events = [Stored(row["offset"], self._decrypt(row["text"]), row["ephemeral"]) for row in rows]
+        events = [Stored(row["offset"], self._decrypt(row["text"]), row["at"], row["ephemeral"]) for row in rows]
         is_last = len(rows) < limit
         # Read after the rows, and only up to their newest offset, so that no row with a lower offset can appear later.
         upto = last if is_last else events[-1].offset
         ephemeral = await call_ephemeral(self._database, "read", topic=topic, after=after, upto=upto)
         if ephemeral:
-            events += [Stored(offset, text, ephemeral=True) for offset, text in ephemeral]
+            events += [
+                Stored(offset, text, datetime.fromtimestamp(at, UTC), ephemeral=True) for offset, text, at in ephemeral
+            ]
             events.sort(key=attrgetter("offset"))
         return Page(events, pruned, is_last)
 

@@ -42,7 +42,7 @@ def checked_texts(items: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 def event_from(stored: Stored) -> BusEvent:
     """Returns a new event from its stored text; the caller may modify it."""
     data = json.loads(stored.text)
-    return BusEvent.model_construct(offset=stored.offset, data=data, ephemeral=stored.ephemeral)
+    return BusEvent.model_construct(offset=stored.offset, data=data, at=stored.at, ephemeral=stored.ephemeral)
 
 
 def _text(item: Mapping[str, Any]) -> str:

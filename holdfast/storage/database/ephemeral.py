@@ -11,6 +11,7 @@ no offset is assigned twice.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -31,6 +32,8 @@ RESERVE = "UPSERT $rows SET last = (last ?? 0) + $count, at = time::now() RETURN
 
 Group = tuple[str, list[str]]
 """A topic and the texts to add to it."""
+Event = tuple[int, str, float]
+"""An event's offset, text, and time in seconds since 1970."""
 
 
 @runtime_checkable
@@ -61,12 +64,12 @@ class _Topic:
     newest: int = 0
     end: int = 0
     """The last offset of the block; equals the row's `last` until another writer assigns offsets."""
-    events: deque[tuple[int, str]] = field(default_factory=deque)
+    events: deque[Event] = field(default_factory=deque)
     chars: int = 0
 
     def add(self, text: str) -> None:
         self.newest += 1
-        self.events.append((self.newest, text))
+        self.events.append((self.newest, text, time.time()))
         self.chars += len(text)
         while len(self.events) > MAX_EVENTS or self.chars > MAX_CHARS:
             self.drop_oldest()
@@ -90,7 +93,7 @@ class EphemeralEvents:
         """Runs one operation; the caller may be another process.
 
         - `add` (`groups`) adds events and returns the last offset of each group.
-        - `read` (`topic`, `after`, `upto`) returns offset and text of the events with `after < offset <= upto`.
+        - `read` (`topic`, `after`, `upto`) returns the events with `after < offset <= upto`, each as an `Event`.
         - `newest` (`topics`) returns the highest offset of an event for each topic; 0 if it has had none.
         - `delete` (`topic`, `upto`) deletes the events with `offset <= upto` and returns true.
 
@@ -154,8 +157,8 @@ class EphemeralEvents:
             topic.chars = 0
         topic.newest, topic.end = end - count, end
 
-    def _read(self, topic: str, after: int, upto: int) -> list[tuple[int, str]]:
-        return [(offset, text) for offset, text in self._find(topic).events if after < offset <= upto]
+    def _read(self, topic: str, after: int, upto: int) -> list[Event]:
+        return [event for event in self._find(topic).events if after < event[0] <= upto]
 
     def _delete(self, name: str, upto: int) -> bool:
         topic = self._find(name)
