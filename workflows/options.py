@@ -132,16 +132,20 @@ def prepare(limit: timedelta | None) -> ActivityOptions:
     )
 
 
+def tool_attempts(tool: ToolSpec) -> int:
+    """Returns the maximum number of attempts of a tool call."""
+    return max(tool.retries + 1, REPEATABLE_TOOL_ATTEMPTS) if tool.repeatable else 1
+
+
 def tool_call(tool: ToolSpec) -> ActivityOptions:
     """Returns the options of a tool call: a repeatable tool is retried if its worker dies, any other runs once."""
     heartbeat = HEARTBEAT_TIMEOUT if tool.repeatable else UNREPEATABLE_HEARTBEAT_TIMEOUT
-    attempts = max(tool.retries + 1, REPEATABLE_TOOL_ATTEMPTS) if tool.repeatable else 1
     return ActivityOptions(
         task_queue=tool.task_queue,
         start_to_close_timeout=timedelta(seconds=tool.timeout + TOOL_TIMEOUT_GRACE),
         heartbeat_timeout=heartbeat,
         retry_policy=RetryPolicy(
-            initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10), maximum_attempts=attempts
+            initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10), maximum_attempts=tool_attempts(tool)
         ),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )

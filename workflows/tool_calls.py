@@ -137,8 +137,8 @@ def explain(error: ActivityError, tool: ToolSpec) -> str:
                 "effect; check before you repeat it"
             )
         if cause.type == TimeoutType.HEARTBEAT:
-            attempts = options.REPEATABLE_TOOL_ATTEMPTS
-            return f"the worker was lost or did not respond while this tool ran, {attempts} times in a row"
+            times = options.tool_attempts(tool)
+            return f"the worker was lost or did not respond while this tool ran, {times} times in a row"
         return f"the tool did not end within {tool.timeout:g} s"
     if isinstance(cause, ApplicationError):
         return cause.message
