@@ -328,7 +328,7 @@ async def test_lone_surrogates_can_be_sent(server: ModelServer, model: OpenAIMod
 
 async def test_settings_that_are_no_json_are_refused(model: OpenAIModel) -> None:
     """A definition whose settings are not JSON fails without a retry."""
-    spec = AgentSpec(name="test", model_settings={"temperature": float("nan")})
+    spec = AgentSpec.model_construct(name="test", model_settings={"temperature": float("nan")}, model=None, tools=[])
     with pytest.raises(ModelRefused, match="model_settings"):
         await model.complete(spec, talk("hi"), on_text=lambda _: None)
 
@@ -389,6 +389,20 @@ async def test_openai_settings_win_over_openrouter(server: ModelServer) -> None:
         openai_api_key=None, openai_base_url=server.url, openrouter_api_key="other", default_model="small"
     )
     assert (await ask(model)).content == "done"
+    await model.close()
+
+
+async def test_the_idle_timeout_is_a_setting(server: ModelServer) -> None:
+    """A silent model is dropped after the seconds that are set."""
+    model = open_model(
+        openai_api_key=None,
+        openai_base_url=server.url,
+        openrouter_api_key=None,
+        default_model="small",
+        idle_timeout=0.2,
+    )
+    server.reply(Reply(hang=True))
+    assert "sent nothing for 0.2 s" in str(await fail(model))
     await model.close()
 
 

@@ -53,6 +53,16 @@ def roles(line: str | None) -> Sequence[str]:
     return [message["role"] for message in json.loads(line or "{}").get("messages", [])]
 
 
+def test_fields_of_a_provider_are_not_in_an_example() -> None:
+    """What only its provider understands is not exported for training."""
+    signed = [{"id": "1", "name": "read_file", "arguments": "{}", "provider_fields": {"extra_content": {"x": 1}}}]
+    thought = {"role": "assistant", "content": "", "tool_calls": signed, "provider_fields": {"reasoning_content": "hm"}}
+    line = openai_line(record(QUESTION, thought, result("1"), ANSWER))
+    assert line is not None
+    assert "reasoning_content" not in line
+    assert "extra_content" not in line
+
+
 def test_a_run_is_an_example_in_openais_format() -> None:
     """A run is exported as an example in OpenAI's format."""
     line = openai_line(record(SYSTEM, QUESTION, calls("1", "2"), result("1"), result("2"), ANSWER))

@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 from holdfast.ops.transfer.record import RunRecord
-from holdfast.types import ToolSpec
+from holdfast.types import Message, ToolCall, ToolSpec
 
 
 def openai_line(run: RunRecord) -> str | None:
     """Returns a run as a training example; `None` if the model never answered."""
     messages = [
-        json.loads(message.chat_json) for message in run.answered if message.role != "system" or message.content
+        json.loads(_plain(message).chat_json) for message in run.answered if message.role != "system" or message.content
     ]
     if not messages:
         return None
@@ -20,6 +20,13 @@ def openai_line(run: RunRecord) -> str | None:
     if run.spec and run.spec.tools:
         example["tools"] = chat_tools(run.spec.tools)
     return json.dumps(example, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _plain(message: Message) -> Message:
+    """Returns a message without what only its provider understands, which OpenAI refuses."""
+    calls = [ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in message.tool_calls]
+    fields = message.model_dump(include={"seq", "role", "content", "tool_call_id"})
+    return Message(**fields, tool_calls=calls)
 
 
 def chat_tools(tools: list[ToolSpec]) -> list[dict[str, Any]]:
