@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from holdfast.bounds import MAX_NAME, MAX_PATH, Count, Indexed, Name, Seconds, Text, Turns
 from holdfast.definition import AgentDefinition
+from holdfast.rejection import reason_of
 from holdfast.types import (
     AgentSpec,
     Data,
@@ -115,8 +116,7 @@ def request_problems(error: ValidationError) -> list[tuple[str, str, Any]]:
             if meant not in str(place[1]):
                 continue
             place = place[:1] + place[2:]
-        reason = item["msg"].removeprefix("Value error, ")
-        found.append((".".join(str(part) for part in place), reason, item["input"]))
+        found.append((".".join(str(part) for part in place), reason_of(item), item["input"]))
     return found
 
 

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from holdfast._util.age import ACCEPTED_AGES, age
 from holdfast.bounds import MAX_SECONDS, Seconds, TemporalName
 from holdfast.errors import SettingsError
+from holdfast.rejection import reason_of
 
 SCRIPTED_MODEL = "scripted"
 DEFAULT_OPENAI_MODEL = "gpt-5-mini"
@@ -151,8 +152,7 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = str(first["loc"][0]).upper() if first["loc"] else "settings"
             shown = "(hidden)" if any(word in name for word in ("KEY", "PASSWORD")) else _shown(first["input"])
-            reason = first["msg"].removeprefix("Value error, ")
-            raise SettingsError(f"{name}={shown} is not accepted: {reason}") from None
+            raise SettingsError(f"{name}={shown} is not accepted: {reason_of(first)}") from None
 
     def prepare_home(self) -> Path:
         """Creates the state folder, for its owner only, and returns its absolute path.

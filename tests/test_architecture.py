@@ -121,14 +121,14 @@ class Layer:
     libraries: str = ""
 
 
-LEAVES = "bounds chat_format types events errors ports names protocol definition"
+LEAVES = "bounds chat_format rejection types events errors ports names protocol definition"
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = f"{VOCABULARY} _util.logger storage.assertions storage.edge_cases storage.sealed storage.database"
 CALLERS = "storage temporal client composition stack ops scripted models"
 LAYERS = [
     Layer(LEAVES, "", "pydantic"),
     Layer("search_attributes", LEAVES, "temporalio"),
-    Layer("settings", "bounds errors _util.age", "pydantic pydantic_settings"),
+    Layer("settings", "bounds errors _util.age rejection", "pydantic pydantic_settings"),
     Layer("_version", ""),
     Layer("_util", "errors", "structlog temporalio"),
     # Workflows: deterministic code.

@@ -15,6 +15,7 @@ from holdfast.agents import services
 from holdfast.agents.tool import Tool, tool
 from holdfast.errors import AgentDefinitionError
 from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
+from holdfast.rejection import reason_of
 from holdfast.types import AgentSpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
@@ -114,7 +115,7 @@ class Agent:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            message = f"agent {self.name!r}: {where}={first['input']!r:.80} is not accepted: {first['msg']}"
+            message = f"agent {self.name!r}: {where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
             raise AgentDefinitionError(message) from error
 
     async def add_text_memory(self, text: str, **metadata: JsonValue) -> str:

@@ -22,6 +22,7 @@ from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import AgentDefinitionError, HoldfastError
 from holdfast.names import TOOL_PREFIX
 from holdfast.ports.retrieval import TextMemoryProtocol
+from holdfast.rejection import reason_of
 from holdfast.types import ToolResult, ToolSpec, clean_text
 
 P = ParamSpec("P")
@@ -253,7 +254,7 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
         )
     except ValidationError as error:
         first = error.errors()[0]
-        message = f"tool {name!r}: {first['loc'][0]}={first['input']!r:.80} is not accepted: {first['msg']}"
+        message = f"tool {name!r}: {first['loc'][0]}={first['input']!r:.80} is not accepted: {reason_of(first)}"
         raise AgentDefinitionError(message) from error
     _check(spec)
     return FunctionTool(function, spec, arguments)

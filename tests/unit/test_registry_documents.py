@@ -85,12 +85,12 @@ WRONG = [
     Wrong(Format.TOML, 'name = "a"\nprompt = "x"', ("line 2", "prompt is unknown", "system_prompt")),
     Wrong(Format.TOML, 'name = "a"\nname = "b"\nmodel = "c"', ("line 2", "overwrite")),
     Wrong(Format.TOML, "name =", ("line 1", "Invalid value")),
-    Wrong(Format.TOML, 'name = "a"\n# x\n\ntools = [\n 1\n]', ("line 4", "tools.0=1", "text is accepted")),
+    Wrong(Format.TOML, 'name = "a"\n# x\n\ntools = [\n 1\n]', ("line 4", "tools.0=1", "must be text, in quotes")),
     Wrong(
         Format.TOML, 'name = "a"\nsystem_prompt = """\nmax_turns = "x"\n"""\nmax_turns = "x"', ("line 5", "max_turns")
     ),
     Wrong(Format.TOML, 'name = "a"\nmax_turns = true', ("line 2", "max_turns=true", "whole number")),
-    Wrong(Format.TOML, 'name = "a"\nmax_turns = 0', ("line 2", "max_turns=0", "greater than or equal to 1")),
+    Wrong(Format.TOML, 'name = "a"\nmax_turns = 0', ("line 2", "max_turns=0", "must be at least 1")),
     Wrong(Format.TOML, 'name = "a"\ntimeout = inf', ("line 2", "timeout=inf", "finite")),
     Wrong(Format.TOML, 'name = "a"\n[model_settings]\nx = 1\nday = 2026-01-01', ("line 4", "model_settings.day")),
     Wrong(Format.TOML, 'name = "a"\nversion = 3', ("line 2", "assigned by the registry")),
@@ -123,7 +123,7 @@ WRONG = [
     Wrong(Format.JSON, '{"name": "a", "name": "b"}', ("'name' appears twice",)),
     Wrong(Format.JSON, '{"name": "a", "timeout": NaN}', ("NaN is not JSON",)),
     Wrong(Format.JSON, '{"name": "a", "model_settings": {"x": 1e999}}', ("model_settings.x", "finite")),
-    Wrong(Format.JSON, '{"name": 3}', ("name=3", "text is accepted")),
+    Wrong(Format.JSON, '{"name": 3}', ("name=3", "must be text, in quotes")),
     Wrong(Format.JSON, "[" * 100_000, ("nested too deeply",)),
     Wrong(Format.JSON, '{"name": "a", "system_prompt": "' + "x" * 600_000 + '"}', ("600,", "at most 524,288")),
     Wrong(Format.JSON, " " * 1_100_000, ("1,100,000 bytes",)),

@@ -35,15 +35,13 @@ class BadValue:
 
 
 BAD = [
-    BadValue("MAX_CONCURRENT_AGENTS", "many", ["MAX_CONCURRENT_AGENTS='many'", "integer"]),
+    BadValue("MAX_CONCURRENT_AGENTS", "many", ["MAX_CONCURRENT_AGENTS='many'", "whole number"]),
     BadValue("MAX_CONCURRENT_AGENTS", "0", ["MAX_CONCURRENT_AGENTS='0'", "1"]),
     BadValue("AGENT_EXECUTION_TIMEOUT", "-5", ["AGENT_EXECUTION_TIMEOUT='-5'", "greater than 0"]),
-    BadValue(
-        "AGENT_EXECUTION_TIMEOUT", "1e300", ["AGENT_EXECUTION_TIMEOUT='1e300'", "less than or equal to 315360000"]
-    ),
+    BadValue("AGENT_EXECUTION_TIMEOUT", "1e300", ["AGENT_EXECUTION_TIMEOUT='1e300'", "at most 315,360,000"]),
     BadValue("AGENT_EXECUTION_TIMEOUT", "nan", ["AGENT_EXECUTION_TIMEOUT='nan'", "finite"]),
     BadValue("RECONCILE_INTERVAL", "inf", ["RECONCILE_INTERVAL='inf'", "finite"]),
-    BadValue("MAX_CONCURRENT_AGENTS", "9" * 30, ["MAX_CONCURRENT_AGENTS=", "10000"]),
+    BadValue("MAX_CONCURRENT_AGENTS", "9" * 30, ["MAX_CONCURRENT_AGENTS=", "10,000"]),
     BadValue("TEMPORAL_TASK_QUEUE", "q" * 1001, ["TEMPORAL_TASK_QUEUE=", "1,001 bytes"]),
     BadValue("RETENTION", "soon", ["RETENTION='soon' is not accepted: it must be", "90s"]),
     BadValue("LOG_FORMAT", "xml", ["LOG_FORMAT='xml'", "console", "json"]),

@@ -374,8 +374,8 @@ DEFINITIONS = [
     DefinitionCase("no time", lambda: tool(timeout=0)(plain), "timeout=0 is not accepted"),
     DefinitionCase("negative time", lambda: tool(timeout=-1)(plain), "timeout=-1 is not"),
     DefinitionCase("endless time", lambda: tool(timeout=float("inf"))(plain), "timeout=inf"),
-    DefinitionCase("beyond all dates", lambda: tool(timeout=9e18)(plain), "less than or equal to 315360000"),
-    DefinitionCase("too many retries", lambda: tool(read_only=True, retries=10**30)(plain), "or equal to 1000"),
+    DefinitionCase("beyond all dates", lambda: tool(timeout=9e18)(plain), "must be at most 315,360,000"),
+    DefinitionCase("too many retries", lambda: tool(read_only=True, retries=10**30)(plain), "must be at most 1,000"),
     DefinitionCase("no number", lambda: tool(timeout="soon")(plain), "timeout='soon' is not"),  # type: ignore[call-overload]
     DefinitionCase("unknown trait", lambda: tool(timeuot=3)(plain), "tool 'plain': timeuot: "),  # type: ignore[call-overload]
     DefinitionCase("generator", lambda: tool(_yields), "it yields"),

@@ -130,11 +130,8 @@ async def test_any_start_ends_in_good_order(lab: Lab) -> None:
         outcomes = await failures(lab, started)
     assert "Terminated" not in str(outcomes), "the server refused a command"
     assert "at most 2,000" in outcomes[f"agent.name={'名' * 342!r:.40}"]
-    assert (
-        "timeout: Input should be less than or equal to 315360000 (got 253000000000"
-        in outcomes["timeout=253000000000.0"]
-    )
-    assert "tools.0.timeout: Input should be less" in outcomes["tool.timeout=9e+18"]
+    assert "timeout: must be at most 315,360,000 (got 253000000000" in outcomes["timeout=253000000000.0"]
+    assert "tools.0.timeout: must be at most 315,360,000" in outcomes["tool.timeout=9e+18"]
     assert sum(not reason for reason in outcomes.values()) > 40, "values within the bounds are accepted"
 
 

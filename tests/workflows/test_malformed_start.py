@@ -49,7 +49,7 @@ STARTS = [
     Start("null", [None], ["the input"]),
     Start("text", ["researcher"], ["the input", "researcher"]),
     Start("list", [[1, 2]], ["the input"]),
-    Start("missing input", [{"agent": "known"}], ["input: Field required"]),
+    Start("missing input", [{"agent": "known"}], ["input: is missing"]),
     Start("empty input", [{"agent": "known", "input": ""}], ["input: "]),
     Start("wrong type", [{"agent": "known", "input": 7}], ["input: ", "7"]),
     Start("unknown field", [{"agent": "known", "input": "x", "inptu": "y"}], ["inptu"]),

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError
+from holdfast.rejection import reason_of
 from holdfast.storage.registry.documents.format import Document, Format, NotReadable
 from holdfast.storage.registry.documents.parse_json import parse_json
 from holdfast.storage.registry.documents.parse_toml import parse_toml
@@ -24,15 +25,8 @@ _PARSERS: dict[Format, Callable[[str], Document]] = {
     Format.YAML: parse_yaml,
     Format.JSON: parse_json,
 }
-_WANTED = {
-    "string_type": "text is accepted, in quotes",
-    "int_type": "a whole number is accepted",
-    "float_type": "a number is accepted",
-    "list_type": "a list is accepted",
-    "dict_type": "a table of names and values is accepted",
-    "finite_number": "a finite number is accepted",
-    "missing": "the field is required",
-}
+_REASONS = {"string_type": "must be text, in quotes", "dict_type": "must be a table of names and values"}
+"""For the words of files; other reasons are the same everywhere."""
 
 
 def read_definition(data: bytes, language: Format, source: str) -> AgentDefinition:
@@ -99,7 +93,7 @@ def _describe(error: ErrorDetails) -> str:
         return f"{field} is missing; accepted: {ACCEPTED}"
     if error["type"] == "value_error":
         return f"{field}: {error['ctx']['error']}"
-    return f"{_root(error)}={_shown(error['input'])} is not accepted: {_WANTED.get(error['type'], error['msg'])}"
+    return f"{_root(error)}={_shown(error['input'])} is not accepted: {_REASONS.get(error['type']) or reason_of(error)}"
 
 
 def _root(error: ErrorDetails) -> str:
