@@ -38,6 +38,8 @@ from .ports import EventBus as EventBus
 from .ports.registry import RegistryProtocol as RegistryProtocol
 from .ports.retrieval import Memory as Memory
 from .ports.retrieval import MemoryMatch as MemoryMatch
+from .ports.retrieval import StoredVector as StoredVector
+from .ports.retrieval import VectorMatch as VectorMatch
 from .settings import Settings as Settings
 from .storage.registry.base import BaseRegistry as BaseRegistry
 from .storage.registry.memory import InMemoryRegistry as InMemoryRegistry
@@ -85,6 +87,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "StoreUnavailable",
+    "StoredVector",
     "SubscriberTooSlow",
     "TemporalUnavailable",
     "TextDelta",
@@ -98,6 +101,7 @@ __all__ = [
     "UnknownAgent",
     "Usage",
     "UsageError",
+    "VectorMatch",
     "VectorStore",
     "WaitTimedOut",
     "WorkerUnavailable",

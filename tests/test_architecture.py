@@ -23,7 +23,7 @@ PUBLIC_NAMES = """
     SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError ToolResult ToolSpec
     Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
     AgentDefinition BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
-    VectorStore
+    StoredVector VectorMatch VectorStore
     BusEvent EventBus EventsPruned SubscriberTooSlow event_bus
     __version__
 """

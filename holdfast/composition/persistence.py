@@ -19,6 +19,7 @@ from holdfast.storage.database.background import BackgroundDatabase
 from holdfast.storage.payloads.chunk_store import ChunkStore
 from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.storage.persistence import Persistence, open_persistence, persistence_on
+from holdfast.storage.registry.memory import shared_in_memory_registry
 
 _guard = threading.Lock()
 _persistence: Persistence | None = None
@@ -69,7 +70,7 @@ def _stored_persistence(settings: Settings, *, background: bool) -> Persistence:
     embedder = configured_embedder(settings)
     try:
         if url == "memory://":
-            return open_persistence(url, embedder=embedder)
+            return replace(open_persistence(url, embedder=embedder), registry=shared_in_memory_registry())
         if not background:
             return open_persistence(url, keys=keys, embedder=embedder, **options)
         open_database(url, **options)  # reports a bad address now instead of at the first use

@@ -11,11 +11,12 @@ from pathlib import Path
 from holdfast.errors import SettingsError, UsageError
 from holdfast.ports.registry import RegistryProtocol
 from holdfast.settings import Settings
-from holdfast.storage.registry.memory import InMemoryRegistry
+from holdfast.storage.registry.memory import shared_in_memory_registry
 
 RegistryFactory = Callable[[], RegistryProtocol]
 """Creates a registry that is not connected yet; usually the class itself."""
 
+METHODS = ("exists", "get", "get_agent", "register", "list_agents")
 ENTRY_POINTS = "holdfast.registries"
 """Group of entry points in which packages name their factories."""
 
@@ -23,8 +24,8 @@ ENTRY_POINTS = "holdfast.registries"
 def registry_factory(backend: str | None = None) -> RegistryProtocol:
     """Returns the registry that the settings name; it connects when it is first used.
 
-    AGENT_REGISTRY names it, else STATE_PERSISTENCE_BACKEND does. A registry in memory is new and empty at each call;
-    on SurrealDB, all calls in one process share a connection.
+    AGENT_REGISTRY names it, else STATE_PERSISTENCE_BACKEND does. All calls in one process share the
+    registry in memory, or a connection to SurrealDB.
 
     Args:
         backend: replaces the settings: `memory`, `surrealdb`, a name given to `register_backend` or by an entry point,
@@ -76,7 +77,7 @@ def _surrealdb() -> RegistryProtocol:
     return kept.registry
 
 
-_backends: dict[str, RegistryFactory] = {"memory": InMemoryRegistry, "surrealdb": _surrealdb}
+_backends: dict[str, RegistryFactory] = {"memory": shared_in_memory_registry, "surrealdb": _surrealdb}
 
 
 def _make(backend: str) -> RegistryProtocol:
@@ -84,8 +85,8 @@ def _make(backend: str) -> RegistryProtocol:
     registry = factory()
     if not isinstance(registry, RegistryProtocol):
         raise UsageError(
-            f"backend {backend!r} returned {registry!r:.80}, which lacks methods of RegistryProtocol: "
-            "derive from BaseRegistry"
+            f"backend {backend!r} returned {registry!r:.80}, which is not a registry: it needs the "
+            f"coroutines {', '.join(METHODS)}; a class derived from BaseRegistry has them"
         )
     return registry
 

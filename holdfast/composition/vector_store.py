@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from typing_extensions import override
 
 from holdfast.composition.persistence import shared_persistence
+from holdfast.ports.registry import UnregisteringRegistry
 from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
 from holdfast.storage.persistence import Persistence
 from holdfast.storage.registry import BaseRegistry
@@ -48,8 +49,8 @@ class VectorStore(BaseRegistry):
         id: str,  # noqa: A002 - the field's word
         vector: Sequence[float],
         metadata: Mapping[str, JsonValue] | None = None,
-    ) -> None:
-        """Adds a vector, or replaces it with its metadata.
+    ) -> str:
+        """Adds a vector, or replaces it with its metadata, and returns its id.
 
         Args:
             id: any text of 1 to 4,096 characters.
@@ -61,7 +62,7 @@ class VectorStore(BaseRegistry):
                 values that are not finite numbers.
             StoreUnavailable: it was not stored; repeating the call is safe.
         """
-        await self._vectors.upsert(id, vector, metadata)
+        return await self._vectors.upsert(id, vector, metadata)
 
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:
         """Adds or replaces many vectors, much faster than one by one; of several with one id, the last is stored.
@@ -124,7 +125,10 @@ class VectorStore(BaseRegistry):
 
     @override
     async def unregister(self, name: str) -> bool:
-        return await self._persistence.registry.unregister(name)
+        registry = self._persistence.registry
+        if not isinstance(registry, UnregisteringRegistry):
+            return await super().unregister(name)
+        return await registry.unregister(name)
 
     @property
     def _persistence(self) -> Persistence:

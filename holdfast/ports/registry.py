@@ -48,6 +48,11 @@ class RegistryProtocol(Protocol):
         """Returns all names, in the order of their first registration."""
         ...
 
+
+@runtime_checkable
+class UnregisteringRegistry(RegistryProtocol, Protocol):
+    """A registry from which agents can be removed; not every one can."""
+
     async def unregister(self, name: str) -> bool:
         """Removes an agent and returns whether it was registered. Active runs are not affected."""
         ...
@@ -96,7 +101,7 @@ class Registration(Data):
 
 
 @runtime_checkable
-class VersionedRegistry(RegistryProtocol, Protocol):
+class VersionedRegistry(UnregisteringRegistry, Protocol):
     """A registry that keeps earlier versions."""
 
     async def add(self, agent: Any, *, origin: str | None = None) -> Registration:

@@ -96,12 +96,13 @@ class VectorStoreProtocol(Protocol):
         id: str,  # noqa: A002 - the field's word
         vector: Sequence[float],
         metadata: Mapping[str, JsonValue] | None = None,
-    ) -> None:
-        """Adds a vector, or replaces it with its metadata.
+    ) -> str:
+        """Adds a vector, or replaces it with its metadata, and returns its id.
 
         Raises:
             ValueError: the vector has another dimension than the namespace, is zero, or has values that are not finite.
         """
+        ...
 
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:
         """Adds or replaces many vectors, much faster than one by one; of several with one id, the last is stored.

@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.ports import EventBus, Store
-from holdfast.ports.registry import ServedAgents
+from holdfast.ports.registry import RegistryProtocol, ServedAgents
 from holdfast.ports.retrieval import Embedder, VectorStoreProtocol
 from holdfast.storage.bus import Bus, MemoryLog, SurrealLog
 from holdfast.storage.database import SCHEMES, Database, open_database
@@ -16,7 +16,7 @@ from holdfast.storage.encryption import KeyRing
 from holdfast.storage.memory import InProcessTable, SurrealTable, TextMemory
 from holdfast.storage.mirror import MemoryStore, SurrealStore, open_store
 from holdfast.storage.payloads.chunk_table import ChunkTable
-from holdfast.storage.registry import InMemoryRegistry, RegistryProtocol
+from holdfast.storage.registry import InMemoryRegistry
 from holdfast.storage.registry.surreal import SurrealRegistry
 from holdfast.storage.registry.workers import SurrealServedAgents
 from holdfast.storage.vectors import MemoryVectors

@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.definition import AgentDefinition
 from holdfast.ops.transfer import BundleWriter, Importer, JsonlExport, MirrorSource, Selection, Tally, inspect
 from holdfast.ops.transfer.parts import parts_of
+from holdfast.ports.registry import UnregisteringRegistry
 from holdfast.ports.retrieval import StoredVector
 from holdfast.scripted.hashing import hashed_vector
 from holdfast.storage.database import Database
@@ -79,6 +80,7 @@ async def fill(persistence: Persistence) -> None:
     for prompt in ("one", "two\ud800", "two\ud800", "three"):
         for name in ("guide", "former", "ab'c ⟩"):
             await persistence.registry.register(AgentDefinition(name=name, system_prompt=prompt))
+    assert isinstance(persistence.registry, UnregisteringRegistry)
     await persistence.registry.unregister("former")
     await persistence.vectors("a\0 ⟩").upsert_many(
         StoredVector(id=f"v\ud800{number}", vector=[0.1 * number, -0.0, 1e-9], metadata={"n": 2**63, "f": 1.0})

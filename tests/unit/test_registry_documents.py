@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,6 +203,38 @@ def test_what_is_wrong_is_said_where_it_is(wrong: Wrong) -> None:
     assert message.startswith(f"a.{wrong.language}")
     assert not [word for word in wrong.told if word not in message], message
     assert len(message) < 400
+
+
+DEEP = [
+    (Format.YAML, "[" * 400_000),
+    (Format.YAML, "- " * 200_000),
+    (Format.YAML, "{a: " * 100_000),
+    (Format.YAML, "a: 1\n" * 150_000),
+    (Format.TOML, "x = " + "[" * 400_000),
+    (Format.TOML, "x = " + "{a = " * 100_000),
+    (Format.TOML, "a." * 100_000 + "a = 1"),
+    (Format.TOML, "[" + '"a".' * 100_000 + "a]"),
+    (Format.TOML, "# nothing\n" * 300 + 'prompt = "' + "x" * 940_000 + '"\nnmae = 1'),
+    (Format.JSON, "[" * 900_000),
+]
+
+
+@pytest.mark.parametrize(("language", "text"), DEEP, ids=lambda value: repr(value)[:30])
+def test_a_large_or_deep_file_is_refused_quickly(language: Format, text: str) -> None:
+    """No file that is small enough to be read keeps the reader busy for more than moments."""
+    began = time.process_time()
+    with pytest.raises(AgentDefinitionError):
+        read_definition(text.encode(), language, "a")
+    assert time.process_time() - began < 10
+
+
+def test_signs_within_texts_and_comments_do_not_nest() -> None:
+    """A prompt may be full of brackets and dots."""
+    prompt = "[" * 50 + "a" + "." * 100 + "{" * 50
+    for quoted in (f'"{prompt}"', f"'{prompt}'", f'''"""\n{prompt}\n"""''', f"'''{prompt}'''"):
+        text = f'name = "a" # {prompt}\nsystem_prompt = {quoted}\nmodel_settings = {{ x = [1.5, 2.5] }}'
+        assert prompt in read_definition(text.encode(), Format.TOML, "a").system_prompt
+    assert prompt in read_definition(f'name: a\nsystem_prompt: "{prompt}"'.encode(), Format.YAML, "a").system_prompt
 
 
 def test_text_that_is_not_utf8_is_refused() -> None:

@@ -147,7 +147,38 @@ async def test_the_factory_needs_no_await_and_no_arguments(monkeypatch: pytest.M
     monkeypatch.setenv("STATE_PERSISTENCE_BACKEND", "memory")
     first, second = registry_factory(), registry_factory()
     assert isinstance(first, InMemoryRegistry)
-    assert first is not second
+    assert first is second, "what one part of a process registers, another finds"
+
+
+class FiveMethods:
+    """A registry that derives from nothing and has what a registry needs."""
+
+    async def exists(self, name: str) -> bool:
+        """Says that there is an agent."""
+        return name == "a"
+
+    async def get(self, name: str) -> Any:
+        """Returns its definition."""
+        return AgentDefinition(name=name)
+
+    async def get_agent(self, name: str) -> Any | None:
+        """Returns its definition."""
+        return AgentDefinition(name=name)
+
+    async def register(self, agent: Any) -> None:
+        """Keeps nothing."""
+
+    async def list_agents(self) -> list[str]:
+        """Returns the one."""
+        return ["a"]
+
+
+async def test_five_methods_make_a_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry need not be able to unregister agents."""
+    monkeypatch.setattr("holdfast.composition.registry._backends", {"five": FiveMethods, "four": object})
+    assert isinstance(registry_factory("five"), RegistryProtocol)
+    with pytest.raises(UsageError, match="needs the coroutines exists, get, get_agent, register, list_agents"):
+        registry_factory("four")
 
 
 def test_an_unknown_backend_is_said_with_those_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 from typing_extensions import override
 
 from holdfast.errors import UnknownAgent, UsageError
-from holdfast.ports.registry import RegistryProtocol
+from holdfast.ports.registry import UnregisteringRegistry
 
 
-class BaseRegistry(RegistryProtocol, ABC):
+class BaseRegistry(UnregisteringRegistry, ABC):
     """A registry without storage: subclass it and implement `get`, `register` and `list_agents`.
 
         class FileRegistry(BaseRegistry):

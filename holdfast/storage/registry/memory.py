@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from typing_extensions import override
 
 from holdfast.agents.conversion import name_of
 from holdfast.storage.registry.base import BaseRegistry, not_found
+
+
+@cache
+def shared_in_memory_registry() -> InMemoryRegistry:
+    """Returns the registry in memory that everything in this process shares."""
+    return InMemoryRegistry()
 
 
 class InMemoryRegistry(BaseRegistry):

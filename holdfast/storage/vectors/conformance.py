@@ -49,7 +49,7 @@ async def what_is_put_in_comes_back(vectors: Vectors) -> None:
     store = _fresh(vectors)
     numbers = [0.1 + 0.2, -0.0, 5e-324, 1e99, 1.0]
     _same(await store.get_vector("a"), None, "what was never put in is not there")
-    await store.upsert("a", numbers, {"n": 1})
+    _same(await store.upsert("a", numbers, {"n": 1}), "a", "upsert returns the id")
     _same(await store.get_vector("a"), StoredVector(id="a", vector=numbers, metadata={"n": 1}), "a vector comes back")
     await store.upsert("a", [1, 2, 3, 4, 5])
     _same(await store.get_vector("a"), StoredVector(id="a", vector=[1, 2, 3, 4, 5]), "a vector is replaced whole")

@@ -48,8 +48,9 @@ class MemoryVectorStore(VectorStoreProtocol):
         id: str,
         vector: Sequence[float],
         metadata: Mapping[str, JsonValue] | None = None,
-    ) -> None:
+    ) -> str:
         self._keep([record(self._namespace, id, vector, metadata)])
+        return id
 
     @override
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:

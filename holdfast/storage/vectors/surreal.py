@@ -74,8 +74,9 @@ class SurrealVectorStore(VectorStoreProtocol):
         id: str,
         vector: Sequence[float],
         metadata: Mapping[str, JsonValue] | None = None,
-    ) -> None:
+    ) -> str:
         await self._keep([record(self._namespace, id, vector, metadata)])
+        return id
 
     @override
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:

@@ -6,6 +6,8 @@ from holdfast.cli.options import AgentNameArgument, JsonOption
 from holdfast.cli.registry import opened_registry, unknown
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import one_line
+from holdfast.errors import UsageError
+from holdfast.ports.registry import UnregisteringRegistry
 from holdfast.settings import Settings
 
 EXAMPLES = """
@@ -21,6 +23,8 @@ async def unregister(name: AgentNameArgument, json: JsonOption = False) -> None:
     """
     out = Output(json=json)
     async with opened_registry(Settings.load(), writes=True) as registry:
+        if not isinstance(registry, UnregisteringRegistry):
+            raise UsageError(f"the registry {type(registry).__name__} cannot unregister agents: it has no `unregister`")
         if not await registry.unregister(name):
             raise await unknown(name, registry)
     if json:

@@ -33,6 +33,9 @@ class Format(enum.StrEnum):
             ) from None
 
 
+MAX_DEPTH = 32
+"""Levels of nesting in a file. A definition needs four; parsers take quadratic time for more, or the whole stack."""
+
 Path = tuple[str | int, ...]
 """Path of a value in a document: keys and list indexes, from the outside in."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from holdfast.storage.registry.documents.format import Document, NotReadable, Path
+from holdfast.storage.registry.documents.format import MAX_DEPTH, Document, NotReadable, Path
 
 _PLAIN = {
     "tag:yaml.org,2002:bool": re.compile(r"true|false", re.IGNORECASE),
@@ -21,6 +21,14 @@ _PLAIN = {
     "tag:yaml.org,2002:str": re.compile(r".*", re.DOTALL),
 }
 """Accepted spellings of unquoted values, by the type that YAML assigns."""
+MAX_TOKENS = 50_000  # names, values and signs; a definition with a hundred tools has 500; scanning these takes 2 s
+_BEGIN = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_END = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 _NUMBER = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
 _KINDS = {"bool": "true or false", "int": "a number", "float": "a number", "timestamp": "a date"}
 
@@ -32,8 +40,7 @@ def parse_yaml(text: str) -> Document:
         NotReadable: the text is not YAML, or uses a feature that is not accepted.
     """
     try:
-        for token in yaml.scan(text, Loader=yaml.SafeLoader):
-            _refuse(token)
+        _check_tokens(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -43,6 +50,18 @@ def parse_yaml(text: str) -> Document:
         raise NotReadable(" ".join(str(error).split())) from None
     lines: dict[Path, int] = {}
     return Document(None if root is None else _value(root, (), lines), lines)
+
+
+def _check_tokens(text: str) -> None:
+    """Checks the whole text before it is parsed; the scanner's time grows with the depth and the number of tokens."""
+    depth = 0
+    for number, token in enumerate(yaml.scan(text, Loader=yaml.SafeLoader)):
+        _refuse(token)
+        depth += isinstance(token, _BEGIN) - isinstance(token, _END)
+        if depth > MAX_DEPTH:
+            raise NotReadable(f"the definition is nested in more than {MAX_DEPTH} levels", token.start_mark.line + 1)
+        if number > MAX_TOKENS:
+            raise NotReadable(f"the file has more than {MAX_TOKENS:,} parts", token.start_mark.line + 1)
 
 
 def _refuse(token: yaml.Token) -> None:
