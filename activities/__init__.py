@@ -19,9 +19,10 @@ from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tools import ToolActivity
-from holdfast.activities.unserved import unserved
+from holdfast.activities.unserved import UnservedActivities
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.directory import AgentDirectory
+from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.ports import ChatModel, EventBus, RunLog, Store
 from holdfast.ports.registry import RegistryProtocol
@@ -47,6 +48,8 @@ class Dependencies:
     """Maximum seconds of a run, if neither the run nor its agent sets a limit."""
     default_model: str
     """The model that is used if neither the run nor its agent names one."""
+    provider: str
+    """Where its models are: `scripted`, or the host of a provider."""
     max_concurrent_agents: int
     max_tool_calls: int
     """Maximum number of tool calls that one turn makes."""
@@ -65,6 +68,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         roots=deps.roots,
         default_timeout=deps.default_timeout,
         default_model=deps.default_model,
+        provider=deps.provider,
         limits=deps.limits,
         max_tool_calls=deps.max_tool_calls,
     )
@@ -78,13 +82,15 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         limits=deps.limits,
         deltas=Deltas(deps.bus),
         contexts=contexts,
+        provider=deps.provider,
         retry_for=deps.model_retry_for,
     )
     mirror = MirrorActivities(writer, deps.run_log, contexts, finished)
     memory = MemoryActivities(Embedding(deps.memories))
     runner = ToolRunner(own_loop=deps.isolate_tools)
-    tools = [
-        ToolActivity(
+
+    def serve(tool: Tool) -> ToolActivity:
+        return ToolActivity(
             tool,
             runner=runner,
             slots=slots,
@@ -92,15 +98,8 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
             limits=deps.limits,
             roots=deps.roots,
             memories=deps.memories,
-        ).definition()
-        for tool in deps.catalog.tools().values()
-    ]
-    ours: list[Callable[..., Any]] = [
-        run.prepare,
-        model.call,
-        mirror.append,
-        mirror.finish,
-        mirror.rebuild,
-        memory.embed,
-    ]
-    return [*ours, *tools, unserved]
+        )
+
+    ours: list[Callable[..., Any]] = [run.prepare, model.call, mirror.append, mirror.finish, mirror.rebuild]
+    tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
+    return [*ours, memory.embed, *tools, UnservedActivities(deps.catalog, serve).definition()]

@@ -36,6 +36,7 @@ from holdfast.types import AgentSpec, Context, EntryBatch, ModelReply, Usage
 
 log = get_logger(__name__)
 
+SCRIPTED = "scripted"  # the provider that is no language model
 CHARS_PER_TOKEN = 4  # for estimates
 APPEND_TIMEOUT = 0.25  # seconds that a reply waits for the mirror, which usually takes 5 ms
 SHOWN_CHARS = 8_000  # of the text so far in each heartbeat: more than a model writes between two heartbeats
@@ -123,6 +124,7 @@ class ModelActivities:
         limits: PayloadLimits,
         deltas: Deltas,
         contexts: ContextCache,
+        provider: str,
         retry_for: timedelta,
     ) -> None:
         """
@@ -135,6 +137,7 @@ class ModelActivities:
             limits: of replies.
             deltas: publishes the text as it arrives.
             contexts: those of this worker's runs.
+            provider: where this worker's models are, see `Plan.provider`.
             retry_for: how long a call is retried while the provider is unavailable.
         """
         self._model = model
@@ -145,6 +148,7 @@ class ModelActivities:
         self._limits = limits
         self._deltas = deltas
         self._cache = contexts
+        self._provider = provider
         self._retry_for = retry_for
 
     @activity.defn(name=names.MODEL_CALL)
@@ -154,6 +158,7 @@ class ModelActivities:
         Raises:
             ApplicationError: of a type in ErrorType; carries whether and when Temporal retries.
         """
+        self._check_provider(call)
         return await self._finished.once(lambda: self._attempt(call))
 
     async def _attempt(self, call: ModelCall) -> ModelReply:
@@ -189,6 +194,21 @@ class ModelActivities:
         if (attempt := activity.info().attempt) > 1:
             reply.attempts = attempt
         return reply
+
+    def _check_provider(self, call: ModelCall) -> None:
+        """Checks that this worker may continue the run: the scripted model never answers for a real one."""
+        began = call.provider
+        if began in (None, self._provider):
+            return
+        if SCRIPTED not in (began, self._provider):
+            log.warning("a run continues at another provider", run_id=call.run_id, began=began, now=self._provider)
+            return
+        raise ApplicationError(
+            f"the run began with the models of {began!r}, and this worker has those of {self._provider!r}",
+            type=ErrorType.NOT_SERVED,
+            non_retryable=True,
+            category=EXPECTED,
+        )
 
     async def _context(self, call: ModelCall) -> Context:
         messages = [message for entry in call.entries if (message := entry.message)]

@@ -37,6 +37,7 @@ class RunActivities:
         roots: WorkspaceRoots,
         default_timeout: float,
         default_model: str,
+        provider: str,
         limits: PayloadLimits,
         max_tool_calls: int,
     ) -> None:
@@ -47,6 +48,7 @@ class RunActivities:
             roots: where workspaces may be.
             default_timeout: maximum seconds of a run, if neither the run nor its agent sets a limit.
             default_model: the model that is used if neither of them names one.
+            provider: where this worker's models are, see `Plan.provider`.
             limits: the maximum size of an input.
             max_tool_calls: maximum number of tool calls that one turn makes.
         """
@@ -55,6 +57,7 @@ class RunActivities:
         self._roots = roots
         self._default_timeout = default_timeout
         self._default_model = default_model
+        self._provider = provider
         self._limits = limits
         self._max_tool_calls = max_tool_calls
 
@@ -83,6 +86,7 @@ class RunActivities:
             expected_model=wanted.model or spec.model or self._default_model,
             workspace=self._admit(wanted.workspace) if wanted.workspace else self._own_workspace(),
             max_tool_calls=self._max_tool_calls,
+            provider=self._provider,
         )
         if self._limits.is_private:
             plan.private = True

@@ -20,7 +20,8 @@ MIRROR_FINISH = "mirror.finish"
 MEMORY_EMBED = "memory.embed"
 MAX_WORKFLOW_ID = 1_000  # bytes; Temporal's limit
 TOOL_PREFIX = "tool."
-"""Prefix of the activity types of tools: `tool.<name>`, or `tool.<agent>.<name>` for a method of an agent."""
+"""Prefix of the activity types of tools: `tool.<name>`, or `tool.<agent>.<name>` for a method of an agent and
+for a tool whose name another agent uses too."""
 
 
 def catch_up_id(run_id: str) -> str:

@@ -36,6 +36,8 @@ class Plan(Tolerant):
     """The model that will probably answer; only shown to people."""
     workspace: str
     """Absolute path on the worker's machine."""
+    provider: str | None = None
+    """Where the models of the run's first worker are: `scripted`, or a host; `None` means that it is not known."""
     max_tool_calls: int = Field(default=128, ge=1)
     """Maximum number of tool calls that one turn makes."""
     private: bool = False
@@ -131,6 +133,8 @@ class ModelCall(Tolerant):
     """The log after `base`, oldest first; empty if the mirror has all of it."""
     deadline: AwareDatetime
     """When the run's time limit expires; no attempt starts later."""
+    provider: str | None = None
+    """As in `Plan`; the scripted model does not continue a run of another one, nor the other way round."""
     chain: str | None = None
     """The run's chain, as in `CarriedState.chain`; set together with `summary`."""
     summary: RunSummary | None = None

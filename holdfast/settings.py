@@ -7,16 +7,18 @@ import stat
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from holdfast._util.age import ACCEPTED_AGES, age
-from holdfast.bounds import MAX_SECONDS, Seconds, TemporalName
+from holdfast.bounds import MAX_NAME, MAX_SECONDS, Seconds, TemporalName
 from holdfast.errors import SettingsError
 from holdfast.rejection import reason_of
 
 SCRIPTED_MODEL = "scripted"
+OPENAI_HOST, OPENROUTER_HOST = "api.openai.com", "openrouter.ai"
 DEFAULT_OPENAI_MODEL = "gpt-5-mini"
 DEFAULT_OPENROUTER_MODEL = "openai/gpt-5-mini"
 
@@ -198,6 +200,15 @@ class Settings(BaseSettings):
     def has_model(self) -> bool:
         """Whether a model is configured; if not, the scripted model is used."""
         return bool(self.openai_api_key or self.openai_base_url or self.openrouter_api_key)
+
+    @property
+    def model_provider(self) -> str:
+        """`scripted`, or the host of the provider of the models."""
+        if self.default_model == SCRIPTED_MODEL:
+            return SCRIPTED_MODEL
+        if self.openai_base_url:
+            return urlsplit(self.openai_base_url.strip()).netloc.rpartition("@")[2][:MAX_NAME]
+        return OPENAI_HOST if self.openai_api_key else OPENROUTER_HOST
 
     @property
     def default_model(self) -> str:

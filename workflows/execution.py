@@ -124,7 +124,9 @@ class Execution:
             )
             match step:
                 case CallModel():
-                    await self._call_model()
+                    is_waiting = not await self._call_model()
+                    if is_waiting and await self._should_continue_as_new():
+                        return None
                 case CallTools(calls):
                     await self._call_tools(calls)
                     if await self._should_continue_as_new():
@@ -136,10 +138,13 @@ class Execution:
                     return Outcome(RunStatus.FAILED, error)
         return self._stopped()
 
-    async def _call_model(self) -> None:
+    async def _call_model(self) -> bool:
+        """Calls the model, and returns whether it replied."""
         self._view.update()
-        reply = await self._model.call()
-        self.state.record_reply(workflow.now(), reply)
+        reply = await self._model.call(self._pauses)
+        if reply is not None:
+            self.state.record_reply(workflow.now(), reply)
+        return reply is not None
 
     async def _call_tools(self, calls: list[ToolCall]) -> None:
         async for call, result in self._tools.call_all(calls, self._pauses):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
@@ -16,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.mirror import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outbox
     from holdfast.workflows.state import RunState
     from holdfast.workflows.view import View
+    from holdfast.workflows.waits import Waits
 
 
 class ModelCaller:
@@ -26,16 +29,26 @@ class ModelCaller:
         self._outbox = outbox
         self._view = view
         self._last_head: TranscriptRef | None = None
+        self._waits = Waits(view)
 
-    async def call(self) -> ModelReply:
+    async def call(self, pauses: Callable[[], bool]) -> ModelReply | None:
         """Makes the next model call, which appends the entries since the last one to the mirror.
 
+        Args:
+            pauses: whether to stop waiting for a worker with the model of the run.
+
         Returns:
-            The reply; after a cancel, the part of it that had arrived.
+            The reply; after a cancel, the part of it that had arrived. `None` means that the call was not made.
 
         Raises:
             ActivityError: the call failed permanently.
         """
+        provider = self._state.plan.provider
+        return await self._waits.until_served(
+            f"a worker with the models of {provider!r}, with which the run began", self._call, pauses=pauses
+        )
+
+    async def _call(self) -> ModelReply:
         try:
             reply = await self._execute(await self._by_reference())
         except ActivityError as error:
@@ -79,6 +92,7 @@ class ModelCaller:
             base=base,
             entries=state.log.after(base.seq if base else -1),
             deadline=state.deadline,
+            provider=state.plan.provider,
         )
         if call.entries and self._can_append(base):
             call.chain, call.summary = state.chain, state.summary()

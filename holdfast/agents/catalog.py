@@ -14,8 +14,10 @@ from types import ModuleType
 import holdfast.agents.shipped
 import holdfast.tools
 from holdfast.agents.agent import Agent
+from holdfast.agents.served_tools import served_tool, served_tools
 from holdfast.agents.tool import Tool
 from holdfast.errors import AgentDefinitionError, BrokenAgentModule, UnknownAgent
+from holdfast.types import AgentSpec
 
 PACKAGE = Path(holdfast.tools.__file__).parents[1]
 
@@ -35,7 +37,7 @@ class AgentCatalog:
         """
         self._agents: dict[str, Agent] = {}
         self._origins: dict[str, str] = {}
-        self._tools = list(tools)
+        self._tools = [(tool.function.__module__, tool) for tool in tools]
         self._shipped_tools: dict[str, Tool] = {}
         for agent in agents:
             self._add(agent, type(agent).__module__)
@@ -54,7 +56,7 @@ class AgentCatalog:
 
         Raises:
             AgentDefinitionError: a module cannot be imported or defines neither an agent nor a tool, an agent cannot be
-                built, two agents have the same name, or two functions have the same activity type.
+                built, two agents have the same name, or two tools of a module do.
         """
         catalog = cls()
         catalog._shipped_tools = {tool.spec.activity: tool for tool in _tools_in(holdfast.tools)}
@@ -63,7 +65,7 @@ class AgentCatalog:
                 catalog._add(agent, module.__name__)
         for name in dict.fromkeys(modules):
             agents, tools = _content_of(name)
-            catalog._tools += tools
+            catalog._tools += [(name, tool) for tool in tools]
             for agent in agents:
                 catalog._add(agent, name)
         catalog.tools()
@@ -87,20 +89,25 @@ class AgentCatalog:
     def tools(self) -> dict[str, Tool]:
         """Returns all tools by activity type: those of the agents, those of their modules, and the shipped ones.
 
-        A tool that several agents use is listed once. A tool of yours replaces a shipped one that no agent uses.
+        A tool that several agents use is listed once. A tool of yours replaces a shipped one that no agent uses. Tools
+        of the same name have the types `tool.<agent>.<name>`, or `tool.<module>.<name>` outside of agents.
 
         Raises:
-            AgentDefinitionError: two functions have the same activity type.
+            AgentDefinitionError: two tools of one module have the same name.
         """
-        tools: dict[str, Tool] = {}
-        for tool in (*(tool for agent in self for tool in agent.tools), *self._tools):
-            other = tools.setdefault(tool.spec.activity, tool)
-            if other.function != tool.function:
-                raise AgentDefinitionError(
-                    f"two functions have the activity type {tool.spec.activity!r}: "
-                    f"{other.place} and {tool.place}; rename one of them with @tool(name=...)"
-                )
-        return self._shipped_tools | tools
+        of_agents = [(agent.name, tool) for agent in self for tool in agent.tools]
+        return served_tools([*of_agents, *self._tools], self._shipped_tools)
+
+    def spec(self, agent: Agent) -> AgentSpec:
+        """Returns an agent of this catalog in the form that a run carries, with the types that serve its tools."""
+        served = self.tools()
+        tools = [served_tool(agent, tool, served).spec for tool in agent.tools]
+        return agent.spec().model_copy(update={"tools": tools})
+
+    def tool_of(self, agent: str, name: str) -> Tool | None:
+        """Returns the tool that an agent defined in code knows by this name; `None` if it has none."""
+        tools = self._agents[agent].tools if agent in self._agents else ()
+        return next((tool for tool in tools if tool.spec.name == name), None)
 
     def __iter__(self) -> Iterator[Agent]:
         return (self._agents[name] for name in self.names())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.conversion import definition_of
 from holdfast.agents.resolve import resolve
+from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition, split_version
 from holdfast.errors import StoreUnavailable, UnknownAgent
+from holdfast.names import TOOL_PREFIX
 from holdfast.ports.registry import RegistryProtocol, VersionedRegistry
 from holdfast.types import AgentSpec
 
@@ -57,14 +60,25 @@ class AgentDirectory:
         return found.definition if found else None
 
     def _spec(self, agent: Any) -> AgentSpec:
+        served = self._catalog.tools()
         if isinstance(agent, AgentSpec):
-            return agent
+            return _with_served_types(agent, served)
         if isinstance(agent, Agent):
-            return agent.spec()
-        return resolve(definition_of(agent), self._catalog.tools())
+            return self._catalog.spec(agent) if agent.name in self._catalog else agent.spec()
+        return resolve(definition_of(agent), served)
 
     async def _registered(self) -> list[str]:
         try:
             return await self._registry.list_agents()
         except StoreUnavailable:
             return []
+
+
+def _with_served_types(spec: AgentSpec, served: Mapping[str, Tool]) -> AgentSpec:
+    """Returns a definition of a client, which does not know that another agent has a tool of the same name."""
+    tools = []
+    for tool in spec.tools:
+        own = f"{TOOL_PREFIX}{spec.name}.{tool.name}"
+        moved = tool.activity not in served and own in served and tool.task_queue is None
+        tools.append(tool.model_copy(update={"activity": own}) if moved else tool)
+    return spec.model_copy(update={"tools": tools})

@@ -121,6 +121,10 @@ class Tool:
         """Whether the function is async; any other one may block."""
         return inspect.iscoroutinefunction(self.function)
 
+    def served_as(self, activity: str) -> Tool:
+        """Returns the tool under another activity type."""
+        return Tool(self.function, self.spec.model_copy(update={"activity": activity}), self._arguments)
+
     async def call(self, arguments: str, context: ToolContext) -> ToolResult:
         """Calls the function with a model's arguments and returns the result.
 

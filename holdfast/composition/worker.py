@@ -115,6 +115,7 @@ def build_worker(
         roots=WorkspaceRoots(_roots(settings), settings.holdfast_home),
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,
+        provider=settings.model_provider,
         max_concurrent_agents=settings.max_concurrent_agents,
         max_tool_calls=settings.max_tool_calls_per_turn,
         isolate_tools=isolate_tools,

@@ -117,20 +117,55 @@ def test_one_function_in_two_agents_is_one_tool(modules: Write) -> None:
     assert all(activity == tool.spec.activity for activity, tool in tools.items())
 
 
-def test_two_functions_of_one_activity_type_are_refused() -> None:
-    """Two functions with one activity type are refused."""
+def make_same(reply: str) -> Agent:
+    """An agent with a tool of a name that other agents use too."""
 
-    def make(reply: str) -> Agent:
-        @tool(name="same")
-        def inner() -> str:
-            return reply
+    @tool(name="same")
+    def inner() -> str:
+        return reply
 
-        return Agent(name=reply, tools=[inner])
+    return Agent(name=reply, tools=[inner])
 
-    with pytest.raises(
-        AgentDefinitionError, match=r"'tool.same': .*inner \(.*:\d+\) and .*inner \(.*:\d+\); rename one"
-    ):
-        AgentCatalog([make("a"), make("b")]).tools()
+
+def test_tools_of_one_name_live_side_by_side() -> None:
+    """Tools of the same name in two agents are served under types that name the agent, which their runs use."""
+    a, b = make_same("a"), make_same("b")
+    alone, both = AgentCatalog([a]), AgentCatalog([a, b])
+    assert set(alone.tools()) == {"tool.same"}
+    assert {activity: found() for activity, found in both.tools().items()} == {"tool.a.same": "a", "tool.b.same": "b"}
+    assert all(activity == found.spec.activity for activity, found in both.tools().items())
+    assert [tool.activity for agent in (a, b) for tool in both.spec(agent).tools] == ["tool.a.same", "tool.b.same"]
+    assert [tool.name for tool in both.spec(a).tools] == ["same"]
+    assert [tool.activity for tool in alone.spec(a).tools] == ["tool.same"]
+
+
+def test_tools_of_one_name_in_two_modules_live_side_by_side(modules: Write) -> None:
+    """Tools of the same name in two modules are named after the module; a shipped tool keeps its short name."""
+    modules(
+        mine_first="""
+            @tool
+            def stock(item: str) -> str: ...
+            """,
+        mine_second="""
+            @tool
+            def stock(item: str) -> str: ...
+            @tool
+            def read_file(path: str) -> str: ...
+            """,
+    )
+    catalog = AgentCatalog.load(["mine_first", "mine_second"])
+    tools = catalog.tools()
+    assert {"tool.mine_first.stock", "tool.mine_second.stock", "tool.mine_second.read_file"} < set(tools)
+    assert "tool.stock" not in tools
+    assert tools["tool.read_file"].function.__module__ == "holdfast.tools.files"
+    assert catalog.spec(catalog.get("researcher")) == catalog.get("researcher").spec()
+
+
+def test_two_tools_of_one_name_in_one_module_are_refused() -> None:
+    """Two tools of the same name in one module have no types that tell them apart."""
+    [one], [other] = make_same("a").tools, make_same("b").tools
+    with pytest.raises(AgentDefinitionError, match=r"same': .*inner \(.*:\d+\) and .*inner \(.*:\d+\); rename one"):
+        AgentCatalog(tools=[one, other]).tools()
 
 
 @dataclass(frozen=True)
@@ -187,9 +222,16 @@ def test_two_agents_of_one_name_are_refused(modules: Write) -> None:
 
 
 def test_tools_are_checked_when_loading(modules: Write) -> None:
-    """Clashes of tools are found when agents are loaded."""
-    modules(mine_clash="def read_file(path: str) -> str: ...\na = Agent(name='a', tools=[read_file])")
-    with pytest.raises(AgentDefinitionError, match=r"'tool\.read_file'"):
+    """Clashes of tools within a module are found when agents are loaded."""
+    modules(
+        mine_clash="""
+            @tool(name="stock")
+            def one() -> str: ...
+            @tool(name="stock")
+            def other() -> str: ...
+            """
+    )
+    with pytest.raises(AgentDefinitionError, match=r"'tool\.mine_clash\.stock'.*rename one"):
         AgentCatalog.load(["mine_clash"])
 
 

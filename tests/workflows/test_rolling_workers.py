@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from holdfast import Agent, RunHandle, RunStatus, tool
-from holdfast.testing import ChatToolCall, Reply
+from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from tests.support.lab import Lab, contents, eventually
 
 
@@ -102,10 +102,63 @@ async def test_an_agent_that_never_comes_ends_at_the_time_limit(lab: Lab, timeou
     assert "no worker served the run within 1.5 s: Agent 'clerk' not found; known: other" in (result.error or "")
 
 
-def many(count: int) -> Callable[[object], Reply]:
+def named(reply: str) -> Agent:
+    """An agent with a tool of a name that another agent uses too."""
+
+    @tool(name="stock")
+    async def stock() -> str:
+        """Counts the stock."""
+        return f"the stock of {reply}"
+
+    return Agent(name=reply, tools=[stock])
+
+
+async def test_tools_of_one_name_are_told_apart(lab: Lab) -> None:
+    """Each agent calls its own tool, also when the run began before another agent had a tool of this name."""
+    lab.server.respond = calling(ChatToolCall("stock", {}))
+    lab.server.hold()
+    shop, depot = named("shop"), named("depot")
+    async with lab.worker(shop):
+        early = await lab.holdfast.start("shop", "Count.")
+        await lab.server.wait_for_requests(1)
+        lab.server.release()
+    async with lab.worker(shop, depot):
+        runs = [early, await lab.holdfast.start("depot", "Count."), await lab.holdfast.start(shop, "Count.")]
+        for run in runs:
+            assert (await run.result(30)).success
+        told = [contents(await lab.entries(run.id))[3][1] for run in runs]
+    assert told == ["the stock of shop", "the stock of depot", "the stock of shop"]
+
+
+@pytest.mark.parametrize(("began", "now"), [("real", "scripted"), ("scripted", "real")])
+async def test_a_run_keeps_its_kind_of_model(lab: Lab, began: str, now: str) -> None:
+    """The scripted model does not continue a run of a real one, nor the other way round; the run waits, visibly."""
+    models = {"real": "gpt", "scripted": "scripted"}
+    url = lab.settings.openai_base_url = "https://user:secret@models.example/v1"
+    lab.settings.openai_model = models[began]
+    lab.server.reply(Reply.error(503, headers={"Retry-After": "1"}))
+    async with lab.worker(other):
+        run = await lab.holdfast.start("other", "Go.")
+        await lab.server.wait_for_requests(1)
+    lab.settings.openai_model = models[now]
+    provider = {"real": "models.example", "scripted": "scripted"}[began]
+    async with lab.worker(other):
+        await waits(run, f"waiting for a worker with the models of {provider!r}, with which the run began")
+        assert len(lab.server.requests) == 1
+    lab.settings.openai_model = models[began]
+    lab.settings.openai_base_url = url.replace("models", "elsewhere") if began == "real" else url
+    async with lab.worker(other):
+        assert (await run.result(30)).success
+
+
+def many(count: int) -> Callable[[ChatRequest], Reply]:
     """One reply with this many calls, then the answer."""
-    calls = [ChatToolCall("look", {"word": str(number)}) for number in range(count)]
-    return lambda request: Reply("done") if request.messages[-1]["role"] == "tool" else Reply(tool_calls=calls)  # type: ignore[attr-defined]
+    return calling(*(ChatToolCall("look", {"word": str(number)}) for number in range(count)))
+
+
+def calling(*calls: ChatToolCall) -> Callable[[ChatRequest], Reply]:
+    """One reply with these calls, then the answer."""
+    return lambda request: Reply("done") if request.messages[-1]["role"] == "tool" else Reply(tool_calls=calls)
 
 
 async def test_the_calls_of_a_turn_are_limited(lab: Lab) -> None:
