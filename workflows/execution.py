@@ -71,7 +71,7 @@ class Execution:
             )
         except TimeoutError:
             self._stop = RunStatus.TIMED_OUT
-            self._waited_for = f"; it was {self.state.activity}" if self.state.waits else ""
+            self._waited_for = f"; it was waiting for {', '.join(self.state.unserved)}" if self.state.unserved else ""
         except asyncio.CancelledError:
             self._stop = RunStatus.CANCELLED
         if self._stop:

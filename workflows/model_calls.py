@@ -29,7 +29,7 @@ class ModelCaller:
         self._outbox = outbox
         self._view = view
         self._last_head: TranscriptRef | None = None
-        self._waits = Waits(view)
+        self._waits = Waits(state, view)
 
     async def call(self, pauses: Callable[[], bool]) -> ModelReply | None:
         """Makes the next model call, which appends the entries since the last one to the mirror.

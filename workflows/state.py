@@ -46,6 +46,8 @@ class RunState:
         self.doing = "starting"
         self.waits: list[str] = []
         """What calls wait for, as `a worker that serves tool 'x'`."""
+        self.unserved: dict[str, None] = {}
+        """What calls have waited for that have not ended yet, in order."""
         self.pending_calls: list[ToolCall] = []
         """The calls of this turn without a result."""
         self.calls_made = 0

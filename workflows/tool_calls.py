@@ -31,7 +31,7 @@ class ToolCaller:
         self._view = view
         self._tools = tools_by_name(state.plan.spec)
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
-        self._waits = Waits(view)
+        self._waits = Waits(state, view)
 
     async def call_all(
         self, calls: list[ToolCall], pauses: Callable[[], bool]

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import ErrorType
     from holdfast.workflows.calls import SUMMARY_CHARS
     from holdfast.workflows.options import FIRST_WAIT, LONGEST_WAIT
+    from holdfast.workflows.state import RunState
     from holdfast.workflows.view import View
 
 T = TypeVar("T")
@@ -21,7 +22,8 @@ T = TypeVar("T")
 class Waits:
     """Repeats calls that no worker has served yet."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, state: RunState, view: View) -> None:
+        self._unserved = state.unserved
         self._view = view
 
     async def until_served(
@@ -37,6 +39,12 @@ class Waits:
         Raises:
             ActivityError: the call failed.
         """
+        try:
+            return await self._until_served(what, call, pauses)
+        finally:
+            self._unserved.pop(what, None)
+
+    async def _until_served(self, what: str, call: Callable[[], Awaitable[T]], pauses: Callable[[], bool]) -> T | None:
         delay = FIRST_WAIT
         while True:
             try:
@@ -44,6 +52,7 @@ class Waits:
             except ActivityError as error:
                 if not is_unserved(error):
                     raise
+            self._unserved[what] = None
             if pauses():
                 return None
             with self._view.waiting_for(what):
