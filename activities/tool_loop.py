@@ -103,6 +103,7 @@ class CallerLoop:
             raise
         if finished or await self._has_ended_after_cancel(job, done):
             return done.result()
+        log.warning("a tool did not end within its timeout", tool=job.tool, timeout=timeout)
         raise UnfinishedCall(f"the tool did not end within {timeout:g} s{self._cause(job)}")
 
     async def _has_ended_after_cancel(self, job: Job[T], done: asyncio.Future[T]) -> bool:
@@ -111,7 +112,7 @@ class CallerLoop:
         if self.blocked_by(job.loop) is None:
             await asyncio.wait([done], timeout=CANCEL_GRACE)
         if not done.done():
-            log.warning("a tool was given up and has not ended", tool=job.tool)
+            log.warning("a tool was cancelled and does not end", tool=job.tool)
             done.cancel()
             return False
         return not isinstance(done.exception(), asyncio.CancelledError)

@@ -90,6 +90,7 @@ class ToolThreads:
             async with asyncio.timeout(timeout):
                 await self._free.acquire()
         except TimeoutError:
+            log.warning("a tool call found no free thread", tool=tool, running=_listed(self._running))
             raise UnfinishedCall(
                 f"the tool was not called: none of the worker's {self._calls} threads became free within "
                 f"{timeout:g} s; they run {_listed(self._running)}"

@@ -102,8 +102,7 @@ class ToolActivity:
         spec, attempt = self._tool.spec, activity.info().attempt
         try:
             return await self._runner.call(self._tool, invocation.call.arguments, self._context(invocation))
-        except UnfinishedCall as error:
-            log.warning("tool call is unfinished", tool=spec.name, attempt=attempt, reason=str(error))
+        except UnfinishedCall as error:  # has been logged where the call ran
             return ToolResult(error=str(error))
         except ToolError as error:
             reason = str(error)
