@@ -15,6 +15,7 @@ from typing import ParamSpec
 
 import typer
 
+from holdfast._util.terminal import clean
 from holdfast.cli.exit_code import ExitCode, for_error
 from holdfast.cli.program import name
 from holdfast.cli.render.output import Output
@@ -78,7 +79,7 @@ def _explain(error: BaseException) -> ExitCode:
         return ExitCode.CANCELLED
     out = Output()
     if _is_debugging():
-        traceback.print_exception(error)
+        sys.stderr.write(clean("".join(traceback.format_exception(error))))
     if isinstance(error, HoldfastError):
         out.error(str(error))
     else:
