@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
+from holdfast.definition import check_name
 from holdfast.errors import UsageError
 from holdfast.ports.retrieval import SHARED_NAMESPACE, agent_namespace
 from holdfast.scripted.hashing import HASHING_MODEL
@@ -31,6 +32,7 @@ def namespace_of(agent: str | None, namespace: str | None) -> str:
     if agent is not None and namespace is not None:
         raise UsageError("--agent and --namespace exclude each other")
     if agent is not None:
+        check_name(agent)
         return agent_namespace(agent)
     return SHARED_NAMESPACE if namespace is None else namespace
 

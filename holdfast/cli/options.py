@@ -11,10 +11,11 @@ import typer
 MAX_ID = 1000  # characters that Temporal accepts
 
 
-class _BadValue(typer.BadParameter):
+class BadValue(typer.BadParameter):
     """A refusal whose message names the option itself."""
 
     def format_message(self) -> str:
+        """Returns the message as it is."""
         return self.message
 
 
@@ -23,7 +24,7 @@ def at_least(minimum: int) -> Callable[[typer.Context, typer.CallbackParam, int 
 
     def check(context: typer.Context, option: typer.CallbackParam, value: int | None) -> int | None:
         if value is not None and value < minimum and not context.resilient_parsing:
-            raise _BadValue(f"{option.opts[0]} must be at least {minimum}")
+            raise BadValue(f"{option.opts[0]} must be at least {minimum}")
         return value
 
     return check
@@ -34,7 +35,7 @@ def between(minimum: int, maximum: int) -> Callable[[typer.Context, typer.Callba
 
     def check(context: typer.Context, option: typer.CallbackParam, value: int | None) -> int | None:
         if value is not None and not minimum <= value <= maximum and not context.resilient_parsing:
-            raise _BadValue(f"{option.opts[0]} must be between {minimum} and {maximum}")
+            raise BadValue(f"{option.opts[0]} must be between {minimum} and {maximum}")
         return value
 
     return check
@@ -43,7 +44,7 @@ def between(minimum: int, maximum: int) -> Callable[[typer.Context, typer.Callba
 def seconds(context: typer.Context, option: typer.CallbackParam, value: float | None) -> float | None:
     """A callback that refuses what is not a positive number of seconds."""
     if value is not None and not (math.isfinite(value) and value > 0) and not context.resilient_parsing:
-        raise _BadValue(f"{option.opts[0]} must be a positive number of seconds")
+        raise BadValue(f"{option.opts[0]} must be a positive number of seconds")
     return value
 
 

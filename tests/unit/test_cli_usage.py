@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 from rich.cells import cell_len
@@ -77,6 +80,9 @@ def test_help_loads_no_sdk(words: str, unwanted: set[str]) -> None:
         ("run researcher x --max-turns 0", "--max-turns must be at least 1"),
         ("result x --timeout 0", "--timeout must be a positive number of seconds"),
         ("search x --top-k 101", "--top-k must be between 1 and 100"),
+        ("list --limit x", "--limit must be a whole number, not 'x'"),
+        ("run researcher x --timeout soon", "--timeout must be a number, not 'soon'"),
+        ("run researcher x --mode nope", "--mode must be one of blocking, streaming, background, not 'nope'"),
     ],
 )
 def test_refused_numbers_are_explained(words: str, says: str) -> None:
@@ -84,6 +90,25 @@ def test_refused_numbers_are_explained(words: str, says: str) -> None:
     code, shown = call(*words.split())
     assert code == 2
     assert f"Error: {says}\n" in shown
+
+
+def typed_options() -> Iterator[tuple[str, str]]:
+    """Each verb with each of its options that take a number or a choice."""
+    for verb in VERBS:
+        for name, hint in get_type_hints(verb.load()[0]).items():
+            kinds = [kind for kind in (get_args(hint) or (hint,)) if isinstance(kind, type) and kind is not bool]
+            if name != "return" and any(issubclass(kind, int | float | enum.Enum) for kind in kinds):
+                yield verb.words, name
+
+
+@pytest.mark.parametrize(("verb", "option"), list(typed_options()), ids=" ".join)
+def test_nonsense_is_refused_in_our_own_words(verb: str, option: str) -> None:
+    """A value that is no number or no choice is refused with the option's name and what is accepted."""
+    name = {"language": "--format"}.get(option, f"--{option.replace('_', '-')}")
+    code, shown = call(*verb.split(), name, "nonsense")
+    assert code == 2
+    assert f"Error: {name} must be " in shown
+    assert "not 'nonsense'" in shown
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,8 @@ async def export(
         source = MirrorSource(persistence.store)
         in_mirror = run_id is None or await source.run(run_id) is not None
         async with _source(out, settings, source, persistence, history=from_history or not in_mirror) as chosen:
+            if run_id is not None and not in_mirror and await chosen.run(run_id) is None:
+                raise RunNotFound(f"no run {run_id!r}; see `list`")
             with written(output) as write:
                 if form is None:
                     done = await _everything(progress, write, chosen, wanted, persistence)

@@ -120,7 +120,7 @@ def _value(param: str) -> tuple[str, Any]:
     if not separator or not NAME.fullmatch(name) or name in TAKEN:
         raise UsageError(
             f"--param {param!r} is not accepted: write NAME=VALUE; NAME has letters, digits and _, "
-            f"and is not one of {TAKEN}"
+            f"and is neither {TAKEN[0]} nor {TAKEN[1]}"
         )
     try:
         return name, json_text.loads(text)
