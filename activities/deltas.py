@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from holdfast._util.logger import get_logger
@@ -34,10 +34,13 @@ class Deltas:
 
         Text that an earlier attempt left behind because its worker died is discarded as well.
         """
-        stream = DeltaStream(turn, attempt)
-        task = asyncio.create_task(self._publish(run_topic(run_id), stream))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def begin() -> None:
+            task = asyncio.create_task(self._publish(run_topic(run_id), stream))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        stream = DeltaStream(turn, attempt, begin)
         try:
             yield stream
         finally:
@@ -77,11 +80,18 @@ class Deltas:
 
 
 class DeltaStream:
-    """The unpublished text of one attempt of a model call."""
+    """The unpublished text of one attempt of a model call.
 
-    def __init__(self, turn: int, attempt: int) -> None:
+    Args:
+        turn: the number of the turn.
+        attempt: the number of the attempt.
+        begin: called with the first piece of text.
+    """
+
+    def __init__(self, turn: int, attempt: int, begin: Callable[[], None]) -> None:
         self.attempt = attempt
         self._turn = turn
+        self._begin: Callable[[], None] | None = begin
         self._waiting = ""
         self._offset = 0
         self._delta = ""
@@ -92,6 +102,9 @@ class DeltaStream:
         """Adds the next piece of text; returns at once."""
         self._waiting += text
         self._arrived.set()
+        if begin := self._begin:
+            self._begin = None
+            begin()
 
     def end(self) -> None:
         """Marks the message as complete or abandoned."""

@@ -20,17 +20,20 @@ async def heartbeats(details: Callable[[], Any] | None = None) -> AsyncIterator[
     Args:
         details: returns the details of each heartbeat, which Temporal's UI shows with the pending activity.
     """
+    loop = asyncio.get_running_loop()
+    interval = HEARTBEAT_INTERVAL.total_seconds()
+    timer: asyncio.TimerHandle  # not a task: most calls end before their first heartbeat
 
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())
-            activity.heartbeat(*([details()] if details else []))
+    def beat() -> None:
+        nonlocal timer
+        timer = loop.call_later(interval, beat)
+        activity.heartbeat(*([details()] if details else []))
 
-    task = asyncio.create_task(beat())
+    timer = loop.call_later(interval, beat)
     try:
         yield
     finally:
-        task.cancel()
+        timer.cancel()
 
 
 def stopped_by_user() -> bool:

@@ -127,8 +127,7 @@ class SurrealLog(EventLog):
     async def _write(self, publications: Sequence[Publication]) -> dict[str, int]:
         """Returns the offset of each publication by its mark; earlier publications of a key keep theirs."""
         wanted = {each.mark: each for each in publications}
-        repeatable = any(each.key is not None for each in publications)
-        offsets = await self._known(wanted) if repeatable else {}
+        offsets: dict[str, int] = {}  # which keys exist is asked only after a conflict: hardly any is published again
 
         async def publish() -> dict[str, int]:
             lacking = [each for mark, each in wanted.items() if mark not in offsets]

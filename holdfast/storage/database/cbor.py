@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from math import isfinite
 from struct import Struct
 from types import NoneType
 from typing import Any
@@ -25,6 +27,7 @@ SHORT, LONG, LONGER = Struct(">BH"), Struct(">BI"), Struct(">BQ")
 HALF, SINGLE, DOUBLE = Struct(">e"), Struct(">f"), Struct(">d")
 FALSE, TRUE, NULL = 20, 21, 22
 NONE = bytes((TAG | constants.TAG_NONE, SIMPLE | NULL))
+FLOAT = bytes((SIMPLE | EIGHT_BYTES,))
 RECORD = bytes((TAG | constants.TAG_RECORD_ID, ARRAY | 2))
 DATETIME = bytes((TAG | constants.TAG_DATETIME,))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,6 +82,13 @@ def _encode_text(value: str, write: Write) -> None:
     write(data)
 
 
+@lru_cache(4096)
+def _encoded_key(key: str) -> bytes:
+    """Returns the key of a map; the names of columns and values are the same in each statement."""
+    data = key.encode()
+    return _head(TEXT, len(data)) + data
+
+
 def _encode_int(value: int, write: Write) -> None:
     if not -(1 << 64) <= value < 1 << 64:
         _encode_by_client(value, write)
@@ -88,6 +98,13 @@ def _encode_int(value: int, write: Write) -> None:
 
 def _encode_bool(value: bool, write: Write) -> None:
     write(bytes((SIMPLE | (TRUE if value else FALSE),)))
+
+
+def _encode_float(value: float, write: Write) -> None:
+    if isfinite(value):
+        write(FLOAT + DOUBLE.pack(value))
+    else:
+        _encode_by_client(value, write)
 
 
 def _encode_none(_value: None, write: Write) -> None:
@@ -103,7 +120,10 @@ def _encode_list(value: Sequence[Any], write: Write) -> None:
 def _encode_map(value: Mapping[Any, Any], write: Write) -> None:
     write(_head(MAP, len(value)))
     for key, item in value.items():
-        _encode(key, write)
+        if type(key) is str:
+            write(_encoded_key(key))
+        else:
+            _encode(key, write)
         _encode(item, write)
 
 
@@ -124,6 +144,7 @@ def _encode_datetime(value: datetime, write: Write) -> None:
 ENCODERS: dict[type, Callable[[Any, Write], None]] = {
     str: _encode_text,
     int: _encode_int,
+    float: _encode_float,
     bool: _encode_bool,
     NoneType: _encode_none,
     list: _encode_list,

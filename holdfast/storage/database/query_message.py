@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from surrealdb.request_message.message import RequestMessage
 from surrealdb.request_message.methods import RequestMethod
 
 from holdfast.storage.database import cbor
+
+_NUMBERS = count(1)
 
 
 class QueryMessage(RequestMessage):
@@ -28,7 +31,8 @@ class QueryMessage(RequestMessage):
         session_id: UUID | None = None,
         txn_id: UUID | None = None,
     ) -> None:
-        super().__init__(RequestMethod.QUERY)
+        # Not the client's `__init__`, which makes a UUID: an id needs to be unique on its connection.
+        self.id, self.method, self.kwargs = str(next(_NUMBERS)), RequestMethod.QUERY, {}
         self._request = {"id": self.id, "method": self.method.value, "params": [statement, values or {}]}
         self._request |= {name: str(each) for name, each in (("session", session_id), ("txn", txn_id)) if each}
 
