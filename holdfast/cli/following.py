@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from holdfast.cli.program import command
 from holdfast.cli.render.narrator import Narrator
 from holdfast.cli.session import Session
+from holdfast.cli.stack_watch import StackWatch
 from holdfast.errors import HoldfastError, Unavailable, WaitTimedOut
+from holdfast.events import Notice
 from holdfast.types import Entry, RunResult
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ async def follow(session: Session, run: RunHandle, *, entries: list[Entry] | Non
         Unavailable: Temporal or the worker is unavailable.
     """
     narrator = Narrator(session.out)
-    async with _advised(session, run):
+    async with _advised(session, run), _watched_stack(session, narrator):
         await session.has_worker()
         async with _waiting_shown(narrator):
             async for event in run.events():
@@ -56,21 +58,19 @@ async def wait(session: Session, run: RunHandle, *, timeout: float | None = None
         RunNotFound: no run has this id.
         Unavailable: Temporal is unavailable.
     """
-    notices = asyncio.create_task(_show_notices(session, run))
-    try:
-        async with _advised(session, run, timeout):
-            return (await run.result()).run
-    finally:
-        notices.cancel()
-        with suppress(asyncio.CancelledError):
-            await notices
+    narrator = Narrator(session.out, notices_only=True)
+    async with (
+        _advised(session, run, timeout),
+        _watched_stack(session, narrator),
+        _background(_show_notices(session, run, narrator)),
+    ):
+        return (await run.result()).run
 
 
-async def _show_notices(session: Session, run: RunHandle) -> None:
+async def _show_notices(session: Session, run: RunHandle, narrator: Narrator) -> None:
     await asyncio.sleep(RESULT_DELAY)
     with suppress(HoldfastError):  # waiting for the result raises it too
         await session.has_worker()
-        narrator = Narrator(session.out, notices_only=True)
         async with _waiting_shown(narrator):
             async for event in run.events():
                 narrator.show(event)
@@ -85,12 +85,38 @@ async def _waiting_shown(narrator: Narrator) -> AsyncIterator[None]:
             await asyncio.sleep(WAITING_INTERVAL)
             narrator.show_waiting()
 
-    showing = asyncio.create_task(show())
+    try:
+        async with _background(show()):
+            yield
+    finally:
+        narrator.end()
+
+
+@asynccontextmanager
+async def _watched_stack(session: Session, narrator: Narrator) -> AsyncIterator[None]:
+    """Shows during the block which parts of the local stack have ended, and which run again."""
+    if not session.is_local:
+        yield
+        return
+
+    async def show() -> None:
+        async for text in StackWatch(session.settings.holdfast_home.absolute()).notices():
+            narrator.show(Notice(text=text))
+
+    async with _background(show()):
+        yield
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Does something during the block, and cancels it afterwards."""
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
-        showing.cancel()
-        narrator.end()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @asynccontextmanager

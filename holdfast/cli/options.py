@@ -61,3 +61,6 @@ AgentNameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The agent's name, as `agents` shows it.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout, the rest to stderr.")]
+ReloadOption = Annotated[
+    bool, typer.Option("--reload", help="Restart the worker, in good order, whenever its source files change.")
+]

@@ -65,6 +65,7 @@ VERBS = (
     Verb("restart", "Restarts the worker of the local stack; its runs resume."),
     Verb("down", "Stops the local stack; runs and data stay."),
     Verb("status", "Shows what runs where, and whether it answers."),
+    Verb("logs", "Shows the log of a part of the local stack."),
     Verb("worker", "Runs a worker in the foreground."),
     Verb("codec", "Lets Temporal's UI and CLI show encrypted and large payloads."),
     Verb("key", "Makes a key for HOLDFAST_ENCRYPTION_KEY."),

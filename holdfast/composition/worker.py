@@ -37,7 +37,7 @@ from holdfast.ports import ChatModel
 from holdfast.settings import Settings, revealed
 from holdfast.stack.address import local_address
 from holdfast.stack.part_locks import started_ns
-from holdfast.stack.serving import Serving
+from holdfast.stack.serving import Serving, serving_file
 from holdfast.storage.memory import Embedding
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.connection import connect_temporal
@@ -191,8 +191,8 @@ def check(settings: Settings) -> None:
 def _catalog(settings: Settings) -> AgentCatalog:
     """Loads the agents; the worker of the local stack leaves word of what it has loaded."""
     catalog = AgentCatalog.load(settings.holdfast_agents)
-    if (since := started_ns()) is not None:
-        Serving.of_this_process(catalog.names(), settings.holdfast_agents, since).write(settings.prepare_home())
+    if file := serving_file(settings):
+        Serving.of_this_process(catalog.names(), settings.holdfast_agents, started_ns()).write(file)
     return catalog
 
 

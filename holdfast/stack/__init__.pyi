@@ -1,5 +1,6 @@
 # What the package offers to others. `holdfast/stack/__init__.py` loads each name from here when it is first used.
 from .address import local_address as local_address
+from .code_watch import changed_code as changed_code
 from .comparison import WorkerComparison as WorkerComparison
 from .comparison import compare as compare
 from .launcher import Replace as Replace
@@ -24,6 +25,7 @@ __all__ = [
     "StackStatus",
     "WorkerComparison",
     "await_comeback",
+    "changed_code",
     "compare",
     "down",
     "kill",

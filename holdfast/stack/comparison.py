@@ -48,4 +48,6 @@ def _differences(settings: Settings, state: StackState, worker: Part) -> list[st
     address = settings.temporal_address or (temporal.address if temporal else None) or ""
     model_url = model_server.base_url(model) if model and not settings.has_model else None
     wanted = workers.fingerprint(settings, workers.command(), address, model_url)
-    return workers.changes(worker.fingerprint, wanted)
+    changed = workers.changes(worker.fingerprint, wanted)
+    follows = workers.MODEL_SERVER  # from the settings of a model, which say more
+    return [name for name in changed if name != follows] or changed

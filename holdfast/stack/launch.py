@@ -16,7 +16,7 @@ if __name__ == "__main__":
     if package_parent not in sys.path:
         sys.path.append(package_parent)
 
-    from holdfast.stack.part_locks import keep_claim_to_this_process
+    from holdfast.stack.part_locks import keep_claim_to_this_process  # it also notes when this process started
 
     keep_claim_to_this_process()
     del sys.argv[0]

@@ -74,6 +74,9 @@ class Launcher:
                 self._report(
                     f"restarting the Temporal server to create namespace {namespace!r}; runs resume automatically"
                 )
+            except TemporalUnavailable:
+                if running.is_alive:
+                    raise
             else:
                 await server.prepare_namespace(client)  # an older version may have started it
                 return client
@@ -167,7 +170,7 @@ class Launcher:
         """Checks the settings and modules of a first worker while the other parts are started."""
         if program is None and self.state.alive("worker") is None:
             variables = workers.environment(self._settings, self._settings.temporal_address or "", None)
-            self._early_check = asyncio.create_task(check.check_worker(self._home, variables))
+            self._early_check = asyncio.create_task(self._new_check(variables))
         try:
             yield
         finally:
@@ -176,7 +179,10 @@ class Launcher:
                 await asyncio.gather(self._early_check, return_exceptions=True)
 
     async def _check(self, variables: Mapping[str, str]) -> None:
-        await (self._early_check or check.check_worker(self._home, variables))
+        await (self._early_check or self._new_check(variables))
+
+    async def _new_check(self, variables: Mapping[str, str]) -> None:
+        await check.check_worker(variables, log_path(self._home, "worker"))
 
     def needs_model(self, *, keeps_worker: bool) -> bool:
         """Returns whether the scripted model server has to run: for a new worker, or the one that is kept."""

@@ -111,19 +111,26 @@ def lock_path(home: Path, name: PartName) -> Path:
     return home / f"{name}.lock"
 
 
-_started: list[int] = []
+_imported_ns = time.time_ns()
+_has_claim = False
 
 
-def started_ns() -> int | None:
-    """Returns when this process started, in nanoseconds since 1970; `None` if it is not a part of a stack."""
-    return _started[0] if _started else None
+def started_ns() -> int:
+    """Returns when this process began to load the package, in nanoseconds since 1970."""
+    return _imported_ns
+
+
+def is_part() -> bool:
+    """Returns whether this process is a part of a stack."""
+    return _has_claim
 
 
 def keep_claim_to_this_process() -> None:
     """Keeps programs that this process starts from inheriting its claim, if it has one."""
+    global _has_claim  # noqa: PLW0603 - a process is a part or not
     descriptor = os.environ.pop(CLAIM_VARIABLE, "")
     if descriptor.isdigit():
-        _started.append(time.time_ns())
+        _has_claim = True
         flags = fcntl.fcntl(int(descriptor), fcntl.F_GETFD)
         fcntl.fcntl(int(descriptor), fcntl.F_SETFD, flags | fcntl.FD_CLOEXEC)
 

@@ -13,11 +13,18 @@ from types import ModuleType
 from pydantic import ValidationError
 
 from holdfast._util.private_files import write_private
+from holdfast.settings import Settings
+from holdfast.stack.part_locks import is_part
 from holdfast.stack.process import birth
 from holdfast.stack.state import Part
 from holdfast.types import Data
 
 FILE = "worker.json"
+"""In the state folder: what the worker of the stack serves."""
+
+FILE_VARIABLE = "HOLDFAST_WORKER_FILE"
+"""Names the file in which another worker is to write it."""
+
 PACKAGE = "holdfast"
 
 
@@ -54,20 +61,32 @@ class Serving(Data):
 
     @classmethod
     def read(cls, home: Path, worker: Part | None) -> Serving | None:
-        """Returns what a worker serves; `None` if it has not started yet, or is not known."""
+        """Returns what a worker of the stack serves; `None` if it has not started yet, or is not known."""
+        found = cls.load(home / FILE)
+        return found if found and worker and (found.pid, found.born) == (worker.pid, worker.born) else None
+
+    @classmethod
+    def load(cls, file: Path) -> Serving | None:
+        """Returns what a file says; `None` if there is none."""
         try:
-            found = cls.model_validate_json((home / FILE).read_bytes())
+            return cls.model_validate_json(file.read_bytes())
         except (OSError, ValidationError):
             return None
-        return found if worker and (found.pid, found.born) == (worker.pid, worker.born) else None
 
-    def write(self, home: Path) -> None:
-        """Replaces the file in the state folder."""
-        write_private(home / FILE, self.model_dump_json(), durable=False)
+    def write(self, file: Path) -> None:
+        """Replaces a file."""
+        write_private(file, self.model_dump_json(), durable=False)
 
     def changed_files(self) -> list[Path]:
         """Returns the files that have another content now, or do not exist any more."""
         return [Path(path) for path, loaded in self.files.items() if _has_changed(path, loaded)]
+
+
+def serving_file(settings: Settings) -> Path | None:
+    """Returns where this worker is to write what it serves; `None` if nobody asks."""
+    if named := os.environ.get(FILE_VARIABLE):
+        return Path(named)
+    return settings.prepare_home() / FILE if is_part() else None
 
 
 def shown_files(files: Sequence[Path], limit: int = 3) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Collection
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+NOT_EPHEMERAL = range(20_000, 32_000)  # Linux gives away ports from 32,768 on, other systems from 49,152 on
 LISTEN = "0A"  # as /proc/net/tcp writes this state
 CONNECT_TIMEOUT = 0.5  # seconds; loopback answers or refuses at once
 
@@ -51,12 +53,12 @@ def _target(link: Path) -> str:
 
 
 def choose(preferred: int, taken: Collection[int] = ()) -> int:
-    """Returns the preferred port if it is free, else another free port that is not in `taken`."""
-    if preferred not in taken and is_free(preferred):
-        return preferred
-    while True:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port: int = probe.getsockname()[1]
-        if port not in taken:
-            return port
+    """Returns the preferred port if it is free, else another free port that is not in `taken`.
+
+    It is not one that systems give to connections and to servers that ask for any port: one of those could take it
+    while a server that has ended is being started again.
+    """
+    port = preferred
+    while port in taken or not is_free(port):
+        port = random.choice(NOT_EPHEMERAL)  # noqa: S311 - not a secret
+    return port

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -19,12 +20,14 @@ from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.settings import SCRIPTED_MODEL, Settings
 from holdfast.stack import process
 from holdfast.stack.part_locks import CLAIM_VARIABLE, PartLock
+from holdfast.stack.serving import FILE_VARIABLE
 from holdfast.stack.state import Part, log_path
 from holdfast.temporal.connection import pollers
 
 POLL_TIMEOUT = 30.0  # seconds until a new worker must poll; it takes one to three
 POLL_INTERVAL = 0.05  # seconds between requests to the server
 IDENTITY_PREFIX = "holdfast-worker-"
+MODEL_SERVER = "scripted model server"
 FOLDER = "current folder"  # where the modules of HOLDFAST_AGENTS are
 FINGERPRINT_LENGTH = 12  # hex digits; enough to detect a change, too few to recover a secret
 
@@ -61,10 +64,13 @@ def environment(settings: Settings, address: str, model_url: str | None) -> dict
     variables = dict(os.environ)
     for name in settings.model_fields_set:
         value = getattr(settings, name)
-        if value is not None:
+        if value in (None, "", ()):
+            variables.pop(name.upper(), None)
+        else:
             variables[name.upper()] = _plain(value)
     variables |= {"TEMPORAL_ADDRESS": address, "HOLDFAST_HOME": str(settings.holdfast_home.absolute())}
-    variables.pop(CLAIM_VARIABLE, None)
+    for name in (CLAIM_VARIABLE, FILE_VARIABLE):
+        variables.pop(name, None)
     if model_url is not None:
         variables |= {"HOLDFAST_SCRIPTED": "1", "OPENAI_BASE_URL": model_url, "OPENAI_MODEL": SCRIPTED_MODEL}
         variables.setdefault("EMBEDDING_MODEL", HASHING_MODEL)
@@ -78,7 +84,7 @@ def fingerprint(settings: Settings, program: Sequence[str], address: str, model_
         "TEMPORAL_ADDRESS": address,
         "SURREALDB_URL": settings.store_url,
         "HOLDFAST_HOME": str(settings.holdfast_home.absolute()),
-        "scripted model server": model_url or "",
+        MODEL_SERVER: model_url or "",
         "worker program": "\0".join([*program, str(process.PACKAGE_PARENT)]),
         FOLDER: str(Path.cwd()) if settings.holdfast_agents else "",
     }
@@ -97,6 +103,8 @@ def _plain(value: object) -> str:
         return value.get_secret_value()
     if isinstance(value, tuple):
         return ",".join(value)
+    if isinstance(value, timedelta):
+        return f"{value.days}d" if value.seconds == 0 else f"{value.total_seconds():.0f}s"
     if isinstance(value, dict | list):
         return json.dumps(value)
     return str(value)

@@ -224,9 +224,11 @@ def test_a_reader_that_goes_away_is_no_error(cli: CliStack) -> None:
 
 
 def test_demo_crash_proves_its_point(cli: CliStack) -> None:
-    """`demo crash` shows from history that only the interrupted call was repeated."""
+    """`demo crash` shows that only the interrupted call was repeated, and leaves the stack of the user alone."""
+    before = cli("status", "--json").json["parts"]
     done = cli("demo", "crash", "--json")
     assert done.code == 0, done.err
+    assert [part["pid"] for part in before] == [part["pid"] for part in cli("status", "--json").json["parts"]]
     found = done.json
     assert found["verdict"] is True
     assert found["in_flight"]

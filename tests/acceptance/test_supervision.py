@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,13 @@ import pytest
 
 from holdfast.stack import Part, down, kill, status, supervise
 from holdfast.stack.part_locks import CLAIM_VARIABLE, PartName
+from holdfast.stack.state import StateFile
+from tests.support.cli import TIMEOUT
+from tests.support.cli_stack import CliStack
 from tests.support.lab import eventually
 from tests.support.place import Place
 
+SAID_WITHIN = 10.0  # seconds; it takes less than one, on a machine that is not busy
 COMEBACK = 20.0  # seconds; it takes less than one, on a machine that is not busy
 
 
@@ -98,3 +105,22 @@ async def test_the_supervisor_comes_back_with_the_next_command(place: Place) -> 
     await comes_back(place, "worker", stack.worker)
     await place.up(worker=True, max_concurrent_agents=3)
     assert '"MAX_CONCURRENT_AGENTS": "3"' in (place.home / "environment.json").read_text()
+
+
+def test_watching_a_run_survives_the_worker(cli: CliStack) -> None:
+    """`watch` says at once that the worker has ended and that it was started again, and shows the run to its end."""
+    run_id = cli.start_held()
+    worker = StateFile(cli.home).read().parts["worker"]
+    with cli.start("watch", run_id) as watcher:
+        assert watcher.stdout is not None
+        assert watcher.stderr is not None
+        assert b"turn 1" in next(line for line in watcher.stdout if b"turn 1" in line)
+        os.kill(worker.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        said = next(line for line in watcher.stderr if f"(pid {worker.pid}) has ended".encode() in line)
+        assert time.monotonic() - killed < SAID_WITHIN
+        cli.server.release()
+        shown, more = watcher.communicate(timeout=TIMEOUT)
+        assert watcher.returncode == 0, more
+    assert b"started again: pid" in said + more
+    assert b"completed" in shown

@@ -36,6 +36,11 @@ class CliStack(CommandLine):
     documents: Path
     server: ModelServer
 
+    @property
+    def home(self) -> Path:
+        """The state folder."""
+        return Path(self.settings["HOLDFAST_HOME"])
+
     def start_held(self) -> str:
         """Starts a run whose first model call is not answered until the server is released."""
         self.server.hold()

@@ -164,14 +164,6 @@ def test_agents_are_listed_without_a_server() -> None:
     assert "researcher" in shown
 
 
-def test_demo_refuses_a_server_that_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`demo crash` refuses to run against a server that it has not started."""
-    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
-    code, shown = call("demo", "crash")
-    assert code == 2
-    assert "TEMPORAL_ADDRESS" in shown
-
-
 def test_unreachable_server_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unreachable server ends with 3, its address and what to do."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")

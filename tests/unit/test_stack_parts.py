@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -275,8 +276,15 @@ def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_the_workers_environment_is_what_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker gets the settings of the command that starts it."""
     monkeypatch.setenv("SOMETHING_ELSE", "stays")
+    monkeypatch.setenv("SURREALDB_URL", "mem://")
     settings = Settings(
-        holdfast_home=tmp_path, holdfast_agents=("a.b", "c"), openai_api_key=SecretStr("k"), max_concurrent_agents=3
+        holdfast_home=tmp_path,
+        holdfast_agents=("a.b", "c"),
+        openai_api_key=SecretStr("k"),
+        max_concurrent_agents=3,
+        reconcile_interval=0,
+        retention=timedelta(days=90),
+        surrealdb_url=None,
     )
     variables = worker.environment(settings, "127.0.0.1:1", None)
     expected = {
@@ -286,10 +294,12 @@ def test_the_workers_environment_is_what_the_settings_say(tmp_path: Path, monkey
         "HOLDFAST_AGENTS": "a.b,c",
         "OPENAI_API_KEY": "k",
         "MAX_CONCURRENT_AGENTS": "3",
+        "RETENTION": "90d",
     }
     assert variables.items() >= expected.items()
     assert "HOLDFAST_SCRIPTED" not in variables
     monkeypatch.setattr(os, "environ", variables)
+    assert "SURREALDB_URL" not in variables
     assert Settings() == settings.model_copy(update={"temporal_address": "127.0.0.1:1"})
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from holdfast.cli.options import ReloadOption
+from holdfast.cli.render.output import Output
 from holdfast.settings import Settings
 from holdfast.stack.worker import command
 
@@ -14,7 +16,7 @@ EXAMPLES = """
 """
 
 
-async def worker() -> None:
+async def worker(*, reload: ReloadOption = False) -> int | None:
     """Runs a worker in the foreground.
 
     It reads its settings from the environment, and shuts down cleanly on Ctrl-C. The
@@ -22,5 +24,9 @@ async def worker() -> None:
     TEMPORAL_ADDRESS names.
     """
     Settings.load()  # reports a bad value in one line
-    sys.stdout.flush()
-    os.execv(sys.executable, command())  # noqa: S606 - this interpreter
+    if not reload:
+        sys.stdout.flush()
+        os.execv(sys.executable, command())  # noqa: S606 - this interpreter
+    from holdfast.cli.reloading import run_reloading  # noqa: PLC0415 - it loads the watcher of files
+
+    return await run_reloading(Output())

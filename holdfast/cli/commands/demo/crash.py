@@ -18,16 +18,17 @@ from holdfast import names
 from holdfast.cli.evidence import Crash, Evidence, calls_in
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption
+from holdfast.cli.own_stack import own_stack
 from holdfast.cli.render.crash_report import document, show_evidence, show_verdict, verdict
 from holdfast.cli.render.narrator import Narrator
 from holdfast.cli.render.outcome import Outcome
 from holdfast.cli.render.output import Output
-from holdfast.cli.session import Session, connected
+from holdfast.cli.session import Session
 from holdfast.client.run_handle import RunHandle
-from holdfast.errors import HoldfastError, UsageError, WorkerUnavailable
-from holdfast.settings import Settings
-from holdfast.stack import Part, kill, start_worker, up
+from holdfast.errors import HoldfastError, WorkerUnavailable
+from holdfast.stack import Part, kill
 from holdfast.stack.process import PACKAGE_PARENT
+from holdfast.stack.state import StateFile
 from holdfast.stack.worker import identity
 from holdfast.types import Entry
 
@@ -35,6 +36,8 @@ DOCUMENTS = PACKAGE_PARENT / "holdfast" / "docs"
 QUESTION = "What happens to a run when its worker is killed?"
 ATTEMPTS = 5  # runs; one that ends before its worker was killed in the middle of a turn proves nothing
 POLL_INTERVAL = 0.002  # seconds; the scripted model answers within 20 ms
+COMEBACK_TIMEOUT = 30.0  # seconds; it takes less than one
+COMEBACK_INTERVAL = 0.05  # seconds between looks
 SETTLE = 0.05  # seconds until everything that the stopped worker had sent has arrived
 
 EXAMPLES = """
@@ -46,15 +49,14 @@ EXAMPLES = """
 async def crash(json: JsonOption = False) -> ExitCode:
     """Kills the worker in mid-turn and shows what is lost.
 
-    A run of `researcher` reads the project's own documents. Meanwhile the worker
-    gets SIGKILL and is started again. The report at the end comes from the run's
-    history in Temporal. Exit code 1 when a finished call was repeated, or the run
-    did not end well.
+    The demo has a local stack of its own, in a temporary folder, with your model if
+    one is configured. A run of `researcher` reads the project's own documents. Meanwhile
+    the worker gets SIGKILL; it comes back by itself. The report at the end comes from
+    the run's history in Temporal. Exit code 1 when a finished call was repeated, or the
+    run did not end well.
     """
     out = Output(json=json)
-    if Settings.load().temporal_address is not None:
-        raise UsageError("`demo crash` kills the local stack's worker: unset TEMPORAL_ADDRESS first")
-    async with connected(out, whole=True) as session:
+    async with own_stack(out) as session:
         for _ in range(ATTEMPTS):
             run = await _start(session)
             found = await _crash_and_follow(session, run)
@@ -119,9 +121,9 @@ class _Viewer:
 async def _crash_and_follow(session: Session, run: RunHandle) -> Crash | None:
     """Follows the run to its end, with a crash on the way; `None` means that the run was too fast for one."""
     viewer = _Viewer(run, session.out)
-    worker = (await up(session.settings, session.out.note)).worker
+    worker = _worker(session)
     if worker is None:
-        raise WorkerUnavailable("the local stack has no worker to kill")
+        raise WorkerUnavailable("the demo's stack has no worker to kill")
     following = asyncio.create_task(viewer.follow())
     try:
         killed = await _kill_in_mid_turn(session, run, worker, viewer)
@@ -129,18 +131,29 @@ async def _crash_and_follow(session: Session, run: RunHandle) -> Crash | None:
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-    crash = await _restart(session, worker, killed) if killed else None
+    crash = await _comeback(session, worker, killed) if killed else None
     await viewer.follow()
     return crash
 
 
-async def _restart(session: Session, worker: Part, killed: datetime) -> Crash:
+def _worker(session: Session) -> Part | None:
+    return StateFile(session.settings.holdfast_home).read().alive("worker")
+
+
+async def _comeback(session: Session, worker: Part, killed: datetime) -> Crash:
+    """Waits until the supervisor of the stack has started the worker again."""
     out = session.out
     out.say((f"kill -9 {worker.pid}", "bold red"), "  the worker died in the middle of a turn")
-    restarted = datetime.now(UTC)
-    new = await start_worker(session.settings, lambda _: None)
-    out.say(("worker started again", "bold green"), f"  pid {new.pid}")
-    return Crash(worker=identity(worker.pid), killed=killed, restarted=restarted)
+    try:
+        async with asyncio.timeout(COMEBACK_TIMEOUT):
+            new = worker
+            while new.pid == worker.pid:
+                await asyncio.sleep(COMEBACK_INTERVAL)
+                new = _worker(session) or worker
+    except TimeoutError:
+        raise WorkerUnavailable(f"the worker was not started again within {COMEBACK_TIMEOUT:.0f} s") from None
+    out.say(("the worker is back", "bold green"), f"  pid {new.pid}, started by the stack's supervisor")
+    return Crash(worker=identity(worker.pid), killed=killed, restarted=new.since)
 
 
 async def _kill_in_mid_turn(session: Session, run: RunHandle, worker: Part, viewer: _Viewer) -> datetime | None:
@@ -166,7 +179,7 @@ async def _kill_in_mid_turn(session: Session, run: RunHandle, worker: Part, view
 
 async def _report(session: Session, run: RunHandle, crash: Crash) -> ExitCode:
     out = session.out
-    outcome = Outcome((await run.result()).run, session.ui(run.id))
+    outcome = Outcome((await run.result()).run.model_copy(update={"files": []}), None)  # the stack goes with its files
     history = await session.client.get_workflow_handle(run.id).fetch_history()
     evidence = Evidence(await calls_in(history.events, session.client.data_converter), crash)
     if out.json:
@@ -177,5 +190,5 @@ async def _report(session: Session, run: RunHandle, crash: Crash) -> ExitCode:
         out.say()
         show_verdict(out, evidence, outcome.result)
         out.say()
-        outcome.show_facts(out)
+        outcome.show_facts(out, hint=False)
     return ExitCode.OK if verdict(evidence, outcome.result) else ExitCode.FAILED

@@ -1,0 +1,65 @@
+"""Watch over the source files that a worker has loaded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from watchfiles import PythonFilter, awatch
+
+from holdfast.settings import Settings
+from holdfast.stack.serving import Serving
+from holdfast.stack.state import StateFile
+
+DEBOUNCE = 400  # milliseconds within which several changes count as one; editors write a file in several steps
+RETRY_INTERVAL = 0.3  # seconds between looks while no worker has reported what it has loaded
+
+
+async def changed_code(settings: Settings) -> AsyncIterator[None]:
+    """Yields after each change of the code of the worker of the local stack, until it is cancelled.
+
+    Files that the worker has loaded, and others in their folders, may change; it yields only if the worker serves older
+    code than the files now, or if there is no worker, as it could not load them.
+    """
+    home = settings.holdfast_home.absolute()
+    async for _ in changes(lambda: Serving.read(home, StateFile(home).read().alive("worker"))):
+        yield
+
+
+async def changes(serving: Callable[[], Serving | None]) -> AsyncIterator[Serving]:
+    """Yields what a worker serves whenever that differs from the files: once for a new worker, then after each change.
+
+    Args:
+        serving: returns what the current worker serves; `None` if there is none, or it has not loaded its code yet.
+    """
+    seen: Serving | None = None
+    while True:
+        current = serving()
+        if current is None:
+            if await _changes_meanwhile(seen) and seen is not None:
+                yield seen
+            continue
+        if current == seen:
+            await _next_change(current)
+        seen = current
+        if current.changed_files():
+            yield current
+
+
+async def _next_change(serving: Serving) -> None:
+    folders = sorted({path.parent for path in map(Path, serving.files) if path.parent.is_dir()})
+    async for _ in awatch(*folders, recursive=False, watch_filter=PythonFilter(), debounce=DEBOUNCE):
+        return
+
+
+async def _changes_meanwhile(seen: Serving | None) -> bool:
+    """Waits a moment, in which a new worker may start, and returns whether its files have changed."""
+    before = _times(seen)
+    await asyncio.sleep(RETRY_INTERVAL)
+    return _times(seen) != before
+
+
+def _times(serving: Serving | None) -> list[int]:
+    files = map(Path, serving.files) if serving else ()
+    return [file.stat().st_mtime_ns if file.exists() else 0 for file in files]
