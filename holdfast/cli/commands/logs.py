@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import sys
 from typing import Annotated
 
@@ -24,19 +23,11 @@ EXAMPLES = """
 """
 
 
-class LogName(enum.StrEnum):
-    """Whose log."""
-
-    WORKER = "worker"
-    TEMPORAL = "temporal"
-    MODEL = "model"
-    SUPERVISOR = "supervisor"
+PARTS = ("worker", "temporal", "model", "supervisor")
 
 
 async def logs(
-    name: Annotated[LogName, typer.Argument(metavar="[PART]", help="worker, temporal, model or supervisor.")] = (
-        LogName.WORKER
-    ),
+    part: Annotated[str, typer.Argument(metavar="PART", help=f"One of {', '.join(PARTS)}.")] = PARTS[0],
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing what is added, until Ctrl-C.")] = False,
     lines: Annotated[
@@ -48,9 +39,10 @@ async def logs(
     A log stays when its part ends, so it also says why that was.
     """
     from holdfast.stack.log_file import LogFile  # noqa: PLC0415 - `--help` needs no stack
-    from holdfast.stack.state import log_path  # noqa: PLC0415
 
-    path = log_path(Settings.load().holdfast_home.absolute(), name.value)
+    if part not in PARTS:
+        raise UsageError(f"the stack has no part {part!r}, but {', '.join(PARTS)}")
+    path = Settings.load().holdfast_home.absolute() / "logs" / f"{part}.log"
     if not path.exists() and not follow:
         raise UsageError(f"there is no log {path} yet; `{command('up')}` starts the stack")
     log = LogFile(path)
