@@ -14,7 +14,6 @@ from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.workspaces import WorkspaceRoots
-from holdfast.definition import MAX_DEFINITION_BYTES
 from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, ToolNotServed, UnknownAgent, UsageError
 from holdfast.protocol import Plan, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
@@ -77,7 +76,6 @@ class RunActivities:
         """
         self._check_input(input_bytes)
         spec = await self._find(wanted)
-        _check_size(spec)
         self._check_tools(spec, wanted)
         changes = {"model": wanted.model, "max_turns": wanted.max_turns}
         plan = Plan(
@@ -127,7 +125,9 @@ class RunActivities:
             limit = wanted.timeout or getattr(agent, "timeout", None)
             raise self._unserved(f"{error}. {SERVE_TOOLS}", limit) from None
         except UsageError as error:
-            raise ApplicationError(str(error), type=ErrorType.INVALID_REQUEST, non_retryable=True) from None
+            raise ApplicationError(
+                f"this run cannot start: {error}", type=ErrorType.INVALID_REQUEST, non_retryable=True
+            ) from None
         except StoreUnavailable as error:
             log.warning(
                 "the agent registry is unavailable, will retry",
@@ -155,16 +155,4 @@ class RunActivities:
             timeout or self._default_timeout,
             type=ErrorType.UNKNOWN_AGENT,
             category=ApplicationErrorCategory.BENIGN,
-        )
-
-
-def _check_size(spec: AgentSpec) -> None:
-    """The definition is part of several payloads."""
-    size = len(spec.__pydantic_serializer__.to_json(spec, exclude_unset=True))
-    if size > MAX_DEFINITION_BYTES:
-        raise ApplicationError(
-            f"this run cannot start: the definition of agent {spec.name!r} has {size:,} bytes; "
-            f"the maximum is {MAX_DEFINITION_BYTES:,}: move long parts of the prompt to files of the workspace",
-            type=ErrorType.INVALID_REQUEST,
-            non_retryable=True,
         )

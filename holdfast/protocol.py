@@ -74,7 +74,7 @@ class RunOptions(Tolerant):
 
     agent: Annotated[Name | AgentDefinition | AgentSpec, Field(union_mode="left_to_right")]
     """The name of an agent, with or without a version (`NAME@3`), or a whole definition."""
-    model: Annotated[Text, Field(max_length=MAX_NAME)] | None = None
+    model: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)] | None = None
     """Overrides the agent's model."""
     max_turns: Turns | None = None
     """Overrides the agent's limit."""

@@ -155,7 +155,7 @@ class AgentSpec(Tolerant):
 
     name: Name
     system_prompt: Text = ""
-    model: Annotated[Text, Field(max_length=MAX_NAME)] | None = None
+    model: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)] | None = None
     """`None` means the worker's default model."""
     model_settings: dict[str, Json] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""

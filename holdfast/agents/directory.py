@@ -8,7 +8,7 @@ from typing import Any
 from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.conversion import definition_of
-from holdfast.agents.resolve import resolve
+from holdfast.agents.resolve import checked, resolve
 from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition, split_version
 from holdfast.errors import StoreUnavailable, UnknownAgent
@@ -37,12 +37,11 @@ class AgentDirectory:
 
         Raises:
             UnknownAgent: no agent has this name; the message lists the known ones.
-            AgentDefinitionError: the agent names tools that this worker does not serve.
+            ToolNotServed: the agent names tools that this worker does not serve.
+            AgentDefinitionError: a run cannot carry the agent; see `checked`.
             StoreUnavailable: the registry is unavailable, and the agent is not defined in code.
         """
-        if isinstance(agent, str):
-            return self._spec(await self._named(agent))
-        return self._spec(agent)
+        return checked(self._spec(await self._named(agent) if isinstance(agent, str) else agent))
 
     async def _named(self, reference: str) -> Any:
         if reference in self._catalog:

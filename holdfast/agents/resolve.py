@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from holdfast.agents.tool import Tool
-from holdfast.definition import AgentDefinition
+from holdfast.definition import MAX_DEFINITION_BYTES, AgentDefinition
 from holdfast.errors import AgentDefinitionError, ToolNotServed
 from holdfast.names import TOOL_PREFIX
 from holdfast.types import AgentSpec
@@ -20,28 +20,45 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
 
     Raises:
         ToolNotServed: a tool is not served.
-        AgentDefinitionError: two tools have the same name for the model.
+        AgentDefinitionError: see `checked`.
     """
-    check_tools(definition, served)
-    specs = [served[f"{TOOL_PREFIX}{name}"].spec for name in definition.tools]
-    names = [spec.name for spec in specs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise AgentDefinitionError(
-            f"agent {definition.name!r} has several tools that the model knows as {', '.join(map(repr, twice))}"
+    _check_served(definition, served)
+    return checked(
+        AgentSpec(
+            name=definition.name,
+            system_prompt=definition.system_prompt,
+            model=definition.model,
+            model_settings=definition.model_settings,
+            tools=[served[f"{TOOL_PREFIX}{name}"].spec for name in definition.tools],
+            max_turns=definition.max_turns,
+            timeout=definition.timeout,
+            version=definition.version,
         )
-    return AgentSpec(
-        name=definition.name,
-        system_prompt=definition.system_prompt,
-        model=definition.model,
-        model_settings=definition.model_settings,
-        tools=specs,
-        max_turns=definition.max_turns,
-        timeout=definition.timeout,
-        version=definition.version,
     )
 
 
-def check_tools(definition: AgentDefinition, served: Mapping[str, Tool]) -> None:
+def checked(spec: AgentSpec) -> AgentSpec:
+    """Returns an agent that a run can carry.
+
+    Raises:
+        AgentDefinitionError: two tools have the same name for the model, or the definition is too large with the
+            specifications of its tools, as it is part of several payloads.
+    """
+    names = [tool.name for tool in spec.tools]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise AgentDefinitionError(
+            f"agent {spec.name!r} has several tools that the model knows as {', '.join(map(repr, twice))}"
+        )
+    size = len(spec.__pydantic_serializer__.to_json(spec, exclude_unset=True))
+    if size > MAX_DEFINITION_BYTES:
+        raise AgentDefinitionError(
+            f"the definition of agent {spec.name!r} has {size:,} bytes with its tools; the maximum is "
+            f"{MAX_DEFINITION_BYTES:,}: move long parts of the prompt to files of the workspace"
+        )
+    return spec
+
+
+def _check_served(definition: AgentDefinition, served: Mapping[str, Tool]) -> None:
     """Checks that every tool of a definition is served.
 
     Raises:

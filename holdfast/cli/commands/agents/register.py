@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.agents.resolve import check_tools
+from holdfast.agents.resolve import resolve
 from holdfast.cli.options import JsonOption
 from holdfast.cli.program import command
 from holdfast.cli.registry import opened_registry
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import one_line
 from holdfast.definition import AgentDefinition
-from holdfast.errors import AgentDefinitionError, UsageError
+from holdfast.errors import AgentDefinitionError, ToolNotServed, UsageError
 from holdfast.settings import Settings
 from holdfast.storage.registry import RegistryProtocol, VersionedRegistry
 from holdfast.storage.registry.documents import Format, read_definition
@@ -54,7 +54,7 @@ async def register(
     catalog = AgentCatalog.load(settings.holdfast_agents)
     definitions = _read(files, language)
     if not any_tools:
-        _check_tools(definitions, catalog)
+        _check(definitions, catalog)
     async with opened_registry(settings, writes=True) as registry:
         outcomes = [await _register(registry, definition, file) for file, definition in definitions.items()]
     for name in (outcome["name"] for outcome in outcomes):
@@ -95,14 +95,17 @@ def _read_one(file: str, language: Format | None) -> AgentDefinition:
         raise UsageError(f"cannot read {file}: {error.strerror}") from None
 
 
-def _check_tools(definitions: dict[str, AgentDefinition], catalog: AgentCatalog) -> None:
+def _check(definitions: dict[str, AgentDefinition], catalog: AgentCatalog) -> None:
+    """Checks that `run` accepts each."""
     for file, definition in definitions.items():
         try:
-            check_tools(definition, catalog.tools())
-        except AgentDefinitionError as error:
+            resolve(definition, catalog.tools())
+        except ToolNotServed as error:
             raise AgentDefinitionError(
                 f"{file}: {error}. Name the module that defines them in HOLDFAST_AGENTS, or use --any-tools"
             ) from None
+        except AgentDefinitionError as error:
+            raise AgentDefinitionError(f"{file}: {error}") from None
 
 
 async def _register(registry: RegistryProtocol, definition: AgentDefinition, file: str) -> dict[str, Any]:
