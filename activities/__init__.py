@@ -16,7 +16,7 @@ from holdfast.activities.mirror import MirrorActivities
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.model import ModelActivities
 from holdfast.activities.run import RunActivities
-from holdfast.activities.slots import AgentSlots
+from holdfast.activities.slots import AgentSlots, SlotActivities
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tools import ToolActivity
 from holdfast.activities.unserved import UnservedActivities
@@ -69,6 +69,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         default_timeout=deps.default_timeout,
         default_model=deps.default_model,
         provider=deps.provider,
+        slots=slots,
         limits=deps.limits,
         max_tool_calls=deps.max_tool_calls,
     )
@@ -100,6 +101,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
             memories=deps.memories,
         )
 
-    ours: list[Callable[..., Any]] = [run.prepare, model.call, mirror.append, mirror.finish, mirror.rebuild]
+    ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(slots).wait, model.call]
+    ours += [mirror.append, mirror.finish, mirror.rebuild]
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
     return [*ours, memory.embed, *tools, UnservedActivities(deps.catalog, serve).definition()]

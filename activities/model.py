@@ -18,7 +18,7 @@ from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import heartbeats, stopped_by_user
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.retries import EXPECTED, Attempt, retry_or_fail
-from holdfast.activities.slots import AgentSlots
+from holdfast.activities.slots import AgentSlots, NoSlot
 from holdfast.errors import (
     ContextOverflow,
     ErrorType,
@@ -166,7 +166,10 @@ class ModelActivities:
         append = ConcurrentAppend(self._writer, call)
         started = time.monotonic()
         try:
-            async with heartbeats(lambda: partial.progress(call.turn)), self._slots.hold(call.run_id):
+            # A later attempt waits here, as the pauses between attempts are the provider's.
+            waits = not call.slot_only or activity.info().attempt > 1
+            holding = self._slots.hold(call.run_id, waits=waits)
+            async with heartbeats(lambda: partial.progress(call.turn)), holding as slot:
                 context = await self._context(call)
                 append.start()
                 started = time.monotonic()
@@ -176,6 +179,12 @@ class ModelActivities:
                 self._check(reply)
                 await self._limits.settle(reply)
                 mirrored = await append.result()
+                if reply.tool_calls:
+                    slot.keep()
+        except NoSlot:
+            raise ApplicationError(
+                "the worker has no free slot", type=ErrorType.NO_SLOT, non_retryable=True, category=EXPECTED
+            ) from None
         except asyncio.CancelledError:
             if not stopped_by_user():
                 raise ApplicationError(

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.slots import AgentSlots
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, ToolNotServed, UnknownAgent, UsageError
@@ -37,6 +38,7 @@ class RunActivities:
         default_timeout: float,
         default_model: str,
         provider: str,
+        slots: AgentSlots,
         limits: PayloadLimits,
         max_tool_calls: int,
     ) -> None:
@@ -48,6 +50,7 @@ class RunActivities:
             default_timeout: maximum seconds of a run, if neither the run nor its agent sets a limit.
             default_model: the model that is used if neither of them names one.
             provider: where this worker's models are, see `Plan.provider`.
+            slots: limits the agents that are executed at the same time.
             limits: the maximum size of an input.
             max_tool_calls: maximum number of tool calls that one turn makes.
         """
@@ -57,6 +60,7 @@ class RunActivities:
         self._default_timeout = default_timeout
         self._default_model = default_model
         self._provider = provider
+        self._slots = slots
         self._limits = limits
         self._max_tool_calls = max_tool_calls
 
@@ -88,6 +92,8 @@ class RunActivities:
         )
         if self._limits.is_private:
             plan.private = True
+        if not await self._slots.reserve(activity.info().workflow_id or ""):
+            plan.queued = True
         return plan
 
     def _own_workspace(self) -> str:

@@ -8,33 +8,111 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
+from temporalio import activity
+
+from holdfast import names
+from holdfast.activities.heartbeat import heartbeats
 from holdfast.types import RunId
+
+LINGER = 2.0  # seconds between two calls of a run, which takes milliseconds unless another worker has the next call
+
+
+class NoSlot(Exception):
+    """No slot is free."""
+
+
+class Slot:
+    """The slot of a run, held by one of its calls."""
+
+    def __init__(self) -> None:
+        self.is_kept = False
+
+    def keep(self) -> None:
+        """Keeps the slot for the next call of the run, which follows soon."""
+        self.is_kept = True
 
 
 class AgentSlots:
-    """A run holds one slot while any of its calls is in flight; a run that waits holds none."""
+    """A run holds one slot while any of its calls is in flight, and between them; a run that waits holds none.
 
-    def __init__(self, limit: int) -> None:
-        """
-        Args:
-            limit: maximum number of runs that execute at the same time.
-        """
+    A slot that is kept for a call that does not come, as another worker has it or the run has ended, is freed after a
+    moment.
+
+    Args:
+        limit: maximum number of runs that execute at the same time.
+        linger: seconds for which a slot is kept for the next call.
+    """
+
+    def __init__(self, limit: int, linger: float = LINGER) -> None:
         self._free = asyncio.Semaphore(limit)
+        self._linger = linger
         self._calls: Counter[RunId] = Counter()
+        self._kept: dict[RunId, asyncio.TimerHandle] = {}
         self._entry: WeakValueDictionary[RunId, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def hold(self, run_id: RunId) -> AsyncIterator[None]:
-        """Waits for the run's slot and holds it; calls of one run share it."""
+    async def hold(self, run_id: RunId, *, waits: bool = True) -> AsyncIterator[Slot]:
+        """Waits for the run's slot and holds it; calls of one run share it.
+
+        Raises:
+            NoSlot: none is free, and `waits` is False.
+        """
         lock = self._entry.setdefault(run_id, asyncio.Lock())
+        if not waits and not self._is_available(run_id):
+            raise NoSlot
         async with lock:
-            if not self._calls[run_id]:
+            if not self._has(run_id):
                 await self._free.acquire()
             self._calls[run_id] += 1
+            self._end_linger(run_id)
+        slot = Slot()
         try:
-            yield
+            yield slot
         finally:
             self._calls[run_id] -= 1
             if not self._calls[run_id]:
-                self._free.release()
                 del self._calls[run_id]
+                self._leave(run_id, is_kept=slot.is_kept)
+
+    async def reserve(self, run_id: RunId) -> bool:
+        """Keeps a slot for the first call of a run; returns False if none is free."""
+        try:
+            async with self.hold(run_id, waits=False) as slot:
+                slot.keep()
+        except NoSlot:
+            return False
+        return True
+
+    def _is_available(self, run_id: RunId) -> bool:
+        return self._has(run_id) or not self._free.locked()
+
+    def _has(self, run_id: RunId) -> bool:
+        return run_id in self._kept or self._calls[run_id] > 0
+
+    def _end_linger(self, run_id: RunId) -> None:
+        if kept := self._kept.pop(run_id, None):
+            kept.cancel()
+
+    def _leave(self, run_id: RunId, *, is_kept: bool) -> None:
+        if is_kept:
+            self._kept[run_id] = asyncio.get_running_loop().call_later(self._linger, self._expire, run_id)
+        else:
+            self._free.release()
+
+    def _expire(self, run_id: RunId) -> None:
+        del self._kept[run_id]
+        self._free.release()
+
+
+class SlotActivities:
+    """Waits for a slot on behalf of a run, which says meanwhile that it waits."""
+
+    def __init__(self, slots: AgentSlots) -> None:
+        self._slots = slots
+
+    @activity.defn(name=names.RUN_SLOT)
+    async def wait(self, run_id: RunId) -> bool:
+        """Waits until the run has a slot, which is kept for its next call."""
+        async with heartbeats(), self._slots.hold(run_id) as slot:
+            slot.keep()
+        return True

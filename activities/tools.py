@@ -81,7 +81,8 @@ class ToolActivity:
         return result
 
     async def _in_slot(self, invocation: ToolInvocation) -> ToolResult:
-        async with self._slots.hold(invocation.run_id):
+        async with self._slots.hold(invocation.run_id) as slot:
+            slot.keep()  # for the model, which reads the result
             started = time.monotonic()
             result = self._within_limits(await self._attempt(invocation))
             await self._limits.settle(result)

@@ -60,6 +60,7 @@ class ErrorType(enum.StrEnum):
     INVALID_REQUEST = "InvalidRunRequest"
     UNKNOWN_AGENT = "UnknownAgent"
     NOT_SERVED = "NotServed"
+    NO_SLOT = "NoSlot"
     UNKNOWN_WORKFLOW = "UnknownWorkflowType"
     MODEL_UNAVAILABLE = "ModelUnavailable"
     MODEL_REFUSED = "ModelRefused"

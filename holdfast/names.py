@@ -13,6 +13,7 @@ EMBED_MEMORIES = "EmbedMemories"
 WORKFLOWS = (AGENT_RUN, MIRROR_CATCH_UP, EMBED_MEMORIES)
 
 RUN_PREPARE = "run.prepare"
+RUN_SLOT = "run.slot"
 MODEL_CALL = "model.call"
 MIRROR_APPEND = "mirror.append"
 MIRROR_REBUILD = "mirror.rebuild"

@@ -38,6 +38,8 @@ class Plan(Tolerant):
     """Absolute path on the worker's machine."""
     provider: str | None = None
     """Where the models of the run's first worker are: `scripted`, or a host; `None` means that it is not known."""
+    queued: bool = False
+    """Whether the worker had no free slot for the run."""
     max_tool_calls: int = Field(default=128, ge=1)
     """Maximum number of tool calls that one turn makes."""
     private: bool = False
@@ -135,6 +137,8 @@ class ModelCall(Tolerant):
     """When the run's time limit expires; no attempt starts later."""
     provider: str | None = None
     """As in `Plan`; the scripted model does not continue a run of another one, nor the other way round."""
+    slot_only: bool = False
+    """Whether the call fails if the worker has no free slot for the run, instead of waiting for one in silence."""
     chain: str | None = None
     """The run's chain, as in `CarriedState.chain`; set together with `summary`."""
     summary: RunSummary | None = None

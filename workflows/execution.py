@@ -100,6 +100,8 @@ class Execution:
 
     async def _take_turns(self) -> Outcome | None:
         try:
+            if self.state.plan.queued and not self.state.turns:
+                await self._model.take_slot()
             return await self._take_each_turn()
         except ActivityError as error:
             if not self._stop:

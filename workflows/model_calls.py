@@ -21,6 +21,9 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.waits import Waits
 
 
+A_SLOT = "a free slot, as the worker runs as many agents at once as MAX_CONCURRENT_AGENTS allows"
+
+
 class ModelCaller:
     """Chooses what each call refers to and carries, and recovers if the worker lacks the context."""
 
@@ -48,7 +51,28 @@ class ModelCaller:
             f"a worker with the models of {provider!r}, with which the run began", self._call, pauses=pauses
         )
 
+    async def take_slot(self) -> None:
+        """Waits for a slot of the worker, and says so; the run is queued until its first one."""
+        state = self._state
+        state.is_queued = state.turns == 0
+        with self._view.waiting_for(A_SLOT):
+            if state.is_queued:
+                self._view.update()
+            await call_activity(names.RUN_SLOT, state.run_id, bool, summary=f"waiting for {A_SLOT}", **options.RUN_SLOT)
+        if state.is_queued:
+            state.is_queued = False
+            self._view.update()
+
     async def _call(self) -> ModelReply:
+        while True:
+            try:
+                return await self._call_in_slot()
+            except ActivityError as error:
+                if error_type(error) != ErrorType.NO_SLOT:
+                    raise
+            await self.take_slot()
+
+    async def _call_in_slot(self) -> ModelReply:
         try:
             reply = await self._execute(await self._by_reference())
         except ActivityError as error:
@@ -93,6 +117,7 @@ class ModelCaller:
             entries=state.log.after(base.seq if base else -1),
             deadline=state.deadline,
             provider=state.plan.provider,
+            slot_only=True,
         )
         if call.entries and self._can_append(base):
             call.chain, call.summary = state.chain, state.summary()

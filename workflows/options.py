@@ -97,6 +97,13 @@ MODEL_CALL = ActivityOptions(
 """Retried until the activity gives up, at the latest at the run's time limit: Temporal's limit for all attempts would
 discard the text of the last one. A cancel waits for the partial reply."""
 
+RUN_SLOT = ActivityOptions(
+    start_to_close_timeout=timedelta(days=365),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+    retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
+)
+"""Waits for a slot as long as the run's time limit allows; another worker may have one if the first is lost."""
+
 STORE_APPEND = ActivityOptions(
     start_to_close_timeout=STORE_TIMEOUT,
     heartbeat_timeout=HEARTBEAT_TIMEOUT,

@@ -44,6 +44,8 @@ class RunState:
         self.finished_at: datetime | None = None
         self.status = RunStatus.RUNNING
         self.doing = "starting"
+        self.is_queued = False
+        """Whether the run waits for its first slot."""
         self.waits: list[str] = []
         """What calls wait for, as `a worker that serves tool 'x'`."""
         self.unserved: dict[str, None] = {}
@@ -103,6 +105,11 @@ class RunState:
     def deadline(self) -> datetime:
         """When the time limit of the run expires."""
         return self.started_at + timedelta(seconds=self.plan.timeout)
+
+    @property
+    def shown_status(self) -> RunStatus:
+        """The status for people: a run that waits for its first slot is queued."""
+        return RunStatus.QUEUED if self.is_queued else self.status
 
     @property
     def activity(self) -> str:
@@ -206,7 +213,7 @@ class RunState:
             mirrored: seq of the newest entry that the mirror has acknowledged; -1 means none.
         """
         return RunProgress(
-            **self._summary_fields(),
+            **self._summary_fields() | {"status": self.shown_status},
             doing=self.activity,
             max_turns=self.plan.spec.max_turns,
             deadline=self.deadline,

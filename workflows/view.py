@@ -44,7 +44,13 @@ class View:
         """
         workflow.set_current_details(details(self._state))
         now = workflow.now()
-        if not final and self._upserted_at is not None and now - self._upserted_at < UPSERT_INTERVAL:
+        is_new_status = self._shown.get(AGENT_STATUS.name) != self._state.shown_status.value
+        if (
+            not final
+            and not is_new_status
+            and self._upserted_at is not None
+            and now - self._upserted_at < UPSERT_INTERVAL
+        ):
             return
         if updates := self._updates(self._state):
             workflow.upsert_search_attributes(updates)
@@ -69,7 +75,7 @@ class View:
     def _updates(self, state: RunState) -> list[SearchAttributeUpdate[Any]]:
         wanted: list[tuple[SearchAttributeKey[Any], Any]] = [
             (AGENT_NAME, indexed(state.plan.spec.name)),
-            (AGENT_STATUS, state.status.value),
+            (AGENT_STATUS, state.shown_status.value),
             (AGENT_TURN, state.turns),
             (AGENT_TOKENS, state.usage.total_tokens),
             (AGENT_STARTED_AT, state.started_at),
@@ -98,7 +104,7 @@ def details(state: RunState) -> str:
     """Returns the current details of a run, in Markdown."""
     plan, usage = state.plan, state.usage
     lines = [
-        f"**{state.status}**" + ("" if state.status.is_final else f" · {state.activity}"),
+        f"**{state.shown_status}**" + ("" if state.status.is_final else f" · {state.activity}"),
         "",
         f"- agent `{plan.spec.name}`{_version(plan.spec.version)}, model `{state.model or plan.expected_model}`",
         f"- turn {state.turns} of at most {plan.spec.max_turns}, {counted(state.tool_calls, 'tool call')}",

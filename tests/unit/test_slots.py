@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from holdfast.activities.slots import AgentSlots
+import pytest
+
+from holdfast.activities.slots import AgentSlots, NoSlot
 
 
 class Busy:
@@ -83,3 +85,44 @@ async def test_a_call_that_is_cancelled_while_it_waits_takes_nothing() -> None:
     await busy.end(first)
     busy.call("c")
     assert await busy.settle() == ["c"]
+
+
+async def test_a_run_keeps_its_slot_between_its_calls() -> None:
+    """A slot that a call keeps is the run's until its next call, although others wait."""
+    slots = AgentSlots(1, linger=60)
+    busy = Busy(slots)
+    async with slots.hold("a") as slot:
+        slot.keep()
+    waiting = busy.call("b")
+    assert await busy.settle() == []
+    next_call = busy.call("a")
+    assert await busy.settle() == ["a"]
+    await busy.end(next_call)
+    assert await busy.settle() == ["b"]
+    await busy.end(waiting)
+
+
+async def test_a_slot_is_freed_if_the_next_call_does_not_come() -> None:
+    """A slot that is kept in vain, as another worker has the next call, is freed after a moment."""
+    slots = AgentSlots(1, linger=0.01)
+    async with slots.hold("a") as slot:
+        slot.keep()
+    async with asyncio.timeout(5), slots.hold("b"):
+        pass
+    assert await slots.reserve("c")
+    async with asyncio.timeout(5), slots.hold("a"):
+        pass
+
+
+async def test_a_call_may_refuse_to_wait() -> None:
+    """A call that does not wait fails if no slot is free, and a reservation says so; a run's own slot is free to it."""
+    slots = AgentSlots(1, linger=60)
+    assert await slots.reserve("a")
+    assert await slots.reserve("a")
+    assert not await slots.reserve("b")
+    with pytest.raises(NoSlot):
+        async with slots.hold("b", waits=False):
+            pass
+    async with slots.hold("a", waits=False):
+        pass
+    assert await slots.reserve("b")
