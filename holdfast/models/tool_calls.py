@@ -38,8 +38,8 @@ class ToolCallAssembly:
             TypeError: likewise.
         """
         function = delta.get("function") or {}
-        name, arguments = function.get("name") or "", _arguments_text(function.get("arguments"))
-        call = self._call_at(delta.get("index"), delta.get("id") or "", name, arguments)
+        name, arguments = _text(function.get("name")), _arguments_text(function.get("arguments"))
+        call = self._call_at(delta.get("index"), _text(delta.get("id")), name, arguments)
         if name != call.name:  # some repeat it, and some send it in pieces
             call.name += name
         call.arguments += arguments
@@ -110,6 +110,15 @@ class _Call:
         if fields:
             call.provider_fields = fields
         return call
+
+
+def _text(value: object) -> str:
+    """Returns an id or a name; some providers number their calls."""
+    if value is None:
+        return ""
+    if not isinstance(value, str | int):
+        raise TypeError(f"an id or a name is {value!r:.80}")
+    return str(value)
 
 
 def _arguments_text(arguments: object) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
@@ -124,6 +124,7 @@ schemas = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.dictionaries(words, schemas, max_size=4), st.booleans())
 def test_any_question_and_any_schema_have_a_reply(question: str, schema: dict[str, Any], read_only: bool) -> None:
     """Whatever a tool's schema is, the reply is a call with JSON arguments, or an answer."""
