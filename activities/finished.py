@@ -73,6 +73,7 @@ class SharedCall(Generic[T]):
     def __init__(self, make: Callable[[], Awaitable[T]], ended: Callable[[], object]) -> None:
         self._task: asyncio.Future[T] = asyncio.ensure_future(make())
         self._task.add_done_callback(lambda _: ended())
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be left to ask
         self._waiting = 0
 
     async def wait(self) -> T:
