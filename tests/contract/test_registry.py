@@ -13,6 +13,7 @@ import pytest
 from surrealdb import RecordID
 
 from holdfast.agents.agent import Agent
+from holdfast.bounds import MAX_SECONDS, MAX_TURNS
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError, StoreUnavailable
 from holdfast.storage.database import Database, open_database
@@ -138,7 +139,13 @@ async def test_odd_text_comes_back_exactly(registry: SurrealRegistry) -> None:
     """Prompts with any character are returned exactly."""
     text = "a\0b ğ 漢字 \U0001f600 \u2028 '; DELETE agent; -- $head"
     definition = AgentDefinition(
-        name="odd", system_prompt=text, description=text, model=text, tools=[text], max_turns=2**70, timeout=1e300
+        name="odd",
+        system_prompt=text,
+        description=text,
+        model=text,
+        tools=[text],
+        max_turns=MAX_TURNS,
+        timeout=MAX_SECONDS,
     )
     await registry.register(definition)
     assert (await registry.get("odd")).content() == definition.content()

@@ -26,6 +26,7 @@ from websockets.typing import Origin
 
 from holdfast.errors import HoldfastError, StoreLocked, StoreUnavailable, UsageError
 from holdfast.storage.database import StatementFailed, WriteConflict, open_database
+from holdfast.storage.database.gateway.admission import HANDSHAKE_DEADLINE, MAX_STRANGERS
 from holdfast.storage.database.gateway.descriptor import DescriptorFile, GatewayDescriptor
 from holdfast.storage.database.gateway.wire import MAX_FRAME
 from holdfast.storage.database.shared import SharedDatabase
@@ -442,3 +443,31 @@ async def test_close_lets_go_and_may_be_called_twice(path: Path, start: Start) -
         await ours.close()
         assert await peer.ask("open") is True
         assert await ours.run("RETURN count(SELECT 1 FROM row)") == [1]
+
+
+async def test_connections_without_the_token_exhaust_nothing(path: Path, start: Start) -> None:
+    """A thousand idle connections keep few files of the owner open, and keep no client out."""
+    peer = await start()
+    assert await peer.ask("open") is True
+    host, _, port = card_of(path).address.rpartition(":")
+    before = _files(peer)
+    strangers = []
+    for _ in range(5):
+        strangers += await asyncio.gather(*(asyncio.open_connection(host, int(port)) for _ in range(200)))
+    try:
+        async with sharing(path) as ours:
+            assert await ours.run("RETURN 1") == [1]
+            assert not ours.is_owner
+        await eventually(lambda: _soon(_files(peer) <= before + MAX_STRANGERS))
+        await eventually(lambda: _soon(_files(peer) <= before + 2), timeout=10 * HANDSHAKE_DEADLINE)
+    finally:
+        for _, writer in strangers:
+            writer.close()
+
+
+def _files(peer: Peer) -> int:
+    return len(list(Path(f"/proc/{peer.process.pid}/fd").iterdir()))
+
+
+async def _soon(condition: bool) -> bool:
+    return condition

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -179,3 +180,40 @@ async def test_close_ends_while_the_server_is_frozen(server: SurrealServer, data
             await call
     finally:
         server.thaw()
+
+
+@asynccontextmanager
+async def far_away(server: SurrealServer, seconds: float) -> AsyncIterator[str]:
+    """The address of the server over a line on which each answer is late."""
+    port = int(server.url.rpartition(":")[2])
+
+    ended = list[asyncio.Task[None]]()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
+        try:
+            while data := await reader.read(2**16):
+                await asyncio.sleep(delay)
+                writer.write(data)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        ended.append(asyncio.create_task(forward(reader, back, 0)))
+        ended.append(asyncio.create_task(forward(there, writer, seconds)))
+
+    async with await asyncio.start_server(connect, "127.0.0.1", 0) as line:
+        yield "ws://{}:{}".format(*line.sockets[0].getsockname()[:2])
+    await asyncio.wait(ended)
+
+
+async def test_a_server_that_is_far_away_is_slow_and_works(server: SurrealServer, store: Store, database: str) -> None:
+    """A deadline is for one answer, so that a second for each does not add up to a refusal to open."""
+    await store.open()
+    async with far_away(server, seconds=1.0) as url:
+        far = open_store(url, database=database, username=USERNAME, password=PASSWORD)
+        run = SampleRun(turns=1)
+        assert await far.append(run.batch()) == run.head
+        await far.close()

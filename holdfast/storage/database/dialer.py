@@ -13,6 +13,9 @@ from holdfast.storage.database.session import Session
 PREPARE_DEADLINE = 120.0  # seconds to apply the schema; building an index over existing rows may take long
 
 
+PREPARED_ANSWERS = 2  # that show which dialect the database has, and which schema
+
+
 class Preparation(Protocol):
     """A state that a database must be in before it is used, such as a schema."""
 
@@ -63,8 +66,8 @@ class Dialer(Generic[C]):
         seconds = self._endpoint.dial_deadline
         session = None
         try:
-            async with asyncio.timeout(seconds) as limit:
-                session = Session(await self._endpoint.dial())
+            session = Session(await self._endpoint.dial())
+            async with asyncio.timeout(seconds and PREPARED_ANSWERS * seconds) as limit:
                 await self._prepare(session, limit)
         except BaseException as error:
             await self._give_up(session)

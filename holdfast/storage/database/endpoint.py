@@ -24,6 +24,7 @@ class Endpoint(Protocol, Generic[C]):
     call_deadline: float | None
     """Seconds that a caller waits at most; `None` means no limit."""
     dial_deadline: float | None
+    """Seconds for each answer while a client is opened; `dial` raises TimeoutError."""
     statement_deadline: float | None
     durable: bool
     """Whether the data outlives the client, so that a failed client may be replaced."""

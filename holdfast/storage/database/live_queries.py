@@ -42,8 +42,7 @@ class LiveQueryWatches(ListeningWatches):
             await asyncio.sleep(PAUSE)
 
     async def _listen_once(self, table: str) -> None:
-        async with asyncio.timeout(self._endpoint.dial_deadline):
-            session = Session(await self._endpoint.dial())
+        session = Session(await self._endpoint.dial())
         try:
             await self._listen_to(session, table)
         except StatementFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -19,8 +20,8 @@ from holdfast.storage.database.websocket_client import WebsocketClient
 # ran 165 a second and 1 ran 45. Short statements gain nothing: 200 appends and 2,000 reads a second with 1 or 4,
 # fewer with 8.
 MAX_CONNECTIONS = 4
-CALL_DEADLINE = 9.0  # seconds a caller waits, including the queue and reconnecting
-DIAL_DEADLINE = 3.5  # seconds to connect, sign in and read the schema version
+CALL_DEADLINE = 12.0  # seconds a caller waits, including the queue and reconnecting; less than `STORE_TIMEOUT`
+DIAL_DEADLINE = 3.5  # seconds for each answer while connecting, of which there are up to nine
 STATEMENT_DEADLINE = 5.0  # seconds for one statement; the slowest is a page of a run
 SELECT_ATTEMPTS = 20  # that many workers may start on an empty server at once
 
@@ -51,15 +52,24 @@ class Login:
     username: str | None
     password: str | None = field(repr=False)
 
-    async def sign_in(self, client: RemoteClient) -> bool:
-        """Signs in as a user of the server, the namespace or the database, whichever works; returns whether one did."""
+    async def sign_in(self, client: RemoteClient, deadline: float | None = None) -> bool:
+        """Signs in as a user of the server, the namespace or the database, whichever works; returns whether one did.
+
+        Args:
+            client: connected.
+            deadline: seconds for each attempt.
+
+        Raises:
+            TimeoutError: the server did not answer in time.
+        """
         if self.username is None:
             return True
         credentials: dict[str, Value] = {"username": self.username, "password": self.password or ""}
         where: dict[str, Value] = {"namespace": self.namespace, "database": self.database}
         for scope in ((), ("namespace",), ("namespace", "database")):
             with contextlib.suppress(ServerError):
-                await client.signin(credentials | {name: where[name] for name in scope})
+                async with asyncio.timeout(deadline):
+                    await client.signin(credentials | {name: where[name] for name in scope})
                 return True
         return False
 
@@ -93,15 +103,19 @@ class _ServerEndpoint(Generic[R]):
     async def dial(self) -> R:
         """Connects, signs in if there is a user, and selects namespace and database.
 
+        Each step has a deadline of its own: a server that is far away needs many round trips, one that is gone none.
+
         Raises:
             StoreUnavailable: the server denies the user access.
+            TimeoutError: the server did not answer in time.
         """
         return await self._dial_as(self.login)
 
     async def _dial_as(self, login: Login) -> R:
-        client = await self._connect()
+        async with asyncio.timeout(self.dial_deadline):
+            client = await self._connect()
         try:
-            if not await login.sign_in(client):
+            if not await login.sign_in(client, self.dial_deadline):
                 raise StoreUnavailable(
                     f"{self} denied access to user {login.username!r}: check SURREALDB_USERNAME and "
                     f"SURREALDB_PASSWORD, "
@@ -119,7 +133,8 @@ class _ServerEndpoint(Generic[R]):
         """Selects namespace and database, which creates them if necessary; concurrent creation may conflict."""
         for attempt in range(SELECT_ATTEMPTS):
             try:
-                await client.use(login.namespace, login.database)
+                async with asyncio.timeout(self.dial_deadline):
+                    await client.use(login.namespace, login.database)
             except ServerError as error:
                 if CONFLICT not in str(error) or attempt == SELECT_ATTEMPTS - 1:
                     raise

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import logging
 import secrets
 from collections.abc import Coroutine
-from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 
 from holdfast.errors import UsageError
 from holdfast.storage.database.database import Database
 from holdfast.storage.database.ephemeral import call_ephemeral
+from holdfast.storage.database.gateway.admission import HANDSHAKE_DEADLINE, Admission
 from holdfast.storage.database.gateway.wire import (
     CHANGED,
     FAILED,
@@ -67,6 +65,7 @@ class GatewayServer:
 
     def __init__(self, database: Database) -> None:
         self.token = secrets.token_urlsafe(32)
+        self._admission = Admission(self.token)
         self._database = database
         self._server: Server | None = None
         self._working: set[asyncio.Task[None]] = set()
@@ -78,7 +77,9 @@ class GatewayServer:
             self._handle,
             LOOPBACK,
             0,
-            process_request=self._admit,
+            process_request=self._admission.admit,
+            create_connection=self._admission.connection,  # type: ignore[arg-type]  # called like the class
+            open_timeout=HANDSHAKE_DEADLINE,
             origins=ORIGINS,
             compression=None,
             max_size=MAX_FRAME,
@@ -98,12 +99,6 @@ class GatewayServer:
         self._server.close()  # sends "going away", which tells clients that unanswered calls were not executed
         await self._server.wait_closed()
         self._server = None
-
-    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        given = request.headers.get("Authorization", "")
-        if hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
-            return None
-        return connection.respond(HTTPStatus.UNAUTHORIZED, "the token does not belong to this gateway\n")
 
     async def _handle(self, connection: ServerConnection) -> None:
         listeners: dict[int, asyncio.Task[None]] = {}
