@@ -43,8 +43,9 @@ class CompletionChunks:
             RecursionError: its JSON is nested too deep.
         """
         pieces = self._response.aiter_bytes()
-        is_json = "json" in self._response.headers.get("content-type", "")
-        async for data in self._body(pieces) if is_json else self._events(pieces):
+        first = await self._first(pieces)
+        is_json = first.lstrip().startswith((b"{", b"["))  # content types are not reliable
+        async for data in self._body(first, pieces) if is_json else self._events(first, pieces):
             for chunk in _loads(data):
                 if error := _error_in(chunk):
                     raise openai.APIError("error in the body", self._response.request, body=error)
@@ -59,19 +60,32 @@ class CompletionChunks:
         text = " ".join(self.opening.decode(errors="replace").split())
         return f"content type {kind!r}; it begins {text!r}" if text else f"content type {kind!r}; the body is empty"
 
-    async def _body(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        body = b"".join([self._seen(piece) async for piece in pieces])
+    async def _first(self, pieces: AsyncIterator[bytes]) -> bytes:
+        """Returns the beginning of the body, up to something that is not blank."""
+        first = b""
+        async for piece in pieces:
+            first += self._seen(piece)
+            if not first.isspace():
+                break
+        return first
+
+    async def _body(self, first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        body = b"".join([first, *[self._seen(piece) async for piece in pieces]])
         self.is_done = True
         yield body
 
-    async def _events(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    async def _events(self, first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         decoder = EventDecoder()
-        async for piece in pieces:
-            for data in decoder.feed(self._seen(piece)):
+        events = decoder.feed(first)
+        while True:
+            for data in events:
                 if data.startswith(DONE):
                     self.is_done = True
                     return
                 yield data
+            if (piece := await anext(pieces, None)) is None:
+                break
+            events = decoder.feed(self._seen(piece))
         for data in decoder.end():
             if data.startswith(DONE):
                 self.is_done = True

@@ -129,6 +129,16 @@ REPLIES = [
         json.dumps({"choices": [{"message": {"role": "assistant", "content": "hello"}}]}).encode(),
         content_type="application/json",
     ),
+    ReplyQuirk(
+        "JSON that says it is a stream",
+        b"\n" + json.dumps({"choices": [{"message": {"role": "assistant", "content": "hello"}}]}).encode(),
+    ),
+    ReplyQuirk("a stream that says it is JSON", stream(HELLO, STOP, DONE), content_type="application/json"),
+    ReplyQuirk(
+        "one JSON object in each line",
+        f"{json.dumps(HELLO)}\n{json.dumps(STOP)}\n".encode(),
+        content_type="application/x-ndjson",
+    ),
     ReplyQuirk("other finish reasons", stream(HELLO, part("MAX_TOKENS"), DONE), finish_reason="length"),
 ]
 
