@@ -31,6 +31,15 @@ def test_run_shows_everything_and_ends_well(cli: CliStack) -> None:
     assert max(map(len, prose)) <= 80
 
 
+def test_a_workspace_that_the_worker_may_not_use_is_explained(cli: CliStack, tmp_path: Path) -> None:
+    """A folder that is not below the one where the stack was started fails the run, and the error says what to do."""
+    done = cli("run", "researcher", QUESTION, "--workspace", str(tmp_path))
+    assert done.code == 2
+    said = " ".join((done.out + done.err).split())
+    assert "is not below a folder that this worker may use" in said
+    assert "set WORKSPACE_ROOTS to a folder above it, or start the worker in one, and restart the worker" in said
+
+
 def test_list_works_with_standard_output_closed(cli: CliStack) -> None:
     """`list >&-` reads the runs, writes nothing, and ends well."""
     done = subprocess.run(
