@@ -68,6 +68,10 @@ def environment(settings: Settings, address: str, model_url: str | None) -> dict
             variables.pop(name.upper(), None)
         else:
             variables[name.upper()] = _plain(value)
+    if settings.temporal_address is None:  # the local server has neither TLS nor keys, which these are for
+        variables = {name: value for name, value in variables.items() if not name.startswith("TEMPORAL_")}
+        variables |= {"TEMPORAL_NAMESPACE": settings.temporal_namespace, "TEMPORAL_CONFIG_FILE": os.devnull}
+        variables["TEMPORAL_TASK_QUEUE"] = settings.temporal_task_queue
     variables |= {"TEMPORAL_ADDRESS": address, "HOLDFAST_HOME": str(settings.holdfast_home.absolute())}
     for name in (CLAIM_VARIABLE, FILE_VARIABLE):
         variables.pop(name, None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_address
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
@@ -46,6 +47,8 @@ async def connect_temporal(
 ) -> Client:
     """Connects to Temporal; TLS, API keys and profiles come from Temporal's TEMPORAL_* variables and config file.
 
+    They are those of another server, and not used, if `address` is on this machine and not the one that they name.
+
     Args:
         address: host:port.
         namespace: an existing namespace.
@@ -58,6 +61,8 @@ async def connect_temporal(
         TemporalUnavailable: no server answers at `address`.
     """
     config = ClientConfig.load_client_connect_config()
+    if _is_loopback(address) and config.get("target_host") != address:
+        config = {}
     config["target_host"], config["namespace"] = address, namespace
     try:
         return await Client.connect(
@@ -69,6 +74,14 @@ async def connect_temporal(
         )
     except (RPCError, RuntimeError) as error:
         raise TemporalUnavailable(f"no Temporal server answers at {address}: {error}") from error
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -12,7 +13,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, Register
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from holdfast import Holdfast, RunNotFound, SettingsError
+from holdfast import Holdfast, RunNotFound, SettingsError, TemporalUnavailable
 from holdfast.search_attributes import SEARCH_ATTRIBUTES
 from holdfast.temporal.connection import connect_temporal
 from tests.support.lab import eventually
@@ -71,3 +72,19 @@ async def test_an_unknown_run_is_named(temporal_address: str) -> None:
     holdfast = Holdfast(await connect_temporal(temporal_address))
     with pytest.raises(RunNotFound, match="no run 'nothing-here'; see `list`"):
         await holdfast.handle("nothing-here").status()
+
+
+async def test_keys_of_another_server_are_not_used_here(
+    temporal_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A local server is reached without TLS, though Temporal's variables and its file are set up for Temporal Cloud."""
+    file = tmp_path / "temporal.toml"
+    file.write_text('[profile.default]\naddress = "my.tmprl.example:7233"\nnamespace = "mine"\napi_key = "secret"\n')
+    monkeypatch.setenv("TEMPORAL_CONFIG_FILE", str(file))
+    monkeypatch.setenv("TEMPORAL_API_KEY", "another secret")
+    client = await connect_temporal(temporal_address)
+    assert client.namespace == "default"
+    assert not client.service_client.config.tls
+    with pytest.raises(TemporalUnavailable):  # it is named by the variables, so they are used
+        monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
+        await connect_temporal(temporal_address)

@@ -276,6 +276,7 @@ def test_a_state_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_the_workers_environment_is_what_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker gets the settings of the command that starts it."""
     monkeypatch.setenv("SOMETHING_ELSE", "stays")
+    monkeypatch.setenv("TEMPORAL_API_KEY", "of another server")
     monkeypatch.setenv("SURREALDB_URL", "mem://")
     settings = Settings(
         holdfast_home=tmp_path,
@@ -298,6 +299,7 @@ def test_the_workers_environment_is_what_the_settings_say(tmp_path: Path, monkey
     }
     assert variables.items() >= expected.items()
     assert "HOLDFAST_SCRIPTED" not in variables
+    assert "TEMPORAL_API_KEY" not in variables, "the local server has neither keys nor TLS"
     monkeypatch.setattr(os, "environ", variables)
     assert "SURREALDB_URL" not in variables
     assert Settings() == settings.model_copy(update={"temporal_address": "127.0.0.1:1"})
