@@ -85,6 +85,6 @@ async def test_keys_of_another_server_are_not_used_here(
     client = await connect_temporal(temporal_address)
     assert client.namespace == "default"
     assert not client.service_client.config.tls
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
     with pytest.raises(TemporalUnavailable):  # it is named by the variables, so they are used
-        monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
         await connect_temporal(temporal_address)
