@@ -49,6 +49,7 @@ class OpenAIEmbedder(Embedder):
         self.name = f"{model}@{dimensions}"
         self._model = model
         self._dimensions = dimensions
+        self._url_variable = url_variable
         self._may_choose = True  # until the model answers that its dimensions are fixed
         self._provider = Provider(
             api_key=api_key,
@@ -96,7 +97,7 @@ class OpenAIEmbedder(Embedder):
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise ModelUnavailable(
-                f"model {self._model!r} sent a response without valid embeddings: {reason}"
+                f"model {self._model!r} sent a response without valid embeddings: {reason}; check {self._url_variable}"
             ) from None
         if len(vectors) != count:
             raise ModelUnavailable(f"model {self._model!r} sent {len(vectors)} vectors for {count} texts")
