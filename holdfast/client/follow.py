@@ -13,7 +13,7 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 
 from holdfast import names
 from holdfast.client.delta_feed import DeltaFeed
-from holdfast.errors import WorkerUnavailable
+from holdfast.errors import HoldfastError, WorkerUnavailable
 from holdfast.events import Event, Notice, TextDelta
 from holdfast.ports import BusSource
 from holdfast.protocol import ModelProgress
@@ -49,6 +49,8 @@ class Follower:
         self._execution: str | None = None
         self._digests: dict[int, str] = {}
         """Of the entries that were yielded, which a reset may replace."""
+        self._asked: tuple[str, int] | None = None
+        """The execution and the length of its history when the run was asked what it waits for."""
         self._delta_of = (0, 0)  # turn and attempt
         self._delta_chars = 0
         self._noticed: set[str] = set()  # since the newest entry
@@ -189,7 +191,21 @@ class Follower:
         for pending in description.raw_description.pending_activities:
             if pending.attempt > 1 and pending.HasField("last_failure"):
                 return self._notice_once(_retry_notice(pending, await self._log.reason(pending.last_failure)))
-        return []
+        return self._notice_once(why) if (why := await self._wait(description)) else []
+
+    async def _wait(self, description: WorkflowExecutionDescription) -> str | None:
+        """Returns what the run waits for, if no call is in flight; it is asked once for each change of its history."""
+        raw = description.raw_description
+        calls = [pending.activity_type.name for pending in raw.pending_activities]
+        asked = (description.run_id, description.history_length)
+        if asked == self._asked or raw.HasField("pending_workflow_task") or set(calls) - {names.RUN_SLOT}:
+            return None
+        self._asked = asked
+        try:
+            doing = (await self._log.progress(self._run_id)).doing
+        except HoldfastError:  # the worker that knows it has gone; the next poll tells
+            return None
+        return f"The run is {doing}." if doing.startswith("waiting for ") else None
 
     def _notice_once(self, text: str) -> list[Event]:
         if text in self._noticed:
@@ -202,6 +218,8 @@ def _retry_notice(pending: PendingActivityInfo, reason: str) -> str:
     """Which call failed, why, and that it is retried."""
     name = pending.activity_type.name
     said = reason.rstrip(".")
+    if name == names.RUN_PREPARE:
+        return f"The run waits to begin: {said}. Retrying (attempt {pending.attempt})."
     if name.startswith("mirror."):
         return f"The mirror lags behind: {said}. Retrying (attempt {pending.attempt})."
     if name == names.MODEL_CALL:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from holdfast import Agent, RunHandle, RunStatus, tool
+from holdfast import Agent, Notice, RunHandle, RunStatus, tool
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from tests.support.lab import Lab, contents, eventually
 
@@ -23,6 +24,7 @@ async def look(word: str) -> str:
     return f"saw {word}"
 
 
+BUSY = Reply.error(503, headers={"Retry-After": "1"})  # so that the next worker makes the first turn
 clerk = Agent(name="clerk", tools=[stamp, look])
 other = Agent(name="other", tools=[look])
 
@@ -37,17 +39,27 @@ async def waits(run: RunHandle, *words: str) -> None:
     await eventually(says)
 
 
+async def until_notice(run: RunHandle) -> AsyncIterator[Notice]:
+    """The first notice that followers of a run see."""
+    async for event in run.events():
+        if isinstance(event, Notice):
+            yield event
+            return
+
+
 async def test_a_tool_is_waited_for(lab: Lab) -> None:
     """A run whose tool no worker serves waits for one, says so, and then makes the call once."""
+    lab.server.reply(BUSY)
     lab.server.call_tools(("stamp", {"word": "a"}), ("look", {"word": "b"}))
-    lab.server.hold()
     async with lab.worker(clerk):
         run = await lab.holdfast.start("clerk", "Go.")
         await lab.server.wait_for_requests(1)
-        lab.server.release()
     async with lab.worker(other):
         await waits(run, "waiting for a worker that serves tool 'stamp' of agent 'clerk'")
         assert (await run.status()).status == RunStatus.RUNNING
+        async with asyncio.timeout(30):
+            told = [event.text async for event in until_notice(run)]
+    assert told == ["The run is waiting for a worker that serves tool 'stamp' of agent 'clerk'."]
     async with lab.worker(clerk):
         result = await run.result(30)
         assert result.success
@@ -56,12 +68,11 @@ async def test_a_tool_is_waited_for(lab: Lab) -> None:
 
 async def test_a_tool_that_never_comes_ends_at_the_time_limit(lab: Lab) -> None:
     """A run that waits for a tool until its time limit has timed out, and says what it waited for."""
+    lab.server.reply(BUSY)
     lab.server.call_tools(("stamp", {"word": "a"}))
-    lab.server.hold()
     async with lab.worker(clerk):
         run = await lab.holdfast.start("clerk", "Go.", timeout=6)
         await lab.server.wait_for_requests(1)
-        lab.server.release()
     async with lab.worker(other):
         result = await run.result(30)
     assert result.status == RunStatus.TIMED_OUT
@@ -70,12 +81,11 @@ async def test_a_tool_that_never_comes_ends_at_the_time_limit(lab: Lab) -> None:
 
 async def test_a_wait_can_be_cancelled(lab: Lab) -> None:
     """A run that waits is cancelled like any other."""
+    lab.server.reply(BUSY)
     lab.server.call_tools(("stamp", {"word": "a"}))
-    lab.server.hold()
     async with lab.worker(clerk):
         run = await lab.holdfast.start("clerk", "Go.")
         await lab.server.wait_for_requests(1)
-        lab.server.release()
     async with lab.worker(other):
         await waits(run, "tool 'stamp'")
         await run.cancel()
@@ -116,12 +126,11 @@ def named(reply: str) -> Agent:
 async def test_tools_of_one_name_are_told_apart(lab: Lab) -> None:
     """Each agent calls its own tool, also when the run began before another agent had a tool of this name."""
     lab.server.respond = calling(ChatToolCall("stock", {}))
-    lab.server.hold()
+    lab.server.reply(BUSY)
     shop, depot = named("shop"), named("depot")
     async with lab.worker(shop):
         early = await lab.holdfast.start("shop", "Count.")
         await lab.server.wait_for_requests(1)
-        lab.server.release()
     async with lab.worker(shop, depot):
         runs = [early, await lab.holdfast.start("depot", "Count."), await lab.holdfast.start(shop, "Count.")]
         for run in runs:
@@ -136,7 +145,7 @@ async def test_a_run_keeps_its_kind_of_model(lab: Lab, began: str, now: str) -> 
     models = {"real": "gpt", "scripted": "scripted"}
     url = lab.settings.openai_base_url = "https://user:secret@models.example/v1"
     lab.settings.openai_model = models[began]
-    lab.server.reply(Reply.error(503, headers={"Retry-After": "1"}))
+    lab.server.reply(BUSY)
     async with lab.worker(other):
         run = await lab.holdfast.start("other", "Go.")
         await lab.server.wait_for_requests(1)
