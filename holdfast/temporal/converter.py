@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter, ToJsonOptions
-from temporalio.converter import CompositePayloadConverter, DataConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    SerializationContext,
+    StorageDriverStoreContext,
+)
+from typing_extensions import override
 
 from holdfast.protocol import EntryPage, MessagePage
 from holdfast.temporal.encrypted import UnreadablePayloadConverter
@@ -39,5 +44,17 @@ class HoldfastPayloadConverter(CompositePayloadConverter):
         return payloads
 
 
-DATA_CONVERTER = replace(DataConverter.default, payload_converter_class=HoldfastPayloadConverter)
+class ContextFreeConverter(DataConverter):
+    """A data converter whose parts need no context. The SDK would otherwise make another one for each payload."""
+
+    @override
+    def with_context(self, context: SerializationContext) -> Self:
+        return self
+
+    @override
+    def _with_store_context(self, store_ctx: StorageDriverStoreContext) -> Self:
+        return self
+
+
+DATA_CONVERTER = ContextFreeConverter(payload_converter_class=HoldfastPayloadConverter)
 """Default converter of clients and workers."""

@@ -114,7 +114,7 @@ def _encode_none(_value: None, write: Write) -> None:
 def _encode_list(value: Sequence[Any], write: Write) -> None:
     write(_head(ARRAY, len(value)))
     for item in value:
-        _encode(item, write)
+        ENCODERS.get(type(item), _encode_by_client)(item, write)
 
 
 def _encode_map(value: Mapping[Any, Any], write: Write) -> None:
@@ -124,7 +124,7 @@ def _encode_map(value: Mapping[Any, Any], write: Write) -> None:
             write(_encoded_key(key))
         else:
             _encode(key, write)
-        _encode(item, write)
+        ENCODERS.get(type(item), _encode_by_client)(item, write)
 
 
 def _encode_record(value: RecordID, write: Write) -> None:
