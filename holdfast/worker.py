@@ -36,7 +36,9 @@ def main() -> int:
         settings = Settings.load()
         private = settings.holdfast_encryption_key is not None
         open_closed()
-        log = StandardStreams.protect().writer(2)
+        streams = StandardStreams.protect()
+        streams.relay()
+        log = streams.writer(2)
         configure_logging(settings.log_level, settings.log_format, private=private, stream=log)
         _forward_core_logs()
         asyncio.Runner().run(serve(settings))

@@ -60,8 +60,8 @@ class Process:
 
     @property
     def output(self) -> str:
-        """Everything it has written."""
-        return self.log.read_text(errors="replace")
+        """Everything it has written; nothing if the disk of its log is gone."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     @property
     def has_ended(self) -> bool:
@@ -117,6 +117,8 @@ class Site:
     environment: dict[str, str]
     """Of each worker."""
     processes: list[Process] = field(default_factory=list)
+    logs: Path | None = None
+    """Folder of the logs; `None` means `folder`."""
 
     @classmethod
     @asynccontextmanager
@@ -145,7 +147,7 @@ class Site:
 
     def run(self, *command: str, **environment: str) -> Process:
         """Starts a program whose log is shown when the test fails."""
-        log = self.folder / f"{len(self.processes)}-{Path(command[0]).name}.log"
+        log = (self.logs or self.folder) / f"{len(self.processes)}-{Path(command[0]).name}.log"
         process = Process(list(command), environment=environment, log=log, folder=self.folder)
         self.processes.append(process)
         return process
