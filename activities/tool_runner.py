@@ -96,8 +96,9 @@ class _WorkersMemory(TextMemoryProtocol):
         metadata: Mapping[str, Any] | None = None,
         *,
         id: str | None = None,
+        wait: bool = False,
     ) -> str:
-        call = self._memories.add(namespace, text, metadata, id=id)
+        call = self._memories.add(namespace, text, metadata, id=id, wait=wait)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, self._loop))
 
     @override

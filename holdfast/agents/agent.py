@@ -118,18 +118,20 @@ class Agent:
             message = f"agent {self.name!r}: {where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
             raise AgentDefinitionError(message) from error
 
-    async def add_text_memory(self, text: str, **metadata: JsonValue) -> str:
+    async def add_text_memory(self, text: str, *, wait: bool = True, **metadata: JsonValue) -> str:
         """Stores a text in the agent's memory, where its tools and `search_text` find it, and returns its id.
 
         Args:
             text: not blank, at most 64 KB; the same text with the same metadata is stored once.
+            wait: return when the text is found by its meaning too, if an embedding model is configured and answers;
+                `False` leaves that to a worker, which is faster for many texts.
             metadata: JSON values by name, which are returned with the text.
 
         Raises:
             UsageError: the text or the metadata is not accepted.
             StoreUnavailable: it could not be stored; the call can be repeated safely.
         """
-        return await services.text_memory().add(agent_namespace(self.name), text, metadata)
+        return await services.text_memory().add(agent_namespace(self.name), text, metadata, wait=wait)
 
     async def search_text(self, query: str, top_k: int = 5) -> list[MemoryMatch]:
         """Searches the memories of the agent and those that all agents share, by words and by meaning; best first.

@@ -151,6 +151,7 @@ class TextMemoryProtocol(Protocol):
         metadata: Mapping[str, JsonValue] | None = None,
         *,
         id: str | None = None,  # noqa: A002 - the field's word
+        wait: bool = False,
     ) -> str:
         """Stores a text and returns its id; it is found by its words at once, by its meaning once it is embedded.
 
@@ -160,6 +161,8 @@ class TextMemoryProtocol(Protocol):
             metadata: JSON values by name; searches can filter by them.
             id: a memory with this id is replaced; `None` means an id derived from text and metadata, so that adding
                 the same memory again changes nothing.
+            wait: embed it now if an embedding model is configured, so that it is found by its meaning at once. If the
+                model does not answer within some seconds, a worker embeds it later.
 
         Raises:
             UsageError: the text is blank or too large; the message names the limit.

@@ -24,7 +24,7 @@ async def remember(text: str, shared: bool = False, *, context: ToolContext) -> 
     """
     memories = _memories(context)
     try:
-        identity = await memories.add(SHARED_NAMESPACE if shared else agent_namespace(context.agent), text)
+        identity = await memories.add(SHARED_NAMESPACE if shared else agent_namespace(context.agent), text, wait=True)
     except UsageError as error:
         raise ToolError(str(error)) from None
     return f"remembered as {identity}"

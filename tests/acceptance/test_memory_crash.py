@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.scripted.embedding_wire import hashed_vectors
 from holdfast.storage.memory import TextMemory
-from holdfast.storage.memory.embedding import BATCH
+from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.persistence import open_persistence
 from holdfast.testing import EmbeddingFault
 from tests.support.lab import eventually

@@ -375,6 +375,42 @@ async def test_two_workers_with_different_models_do_not_embed_for_ever(
     assert await newer.waiting() == []
 
 
+async def test_a_memory_without_a_vector_is_not_outranked_for_that(backend: Backend) -> None:
+    """A memory that was just added and has the words is found before those that are merely embedded."""
+    async with backend.opened() as memories:
+        for number in range(8):
+            await memories.add("shared", f"turbine blades are stored in hall {number}", id=f"hall-{number}")
+        await embed_all(memories)
+        await memories.add("shared", "turbine turbine: the turbine was sold", id="sold")
+        [first, *_] = await memories.search("turbine sold", namespaces=["shared"])
+        assert (first.id, first.found_by) == ("sold", ["text"])
+        await embed_all(memories)
+        [first, *_] = await memories.search("turbine sold", namespaces=["shared"])
+        assert (first.id, first.found_by) == ("sold", ["text", "vector"])
+
+
+async def test_adding_can_wait_for_the_vector(backend: Backend, provider: ModelServer) -> None:
+    """With `wait`, a memory is found by its meaning when `add` returns, without a worker."""
+    async with backend.opened() as memories:
+        await memories.add("shared", NOTES["deploy"], id="deploy", wait=True)
+        [match] = await memories.search("redeployments", namespaces=["shared"])
+        assert (match.id, match.found_by) == ("deploy", ["vector"])
+        asked = len(provider.embedding_requests)
+        await memories.add("shared", NOTES["deploy"], id="deploy", wait=True)
+        assert len(provider.embedding_requests) == asked, "what has its vector is not embedded again"
+        assert await embed_all(memories) == 0
+
+
+async def test_adding_does_not_fail_for_lack_of_a_vector(provider: ModelServer, tmp_path: Path) -> None:
+    """If the model is unavailable, the memory is stored all the same, and a worker embeds it later."""
+    backend = Backend(f"surrealkv://{tmp_path}/a folder", provider)
+    async with backend.opened() as memories:
+        provider.fail_embeddings(EmbeddingFault(status=503))
+        await memories.add("shared", NOTES["deploy"], id="deploy", wait=True)
+        assert await ids(memories, "deployment") == ["deploy"]
+        assert await embed_all(memories) == 1
+
+
 async def test_it_is_all_there_after_a_restart(provider: ModelServer, tmp_path: Path) -> None:
     """Texts, index, vectors and pending work survive a restart."""
     backend = Backend(f"surrealkv://{tmp_path}/a folder", provider)

@@ -9,7 +9,7 @@ from holdfast import Agent, RunHandle, TextDelta, tool
 from holdfast.models.embeddings import OpenAIEmbedder
 from holdfast.protocol import EmbedRequest
 from holdfast.storage.memory import InProcessTable, TextMemory
-from holdfast.storage.memory.embedding import BATCH
+from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
 from holdfast.testing import EmbeddingFault, Reply
 from tests.support.lab import Lab

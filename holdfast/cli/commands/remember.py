@@ -58,7 +58,10 @@ async def remember(
         metadata = {"source": str(file), **metadata}
     async with opened_persistence(Settings.load()) as persistence:
         memories = persistence.memories
-        ids = await memories.add_many(target, texts, [metadata] * len(texts))
+        if len(texts) == 1:
+            ids = [await memories.add(target, texts[0], metadata, wait=True)]
+        else:
+            ids = await memories.add_many(target, texts, [metadata] * len(texts))
         embedder = memories.embedder
     if json:
         out.document({"namespace": target, "ids": ids, "embedder": embedder})

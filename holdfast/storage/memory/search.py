@@ -96,8 +96,19 @@ class Search:
         finders: Finders = {place: ["text"] for place in by_words}
         for place in by_meaning or ():
             finders.setdefault(place, []).append("vector")
-        ranked = fuse([by_words, by_meaning or []])
+        ranked = fuse([by_words, by_meaning or []], unrankable=await self._without_vector(by_words, by_meaning))
         return await self._read(ranked, finders, question), by_meaning is not None
+
+    async def _without_vector(self, by_words: Sequence[Place], by_meaning: Sequence[Place] | None) -> set[Place]:
+        """Returns the memories that have no vector, among those that only their words found.
+
+        A memory that was just added, and matches best, must not be outranked by those that merely have a vector.
+        """
+        if not by_meaning or self._vectors is None:
+            return set()
+        nearest, name = set(by_meaning), self._vectors.name
+        records = await self._table.read([place for place in by_words if place not in nearest])
+        return {place for place, record in records.items() if record.embedded_by != name}
 
     async def _nearest(self, question: Question, namespaces: Sequence[str], limit: int) -> list[Place] | None:
         if self._vectors is None or not namespaces:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from holdfast.errors import UsageError
 from holdfast.ports.retrieval import Embedder, Memory, MemoryMatch, TextMemoryProtocol
+from holdfast.storage.memory.pending import PendingMemories
 from holdfast.storage.memory.record import checked_id, checked_namespace, make_record
 from holdfast.storage.memory.search import Question, Search
 from holdfast.storage.memory.table import MemoryTable
@@ -25,8 +26,8 @@ Memories = list[Memory]
 class TextMemory(TextMemoryProtocol):
     """Texts by namespace, searchable by their words and by their meaning.
 
-    A text is found by its words as soon as `add` has returned. Its vector comes later: a worker embeds pending
-    memories. Without an embedder, and while it is unavailable, a search uses full text only.
+    A text is found by its words as soon as `add` has returned. Its vector comes later, unless `add` waits for it: a
+    worker embeds pending memories. Without an embedder, and while it is unavailable, a search uses full text only.
 
     Args:
         table: stores the texts.
@@ -37,6 +38,7 @@ class TextMemory(TextMemoryProtocol):
         self.table = table
         self.vectors = vectors
         self._search = Search(table, vectors)
+        self._pending = PendingMemories(table, vectors) if vectors else None
 
     @classmethod
     def of(cls, table: MemoryTable, open_vectors: OpenVectors, embedder: Embedder | None) -> Self:
@@ -56,9 +58,12 @@ class TextMemory(TextMemoryProtocol):
         metadata: Mapping[str, JsonValue] | None = None,
         *,
         id: str | None = None,
+        wait: bool = False,
     ) -> str:
         record = make_record(namespace, text, metadata, key=id)
         await self.table.write(namespace, [record])
+        if wait and self._pending:
+            await self._pending.embed_now(record)
         return record.id
 
     async def add_many(
