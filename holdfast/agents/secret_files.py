@@ -19,6 +19,7 @@ SECRET_NAMES = (
     ".pgpass",
     ".my.cnf",
     ".htpasswd",
+    ".*_history",
     # keys
     "*.pem",
     "*.key",
@@ -38,6 +39,7 @@ SECRET_NAMES = (
     ".kube",
     ".docker",
     ".password-store",
+    ".git",  # its settings may hold tokens, and its hooks are programs that run outside of the workspace
 )
 """Patterns for any part of a path, without regard to case."""
 

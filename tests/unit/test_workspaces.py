@@ -28,6 +28,8 @@ SECRET = [
     ".netrc",
     ".aws/credentials",
     "deep/.kube/config",
+    ".git/hooks/pre-commit",
+    ".bash_history",
 ]
 HARMLESS = ["env", ".env.example", "id_card.md", "id_rsa.pub", "keys.md", "pem.txt", "environment.py", ".gitignore"]
 
