@@ -16,7 +16,7 @@ from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, Reply
 from holdfast.types import Entry, RunId, RunStatus
 from tests.support.lab import Lab, eventually
-from tests.support.many_turns import count_to, counter
+from tests.support.many_turns import count_to, counter, walk, walker
 
 HOUR = 3600.0  # seconds; rounds that a test makes itself
 
@@ -169,3 +169,23 @@ async def test_the_mirror_of_an_open_run_still_shows_its_earlier_end(reset_lab: 
         assert await reset_lab.reconciler().round() == []
         await lab.holdfast.handle(ended.run_id).terminate("seen enough")
         await lab.server.wait_disconnected(3)
+
+
+async def test_a_later_execution_of_a_run_is_reset(short_histories: Lab) -> None:
+    """A run that was continued as new keeps the log of its earlier executions when the newest is reset."""
+    lab, reset_lab = short_histories, ResetLab(short_histories)
+    lab.server.respond = walk(60)
+    async with lab.worker(walker, max_cached_workflows=100):
+        first = await lab.holdfast.run("walker", "Walk.", timeout=300)
+        old = await lab.store.entries(first.run_id)
+        lab.server.respond = walk(59)
+        await reset_lab.reset(first.run_id, 2)
+        result = await lab.holdfast.handle(first.run_id).result(60)
+        assert result.content == "walked 58 steps"
+        description = await lab.client.get_workflow_handle(first.run_id).describe()
+        assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
+        await lab.assert_mirrored(first.run_id)
+        new = await lab.store.entries(first.run_id)
+        shared = [before == after for before, after in zip(old, new, strict=False)].index(False)
+        assert shared > 50
+        assert await reset_lab.verdict(first.run_id) == Verdict.HEALTHY

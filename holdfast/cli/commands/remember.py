@@ -70,7 +70,7 @@ async def remember(
     out.say(
         f"remembered in {target!r}: {kept[0]}" if len(kept) == 1 else f"remembered in {target!r}: {len(kept)} passages"
     )
-    _note_finding(out, embedder)
+    _note_finding(out, embedder, at_once=len(texts) == 1)
 
 
 def _texts(text: str | None, file: Path | None) -> list[str]:
@@ -89,9 +89,9 @@ def _texts(text: str | None, file: Path | None) -> list[str]:
     return found
 
 
-def _note_finding(out: Output, embedder: str | None) -> None:
+def _note_finding(out: Output, embedder: str | None, *, at_once: bool) -> None:
     if embedder is None:
         out.note("found by its words; set EMBEDDING_MODEL to find it by its meaning too")
         return
-    out.note("found by its words now, and by its meaning in a moment")
+    out.note("found by its words and by its meaning" if at_once else "found by words now, and by meaning in a moment")
     out.note(embedder_note(embedder))
