@@ -282,7 +282,7 @@ def test_list_leaves_out_what_only_machines_read(workspace: Path, outside: Path)
     os.mkfifo(workspace / "pipe")
     (workspace / ".hidden-file").touch()
     assert listed(workspace) == [".hidden-file\t0", "a.md\t0", "d/b.md\t0"]
-    assert listed(workspace, ".git") == [".git/x\t0"]
+    assert listed(workspace, ".venv") == [".venv/x\t0"]
 
 
 def test_empty_folder(workspace: Path) -> None:
