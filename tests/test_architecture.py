@@ -123,7 +123,9 @@ class Layer:
 
 LEAVES = "bounds chat_format rejection types events errors ports names protocol definition"
 VOCABULARY = f"{LEAVES} search_attributes"
-STORAGE = f"{VOCABULARY} _util.logger storage.assertions storage.edge_cases storage.sealed storage.database"
+STORAGE = (
+    f"{VOCABULARY} _util.batches _util.logger storage.assertions storage.edge_cases storage.sealed storage.database"
+)
 CALLERS = "storage temporal client composition stack ops scripted models"
 LAYERS = [
     Layer(LEAVES, "", "pydantic"),
@@ -141,7 +143,7 @@ LAYERS = [
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
-    Layer("models", f"{VOCABULARY} _util.logger", "httpx2 openai pydantic"),
+    Layer("models", f"{VOCABULARY} _util.batches _util.logger", "httpx2 openai pydantic"),
     Layer("tools", f"{VOCABULARY} agents.tool agents.secret_files agents.workspaces", "pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger", "pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),

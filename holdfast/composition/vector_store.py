@@ -16,7 +16,7 @@ from holdfast.storage.registry import BaseRegistry
 from holdfast.storage.vectors.checks import check_name
 
 
-class VectorStore(BaseRegistry):
+class VectorStore(BaseRegistry, VectorStoreProtocol):
     """Stores vectors with metadata and finds the nearest by cosine similarity; also a registry of agents.
 
         store = VectorStore()
@@ -44,67 +44,26 @@ class VectorStore(BaseRegistry):
         """The namespace of the vectors."""
         return self._namespace
 
-    async def upsert(
-        self,
-        id: str,  # noqa: A002 - the field's word
-        vector: Sequence[float],
-        metadata: Mapping[str, JsonValue] | None = None,
-    ) -> str:
-        """Adds a vector, or replaces it with its metadata, and returns its id.
-
-        Args:
-            id: any text of 1 to 4,096 characters.
-            vector: numbers, stored exactly as 64-bit floats.
-            metadata: JSON values by name, at most 100,000 characters.
-
-        Raises:
-            ValueError: the vector has another dimension than the namespace (the message names both), is zero, or has
-                values that are not finite numbers.
-            StoreUnavailable: it was not stored; repeating the call is safe.
-        """
+    @override
+    async def upsert(self, id: str, vector: Sequence[float], metadata: Mapping[str, JsonValue] | None = None) -> str:
         return await self._vectors.upsert(id, vector, metadata)
 
+    @override
     async def upsert_many(self, vectors: Iterable[StoredVector]) -> None:
-        """Adds or replaces many vectors, much faster than one by one; of several with one id, the last is stored.
-
-        They are written in batches: earlier batches remain if one fails, and repeating the call is safe.
-
-        Raises:
-            ValueError: as in `upsert`; raised before anything is written.
-            StoreUnavailable: some vectors were not stored.
-        """
         await self._vectors.upsert_many(vectors)
 
+    @override
     async def query(
-        self,
-        vector: Sequence[float],
-        k: int = 5,
-        *,
-        filter: Mapping[str, JsonValue] | None = None,  # noqa: A002 - the field's word
+        self, vector: Sequence[float], k: int = 5, *, filter: Mapping[str, JsonValue] | None = None
     ) -> list[VectorMatch]:
-        """Returns the `k` nearest vectors, best first; equal scores are ordered by id.
-
-        Args:
-            vector: of the namespace's dimension.
-            k: maximum number of matches.
-            filter: only vectors whose metadata has all these values under these keys. Values are compared as JSON:
-                `1` equals `1.0` but not `true`, and a missing key does not equal null.
-
-        Returns:
-            Matches whose `score` is the cosine similarity, from -1 to 1.
-
-        Raises:
-            ValueError: as in `upsert`, or `k` is below 1.
-            StoreUnavailable: the vectors cannot be read.
-        """
         return await self._vectors.query(vector, k, filter=filter)
 
-    async def get_vector(self, id: str) -> StoredVector | None:  # noqa: A002 - the field's word
-        """Returns the vector with this id and its metadata; `None` if there is none."""
+    @override
+    async def get_vector(self, id: str) -> StoredVector | None:
         return await self._vectors.get_vector(id)
 
-    async def delete(self, id: str) -> bool:  # noqa: A002 - the field's word
-        """Removes a vector and returns whether it existed. The namespace keeps its dimension."""
+    @override
+    async def delete(self, id: str) -> bool:
         return await self._vectors.delete(id)
 
     @override

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import openai
 from typing_extensions import override
 
+from holdfast._util.batches import batches
 from holdfast.errors import ModelRefused, ModelUnavailable
 from holdfast.models.provider import BROKEN, Provider
 from holdfast.ports.retrieval import Embedder
@@ -62,7 +63,7 @@ class OpenAIEmbedder(Embedder):
     @override
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         vectors: list[list[float]] = []
-        for batch in _batches([clean_text(text) for text in texts]):
+        for batch in batches(map(clean_text, texts), most=BATCH_TEXTS, size=BATCH_CHARS, measure=len):
             vectors += self._checked(await self._answer(batch), len(batch))
         return vectors
 
@@ -120,16 +121,3 @@ def _vectors(answer: Any) -> list[list[float]]:
     if not all(math.isfinite(value) for vector in vectors for value in vector):
         raise ValueError("a vector holds a value that is not a finite number")
     return vectors
-
-
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        if batch and (len(batch) == BATCH_TEXTS or size + len(text) > BATCH_CHARS):
-            yield batch
-            batch, size = [], 0
-        batch.append(text)
-        size += len(text)
-    if batch:
-        yield batch

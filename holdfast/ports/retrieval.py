@@ -99,8 +99,15 @@ class VectorStoreProtocol(Protocol):
     ) -> str:
         """Adds a vector, or replaces it with its metadata, and returns its id.
 
+        Args:
+            id: any text of 1 to 4,096 characters.
+            vector: numbers, stored exactly as 64-bit floats.
+            metadata: JSON values by name, at most 100,000 characters.
+
         Raises:
-            ValueError: the vector has another dimension than the namespace, is zero, or has values that are not finite.
+            ValueError: the vector has another dimension than the namespace (the message names both), is zero, or has
+                values that are not finite numbers.
+            StoreUnavailable: it was not stored; repeating the call is safe.
         """
         ...
 
@@ -111,6 +118,7 @@ class VectorStoreProtocol(Protocol):
 
         Raises:
             ValueError: as in `upsert`; raised before anything is written.
+            StoreUnavailable: some vectors were not stored.
         """
 
     async def query(
@@ -125,7 +133,15 @@ class VectorStoreProtocol(Protocol):
         Args:
             vector: of the namespace's dimension.
             k: maximum number of matches.
-            filter: only vectors whose metadata has all these values under these keys.
+            filter: only vectors whose metadata has all these values under these keys. Values are compared as JSON:
+                `1` equals `1.0` but not `true`, and a missing key does not equal null.
+
+        Returns:
+            Matches whose `score` is the cosine similarity, from -1 to 1.
+
+        Raises:
+            ValueError: as in `upsert`, or `k` is below 1.
+            StoreUnavailable: the vectors cannot be read.
         """
         ...
 
@@ -134,7 +150,7 @@ class VectorStoreProtocol(Protocol):
         ...
 
     async def delete(self, id: str) -> bool:  # noqa: A002 - the field's word
-        """Removes a vector and returns whether it existed."""
+        """Removes a vector and returns whether it existed. The namespace keeps its dimension."""
         ...
 
 

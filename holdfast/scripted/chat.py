@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
+from holdfast.scripted.api_request import ApiRequest
 from holdfast.types import Usage
 
 CHARS_PER_TOKEN = 4  # a common rule of thumb, for replies without usage
@@ -19,14 +20,8 @@ ARGUMENTS_PER_PIECE = 512  # characters
 _PIECE = re.compile(rf"(?:\s*\S+){{1,{WORDS_PER_PIECE}}}|\s+")
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(ApiRequest):
     """A request for a chat completion."""
-
-    body: dict[str, Any]
-    size: int
-    """Bytes of the body."""
-    headers: Mapping[str, str]
 
     @property
     def messages(self) -> list[Any]:

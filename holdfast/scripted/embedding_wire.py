@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
+from holdfast.scripted.api_request import ApiRequest
 from holdfast.scripted.hashing import hashed_vector
 
 DEFAULT_DIMENSIONS = 384
@@ -13,14 +13,8 @@ MAX_DIMENSIONS = 4096
 MAX_TEXTS = 2048  # in one request, as with OpenAI
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingRequest:
+class EmbeddingRequest(ApiRequest):
     """A request for embeddings."""
-
-    body: dict[str, Any]
-    size: int
-    """Bytes of the body."""
-    headers: Mapping[str, str]
 
     @property
     def texts(self) -> list[str]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from holdfast._util.batches import batches
 from holdfast.errors import BundleDamaged
 from holdfast.ops.transfer.bundle import Item, Line, read_bundle
 from holdfast.ops.transfer.chain import ENTRY, RUN, VOID, Chain, entry_from, run_from
@@ -123,7 +124,7 @@ class Importer:
     async def _load_parts(self, lines: Iterable[Line]) -> None:
         for kind, group in groupby(lines, lambda line: line.item["kind"]):
             part = self._parts[kind]
-            for batch in _batches(group):
+            for batch in batches(group, most=ITEMS):
                 if self._wants(part.name) and not self._dry_run:
                     with _named(batch[0]):
                         self.tallies[part.name] += await part.load([line.item for line in batch])
@@ -206,14 +207,3 @@ def _named(line: Line) -> Iterator[None]:
 
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:500]
-
-
-def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    batch: list[Line] = []
-    for line in lines:
-        batch.append(line)
-        if len(batch) == ITEMS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

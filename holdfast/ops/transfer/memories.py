@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import AwareDatetime
 from typing_extensions import override
 
+from holdfast._util.batches import batches
 from holdfast.ops.transfer.bundle import Item
 from holdfast.ops.transfer.part import Part, Tally
 from holdfast.ops.transfer.storable import check_storable
@@ -70,7 +71,7 @@ class Memories(Part):
         tally = Tally()
         memories = [_Memory.model_validate(item) for item in items]
         for (namespace, embedder), group in groupby(memories, lambda memory: (memory.namespace, memory.space)):
-            for batch in _batches(group):
+            for batch in batches(group, most=WRITE_ROWS, size=WRITE_BYTES, measure=lambda memory: len(memory.text)):
                 new = await self._new(namespace, batch, tally)
                 if new:
                     await self._write(namespace, embedder, await self._embeddable(namespace, new))
@@ -124,16 +125,3 @@ def _row(memory: _Memory) -> Row:
     row = new_row(replace(record, added_at=memory.added_at))
     row["pending"] = memory.namespace if memory.pending else None
     return row | {"embedded_by": memory.embedded_by, "fault": memory.fault}
-
-
-def _batches(memories: Iterator[_Memory]) -> Iterator[list[_Memory]]:
-    batch: list[_Memory] = []
-    size = 0
-    for memory in memories:
-        if batch and (len(batch) == WRITE_ROWS or size + len(memory.text) > WRITE_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(memory)
-        size += len(memory.text)
-    if batch:
-        yield batch

@@ -7,12 +7,13 @@ to memories.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from typing_extensions import override
 
+from holdfast._util.batches import batches
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database import Database, retry_conflicts
 from holdfast.storage.database.local_index import call_index
@@ -54,7 +55,7 @@ class SurrealTable(MemoryTable):
 
     @override
     async def write(self, namespace: str, records: Sequence[Record]) -> None:
-        for batch in _batches(records):
+        for batch in batches(records, most=WRITE_ROWS, size=WRITE_BYTES, measure=lambda record: len(record.text)):
             rows = [new_row(record) for record in await self._changed(batch)]
             if not rows:
                 continue
@@ -180,19 +181,6 @@ class SurrealTable(MemoryTable):
             return await self._database.run(statement, **values) if results is None else results
 
         return await retry_conflicts(attempt, f"memory namespace {namespace!r}")
-
-
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    batch: list[Record] = []
-    size = 0
-    for record in records:
-        if batch and (len(batch) == WRITE_ROWS or size + len(record.text) > WRITE_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(record)
-        size += len(record.text)
-    if batch:
-        yield batch
 
 
 def _outcome(record: Record) -> tuple[str, str]:

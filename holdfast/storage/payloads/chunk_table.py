@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from surrealdb import RecordID
 
+from holdfast._util.batches import batches
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database import Database
 from holdfast.storage.database.surql import statement
@@ -55,7 +56,7 @@ class ChunkTable:
         wanted = list(dict.fromkeys(names))
         fresh = _midnight(datetime.now(UTC)) - FRESH
         there: set[str] = set()
-        for some in _slices(wanted):
+        for some in batches(wanted, most=NAMES):
             [found] = await self._database.run(LACKING, rows=_ids(some), fresh=fresh)
             there |= {row.id for row in found}
         return [name for name in wanted if name not in there]
@@ -63,7 +64,7 @@ class ChunkTable:
     async def keep(self, chunks: Mapping[str, bytes]) -> None:
         """Writes chunks with today's date; writing a chunk again only renews its date."""
         day = _midnight(datetime.now(UTC))
-        for some in _batches({name: len(data) for name, data in chunks.items()}):
+        for some in batches(chunks, size=STATEMENT_BYTES, measure=lambda name: len(chunks[name])):
             rows = [
                 {"id": RecordID("payload", name), "data": chunks[name], "size": len(chunks[name]), "day": day}
                 for name in some
@@ -75,11 +76,11 @@ class ChunkTable:
     async def fetch(self, names: Iterable[str]) -> dict[str, bytes]:
         """Returns chunks by name, without those that are missing."""
         wanted, sizes = list(dict.fromkeys(names)), dict[str, int]()
-        for some in _slices(wanted):
+        for some in batches(wanted, most=NAMES):
             [found] = await self._database.run(SIZES, rows=_ids(some))
             sizes |= {row["id"].id: row["size"] for row in found}
         chunks: dict[str, bytes] = {}
-        for some in _batches(sizes):
+        for some in batches(sizes, size=STATEMENT_BYTES, measure=sizes.__getitem__):
             [found] = await self._database.run(FETCH, rows=_ids(some))
             chunks |= {row["id"].id: row["data"] for row in found}
         return chunks
@@ -117,25 +118,6 @@ class ChunkTable:
 
 def _ids(names: Iterable[str]) -> list[RecordID]:
     return [RecordID("payload", name) for name in names]
-
-
-def _slices(names: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(names), NAMES):
-        yield names[start : start + NAMES]
-
-
-def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yields groups of names whose data fits into one statement."""
-    batch: list[str] = []
-    total = 0
-    for name, size in sizes.items():
-        if batch and total + size > STATEMENT_BYTES:
-            yield batch
-            batch, total = [], 0
-        batch.append(name)
-        total += size
-    if batch:
-        yield batch
 
 
 def _amount(found: list[dict[str, Any]]) -> Amount:

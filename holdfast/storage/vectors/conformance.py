@@ -241,9 +241,9 @@ async def of_two_first_vectors_one_decides(vectors: Vectors) -> None:
     results = await asyncio.gather(
         *(store.upsert(str(task), [1.0] * size) for task, size in enumerate(sizes)), return_exceptions=True
     )
-    won = {size for size, result in zip(sizes, results, strict=True) if result is None}
+    won = {size for size, result in zip(sizes, results, strict=True) if not isinstance(result, BaseException)}
     _same(len(won), 1, f"one dimension wins: {results}")
-    losers = [result for result in results if result is not None]
+    losers = [result for result in results if isinstance(result, BaseException)]
     _same(all(isinstance(loser, UsageError) for loser in losers), True, f"the others are told why: {losers}")
     _same(len(await store.query([1.0] * won.pop(), k=99)), CONCURRENT_TASKS // 2, "and all of the one are there")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import JsonValue
 from typing_extensions import override
 
+from holdfast._util.batches import batches
 from holdfast._util.blocking import run_blocking
 from holdfast.errors import StoreUnavailable
 from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
@@ -119,7 +120,7 @@ class SurrealVectorStore(VectorStoreProtocol):
 
     async def _keep(self, made: list[Record]) -> None:
         noted = 0
-        for batch in _batches(made):
+        for batch in batches(made, most=max(BATCH // len(made[0].numbers), 1) if made else 1):
             noted += await self._retry_conflicts(partial(self._write, batch))
         await self._index.noted(noted)
 
@@ -162,9 +163,3 @@ class SurrealVectorStore(VectorStoreProtocol):
                 raise
 
         return await retry_conflicts(attempt, f"vector namespace {self._namespace!r}")
-
-
-def _batches(made: list[Record]) -> Iterator[list[Record]]:
-    size = max(BATCH // len(made[0].numbers), 1) if made else 1
-    for first in range(0, len(made), size):
-        yield made[first : first + size]
