@@ -162,13 +162,18 @@ class Rig:
     def _processor_seconds(self) -> float:
         """Returns the processor time of both workers and the server; only one worker is active at a time."""
         pids = [self.worker.pid, self.bare_worker, *([self.stack.temporal.pid] if self.stack.temporal else [])]
-        times = [psutil.Process(pid).cpu_times() for pid in pids]
-        return sum(float(time.user + time.system) for time in times)
+        return sum(processor_seconds(pid) for pid in pids)
 
     def store_size(self) -> int:
         """Returns the size of the embedded store in bytes."""
         files = (self.settings.holdfast_home / "surrealdb").rglob("*")
         return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def processor_seconds(pid: int) -> float:
+    """Returns the processor time that a process has used."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def settings_for(home: Path, model_url: str) -> Settings:
