@@ -32,7 +32,7 @@ async def store_fault(settings: Settings, *, is_open: bool | None) -> str | None
     try:
         async with asyncio.timeout(TIMEOUT):
             if persistence.database is not None:
-                await persistence.database.read("RETURN 1")
+                await persistence.database.run("RETURN 1")  # `read` would ask a copy of the files
     except TimeoutError:
         return f"it did not answer within {TIMEOUT:.0f} s"
     except HoldfastError as error:
