@@ -1,4 +1,4 @@
-"""The vectors of an embedded database, in the memory of the process that owns its files."""
+"""In-memory index of the vectors of an embedded database, in the process that owns its files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIMENSION = "SELECT VALUE dimension FROM $space"
 LOAD = "SELECT VALUE [id[1], exact, norm, metadata] FROM vector:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"
 
 LOAD_ROWS = 500  # in one statement: at most 1.5 MB of 384 numbers each, and others get their turn in between
-MAX_BYTES = 2**30  # of all matrices: 230,000 vectors of 384; beyond, the ones used least recently are dropped
+MAX_BYTES = 2**30  # of all matrices: 230,000 vectors of 384 numbers; beyond it, the least recently used are dropped
 
 Match = tuple[str, float, str]
 """The key of an id, a score, exact metadata."""
@@ -44,7 +44,7 @@ class LocalVectors(LocalIndex):
     def __init__(self, pool: Pool[Any]) -> None:
         self._pool = pool
         self._caches: dict[str, RowCache[Matrix | None]] = {}
-        """By namespace, the one used least recently first; the index of one that has never had a vector is `None`."""
+        """By namespace, least recently used first; the index of a namespace that never had a vector is `None`."""
 
     async def call(self, operation: str, values: dict[str, Any]) -> Any:
         """Runs one operation.
@@ -54,8 +54,8 @@ class LocalVectors(LocalIndex):
         - `delete` (`namespace`, `id`) removes a row and returns whether there was one.
 
         Raises:
-            UsageError: the operation is none of these, or the vector is not of the namespace's dimension.
-            WriteConflict: the namespace has another dimension by now.
+            UsageError: the operation is none of these, or the vector does not have the namespace's dimension.
+            WriteConflict: the namespace has another dimension now.
         """
         match operation:
             case "query":
@@ -88,10 +88,10 @@ class LocalVectors(LocalIndex):
             space = RecordID("vector_namespace", [namespace])
             await connection.run(UPSERT, {"space": space, "dimension": dimension, "rows": rows})
         except BaseException:
-            cache.drop()  # whether they are written is not known
+            cache.drop()  # the rows may be written or not
             raise
         if cache.index is not None and cache.index.dimension != dimension:
-            cache.drop()  # the namespace was emptied behind our back and has begun again
+            cache.drop()  # another process has emptied the namespace, and this dimension is a new one
         items = await run_blocking(_items, rows)
         await cache.apply(partial(_put, items=items))
         return True
@@ -126,7 +126,7 @@ class LocalVectors(LocalIndex):
             after = rows[-1][0]
 
     def _drop_others(self, namespace: str) -> None:
-        """Keeps to the limit of memory; the namespace in use stays whatever its size."""
+        """Drops matrices beyond the limit of memory; that of the given namespace is kept, whatever its size."""
         loaded = {name: cache.index for name, cache in self._caches.items() if cache.index is not None}
         size = sum(matrix.size for matrix in loaded.values() if matrix)
         for name, matrix in loaded.items():

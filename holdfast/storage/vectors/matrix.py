@@ -1,4 +1,4 @@
-"""Vectors in memory, compared all at once."""
+"""Matrix of the vectors of one namespace, searched exactly."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Item:
 
     id: str
     numbers: array[float] | Floats
-    """As given."""
+    """As they were given."""
     norm: float
     metadata: str
     """Exact JSON."""
     facets: Collection[str] | None = None
-    """Of the metadata; `None`: to be computed when they are first needed."""
+    """Of the metadata; `None` means that they are computed when they are first needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Nearest:
 
 
 class Matrix:
-    """The vectors of one namespace; may be used by several threads at once.
+    """The vectors of one namespace; several threads may use it at once.
 
-    A search first compares with every vector in 32-bit floats. That is within `margin` of the truth, so whatever may
-    be among the nearest is then compared in 64-bit floats, with the numbers as they were given. The result is exact.
-    It takes 12 bytes for each number of each vector.
+    A search first compares all vectors in 32-bit floats, whose error is at most `margin`. Then it compares those that
+    may be among the nearest in 64-bit floats, with the numbers as they were given, so the result is exact. Each number
+    of a vector takes 12 bytes.
 
     Args:
         dimension: of all vectors.
@@ -83,7 +83,7 @@ class Matrix:
         return self._units.nbytes + self._exact.nbytes
 
     def put(self, items: Sequence[Item]) -> None:
-        """Adds vectors, or replaces those with the same id; of several with one id the last counts."""
+        """Adds vectors, or replaces those with the same id; of several with one id, the last is kept."""
         latest = {item.id: item for item in items}
         if not latest:
             return
@@ -117,11 +117,11 @@ class Matrix:
             return True
 
     def nearest(self, vector: Sequence[float], k: int, facets: Collection[str]) -> list[Nearest]:
-        """The nearest vectors that have all facets, best first; of equal scores the smaller id first.
+        """Returns the nearest vectors that have all facets, best first; equal scores are ordered by id.
 
         Args:
             vector: of the matrix's dimension.
-            k: how many at most.
+            k: maximum number of vectors.
             facets: see `holdfast.storage.vectors.metadata.facets`.
         """
         unit = np.array(vector, np.float64) / norm_of(vector)
@@ -136,13 +136,13 @@ class Matrix:
             return [Nearest(key, 0.0 - score, self._metadata[row]) for score, key, row in best]
 
     def get(self, id: str) -> tuple[Floats, str] | None:  # noqa: A002 - the field's word
-        """The numbers of a vector as they were given, and its metadata."""
+        """Returns the numbers of a vector as they were given, and its metadata; `None` if there is none."""
         with self._lock:
             row = self._rows.get(id)
             return None if row is None else (self._exact[row].copy(), self._metadata[row])
 
     def _candidates(self, unit: Floats, k: int, facets: Collection[str]) -> list[int]:
-        """Rows that may be among the nearest."""
+        """Returns the rows that may be among the nearest."""
         rows = self._rows_having(facets)
         count = len(self._ids) if rows is None else len(rows)
         if k >= count:
@@ -174,7 +174,7 @@ class Matrix:
         return np.fromiter(rows, np.intp, len(rows))
 
     def _claim(self, item: Item) -> int:
-        """The row of an item, which it may be the first to use."""
+        """Returns the row of an item; a new item gets the next one."""
         row = self._rows.get(item.id)
         if row is None:
             row = self._rows[item.id] = len(self._ids)
@@ -216,10 +216,10 @@ class Matrix:
 
 
 def margin(dimension: int) -> float:
-    """By how much two scores in 32-bit floats may be in the wrong order.
+    """Returns the largest difference at which two scores in 32-bit floats may be in the wrong order.
 
-    Rounding the numbers of both vectors and adding up `n` products in any order is off by at most `n + 3` rounding
-    errors, for vectors of length 1; two scores, twice that.
+    For vectors of length 1, rounding the numbers of both and adding up `n` products in any order has an error of at
+    most `n + 3` roundings; two scores have twice that.
     """
     return 2 * (dimension + 4) * HALF_ULP
 
