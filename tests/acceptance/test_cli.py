@@ -159,7 +159,7 @@ def test_limits_have_codes_of_their_own(cli: CliStack) -> None:
     assert cli("run", "researcher", QUESTION, "--timeout", "1").code == 124
 
 
-def test_result_stops_waiting_and_the_run_goes_on(cli: CliStack) -> None:
+def test_result_stops_waiting_and_the_run_continues(cli: CliStack) -> None:
     """`result --timeout` ends with 124 and says how to continue; the run is unaffected."""
     run_id = cli.start_held()
     waited = cli("result", run_id, "--timeout", "1")
@@ -196,7 +196,7 @@ def test_terminate_ends_a_run_as_failed(cli: CliStack) -> None:
 
 
 @pytest.mark.parametrize("mode", ["blocking", "streaming"])
-def test_missing_worker_is_said_at_once(cli: CliStack, mode: str) -> None:
+def test_missing_worker_is_reported_at_once(cli: CliStack, mode: str) -> None:
     """`run` reports at once that no worker polls the task queue, and keeps waiting."""
     elsewhere = {"TEMPORAL_ADDRESS": cli.temporal_address(), "TEMPORAL_TASK_QUEUE": UNPOLLED}
     with cli.start("run", "researcher", QUESTION, "--mode", mode, changes=elsewhere) as waiting:
@@ -208,7 +208,7 @@ def test_missing_worker_is_said_at_once(cli: CliStack, mode: str) -> None:
         assert waiting.wait(TIMEOUT) == 130
 
 
-def test_missing_worker_is_said_in_the_background_too(cli: CliStack) -> None:
+def test_missing_worker_is_reported_in_the_background_too(cli: CliStack) -> None:
     """A background run is started and kept, and the output says that no worker is there."""
     elsewhere = {"TEMPORAL_ADDRESS": cli.temporal_address(), "TEMPORAL_TASK_QUEUE": UNPOLLED}
     done = cli("run", "researcher", QUESTION, "--mode", "background", "--json", changes=elsewhere)
@@ -220,7 +220,7 @@ def test_missing_worker_is_said_in_the_background_too(cli: CliStack) -> None:
     assert "no worker" in silent.err
 
 
-def test_a_reader_that_goes_away_is_no_error(cli: CliStack) -> None:
+def test_a_reader_that_closes_the_pipe_is_no_error(cli: CliStack) -> None:
     """A reader that closes the pipe, as `head -1` does, causes no error."""
     run_id = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--mode", "background").out.strip()
     assert cli("result", run_id).code == 0

@@ -55,7 +55,7 @@ def worker_pid(cli: CliStack) -> int:
     return int(cli("status", "--json").json["parts"][-1]["pid"])
 
 
-def test_older_code_is_said_and_replaced_by_up(served: CliStack, project: Project) -> None:
+def test_older_code_is_reported_and_replaced_by_up(served: CliStack, project: Project) -> None:
     """`status` and `run` say that the worker serves older code; only `up` restarts it, if the new code can be used."""
     before, settings = worker_pid(served), project.settings
     assert served("status", changes=settings).err == ""

@@ -131,7 +131,7 @@ async def test_damage_is_named_and_repaired(site: Site) -> None:
     assert (await doctor(site, "verify", "--all")).code == 0
 
 
-async def test_what_cannot_be_done_is_said_in_a_line(site: Site) -> None:
+async def test_what_cannot_be_done_is_reported_in_a_line(site: Site) -> None:
     """What `doctor` cannot do is explained in one line, without a traceback."""
     refused = await doctor(site, "verify", "--all")
     assert refused.code == 3

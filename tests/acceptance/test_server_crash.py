@@ -130,7 +130,9 @@ async def test_kill_temporal_with_calls_in_flight(temporal: TemporalServer, tmp_
         assert any("tcp connect error" in event for event in complaints), "the log is JSON, Temporal's core included"
 
 
-async def test_database_away_for_the_whole_run(temporal_address: str, tmp_path: Path, surreal: SurrealServer) -> None:
+async def test_database_unavailable_for_the_whole_run(
+    temporal_address: str, tmp_path: Path, surreal: SurrealServer
+) -> None:
     """A run completes without the database; the mirror catches up when it returns."""
     async with Site.open(temporal_address, tmp_path) as site:
         site.server.respond = count_to(TURNS)

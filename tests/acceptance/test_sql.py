@@ -152,7 +152,7 @@ NOWHERE = {
 
 
 @pytest.mark.parametrize("name", NOWHERE)
-async def test_database_that_is_not_there_is_said(name: str, embedded: Sql, tmp_path: Path) -> None:
+async def test_missing_database_is_reported(name: str, embedded: Sql, tmp_path: Path) -> None:
     """A missing database is reported and not created."""
     done = await Sql({**embedded.settings, **NOWHERE[name].settings}).ask("RETURN 1")
     assert done.code == NOWHERE[name].code

@@ -90,7 +90,7 @@ def test_a_file_is_kept_in_passages(call: Call, tmp_path: Path) -> None:
         (["search", "a", "--top-k", "0"], "top-k"),
     ],
 )
-def test_wrong_use_is_told_in_a_line(call: Call, words: list[str], says: str) -> None:
+def test_wrong_use_is_reported_in_a_line(call: Call, words: list[str], says: str) -> None:
     """Wrong use ends with an exit code and one line."""
     result = call(*words)
     assert result.exit_code == 2

@@ -186,7 +186,7 @@ async def test_one_payload_that_cannot_be_read_does_not_hide_the_others(converte
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{", b'{"payloads": 1}', b'{"payloads": [{"data": "not base64!"}]}', b"\xff"]
 )
-async def test_a_bad_request_is_told_so(converter: DataConverter, body: bytes) -> None:
+async def test_a_bad_request_is_refused_with_a_reason(converter: DataConverter, body: bytes) -> None:
     """A malformed request is answered with what is accepted."""
     async with serving(converter) as client:
         answer = await client.post("/decode", content=body, headers=JSON)

@@ -274,7 +274,7 @@ def test_hosts_are_not_mangled(url: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["ws", "http"])
-async def test_nobody_listens(scheme: str) -> None:
+async def test_an_address_where_no_server_listens_is_named(scheme: str) -> None:
     """A wrong address fails with an error that names it."""
     url = f"{scheme}://127.0.0.1:{free_port()}"
     database = open_database(url)

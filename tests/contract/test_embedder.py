@@ -123,7 +123,7 @@ async def test_what_is_no_vector_is_not_taken(server: ModelServer, embedder: Ope
         await embedder.embed(["text"])
 
 
-async def test_a_server_that_is_away_is_unavailable() -> None:
+async def test_a_server_that_does_not_answer_is_unavailable() -> None:
     """An error of the HTTP client is raised unchanged."""
     embedder = OpenAIEmbedder(api_key=KEY, base_url="http://127.0.0.1:9/v1", model="test", dimensions=DIMENSIONS)
     with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1:9"):

@@ -113,7 +113,7 @@ async def test_an_event_whose_answer_was_lost_is_there_once(databases: Databases
     await database.close()
 
 
-async def test_an_event_that_nobody_announced_is_found(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_event_that_was_not_announced_is_found(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     """Subscribers find the event of a publisher that died before it announced it."""
     monkeypatch.setattr(dispatcher, "POLL_INTERVAL", 0.1)
     database = databases.new("mem")

@@ -62,7 +62,7 @@ async def test_installed_store_is_found_by_its_scheme() -> None:
         ("half://x", r"diary_store:half\) lacks a method"),
     ],
 )
-def test_store_that_cannot_be_had_is_said(url: str, words: str) -> None:
+def test_store_that_cannot_be_opened_is_reported(url: str, words: str) -> None:
     """An unknown scheme and a faulty package are reported where the store is opened."""
     with pytest.raises(UsageError, match=words):
         open_store(url)

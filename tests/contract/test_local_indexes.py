@@ -104,7 +104,7 @@ async def test_scores_are_those_of_every_backend(url: str) -> None:
         assert [await kept.vectors(NAMESPACE).query(query, 20) for query in queries] == expected
 
 
-async def test_writes_go_on_while_an_index_is_loaded(url: str) -> None:
+async def test_writes_continue_while_an_index_is_loaded(url: str) -> None:
     """What is written, replaced or deleted while vectors are read into memory is what a search finds."""
     vectors, texts = unit_vectors(2_000, 16, seed=1), [f"text number {number}" for number in range(2_000)]
     async with opened(url) as kept:

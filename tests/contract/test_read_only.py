@@ -211,7 +211,7 @@ async def test_no_user_is_left_behind(databases: Databases) -> None:
     assert information["users"] == {}
 
 
-async def test_reads_go_on_after_a_restart_of_the_server(databases: Databases) -> None:
+async def test_reads_continue_after_a_restart_of_the_server(databases: Databases) -> None:
     """Reads work after a restart of the server."""
     database = databases.new("ws")
     assert await database.read("RETURN 1") == [1]

@@ -110,7 +110,7 @@ async def test_versions_are_counted_and_kept(registry: SurrealRegistry) -> None:
         assert await registry.version("guide", number) is None
 
 
-async def test_numbers_go_on_after_unregistering(registry: SurrealRegistry) -> None:
+async def test_numbers_continue_after_unregistering(registry: SurrealRegistry) -> None:
     """Numbers continue after an agent was unregistered, so that each names one content."""
     await registry.add(AgentDefinition(name="guide", system_prompt="one"))
     assert await registry.unregister("guide")
@@ -124,7 +124,7 @@ async def test_numbers_go_on_after_unregistering(registry: SurrealRegistry) -> N
 
 
 @pytest.mark.parametrize("odd", EDGE_CASES, ids=lambda odd: odd.name)
-async def test_odd_settings_come_back_exactly(odd: EdgeCase, registry: SurrealRegistry) -> None:
+async def test_unusual_settings_come_back_exactly(odd: EdgeCase, registry: SurrealRegistry) -> None:
     """Settings of any JSON value are returned exactly."""
     try:
         definition = AgentDefinition(name="odd", model_settings={"value": odd.value})
@@ -135,7 +135,7 @@ async def test_odd_settings_come_back_exactly(odd: EdgeCase, registry: SurrealRe
     assert (await registry.get("odd")).content() == definition.content()
 
 
-async def test_odd_text_comes_back_exactly(registry: SurrealRegistry) -> None:
+async def test_unusual_text_comes_back_exactly(registry: SurrealRegistry) -> None:
     """Prompts with any character are returned exactly."""
     text = "a\0b ğ 漢字 \U0001f600 \u2028 '; DELETE agent; -- $head"
     definition = AgentDefinition(
@@ -192,7 +192,7 @@ async def test_a_definition_that_is_too_large_is_refused(registry: SurrealRegist
         await registry.register(AgentDefinition(name="long", system_prompt="x" * 600_000))
 
 
-async def test_a_row_of_a_newer_version_is_said(registry: SurrealRegistry, database: Database) -> None:
+async def test_a_row_of_a_newer_version_is_reported(registry: SurrealRegistry, database: Database) -> None:
     """A definition of a newer version is reported instead of being read in part."""
     await registry.register(AgentDefinition(name="guide"))
     row = RecordID("agent", ["guide", 1])

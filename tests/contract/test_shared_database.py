@@ -309,7 +309,7 @@ async def test_a_death_is_known_before_the_connection_tells(path: Path, start: S
         assert ours.is_owner
 
 
-async def test_frozen_holder_is_said_in_bounded_time(path: Path, start: Start) -> None:
+async def test_frozen_holder_is_reported_in_bounded_time(path: Path, start: Start) -> None:
     """Calls to a suspended owner fail in bounded time and name its process."""
     peer = await start()
     await peer.ask("open")
@@ -327,7 +327,7 @@ async def test_frozen_holder_is_said_in_bounded_time(path: Path, start: Start) -
         assert await peer.ask("is_owner")
 
 
-async def test_card_of_a_dead_holder_is_no_obstacle(path: Path, start: Start) -> None:
+async def test_descriptor_of_a_dead_owner_is_no_obstacle(path: Path, start: Start) -> None:
     """The descriptor file of a dead owner is replaced."""
     peer = await start()
     await peer.ask("open")
@@ -369,7 +369,7 @@ HEADERS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-async def test_strangers_are_not_let_in(path: Path, name: str) -> None:
+async def test_connections_without_the_token_are_refused(path: Path, name: str) -> None:
     """The gateway refuses connections without the token or from a web page."""
     async with sharing(path) as ours:
         await ours.open()

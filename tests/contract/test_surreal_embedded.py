@@ -134,7 +134,7 @@ async def test_place_that_cannot_be_opened_works_once_it_can(tmp_path: Path) -> 
     await store.close()
 
 
-def test_full_disk_is_said_and_overcome(url: str) -> None:
+def test_full_disk_is_reported_and_overcome(url: str) -> None:
     """Writes to a full disk fail, and succeed again when there is room."""
     output = finish("fill_the_disk", url)
     assert "refused:" in output

@@ -58,7 +58,7 @@ async def administer(server: SurrealServer, database: str, statement: str) -> An
         return await client.query(statement)
 
 
-async def test_killed_server_is_said_and_overcome(server: SurrealServer, store: Store) -> None:
+async def test_killed_server_is_reported_and_overcome(server: SurrealServer, store: Store) -> None:
     """Calls fail with a clear error while the server is down, and succeed when it returns."""
     run = SampleRun(turns=40)
     acked = 0
@@ -95,7 +95,7 @@ async def test_restart_between_two_calls_is_not_noticed(server: SurrealServer, s
     assert await store.entries(run.run_id) == run.entries
 
 
-async def test_frozen_server_holds_nobody_up_for_long(server: SurrealServer, store: Store) -> None:
+async def test_frozen_server_delays_callers_only_briefly(server: SurrealServer, store: Store) -> None:
     """Calls to a server that does not answer fail in bounded time, queued ones too."""
     run = SampleRun(turns=2)
     await store.append(run.batch(0, 3))
@@ -117,7 +117,7 @@ async def test_frozen_server_holds_nobody_up_for_long(server: SurrealServer, sto
     [(USERNAME, "a secret", "denied access to user 'root'"), (None, "", "Anonymous access not allowed")],
     ids=["wrong password", "no user"],
 )
-async def test_wrong_credentials_are_said(
+async def test_wrong_credentials_are_reported(
     server: SurrealServer, database: str, username: str | None, password: str, words: str
 ) -> None:
     """Wrong credentials are reported without showing the password."""

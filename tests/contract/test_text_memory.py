@@ -218,7 +218,7 @@ async def test_what_is_deleted_is_gone(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("odd", EDGE_CASES, ids=lambda odd: odd.name)
-async def test_odd_values_come_back(backend: Backend, odd: EdgeCase) -> None:
+async def test_unusual_values_come_back(backend: Backend, odd: EdgeCase) -> None:
     """Texts and metadata are returned exactly."""
     async with backend.opened() as memories:
         text = f"odd {odd.value}" if isinstance(odd.value, str) and len(odd.value) < 60_000 else "odd"
@@ -287,7 +287,7 @@ async def test_a_write_of_another_process_is_noticed(provider: ModelServer, surr
         assert match.found_by == ["text", "vector"]
 
 
-async def test_an_embedding_model_that_is_away_costs_nothing_but_meaning(
+async def test_an_embedding_model_that_is_unavailable_costs_nothing_but_meaning(
     backend: Backend, provider: ModelServer
 ) -> None:
     """While the embedding model is unavailable, words still find; nothing is lost or cached."""

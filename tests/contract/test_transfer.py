@@ -222,7 +222,7 @@ class BrokenOff(Exception):
 
 
 @pytest.mark.parametrize("part", scaled([0.6, 0.97], [0.1, 0.6, 0.9, 0.97]))
-async def test_what_was_broken_off_goes_on(part: float, databases: Databases, export: Export) -> None:
+async def test_an_interrupted_import_continues(part: float, databases: Databases, export: Export) -> None:
     """An interrupted import can be completed; no run looks complete before it is."""
     new, file = databases.new("surrealkv"), export.file
     end = int(file.count(b"\n") * part)

@@ -244,7 +244,7 @@ async def test_another_database_in_its_place_is_noticed(kept: Persistence) -> No
     assert ids(await store.query([1, 2])) == ["a"]
 
 
-async def test_a_server_that_is_away_is_said_so(tmp_path: Path) -> None:
+async def test_an_unavailable_server_is_reported(tmp_path: Path) -> None:
     """Calls raise StoreUnavailable while the server is down, and succeed once it is back."""
     with SurrealServer.find(tmp_path) as server:
         kept = open_persistence(server.url, username=USERNAME, password=PASSWORD)

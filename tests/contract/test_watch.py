@@ -125,7 +125,7 @@ async def test_watcher_wakes_after_a_restart_of_the_server(databases: Databases)
         assert await seen(database, watch, 2) == [1, 2]
 
 
-async def test_watching_begins_while_the_server_is_away(databases: Databases) -> None:
+async def test_watching_begins_while_the_server_is_unavailable(databases: Databases) -> None:
     """Watching can begin while the server is unavailable."""
     database, server = databases.new("ws"), databases.server
     await database.run("DEFINE TABLE note")

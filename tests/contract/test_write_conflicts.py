@@ -41,7 +41,7 @@ async def test_each_writer_gets_its_turn(kind: str, databases: Databases) -> Non
     assert await database.run("RETURN counter:a.n") == [WRITERS * ROUNDS]
 
 
-async def test_who_never_is_in_time_is_told() -> None:
+async def test_a_writer_that_loses_every_attempt_fails() -> None:
     """A writer that loses every attempt fails in bounded time and says why."""
 
     async def too_late() -> None:

@@ -50,7 +50,7 @@ def test_shipped_agents_are_always_there() -> None:
     assert repr(catalog) == "<AgentCatalog: researcher>"
 
 
-def test_unknown_agent_is_told_with_the_known_ones() -> None:
+def test_unknown_agent_is_reported_with_the_known_ones() -> None:
     """The error for an unknown agent lists the known ones."""
     catalog = AgentCatalog([Agent(name="b"), Agent(name="a")])
     with pytest.raises(UnknownAgent, match=r"^Agent 'x' not found; known: a, b$"):

@@ -164,7 +164,7 @@ def test_agents_are_listed_without_a_server() -> None:
     assert "researcher" in shown
 
 
-def test_unreachable_server_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_server_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unreachable server ends with 3, its address and what to do."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
     code, shown = call("list")

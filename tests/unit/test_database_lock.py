@@ -117,7 +117,7 @@ def test_children_do_not_inherit_the_lock(tmp_path: Path) -> None:
         child.kill()
 
 
-def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     """A folder that cannot be created is reported as an unavailable store."""
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnavailable, match="cannot open"):

@@ -16,7 +16,9 @@ from holdfast.errors import SHOWN_NAMES, UnknownAgent
         (["x"], ["y"], "Agent 'clrek' not found; known: x; registered: y"),
     ],
 )
-def test_an_unknown_agent_is_told_from_the_known_ones(known: list[str], registered: list[str], message: str) -> None:
+def test_an_unknown_agent_is_reported_with_the_known_ones(
+    known: list[str], registered: list[str], message: str
+) -> None:
     """The message names the agents that can be run, and the one that was probably meant."""
     assert str(UnknownAgent.named("clrek", known, registered)) == message
 

@@ -188,14 +188,14 @@ def test_a_workspace_that_is_itself_a_link_works(workspace: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["list", "search", "read"])
-def test_missing_workspace_is_told_in_plain_words(name: str, tmp_path: Path) -> None:
+def test_missing_workspace_is_reported_in_plain_words(name: str, tmp_path: Path) -> None:
     """A missing workspace is reported in plain words."""
     with pytest.raises(ToolError, match=r"^the workspace is empty: its folder does not exist yet$"):
         USES[name](tmp_path / "none", "." if name != "read" else "a.txt")
 
 
 @pytest.mark.parametrize("name", ["list", "search", "read"])
-def test_missing_file_is_told_in_plain_words(name: str, workspace: Path) -> None:
+def test_missing_file_is_reported_in_plain_words(name: str, workspace: Path) -> None:
     """A missing file is reported in plain words."""
     with pytest.raises(
         ToolError, match=r"^there is no 'none/a\.txt' in the workspace; list_files shows the existing files$"
@@ -469,7 +469,7 @@ def test_read_shows_numbered_lines(case: ReadCase, workspace: Path) -> None:
     assert read_file("./f", case.start_line, case.max_lines, context=context(workspace)) == case.expected
 
 
-def test_read_beyond_the_end_is_told(workspace: Path) -> None:
+def test_read_beyond_the_end_is_reported(workspace: Path) -> None:
     """Reading past the end says how long the file is."""
     fill(workspace, f="a\nb", empty="")
     with pytest.raises(ToolError, match="'f' has 2 lines; start_line=3 is beyond its end"):

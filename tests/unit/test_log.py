@@ -41,7 +41,7 @@ def test_an_altered_entry_is_noticed() -> None:
     assert Entry.model_validate_json(second.model_dump_json()).follows(first.digest)
 
 
-def test_a_later_execution_goes_on_where_the_first_ended() -> None:
+def test_a_later_execution_continues_where_the_first_ended() -> None:
     """After continue-as-new, numbers and digests continue."""
     whole, first = filled(6), filled(3)
     rest = Log(head=first.head, next_message=first.next_message, previous="earlier")

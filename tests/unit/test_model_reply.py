@@ -257,7 +257,7 @@ def test_what_is_no_chunk_is_refused(chunk: object) -> None:
         StreamedReply("m", "call").add(chunk)
 
 
-def test_odd_but_valid_chunks_are_taken() -> None:
+def test_unusual_but_valid_chunks_are_taken() -> None:
     """Empty chunks, further choices, refusals and whole messages are handled."""
     reply = StreamedReply("m", "call")
     reply.add({})

@@ -195,7 +195,7 @@ def test_half_a_surrogate_pair_needs_json() -> None:
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.language}-{wrong.text[:40]!r}")
-def test_what_is_wrong_is_said_where_it_is(wrong: Wrong) -> None:
+def test_what_is_wrong_is_reported_where_it_is(wrong: Wrong) -> None:
     """Mistakes are reported with their place, and nothing else is read."""
     with pytest.raises(AgentDefinitionError) as refusal:
         read_definition(wrong.text.encode(), wrong.language, f"a.{wrong.language}")

@@ -94,7 +94,7 @@ async def test_memory_gives_the_very_object_and_shares_nothing() -> None:
     assert await one.get("Helper") is Helper
 
 
-async def test_what_is_missing_is_said_in_these_words() -> None:
+async def test_what_is_missing_is_reported_in_these_words() -> None:
     """A missing agent raises a KeyError with a readable message."""
     with pytest.raises(KeyError) as error:
         await InMemoryRegistry().get("x")
@@ -102,7 +102,7 @@ async def test_what_is_missing_is_said_in_these_words() -> None:
 
 
 @pytest.mark.parametrize("thing", [None, 3, {"name": "x"}, "x", object()])
-def test_a_thing_without_a_name_is_no_agent(thing: object) -> None:
+def test_an_object_without_a_name_is_not_an_agent(thing: object) -> None:
     """An object without a name is refused."""
     with pytest.raises(NotAnAgent, match="is not an agent: it has no attribute `name`"):
         name_of(thing)
@@ -181,7 +181,7 @@ async def test_five_methods_make_a_registry(monkeypatch: pytest.MonkeyPatch) -> 
         registry_factory("four")
 
 
-def test_an_unknown_backend_is_said_with_those_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_backend_is_reported_with_those_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error for an unknown backend lists the known ones."""
     with pytest.raises(ValueError, match=r"'redis' is unknown; known: memory, surrealdb, or module:factory"):
         registry_factory("redis")

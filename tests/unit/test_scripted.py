@@ -183,7 +183,7 @@ async def test_ids_of_calls_do_not_repeat(model: OpenAIModel, folder: Path) -> N
 
 
 @pytest.mark.parametrize("question", ["Which zebras yodel at midnight?", "What is it?", "???"])
-async def test_nothing_found_is_said(model: OpenAIModel, folder: Path, question: str) -> None:
+async def test_nothing_found_is_reported(model: OpenAIModel, folder: Path, question: str) -> None:
     """Research without hits ends with an answer that says so."""
     tools = FileTools(folder)
     answer = (await run(model, tools, question))[-1].content
@@ -295,7 +295,7 @@ async def test_process_serves_quickly_and_stops() -> None:
         assert time.monotonic() - stopping < 3
 
 
-async def test_taken_port_is_said_in_a_line() -> None:
+async def test_taken_port_is_reported_in_a_line() -> None:
     """A port in use is reported in one line."""
     async with ModelServer() as other:
         command = [sys.executable, "-m", "holdfast.scripted.model", "--port", str(other.port)]

@@ -57,7 +57,7 @@ async def test_a_process_is_known_until_it_ends(sleeper: Part) -> None:
     assert process.birth(sleeper.pid) is None
 
 
-async def test_a_stranger_with_the_same_pid_is_left_alone(sleeper: Part) -> None:
+async def test_another_process_with_the_same_pid_is_left_alone(sleeper: Part) -> None:
     """Another process with a recycled pid is never stopped."""
     stranger = sleeper.model_copy(update={"born": "another boot:1"})
     assert not stranger.is_alive

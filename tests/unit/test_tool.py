@@ -460,7 +460,7 @@ async def test_arguments_are_validated(case: ArgumentsCase) -> None:
             assert words in result.error
 
 
-async def test_wrong_arguments_run_nothing_and_are_told_in_bounds() -> None:
+async def test_wrong_arguments_run_nothing_and_are_reported_in_bounds() -> None:
     """With invalid arguments the tool does not run, and the message is bounded."""
     ran = []
 

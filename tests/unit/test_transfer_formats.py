@@ -124,7 +124,7 @@ def test_a_run_is_a_conversation_in_sharegpt() -> None:
     assert json.loads(conversation["tools"])[0]["function"]["name"] == "read_file"
 
 
-def test_a_page_survives_what_is_said_in_it() -> None:
+def test_a_page_shows_any_text_of_a_run() -> None:
     """The Markdown of a page stays intact with any text."""
     text = "before\n````\n# not a heading\n```python\n\x1b[2J"
     page = markdown_page(record(QUESTION | {"content": "```\nnever closed"}, calls("1"), result("1", text), ANSWER))

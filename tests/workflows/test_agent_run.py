@@ -157,7 +157,7 @@ async def test_a_definition_may_travel_with_the_start(lab: Lab) -> None:
     assert lab.server.requests[0].messages[0]["content"] == "You are a guest."
 
 
-async def test_odd_text_survives(lab: Lab) -> None:
+async def test_unusual_text_survives(lab: Lab) -> None:
     """NUL, lone surrogates and right-to-left marks do not stop a run."""
     odd = "nul \x00 emoji \U0001f600 surrogate \ud800 rtl \u202e end"
     lab.server.say("odd \x00 \u202e")

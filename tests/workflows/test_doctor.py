@@ -391,7 +391,7 @@ async def test_finished_runs_are_verified_without_a_worker(clinic: Clinic) -> No
     assert [str(difference) for difference in await clinic.differences(run_id)] == ["event 3: altered: text"]
 
 
-async def test_without_a_worker_nothing_is_said_to_be_wrong(clinic: Clinic) -> None:
+async def test_without_a_worker_nothing_is_reported_to_be_wrong(clinic: Clinic) -> None:
     """A run that only a worker could replay is not reported as damaged."""
     lab = clinic.lab
     lab.server.reply(Reply(text="A long way lies before me.", hang_after=1))

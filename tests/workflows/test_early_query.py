@@ -101,7 +101,7 @@ async def test_a_query_takes_no_run_further(lab: Lab, monkeypatch: pytest.Monkey
             await lab.assert_mirrored(run.id)
 
 
-async def test_a_closed_run_is_told_whole(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_closed_run_is_read_completely(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that a terminated run recorded can be read."""
     heard = asyncio.Event()
     async with orphan(lab, speaker(heard), monkeypatch) as run:

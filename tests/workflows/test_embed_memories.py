@@ -107,7 +107,7 @@ async def test_many_go_in_batches_over_several_executions(lab: Lab, persistence:
     assert first.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
 
 
-async def test_an_embedding_model_that_is_away_for_a_while(lab: Lab, persistence: Persistence) -> None:
+async def test_an_embedding_model_that_is_unavailable_for_a_while(lab: Lab, persistence: Persistence) -> None:
     """Embedding waits while the model is unavailable, as long as it asks for, and then completes."""
     memories = persistence.memories
     lab.server.fail_embeddings(

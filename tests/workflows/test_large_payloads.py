@@ -138,7 +138,7 @@ async def test_without_a_store_the_limit_is_temporal_s(lab: Lab) -> None:
     assert "the maximum is 1,000,000" in told[0]
 
 
-async def test_a_store_that_is_away_costs_no_run(temporal_address: str, tmp_path: Path) -> None:
+async def test_a_store_that_is_unavailable_costs_no_run(temporal_address: str, tmp_path: Path) -> None:
     """While the store is unavailable, payloads that fit travel inline, larger ones wait, and no run fails."""
     with SurrealServer.find(tmp_path) as server:
         options: dict[str, Any] = {"url": server.url, "username": USERNAME, "password": PASSWORD}
@@ -160,7 +160,7 @@ async def test_a_store_that_is_away_costs_no_run(temporal_address: str, tmp_path
                 await lab.assert_mirrored(handle.id)
 
 
-async def test_reading_waits_for_a_store_that_is_away(temporal_address: str, tmp_path: Path) -> None:
+async def test_reading_waits_for_a_store_that_is_unavailable(temporal_address: str, tmp_path: Path) -> None:
     """Workers and clients wait for payloads while the store is unavailable."""
     with SurrealServer.find(tmp_path) as server:
         options: dict[str, Any] = {"url": server.url, "username": USERNAME, "password": PASSWORD}

@@ -166,7 +166,7 @@ async def test_what_becomes_of_a_run_is_told_once(lab: Lab) -> None:
     assert events[2].data == {"kind": "end of test"}
 
 
-async def test_a_bus_that_is_away_costs_a_model_call_nothing(lab: Lab) -> None:
+async def test_a_bus_that_is_unavailable_costs_a_model_call_nothing(lab: Lab) -> None:
     """A model call neither fails nor waits while the bus is unavailable."""
     lab.server.reply(Reply(text=WORDS, piece_delay=PIECE_DELAY))
     database = open_database(f"ws://127.0.0.1:{free_port()}")

@@ -68,7 +68,7 @@ async def test_a_mirror_that_is_lost_late_comes_back_from_history(short_historie
         await lab.assert_mirrored(handle.id, store)
 
 
-async def test_a_new_worker_with_an_empty_store_goes_on_after_continue_as_new(short_histories: Lab) -> None:
+async def test_a_new_worker_with_an_empty_store_continues_after_continue_as_new(short_histories: Lab) -> None:
     """A new worker with an empty store fetches the transcript from history and resumes."""
     lab, turns, moved = short_histories, 70, 60
 

@@ -10,7 +10,7 @@ from tests.support.many_turns import count_to, counter
 from tests.support.switched_store import SwitchedStore
 
 
-async def test_store_away_for_the_whole_run(lab: Lab) -> None:
+async def test_store_unavailable_for_the_whole_run(lab: Lab) -> None:
     """A run completes without its store, and the mirror catches up afterwards."""
     store = SwitchedStore(on=False)
     lab.server.respond = count_to(4)
@@ -23,7 +23,7 @@ async def test_store_away_for_the_whole_run(lab: Lab) -> None:
     assert len(lab.server.requests) == 4
 
 
-async def test_history_stays_linear_while_the_store_is_away(lab: Lab) -> None:
+async def test_history_stays_linear_while_the_store_is_unavailable(lab: Lab) -> None:
     """Model calls do not carry the whole transcript while the mirror lags."""
     store = SwitchedStore(on=False)
     lab.server.respond = count_to(12)
@@ -41,7 +41,7 @@ async def test_history_stays_linear_while_the_store_is_away(lab: Lab) -> None:
     assert max(sizes[2:]) < 1.2 * min(sizes[2:])
 
 
-async def test_a_store_that_lost_everything_is_written_anew(lab: Lab) -> None:
+async def test_a_store_that_lost_everything_is_written_again(lab: Lab) -> None:
     """The mirror of an active run is rewritten after the store lost everything."""
     store = SwitchedStore()
     lab.server.respond = count_to(8)

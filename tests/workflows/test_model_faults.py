@@ -95,7 +95,7 @@ async def test_a_fault_that_lasts_fails_the_run_in_the_providers_words(lab: Lab,
     assert len(lab.server.requests) == 1
 
 
-async def test_a_provider_that_stays_away_ends_the_run_at_its_limit(lab: Lab) -> None:
+async def test_a_provider_that_stays_unavailable_ends_the_run_at_its_limit(lab: Lab) -> None:
     """A run whose provider stays unavailable ends at its limit with the provider's reason."""
     lab.server.respond = lambda _request: Reply.error(503, "down for maintenance")
     async with lab.worker(asker):
@@ -105,7 +105,7 @@ async def test_a_provider_that_stays_away_ends_the_run_at_its_limit(lab: Lab) ->
     assert len(lab.server.requests) >= 2
 
 
-async def test_a_provider_that_stays_away_fails_the_run_after_the_minutes_that_are_set(lab: Lab) -> None:
+async def test_a_provider_that_stays_unavailable_fails_the_run_after_the_minutes_that_are_set(lab: Lab) -> None:
     """MODEL_RETRY_MINUTES bounds the retries of a call, also in a run with a long time limit."""
     lab.server.respond = lambda _request: Reply.error(503, "down for maintenance")
     lab = replace(lab, settings=lab.settings.model_copy(update={"model_retry_minutes": 2 / 60}))

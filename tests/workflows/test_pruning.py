@@ -139,7 +139,7 @@ async def test_a_run_that_began_anew_in_between_stays(lab: Lab, executions: Exec
 
 
 @pytest.mark.parametrize("kind", ["memory", "surrealkv"])
-async def test_pruning_beside_runs_that_go_on(kind: str, tmp_path: Path, lab: Lab, executions: Executions) -> None:
+async def test_pruning_beside_runs_that_continue(kind: str, tmp_path: Path, lab: Lab, executions: Executions) -> None:
     """Pruning works concurrently with active runs and with another pruning."""
     persistence = open_persistence("memory://" if kind == "memory" else f"surrealkv://{tmp_path}/db")
     store = persistence.store

@@ -243,7 +243,7 @@ async def test_what_is_being_completed_is_left_to_that(ward: Ward) -> None:
         assert await ward.reconciler().round() == []
 
 
-async def test_a_new_worker_finds_what_happened_while_none_was_there(ward: Ward) -> None:
+async def test_a_new_worker_finds_what_happened_while_none_was_running(ward: Ward) -> None:
     """A new worker reconciles runs that ended while no worker was running."""
     async with ward.lab.worker(clerk, store=ward.store):
         ward.lab.server.say("It is noted.")
@@ -261,7 +261,7 @@ async def test_a_new_worker_finds_what_happened_while_none_was_there(ward: Ward)
         assert told == ["running", "completed"], "an end that the run itself has told is not told again"
 
 
-async def test_it_goes_on_by_itself(ward: Ward) -> None:
+async def test_it_continues_by_itself(ward: Ward) -> None:
     """The reconciler repeats its rounds until it is cancelled."""
     finder = RunFinder(ward.lab.client, ward.lab.settings.temporal_task_queue, ward.store)
     reconciler = Reconciler(finder, ward.store, ward.log, ward.lab.bus, interval=0.05)

@@ -155,7 +155,7 @@ async def test_any_registry_will_do(lab: Lab) -> None:
         ("broken", ["'fly'", "known: look_up, smith.forge"]),
     ],
 )
-async def test_what_cannot_be_run_is_said(lab: Lab, registry: SurrealRegistry, agent: str, told: list[str]) -> None:
+async def test_what_cannot_be_run_is_reported(lab: Lab, registry: SurrealRegistry, agent: str, told: list[str]) -> None:
     """A run of an agent that stays unknown fails at its time limit and lists the known ones."""
     await registry.register(GUIDE)
     await registry.register(AgentDefinition(name="broken", tools=["fly"]))
@@ -166,7 +166,7 @@ async def test_what_cannot_be_run_is_said(lab: Lab, registry: SurrealRegistry, a
     assert not [word for word in told if word not in result.error], result.error
 
 
-async def test_a_registry_that_is_away_is_waited_for(lab: Lab) -> None:
+async def test_a_registry_that_is_unavailable_is_waited_for(lab: Lab) -> None:
     """Runs wait while the registry is unavailable."""
 
     class Away(InMemoryRegistry):

@@ -75,7 +75,7 @@ async def test_cancel_during_a_tool(lab: Lab) -> None:
         assert entries[-1].data["result"]["status"] == "cancelled"
 
 
-async def test_cancel_while_the_provider_is_away(lab: Lab) -> None:
+async def test_cancel_while_the_provider_is_unavailable(lab: Lab) -> None:
     """A run is cancelled between two attempts too."""
     lab.server.respond = lambda _request: Reply.error(503, headers={"Retry-After": "600"})
     async with lab.worker(talker):
@@ -85,7 +85,7 @@ async def test_cancel_while_the_provider_is_away(lab: Lab) -> None:
         assert (await handle.result(20)).status == RunStatus.CANCELLED
 
 
-async def test_cancel_before_a_worker_is_there(lab: Lab) -> None:
+async def test_cancel_before_a_worker_is_running(lab: Lab) -> None:
     """A run cancelled before a worker starts it ends as cancelled, without a model call."""
     handle = await lab.holdfast.start("talker", "Talk.")
     await handle.cancel()
