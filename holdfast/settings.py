@@ -166,8 +166,11 @@ class Settings(BaseSettings):
         probe = home / f".writable.{os.getpid()}"
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)  # it contains conversations
-            if home.stat().st_mode & stat.S_IWOTH:
+            found = home.stat()
+            if found.st_mode & stat.S_IWOTH:
                 raise PermissionError(0, "any user may write to it")
+            if os.geteuid() not in (found.st_uid, 0) and found.st_uid != 0:
+                raise PermissionError(0, f"it belongs to another user (uid {found.st_uid})")
             probe.touch()
             probe.unlink()
         except OSError as error:

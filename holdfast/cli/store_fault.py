@@ -31,8 +31,10 @@ async def store_fault(settings: Settings, *, is_open: bool | None) -> str | None
         return str(error)
     try:
         async with asyncio.timeout(TIMEOUT):
-            if persistence.database is not None:
-                await persistence.database.run("RETURN 1")  # `read` would ask a copy of the files
+            if (database := persistence.database) is None:
+                return None
+            # A read by a person works on a copy of an embedded database, and so does not ask the process that has it.
+            await (database.run if is_open else database.read)("RETURN 1")
     except TimeoutError:
         return f"it did not answer within {TIMEOUT:.0f} s"
     except HoldfastError as error:

@@ -141,6 +141,15 @@ def test_a_command_with_other_settings_leaves_the_worker_alone(cli: CliStack) ->
     assert cli("list").err == ""
 
 
+def test_a_database_that_is_down_is_not_healthy(cli: CliStack) -> None:
+    """`status` asks the database, and says why it does not answer."""
+    done = cli("status", "--json", changes={"SURREALDB_URL": "ws://127.0.0.1:1"})
+    assert done.code == 3
+    assert done.json["healthy"] is False
+    assert "ws://127.0.0.1:1" in done.json["store_fault"]
+    assert cli("status", "--json").json["store_fault"] is None
+
+
 def test_taken_id_is_wrong_use(cli: CliStack) -> None:
     """A run id is an idempotency key: a second `run` with the same id starts nothing and ends with exit code 2."""
     words = ("run", "researcher", QUESTION, "--id", "once", "--workspace", str(cli.documents))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import socket
 import urllib.request
@@ -16,7 +17,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from holdfast.errors import TemporalUnavailable, WorkerUnavailable
-from holdfast.stack import Replace, Stack, down, kill, local_address, server, start_worker, status, ui_url
+from holdfast.stack import Replace, Stack, down, kill, local_address, server, sockets, start_worker, status, ui_url
 from holdfast.stack.worker import identity
 from holdfast.temporal import visibility
 from holdfast.temporal.connection import connect_temporal
@@ -72,6 +73,35 @@ async def test_everything_comes_up_stays_up_and_goes_down(place: Place) -> None:
     await down(place.settings(), place.said.append)
     assert len(place.said) == said_before
     assert (await status(place.settings())).parts[0].state == "stopped"
+
+
+async def test_no_page_of_another_site_reaches_the_server(place: Place) -> None:
+    """The HTTP API answers no request for a foreign host, as a page sends whose host name resolves to this machine."""
+    stack = await place.up()
+    assert stack.temporal
+    ui = int(str(stack.ui).split("/")[2].rpartition(":")[2])
+    ports = [port for port in listening() - {ui} if sockets.is_served_by(stack.temporal.pid, port)]
+    answers = {port: (http_status(port, "localhost"), http_status(port, "evil.example:80")) for port in ports}
+    assert (200, 403) in answers.values()
+    assert not [port for port, (_, foreign) in answers.items() if foreign == 200]
+
+
+def listening() -> set[int]:
+    """Returns the ports on which servers of this machine listen."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == sockets.LISTEN}
+
+
+def http_status(port: int, host: str) -> int:
+    """Returns the status of a request to Temporal's HTTP API; 0 if the port does not speak HTTP."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/api/v1/namespaces", headers={"Host": host})
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
 
 
 async def test_a_killed_server_comes_back_with_everything(place: Place) -> None:
