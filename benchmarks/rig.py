@@ -71,7 +71,7 @@ class Rig:
             model_url = f"{server.first_line}/v1"
             settings = settings_for(home, model_url)
             exits.push_async_callback(down, settings, report)
-            stack = await up(settings, report)
+            stack = await up(settings, report, supervised=False)  # the measurements kill and start the worker
             assert stack.worker is not None
             bare = await exits.enter_async_context(
                 running("benchmarks.bare_worker", stack.address, model_url, log=home / "bare.log")

@@ -110,7 +110,7 @@ async def connected(out: Output, *, whole: bool = False) -> AsyncIterator[Sessio
         except TemporalUnavailable as error:
             raise _with_advice(settings, error) from error
         session = Session(out, settings, runs.temporal, runs)
-        warn_of_worker(out, session.compare_worker(), code=whole)
+        warn_of_worker(out, session.compare_worker(), runs=whole)
         yield session
 
 

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from holdfast.stack import WorkerComparison
 
 
-def warn_of_worker(out: Output, compared: WorkerComparison | None, *, code: bool) -> None:
-    """Warns if the worker that runs has other settings and, with `code`, if it serves older code."""
+def warn_of_worker(out: Output, compared: WorkerComparison | None, *, runs: bool) -> None:
+    """Warns if the worker that runs has other settings; before a run, also if it has older code, or another folder."""
+    from holdfast.stack.worker import FOLDER  # noqa: PLC0415 - see notices
+
     if compared is None:
         return
-    for text in notices(compared.differences, compared.changed_files if code else []):
+    differences = [name for name in compared.differences if runs or name != FOLDER]
+    for text in notices(differences, compared.changed_files if runs else []):
         out.warn(text)
 
 

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -159,6 +159,8 @@ async def serve(settings: Settings) -> None:
     loop.set_default_executor(ThreadPoolExecutor(OWN_THREADS, thread_name_prefix="worker"))
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
+    with suppress(OSError):  # what needs the folder says so
+        settings.holdfast_home.mkdir(mode=0o700, parents=True, exist_ok=True)
     catalog = _catalog(settings)
     persistence = _persistence(settings)
     client = await _connect(settings, converter(settings, persistence))

@@ -28,7 +28,7 @@ POLL_TIMEOUT = 30.0  # seconds until a new worker must poll; it takes one to thr
 POLL_INTERVAL = 0.05  # seconds between requests to the server
 IDENTITY_PREFIX = "holdfast-worker-"
 MODEL_SERVER = "scripted model server"
-FOLDER = "current folder"  # where the modules of HOLDFAST_AGENTS are
+FOLDER = "current folder"  # where modules of HOLDFAST_AGENTS and workspaces are
 FINGERPRINT_LENGTH = 12  # hex digits; enough to detect a change, too few to recover a secret
 
 
@@ -90,7 +90,7 @@ def fingerprint(settings: Settings, program: Sequence[str], address: str, model_
         "HOLDFAST_HOME": str(settings.holdfast_home.absolute()),
         MODEL_SERVER: model_url or "",
         "worker program": "\0".join([*program, str(process.PACKAGE_PARENT)]),
-        FOLDER: str(Path.cwd()) if settings.holdfast_agents else "",
+        FOLDER: str(Path.cwd()) if settings.holdfast_agents or not settings.workspace_roots else "",
     }
     return {name: hashlib.sha256(fact.encode()).hexdigest()[:FINGERPRINT_LENGTH] for name, fact in facts.items()}
 
@@ -98,7 +98,7 @@ def fingerprint(settings: Settings, program: Sequence[str], address: str, model_
 def changes(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """Returns the names of the values that differ between two fingerprints."""
     changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
-    return sorted(changed - {FOLDER} if "HOLDFAST_AGENTS" in changed else changed)
+    return sorted(changed - {FOLDER} if changed & {"HOLDFAST_AGENTS", "WORKSPACE_ROOTS"} else changed)
 
 
 def _plain(value: object) -> str:

@@ -326,6 +326,7 @@ CHANGES = [
     Change("SURREALDB_URL", Settings(surrealdb_url="mem://")),
     Change("SURREALDB_PASSWORD", Settings(surrealdb_password=SecretStr("p"))),
     Change("HOLDFAST_AGENTS", Settings(holdfast_agents=("mine",))),
+    Change("WORKSPACE_ROOTS", Settings(workspace_roots=("/srv",))),
     Change("TEMPORAL_TASK_QUEUE", Settings(temporal_task_queue="other")),
     Change("LOG_LEVEL", Settings(log_level="DEBUG")),
     Change("MAX_CONCURRENT_AGENTS", Settings(max_concurrent_agents=2)),
@@ -340,6 +341,20 @@ def test_a_changed_setting_is_seen_and_not_written_down(change: Change) -> None:
     assert worker.changes(before, before) == []
     assert worker.changes(before, after) == [change.name]
     assert all(len(digest) == worker.FINGERPRINT_LENGTH for digest in after.values())
+
+
+def test_another_folder_is_another_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules of agents, and workspaces by default, are in the current folder of the command that starts the worker."""
+
+    def fingerprint(settings: Settings) -> dict[str, str]:
+        return worker.fingerprint(settings, ["worker"], "127.0.0.1:1", None)
+
+    home = tmp_path / "home"
+    free, fixed = Settings(holdfast_home=home), Settings(holdfast_home=home, workspace_roots=("/srv",))
+    before, before_fixed = fingerprint(free), fingerprint(fixed)
+    monkeypatch.chdir(tmp_path)
+    assert worker.changes(before, fingerprint(free)) == [worker.FOLDER]
+    assert worker.changes(before_fixed, fingerprint(fixed)) == []
 
 
 def test_a_module_of_the_package_is_run_wherever_one_stands(tmp_path: Path) -> None:
