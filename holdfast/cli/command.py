@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import inspect
 import logging
@@ -21,6 +22,8 @@ from holdfast.cli.parsing import ParsedCommand
 from holdfast.cli.program import name
 from holdfast.cli.render.output import Output
 from holdfast.errors import HoldfastError
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 P = ParamSpec("P")
 Command = Callable[P, Awaitable[ExitCode | None]]
@@ -83,6 +86,9 @@ def _explain(error: BaseException) -> ExitCode:
         sys.stderr.write(clean("".join(traceback.format_exception(error))))
     if isinstance(error, HoldfastError):
         out.error(str(error))
+    elif isinstance(error, OSError) and error.errno in FULL:
+        out.error(f"the output or a file could not be written: {error.strerror}")
+        _stop_writing()
     else:
         out.error(f"{type(error).__name__}: {error}")
         out.note("this is a bug; set LOG_LEVEL=DEBUG to see where it happened")

@@ -241,6 +241,20 @@ def test_a_reader_that_closes_the_pipe_is_no_error(cli: CliStack) -> None:
         assert process.wait(TIMEOUT) == 0
 
 
+def test_a_full_disk_is_not_a_bug(cli: CliStack) -> None:
+    """A command whose output cannot be written says so."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with full.open("wb") as output:
+        command = [*STARTER, "list", "--json"]
+        done = subprocess.run(
+            command, stdout=output, stderr=subprocess.PIPE, env=cli.environment(), timeout=TIMEOUT, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.decode() == "error: the output or a file could not be written: No space left on device\n"
+
+
 def test_demo_crash_proves_its_point(cli: CliStack) -> None:
     """`demo crash` shows that only the interrupted call was repeated, and leaves the stack of the user alone."""
     before = cli("status", "--json").json["parts"]

@@ -51,7 +51,7 @@ ARGUMENTS = {
     "prune": ("prune", "--older-than", "30d", "--yes"),
     "status": ("status",),
 }
-ELSEWHERE = {"up", "down", "demo crash"}
+ELSEWHERE = {"up", "down", "restart", "demo crash"}
 """Commands that start, stop or kill processes themselves; their own tests read their documents."""
 
 DAMAGED = 4  # exit code of `doctor verify`, as this database does not mirror the run
