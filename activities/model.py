@@ -170,7 +170,9 @@ class ModelActivities:
             waits = not call.slot_only or activity.info().attempt > 1
             holding = self._slots.hold(call.run_id, waits=waits)
             async with heartbeats(lambda: partial.progress(call.turn)), holding as slot:
+                slot.keep()  # a call that lacks its context is repeated at once
                 context = await self._context(call)
+                slot.keep(is_kept=False)
                 append.start()
                 started = time.monotonic()
                 with self._deltas.stream(call.run_id, call.turn, activity.info().attempt) as stream:

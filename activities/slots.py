@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
 from holdfast.activities.heartbeat import heartbeats
@@ -27,9 +28,9 @@ class Slot:
     def __init__(self) -> None:
         self.is_kept = False
 
-    def keep(self) -> None:
+    def keep(self, *, is_kept: bool = True) -> None:
         """Keeps the slot for the next call of the run, which follows soon."""
-        self.is_kept = True
+        self.is_kept = is_kept
 
 
 class AgentSlots:
@@ -112,7 +113,24 @@ class SlotActivities:
 
     @activity.defn(name=names.RUN_SLOT)
     async def wait(self, run_id: RunId) -> bool:
-        """Waits until the run has a slot, which is kept for its next call."""
-        async with heartbeats(), self._slots.hold(run_id) as slot:
-            slot.keep()
+        """Waits until the run has a slot, which is kept for its next call.
+
+        Raises:
+            ApplicationError: the worker is shutting down, and does not wait for this; another one may have a slot.
+        """
+        waiting = asyncio.create_task(self._keep_slot(run_id))
+        ending = asyncio.create_task(activity.wait_for_worker_shutdown())
+        try:
+            async with heartbeats():
+                await asyncio.wait([waiting, ending], return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                raise ApplicationError("the worker is shutting down", category=ApplicationErrorCategory.BENIGN)
+            await waiting
+        finally:
+            waiting.cancel()
+            ending.cancel()
         return True
+
+    async def _keep_slot(self, run_id: RunId) -> None:
+        async with self._slots.hold(run_id) as slot:
+            slot.keep()

@@ -88,10 +88,14 @@ def _name(text: str) -> str:
     return text
 
 
+def _is_nan(value: float) -> bool:
+    return isinstance(value, float) and math.isnan(value)  # an integer may be too large for a float
+
+
 def _count(value: Any) -> Any:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
-    return 0 if math.isnan(value) else int(min(max(value, 0), MAX_COUNT))
+    return 0 if _is_nan(value) else int(min(max(value, 0), MAX_COUNT))
 
 
 def _label(value: Any) -> Any:
@@ -102,7 +106,7 @@ def _amount(limit: float) -> BeforeValidator:
     def bounded(value: Any) -> Any:
         if not isinstance(value, int | float) or isinstance(value, bool):
             return value
-        return 0.0 if math.isnan(value) else float(min(max(value, 0), limit))
+        return 0.0 if _is_nan(value) else float(min(max(value, 0), limit))
 
     return BeforeValidator(bounded)
 

@@ -91,7 +91,7 @@ class RunRequest(RunOptions):
 
     input: Text = Field(min_length=1)
     parent: Indexed | None = None
-    tags: dict[str, str] = {}
+    tags: dict[Text, Text] = {}
     client_version: str | None = None
     """Version of the Holdfast client that wrote the request; `None` means that it was written by hand, so that unknown
     fields are typing errors."""

@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 
 from holdfast.agents import services
 from holdfast.agents.tool import Tool, tool
-from holdfast.errors import AgentDefinitionError
+from holdfast.errors import AgentDefinitionError, NotAnAgent
 from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
 from holdfast.rejection import reason_of
 from holdfast.types import AgentSpec
@@ -91,7 +91,10 @@ class Agent:
         self.model = type(self).model if model is UNSET else model
         self.max_turns = type(self).max_turns if max_turns is None else max_turns
         self.timeout = type(self).timeout if timeout is UNSET else timeout
-        self.model_settings = dict(type(self).model_settings if model_settings is None else model_settings)
+        settings = type(self).model_settings if model_settings is None else model_settings
+        if not isinstance(settings, Mapping):
+            raise AgentDefinitionError(f"agent {self.name!r}: model_settings must be a mapping, not {settings!r:.80}")
+        self.model_settings = dict(settings)
         functions = _as_tools(self.name, type(self).tools if tools is None else tools)
         self.tools = _check_unique(self.name, (*functions, *self._bind_methods()))
         self.spec()
@@ -173,6 +176,8 @@ class Agent:
 
 
 def _check_name(name: str) -> str:
+    if not isinstance(name, str):
+        raise NotAnAgent(f"the name of an agent must be text, not {name!r:.80}")
     if not name:
         raise AgentDefinitionError("an agent needs a name: Agent(name=...)")
     if not _NAME.fullmatch(name):
@@ -195,6 +200,10 @@ def _as_tools(agent: str, functions: Sequence[Callable[..., Any]]) -> Iterator[T
     if not isinstance(functions, list | tuple):
         raise AgentDefinitionError(f"agent {agent!r}: tools must be a list of functions, not {functions!r}")
     for function in functions:
+        if not callable(function):
+            raise AgentDefinitionError(
+                f"agent {agent!r}: {function!r:.80} cannot be a tool; only functions and methods can"
+            )
         made = function if isinstance(function, Tool) else tool(function)
         if made.needs_instance:
             raise AgentDefinitionError(f"agent {agent!r}: {made.place} is a method; pass it from an instance")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +15,8 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.common import RawValue
 from temporalio.worker import Worker
 
-from holdfast import Agent, RunStatus, tool
+from holdfast import Agent, RunStatus, UsageError, tool
+from holdfast.bounds import MAX_SECONDS
 from holdfast.scripted.chat import ChatRequest
 from holdfast.testing import ChatToolCall, Reply
 from holdfast.types import AgentSpec, ToolResult, Usage
@@ -23,7 +25,15 @@ from tests.support.tiers import scaled
 
 PATIENCE = 2.0  # seconds until a run is asked what it waits for
 TIMEOUT = 60.0  # seconds for all runs together; a poisoned one never ends
-NUMBERS: list[Any] = [-1, 1e-300, 253e9, 9e18, 10**30, *scaled([], [0, 0.5, 1e308, -(10**30), 2**63, 2**64 - 1])]
+NUMBERS: list[Any] = [
+    -1,
+    MAX_SECONDS,
+    1e-300,
+    253e9,
+    9e18,
+    10**30,
+    *scaled([], [0, 0.5, 1e308, -(10**30), 2**63, 2**64 - 1]),
+]
 TEXTS = [
     "",
     "名" * 342,
@@ -133,6 +143,24 @@ async def test_any_start_ends_in_good_order(lab: Lab) -> None:
     assert "timeout: must be at most 315,360,000 (got 253000000000" in outcomes["timeout=253000000000.0"]
     assert "tools.0.timeout: must be at most 315,360,000" in outcomes["tool.timeout=9e+18"]
     assert sum(not reason for reason in outcomes.values()) > 40, "values within the bounds are accepted"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"timeout": 253e9}, "timeout=253000000000.0: must be at most 315,360,000"),
+        ({"timeout": float("nan")}, "timeout=nan: must be a finite number"),
+        ({"max_turns": 10**30}, "max_turns="),
+        ({"agent": "名" * 342}, "2,052 bytes as escaped JSON, but at most 2,000"),
+        ({"agent": "a\ud800"}, "half a surrogate pair"),
+        ({"model": "m" * 1_001}, "model="),
+        ({"workspace": "w" * 5_000}, "workspace="),
+    ],
+)
+async def test_the_client_refuses_them_before_the_start(lab: Lab, options: dict[str, Any], told: str) -> None:
+    """The client names the field, the value and the bound, and starts nothing."""
+    with pytest.raises(UsageError, match=re.escape(told)):
+        await lab.holdfast.start(**{"agent": "known", "input": "x", **options})
 
 
 async def test_the_other_workflows_end_too(lab: Lab) -> None:

@@ -11,6 +11,7 @@ from holdfast.activities.slots import AgentSlots
 from holdfast.scripted.chat import ChatRequest
 from holdfast.testing import ChatToolCall, Reply
 from tests.support.lab import Lab, eventually
+from tests.support.switched_store import SwitchedStore
 
 
 @tool(read_only=True)
@@ -80,6 +81,23 @@ async def test_a_run_that_waits_for_a_slot_can_be_cancelled(lab: Lab) -> None:
         lab.server.release()
         assert (await first.result(30)).success
         assert (await lab.holdfast.run("walker", "Go.")).success
+
+
+async def test_a_call_without_its_context_keeps_its_slot(lab: Lab) -> None:
+    """Runs whose context neither the worker nor the store has send it again, and do not take each other's slot."""
+    lab.settings.max_concurrent_agents = 1
+    lab.server.respond = walk
+    store = SwitchedStore(on=False)
+    lab.server.reply(*[Reply.error(503, headers={"Retry-After": "1"}) for _ in range(3)])
+    async with lab.worker(agent, store=store, max_cached_workflows=10):
+        runs = [await lab.holdfast.start("walker", f"Walk {number}.") for number in range(3)]
+        await lab.server.wait_for_requests(1)
+    async with lab.worker(agent, store=store, max_cached_workflows=10):
+        for run in runs:
+            assert (await run.result(60)).success
+        store.on = True
+        for run in runs:
+            await lab.assert_mirrored(run.id, store)
 
 
 async def test_a_run_keeps_its_slot_over_its_turns(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
