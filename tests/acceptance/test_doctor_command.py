@@ -112,8 +112,9 @@ async def test_damage_is_named_and_repaired(site: Site) -> None:
     healthy = await doctor(site, "verify", "--all")
     assert (healthy.code, healthy.text.count("2 healthy")) == (0, 1)
     await statement(site, "UPDATE $row SET content = 'x'", row=RecordID("message", [first.id, 2]))
-    await statement(site, "DELETE event:[$id, 3]..=[$id, 5]", id=first.id)
     assert (await doctor(site, "verify", "--all")).code == 0, "newest entries and run rows are as they were"
+    await statement(site, "DELETE event:[$id, 3]..=[$id, 5]", id=first.id)
+    assert (await doctor(site, "verify", "--all")).code == 4, "entries are missing"
     damaged = await doctor(site, "verify", "--all", "--deep", "--since", "1h")
     assert damaged.code == 4
     assert f"{first.id} is damaged" in damaged.text

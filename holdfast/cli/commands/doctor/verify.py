@@ -72,7 +72,7 @@ async def verify(
     else:
         out.say(verified_total(reports, progress.seconds))
         if all and deep is None:
-            out.note("newest entries and run rows were compared; --deep compares every row")
+            out.note("run rows and numbers of entries were compared; --deep compares every row")
         if found[Verdict.DAMAGED]:
             out.note(f"to repair it: {command('doctor', 'rebuild', '--all' if all else run_id or '')}")
     return (
