@@ -229,6 +229,14 @@ def test_missing_worker_is_reported_in_the_background_too(cli: CliStack) -> None
     assert "no worker" in silent.err
 
 
+def test_events_of_runs_fit_a_line(cli: CliStack) -> None:
+    """`events` shows the end of a run with its id and status within 80 columns."""
+    run_id = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--json").json["run_id"]
+    lines = cli("events").out.splitlines()
+    assert any(line.endswith(f"{run_id} completed (researcher)") for line in lines), lines
+    assert max(map(len, lines)) <= 80
+
+
 def test_a_reader_that_closes_the_pipe_is_no_error(cli: CliStack) -> None:
     """A reader that closes the pipe, as `head -1` does, causes no error."""
     run_id = cli("run", "researcher", QUESTION, "--workspace", str(cli.documents), "--mode", "background").out.strip()

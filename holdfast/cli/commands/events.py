@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json as json_
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import JsonValue
 
 from holdfast.cli.options import at_least
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import cut, one_line
 from holdfast.cli.storage import NOT_SHARED, opened_persistence
 from holdfast.errors import EventsPruned, StoreUnavailable, SubscriberTooSlow, UsageError
-from holdfast.events import RUNS, BusEvent, run_topic
+from holdfast.events import RUNS, BusEvent, run_event, run_topic
 from holdfast.settings import Settings
+from holdfast.types import RunStatus
 
 if TYPE_CHECKING:
     from holdfast.ports import EventBus
@@ -26,6 +28,9 @@ EXAMPLES = """
     $ events --run researcher-3f9a12bc --follow
     $ events orders --json | jq .data.id
 """
+
+RUN_EVENT = run_event("", "", RunStatus.RUNNING).keys()
+"""The fields of an event about a run."""
 
 JsonLinesOption = Annotated[bool, typer.Option("--json", help="Write one JSON object per line.")]
 
@@ -96,14 +101,20 @@ async def _follow(out: Output, bus: EventBus, topic: str, after: int) -> AsyncIt
 
 
 def _show(out: Output, event: BusEvent) -> None:
-    data = json_.dumps(event.data, ensure_ascii=False)
     if out.json:
         at = event.at.astimezone(UTC).isoformat()
         out.line({"offset": event.offset, "at": at, "ephemeral": event.ephemeral, "data": event.data})
         return
     mark = "~" if event.ephemeral else " "
     lead = f"{event.offset:>6}{mark} {event.at.astimezone():%m-%d %H:%M:%S}  "
-    out.say((lead, "dim"), cut(one_line(data), out.width - len(lead)))
+    out.say((lead, "dim"), cut(one_line(_text(event.data)), out.width - len(lead)))
+
+
+def _text(data: Mapping[str, JsonValue]) -> str:
+    """An event as JSON; that of a run in words, as its id alone takes half of a line."""
+    if data.keys() == RUN_EVENT and data["kind"] == "run":
+        return f"{data['run_id']} {data['status']} ({data['agent']})"
+    return json_.dumps(data, ensure_ascii=False)
 
 
 def _check_reachable(settings: Settings) -> None:
