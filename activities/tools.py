@@ -68,6 +68,7 @@ class ToolActivity:
         Raises:
             ApplicationError: only if Temporal shall retry, which the tool must allow.
         """
+        started = time.monotonic()
         try:
             async with heartbeats():
                 result = await self._finished.joined(lambda: self._in_slot(invocation))
@@ -76,6 +77,7 @@ class ToolActivity:
                 reason = "Temporal gave up this attempt" if given_up() else "the worker was shut down"
                 raise ApplicationError(f"{reason} while the tool ran", category=EXPECTED) from None
             result = ToolResult(error="the run was stopped while this tool ran")
+            result.seconds = _seconds_since(started)
         if (attempt := activity.info().attempt) > 1:
             result.attempts = attempt
         return result
@@ -86,7 +88,7 @@ class ToolActivity:
             started = time.monotonic()
             result = self._within_limits(await self._attempt(invocation))
             await self._limits.settle(result)
-            result.seconds = round(time.monotonic() - started, 3)
+            result.seconds = _seconds_since(started)
             return result
 
     def _within_limits(self, result: ToolResult) -> ToolResult:
@@ -126,6 +128,11 @@ class ToolActivity:
             memories=self._memories,
             roots=self._roots,
         )
+
+
+def _seconds_since(started: float) -> float:
+    """Returns the time that a tool ran; it is never 0, which means that the tool was not called."""
+    return max(round(time.monotonic() - started, 3), 0.001)
 
 
 def _from_tool(error: Exception) -> Exception:

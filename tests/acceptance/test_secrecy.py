@@ -96,7 +96,10 @@ async def live_once(folder: Path, place: Place, key: str | None) -> None:
 
 async def converse(client: Client, runs: Holdfast, server: ModelServer) -> None:
     """Three runs: a good one, one that fails, and one that is terminated."""
-    server.call_tools(("tell", {"question": CANARY}), ("stumble", {"question": CANARY}), text=f"Ask for {CANARY}.")
+    made_up = f"ask_{CANARY}"
+    server.call_tools(
+        ("tell", {"question": CANARY}), ("stumble", {"question": CANARY}), (made_up, {}), text=f"Ask for {CANARY}."
+    )
     server.say(f"It is {CANARY}.")
     good = await runs.start("keeper", f"What is {CANARY}?", id="good", tags={"about": CANARY})
     assert (await good.result(60)).content == f"It is {CANARY}."

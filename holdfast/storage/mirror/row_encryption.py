@@ -1,7 +1,8 @@
 """Encryption of a mirror's rows.
 
 The exact texts are encrypted. Content columns are emptied. Columns that serve queries (names, numbers, times) and
-digests stay in plain text, so a correct guess of a whole entry can be verified against its digest.
+digests stay in plain text, so a correct guess of a whole entry can be verified against its digest. A model may call
+tools that do not exist, by names that are content: only the names of tools that ran stay.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ def encrypt_row(row: Row, cipher: Cipher | None) -> Row:
     if cipher is not None:
         row |= {name: cipher.seal(row[name]) for name in _filled(row, EXACT)}
         row |= dict.fromkeys(_filled(row, CONTENT), "")
+        if "tools" in row:
+            row["tools"] = []
+        if "tool" in row and not row.get("seconds"):  # it did not run, or has not yet
+            row["tool"] = ""
     return row
 
 
