@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.cli.stack_watch import StackWatch
 from holdfast.stack import Part, down, kill, status, supervise
 from holdfast.stack.part_locks import CLAIM_VARIABLE, PartName
 from holdfast.stack.state import StateFile
@@ -70,17 +71,22 @@ async def test_what_is_killed_comes_back(place: Place) -> None:
 
 
 async def test_what_keeps_ending_is_started_ever_more_rarely(place: Place) -> None:
-    """A worker that ends again and again is started again after pauses that grow, and `status` says so."""
+    """A worker that ends again and again is started again after pauses that grow, and `status` and `watch` say so."""
     stack = await place.up(worker=True)
+    watch, said = StackWatch(place.home), list[str]()
+    assert watch.look() == []
     (place.root / "worker.py").write_text("raise SystemExit('broken')")
     assert stack.worker
     await kill(stack.worker)
 
     async def is_told() -> bool:
+        said.extend(watch.look())
         worker = (await status(place.settings())).parts[-1]
         return worker.state == "restarting" and "has ended 3 times" in (worker.trouble or "")
 
     await eventually(is_told, COMEBACK)
+    assert any(f"(pid {stack.worker.pid}) has ended" in text for text in said)
+    assert any("the worker has ended 2 times in " in text or "ended 3 times in " in text for text in said)
     assert stack.worker.log.read_text().count("broken") == 2
 
 

@@ -9,7 +9,6 @@ import re
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 from io import StringIO
 from pathlib import Path
@@ -28,20 +27,10 @@ ROWS = 50
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 
-def record(home: Path) -> str:
-    """Runs the demo on a local stack of its own; returns everything that it wrote to the terminal."""
-    environment = os.environ | {
-        "HOLDFAST_NO_BOOTSTRAP": "1",
-        "HOLDFAST_HOME": str(home),
-        "TERM": "xterm-256color",
-        "COLUMNS": str(COLUMNS),
-    }
-    program = [sys.executable, str(ROOT / "starter.py")]
-    subprocess.run([*program, "up"], env=environment, check=True)
-    try:
-        return _on_terminal([*program, "demo", "crash"], environment)
-    finally:
-        subprocess.run([*program, "down"], env=environment, check=True)
+def record() -> str:
+    """Runs the demo, which has a local stack of its own; returns everything that it wrote to the terminal."""
+    environment = os.environ | {"HOLDFAST_NO_BOOTSTRAP": "1", "TERM": "xterm-256color", "COLUMNS": str(COLUMNS)}
+    return _on_terminal([sys.executable, str(ROOT / "starter.py"), "demo", "crash"], environment)
 
 
 def _on_terminal(command: list[str], environment: dict[str, str]) -> str:
@@ -102,9 +91,8 @@ def _self_contained(svg: str) -> str:
 
 def main() -> None:
     """Records the demo and writes the picture."""
-    with tempfile.TemporaryDirectory() as folder:
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        PICTURE.write_text(render(record(Path(folder) / ".holdfast")))
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    PICTURE.write_text(render(record()))
 
 
 if __name__ == "__main__":
