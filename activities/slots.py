@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from weakref import WeakValueDictionary
 
 from temporalio import activity
@@ -16,6 +17,10 @@ from holdfast.activities.heartbeat import heartbeats
 from holdfast.types import RunId
 
 LINGER = 2.0  # seconds between two calls of a run, which takes milliseconds unless another worker has the next call
+
+
+MAX_WAITING = 50
+RETRY_DELAY = timedelta(seconds=2)
 
 
 class NoSlot(Exception):
@@ -106,18 +111,40 @@ class AgentSlots:
 
 
 class SlotActivities:
-    """Waits for a slot on behalf of a run, which says meanwhile that it waits."""
+    """Waits for a slot on behalf of a run, which says meanwhile that it waits.
 
-    def __init__(self, slots: AgentSlots) -> None:
+    Args:
+        slots: the slots of the worker.
+        max_waiting: maximum number of runs that wait here. Further ones try again later, as each wait occupies one of
+            the activities that the worker executes at once, which the runs with a slot need.
+    """
+
+    def __init__(self, slots: AgentSlots, max_waiting: int = MAX_WAITING) -> None:
         self._slots = slots
+        self._max_waiting = max_waiting
+        self._waiting = 0
 
     @activity.defn(name=names.RUN_SLOT)
     async def wait(self, run_id: RunId) -> bool:
         """Waits until the run has a slot, which is kept for its next call.
 
         Raises:
-            ApplicationError: the worker is shutting down, and does not wait for this; another one may have a slot.
+            ApplicationError: retryable; too many runs wait, or the worker is shutting down.
         """
+        if self._waiting >= self._max_waiting:
+            raise ApplicationError(
+                f"{self._waiting} runs wait for a slot of this worker",
+                category=ApplicationErrorCategory.BENIGN,
+                next_retry_delay=RETRY_DELAY,
+            )
+        self._waiting += 1
+        try:
+            await self._wait(run_id)
+        finally:
+            self._waiting -= 1
+        return True
+
+    async def _wait(self, run_id: RunId) -> None:
         waiting = asyncio.create_task(self._keep_slot(run_id))
         ending = asyncio.create_task(activity.wait_for_worker_shutdown())
         try:
@@ -129,7 +156,6 @@ class SlotActivities:
         finally:
             waiting.cancel()
             ending.cancel()
-        return True
 
     async def _keep_slot(self, run_id: RunId) -> None:
         async with self._slots.hold(run_id) as slot:

@@ -189,7 +189,8 @@ class Follower:
             if waited > PICKUP_TIME:
                 return self._notice_once("no worker has picked up the run; `holdfast up` starts one")
         for pending in description.raw_description.pending_activities:
-            if pending.attempt > 1 and pending.HasField("last_failure"):
+            is_call = pending.activity_type.name != names.RUN_SLOT  # of which `_wait` tells
+            if is_call and pending.attempt > 1 and pending.HasField("last_failure"):
                 return self._notice_once(_retry_notice(pending, await self._log.reason(pending.last_failure)))
         return self._notice_once(why) if (why := await self._wait(description)) else []
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
-from holdfast.activities.slots import AgentSlots, NoSlot
+from holdfast.activities.slots import AgentSlots, NoSlot, SlotActivities
 
 
 class Busy:
@@ -112,6 +114,34 @@ async def test_a_slot_is_freed_if_the_next_call_does_not_come() -> None:
     assert await slots.reserve("c")
     async with asyncio.timeout(5), slots.hold("a"):
         pass
+
+
+async def test_few_runs_wait_in_a_worker() -> None:
+    """Further runs try again later, so that waiting runs do not occupy all activities of the worker."""
+    slots = AgentSlots(1, linger=60)
+    activities, environment = SlotActivities(slots, max_waiting=1), ActivityEnvironment()
+    async with slots.hold("a"):
+        first = asyncio.create_task(environment.run(activities.wait, "b"))
+        await asyncio.sleep(0)
+        with pytest.raises(ApplicationError, match="1 runs wait for a slot") as refused:
+            await environment.run(activities.wait, "c")
+        assert not refused.value.non_retryable
+    assert await first
+    assert await slots.reserve("b")
+    assert not await slots.reserve("c")
+
+
+async def test_a_wait_ends_with_its_worker() -> None:
+    """A worker that shuts down does not wait for runs that wait for a slot, and they take none of its slots."""
+    slots = AgentSlots(1, linger=60)
+    environment = ActivityEnvironment()
+    async with slots.hold("a"):
+        waiting = asyncio.create_task(environment.run(SlotActivities(slots).wait, "b"))
+        await asyncio.sleep(0)
+        environment.worker_shutdown()
+        with pytest.raises(ApplicationError, match="shutting down"):
+            await asyncio.wait_for(waiting, 5)
+    assert await slots.reserve("c")
 
 
 async def test_a_call_may_refuse_to_wait() -> None:
