@@ -106,6 +106,11 @@ def holder(home: Path, name: PartName) -> dict[str, Any] | None:
     return recorded if process.is_alive(recorded["pid"], recorded["born"]) else None  # else a child has outlived it
 
 
+def last_holder(home: Path, name: PartName) -> dict[str, Any] | None:
+    """Returns what is recorded of the last process that had a part's claim, running or not; `None` if nothing is."""
+    return _recorded(lock_path(home, name))
+
+
 def lock_path(home: Path, name: PartName) -> Path:
     """Returns the file of a part's claim."""
     return home / f"{name}.lock"

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic import AwareDatetime, Field, ValidationError
 
 from holdfast._util.private_files import write_private
-from holdfast.stack.part_locks import PartName, holder
+from holdfast.stack.part_locks import PartName, holder, last_holder
 from holdfast.stack.process import birth, is_alive
 from holdfast.types import Data
 
@@ -91,10 +91,13 @@ class StateFile:
         self.path = home / "stack.json"
 
     def read(self) -> StackState:
-        """Returns the state. Running parts that the file does not have are found by their claims."""
+        """Returns the state. Parts that the file does not have are found by their claims, with their addresses."""
         state = self._parse() or StackState()
         for name in get_args(PartName):
-            if state.alive(name) is None and (found := self._claimed(name)) is not None:
+            if (
+                state.alive(name) is None
+                and (found := self._claimed(name, is_lost=name not in state.parts)) is not None
+            ):
                 state.parts[name] = found
                 state.ports.update(_ports_of(found))
         return state
@@ -115,8 +118,8 @@ class StateFile:
         except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
 
-    def _claimed(self, name: PartName) -> Part | None:
-        found = holder(self._home, name)
+    def _claimed(self, name: PartName, *, is_lost: bool) -> Part | None:
+        found = holder(self._home, name) or (last_holder(self._home, name) if is_lost else None)
         if found is None:
             return None
         return _described(self._home, name, found)

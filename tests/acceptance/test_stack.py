@@ -145,6 +145,16 @@ async def test_a_lost_state_file_does_not_lead_to_a_second_server_or_worker(plac
     assert "was renamed to stack.damaged.json" in place.said[-1]
 
 
+async def test_a_lost_state_file_does_not_move_the_stack(place: Place) -> None:
+    """A server that has ended is started again at its address, which a running worker knows, without the state file."""
+    before = await place.up()
+    assert before.temporal
+    await kill(before.temporal)
+    (place.home / "stack.json").unlink()
+    after = await place.up()
+    assert (after.address, after.ui) == (before.address, before.ui)
+
+
 async def test_the_stack_moves_when_its_port_is_taken(place: Place) -> None:
     """If the port is taken by another program, the stack uses another port."""
     before = await place.up()
