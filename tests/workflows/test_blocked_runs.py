@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import TypeVar
 import pytest
 from temporalio.workflow import NondeterminismError
 
-from holdfast import Agent, RunHandle, RunStatus, WorkerUnavailable, tool
+from holdfast import Agent, Notice, RunHandle, RunStatus, WorkerUnavailable, tool
 from holdfast.ops.doctor import Reconciler, RunFinder
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import Reply
@@ -73,6 +74,14 @@ async def collected(items: AsyncIterator[T]) -> list[T]:
     return found
 
 
+async def first_notice(run: RunHandle) -> Notice:
+    """The first notice that followers of a run see."""
+    async for event in run.events():
+        if isinstance(event, Notice):
+            return event
+    raise AssertionError("the run ended without a notice")
+
+
 @pytest.mark.usefixtures("_fault")
 async def test_a_blocked_run_is_shown_from_history(lab: Lab) -> None:
     """Status, log and transcript are those that history has, and say why there is nothing newer."""
@@ -82,6 +91,9 @@ async def test_a_blocked_run_is_shown_from_history(lab: Lab) -> None:
         assert (progress.status, progress.turn, progress.tool_calls) == (RunStatus.RUNNING, 1, 1)
         assert "its workflow task fails" in progress.doing
         entries = await known_entries(run)
+        async with asyncio.timeout(30):
+            notice = await first_notice(run)
+        assert "its workflow task fails" in notice.text
         messages = await collected(run.transcript())
         await lab.client.get_workflow_handle(run.id).terminate("enough")
         assert (await run.status()).status == RunStatus.TERMINATED
