@@ -103,8 +103,7 @@ class Lab:
         truth = await self.entries(run_id)
 
         async def caught_up() -> bool:
-            head = await store.head(run_id)
-            return head is not None and head.seq == truth[-1].seq
+            return await store.head(run_id) == truth[-1].ref
 
         await eventually(caught_up)
         assert await store.entries(run_id, limit=len(truth) + 1) == truth
