@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.client.run_handle import RunHandle
     from holdfast.settings import Settings
     from holdfast.stack import WorkerComparison
+    from holdfast.temporal.run_log import TemporalRunLog
     from holdfast.types import RunId
 
 
@@ -54,10 +55,14 @@ class Session:
             has_worker: whether a worker may answer; else none is asked.
         """
         from holdfast.client.run_handle import RunHandle  # noqa: PLC0415 - see connected
-        from holdfast.temporal.run_log import TemporalRunLog  # noqa: PLC0415
 
-        log = TemporalRunLog(self.client, query_timeouts=(QUICK_QUERY,) if has_worker else (), gives_up=True)
-        return RunHandle(self.client, log, run_id)
+        return RunHandle(self.client, self.recorded_log(has_worker=has_worker), run_id)
+
+    def recorded_log(self, *, has_worker: bool) -> TemporalRunLog:
+        """The log of runs, read from history if no worker answers quickly; see `recorded_run`."""
+        from holdfast.temporal.run_log import TemporalRunLog  # noqa: PLC0415 - see connected
+
+        return TemporalRunLog(self.client, query_timeouts=(QUICK_QUERY,) if has_worker else (), gives_up=True)
 
     def ui(self, run_id: RunId | None = None) -> str | None:
         """Address of a run in Temporal's UI, or of all runs; `None` means that it is not known."""

@@ -337,6 +337,14 @@ class RunLog(Protocol):
         """Returns the current state of a run; raises what `entries` raises."""
         ...
 
+    async def latest(self, run_id: RunId) -> MirroredRun:
+        """Returns a run with its newest entry; if no worker can tell, as far as history shows it without one.
+
+        Raises:
+            RunNotFound: no run has this id.
+        """
+        ...
+
     async def is_catching_up(self, run_id: RunId) -> bool:
         """Returns whether a catch-up workflow is completing the mirror of the run."""
         ...

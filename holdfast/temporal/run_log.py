@@ -283,6 +283,16 @@ class TemporalRunLog:
         chain = description.raw_description.workflow_execution_info.first_run_id
         return _snapshot(progress, chain, ended=ended is not None)
 
+    async def latest(self, run_id: RunId) -> MirroredRun:
+        """Returns a run with its newest entry; if no worker can tell, as far as history shows it without one.
+
+        Raises:
+            RunNotFound: no run has this id.
+        """
+        description = await self.describe(run_id)
+        chain = description.raw_description.workflow_execution_info.first_run_id
+        return _snapshot(await self.progress(run_id), chain, ended=_ended(description) is not None).run
+
     async def is_catching_up(self, run_id: RunId) -> bool:
         """Whether a `MirrorCatchUp` workflow of this run is running."""
         try:

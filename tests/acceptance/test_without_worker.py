@@ -23,7 +23,7 @@ async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_a_run_is_shown_from_history(site: Site) -> None:
-    """`show` and `transcript` soon say what history has of a run whose worker was killed, and that it may be old."""
+    """`show`, `transcript` and `export` soon say what history has of a run whose worker was killed."""
     site.server.call_tools(("note", {"number": 1}), text="I take a note.")
     worker = await site.worker()
     run = await site.start("Note 1.")
@@ -42,3 +42,6 @@ async def test_a_run_is_shown_from_history(site: Site) -> None:
     transcript = await cli.run("transcript", run.id, "--json", changes={"TEMPORAL_TASK_QUEUE": UNPOLLED})
     assert [message["content"] for message in transcript.json][1:3] == ["Note 1.", "I take a note."]
     assert f"no worker polls task queue '{UNPOLLED}'" in transcript.err
+    exported = await cli.run("export", run.id, "--from-history", changes={"TEMPORAL_TASK_QUEUE": UNPOLLED})
+    assert exported.code == 0, exported.err
+    assert "I take a note." in exported.out

@@ -13,6 +13,7 @@ from temporalio.workflow import NondeterminismError
 
 from holdfast import Agent, Notice, RunHandle, RunStatus, WorkerUnavailable, tool
 from holdfast.ops.doctor import Reconciler, RunFinder
+from holdfast.ops.transfer import HistorySource
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import Reply
 from holdfast.types import Entry, Usage
@@ -84,7 +85,7 @@ async def first_notice(run: RunHandle) -> Notice:
 
 @pytest.mark.usefixtures("_fault")
 async def test_a_blocked_run_is_shown_from_history(lab: Lab) -> None:
-    """Status, log and transcript are those that history has, and say why there is nothing newer."""
+    """Status, log, transcript and export are those that history has; the first three say why there is nothing newer."""
     async with lab.worker(agent, max_cached_workflows=10):
         run = await blocked_run(lab)
         progress = await run.status()
@@ -95,6 +96,11 @@ async def test_a_blocked_run_is_shown_from_history(lab: Lab) -> None:
             notice = await first_notice(run)
         assert "its workflow task fails" in notice.text
         messages = await collected(run.transcript())
+        finder = RunFinder(lab.client, lab.settings.temporal_task_queue, lab.store)
+        source = HistorySource(finder, TemporalRunLog(lab.client))
+        exported = await source.run(run.id)
+        assert exported is not None
+        assert [entry async for entry in source.entries(exported)] == entries
         await lab.client.get_workflow_handle(run.id).terminate("enough")
         assert (await run.status()).status == RunStatus.TERMINATED
         assert [entry async for entry in run.entries()] == entries

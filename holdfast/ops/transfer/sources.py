@@ -7,7 +7,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from holdfast.errors import MirrorDamaged, RunNotFound
+from holdfast.errors import MirrorDamaged, RunNotFound, WorkerUnavailable
 from holdfast.ops.doctor import RunFinder
 from holdfast.ops.doctor.recorded_log import UNREADABLE
 from holdfast.ops.transfer.chain import Chain
@@ -84,7 +84,7 @@ class MirrorSource(RunSource):
 
 
 class HistorySource(RunSource):
-    """Reads Temporal's history; a worker must run, as it replays the history.
+    """Reads Temporal's history. Only a worker knows the newest entries of an open run; without one they are left out.
 
     Args:
         finder: finds the runs.
@@ -103,23 +103,26 @@ class HistorySource(RunSource):
     @override
     async def run(self, run_id: RunId) -> MirroredRun | None:
         try:
-            return (await self._log.snapshot(run_id)).run
+            return await self._log.latest(run_id)
         except RunNotFound:
             return None
+        except UNREADABLE as error:
+            raise MirrorDamaged(str(error)) from error
 
     @override
     async def entries(self, run: MirroredRun) -> AsyncIterator[Entry]:
         chain = Chain(run)
+        if chain.is_complete:
+            return
         try:
             async for entry in self._log.entries(chain.run_id):
-                if chain.is_complete:
-                    break  # the run has recorded more meanwhile
                 _add_checked(chain, entry)
                 yield entry
-        except RunNotFound as error:
+                if chain.is_complete:
+                    return  # what follows has been recorded meanwhile, or only a worker knows it
+        except (RunNotFound, WorkerUnavailable, *UNREADABLE) as error:
             raise MirrorDamaged(str(error)) from error
-        if not chain.is_complete:
-            raise MirrorDamaged(f"the history of run {chain.run_id!r} lacks entry {chain.next}")
+        raise MirrorDamaged(f"the history of run {chain.run_id!r} lacks entry {chain.next}")
 
 
 def _add_checked(chain: Chain, entry: Entry) -> None:
