@@ -111,9 +111,9 @@ class HistorySource(RunSource):
 
     @override
     async def entries(self, run: MirroredRun) -> AsyncIterator[Entry]:
-        chain = Chain(run)
-        if chain.is_complete:
+        if run.head.seq < 0:
             return
+        chain = Chain(run)
         try:
             async for entry in self._log.entries(chain.run_id):
                 _add_checked(chain, entry)
