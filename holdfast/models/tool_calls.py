@@ -26,6 +26,8 @@ class ToolCallAssembly:
     def __init__(self, call_prefix: str) -> None:
         self._call_prefix = call_prefix
         self._calls: list[_Call] = []
+        self._newest: dict[object, _Call] = {}  # by index
+        self._by_id: dict[tuple[object, str], _Call] = {}  # by index and id
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -48,14 +50,22 @@ class ToolCallAssembly:
 
     def _call_at(self, index: object, call_id: str, name: str, arguments: str) -> _Call:
         """Returns the call that a delta continues, or a new one."""
-        for call in reversed(self._calls):
-            if call.continues(index, call_id, name, arguments):
-                call.id = call.id or call_id
-                return call
-            if index is None:
-                break  # without an index, only the newest call continues
-        self._calls.append(_Call(index, call_id))
-        return self._calls[-1]
+        call = self._continued(index, call_id, name, arguments)
+        if call is None:
+            call = _Call(index, call_id)
+            self._calls.append(call)
+            self._newest[index] = call
+        call.id = call.id or call_id
+        if call.id:
+            self._by_id.setdefault((index, call.id), call)
+        return call
+
+    def _continued(self, index: object, call_id: str, name: str, arguments: str) -> _Call | None:
+        # No search among all calls: in a reply of many thousands, it would stop the worker for minutes.
+        newest = next(reversed(self._calls), None) if index is None else self._newest.get(index)
+        if newest and newest.continues(index, call_id, name, arguments):
+            return newest
+        return self._by_id.get((index, call_id)) if index is not None and call_id else None
 
     def calls(self) -> list[ToolCall]:
         """Returns the calls as assembled so far, each with an id of its own."""
@@ -79,9 +89,7 @@ class _Call:
         self.function_fields = ProviderFields(_FUNCTION_FIELDS)
 
     def continues(self, index: object, call_id: str, name: str, arguments: str) -> bool:
-        """Whether a delta is a part of this call."""
-        if index is not None and index != self.index:
-            return False
+        """Whether a delta whose index does not exclude it is a part of this call."""
         if not name:
             return True
         if call_id and self.id:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +83,18 @@ def test_tool_calls_are_told_apart(case: CallsCase) -> None:
     for part in case.parts:
         reply.add(delta(tool_calls=[part]))
     assert [(made.id, made.name, made.arguments) for made in reply.reply(0).tool_calls] == case.calls
+
+
+@pytest.mark.parametrize(("own_index", "call_id"), [(True, "c{}"), (False, "c{}"), (False, None)])
+def test_a_call_costs_the_same_after_thousands(own_index: bool, call_id: str | None) -> None:
+    """Deltas are not compared with each call, which would take minutes here."""
+    count = 20_000
+    assembled = StreamedReply("m", "call_0")
+    started = time.process_time()
+    for n in range(count):
+        assembled.add(delta(tool_calls=[call(n if own_index else 0, call_id and call_id.format(n), "f", "{}")]))
+    assert len(assembled.reply(0.1).tool_calls) == count
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(("given", "text"), [(None, "{}"), ({"x": 1}, '{"x": 1}'), ([], "{}"), ({}, "{}")])
