@@ -189,6 +189,12 @@ def test_show_counts_tools_and_marks_the_scripted_model(capsys: pytest.CaptureFi
     assert max(map(cell_len, shown.splitlines())) <= 80
 
 
+def test_the_mirror_of_an_ended_run_may_be_further_than_the_run_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is written after a run's end is not known to the run; the page says where to see it."""
+    show_page(Output(), progress(mirrored=3), LogSummary(), None)
+    assert "4 of 10 entries when the run ended; see `doctor verify`" in capsys.readouterr().out
+
+
 def test_show_says_that_the_mirror_is_behind(capsys: pytest.CaptureFixture[str]) -> None:
     """`show` says how far the mirror lags."""
     show_page(Output(), progress(mirrored=3, status=RunStatus.RUNNING, doing="turn 6"), LogSummary(), None)

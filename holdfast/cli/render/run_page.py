@@ -120,7 +120,10 @@ def _mirror(progress: RunProgress) -> str:
     entries = progress.head + 1
     if progress.mirrored >= progress.head:
         return f"complete, {entries:,} of {entries:,} entries"
-    return f"{progress.mirrored + 1:,} of {entries:,} entries, as far as the run knows"
+    known = f"{progress.mirrored + 1:,} of {entries:,} entries"
+    if progress.status.is_final:  # the rest is written afterwards, which the run does not learn
+        return f"{known} when the run ended; see `doctor verify`"
+    return f"{known}, as far as the run knows"
 
 
 def _entry_line(entry: Entry, width: int) -> list[str | tuple[str, str]]:
