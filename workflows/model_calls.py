@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.waits import Waits
 
 
-A_SLOT = "a free slot, as the worker runs as many agents at once as MAX_CONCURRENT_AGENTS allows"
+A_SLOT = "a free slot (MAX_CONCURRENT_AGENTS)"
 
 
 class ModelCaller:

@@ -52,7 +52,9 @@ async def test_a_run_that_waits_for_a_slot_says_so(lab: Lab) -> None:
 
         await eventually(is_queued)
         assert (await first.status()).status == RunStatus.RUNNING
-        assert "**queued** · waiting for a free slot" in str(await second.query("__temporal_workflow_metadata"))
+        assert "**queued** · waiting for a free slot (MAX_CONCURRENT_AGENTS)" in str(
+            await second.query("__temporal_workflow_metadata")
+        )
 
         async def is_listed() -> bool:
             listed = {found.run_id async for found in lab.holdfast.list(status=RunStatus.QUEUED)}
