@@ -130,7 +130,7 @@ def _with_advice(settings: Settings, error: TemporalUnavailable) -> TemporalUnav
 def _without_type_names(error: TemporalUnavailable) -> str:
     """The message of the operating system, which the SDK wraps in the names of its types."""
     said, _, details = str(error).partition(": ")
-    found = re.search(r'message: "([^"]+)"', details)
+    found = re.search(r'(?:message|error): "([^"]+)"', details)
     return f"{said}: {found[1]}" if found else str(error)
 
 
