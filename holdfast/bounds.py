@@ -121,9 +121,20 @@ def _json(value: Any) -> Any:
             raise ValueError(f"{item} is not a JSON number")
         if isinstance(item, int) and abs(item) > MAX_INTEGER:
             raise ValueError(f"an integer has more than {MAX_DIGITS} digits")
-        if isinstance(item, dict | list | tuple):
-            waiting += [(part, depth + 1) for part in (item.values() if isinstance(item, dict) else item)]
+        if isinstance(item, dict):
+            waiting += [(part, depth + 1) for part in (*item.keys(), *item.values())]
+        elif isinstance(item, list | tuple):
+            waiting += [(part, depth + 1) for part in item]
+        elif clean_text(item) != item:
+            return _json(_cleaned(value))
     return value
+
+
+def _cleaned(value: Any) -> Any:
+    """Returns JSON whose texts and keys can be encoded in UTF-8."""
+    if isinstance(value, dict):
+        return {clean_text(key): _cleaned(part) for key, part in value.items()}
+    return [_cleaned(part) for part in value] if isinstance(value, list | tuple) else clean_text(value)
 
 
 Text = Annotated[str, BeforeValidator(clean_text)]
@@ -146,4 +157,4 @@ Cost = Annotated[float, _amount(MAX_COST)]
 Elapsed = Annotated[float, _amount(MAX_SECONDS)]
 """Seconds that something took, bounded like `Count`."""
 Json = Annotated[JsonValue, AfterValidator(_json)]
-"""JSON that every reader accepts: finite numbers of bounded length, bounded depth."""
+"""JSON that every reader accepts: finite numbers of bounded length, bounded depth, text that can be encoded."""

@@ -60,7 +60,7 @@ class AgentDefinition(Data):
     """The system message, first in each request to the model."""
     model: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)] | None = None
     """`None` means the worker's default model."""
-    model_settings: dict[str, Json] = {}
+    model_settings: dict[Text, Json] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
     tools: list[Annotated[str, Field(min_length=1)]] = []
     """Names of tools that the worker serves, such as `read_file`, or `AgentName.method` for a method of an agent."""

@@ -68,7 +68,7 @@ class ToolCall(Tolerant):
     name: str
     arguments: Text = "{}"
     """JSON text as the model wrote it; it may be malformed."""
-    provider_fields: dict[str, Json] = {}
+    provider_fields: dict[Text, Json] = {}
     """Further fields that the provider sent, and that are sent back to it."""
 
     @property
@@ -89,7 +89,7 @@ class Message(Tolerant):
     """For role `tool`: the id of the call that it answers."""
     partial: bool = False
     """Whether a cancel interrupted the message."""
-    provider_fields: dict[str, Json] = {}
+    provider_fields: dict[Text, Json] = {}
     """As in `ToolCall`."""
 
     @cached_property
@@ -125,7 +125,7 @@ class ToolSpec(Tolerant):
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
     description: Text = ""
-    parameters: dict[str, Json] = {"type": "object", "properties": {}}
+    parameters: dict[Text, Json] = {"type": "object", "properties": {}}
     """JSON schema of the arguments."""
     activity: Annotated[TemporalName, Field(pattern=r"^tool\.")]
     """Activity type that runs it: `tool.<name>`, or `tool.<agent>.<name>` for an agent's method."""
@@ -157,7 +157,7 @@ class AgentSpec(Tolerant):
     system_prompt: Text = ""
     model: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)] | None = None
     """`None` means the worker's default model."""
-    model_settings: dict[str, Json] = {}
+    model_settings: dict[Text, Json] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
     tools: list[ToolSpec] = []
     max_turns: Turns = 50
@@ -362,7 +362,7 @@ class ModelReply(Tolerant):
     """In OpenAI's terms; `cancelled` if a cancel interrupted the reply."""
     partial: bool = False
     """Whether a cancel interrupted the reply."""
-    provider_fields: dict[str, Json] = {}
+    provider_fields: dict[Text, Json] = {}
     """As in `Message`."""
     usage: Usage
     seconds: Elapsed

@@ -52,6 +52,12 @@ _REFUSAL_CODES = frozenset(
         "permission_error",
     }
 )
+_OUTAGE = re.compile(
+    r"server|overload|rate.?limit|too.?many|timed?.?out|unavailable|capacity|internal|api_error", re.IGNORECASE
+)
+"""What names an outage, in the code or the words of an error without a status."""
+DOUBTFUL_ATTEMPTS = 5
+"""Attempts of a call whose replies are not usable: unlike an outage, that may last, and each may be billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,10 @@ class Fault:
             return ModelRefused(
                 f"the provider refused the request to model {model!r} ({told}){self._hint(key_variable, url_variable)}"
             )
-        return ModelUnavailable(
-            f"the provider could not answer for model {model!r} just now ({told})", self.retry_after
-        )
+        message = f"the provider could not answer for model {model!r} just now ({told})"
+        if self._is_doubtful:
+            return ModelUnavailable(f"{message}; check {url_variable}", max_attempts=DOUBTFUL_ATTEMPTS)
+        return ModelUnavailable(message, self.retry_after)
 
     @property
     def _is_overflow(self) -> bool:
@@ -122,6 +129,11 @@ class Fault:
         if self.status is None:
             return bool(self.codes & _REFUSAL_CODES)
         return self.status < http.HTTPStatus.INTERNAL_SERVER_ERROR and self.status not in _TEMPORARY_STATUSES
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether nothing says that it is an outage: some servers answer any request with an error of their own."""
+        return self.status is None and not any(_OUTAGE.search(text) for text in (*self.codes, self.words))
 
     @property
     def _place(self) -> str:

@@ -13,6 +13,7 @@ from typing_extensions import override
 from holdfast._util.logger import get_logger
 from holdfast.errors import ModelRefused, ModelUnavailable
 from holdfast.models.chunks import CompletionChunks
+from holdfast.models.faults import DOUBTFUL_ATTEMPTS
 from holdfast.models.finish import INTERRUPTED
 from holdfast.models.provider import BROKEN, Provider, is_connection_error
 from holdfast.models.reply import StreamedReply
@@ -23,8 +24,6 @@ from holdfast.types import AgentSpec, Message, ModelReply
 log = get_logger(__name__)
 
 IDLE_TIMEOUT = 300.0  # seconds between bytes, not for the whole reply; reasoning models think before they stream
-DOUBTFUL_ATTEMPTS = 5
-"""Attempts of a call whose replies are not usable: unlike an outage, that may last, and each may be billed."""
 
 
 class OpenAIModel(ChatModel):
@@ -141,7 +140,7 @@ def _check_end(answer: StreamedReply, model: str) -> None:
     if not answer.finish_reason:
         raise _unusable(f"the stream of model {model!r} ended before the reply was complete")
     if answer.finish_reason == INTERRUPTED:
-        raise _unusable(f"the provider could not complete the reply of model {model!r} (finish_reason error)")
+        raise _unusable(f"the provider broke off the reply of model {model!r}")
 
 
 def _unusable(message: str) -> ModelUnavailable:

@@ -17,7 +17,8 @@ import pytest
 
 from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable, UsageError
 from holdfast.models import chunks
-from holdfast.models.openai import DOUBTFUL_ATTEMPTS, OpenAIModel
+from holdfast.models.faults import DOUBTFUL_ATTEMPTS
+from holdfast.models.openai import OpenAIModel
 from holdfast.scripted.chat import ChatReply, ChatRequest
 from holdfast.testing import ModelServer, Reply
 from holdfast.types import AgentSpec, Message, ModelReply, ToolCall
@@ -203,6 +204,13 @@ FAULTS = [
     FaultQuirk("200 with nothing", page("", "text/plain"), ModelUnavailable, ("the body is empty",), DOUBTFUL_ATTEMPTS),
     FaultQuirk("200 with an error", page('{"error": {"message": "no such model", "code": 404}}'), ModelRefused),
     FaultQuirk(
+        "200 with an error that names no outage",
+        page('{"error": {"message": "model is asleep", "code": 5}}'),
+        ModelUnavailable,
+        ("model is asleep", "check OPENAI_BASE_URL"),
+        DOUBTFUL_ATTEMPTS,
+    ),
+    FaultQuirk(
         "200 with an error object",
         page('{"object": "error", "message": "boom", "code": 500}'),
         ModelUnavailable,
@@ -218,7 +226,7 @@ FAULTS = [
         "finish reason error",
         Reply(body=stream(HELLO, part("error"), DONE)),
         ModelUnavailable,
-        ("finish_reason error",),
+        ("broke off the reply",),
         DOUBTFUL_ATTEMPTS,
     ),
     FaultQuirk(

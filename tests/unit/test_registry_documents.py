@@ -186,12 +186,10 @@ def test_toml_has_no_null() -> None:
         write_definition(AgentDefinition(name="a", model_settings={"x": [None]}), Format.TOML)
 
 
-def test_half_a_surrogate_pair_needs_json() -> None:
-    """A lone surrogate is refused for the formats that cannot hold it."""
-    definition = AgentDefinition(name="a", model_settings={"x": "\ud800"})
-    assert read_definition(write_definition(definition, Format.JSON).encode(), Format.JSON, "a") == definition
-    with pytest.raises(UsageError, match="use json"):
-        write_definition(definition, Format.TOML)
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    """A lone surrogate, which no file can hold, is replaced when the agent is defined."""
+    definition = AgentDefinition(name="a", model_settings={"x": ["\ud800"], "\ud800": 1})
+    assert definition.model_settings == {"x": ["�"], "�": 1}
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.language}-{wrong.text[:40]!r}")

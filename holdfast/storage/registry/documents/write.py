@@ -27,21 +27,11 @@ def write_definition(definition: AgentDefinition, language: Format) -> str:
     fields = definition.content()
     defaults = AgentDefinition(name=definition.name).content()
     shown = {name: value for name, value in fields.items() if name == "name" or value != defaults[name]}
-    try:
-        text = _WRITERS[language](shown)
-        text.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"{language} cannot represent the lone surrogate in {definition.name!r}: use json") from None
-    return text
+    return _WRITERS[language](shown)
 
 
 def _json(fields: dict[str, Any]) -> str:
-    text = json.dumps(fields, indent=2, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = json.dumps(fields, indent=2)
-    return text + "\n"
+    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
 class _Dumper(yaml.SafeDumper):
