@@ -186,10 +186,12 @@ def test_toml_has_no_null() -> None:
         write_definition(AgentDefinition(name="a", model_settings={"x": [None]}), Format.TOML)
 
 
-def test_half_a_surrogate_pair_is_replaced() -> None:
+@pytest.mark.parametrize("language", list(Format))
+def test_half_a_surrogate_pair_is_replaced(language: Format) -> None:
     """A lone surrogate, which no file can hold, is replaced when the agent is defined."""
     definition = AgentDefinition(name="a", model_settings={"x": ["\ud800"], "\ud800": 1})
-    assert definition.model_settings == {"x": ["�"], "�": 1}
+    written = write_definition(definition, language).encode()
+    assert read_definition(written, language, "a") == definition
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.language}-{wrong.text[:40]!r}")
