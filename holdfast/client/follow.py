@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-from temporalio.api.enums.v1 import PendingWorkflowTaskState
+from temporalio.api.enums.v1 import PendingWorkflowTaskState, TimeoutType
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
@@ -191,8 +192,13 @@ class Follower:
         for pending in description.raw_description.pending_activities:
             is_call = pending.activity_type.name != names.RUN_SLOT  # of which `_wait` tells
             if is_call and pending.attempt > 1 and pending.HasField("last_failure"):
-                return self._notice_once(_retry_notice(pending, await self._log.reason(pending.last_failure)))
+                return self._notice_once(_retry_notice(pending, await self._reason(pending.last_failure)))
         return self._notice_once(why) if (why := await self._wait(description)) else []
+
+    async def _reason(self, failure: Failure) -> str:
+        if failure.timeout_failure_info.timeout_type == TimeoutType.TIMEOUT_TYPE_HEARTBEAT:
+            return "its worker was lost or did not respond"
+        return await self._log.reason(failure)
 
     async def _wait(self, description: WorkflowExecutionDescription) -> str | None:
         """Returns what the run waits for, if no call is in flight; it is asked once for each change of its history."""
