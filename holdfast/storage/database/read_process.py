@@ -32,8 +32,19 @@ def main() -> None:
     request = decode(sys.stdin.buffer.read())
     answer = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the engine prints when it repairs a log
+    asyncio.run(_answer(request, answer))
+
+
+async def _answer(request: list[Any], answer: int) -> None:
+    """Writes the answer and ends the process at once.
+
+    The engine is not closed: its files are a copy that is thrown away, and closing it while it still runs a statement
+    that was stopped may abort the process.
+    """
+    frame = await _answered(request)
     with os.fdopen(answer, "wb") as writing:
-        writing.write(asyncio.run(_answered(request)))
+        writing.write(frame)
+    os._exit(0)
 
 
 async def _answered(request: list[Any]) -> bytes:
@@ -51,8 +62,6 @@ async def _answered(request: list[Any]) -> bytes:
             raise UsageError(f"the answer is too large, {most}: narrow the statement, or add LIMIT") from None
     except Exception as error:  # noqa: BLE001 - every error is sent to the caller
         return encode([FAILED, *error_parts(error)])
-    finally:
-        await pool.close()
 
 
 def _limit_memory(more: int) -> None:
