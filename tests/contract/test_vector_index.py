@@ -25,7 +25,7 @@ from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 NAMESPACE = "test"
 RECALL = 0.95
-LONGEST_STALL = 2.0  # seconds for which the loop may stall on a very busy machine; the build takes many times as long
+LONGEST_STALL = 0.5  # seconds for which the loop may stall on a busy machine; the build takes many times as long
 
 
 class Statements:
