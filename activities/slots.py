@@ -17,10 +17,8 @@ from holdfast.activities.heartbeat import heartbeats
 from holdfast.types import RunId
 
 LINGER = 2.0  # seconds between two calls of a run, which takes milliseconds unless another worker has the next call
-
-
-MAX_WAITING = 50
-RETRY_DELAY = timedelta(seconds=2)
+MAX_WAITING = 50  # runs; each occupies one of the activities that a worker executes at once
+RETRY_DELAY = timedelta(seconds=2)  # before a run beyond these asks again
 
 
 class NoSlot(Exception):

@@ -37,6 +37,15 @@ def clean_text(value: Any) -> Any:
     return value
 
 
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 can encode a text, which it cannot if there is a lone surrogate in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def escaped_bytes(text: str) -> int:
     """Returns the size of a text as escaped JSON, without the quotes."""
     return len(json.dumps(text)) - 2

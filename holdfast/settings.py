@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from holdfast._util.age import ACCEPTED_AGES, age
-from holdfast.bounds import MAX_NAME, MAX_SECONDS, Seconds, TemporalName
+from holdfast.bounds import MAX_NAME, MAX_SECONDS, Seconds, TemporalName, is_encodable
 from holdfast.errors import SettingsError
 from holdfast.rejection import reason_of
 
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     @classmethod
     def _text(cls, value: object) -> object:
         """Refuses what cannot be passed on to programs and servers."""
-        if isinstance(value, str) and not (_is_utf8(value) and "\0" not in value):
+        if isinstance(value, str) and not (is_encodable(value) and "\0" not in value):
             raise ValueError("it must be UTF-8 text without null characters")
         return value
 
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
             whole = str(value.absolute())
         except FileNotFoundError:
             raise ValueError("the current folder does not exist any more") from None
-        if not _is_utf8(whole):
+        if not is_encodable(whole):
             raise ValueError(f"the path of the state folder must be UTF-8 text, not {whole!r}")
         return value
 
@@ -225,14 +225,6 @@ class Settings(BaseSettings):
 
 def _shown(value: object) -> str:
     return repr(str(value) if isinstance(value, Path) else value)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def revealed(secret: SecretStr | None) -> str | None:

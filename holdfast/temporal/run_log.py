@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import WorkflowExecutionTerminatedEventAttributes
@@ -52,6 +53,9 @@ ENDED = {
 }
 
 TYPES = {RunStatus.CANCELLED: ErrorType.CANCELLED, RunStatus.TIMED_OUT: ErrorType.TIMED_OUT}
+
+
+ItemT = TypeVar("ItemT", Entry, Message)
 
 
 class Blocked(QueryRefused):
@@ -189,50 +193,51 @@ class TemporalRunLog:
             return f"the run was terminated, for a reason that cannot be read: {error}"
         return str(reason)
 
-    async def entries(self, run_id: RunId, after: int = -1) -> AsyncIterator[Entry]:
+    def entries(self, run_id: RunId, after: int = -1) -> AsyncIterator[Entry]:
         """Yields all entries with `seq > after`, across continue-as-new, of an open or closed run.
 
         Raises:
             WorkerUnavailable: raised after the entries that history has; a worker has the newer ones, and none answers.
         """
+        return self._all(run_id, after, lambda entry: entry, self._replayed.entries)
+
+    def messages(self, run_id: RunId, after: int = -1) -> AsyncIterator[Message]:
+        """Yields all transcript messages with `seq > after`, across continue-as-new; see `entries`."""
+        return self._all(run_id, after, lambda entry: entry.message, self._replayed.messages)
+
+    async def _all(
+        self,
+        run_id: RunId,
+        after: int,
+        item_of: Callable[[Entry], ItemT | None],
+        replayed: Callable[[RunId, str, int], AsyncIterator[ItemT]],
+    ) -> AsyncIterator[ItemT]:
+        """Yields what history has, then what only a worker knows.
+
+        Args:
+            run_id: the run.
+            after: seq of the item before the first requested one; no item has a higher seq than its entry.
+            item_of: returns the item that an entry contains; `None` means none.
+            replayed: yields the items of a replay, given the run, its newest execution, and `after`.
+        """
         description = await self.describe(run_id)
         if await self._is_all(description, after):
             return
         async for entry in self._recorded_entries(description, after):
-            yield entry
-            after = entry.seq
+            if (item := item_of(entry)) and item.seq > after:
+                yield item
+                after = item.seq
             if entry.kind == "finish":
                 return
         try:
             await self._check_unblocked(description)
-            async for entry in self._replayed.entries(run_id, description.run_id, after):
-                yield entry
-                after = entry.seq
+            async for item in replayed(run_id, description.run_id, after):
+                yield item
+                after = item.seq
         except (QueryRefused, WorkerUnavailable) as error:
             async for entry in self._recorded.entries(description.id, description.run_id, after, closed=True):
-                yield entry
-            await self._report_missing(description, error)
-
-    async def messages(self, run_id: RunId, after: int = -1) -> AsyncIterator[Message]:
-        """Yields all transcript messages with `seq > after`, across continue-as-new; see `entries`."""
-        description = await self.describe(run_id)
-        if await self._is_all(description, after):
-            return
-        async for entry in self._recorded_entries(description, after):  # no message has a higher seq than its entry
-            if entry.message and entry.message.seq > after:
-                yield entry.message
-                after = entry.message.seq
-            if entry.kind == "finish":
-                return
-        try:
-            await self._check_unblocked(description)
-            async for message in self._replayed.messages(run_id, description.run_id, after):
-                yield message
-                after = message.seq
-        except (QueryRefused, WorkerUnavailable) as error:
-            async for entry in self._recorded.entries(description.id, description.run_id, after, closed=True):
-                if entry.message and entry.message.seq > after:
-                    yield entry.message
+                if (found := item_of(entry)) and found.seq > after:
+                    yield found
             await self._report_missing(description, error)
 
     async def _report_missing(self, description: WorkflowExecutionDescription, error: HoldfastError) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from surrealdb import RecordID
 
+from holdfast.bounds import is_encodable
+
 MAX_DEPTH = 64  # levels of lists and objects in a row; the database fails from some 200 on
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
@@ -37,7 +39,5 @@ def check_storable(value: Any, depth: int = 0) -> None:
 def _check_text(text: str) -> None:
     if "\0" in text:
         raise ValueError(f"the text {text[:40]!r} has a NUL")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"the text {text[:40]!r} has half of a surrogate pair") from None
+    if not is_encodable(text):
+        raise ValueError(f"the text {text[:40]!r} has half of a surrogate pair")

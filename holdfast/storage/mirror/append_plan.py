@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from holdfast.bounds import is_encodable
 from holdfast.errors import MirrorGap, UsageError
 from holdfast.types import Entry, EntryBatch, TranscriptRef
 
@@ -40,7 +41,7 @@ def check_batch(batch: EntryBatch) -> None:
         UsageError: it is empty, has gaps, was altered, mixes runs, or its run id cannot be stored.
     """
     where = f"batch of run {batch.run_id!r}"
-    if "\0" in batch.run_id or not _is_utf8(batch.run_id):
+    if "\0" in batch.run_id or not is_encodable(batch.run_id):
         raise UsageError(f"{where}: a run id must be text without NUL and lone surrogates")
     if not batch.entries:
         raise UsageError(f"{where} is empty: it needs at least one entry")
@@ -116,11 +117,3 @@ def _check_message(entry: Entry, where: str) -> None:
         _ = entry.message
     except (KeyError, ValueError) as error:
         raise UsageError(f"{where}: entry {entry.seq} of kind {entry.kind!r} has no valid message: {error}") from None
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
