@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from holdfast._util.concurrency import beside
 from holdfast.cli.program import command
 from holdfast.cli.render.narrator import Narrator
 from holdfast.cli.session import Session
@@ -62,7 +63,7 @@ async def wait(session: Session, run: RunHandle, *, timeout: float | None = None
     async with (
         _advised(session, run, timeout),
         _watched_stack(session, narrator),
-        _background(_show_notices(session, run, narrator)),
+        beside(_show_notices(session, run, narrator)),
     ):
         return (await run.result()).run
 
@@ -86,7 +87,7 @@ async def _waiting_shown(narrator: Narrator) -> AsyncIterator[None]:
             narrator.show_waiting()
 
     try:
-        async with _background(show()):
+        async with beside(show()):
             yield
     finally:
         narrator.end()
@@ -103,20 +104,8 @@ async def _watched_stack(session: Session, narrator: Narrator) -> AsyncIterator[
         async for text in StackWatch(session.settings.holdfast_home.absolute()).notices():
             narrator.show(Notice(text=text))
 
-    async with _background(show()):
+    async with beside(show()):
         yield
-
-
-@asynccontextmanager
-async def _background(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """Does something during the block, and cancels it afterwards."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 @asynccontextmanager

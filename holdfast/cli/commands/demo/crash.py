@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +14,7 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
 from holdfast import names
+from holdfast._util.concurrency import beside
 from holdfast.cli.evidence import Crash, Evidence, calls_in
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption
@@ -124,13 +124,8 @@ async def _crash_and_follow(session: Session, run: RunHandle) -> Crash | None:
     worker = _worker(session)
     if worker is None:
         raise WorkerUnavailable("the demo's stack has no worker to kill")
-    following = asyncio.create_task(viewer.follow())
-    try:
+    async with beside(viewer.follow()):
         killed = await _kill_in_mid_turn(session, run, worker, viewer)
-    finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
     crash = await _comeback(session, worker, killed) if killed else None
     await viewer.follow()
     return crash
