@@ -276,7 +276,7 @@ def test_only_the_worker_knows_workflows_and_activities() -> None:
 
 def test_decisions_about_the_next_step_need_no_temporal() -> None:
     """The turn, the log and the state of a run are plain code that a table can test."""
-    pure = ("holdfast.workflows.turn", "holdfast.workflows.log", "holdfast.workflows.state")
+    pure = ("holdfast.workflows.run.turn", "holdfast.workflows.run.log", "holdfast.workflows.run.state")
     assert {external(name) for module in pure for name in IMPORTS[module]} <= {None, "pydantic"}
 
 

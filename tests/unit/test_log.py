@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from holdfast.types import Entry, Message
-from holdfast.workflows import log as log_module
-from holdfast.workflows.log import Log
+from holdfast.workflows.run import log as log_module
+from holdfast.workflows.run.log import Log
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 import pytest
 
 from holdfast.types import Message, ToolCall, ToolSpec
-from holdfast.workflows.turn import CallModel, CallTools, Finish, GiveUp, Step, describe_call, next_step, refuse_call
+from holdfast.workflows.run.turn import (
+    CallModel,
+    CallTools,
+    Finish,
+    GiveUp,
+    Step,
+    describe_call,
+    next_step,
+    refuse_call,
+)
 
 CALL = ToolCall(id="1", name="search", arguments='{"query": "x"}')
 

@@ -18,12 +18,12 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import RunError, RunProgress, RunResult, RunStatus, ToolCall
     from holdfast.workflows import options
     from holdfast.workflows.calls import SUMMARY_CHARS, must_retry, unexpected
-    from holdfast.workflows.mirror import Outbox
-    from holdfast.workflows.model_calls import ModelCaller, out_of_time, run_error
-    from holdfast.workflows.state import RunState
-    from holdfast.workflows.tool_calls import ToolCaller
-    from holdfast.workflows.turn import CallModel, CallTools, Finish, GiveUp, next_step
-    from holdfast.workflows.view import View
+    from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
+    from holdfast.workflows.run.outbox import Outbox
+    from holdfast.workflows.run.state import RunState
+    from holdfast.workflows.run.tool_calls import ToolCaller
+    from holdfast.workflows.run.turn import CallModel, CallTools, Finish, GiveUp, next_step
+    from holdfast.workflows.run.view import View
 
 
 @dataclass(frozen=True)

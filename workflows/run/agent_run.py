@@ -14,10 +14,10 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.protocol import Checkpoint, EntryPage, MessagePage
     from holdfast.types import RunProgress, RunResult, RunStatus, Usage
     from holdfast.workflows.calls import must_retry, unexpected
-    from holdfast.workflows.execution import Execution, Outcome
-    from holdfast.workflows.log import Log
-    from holdfast.workflows.preparation import Preparation
-    from holdfast.workflows.request import parse_request
+    from holdfast.workflows.run.execution import Execution, Outcome
+    from holdfast.workflows.run.log import Log
+    from holdfast.workflows.run.preparation import Preparation
+    from holdfast.workflows.run.request import parse_request
 
 NO_INPUT = RawValue(Payload())
 

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
         AGENT_TOKENS,
         AGENT_TURN,
     )
-    from holdfast.workflows.state import RunState
+    from holdfast.workflows.run.state import RunState
 
 LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI cuts off the last lines of the details
 UPSERT_INTERVAL = timedelta(seconds=1)  # each upsert is an event and a write to the visibility store

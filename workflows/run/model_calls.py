@@ -15,10 +15,10 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import ModelReply, RunError, TranscriptRef
     from holdfast.workflows import options
     from holdfast.workflows.calls import MESSAGE_CHARS, call_activity
-    from holdfast.workflows.mirror import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outbox
-    from holdfast.workflows.state import RunState
-    from holdfast.workflows.view import View
-    from holdfast.workflows.waits import Waits
+    from holdfast.workflows.run.outbox import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outbox
+    from holdfast.workflows.run.state import RunState
+    from holdfast.workflows.run.view import View
+    from holdfast.workflows.run.waits import Waits
 
 
 A_SLOT = "a free slot (MAX_CONCURRENT_AGENTS)"

@@ -15,8 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import EntryBatch, RunId, RunSummary, TranscriptRef
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.local import attempt_locally
-    from holdfast.workflows.log import Log
     from holdfast.workflows.options import STORE_APPEND, STORE_REBUILD
+    from holdfast.workflows.run.log import Log
 
 MAX_BATCH_ENTRIES = 200
 MAX_BATCH_BYTES = 512 * 1024  # a quarter of Temporal's limit for an activity's input

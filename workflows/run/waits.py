@@ -13,8 +13,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import ErrorType
     from holdfast.workflows.calls import SUMMARY_CHARS
     from holdfast.workflows.options import FIRST_WAIT, LONGEST_WAIT
-    from holdfast.workflows.state import RunState
-    from holdfast.workflows.view import View
+    from holdfast.workflows.run.state import RunState
+    from holdfast.workflows.run.view import View
 
 T = TypeVar("T")
 

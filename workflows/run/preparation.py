@@ -16,8 +16,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.local import attempt_locally
-    from holdfast.workflows.model_calls import error_type, run_error
-    from holdfast.workflows.state import SUMMARY_CHARS
+    from holdfast.workflows.run.model_calls import error_type, run_error
+    from holdfast.workflows.run.state import SUMMARY_CHARS
 
 REASON_CHARS = 500  # of the reason that is shown while a run waits
 

@@ -21,8 +21,8 @@ from holdfast.types import (
     TranscriptRef,
     Usage,
 )
-from holdfast.workflows.log import Log
 from holdfast.workflows.options import MAX_RECORDED_CALLS
+from holdfast.workflows.run.log import Log
 
 SUMMARY_CHARS = 200  # of the input, in lists
 MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution carries; later ones are only in the log

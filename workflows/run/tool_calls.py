@@ -15,10 +15,10 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
-    from holdfast.workflows.state import RunState
-    from holdfast.workflows.turn import describe_call, refuse_call, too_many_calls, tools_by_name
-    from holdfast.workflows.view import View
-    from holdfast.workflows.waits import Waits
+    from holdfast.workflows.run.state import RunState
+    from holdfast.workflows.run.turn import describe_call, refuse_call, too_many_calls, tools_by_name
+    from holdfast.workflows.run.view import View
+    from holdfast.workflows.run.waits import Waits
 
 SHOWN_CALLS = 5  # of the calls that are running
 

@@ -1,0 +1,1 @@
+"""`AgentRun`: the workflow of a run."""
