@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typing_extensions import override
 
 from holdfast._version import __version__
 from holdfast.cli.program import INSTALLED, name
-from holdfast.cli.verbs import GROUPS, VERBS, summaries
+from holdfast.cli.verbs import GROUPS, VERBS, sections, summaries
 
 HELP_OPTIONS = ("-h", "--help")
 SETTINGS = {"help_option_names": list(HELP_OPTIONS)}
@@ -73,6 +74,14 @@ class VerbGroup(TyperGroup):
         self.commands.update(
             {word: TyperCommand(word, help=summary) for word, summary in summaries(self.name or "").items()}
         )
+
+    @override
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the commands under their headings, all in the same two columns."""
+        width = max(map(len, self.commands))
+        for heading, names in sections(self.name or "").items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), self.commands[name].help or "") for name in names])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Adds the default command if the group has one and none is named; a shell that completes gets the names."""

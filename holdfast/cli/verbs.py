@@ -6,8 +6,26 @@ import builtins
 import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import import_module
 from typing import Any
+
+
+class Section(StrEnum):
+    """A heading of the overview; each answers one question about runs or what they leave behind."""
+
+    RUN = "Run agents"
+    """Which agents are there, and how do I start one, or talk to it?"""
+    WATCH = "Watch runs"
+    """What is happening, and what waits for me?"""
+    CONTROL = "Control runs"
+    """How do I change what a run does, or make another run of it?"""
+    INSPECT = "Inspect runs"
+    """What happened exactly, and is it right?"""
+    KEEP = "Keep data"
+    """What is stored beside runs, and how do I move or delete it?"""
+    STACK = "Stack"
+    """What runs where?"""
 
 
 @dataclass(frozen=True)
@@ -18,6 +36,8 @@ class Verb:
     """What is typed: its name, after that of its group if it is in one."""
     summary: str
     """The first line of its help."""
+    section: Section
+    """Where the overview shows it; the same one for all commands of a group."""
 
     @property
     def group(self) -> str:
@@ -37,41 +57,41 @@ class Verb:
 
 
 VERBS = (
-    Verb("init", "Starts a project: an agent, a test of it, and settings."),
-    Verb("run", "Runs an agent and shows what happens until the run ends."),
-    Verb("list", "Lists runs, newest first."),
-    Verb("show", "Shows one run: status, usage, tools, last entries."),
-    Verb("watch", "Shows a run from its beginning and follows it until it ends."),
-    Verb("result", "Waits until a run has ended and prints its answer."),
-    Verb("transcript", "Prints the messages of a run in full."),
-    Verb("cancel", "Asks a run to stop, and keeps what it has done so far."),
-    Verb("terminate", "Ends a run at once; prefer `cancel`."),
-    Verb("agents list", "Lists the agents that can be run."),
-    Verb("agents show", "Shows one agent: its prompt, model, tools and limits."),
-    Verb("agents register", "Registers agents that are written in TOML, YAML or JSON."),
-    Verb("agents unregister", "Removes an agent from the registry."),
-    Verb("agents history", "Lists an agent's versions, and what each changed."),
-    Verb("remember", "Stores a text that `search` and agents can find."),
-    Verb("search", "Finds remembered texts, best matches first."),
-    Verb("events", "Prints the events of a topic, oldest first, one per line."),
-    Verb("publish", "Publishes an event to a topic, and prints its offset."),
-    Verb("sql", "Runs a read-only SurrealQL query."),
-    Verb("doctor verify", "Compares the mirror with Temporal's history."),
-    Verb("doctor rebuild", "Repairs the mirror from Temporal's history, row by row."),
-    Verb("export", "Writes runs, or everything that is stored, to a file."),
-    Verb("import", "Restores what was exported as JSONL."),
-    Verb("prune", "Deletes runs that ended long ago."),
-    Verb("up", "Starts the local stack."),
-    Verb("restart", "Restarts the worker of the local stack; its runs resume."),
-    Verb("down", "Stops the local stack; runs and data stay."),
-    Verb("status", "Shows what runs where, and whether it answers."),
-    Verb("logs", "Shows the log of a part of the local stack."),
-    Verb("worker", "Runs a worker in the foreground."),
-    Verb("codec", "Lets Temporal's UI and CLI show encrypted and large payloads."),
-    Verb("key", "Makes a key for HOLDFAST_ENCRYPTION_KEY."),
-    Verb("demo crash", "Kills the worker in mid-turn and shows what is lost."),
+    Verb("init", "Starts a project: an agent, a test of it, and settings.", Section.RUN),
+    Verb("run", "Runs an agent and shows what happens until the run ends.", Section.RUN),
+    Verb("demo crash", "Kills the worker in mid-turn and shows what is lost.", Section.RUN),
+    Verb("agents list", "Lists the agents that can be run.", Section.RUN),
+    Verb("agents show", "Shows one agent: its prompt, model, tools and limits.", Section.RUN),
+    Verb("agents register", "Registers agents that are written in TOML, YAML or JSON.", Section.RUN),
+    Verb("agents unregister", "Removes an agent from the registry.", Section.RUN),
+    Verb("agents history", "Lists an agent's versions, and what each changed.", Section.RUN),
+    Verb("list", "Lists runs, newest first.", Section.WATCH),
+    Verb("show", "Shows one run: status, usage, tools, last entries.", Section.WATCH),
+    Verb("watch", "Shows a run from its beginning and follows it until it ends.", Section.WATCH),
+    Verb("result", "Waits until a run has ended and prints its answer.", Section.WATCH),
+    Verb("cancel", "Asks a run to stop, and keeps what it has done so far.", Section.CONTROL),
+    Verb("terminate", "Ends a run at once; prefer `cancel`.", Section.CONTROL),
+    Verb("transcript", "Prints the messages of a run in full.", Section.INSPECT),
+    Verb("sql", "Runs a read-only SurrealQL query.", Section.INSPECT),
+    Verb("doctor verify", "Compares the mirror with Temporal's history.", Section.INSPECT),
+    Verb("doctor rebuild", "Repairs the mirror from Temporal's history, row by row.", Section.INSPECT),
+    Verb("remember", "Stores a text that `search` and agents can find.", Section.KEEP),
+    Verb("search", "Finds remembered texts, best matches first.", Section.KEEP),
+    Verb("events", "Prints the events of a topic, oldest first, one per line.", Section.KEEP),
+    Verb("publish", "Publishes an event to a topic, and prints its offset.", Section.KEEP),
+    Verb("export", "Writes runs, or everything that is stored, to a file.", Section.KEEP),
+    Verb("import", "Restores what was exported as JSONL.", Section.KEEP),
+    Verb("prune", "Deletes runs that ended long ago.", Section.KEEP),
+    Verb("up", "Starts the local stack.", Section.STACK),
+    Verb("restart", "Restarts the worker of the local stack; its runs resume.", Section.STACK),
+    Verb("down", "Stops the local stack; runs and data stay.", Section.STACK),
+    Verb("status", "Shows what runs where, and whether it answers.", Section.STACK),
+    Verb("logs", "Shows the log of a part of the local stack.", Section.STACK),
+    Verb("worker", "Runs a worker in the foreground.", Section.STACK),
+    Verb("codec", "Lets Temporal's UI and CLI show encrypted and large payloads.", Section.STACK),
+    Verb("key", "Makes a key for HOLDFAST_ENCRYPTION_KEY.", Section.STACK),
 )
-"""In the order in which they are shown."""
+"""In the order in which they are shown, section by section."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +115,18 @@ def summaries(group: str = "") -> dict[str, str]:
     if group:
         return {verb.name: verb.summary for verb in VERBS if verb.group == group}
     return {verb.group or verb.name: GROUPS[verb.group].summary if verb.group else verb.summary for verb in VERBS}
+
+
+def sections(group: str = "") -> dict[str, list[str]]:
+    """The names of `summaries` by the heading under which they are shown; those in a group have one heading."""
+    if group:
+        return {"Commands": list(summaries(group))}
+    found: dict[str, list[str]] = {}
+    for verb in VERBS:
+        names = found.setdefault(verb.section, [])
+        if (name := verb.group or verb.name) not in names:
+            names.append(name)
+    return found
 
 
 def _identifier(word: str) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from holdfast.cli.verbs import VERBS
+from holdfast.cli.verbs import VERBS, Section
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "cli.md"
@@ -44,9 +44,12 @@ for words in json.load(sys.stdin):
 
 def page() -> str:
     """Returns the text of the page."""
-    verbs = [verb.words for verb in VERBS]
-    sections = [f"## {verb}\n\n```text\n{text}```\n" for verb, text in zip(verbs, help_of(verbs), strict=True)]
-    return "\n".join([HEADER, *sections])
+    shown = dict(zip(VERBS, help_of([verb.words for verb in VERBS]), strict=True))
+    parts = [HEADER]
+    for section in Section:
+        parts.append(f"## {section}\n")
+        parts += [f"### {verb.words}\n\n```text\n{shown[verb]}```\n" for verb in VERBS if verb.section is section]
+    return "\n".join(parts)
 
 
 def help_of(verbs: list[str]) -> list[str]:

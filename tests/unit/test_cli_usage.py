@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from holdfast.cli.app import application
-from holdfast.cli.verbs import GROUPS, VERBS, Verb
+from holdfast.cli.verbs import GROUPS, VERBS, Section, Verb, summaries
 
 WORDS = [verb.words for verb in VERBS]
 LONGEST_NAME = "python3 starter.py"
@@ -38,12 +38,21 @@ def test_help_teaches_by_example(verb: str) -> None:
 
 
 def test_every_verb_is_explained() -> None:
-    """The overview explains every command without truncation."""
+    """The overview explains every command in one line, under the heading of its section."""
     code, shown = call("--help")
     assert code == 0
-    commands = shown.partition("Commands:\n")[2].splitlines()
-    assert sorted(line.split()[0] for line in commands) == sorted({verb.split()[0] for verb in WORDS})
-    assert not [line for line in commands if line.endswith("...")]
+    lines = shown[shown.index(f"\n{Section.RUN}:\n") :].splitlines()
+    assert [line for line in lines if line.endswith(":") and not line.startswith(" ")] == [
+        f"{each}:" for each in Section
+    ]
+    explained = dict(line.split(maxsplit=1) for line in lines if line.startswith("  "))
+    assert explained == summaries()
+
+
+def test_verbs_are_in_the_order_of_their_sections() -> None:
+    """Commands of one section stand together, and those of one group are in the same section."""
+    assert [verb.section for verb in VERBS] == sorted((verb.section for verb in VERBS), key=list(Section).index)
+    assert all(len({verb.section for verb in VERBS if verb.group == group}) == 1 for group in GROUPS)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.words)
