@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from holdfast.activities.announcer import Announcer
+from holdfast.activities.approvals import ApprovalActivities
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.deltas import Deltas
 from holdfast.activities.finished import FinishedCalls
@@ -89,6 +90,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     mirror = MirrorActivities(writer, deps.run_log, contexts, finished)
     memory = MemoryActivities(Embedding(deps.memories))
     runner = ToolRunner(own_loop=deps.isolate_tools)
+    approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
 
     def serve(tool: Tool) -> ToolActivity:
         return ToolActivity(
@@ -102,6 +104,6 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         )
 
     ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(slots).wait, model.call]
-    ours += [mirror.append, mirror.finish, mirror.rebuild]
+    ours += [mirror.append, mirror.finish, mirror.rebuild, approvals.check]
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
     return [*ours, memory.embed, *tools, UnservedActivities(deps.catalog, serve).definition()]

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.activities.slots import AgentSlots
+from holdfast.agents.approvals import tightened
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, ToolNotServed, UnknownAgent, UsageError
@@ -79,7 +80,7 @@ class RunActivities:
                 neither the agent nor its tools, or the registry is unavailable.
         """
         self._check_input(input_bytes)
-        spec = await self._find(wanted)
+        spec = self._with_approvals(await self._find(wanted), wanted)
         self._check_tools(spec, wanted)
         changes = {"model": wanted.model, "max_turns": wanted.max_turns}
         plan = Plan(
@@ -95,6 +96,16 @@ class RunActivities:
         if not await self._slots.reserve(activity.info().workflow_id or ""):
             plan.queued = True
         return plan
+
+    def _with_approvals(self, spec: AgentSpec, wanted: RunOptions) -> AgentSpec:
+        if not wanted.approve:
+            return spec
+        try:
+            return spec.model_copy(update={"tools": tightened(spec.tools, wanted.approve, "this run")})
+        except UsageError as error:
+            raise ApplicationError(
+                f"this run cannot start: {error}", type=ErrorType.INVALID_REQUEST, non_retryable=True
+            ) from None
 
     def _own_workspace(self) -> str:
         run_id = activity.info().workflow_id or ""

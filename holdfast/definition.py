@@ -7,8 +7,9 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
+from holdfast.approval import ALL, Required
 from holdfast.bounds import MAX_NAME, Json, Seconds, Text, Turns, name_fault
 from holdfast.errors import AgentDefinitionError, NotAnAgent
 from holdfast.types import Data
@@ -68,6 +69,9 @@ class AgentDefinition(Data):
     """Maximum number of model calls in a run."""
     timeout: Seconds | None = None
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
+    approvals: dict[str, Required] = {}
+    """`always` by the name, as in `tools`, of each tool whose calls a person must approve; `all` stands for every tool
+    that has effects outside of the run."""
     version: int | None = None
     """Assigned by the registry; `None` means that it is not registered."""
 
@@ -78,6 +82,13 @@ class AgentDefinition(Data):
             if tool in tools[:place]:
                 raise ValueError(f"{tool!r} is named twice")
         return tools
+
+    @field_validator("approvals")
+    @classmethod
+    def _of_own_tools(cls, approvals: dict[str, Required], info: ValidationInfo) -> dict[str, Required]:
+        if unknown := sorted(approvals.keys() - {*info.data.get("tools", approvals), ALL}):
+            raise ValueError(f"{unknown[0]!r} is not one of its tools")
+        return approvals
 
     def content(self) -> dict[str, Any]:
         """Returns everything except the version, as JSON values; equal definitions have equal contents."""

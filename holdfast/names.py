@@ -18,6 +18,7 @@ MODEL_CALL = "model.call"
 MIRROR_APPEND = "mirror.append"
 MIRROR_REBUILD = "mirror.rebuild"
 MIRROR_FINISH = "mirror.finish"
+APPROVAL_CHECK = "approval.check"
 MEMORY_EMBED = "memory.embed"
 MAX_WORKFLOW_ID = 1_000  # bytes; Temporal's limit
 TOOL_PREFIX = "tool."

@@ -84,6 +84,9 @@ class RunOptions(Tolerant):
     """Seconds; overrides the agent's limit."""
     workspace: Annotated[Text, Field(max_length=MAX_PATH)] | None = None
     """Absolute path of the tools' working folder on the worker's machine; `None` means a new folder for this run."""
+    approve: list[Text] | None = None
+    """Names of tools whose calls a person must approve, although neither tool nor agent requires it; `all` stands for
+    every tool that has effects outside of the run."""
 
 
 class RunRequest(RunOptions):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from holdfast.approval import Approval
 from holdfast.bounds import MAX_NAME, MAX_RETRIES, Cost, Count, Elapsed, Json, Label, Name, Seconds, TemporalName, Turns
 from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
 from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
@@ -139,8 +140,10 @@ class ToolSpec(Tolerant):
     """Maximum seconds of one attempt."""
     retries: int = Field(default=0, ge=0, le=MAX_RETRIES)
     """Further attempts after an error raised by the tool; only if read-only or idempotent."""
-    approval: bool = False
-    """A person must approve each call."""
+    approval: Approval = "never"
+    """Whether a person must approve its calls."""
+    operation: Text | None = None
+    """What the run itself does instead of calling an activity, as `sleep`; `None` means that a worker performs it."""
     task_queue: TemporalName | None = None
     """Task queue of its worker; `None` means that of the run."""
 

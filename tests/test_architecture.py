@@ -121,7 +121,7 @@ class Layer:
     libraries: str = ""
 
 
-LEAVES = "bounds chat_format rejection types events errors ports names protocol definition"
+LEAVES = "approval bounds chat_format rejection types events errors ports names protocol definition"
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (
     f"{VOCABULARY} _util.batches _util.logger storage.assertions storage.edge_cases storage.sealed storage.database"
@@ -138,8 +138,8 @@ LAYERS = [
     # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
     Layer(
         "activities",
-        f"{VOCABULARY} _util.logger _util.streams agents.catalog agents.directory agents.tool agents.workspaces "
-        "temporal.payload_limits storage.memory",
+        f"{VOCABULARY} _util.logger _util.streams agents.approvals agents.catalog agents.directory agents.tool "
+        "agents.workspaces temporal.payload_limits storage.memory",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.

@@ -117,6 +117,12 @@ STORE_REBUILD = ActivityOptions(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
 )
 
+APPROVAL_CHECK = ActivityOptions(
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_attempts=3),
+)
+"""A condition looks at arguments. If none of the attempts answers, a person is asked."""
+
 MEMORY_EMBED = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=10),
     heartbeat_timeout=HEARTBEAT_TIMEOUT,

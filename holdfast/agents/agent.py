@@ -12,8 +12,10 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 
 from holdfast.agents import services
+from holdfast.agents.approvals import tightened
 from holdfast.agents.tool import Tool, tool
-from holdfast.errors import AgentDefinitionError, NotAnAgent
+from holdfast.approval import Required
+from holdfast.errors import AgentDefinitionError, NotAnAgent, UsageError
 from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
 from holdfast.rejection import reason_of
 from holdfast.types import AgentSpec
@@ -54,6 +56,8 @@ class Agent:
         max_turns: maximum number of model calls of a run.
         timeout: maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT.
         model_settings: further fields of the request to the model, such as `temperature`.
+        approvals: "always" by the name of each tool whose calls a person must approve, although the tool itself does
+            not require it; "all" stands for every tool that has effects outside of the run.
     """
 
     name: str = ""
@@ -63,6 +67,7 @@ class Agent:
     max_turns: int = 50
     timeout: float | None = None
     model_settings: Mapping[str, Any] = MappingProxyType({})
+    approvals: Mapping[str, Required] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Names the agents of a subclass after the class, unless it sets a name."""
@@ -80,6 +85,7 @@ class Agent:
         max_turns: int | None = None,
         timeout: float | _Unset | None = UNSET,
         model_settings: Mapping[str, Any] | None = None,
+        approvals: Mapping[str, Required] | None = None,
     ) -> None:
         """Defines an agent; omitted values are taken from the class.
 
@@ -95,6 +101,7 @@ class Agent:
         if not isinstance(settings, Mapping):
             raise AgentDefinitionError(f"agent {self.name!r}: model_settings must be a mapping, not {settings!r:.80}")
         self.model_settings = dict(settings)
+        self.approvals = _check_approvals(self.name, type(self).approvals if approvals is None else approvals)
         functions = _as_tools(self.name, type(self).tools if tools is None else tools)
         self.tools = _check_unique(self.name, (*functions, *self._bind_methods()))
         self.spec()
@@ -106,7 +113,7 @@ class Agent:
             AgentDefinitionError: a value is not accepted.
         """
         try:
-            return AgentSpec(
+            spec = AgentSpec(
                 name=self.name,
                 system_prompt=self.system_prompt,
                 model=self.model,
@@ -120,6 +127,18 @@ class Agent:
             where = ".".join(str(part) for part in first["loc"])
             message = f"agent {self.name!r}: {where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
             raise AgentDefinitionError(message) from error
+        return self.with_approvals(spec)
+
+    def with_approvals(self, spec: AgentSpec) -> AgentSpec:
+        """Returns this agent's definition with the approvals that it requires.
+
+        Raises:
+            AgentDefinitionError: it requires one for a tool that it does not have.
+        """
+        try:
+            return spec.model_copy(update={"tools": tightened(spec.tools, self.approvals, f"agent {self.name!r}")})
+        except UsageError as error:
+            raise AgentDefinitionError(str(error)) from None
 
     async def add_text_memory(self, text: str, *, wait: bool = True, **metadata: JsonValue) -> str:
         """Stores a text in the agent's memory, where its tools and `search_text` find it, and returns its id.
@@ -186,6 +205,18 @@ def _check_name(name: str) -> str:
             "the first one a letter or a digit"
         )
     return name
+
+
+def _check_approvals(agent: str, approvals: Mapping[str, Required]) -> dict[str, Required]:
+    if not isinstance(approvals, Mapping):
+        raise AgentDefinitionError(f"agent {agent!r}: approvals must be a mapping, not {approvals!r:.80}")
+    for name, wanted in approvals.items():
+        if wanted != "always":
+            raise AgentDefinitionError(
+                f"agent {agent!r}: approvals[{name!r}]={wanted!r:.80} is not accepted: an agent can only require more "
+                'than its tools do, with "always"'
+            )
+    return dict(approvals)
 
 
 def _check_method_name(cls: type[Agent], name: str) -> None:

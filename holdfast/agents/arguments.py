@@ -32,6 +32,7 @@ class Arguments:
 
     Attributes:
         schema: their JSON schema.
+        names: the parameters that a model may pass.
         injected: names of the parameters that the worker fills in; they are not in the schema.
         takes_self: whether the function is a method that needs an instance.
     """
@@ -60,7 +61,7 @@ class Arguments:
             else:
                 given.append(parameter.replace(annotation=annotation))
         self.injected = tuple(names_injected)
-        self._names = [parameter.name for parameter in given]
+        self.names = tuple(parameter.name for parameter in given)
         self._model = _build_model(function, given, docstring)
         self.schema = _without_titles(self._model.model_json_schema(schema_generator=_Schema))
 
@@ -74,7 +75,7 @@ class Arguments:
             model = self._model.model_validate_json(clean_text(text).strip() or "{}")
         except ValidationError as error:
             raise BadArguments(self._explain(error)) from None
-        return {name: getattr(model, _field_name(number)) for number, name in enumerate(self._names)}
+        return {name: getattr(model, _field_name(number)) for number, name in enumerate(self.names)}
 
     def _explain(self, error: ValidationError) -> str:
         found = error.errors(include_url=False, include_context=False)

@@ -102,7 +102,7 @@ class AgentCatalog:
         """Returns an agent of this catalog in the form that a run carries, with the types that serve its tools."""
         served = self.tools()
         tools = [served_tool(agent, tool, served).spec for tool in agent.tools]
-        return agent.spec().model_copy(update={"tools": tools})
+        return agent.with_approvals(agent.spec().model_copy(update={"tools": tools}))
 
     def tool_of(self, agent: str, name: str) -> Tool | None:
         """Returns the tool that an agent defined in code knows by this name; `None` if it has none."""

@@ -66,7 +66,11 @@ def _converted(name: str, agent: object) -> AgentDefinition:
         agent = agent.spec()
     if isinstance(agent, AgentSpec):
         fields = agent.model_dump(exclude={"tools", "version"})
-        return _define(name, fields | {"tools": [_short(name, tool.activity) for tool in agent.tools]})
+        fields["tools"] = [_short(name, tool.activity) for tool in agent.tools]
+        fields["approvals"] = {
+            _short(name, tool.activity): "always" for tool in agent.tools if tool.approval == "always"
+        }
+        return _define(name, fields)
     return _define(name, _lookalike(name, agent))
 
 

@@ -10,11 +10,12 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.conversion import definition_of
 from holdfast.agents.resolve import checked, resolve
 from holdfast.agents.tool import Tool
+from holdfast.approval import strictest
 from holdfast.definition import AgentDefinition, split_version
 from holdfast.errors import StoreUnavailable, UnknownAgent
 from holdfast.names import TOOL_PREFIX
 from holdfast.ports.registry import RegistryProtocol, VersionedRegistry
-from holdfast.types import AgentSpec
+from holdfast.types import AgentSpec, ToolSpec
 
 
 class AgentDirectory:
@@ -79,5 +80,13 @@ def _with_served_types(spec: AgentSpec, served: Mapping[str, Tool]) -> AgentSpec
     for tool in spec.tools:
         own = f"{TOOL_PREFIX}{spec.name}.{tool.name}"
         moved = tool.activity not in served and own in served and tool.task_queue is None
-        tools.append(tool.model_copy(update={"activity": own}) if moved else tool)
+        tools.append(_as_strict(tool.model_copy(update={"activity": own}) if moved else tool, served))
     return spec.model_copy(update={"tools": tools})
+
+
+def _as_strict(tool: ToolSpec, served: Mapping[str, Tool]) -> ToolSpec:
+    """Returns the specification of a client, which must not need approval less often than the tool that is served."""
+    if tool.task_queue is not None or tool.activity not in served:
+        return tool
+    approval = strictest(tool.approval, served[tool.activity].spec.approval)
+    return tool if approval == tool.approval else tool.model_copy(update={"approval": approval})

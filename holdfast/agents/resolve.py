@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from holdfast.agents.approvals import tightened
 from holdfast.agents.tool import Tool
+from holdfast.approval import ALL, Approval
 from holdfast.definition import MAX_DEFINITION_BYTES, AgentDefinition
 from holdfast.errors import AgentDefinitionError, ToolNotServed
 from holdfast.names import TOOL_PREFIX
-from holdfast.types import AgentSpec
+from holdfast.types import AgentSpec, ToolSpec
 
 
 def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpec:
@@ -23,13 +25,17 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
         AgentDefinitionError: see `checked`.
     """
     _check_served(definition, served)
+    tools = [
+        _required(served[f"{TOOL_PREFIX}{name}"].spec, definition.approvals.get(name, "never"))
+        for name in definition.tools
+    ]
     return checked(
         AgentSpec(
             name=definition.name,
             system_prompt=definition.system_prompt,
             model=definition.model,
             model_settings=definition.model_settings,
-            tools=[served[f"{TOOL_PREFIX}{name}"].spec for name in definition.tools],
+            tools=tightened(tools, definition.approvals.keys() & {ALL}, f"agent {definition.name!r}"),
             max_turns=definition.max_turns,
             timeout=definition.timeout,
             version=definition.version,
@@ -56,6 +62,10 @@ def checked(spec: AgentSpec) -> AgentSpec:
             f"{MAX_DEFINITION_BYTES:,}: move long parts of the prompt to files of the workspace"
         )
     return spec
+
+
+def _required(tool: ToolSpec, approval: Approval) -> ToolSpec:
+    return tool.model_copy(update={"approval": approval}) if approval == "always" else tool
 
 
 def _check_served(definition: AgentDefinition, served: Mapping[str, Tool]) -> None:

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
+from holdfast.agents.approvals import CONDITION_TIMEOUT, checked_condition
 from holdfast.agents.arguments import Arguments, BadArguments
 from holdfast.agents.docstring import Docstring
 from holdfast.agents.workspaces import WorkspaceRoots
@@ -75,11 +76,18 @@ class Tool:
 
     __name__: str  # set by `update_wrapper`, as are the function's other attributes
 
-    def __init__(self, function: Callable[..., Any], spec: ToolSpec, arguments: Arguments) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        spec: ToolSpec,
+        arguments: Arguments,
+        condition: Callable[..., Any] | None = None,
+    ) -> None:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.spec = spec
         self._arguments = arguments
+        self._condition = condition
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the function directly, without validation or conversion."""
@@ -114,7 +122,7 @@ class Tool:
             return self
         activity = f"{TOOL_PREFIX}{agent}.{self.spec.name}" if agent else self.spec.activity
         spec = self.spec.model_copy(update={"activity": activity})
-        return Tool(MethodType(self.function, instance), spec, self._arguments)
+        return Tool(MethodType(self.function, instance), spec, self._arguments, self._condition)
 
     @property
     def is_async(self) -> bool:
@@ -123,7 +131,15 @@ class Tool:
 
     def served_as(self, activity: str) -> Tool:
         """Returns the tool under another activity type."""
-        return Tool(self.function, self.spec.model_copy(update={"activity": activity}), self._arguments)
+        spec = self.spec.model_copy(update={"activity": activity})
+        return Tool(self.function, spec, self._arguments, self._condition)
+
+    @property
+    def condition(self) -> Tool | None:
+        """The condition on which calls need approval, as a tool that takes the same arguments; `None` means none."""
+        if self._condition is None:
+            return None
+        return Tool(self._condition, self.spec.model_copy(update={"timeout": CONDITION_TIMEOUT}), self._arguments)
 
     async def call(self, arguments: str, context: ToolContext) -> ToolResult:
         """Calls the function with a model's arguments and returns the result.
@@ -194,7 +210,7 @@ def tool(
     destructive: bool = False,
     timeout: float = 60.0,
     retries: int = 0,
-    approval: bool = False,
+    approval: Literal["never", "always"] | Callable[..., bool | Awaitable[bool]] = "never",
     task_queue: str | None = None,
 ) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(
@@ -221,7 +237,8 @@ def tool(
             destructive: it may destroy something.
             timeout: maximum seconds of one attempt; 60 by default.
             retries: further attempts after an error; only if read-only or idempotent.
-            approval: a person must approve each call.
+            approval: "always" if a person must approve each call; or a function of those arguments that it names,
+                which returns False for a call that needs no approval. If it raises an error, the call needs approval.
             task_queue: the task queue of its worker, if it differs from the run's.
 
     Raises:
@@ -248,6 +265,10 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
         raise AgentDefinitionError(f"tool name {name!r}: 1 to 64 of the characters a-z, A-Z, 0-9, _ and - are accepted")
     docstring = Docstring.parse(function.__doc__)
     arguments = Arguments(function, docstring, injected=ToolContext)
+    wanted = traits.get("approval")
+    condition = checked_condition(name, wanted, arguments) if callable(wanted) else None
+    if condition:
+        traits = traits | {"approval": "condition"}
     try:
         spec = ToolSpec(
             name=name,
@@ -261,13 +282,15 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
         message = f"tool {name!r}: {first['loc'][0]}={first['input']!r:.80} is not accepted: {reason_of(first)}"
         raise AgentDefinitionError(message) from error
     _check(spec)
-    return FunctionTool(function, spec, arguments)
+    if spec.approval == "condition" and condition is None:
+        raise AgentDefinitionError(f'tool {name!r}: approval must be "never", "always" or a function, the condition')
+    return FunctionTool(function, spec, arguments, condition)
 
 
 def _check(spec: ToolSpec) -> None:
     fault = None
     if spec.model_extra:
-        known = ", ".join(sorted(ToolSpec.model_fields.keys() - {"parameters", "activity"}))
+        known = ", ".join(sorted(ToolSpec.model_fields.keys() - {"parameters", "activity", "operation"}))
         fault = f"{', '.join(spec.model_extra)}: no such option; the options are {known}"
     elif spec.retries and not spec.repeatable:
         fault = "retries are for tools that are read_only or idempotent; set one of these, or remove retries"

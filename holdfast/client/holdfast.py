@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,7 @@ class Holdfast:
         timeout: float | None = None,
         workspace: str | Path | None = None,
         tags: dict[str, str] | None = None,
+        approve: Sequence[str] | None = None,
     ) -> RunHandle:
         """Starts a run and returns at once.
 
@@ -117,6 +118,8 @@ class Holdfast:
             timeout: maximum seconds of the run; overrides the agent's limit.
             workspace: folder that the tools work in, on the worker's machine; `None` means a new folder for the run.
             tags: stored with the run.
+            approve: names of tools whose calls a person must approve in this run, although neither the tool nor the
+                agent requires it; "all" stands for every tool that has effects outside of the run.
 
         Raises:
             UsageError: an argument is not accepted.
@@ -132,6 +135,7 @@ class Holdfast:
             "timeout": timeout,
             "workspace": _absolute(workspace) if workspace else None,
             "tags": tags,
+            "approve": list(approve) if approve is not None else None,
             "client_version": __version__,
         }
         request = _checked_request({name: value for name, value in wanted.items() if value is not None})

@@ -304,7 +304,7 @@ def test_types_local_to_a_function_are_found() -> None:
 def test_spec_carries_what_the_decorator_was_told() -> None:
     """Limits and traits given to the decorator are part of the spec."""
 
-    @tool(name="save-it", idempotent=True, timeout=5, retries=2, approval=True, task_queue="gpu")
+    @tool(name="save-it", idempotent=True, timeout=5, retries=2, approval="always", task_queue="gpu")
     def save(text: str) -> str:
         return text
 
@@ -315,7 +315,7 @@ def test_spec_carries_what_the_decorator_was_told() -> None:
         idempotent=True,
         timeout=5,
         retries=2,
-        approval=True,
+        approval="always",
         task_queue="gpu",
     )
 

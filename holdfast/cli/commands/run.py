@@ -70,6 +70,10 @@ async def run(
         float | None,
         typer.Option(metavar="S", callback=seconds, help="Seconds that the run may take. Default: the agent's limit."),
     ] = None,
+    require_approval: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOOL", help="Ask a person before each call of a tool; `all` means every tool."),
+    ] = None,
     json: JsonOption = False,
 ) -> ExitCode:
     """Runs an agent and shows what happens until the run ends.
@@ -84,7 +88,14 @@ async def run(
     async with connected(out, whole=True) as session:
         with advised(session.compare_worker(), agent):
             handle = await session.runs.start(
-                agent, question, id=run_id, model=model, max_turns=max_turns, timeout=timeout, workspace=workspace
+                agent,
+                question,
+                id=run_id,
+                model=model,
+                max_turns=max_turns,
+                timeout=timeout,
+                workspace=workspace,
+                approve=require_approval,
             )
         if mode is Mode.BACKGROUND:
             _show_started(session, handle, has_worker=await session.has_worker())

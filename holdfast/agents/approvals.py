@@ -1,0 +1,73 @@
+"""Approvals that a tool's condition, an agent or a run requires."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from holdfast.agents.arguments import Arguments
+from holdfast.approval import ALL
+from holdfast.errors import AgentDefinitionError, UsageError
+from holdfast.types import ToolSpec
+
+CONDITION_TIMEOUT = 5.0  # seconds for a condition; it looks at arguments and should take milliseconds
+
+
+def checked_condition(tool: str, condition: Any, arguments: Arguments) -> Callable[..., Any]:
+    """Returns a function that passes to a condition those arguments of the tool that it names.
+
+    Args:
+        tool: name of the tool, for messages.
+        condition: returns False for a call that needs no approval; may be async.
+        arguments: the arguments of the tool.
+
+    Raises:
+        AgentDefinitionError: it is not a function, or names an argument that the tool does not have.
+    """
+    where = f"tool {tool!r}: approval={condition!r:.80}"
+    known = (*arguments.names, *arguments.injected)
+    try:
+        parameters = inspect.signature(condition).parameters.values()
+    except (TypeError, ValueError):
+        raise AgentDefinitionError(
+            f'{where} is not accepted; "never", "always" and functions of arguments of the tool are'
+        ) from None
+    if any(parameter.kind is parameter.POSITIONAL_ONLY for parameter in parameters):
+        raise AgentDefinitionError(f"{where}: its parameters must not be positional-only; they are passed by name")
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    named = [each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
+    if unknown := [name for name in named if name not in known]:
+        raise AgentDefinitionError(
+            f"{where} has a parameter {unknown[0]!r}, which the tool does not have; "
+            f"its parameters are: {', '.join(known) or 'none'}"
+        )
+
+    def decide(**given: Any) -> Any:
+        return condition(**(given if takes_all else {name: given[name] for name in named}))
+
+    return decide
+
+
+def tightened(tools: Sequence[ToolSpec], required: Collection[str], whose: str) -> list[ToolSpec]:
+    """Returns the tools, some of which need a person's approval for every call.
+
+    Args:
+        tools: the tools of an agent.
+        required: names of tools that need it; `all` stands for every tool that a worker performs.
+        whose: who requires it, for messages, as `agent 'clerk'`.
+
+    Raises:
+        UsageError: a name is not that of a tool.
+    """
+    names = [tool.name for tool in tools]
+    if unknown := sorted({*required} - {*names, ALL}):
+        raise UsageError(
+            f"{whose} requires approval for {', '.join(map(repr, unknown))}, which the agent does not have; "
+            f"its tools are: {', '.join(names) or 'none'}"
+        )
+
+    def needs(tool: ToolSpec) -> bool:
+        return tool.name in required or (ALL in required and tool.operation is None)
+
+    return [tool.model_copy(update={"approval": "always"}) if needs(tool) else tool for tool in tools]
