@@ -19,6 +19,7 @@ from holdfast.activities.heartbeat import heartbeats, stopped_by_user
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.retries import EXPECTED, Attempt, retry_or_fail
 from holdfast.activities.slots import AgentSlots, NoSlot
+from holdfast.context import context_of, extend
 from holdfast.errors import (
     ContextOverflow,
     ErrorType,
@@ -32,7 +33,7 @@ from holdfast.errors import (
 from holdfast.ports import ChatModel, Store
 from holdfast.protocol import ModelCall, ModelProgress
 from holdfast.temporal.payload_limits import PayloadLimits
-from holdfast.types import AgentSpec, Context, EntryBatch, ModelReply, Usage
+from holdfast.types import Context, EntryBatch, ModelReply, TranscriptRef, Usage
 
 log = get_logger(__name__)
 
@@ -222,19 +223,19 @@ class ModelActivities:
         )
 
     async def _context(self, call: ModelCall) -> Context:
-        messages = [message for entry in call.entries if (message := entry.message)]
-        if call.base is None:
-            context = Context.model_construct(spec=_spec(call), messages=messages)
-        else:
-            base = self._cache.get(call.run_id, call.base) or await self._stored(call)
-            context = Context.model_construct(spec=base.spec, messages=[*base.messages, *messages])
+        context = await self._extended(call)
         self._cache.put(call.run_id, call.head, context)
         return context
 
-    async def _stored(self, call: ModelCall) -> Context:
-        assert call.base is not None
+    async def _extended(self, call: ModelCall) -> Context:
+        if call.base is None:
+            return _inline(call)
+        base = self._cache.get(call.run_id, call.base)
+        return (base and extend(base, call.entries)) or await self._stored(call, call.base)
+
+    async def _stored(self, call: ModelCall, base: TranscriptRef) -> Context:
         try:
-            return await self._store.context(call.run_id, call.base)
+            return await self._store.context(call.run_id, base, call.entries)
         except (TranscriptUnavailable, StoreUnavailable) as error:
             log.info("the store does not have the context; requesting it inline", run_id=call.run_id, reason=str(error))
             raise ApplicationError(
@@ -268,8 +269,9 @@ class ModelActivities:
             )
 
 
-def _spec(call: ModelCall) -> AgentSpec:
-    """Returns the definition in entry 0, the first entry of a call without a base."""
-    if not call.entries or call.entries[0].kind != "start":
-        raise ApplicationError("the model call has no context", type=ErrorType.INTERNAL, non_retryable=True)
-    return AgentSpec.model_validate(call.entries[0].data["agent"])
+def _inline(call: ModelCall) -> Context:
+    """Returns the context of a call without a base, whose entries are the whole log."""
+    try:
+        return context_of(call.entries)
+    except TranscriptUnavailable:
+        raise ApplicationError("the model call has no context", type=ErrorType.INTERNAL, non_retryable=True) from None

@@ -71,6 +71,8 @@ class ToolCall(Tolerant):
     """JSON text as the model wrote it; it may be malformed."""
     provider_fields: dict[Text, Json] = {}
     """Further fields that the provider sent, and that are sent back to it."""
+    edited_by: Text | None = None
+    """Who edited the arguments when they approved the call; only in a context, as a transcript has the model's own."""
 
     @property
     def valid_arguments(self) -> str:
@@ -90,6 +92,8 @@ class Message(Tolerant):
     """For role `tool`: the id of the call that it answers."""
     partial: bool = False
     """Whether a cancel interrupted the message."""
+    summary: bool = False
+    """Whether it stands for earlier messages; only in a context."""
     provider_fields: dict[Text, Json] = {}
     """As in `ToolCall`."""
 
@@ -179,7 +183,7 @@ class TranscriptRef(Tolerant):
     """Digest of the entry, which covers all earlier ones."""
 
 
-EntryKind = Literal["start", "message", "tool_result", "status", "finish"]
+EntryKind = Literal["start", "message", "tool_result", "wait_ended", "restored", "compaction", "status", "finish"]
 
 
 class Entry(Tolerant):
@@ -189,6 +193,10 @@ class Entry(Tolerant):
         start: `agent` (AgentSpec), `request` (the RunRequest, without `agent` and `carried`)
         message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`
+        wait_ended: `id`, `outcome`; of an approval with edited arguments also `edited` (`arguments`), `by`, and `call`,
+            the id of the call, if `id` is another
+        restored: `to` (seq of the newest entry that counts), `checkpoint`, `by`
+        compaction: `cleared` and `summarized` (`[first, last]` pairs of message seqs), `summary`
         status: `status` (RunStatus), `reason`
         finish: `result` (RunResult)
     """
@@ -352,6 +360,8 @@ class Context(Tolerant):
 
     spec: AgentSpec
     messages: list[Message]
+    held: Message | None = None
+    """A partial reply at the end, which counts only if a message of a person follows."""
 
 
 class ModelReply(Tolerant):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -86,8 +86,8 @@ class Store(Protocol):
         """
         ...
 
-    async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
-        """Returns the definition and the messages of a run up to and including entry `upto`.
+    async def context(self, run_id: RunId, upto: TranscriptRef, later: Sequence[Entry] = ()) -> Context:
+        """Returns the context of a run (`holdfast.context`) after entry `upto`, and after the entries `later`, if any.
 
         Raises:
             TranscriptUnavailable: the store does not have this entry, or it has another digest.

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.context import context_of
 from holdfast.ports import Store
 from holdfast.storage.database import Database, open_database
 from holdfast.storage.mirror import MemoryStore, SurrealStore
@@ -65,7 +66,7 @@ class Engine:
         assert await self.store.messages(log.run_id) == log.messages
         assert await self.store.summary(log.run_id) == log.summary(log.head.seq)
         assert await self.store.head(log.run_id) == log.head
-        assert (await self.store.context(log.run_id, log.head)).messages == log.messages
+        assert (await self.store.context(log.run_id, log.head)) == context_of(log.entries)
         assert await self.store.differences(log.batch()) == []
         if self.database is not None:
             await SurrealStore(self.clean).append(log.batch())

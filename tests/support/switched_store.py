@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.mirror.memory import MemoryStore
-from holdfast.types import Context, EntryBatch, RunId, TranscriptRef
+from holdfast.types import Context, Entry, EntryBatch, RunId, TranscriptRef
 
 
 class SwitchedStore(MemoryStore):
@@ -19,10 +21,10 @@ class SwitchedStore(MemoryStore):
         self._check()
         return await super().append(batch)
 
-    async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
+    async def context(self, run_id: RunId, upto: TranscriptRef, later: Sequence[Entry] = ()) -> Context:
         self.contexts += 1
         self._check()
-        return await super().context(run_id, upto)
+        return await super().context(run_id, upto, later)
 
     def _check(self) -> None:
         if not self.on:

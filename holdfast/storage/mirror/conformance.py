@@ -83,6 +83,8 @@ async def pages_and_points_are_exact(store: Store) -> None:
     context = await store.context(run.run_id, middle.ref)
     seqs = [entry.message.seq for entry in run.entries[:5] if entry.message]
     _same([message.seq for message in context.messages], seqs, "a context ends at its point")
+    context = await store.context(run.run_id, middle.ref, run.entries[5:])
+    _same(context.messages, run.messages, "a context continues with the entries that it is given")
 
 
 async def an_unknown_run_is_empty(store: Store) -> None:

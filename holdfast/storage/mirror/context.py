@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from pydantic import ValidationError
-
+from holdfast.context import context_of
 from holdfast.errors import TranscriptUnavailable
-from holdfast.types import AgentSpec, Context, Entry, EntryKind, RunId, TranscriptRef
+from holdfast.types import Context, Entry, EntryKind, RunId, TranscriptRef
 
 KNOWN_KINDS = frozenset(get_args(EntryKind))
 
 
-def build_context(run_id: RunId, entries: Sequence[Entry], upto: TranscriptRef) -> Context:
-    """Returns the definition and the messages of a run.
+def build_context(run_id: RunId, entries: Sequence[Entry], upto: TranscriptRef, later: Sequence[Entry] = ()) -> Context:
+    """Returns the context of a run after its entries.
 
     Args:
         run_id: id of the run.
         entries: all entries of the run up to and including `upto`.
-        upto: the last entry of the context.
+        upto: the last of these entries.
+        later: the entries after `upto` that the context has, too.
 
     Raises:
         TranscriptUnavailable: entries are missing, altered, or of a kind that this version does not know.
@@ -40,7 +40,6 @@ def build_context(run_id: RunId, entries: Sequence[Entry], upto: TranscriptRef) 
             )
         previous = entry.digest
     try:
-        spec = AgentSpec.model_validate(entries[0].data["agent"], extra="allow")
-    except (KeyError, ValidationError):
-        raise TranscriptUnavailable(f"entry 0 of run {run_id!r} has no agent definition") from None
-    return Context(spec=spec, messages=[message for entry in entries if (message := entry.message)])
+        return context_of([*entries, *later])
+    except TranscriptUnavailable as error:
+        raise TranscriptUnavailable(f"the mirror of run {run_id!r} is damaged: {error}") from None

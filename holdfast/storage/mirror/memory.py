@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -55,8 +56,8 @@ class MemoryStore(Store):
         return stored.head
 
     @override
-    async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
-        return build_context(run_id, await self.entries(run_id, limit=upto.seq + 1), upto)
+    async def context(self, run_id: RunId, upto: TranscriptRef, later: Sequence[Entry] = ()) -> Context:
+        return build_context(run_id, await self.entries(run_id, limit=upto.seq + 1), upto, later)
 
     @override
     async def entries(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Entry]:

@@ -89,13 +89,13 @@ class SurrealStore(Store):
         return await retry_conflicts(lambda: self._append(batch), f"run {batch.run_id!r}")
 
     @override
-    async def context(self, run_id: RunId, upto: TranscriptRef) -> Context:
+    async def context(self, run_id: RunId, upto: TranscriptRef, later: Sequence[Entry] = ()) -> Context:
         try:
             entries = await self.entries(run_id, limit=upto.seq + 1)
         except MirrorDamaged as error:
             raise TranscriptUnavailable(f"the mirror of run {run_id!r} cannot be read: {error}") from error
         return await asyncio.to_thread(
-            build_context, run_id, entries, upto
+            build_context, run_id, entries, upto, later
         )  # some 30 µs an entry, too long for the event loop
 
     @override

@@ -1,0 +1,216 @@
+"""The context of a model call: one pure function of a run's entries, for workflows, workers, stores and `doctor`.
+
+An entry counts unless a later one, `restored`, goes back to before it. Of those that count, these change the context:
+
+    message, tool_result    add a message. A result follows its call, in the order of the calls, whichever ended first.
+    wait_ended              a person edited a call when they approved it: the model sees their arguments, and is told
+    compaction              clears results of tools, or replaces messages by a summary
+
+A partial reply that no message of a person follows is left out, as the next reply takes its place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from holdfast.errors import TranscriptUnavailable
+from holdfast.types import AgentSpec, Context, Entry, Message, ToolCall
+
+CLEARED = "[this result was cleared to save space; call the tool again if you need it]"
+SUMMARY = "[the messages before this one were replaced by this summary]\n\n"
+
+
+def context_of(entries: Sequence[Entry]) -> Context:
+    """Returns the context after a run's entries.
+
+    Args:
+        entries: the log from entry 0, without gaps.
+
+    Raises:
+        TranscriptUnavailable: entry 0 has no definition, or a restore goes back to an entry that does not exist.
+    """
+    start = Context.model_construct(spec=_spec(entries), messages=[])
+    return _extended(start, in_force(entries))
+
+
+def extend(context: Context, entries: Iterable[Entry]) -> Context | None:
+    """Returns the context after further entries, at the cost of those; `context` stays as it is.
+
+    `None` means that a restore is among them, so that the whole log is needed.
+    """
+    added = list(entries)
+    return None if any(entry.kind == "restored" for entry in added) else _extended(context, added)
+
+
+def in_force(entries: Sequence[Entry]) -> list[Entry]:
+    """Returns the entries that count: all but those that a restore went back to before.
+
+    Args:
+        entries: the log from entry 0, without gaps.
+
+    Raises:
+        TranscriptUnavailable: a restore goes back to an entry that does not exist.
+    """
+    if not any(entry.kind == "restored" for entry in entries):
+        return list(entries)
+    found, seq = [], len(entries) - 1
+    while seq >= 0:
+        entry = entries[seq]
+        found.append(entry)
+        seq = _restored_to(entry) if entry.kind == "restored" else seq - 1
+    return found[::-1]
+
+
+def open_calls(context: Context) -> list[ToolCall]:
+    """Returns the calls of the newest reply that have no result, in order."""
+    answered: list[str | None] = []
+    for message in reversed(context.messages):
+        if message.role == "tool":
+            answered.append(message.tool_call_id)
+        elif message.role == "assistant":
+            calls = []
+            for call in message.tool_calls:
+                if call.id in answered:
+                    answered.remove(call.id)
+                else:
+                    calls.append(call)
+            return calls
+    return []
+
+
+def spans(seqs: Iterable[int]) -> list[list[int]]:
+    """Returns numbers as `[first, last]` pairs, in order, as a `compaction` entry names messages."""
+    found: list[list[int]] = []
+    for seq in sorted(seqs):
+        if found and found[-1][1] >= seq - 1:
+            found[-1][1] = seq
+        else:
+            found.append([seq, seq])
+    return found
+
+
+def _spec(entries: Sequence[Entry]) -> AgentSpec:
+    try:
+        return AgentSpec.model_validate(entries[0].data["agent"], extra="allow")
+    except (IndexError, KeyError, ValidationError):
+        raise TranscriptUnavailable("entry 0 of the run has no agent definition") from None
+
+
+def _restored_to(entry: Entry) -> int:
+    to = entry.data.get("to")
+    if not isinstance(to, int) or not 0 <= to < entry.seq:
+        raise TranscriptUnavailable(f"entry {entry.seq} restores entry {to!r}, which does not exist before it")
+    return to
+
+
+def _extended(context: Context, entries: Iterable[Entry]) -> Context:
+    """Returns a context after entries that all count."""
+    messages, held = list(context.messages), context.held
+    for entry in entries:
+        message = entry.message
+        if message is not None and message.role == "tool":
+            _add_result(messages, message)
+        elif message is not None:
+            if held is not None and message.role != "assistant":
+                messages.append(held)
+            held = _add(messages, message)
+        elif entry.kind == "wait_ended":
+            _edit_call(messages, entry.data)
+        elif entry.kind == "compaction":
+            messages = _compacted(messages, entry.data)
+    return Context.model_construct(spec=context.spec, messages=messages, held=held)
+
+
+def _add(messages: list[Message], message: Message) -> Message | None:
+    """Adds a message, or returns it if what follows decides whether it counts."""
+    if message.partial and not message.tool_calls:
+        return message if message.content else None  # no provider takes an empty reply
+    messages.append(message)
+    return None
+
+
+def _add_result(messages: list[Message], result: Message) -> None:
+    """Adds a result among those of its reply; a second one for a call takes the place of the first.
+
+    A result without its call is left out, as providers refuse it.
+    """
+    asked = _find_call(messages, result.tool_call_id)
+    if asked is None:
+        return
+    calls = messages[asked].tool_calls
+    taken: list[int] = []
+    end = asked + 1
+    while end < len(messages) and messages[end].role == "tool":
+        taken.append(_place(calls, messages[end].tool_call_id, taken))
+        end += 1
+    place = _place(calls, result.tool_call_id, taken)
+    if editor := calls[place].edited_by:
+        note = f"[{editor} edited the arguments of this call when they approved it]"
+        result = _changed(result, content=f"{note}\n{result.content}")
+    if place in taken:
+        messages[asked + 1 + taken.index(place)] = result
+    else:
+        messages.insert(asked + 1 + sum(other < place for other in taken), result)
+
+
+def _place(calls: list[ToolCall], call_id: str | None, taken: list[int]) -> int:
+    """Returns the index of the first call with this id that has no result, else of the last one with this id."""
+    places = [index for index, call in enumerate(calls) if call.id == call_id]
+    return next((index for index in places if index not in taken), places[-1])
+
+
+def _find_call(messages: list[Message], call_id: str | None) -> int | None:
+    """Returns the index of the newest reply that made a call; a provider may use an id again in a later turn."""
+    for index in range(len(messages) - 1, -1, -1):
+        if any(call.id == call_id for call in messages[index].tool_calls):
+            return index
+    return None
+
+
+def _edit_call(messages: list[Message], data: dict[str, Any]) -> None:
+    """Gives a call the arguments that a person approved instead of the model's."""
+    edited, call_id = data.get("edited"), data.get("call") or data.get("id")
+    if not isinstance(edited, dict) or "arguments" not in edited:
+        return
+    asked = _find_call(messages, call_id)
+    if asked is None:
+        return
+    arguments = edited["arguments"]
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    change = {"arguments": text, "edited_by": str(data.get("by") or "a person")}
+    calls = [call.model_copy(update=change) if call.id == call_id else call for call in messages[asked].tool_calls]
+    messages[asked] = _changed(messages[asked], tool_calls=calls)
+
+
+def _compacted(messages: list[Message], data: dict[str, Any]) -> list[Message]:
+    """Clears and summarizes messages: `cleared` and `summarized` name them by `[first, last]` pairs of their seqs."""
+    cleared, summarized = _numbers(data.get("cleared")), _numbers(data.get("summarized"))
+    summary, kept, asked = data.get("summary"), list[Message](), set[str | None]()
+    for message in messages:
+        if message.role != "tool":
+            asked = set() if message.seq in summarized else {call.id for call in message.tool_calls}
+        elif message.tool_call_id not in asked:
+            continue  # its reply was summarized
+        if message.seq in summarized:
+            if summary is not None:
+                kept.append(Message(seq=message.seq, role="user", content=f"{SUMMARY}{summary}", summary=True))
+                summary = None
+        elif message.seq in cleared and message.role == "tool":
+            kept.append(_changed(message, content=CLEARED))
+        else:
+            kept.append(message)
+    return kept
+
+
+def _numbers(pairs: list[list[int]] | None) -> set[int]:
+    return {seq for first, last in pairs or () for seq in range(first, last + 1)}
+
+
+def _changed(message: Message, **changes: Any) -> Message:
+    """Returns a copy with other values, without the JSON text that the original has cached."""
+    fields = {name: getattr(message, name) for name in message.model_fields_set} | (message.model_extra or {})
+    return Message.model_construct(**{**fields, **changes})
