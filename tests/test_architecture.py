@@ -154,7 +154,7 @@ LAYERS = [
     ),
     Layer("storage.row_cache", f"{VOCABULARY} _util.blocking _util.logger"),
     Layer("storage.encryption", f"{VOCABULARY} storage.sealed", "cryptography"),
-    Layer("storage.mirror storage.bus", STORAGE, "cachetools pydantic surrealdb"),
+    Layer("storage.mirror storage.bus storage.ledger", STORAGE, "cachetools pydantic surrealdb"),
     Layer(
         "storage.registry", f"{STORAGE} agents.agent agents.conversion", "pydantic pydantic_core surrealdb tomli_w yaml"
     ),

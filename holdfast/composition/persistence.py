@@ -62,6 +62,8 @@ def open_configured(settings: Settings, *, background: bool = False) -> Persiste
         SettingsError: the address or a key is not valid, or the embedding model has no provider.
     """
     persistence = _stored_persistence(settings, background=background)
+    if settings.is_in_memory:
+        persistence = replace(persistence, ledger=None)
     return replace(persistence, bus=Bus(MemoryLog())) if settings.event_bus_backend == "memory" else persistence
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.ports import EventBus, Store
+from holdfast.ports.ledger import Ledger
 from holdfast.ports.registry import RegistryProtocol, ServedAgents
 from holdfast.ports.retrieval import Embedder, VectorStoreProtocol
 from holdfast.storage.bus import Bus, MemoryLog, SurrealLog
 from holdfast.storage.database import SCHEMES, Database, open_database
 from holdfast.storage.encryption import KeyRing
+from holdfast.storage.ledger import SurrealLedger
 from holdfast.storage.memory import InProcessTable, SurrealTable, TextMemory
 from holdfast.storage.mirror import MemoryStore, SurrealStore, open_store
 from holdfast.storage.payloads.chunk_table import ChunkTable
@@ -38,6 +40,8 @@ class Persistence:
     memories: TextMemory = field(default_factory=lambda: TextMemory(InProcessTable()))
     served: ServedAgents | None = None
     """What each worker serves; `None` in memory, which no client can read."""
+    ledger: Ledger | None = None
+    """Which tool calls have begun; `None` in memory, where it would be lost with its process."""
     bus: EventBus = field(default_factory=lambda: Bus(MemoryLog()))
 
     async def open(self) -> None:
@@ -95,5 +99,6 @@ def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Em
         vectors=vectors,
         memories=TextMemory.of(SurrealTable(database), vectors, embedder),
         served=SurrealServedAgents(database),
+        ledger=SurrealLedger(database),
         bus=Bus(SurrealLog(database, keys)),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.definition import AgentDefinition
 from holdfast.ops.transfer import BundleWriter, Importer, JsonlExport, MirrorSource, Selection, Tally, inspect
 from holdfast.ops.transfer.parts import parts_of
+from holdfast.ports.ledger import CallKey
 from holdfast.ports.registry import UnregisteringRegistry
 from holdfast.ports.retrieval import StoredVector
 from holdfast.scripted.hashing import hashed_vector
@@ -33,6 +34,7 @@ TABLES = (
     "payload",
     "bus",
     "bus_topic",
+    "ledger",
 )
 LOCAL = {
     "payload": ("day",),
@@ -93,6 +95,11 @@ async def fill(persistence: Persistence) -> None:
     for number in range(300):
         await persistence.bus.publish("runs ⟩", {"n": number, "text": TEXTS[number % len(TEXTS)]}, key=f"k{number}")
     await persistence.bus.publish("live", {"a": 1}, ephemeral=True)
+    assert persistence.ledger is not None
+    for number in range(3):
+        key = CallKey(run(number).run_id, "x", 2, number, "f")
+        await persistence.ledger.claim(key, owner="a", tool="pay")
+        await persistence.ledger.record(key, owner="a" if number else "b", result=bytes(number))
     assert persistence.payloads is not None
     await persistence.payloads.keep({f"{number:064x}": bytes([number]) * 1000 for number in range(40)})
 

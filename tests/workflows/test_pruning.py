@@ -14,6 +14,8 @@ from holdfast.errors import TemporalUnavailable
 from holdfast.ops.retention.executions import Executions, ExecutionState
 from holdfast.ops.retention.pruning import Prunable, Pruner, Retained
 from holdfast.ops.retention.retention import Retention, Round
+from holdfast.ports.ledger import CallKey
+from holdfast.storage.ledger import MemoryLedger
 from holdfast.storage.mirror import MemoryStore
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.storage.persistence import open_persistence
@@ -87,6 +89,21 @@ async def test_a_run_that_ended_long_ago_goes(lab: Lab, executions: Executions) 
         assert await lab.store.run(run.id) is None
         assert await lab.store.entries(run.id) == []
         assert await found(pruner, later()) == {}
+
+
+async def test_the_ledger_of_a_deleted_run_goes(executions: Executions) -> None:
+    """With a run, its calls are deleted from the ledger; those of a later run of the same id are kept."""
+    store, ledger, long_ago = MemoryStore(), MemoryLedger(), datetime.now(UTC) - 2 * HOUR
+    old = SampleRun(turns=1, run_id="again", chain="old", started_at=long_ago, status=RunStatus.COMPLETED)
+    await store.append(old.batch())
+    keys = [CallKey("again", chain, 2, 0, "f") for chain in ("old", "next")]
+    for key in keys:
+        await ledger.claim(key, owner="a", tool="pay")
+    pruner = Pruner(store, executions, ledger=ledger)
+    [prunable] = [each async for each in pruner.find(datetime.now(UTC) - HOUR)]
+    assert isinstance(prunable, Prunable)
+    assert await pruner.drop(prunable)
+    assert [await ledger.find(key) is not None for key in keys] == [False, True]
 
 
 async def test_a_live_run_stays_whatever_the_mirror_says(lab: Lab, executions: Executions) -> None:

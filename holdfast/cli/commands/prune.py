@@ -92,7 +92,7 @@ async def prune(
     keep = FINAL_STATUSES - {RunStatus.COMPLETED} if keep_failed else frozenset[RunStatus]()
     executions = await _executions(out, settings)
     async with opened_persistence(settings) as persistence:
-        pruner = Pruner(persistence.store, executions, keep)
+        pruner = Pruner(persistence.store, executions, keep, ledger=persistence.ledger)
         plan = await _plan(out, pruner, executions, persistence, before)
         _list_kept(out, plan.retained)
         deleted = 0
@@ -141,6 +141,7 @@ async def _delete(
         deleted += await pruner.drop(prunable)
         progress.report(deleted, "run", "deleted")
     plan.payloads = await _payloads(executions, persistence, plan.before, dry_run=False)
+    await _prune_ledger(executions, persistence, plan.before)
     plan.events = await persistence.bus.prune(plan.before)
     if not out.json:
         chunks = f", {_size(plan.payloads.bytes)} of payloads" if plan.payloads.count else ""
@@ -157,6 +158,12 @@ async def _payloads(
     if executions is None or persistence.payloads is None:
         return NOTHING
     return await persistence.payloads.prune(await executions.earliest_start_bound(before), dry_run=dry_run)
+
+
+async def _prune_ledger(executions: Executions | None, persistence: Persistence, before: datetime) -> None:
+    """Deletes the ledger's entries of runs that neither the mirror nor Temporal has any more."""
+    if executions is not None and persistence.ledger is not None:
+        await persistence.ledger.prune(await executions.earliest_start_bound(before))
 
 
 def _is_agreed(out: Output, plan: _Plan, *, yes: bool) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from holdfast.ops.doctor.recorded_log import UNREADABLE
 from holdfast.ops.retention.executions import Executions, ExecutionState
 from holdfast.ports import Store
+from holdfast.ports.ledger import Ledger
 from holdfast.types import MirroredRun, RunId, RunStatus
 
 PAGE = 200  # runs read from the mirror at once
@@ -44,10 +45,19 @@ class Pruner:
         store: the mirror.
         executions: state of runs in Temporal; `None` means that the mirror alone decides.
         keep: runs with these statuses are retained.
+        ledger: the tool calls of the runs, which are deleted with them.
     """
 
-    def __init__(self, store: Store, executions: Executions | None, keep: frozenset[RunStatus] = frozenset()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        executions: Executions | None,
+        keep: frozenset[RunStatus] = frozenset(),
+        *,
+        ledger: Ledger | None = None,
+    ) -> None:
         self._store = store
+        self._ledger = ledger
         self._executions = executions
         self._keep = keep
 
@@ -73,7 +83,11 @@ class Pruner:
         if await self._state(run_id) == ExecutionState.OPEN:
             return False
         await self._store.delete(run_id, seen=prunable.run.head)
-        return await self._store.head(run_id) is None
+        if await self._store.head(run_id) is not None:
+            return False
+        if self._ledger is not None:
+            await self._ledger.delete(run_id, prunable.run.chain)
+        return True
 
     async def _judge(self, run: MirroredRun, before: datetime) -> Prunable | Retained | None:
         summary = run.summary

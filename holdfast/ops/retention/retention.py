@@ -42,7 +42,7 @@ class Retention:
         pruner: finds and deletes runs; must consult Temporal.
         executions: tells since when payloads may still be referred to.
         keep_for: how long runs are retained after their end.
-        payloads: delete payloads that were last stored before a moment.
+        payloads: delete what histories from after a moment do not refer to: payloads, entries of the ledger.
         events: delete events from before a moment.
         interval: seconds between rounds.
         first: seconds before the first round.
@@ -106,11 +106,11 @@ def retention(client: Client, keep_for: timedelta, persistence: Persistence) -> 
         keep_for: how long runs are retained after their end.
         persistence: the backend.
     """
-    executions, payloads = Executions(client), persistence.payloads
+    executions, payloads, ledger = Executions(client), persistence.payloads, persistence.ledger
     return Retention(
-        Pruner(persistence.store, executions),
+        Pruner(persistence.store, executions, ledger=ledger),
         executions,
         keep_for,
-        payloads=[payloads.prune] if payloads is not None else [],
+        payloads=[part.prune for part in (payloads, ledger) if part is not None],
         events=[persistence.bus.prune],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from holdfast.ops.transfer.agents import Agents
+from holdfast.ops.transfer.ledger import ledger_rows
 from holdfast.ops.transfer.memories import Memories
 from holdfast.ops.transfer.part import Part
 from holdfast.ops.transfer.payloads import Payloads
@@ -25,4 +26,5 @@ def parts_of(persistence: Persistence) -> list[Part]:
         Vectors(database, persistence.vectors),
         Memories(database),  # after the vectors: a memory without its vector would be embedded again
         Topics(database),
+        ledger_rows(database),
     ]

@@ -1,0 +1,73 @@
+"""The port of the ledger of tool calls that must not take effect twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from holdfast.types import RunId
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """Identifies a call: the same in each attempt, and after a reset of its run to an earlier point."""
+
+    run_id: RunId
+    chain: str
+    """The run's chain, as in `CarriedState.chain`."""
+    message: int
+    """`seq` of the transcript message that asked for the call."""
+    index: int
+    """Place of the call in that message, from 0."""
+    fingerprint: str
+    """Digest of the tool and the arguments: after a reset, the model may ask for another call at the same place."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What the ledger knows of a call."""
+
+    owner: str
+    """Who claimed the call."""
+    age: float
+    """Seconds since it was claimed."""
+    result: bytes | None = None
+    """The recorded result; `None` means that the call may have begun, and has not ended as far as is known."""
+
+
+@runtime_checkable
+class Ledger(Protocol):
+    """Remembers which calls have begun, and their results. What it has acknowledged survives the process.
+
+    Every method may raise StoreUnavailable; a write may have been stored nevertheless.
+    """
+
+    async def claim(self, key: CallKey, *, owner: str, tool: str, instead_of: str | None = None) -> LedgerEntry:
+        """Claims a call unless it is claimed already, and returns its entry; `owner` in it tells whose claim it is.
+
+        Args:
+            key: the call.
+            owner: identifies the attempt that is about to begin the call.
+            tool: name of the tool, for people.
+            instead_of: an owner whose claim is taken over, if it has no result yet.
+        """
+        ...
+
+    async def record(self, key: CallKey, *, owner: str, result: bytes) -> bool:
+        """Records the result of a call under its owner's claim; returns whether the ledger has a result of that owner.
+
+        The first result stays: recording again changes nothing.
+        """
+        ...
+
+    async def find(self, key: CallKey) -> LedgerEntry | None:
+        """Returns the entry of a call; `None` means that it is not claimed, so it has certainly not begun."""
+        ...
+
+    async def delete(self, run_id: RunId, chain: str) -> None:
+        """Deletes the entries of a run, if there are any."""
+
+    async def prune(self, before: datetime) -> int:
+        """Deletes entries that were claimed before a time, and returns their number."""
+        ...

@@ -1,0 +1,182 @@
+"""The conformance suite of every ledger.
+
+Each check uses runs of its own, so all checks can share one ledger:
+
+    await check_ledger(lambda: MyLedger())
+
+or, with pytest, one test for each:
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    async def test_my_ledger(check):
+        await check(make())
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from holdfast.ports.ledger import CallKey, Ledger
+from holdfast.storage.assertions import require, same
+
+Check = Callable[[Ledger], Awaitable[None]]
+
+CONCURRENCY = 25
+CLOCKS = timedelta(minutes=1)  # difference between the clocks of the database and of this process
+HOSTILE_IDS = (
+    "",
+    ":",
+    "/",
+    "'; DELETE ledger; --",
+    "⟩",
+    "`",
+    '"',
+    "漢字 \U0001f600",
+    " ",
+    "\n",
+    "$row",
+    "\uffff",
+    "e\u0301",
+)
+LARGE = bytes(range(256)) * 1024
+
+
+async def check_ledger(make: Callable[[], Ledger]) -> None:
+    """Runs every check.
+
+    Raises:
+        AssertionError: the ledger violates a guarantee; the message says which.
+    """
+    for check in CHECKS:
+        await check(make())
+
+
+def _key() -> CallKey:
+    return CallKey(f"run-{uuid.uuid4().hex}", "chain", 4, 0, "f" * 64)
+
+
+async def a_call_that_is_not_claimed_is_unknown(ledger: Ledger) -> None:
+    """`find` returns `None` for it, and a result without a claim is refused."""
+    key = _key()
+    same(await ledger.find(key), None, "nothing is known of a call that is not claimed")
+    require(not await ledger.record(key, owner="a", result=b"1"), "a result needs a claim")
+    same(await ledger.find(key), None, "a refused result leaves nothing")
+
+
+async def the_first_claim_wins(ledger: Ledger) -> None:
+    """Later claims return the first one; the owner may claim again."""
+    key = _key()
+    for owner in ("a", "b", "a"):
+        found = await ledger.claim(key, owner=owner, tool="pay")
+        same((found.owner, found.result), ("a", None), "a call belongs to who claimed it first")
+        require(0 <= found.age < CLOCKS.total_seconds(), "the age is that of the claim, in seconds")
+    found_later = await ledger.find(key)
+    require(found_later is not None and found_later.owner == "a", "a claim can be read")
+
+
+async def one_of_many_claims_wins(ledger: Ledger) -> None:
+    """Of concurrent claims, exactly one is the call's."""
+    key = _key()
+    owners = [f"owner-{number}" for number in range(CONCURRENCY)]
+    found = await asyncio.gather(*(ledger.claim(key, owner=owner, tool="pay") for owner in owners))
+    same(len({entry.owner for entry in found}), 1, "all claimants are told the same owner")
+    require(found[0].owner in owners, "the owner is one of them")
+
+
+async def a_result_is_recorded_once(ledger: Ledger) -> None:
+    """The owner's first result stays, and claims return it."""
+    key = _key()
+    await ledger.claim(key, owner="a", tool="pay")
+    require(not await ledger.record(key, owner="b", result=b"2"), "only the owner records a result")
+    require(await ledger.record(key, owner="a", result=LARGE), "the owner's result is recorded")
+    require(await ledger.record(key, owner="a", result=b"other"), "recording again is no error")
+    same((await ledger.claim(key, owner="b", tool="pay")).result, LARGE, "the first result stays")
+    found = await ledger.find(key)
+    require(found is not None and found.result == LARGE, "a result can be read")
+
+
+async def an_empty_result_is_a_result(ledger: Ledger) -> None:
+    """An empty result differs from none."""
+    key = _key()
+    await ledger.claim(key, owner="a", tool="pay")
+    await ledger.record(key, owner="a", result=b"")
+    same((await ledger.claim(key, owner="b", tool="pay", instead_of="a")).result, b"", "an empty result is a result")
+
+
+async def a_claim_is_taken_over(ledger: Ledger) -> None:
+    """Only from the named owner, and only without a result; the former owner has lost it."""
+    key = _key()
+    await ledger.claim(key, owner="a", tool="pay")
+    same((await ledger.claim(key, owner="c", tool="pay", instead_of="b")).owner, "a", "another owner's claim stays")
+    same((await ledger.claim(key, owner="b", tool="pay", instead_of="a")).owner, "b", "the claim is taken over")
+    require(not await ledger.record(key, owner="a", result=b"late"), "the former owner records no result")
+    same((await ledger.claim(key, owner="a", tool="pay")).owner, "b", "the former owner cannot begin the call")
+    require(await ledger.record(key, owner="b", result=b"1"), "the new owner records the result")
+    found = await ledger.claim(key, owner="c", tool="pay", instead_of="b")
+    same((found.owner, found.result), ("b", b"1"), "a call with a result is not taken over")
+
+
+async def one_of_many_takes_a_claim_over(ledger: Ledger) -> None:
+    """Of concurrent attempts to take a claim over, exactly one succeeds."""
+    key = _key()
+    await ledger.claim(key, owner="lost", tool="pay")
+    owners = [f"owner-{number}" for number in range(CONCURRENCY)]
+    found = await asyncio.gather(*(ledger.claim(key, owner=owner, tool="pay", instead_of="lost") for owner in owners))
+    same(len({entry.owner for entry in found}), 1, "all are told the same owner")
+
+
+async def calls_are_separate(ledger: Ledger) -> None:
+    """Each part of the key separates calls, whatever text it has."""
+    key = _key()
+    others = [
+        replace(key, run_id=f"{key.run_id}x"),
+        replace(key, chain="other"),
+        replace(key, message=5),
+        replace(key, index=1),
+        replace(key, fingerprint="0" * 64),
+        *(replace(key, run_id=f"{key.run_id}{text}", chain=f"x{text}") for text in HOSTILE_IDS),
+    ]
+    for number, each in enumerate([key, *others]):
+        owner = f"owner-{number}"
+        same((await ledger.claim(each, owner=owner, tool="pay")).owner, owner, f"calls are separate: {each!r}")
+
+
+async def a_run_is_deleted(ledger: Ledger) -> None:
+    """All calls of one chain, and no others."""
+    key = _key()
+    later, longer = replace(key, chain="later"), replace(key, run_id=f"{key.run_id}0")
+    mine = [key, replace(key, message=9, index=3)]
+    for each in [*mine, later, longer]:
+        await ledger.claim(each, owner="a", tool="pay")
+    await ledger.delete(key.run_id, key.chain)
+    await ledger.delete(key.run_id, key.chain)
+    same([await ledger.find(each) for each in mine], [None, None], "the calls of the run are deleted")
+    require(await ledger.find(later) is not None, "a later run of the same id keeps its calls")
+    require(await ledger.find(longer) is not None, "another run keeps its calls")
+
+
+async def old_entries_are_pruned(ledger: Ledger) -> None:
+    """By the time of their claim."""
+    key, now = _key(), datetime.now(UTC)
+    await ledger.claim(key, owner="a", tool="pay")
+    await ledger.prune(now - CLOCKS)
+    require(await ledger.find(key) is not None, "newer entries stay")
+    require(await ledger.prune(now + CLOCKS) >= 1, "the number of deleted entries is returned")
+    same(await ledger.find(key), None, "older entries are deleted")
+
+
+CHECKS: tuple[Check, ...] = (
+    a_call_that_is_not_claimed_is_unknown,
+    the_first_claim_wins,
+    one_of_many_claims_wins,
+    a_result_is_recorded_once,
+    an_empty_result_is_a_result,
+    a_claim_is_taken_over,
+    one_of_many_takes_a_claim_over,
+    calls_are_separate,
+    a_run_is_deleted,
+    old_entries_are_pruned,
+)
