@@ -93,6 +93,26 @@ def spans(seqs: Iterable[int]) -> list[list[int]]:
     return found
 
 
+def compacted(messages: list[Message], data: dict[str, Any]) -> list[Message]:
+    """Returns messages after a compaction, whose entry has this data (`cleared`, `summarized`, `summary`)."""
+    cleared, summarized = _numbers(data.get("cleared")), _numbers(data.get("summarized"))
+    summary, kept, asked = data.get("summary"), list[Message](), set[str | None]()
+    for message in messages:
+        if message.role != "tool":
+            asked = set() if message.seq in summarized else {call.id for call in message.tool_calls}
+        elif message.tool_call_id not in asked:
+            continue  # its reply was summarized
+        if message.seq in summarized:
+            if summary is not None:
+                kept.append(Message(seq=message.seq, role="user", content=f"{SUMMARY}{summary}", summary=True))
+                summary = None
+        elif message.seq in cleared and message.role == "tool":
+            kept.append(_changed(message, content=CLEARED))
+        else:
+            kept.append(message)
+    return kept
+
+
 def _spec(entries: Sequence[Entry]) -> AgentSpec:
     try:
         return AgentSpec.model_validate(entries[0].data["agent"], extra="allow")
@@ -121,7 +141,7 @@ def _extended(context: Context, entries: Iterable[Entry]) -> Context:
         elif entry.kind == "wait_ended":
             _edit_call(messages, entry.data)
         elif entry.kind == "compaction":
-            messages = _compacted(messages, entry.data)
+            messages = compacted(messages, entry.data)
     return Context.model_construct(spec=context.spec, messages=messages, held=held)
 
 
@@ -184,26 +204,6 @@ def _edit_call(messages: list[Message], data: dict[str, Any]) -> None:
     change = {"arguments": text, "edited_by": str(data.get("by") or "a person")}
     calls = [call.model_copy(update=change) if call.id == call_id else call for call in messages[asked].tool_calls]
     messages[asked] = _changed(messages[asked], tool_calls=calls)
-
-
-def _compacted(messages: list[Message], data: dict[str, Any]) -> list[Message]:
-    """Clears and summarizes messages: `cleared` and `summarized` name them by `[first, last]` pairs of their seqs."""
-    cleared, summarized = _numbers(data.get("cleared")), _numbers(data.get("summarized"))
-    summary, kept, asked = data.get("summary"), list[Message](), set[str | None]()
-    for message in messages:
-        if message.role != "tool":
-            asked = set() if message.seq in summarized else {call.id for call in message.tool_calls}
-        elif message.tool_call_id not in asked:
-            continue  # its reply was summarized
-        if message.seq in summarized:
-            if summary is not None:
-                kept.append(Message(seq=message.seq, role="user", content=f"{SUMMARY}{summary}", summary=True))
-                summary = None
-        elif message.seq in cleared and message.role == "tool":
-            kept.append(_changed(message, content=CLEARED))
-        else:
-            kept.append(message)
-    return kept
 
 
 def _numbers(pairs: list[list[int]] | None) -> set[int]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from holdfast.bounds import MAX_NAME, MAX_PATH, Count, Indexed, Name, Seconds, Text, Turns
+from holdfast.bounds import MAX_NAME, MAX_PATH, Count, Indexed, Json, Name, Seconds, Text, Turns
 from holdfast.definition import AgentDefinition
 from holdfast.rejection import reason_of
 from holdfast.types import (
@@ -127,6 +127,21 @@ def request_problems(error: ValidationError) -> list[tuple[str, str, Any]]:
     return found
 
 
+class CompactionOrder(Tolerant):
+    """How a model call compacts the context instead of continuing the conversation."""
+
+    tokens: Count
+    """Estimated size of the context; 0 means that it is not known."""
+    window: Count | None = None
+    """The most tokens that the model accepts; `None` means that it is not known."""
+    asked: bool = False
+    """Whether a person asked for it, so that a summary is made in any case."""
+    focus: Text | None = None
+    """What the summary should keep in particular, in a person's words."""
+    harder: bool = False
+    """Whether an earlier compaction did not free enough, so that this one keeps less."""
+
+
 class ModelCall(Tolerant):
     """One turn's request to the model; the transcript is sent by reference."""
 
@@ -144,6 +159,8 @@ class ModelCall(Tolerant):
     """Whether the call fails if the worker has no free slot for the run, instead of waiting for one in silence."""
     chain: str | None = None
     """The run's chain, as in `CarriedState.chain`; set together with `summary`."""
+    compact: CompactionOrder | None = None
+    """Set if the call compacts the context; its reply is a summary, and no turn."""
     summary: RunSummary | None = None
     """The run as of the last entry, if the call appends `entries` to the mirror; `None` means that it does not."""
 
@@ -226,12 +243,34 @@ class MessagePage(Tolerant):
 
 
 class Checkpoint(Tolerant):
-    """A named point of a run; every turn ends with one."""
+    """A point of a run that can be restored; every turn ends with one, and people and tools make more."""
 
-    name: str
+    id: Text
+    """Unique within the run; that of a turn's end is its name."""
+    name: Text
     turn: int
     at: AwareDatetime
     ref: TranscriptRef
+    data: Json = None
+    """What was stored with it."""
+    by: Text | None = None
+    """Who made it: a person, or the tool; `None` means the run itself."""
+
+
+class RestorePoint(Tolerant):
+    """What a run needs to know of the point that it goes back to."""
+
+    id: Text
+    """The checkpoint's."""
+    ref: TranscriptRef
+    turn: int
+    """The turn of the newest reply at the point."""
+    open_calls: list[ToolCall] = []
+    """The calls of that reply that had no result."""
+    answered: bool = False
+    """Whether that reply is an answer that nothing follows."""
+    output: Text = ""
+    """The last text of the model."""
 
 
 class EmbedRequest(Tolerant):

@@ -9,13 +9,17 @@ from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from holdfast.approval import Approval
 from holdfast.bounds import MAX_NAME, MAX_RETRIES, Cost, Count, Elapsed, Json, Label, Name, Seconds, TemporalName, Turns
 from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
 from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
-from holdfast.chat_format import chat_call, chat_message, replayable_arguments
+from holdfast.data import Data as Data  # noqa: PLC0414 - exported
+from holdfast.data import Tolerant as Tolerant  # noqa: PLC0414 - exported
+from holdfast.messages import Compaction, ContextUse
+from holdfast.messages import Message as Message  # noqa: PLC0414 - exported
+from holdfast.messages import ToolCall as ToolCall  # noqa: PLC0414 - exported
 
 RunId = str
 """A run's id, which is its workflow id."""
@@ -23,18 +27,6 @@ RunId = str
 MAX_INPUT_BYTES = 512 * 1024
 """Largest input of a run, in UTF-8 bytes, if large payloads are not stored outside of Temporal, which terminates a
 workflow whose input exceeds 2 MB."""
-
-
-class Data(BaseModel):
-    """Base class of data types: unknown fields are rejected, so that typing errors are noticed."""
-
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
-
-
-class Tolerant(Data):
-    """Base class of data that workers of different versions exchange: unknown fields of a newer version are kept."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class RunStatus(enum.StrEnum):
@@ -59,49 +51,6 @@ class RunStatus(enum.StrEnum):
 FINAL_STATUSES = frozenset(
     {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TERMINATED, RunStatus.TIMED_OUT}
 )
-
-
-class ToolCall(Tolerant):
-    """One tool call of the model."""
-
-    id: str
-    """The provider's id of the call; unique within a turn."""
-    name: str
-    arguments: Text = "{}"
-    """JSON text as the model wrote it; it may be malformed."""
-    provider_fields: dict[Text, Json] = {}
-    """Further fields that the provider sent, and that are sent back to it."""
-    edited_by: Text | None = None
-    """Who edited the arguments when they approved the call; only in a context, as a transcript has the model's own."""
-
-    @property
-    def valid_arguments(self) -> str:
-        """The arguments as a JSON object."""
-        return replayable_arguments(self.arguments)
-
-
-class Message(Tolerant):
-    """One message of a transcript."""
-
-    seq: int
-    """Position in the transcript, without gaps; 0 is the system prompt."""
-    role: Literal["system", "user", "assistant", "tool"]
-    content: Text = ""
-    tool_calls: list[ToolCall] = []
-    tool_call_id: str | None = None
-    """For role `tool`: the id of the call that it answers."""
-    partial: bool = False
-    """Whether a cancel interrupted the message."""
-    summary: bool = False
-    """Whether it stands for earlier messages; only in a context."""
-    provider_fields: dict[Text, Json] = {}
-    """As in `ToolCall`."""
-
-    @cached_property
-    def chat_json(self) -> bytes:
-        """The message in OpenAI's chat format; cached, as a long transcript is sent with each turn."""
-        calls = [chat_call(call.id, call.name, call.arguments, call.provider_fields) for call in self.tool_calls]
-        return chat_message(self.role, self.content, calls, self.tool_call_id, self.provider_fields)
 
 
 class Usage(Tolerant):
@@ -183,7 +132,9 @@ class TranscriptRef(Tolerant):
     """Digest of the entry, which covers all earlier ones."""
 
 
-EntryKind = Literal["start", "message", "tool_result", "wait_ended", "restored", "compaction", "status", "finish"]
+EntryKind = Literal[
+    "start", "message", "tool_result", "wait_ended", "checkpoint", "restored", "compaction", "status", "finish"
+]
 
 
 class Entry(Tolerant):
@@ -195,6 +146,7 @@ class Entry(Tolerant):
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`
         wait_ended: `id`, `outcome`; of an approval with edited arguments also `edited` (`arguments`), `by`, and `call`,
             the id of the call, if `id` is another
+        checkpoint: `id`, `name`, and if there are any `data`, `by`
         restored: `to` (seq of the newest entry that counts), `checkpoint`, `by`
         compaction: `cleared` and `summarized` (`[first, last]` pairs of message seqs), `summary`
         status: `status` (RunStatus), `reason`
@@ -384,6 +336,10 @@ class ModelReply(Tolerant):
     """Number of attempts; more than one after a fault or the loss of a worker."""
     mirrored: bool = False
     """Whether the mirror has acknowledged the entries that the call carried."""
+    context: ContextUse | None = None
+    """Set if the context has a considerable size and the model's window is known."""
+    compaction: Compaction | None = None
+    """Of a call that compacts the context: what was done; `content` is the summary."""
 
 
 class ToolResult(Tolerant):

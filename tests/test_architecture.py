@@ -121,7 +121,10 @@ class Layer:
     libraries: str = ""
 
 
-LEAVES = "approval bounds chat_format rejection types events errors ports names protocol definition context"
+LEAVES = """
+    approval bounds chat_format checkpoints context data definition errors events messages names ports protocol
+    rejection types
+"""
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (
     f"{VOCABULARY} _util.batches _util.logger storage.assertions storage.edge_cases storage.sealed storage.database"

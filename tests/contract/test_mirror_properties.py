@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 
@@ -155,14 +156,19 @@ def kept(text: str) -> str:
 
 
 def test_a_checkpoint_is_where_a_turn_ended(engine: Engine) -> None:
-    """Every turn that ended has a checkpoint, from which a model can resume."""
+    """Every turn that ended has a checkpoint, from which a model can resume; so has every point that was made one."""
 
     async def check(delivery: Delivery) -> None:
         await send_all(engine.store, delivery)
         if engine.database is not None:
             rows = of_run(await dump(engine.database), delivery.log.run_id)["agent_checkpoint"]
             found = {(row["data"]["name"], row["data"]["seq"], row["data"]["digest"]) for row in rows}
-            assert found == {(f"turn-{turn}", ref.seq, ref.digest) for turn, ref in turn_ends(delivery.log)}
+            ends = {(f"turn-{turn}", ref.seq, ref.digest) for turn, ref in turn_ends(delivery.log)}
+            made = [entry for entry in delivery.log.entries if entry.kind == "checkpoint"]
+            assert found == ends | {(storable(entry.data["name"]), entry.seq, entry.digest) for entry in made}
+            rows.sort(key=lambda row: row["data"]["seq"])
+            texts = [json.loads(row["data"]["text"]) for row in rows if "text" in row["data"]]
+            assert texts == [{name: entry.data[name] for name in ("name", "data", "by")} for entry in made]
             assert len(rows) == len(found)
         await engine.clear()
 

@@ -66,6 +66,8 @@ class Turn:
     """Indices into `calls`, in the order in which they ended; fewer if the run was interrupted."""
     extra: Any
     """Carried by each entry."""
+    checkpoint: str | None = None
+    """Name of a checkpoint that is made at the end; `None` means none."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,9 @@ class Log:
         for index in turn.answers:
             facts = {"tool": calls[index].name, "error": index == 1, "seconds": index / 3, "extra": turn.extra}
             self._say(number, "tool", f"{turn.text} {index}", answers=calls[index].id, **facts)
+        if turn.checkpoint is not None:
+            made = f"{turn.checkpoint}{number}"
+            self._add("checkpoint", number, id=made, name=turn.checkpoint, data=turn.extra, by=turn.text)
 
     def _say(
         self,
@@ -213,7 +218,8 @@ def turns(draw: st.DrawFn, *, last: bool) -> Turn:
     answers = tuple(draw(st.permutations(range(len(calls)))))
     if last:
         answers = answers[: draw(st.integers(0, len(calls)))]
-    return Turn(text=draw(texts), calls=calls, answers=answers, extra=draw(values))
+    made = draw(st.none() | texts)
+    return Turn(text=draw(texts), calls=calls, answers=answers, extra=draw(values), checkpoint=made)
 
 
 @st.composite

@@ -173,7 +173,9 @@ class RunState:
 
     def mark_turn(self, now: datetime) -> None:
         """Adds the checkpoint of a turn whose tool calls have ended."""
-        self._checkpoints.append(Checkpoint(name=f"turn-{self.turns}", turn=self.turns, at=now, ref=self.head))
+        self._checkpoints.append(
+            Checkpoint(id=f"turn-{self.turns}", name=f"turn-{self.turns}", turn=self.turns, at=now, ref=self.head)
+        )
 
     def finish(self, now: datetime, status: RunStatus, error: RunError | None = None) -> RunResult:
         """Records the end of the run; nothing can be recorded afterwards."""

@@ -36,7 +36,7 @@ def expected_rows(log: EntryBatch) -> list[Row]:
         *rows.events,
         *rows.messages,
         *rows.tool_calls.values(),
-        *rows.turn_ends,
+        *rows.checkpoints,
         *_turns_closed_by_results(rows),
         *rows.spawned,
         rows.run,
@@ -87,6 +87,8 @@ def _altered(row: Row, wanted: Row, cipher: Cipher | None) -> list[str]:
 
 def _value(row: Row, name: str, cipher: Cipher | None) -> Any:
     value = row.get(name)
+    if isinstance(value, dict):
+        return {key: _value(value, key, cipher) for key in value}
     if name in EXACT and isinstance(value, str):
         return _opened(value, cipher)
     if isinstance(value, RecordID):

@@ -2,7 +2,8 @@
 
 The exact texts are encrypted. Content columns are emptied. Columns that serve queries (names, numbers, times) and
 digests stay in plain text, so a correct guess of a whole entry can be verified against its digest. A model may call
-tools that do not exist, by names that are content: only the names of tools that ran stay.
+tools that do not exist, by names that are content: only the names of tools that ran stay. So are the names of
+checkpoints that people and tools make.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CONTENT = ("content", "arguments", "error", "input")
 def encrypt_rows(rows: Rows, cipher: Cipher | None) -> Rows:
     """Encrypts rows in place and returns them; without a cipher they stay as they are."""
     if cipher is not None:
-        for row in chain([rows.run], rows.events, rows.messages, rows.tool_calls.values()):
+        for row in chain([rows.run], rows.events, rows.messages, rows.tool_calls.values(), rows.checkpoints):
             encrypt_row(row, cipher)
     return rows
 
@@ -35,6 +36,8 @@ def encrypt_row(row: Row, cipher: Cipher | None) -> Row:
             row["tools"] = []
         if "tool" in row and not row.get("seconds"):  # it did not run, or has not yet
             row["tool"] = ""
+        if isinstance(made := row.get("data"), dict) and "text" in made:  # a checkpoint that a person or a tool made
+            row["data"] = made | {"name": "", "text": cipher.seal(made["text"])}
     return row
 
 

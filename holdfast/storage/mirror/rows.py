@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 from surrealdb import RecordID
 
+from holdfast.checkpoints import turn_name
 from holdfast.storage.mirror.json_text import entry_text, summary_text
 from holdfast.types import Entry, EntryBatch, Message, RunId, RunSummary, ToolCall, TranscriptRef, clean_text
 
@@ -28,8 +30,8 @@ class Rows:
     messages: list[Row] = field(default_factory=list)
     tool_calls: dict[tuple[int, str], Row] = field(default_factory=dict)
     """By turn and call id, since a batch may contain both a call and its result."""
-    turn_ends: list[Row] = field(default_factory=list)
-    """Checkpoints at replies that call no tool."""
+    checkpoints: list[Row] = field(default_factory=list)
+    """Those at replies that call no tool, and those that were made."""
     results: list[Row] = field(default_factory=list)
     """A checkpoint at each tool result, since any of them may end its turn."""
     spawned: list[Row] = field(default_factory=list)
@@ -46,6 +48,8 @@ def project(batch: EntryBatch, entries: Sequence[Entry]) -> Rows:
         if message := entry.message:
             rows.messages.append(_message(batch.run_id, entry, message))
             _add_tool_calls(rows, batch, entry, message)
+        elif entry.kind == "checkpoint":
+            rows.checkpoints.append(_made_checkpoint(batch, entry))
     return rows
 
 
@@ -55,10 +59,10 @@ def _add_tool_calls(rows: Rows, batch: EntryBatch, entry: Entry, message: Messag
     for row in calls:
         known = rows.tool_calls.setdefault((entry.turn, row["id"].id[2]), row)
         if message.role == "tool" and (known is row or known.get("answered") is None):
-            rows.results.append(_checkpoint(batch, entry))
+            rows.results.append(_checkpoint(batch, entry, turn_name(entry.turn)))
         known.update((name, value) for name, value in row.items() if known.get(name) is None)
     if message.role == "assistant" and not calls and not message.partial and entry.turn:
-        rows.turn_ends.append(_checkpoint(batch, entry))
+        rows.checkpoints.append(_checkpoint(batch, entry, turn_name(entry.turn)))
 
 
 def run_id(run: RunId) -> RecordID:
@@ -160,14 +164,22 @@ def _answer(run: RunId, entry: Entry, message: Message) -> Row:
     )
 
 
-def _checkpoint(batch: EntryBatch, entry: Entry) -> Row:
-    name = f"turn-{entry.turn}"  # as in `holdfast.protocol.Checkpoint`
+def _checkpoint(batch: EntryBatch, entry: Entry, key: str, **facts: str) -> Row:
+    data = {"name": key, "turn": entry.turn, "seq": entry.seq, "digest": entry.digest} | facts
     return _row(
-        RecordID("agent_checkpoint", [batch.run_id, entry.seq, name]),
+        RecordID("agent_checkpoint", [batch.run_id, entry.seq, storable(key)]),
         agent_name=batch.summary.agent,
         timestamp=entry.at.astimezone(UTC),
-        data={"name": name, "turn": entry.turn, "seq": entry.seq, "digest": entry.digest},
+        data={name: storable(value) for name, value in data.items()},
     )
+
+
+def _made_checkpoint(batch: EntryBatch, entry: Entry) -> Row:
+    """Returns the row of a checkpoint that a person or a tool made; its data may be anything, so it is JSON text."""
+    made = {name: value for name, value in entry.data.items() if name != "id"}
+    facts = {"name": str(made.get("name", "")), "text": json.dumps(made)}
+    key = str(entry.data.get("id", ""))
+    return _checkpoint(batch, entry, key, id=key, **facts)
 
 
 def _spawned(summary: RunSummary) -> list[Row]:

@@ -266,7 +266,7 @@ class SurrealStore(Store):
             events=rows.events,
             messages=rows.messages,
             tool_calls=list(rows.tool_calls.values()),
-            turn_ends=rows.turn_ends,
+            checkpoints=rows.checkpoints,
             results=rows.results,
             spawned=rows.spawned,
             begins=entries[0].seq == 0,
