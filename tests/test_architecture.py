@@ -148,7 +148,7 @@ LAYERS = [
     # Adapters: the vocabulary and their own SDK.
     Layer("models", f"{VOCABULARY} _util.batches _util.logger", "httpx2 openai pydantic"),
     Layer("tools", f"{VOCABULARY} agents.tool agents.secret_files agents.workspaces", "pydantic"),
-    Layer("temporal", f"{VOCABULARY} _util.logger", "pydantic temporalio"),
+    Layer("temporal", f"{VOCABULARY} _util.logger", "google pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
     Layer(
         "storage.database",
@@ -267,14 +267,14 @@ def test_only_entry_points_compose() -> None:
 
 
 def test_only_the_worker_knows_workflows_and_activities() -> None:
-    """Nothing but the worker's composition imports a workflow or an activity."""
+    """Nothing but the composition of workers and of replays imports a workflow or an activity."""
     code = {"holdfast.workflows", "holdfast.activities"}
     importers = {
         module
         for module, names in IMPORTS.items()
         if any(within(name, code) for name in names) and not within(module, code)
     }
-    assert importers == {"holdfast.composition.worker"}
+    assert importers == {"holdfast.composition.worker", "holdfast.composition.replay"}
 
 
 def test_decisions_about_the_next_step_need_no_temporal() -> None:

@@ -20,6 +20,8 @@ class ExitCode(enum.IntEnum):
     """Temporal, SurrealDB or the worker is unavailable."""
     DAMAGED = 4
     """The mirror differs from the history."""
+    DIFFERS = 5
+    """A recorded history does not replay with the present workflow code."""
     TIMED_OUT = 124
     """The run's time limit or the caller's timeout passed; the code that `timeout` uses."""
     CANCELLED = 130

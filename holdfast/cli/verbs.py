@@ -72,6 +72,7 @@ VERBS = (
     Verb("cancel", "Asks a run to stop, and keeps what it has done so far.", Section.CONTROL),
     Verb("terminate", "Ends a run at once; prefer `cancel`.", Section.CONTROL),
     Verb("transcript", "Prints the messages of a run in full.", Section.INSPECT),
+    Verb("replay", "Checks recorded runs against today's workflow code.", Section.INSPECT),
     Verb("sql", "Runs a read-only SurrealQL query.", Section.INSPECT),
     Verb("doctor verify", "Compares the mirror with Temporal's history.", Section.INSPECT),
     Verb("doctor rebuild", "Repairs the mirror from Temporal's history, row by row.", Section.INSPECT),

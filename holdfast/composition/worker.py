@@ -28,6 +28,7 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
+from holdfast.composition.replay import FAILURES
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
 from holdfast.models import open_model
 from holdfast.ops.announcement import Announcement
@@ -133,7 +134,7 @@ def build_worker(
         workflow_runner=ConsistentQueryRunner(
             SandboxedWorkflowRunner(SANDBOX) if sandboxed else UnsandboxedWorkflowRunner(), client
         ),
-        workflow_failure_exception_types=[ValueError, TypeError],
+        workflow_failure_exception_types=FAILURES,
         max_cached_workflows=max_cached_workflows,
         max_concurrent_activities=max(100, 20 * settings.max_concurrent_agents),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),

@@ -69,7 +69,7 @@ async def connect_temporal(
             **config,
             data_converter=converter,
             identity=identity,
-            runtime=runtime or _quiet(),
+            runtime=runtime or quiet_runtime(),
             header_codec_behavior=HeaderCodecBehavior.CODEC,
         )
     except (RPCError, RuntimeError) as error:
@@ -85,7 +85,7 @@ def _is_loopback(address: str) -> bool:
 
 
 @cache
-def _quiet() -> Runtime:
+def quiet_runtime() -> Runtime:
     """Returns a runtime whose native part logs nothing: a call that fails raises an error anyway.
 
     By default it logs to standard output. Forwarding to Python's logging can abort an interpreter that shuts down.

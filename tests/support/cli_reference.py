@@ -23,6 +23,7 @@ Every command and its options. Type `python starter.py …` in a checkout, and `
 | 2 | wrong use: an argument, a setting, an unknown run or agent |
 | 3 | Temporal, SurrealDB or the worker is unavailable |
 | 4 | the mirror is damaged: `doctor rebuild` repairs it |
+| 5 | a recorded history does not replay with the present workflow code |
 | 124 | timed out |
 | 130 | cancelled, or Ctrl-C, which does not stop the run |
 """

@@ -10,6 +10,7 @@ import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
+from holdfast.composition.replay import history_replayer
 from holdfast.events import RUNS, Notice
 from holdfast.ops.doctor import Reconciler, RunFinder, Verdict, Verifier
 from holdfast.temporal.run_log import TemporalRunLog
@@ -86,6 +87,8 @@ async def test_a_run_that_had_ended_is_reset(reset_lab: ResetLab) -> None:
             return await reset_lab.listed(first.run_id) == [RunStatus.COMPLETED]
 
         await eventually(shown)
+        history = await lab.client.get_workflow_handle(first.run_id).fetch_history()
+        assert await history_replayer(lab.client.data_converter).replay(history) is None
         told = [event.data["status"] for event in await lab.bus.read(RUNS)]
         assert told == ["running", "completed", "completed"]
         assert await reset_lab.reconciler().round() == []
