@@ -18,6 +18,7 @@ from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.model import ModelActivities
 from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots, SlotActivities
+from holdfast.activities.spending import Spending
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tools import ToolActivity
 from holdfast.activities.unserved import UnservedActivities
@@ -26,6 +27,7 @@ from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.ports import ChatModel, EventBus, RunLog, Store
+from holdfast.ports.prices import PriceList
 from holdfast.ports.registry import RegistryProtocol
 from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.temporal.payload_limits import PayloadLimits
@@ -49,6 +51,8 @@ class Dependencies:
     """Maximum seconds of a run, if neither the run nor its agent sets a limit."""
     default_model: str
     """The model that is used if neither the run nor its agent names one."""
+    prices: PriceList
+    """What the models cost."""
     provider: str
     """Where its models are: `scripted`, or the host of a provider."""
     max_concurrent_agents: int
@@ -84,6 +88,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         limits=deps.limits,
         deltas=Deltas(deps.bus),
         contexts=contexts,
+        spending=Spending(deps.prices, deps.default_model),
         provider=deps.provider,
         retry_for=deps.model_retry_for,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import activity
@@ -17,8 +16,10 @@ from holdfast.activities.deltas import Deltas
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import heartbeats, stopped_by_user
 from holdfast.activities.mirror_writer import MirrorWriter
+from holdfast.activities.partial_text import PartialText
 from holdfast.activities.retries import EXPECTED, Attempt, retry_or_fail
 from holdfast.activities.slots import AgentSlots, NoSlot
+from holdfast.activities.spending import Spending, lost_usage
 from holdfast.context import context_of, extend
 from holdfast.errors import (
     ContextOverflow,
@@ -31,40 +32,14 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.ports import ChatModel, Store
-from holdfast.protocol import ModelCall, ModelProgress
+from holdfast.protocol import ModelCall
 from holdfast.temporal.payload_limits import PayloadLimits
-from holdfast.types import Context, EntryBatch, ModelReply, TranscriptRef, Usage
+from holdfast.types import Context, EntryBatch, ModelReply, TranscriptRef
 
 log = get_logger(__name__)
 
 SCRIPTED = "scripted"  # the provider that is no language model
-CHARS_PER_TOKEN = 4  # for estimates
 APPEND_TIMEOUT = 0.25  # seconds that a reply waits for the mirror, which usually takes 5 ms
-SHOWN_CHARS = 8_000  # of the text so far in each heartbeat: more than a model writes between two heartbeats
-
-
-class PartialText:
-    """The text of a reply as it arrives."""
-
-    def __init__(self) -> None:
-        self._pieces: list[str] = []
-        self.listener: Callable[[str], None] | None = None
-        """Called with each piece."""
-
-    def add(self, piece: str) -> None:
-        """Adds the next piece."""
-        self._pieces.append(piece)
-        if self.listener:
-            self.listener(piece)
-
-    def __str__(self) -> str:
-        return "".join(self._pieces)
-
-    def progress(self, turn: int) -> ModelProgress:
-        """Returns the details of a heartbeat."""
-        text = str(self)
-        offset = max(len(text) - SHOWN_CHARS, 0)
-        return ModelProgress(turn=turn, attempt=activity.info().attempt, offset=offset, text=text[offset:])
 
 
 class ConcurrentAppend:
@@ -125,6 +100,7 @@ class ModelActivities:
         limits: PayloadLimits,
         deltas: Deltas,
         contexts: ContextCache,
+        spending: Spending,
         provider: str,
         retry_for: timedelta,
     ) -> None:
@@ -138,6 +114,7 @@ class ModelActivities:
             limits: of replies.
             deltas: publishes the text as it arrives.
             contexts: those of this worker's runs.
+            spending: completes the usage of replies.
             provider: where this worker's models are, see `Plan.provider`.
             retry_for: how long a call is retried while the provider is unavailable.
         """
@@ -149,6 +126,7 @@ class ModelActivities:
         self._limits = limits
         self._deltas = deltas
         self._cache = contexts
+        self._spending = spending
         self._provider = provider
         self._retry_for = retry_for
 
@@ -163,18 +141,21 @@ class ModelActivities:
         return await self._finished.once(lambda: self._attempt(call))
 
     async def _attempt(self, call: ModelCall) -> ModelReply:
-        partial = PartialText()
+        lost = lost_usage()
+        partial = PartialText(call.turn, lost)
         append = ConcurrentAppend(self._writer, call)
         started = time.monotonic()
         try:
             # A later attempt waits here, as the pauses between attempts are the provider's.
             waits = not call.slot_only or activity.info().attempt > 1
             holding = self._slots.hold(call.run_id, waits=waits)
-            async with heartbeats(lambda: partial.progress(call.turn)), holding as slot:
+            async with heartbeats(partial.progress), holding as slot:
                 slot.keep()  # a call that lacks its context is repeated at once
                 context = await self._context(call)
                 slot.keep(is_kept=False)
                 append.start()
+                self._spending.prepare()
+                partial.context = context
                 started = time.monotonic()
                 with self._deltas.stream(call.run_id, call.turn, activity.info().attempt) as stream:
                     partial.listener = stream.add
@@ -190,17 +171,20 @@ class ModelActivities:
             ) from None
         except asyncio.CancelledError:
             if not stopped_by_user():
+                partial.fail()
                 raise ApplicationError(
                     "the worker is shutting down", type=ErrorType.MODEL_UNAVAILABLE, category=EXPECTED
                 ) from None
-            reply, mirrored = self._partial(call, str(partial), time.monotonic() - started), append.is_done
+            reply, mirrored = partial.reply(time.monotonic() - started), append.is_done
         except ModelUnavailable as error:
+            partial.fail()
             raise retry_or_fail(error, Attempt.current(), deadline=call.deadline, retry_for=self._retry_for) from None
         except (ModelRefused, ContextOverflow) as error:
             kind = ErrorType.CONTEXT_OVERFLOW if isinstance(error, ContextOverflow) else ErrorType.MODEL_REFUSED
             raise ApplicationError(str(error), type=kind, non_retryable=True) from None
         finally:
             append.cancel()
+        await self._spending.settle(reply, partial, lost)
         if mirrored:
             reply.mirrored = True
         if (attempt := activity.info().attempt) > 1:
@@ -241,23 +225,6 @@ class ModelActivities:
             raise ApplicationError(
                 str(error), type=ErrorType.TRANSCRIPT_UNAVAILABLE, non_retryable=True, category=EXPECTED
             ) from None
-
-    def _partial(self, call: ModelCall, text: str, seconds: float) -> ModelReply:
-        """Returns the text so far as a reply; its usage is estimated, as providers send none for a closed stream."""
-        context = self._cache.get(call.run_id, call.head)
-        sent = sum(len(message.content) for message in context.messages) if context else 0
-        return ModelReply(
-            content=text,
-            model=(context.spec.model if context else None) or "unknown",
-            finish_reason="cancelled",
-            partial=True,
-            usage=Usage(
-                requests=1,
-                input_tokens=sent // CHARS_PER_TOKEN,
-                output_tokens=len(text) // CHARS_PER_TOKEN,
-            ),
-            seconds=round(seconds, 3),
-        )
 
     def _check(self, reply: ModelReply) -> None:
         if size := self._limits.excess(reply):

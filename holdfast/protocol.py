@@ -195,6 +195,8 @@ class ModelProgress(Tolerant):
     """Number of characters before `text`."""
     text: Text
     """The newest text."""
+    spent: Usage | None = None
+    """What this attempt and earlier ones have used, estimated, in case they are lost; `None` means nothing."""
 
 
 class ToolInvocation(Tolerant):

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from holdfast._util.age import ACCEPTED_AGES, age
 from holdfast.bounds import MAX_NAME, MAX_SECONDS, Seconds, TemporalName, is_encodable
 from holdfast.errors import SettingsError
+from holdfast.pricing import ModelPrice, parse_prices
 from holdfast.rejection import reason_of
 
 SCRIPTED_MODEL = "scripted"
@@ -70,6 +71,9 @@ class Settings(BaseSettings):
     model_retry_minutes: float = Field(default=60, ge=0, le=1_000_000)
     """How long a model call is retried while its provider is unavailable; the run's time limit may end it earlier."""
 
+    model_prices: Annotated[dict[str, ModelPrice], NoDecode] = {}
+    """Prices by model, which take precedence over the bundled ones; a JSON object, or a file with one."""
+
     embedding_model: str | None = None
     """Model for the vectors of text memory; `None` means that memories are found by their words only."""
     embedding_dim: int = Field(default=384, ge=1, le=4096)
@@ -99,6 +103,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
+
+    @field_validator("model_prices", mode="before")
+    @classmethod
+    def _parse_prices(cls, value: object) -> object:
+        return parse_prices(value) if isinstance(value, str) else value
 
     @field_validator("*", mode="before")
     @classmethod

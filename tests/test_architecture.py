@@ -122,8 +122,8 @@ class Layer:
 
 
 LEAVES = """
-    approval bounds chat_format checkpoints context data definition errors events messages names ports protocol
-    rejection types
+    approval bounds chat_format checkpoints context data definition errors estimates events messages names ports
+    pricing protocol rejection types
 """
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (
@@ -133,7 +133,7 @@ CALLERS = "storage temporal client composition stack ops scripted models"
 LAYERS = [
     Layer(LEAVES, "", "pydantic"),
     Layer("search_attributes", LEAVES, "temporalio"),
-    Layer("settings", "bounds errors _util.age rejection", "pydantic pydantic_settings"),
+    Layer("settings", "bounds errors pricing _util.age rejection", "pydantic pydantic_settings"),
     Layer("_version", ""),
     Layer("_util", "errors", "structlog temporalio"),
     # Workflows: deterministic code.
@@ -146,7 +146,7 @@ LAYERS = [
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
-    Layer("models", f"{VOCABULARY} _util.batches _util.logger", "httpx2 openai pydantic"),
+    Layer("models", f"{VOCABULARY} _util.batches _util.logger", "genai_prices httpx2 openai pydantic"),
     Layer("tools", f"{VOCABULARY} agents.tool agents.secret_files agents.workspaces", "pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger", "google pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
@@ -157,7 +157,7 @@ LAYERS = [
     ),
     Layer("storage.row_cache", f"{VOCABULARY} _util.blocking _util.logger"),
     Layer("storage.encryption", f"{VOCABULARY} storage.sealed", "cryptography"),
-    Layer("storage.mirror storage.bus storage.ledger", STORAGE, "cachetools pydantic surrealdb"),
+    Layer("storage.mirror storage.bus storage.budgets storage.ledger", STORAGE, "cachetools pydantic surrealdb"),
     Layer(
         "storage.registry", f"{STORAGE} agents.agent agents.conversion", "pydantic pydantic_core surrealdb tomli_w yaml"
     ),

@@ -32,7 +32,7 @@ class ListedRun(Data):
     tokens: int = 0
     """Input and output together."""
     cost_usd: float = 0.0
-    """As reported by the provider; 0 if it reports none."""
+    """As far as it is known; 0 if it is not."""
     input: Text = ""
     """The start of the input, at most 200 characters; empty if it cannot be read."""
     unreadable: str | None = None

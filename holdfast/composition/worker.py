@@ -31,6 +31,7 @@ from holdfast.composition.registry import custom_registry
 from holdfast.composition.replay import FAILURES
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
 from holdfast.models import open_model
+from holdfast.models.prices import BundledPrices
 from holdfast.ops.announcement import Announcement
 from holdfast.ops.doctor import Reconciler, RunFinder
 from holdfast.ops.embedding import EmbeddingWatch
@@ -66,6 +67,8 @@ PASSED_THROUGH = (
     "events",
     "ports",
     "protocol",
+    "estimates",
+    "pricing",
     "definition",
     "names",
     "search_attributes",
@@ -119,6 +122,7 @@ def build_worker(
         roots=WorkspaceRoots(_roots(settings), settings.holdfast_home),
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,
+        prices=BundledPrices(settings.model_provider, settings.model_prices),
         provider=settings.model_provider,
         max_concurrent_agents=settings.max_concurrent_agents,
         max_tool_calls=settings.max_tool_calls_per_turn,

@@ -40,7 +40,7 @@ class StreamedReply:
         self._held = ""  # first half of a surrogate pair; the other half is in the next chunk
         self._calls = ToolCallAssembly(call_prefix)
         self._fields = ProviderFields(_KNOWN_FIELDS | _UNKEPT_FIELDS)
-        self._usage = Usage(requests=1)
+        self._usage = Usage(requests=1, unpriced=1)
 
     def add(self, chunk: object) -> str:
         """Adds one chunk and returns its text, which may be empty.

@@ -206,25 +206,28 @@ def test_fields_of_a_call_are_kept() -> None:
 @pytest.mark.parametrize(
     ("usage", "counted"),
     [
-        ([1], Usage(requests=1)),
-        ("many", Usage(requests=1)),
-        ({"completion_tokens": 2**64 - 1, "prompt_tokens": 3}, Usage(requests=1, input_tokens=3)),
-        ({"completion_tokens": -1, "prompt_tokens": "12"}, Usage(requests=1, input_tokens=12)),
+        ([1], Usage(requests=1, unpriced=1)),
+        ("many", Usage(requests=1, unpriced=1)),
+        ({"completion_tokens": 2**64 - 1, "prompt_tokens": 3}, Usage(requests=1, input_tokens=3, unpriced=1)),
+        ({"completion_tokens": -1, "prompt_tokens": "12"}, Usage(requests=1, input_tokens=12, unpriced=1)),
         (
             {"completion_tokens": 1.0, "prompt_tokens": [], "prompt_tokens_details": 7},
-            Usage(requests=1, output_tokens=1),
+            Usage(requests=1, output_tokens=1, unpriced=1),
         ),
-        ({"cost": float("nan"), "completion_tokens": 2}, Usage(requests=1, output_tokens=2)),
+        ({"cost": float("nan"), "completion_tokens": 2}, Usage(requests=1, output_tokens=2, unpriced=1)),
         ({"cost": {"total_cost": 0.5, "input_tokens_cost": 0.2}}, Usage(requests=1, cost_usd=0.5)),
-        ({"cost": {"other": 1}}, Usage(requests=1)),
+        ({"cost": {"other": 1}}, Usage(requests=1, unpriced=1)),
         ({"cost": "0.25"}, Usage(requests=1, cost_usd=0.25)),
-        ({"cost": 1e300}, Usage(requests=1)),
-        ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 4}, Usage(requests=1, input_tokens=9, cached_tokens=4)),
+        ({"cost": 1e300}, Usage(requests=1, unpriced=1)),
+        (
+            {"prompt_tokens": 9, "prompt_cache_hit_tokens": 4},
+            Usage(requests=1, input_tokens=9, cached_tokens=4, unpriced=1),
+        ),
     ],
     ids=repr,
 )
 def test_usage_costs_no_answer(usage: object, counted: Usage) -> None:
-    """Usage that is unreadable or impossible is not counted, and the answer is kept."""
+    """Usage that is unreadable or impossible is not counted, the answer is kept, and a missing cost is unknown."""
     reply = StreamedReply("m", "call")
     reply.add(delta(content="yes"))
     reply.add({"choices": [], "usage": usage})

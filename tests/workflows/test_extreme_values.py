@@ -209,7 +209,7 @@ def answer(request: ChatRequest) -> Reply:
 
 
 async def test_no_reply_of_a_provider_blocks_a_run(lab: Lab) -> None:
-    """A reply with any numbers and texts ends in a turn, and impossible counts are not counted."""
+    """A reply with any numbers and texts ends in a turn, and impossible counts are estimated."""
     lab.server.respond = answer
     async with lab.worker(known, max_cached_workflows=100):
         started = {name: await start(lab, {"agent": "known", "input": name}) for name in REPLIES}
@@ -217,7 +217,7 @@ async def test_no_reply_of_a_provider_blocks_a_run(lab: Lab) -> None:
         assert list(failed) == ["no text"]
         assert failed["no text"].startswith("AnswerEmpty")
         usage = await lab.holdfast.handle(started["huge usage"].id).usage()
-        assert (usage.input_tokens, usage.total_tokens) == (0, 0), "impossible counts are not counted"
+        assert 0 < usage.total_tokens < 1_000, "impossible counts are replaced by estimates"
         for handle in started.values():
             await lab.assert_mirrored(handle.id)
 

@@ -109,7 +109,7 @@ def details(state: RunState) -> str:
         f"- agent `{plan.spec.name}`{_version(plan.spec.version)}, model `{state.model or plan.expected_model}`",
         f"- turn {state.turns} of at most {plan.spec.max_turns}, {counted(state.tool_calls, 'tool call')}",
         f"- {usage.total_tokens:,} tokens ({usage.input_tokens:,} in, {usage.output_tokens:,} out)"
-        + (f", ${usage.cost_usd:.4f}" if usage.cost_usd else ""),
+        + (f", {usage.shown_cost}" if usage.shown_cost else ""),
         f"- workspace `{plan.workspace}`",
     ]
     if state.files:

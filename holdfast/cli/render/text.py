@@ -68,8 +68,8 @@ def count(number: int, noun: str) -> str:
 
 
 def cost(usage: Usage) -> str:
-    """The provider's price, `, $0.0120`; empty if it is not known."""
-    return f", ${usage.cost_usd:.4f}" if usage.cost_usd else ""
+    """The cost, as `, $0.0120`, or `, $?` if it is not known; empty if there is none."""
+    return f", {usage.shown_cost}" if usage.shown_cost else ""
 
 
 def tokens(usage: Usage) -> str:

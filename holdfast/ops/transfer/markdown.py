@@ -33,7 +33,7 @@ def _head(run: RunRecord) -> Iterator[str]:
         "turns": str(summary.turn),
         "tool calls": str(summary.tool_calls),
         "tokens": f"{summary.usage.input_tokens:,} in, {summary.usage.output_tokens:,} out",
-        "cost": f"${summary.usage.cost_usd:.4f}" if summary.usage.cost_usd else "",
+        "cost": summary.usage.shown_cost,
         "started by": _plain(summary.parent or ""),
     }
     yield "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items() if value)])

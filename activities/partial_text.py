@@ -1,0 +1,79 @@
+"""The text of a reply as it arrives, and what the attempt has used so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from temporalio import activity
+
+from holdfast.estimates import request_tokens, tokens
+from holdfast.protocol import ModelProgress
+from holdfast.types import Context, ModelReply, Usage
+
+SHOWN_CHARS = 8_000  # of the text so far in each heartbeat: more than a model writes between two heartbeats
+
+
+class PartialText:
+    """The text of a reply as it arrives.
+
+    Args:
+        turn: the number of the turn.
+        lost: what earlier attempts have used.
+    """
+
+    def __init__(self, turn: int, lost: Usage) -> None:
+        self._turn = turn
+        self._lost = lost
+        self._pieces: list[str] = []
+        self._input_tokens: int | None = None
+        self._has_told = False
+        self.context: Context | None = None
+        """What the request has sent; `None` means that it is not sent yet."""
+        self.listener: Callable[[str], None] | None = None
+        """Called with each piece."""
+
+    def add(self, piece: str) -> None:
+        """Adds the next piece."""
+        self._pieces.append(piece)
+        if self.listener:
+            self.listener(piece)
+
+    def __str__(self) -> str:
+        return "".join(self._pieces)
+
+    def estimate(self) -> Usage:
+        """Returns what this attempt has used, estimated, as providers report no usage for a stream that was closed."""
+        if self.context is None:
+            return Usage()
+        if self._input_tokens is None:
+            self._input_tokens = request_tokens(self.context.spec, self.context.messages)
+        written = tokens(sum(map(len, self._pieces)))
+        return Usage(requests=1, input_tokens=self._input_tokens, output_tokens=written, unpriced=1)
+
+    def progress(self) -> ModelProgress:
+        """Returns the details of a heartbeat."""
+        self._has_told = True
+        text = str(self)
+        offset = max(len(text) - SHOWN_CHARS, 0)
+        progress = ModelProgress(turn=self._turn, attempt=activity.info().attempt, offset=offset, text=text[offset:])
+        if self.context or self._lost.requests:
+            progress.spent = self._lost + self.estimate() if self._lost.requests else self.estimate()
+        return progress
+
+    def fail(self) -> None:
+        """Tells the next attempt what this one has used; a provider that answers with an error bills nothing."""
+        if not self._pieces:
+            self.context = None
+        if self._pieces or self._has_told:
+            activity.heartbeat(self.progress())
+
+    def reply(self, seconds: float) -> ModelReply:
+        """Returns the text so far as a reply that a cancel has interrupted."""
+        return ModelReply(
+            content=str(self),
+            model=(self.context.spec.model if self.context else None) or "unknown",
+            finish_reason="cancelled",
+            partial=True,
+            usage=self.estimate() if self.context else Usage(requests=1),
+            seconds=round(seconds, 3),
+        )

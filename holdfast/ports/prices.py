@@ -1,0 +1,27 @@
+"""The port of price lists."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from holdfast.pricing import ModelPrice
+from holdfast.types import Usage
+
+
+class PriceList(Protocol):
+    """What the models of one provider cost, and how large their contexts are.
+
+    The first look-up may load data, which takes up to half a second: call these methods in a thread.
+    """
+
+    def price(self, model: str) -> ModelPrice | None:
+        """Returns the highest price of a model, for estimates; `None` means that it is not known."""
+        ...
+
+    def cost(self, model: str, usage: Usage) -> float | None:
+        """Returns what calls of a model cost, in US dollars; `None` means that its price is not known."""
+        ...
+
+    def context_window(self, model: str) -> int | None:
+        """Returns the maximum number of tokens of a request to a model; `None` means that it is not known."""
+        ...
