@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from pydantic import ValidationError
 from temporalio import activity
 
 from holdfast._util.logger import get_logger
@@ -71,6 +70,6 @@ class Spending:
 def lost_usage() -> Usage:
     """Returns what earlier attempts of this call have used, as their last heartbeat tells."""
     for details in activity.info().heartbeat_details[:1]:
-        with suppress(ValidationError):
+        with suppress(ValueError):  # another program has sent them
             return ModelProgress.model_validate(details).spent or Usage()
     return Usage()
