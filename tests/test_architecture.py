@@ -122,7 +122,7 @@ class Layer:
 
 
 LEAVES = """
-    approval bounds chat_format checkpoints context data definition errors estimates events messages names ports
+    approval bounds budgets chat_format checkpoints context data definition errors estimates events messages names ports
     pricing protocol rejection types
 """
 VOCABULARY = f"{LEAVES} search_attributes"
@@ -279,7 +279,8 @@ def test_only_the_worker_knows_workflows_and_activities() -> None:
 
 def test_decisions_about_the_next_step_need_no_temporal() -> None:
     """The turn, the log and the state of a run are plain code that a table can test."""
-    pure = ("holdfast.workflows.run.turn", "holdfast.workflows.run.log", "holdfast.workflows.run.state")
+    names = ("turn", "log", "state", "budget")
+    pure = [f"holdfast.workflows.run.{name}" for name in names]
     assert {external(name) for module in pure for name in IMPORTS[module]} <= {None, "pydantic"}
 
 

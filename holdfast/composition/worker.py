@@ -61,6 +61,7 @@ CONNECT_TIMEOUT = 30.0  # seconds to wait for Temporal at start
 PASSED_THROUGH = (
     "approval",
     "bounds",
+    "budgets",
     "types",
     "chat_format",
     "errors",
