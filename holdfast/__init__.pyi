@@ -40,6 +40,7 @@ from .ports.retrieval import Memory as Memory
 from .ports.retrieval import MemoryMatch as MemoryMatch
 from .ports.retrieval import StoredVector as StoredVector
 from .ports.retrieval import VectorMatch as VectorMatch
+from .progress import RunProgress as RunProgress
 from .settings import Settings as Settings
 from .storage.registry.base import BaseRegistry as BaseRegistry
 from .storage.registry.memory import InMemoryRegistry as InMemoryRegistry
@@ -47,7 +48,6 @@ from .types import AgentSpec as AgentSpec
 from .types import Entry as Entry
 from .types import Message as Message
 from .types import RunError as RunError
-from .types import RunProgress as RunProgress
 from .types import RunResult as RunResult
 from .types import RunStatus as RunStatus
 from .types import ToolCall as ToolCall

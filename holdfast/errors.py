@@ -11,6 +11,9 @@ HoldfastError
 │   └── RunExists              a run has this id already
 ├── RunNotFound                no run has this id
 ├── QueryRefused               a run cannot answer a query
+├── CommandRefused             a run refuses a command; the message says why
+│   └── RunOver                it has ended
+│       └── SessionOver        it was a session
 ├── RunFailed                  the run did not complete; carries its RunResult
 ├── WaitTimedOut               a run has not ended within the caller's timeout; it stays active
 ├── Unavailable                a service that Holdfast needs is unavailable
@@ -72,9 +75,13 @@ class ErrorType(enum.StrEnum):
     TRANSCRIPT_UNAVAILABLE = "TranscriptUnavailable"
     MIRROR_GAP = "MirrorGap"
     STORE_UNAVAILABLE = "StoreUnavailable"
+    COMMAND_REFUSED = "CommandRefused"
+    RUN_OVER = "RunOver"
+    SESSION_OVER = "SessionOver"
     MAX_TURNS = "MaxTurnsExceeded"
     TIMED_OUT = "RunTimedOut"
     CANCELLED = "RunCancelled"
+    INTERRUPTED = "Interrupted"
     TERMINATED = "RunTerminated"
     INTERNAL = "InternalError"
 
@@ -145,6 +152,18 @@ class RunNotFound(HoldfastError):
 
 class QueryRefused(HoldfastError):
     """A run cannot answer a query."""
+
+
+class CommandRefused(HoldfastError):
+    """A run refuses a command, which has changed nothing."""
+
+
+class RunOver(CommandRefused):
+    """The run has ended."""
+
+
+class SessionOver(RunOver):
+    """The session has ended; a fork of it can continue the conversation."""
 
 
 class RunFailed(HoldfastError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from holdfast.bounds import MAX_NAME, MAX_PATH, Count, Indexed, Json, Name, Seconds, Text, Turns
 from holdfast.definition import AgentDefinition
+from holdfast.progress import Wait
 from holdfast.rejection import reason_of
 from holdfast.types import (
     AgentSpec,
@@ -46,6 +48,42 @@ class Plan(Tolerant):
     """Whether payloads are encrypted, so that content must not appear in Temporal's plain metadata."""
 
 
+class QueuedMessage(Tolerant):
+    """A message that no model call has seen yet."""
+
+    id: str
+    """Of the command that sent it."""
+    text: Text
+    after_answer: bool = False
+    """Whether it waits for the answer; otherwise the next model call sees it."""
+    by: str | None = None
+
+
+class CommandAnswer(Tolerant):
+    """What a command was answered with, kept so that a repeated one is not carried out again."""
+
+    digest: str
+    """Of its name and fields."""
+    seq: int | None = None
+    state: str
+
+
+class CarriedControl(Tolerant):
+    """The part of the carried state that commands and waits determine."""
+
+    paused: bool = False
+    answered: bool = False
+    """Whether the session has answered its last message."""
+    interrupted: bool = False
+    """Whether the current turn was stopped by a command, and has not ended yet."""
+    exchange: int = 0
+    """Number of turns before the current exchange of the session."""
+    queue: list[QueuedMessage] = []
+    waits: list[Wait] = []
+    answers: dict[str, CommandAnswer] = {}
+    """By the id of the command, oldest first."""
+
+
 class CarriedState(Tolerant):
     """The state that a run carries over continue-as-new; the transcript stays in the mirror and in history."""
 
@@ -69,6 +107,9 @@ class CarriedState(Tolerant):
     """The calls of the current turn without a result, if the run continued within the turn."""
     calls_made: int = 0
     """The number of calls of the current turn with a result."""
+    spent: float = 0.0
+    """Seconds of running time so far."""
+    control: CarriedControl = CarriedControl()
 
 
 class RunOptions(Tolerant):
@@ -92,14 +133,30 @@ class RunOptions(Tolerant):
 class RunRequest(RunOptions):
     """The input of an `AgentRun` workflow."""
 
-    input: Text = Field(min_length=1)
+    session: bool = False
+    """Whether the run waits for the next message after each answer, instead of ending."""
+    input: Text = Field(default="", validate_default=True)
+    """The first message; only a session may begin without one."""
+    idle_limit: Seconds | None = None
+    """Seconds without a message after which a session ends; `None` means never."""
+    expires: AwareDatetime | None = None
+    """When the run ends in any case; unlike `timeout`, this counts waiting and paused time too."""
     parent: Indexed | None = None
+    root: Indexed | None = None
+    """The run at the top of the tree that this run is part of; `None` means the run itself."""
     tags: dict[Text, Text] = {}
     client_version: str | None = None
     """Version of the Holdfast client that wrote the request; `None` means that it was written by hand, so that unknown
     fields are typing errors."""
     carried: CarriedState | None = None
     """Only set by continue-as-new."""
+
+    @field_validator("input")
+    @classmethod
+    def _is_given(cls, text: str, info: ValidationInfo) -> str:
+        if not text and not info.data.get("session"):
+            raise PydanticKnownError("string_too_short", {"min_length": 1})
+        return text
 
     def options(self) -> RunOptions:
         """Returns the options that were set, without the input."""

@@ -12,6 +12,9 @@ AGENT_COST = SearchAttributeKey.for_float("AgentCostUsd")
 AGENT_STARTED_AT = SearchAttributeKey.for_datetime("AgentStartedAt")
 AGENT_FINISHED_AT = SearchAttributeKey.for_datetime("AgentFinishedAt")
 AGENT_PARENT = SearchAttributeKey.for_keyword("AgentParent")
+AGENT_ROOT = SearchAttributeKey.for_keyword("AgentRoot")
+AGENT_TAGS = SearchAttributeKey.for_keyword_list("AgentTags")
+AGENT_WAITS_FOR = SearchAttributeKey.for_keyword_list("AgentWaitsFor")
 
 SEARCH_ATTRIBUTES = {
     "AgentName": "Keyword",
@@ -22,5 +25,8 @@ SEARCH_ATTRIBUTES = {
     "AgentStartedAt": "Datetime",
     "AgentFinishedAt": "Datetime",
     "AgentParent": "Keyword",
+    "AgentRoot": "Keyword",
+    "AgentTags": "KeywordList",
+    "AgentWaitsFor": "KeywordList",
 }
 """Name and type in the spelling of Temporal's tools; a namespace must have all of them."""

@@ -147,7 +147,20 @@ class TranscriptRef(Tolerant):
 
 
 EntryKind = Literal[
-    "start", "message", "tool_result", "wait_ended", "checkpoint", "restored", "compaction", "status", "finish"
+    "start",
+    "message",
+    "tool_result",
+    "command",
+    "dropped",
+    "refused",
+    "answer",
+    "wait",
+    "wait_ended",
+    "checkpoint",
+    "restored",
+    "compaction",
+    "status",
+    "finish",
 ]
 
 
@@ -158,6 +171,11 @@ class Entry(Tolerant):
         start: `agent` (AgentSpec), `request` (the RunRequest, without `agent` and `carried`)
         message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`
+        command: `command` (its name), `id`, `by`, and the fields of the command that were set
+        dropped: `id` (of the `send` command), `reason`: a message that no model call will see
+        refused: `signal`, `reason`, `given`: a signal that could not be carried out
+        answer: `output`, `finish_reason`, `error`, `turns` (of this answer): the end of an exchange in a session
+        wait: `wait` (Wait): a wait that is recorded because it may be long
         wait_ended: `id`, `outcome`; of an approval with edited arguments also `edited` (`arguments`), `by`, and `call`,
             the id of the call, if `id` is another
         checkpoint: `id`, `name`, and if there are any `data`, `by`
@@ -275,27 +293,6 @@ class RunSummary(Tolerant):
     """Why it did not complete; `None` if it did or is active."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
-
-
-class RunProgress(RunSummary):
-    """The result of the `status` query."""
-
-    doing: str = ""
-    """What the run is doing now, in a few words."""
-    max_turns: int | None = None
-    """`None` means not known yet."""
-    deadline: AwareDatetime | None = None
-    """When the run's time limit expires; `None` means not known yet, or the run has ended."""
-    output: Text = ""
-    files: list[str] = []
-    workspace: str | None = None
-    """The tools' folder on the worker's machine; `None` means not known yet."""
-    head: int = -1
-    """Seq of the newest entry; -1 means none."""
-    digest: str = ""
-    """Digest of the newest entry, which covers all earlier ones; empty means none."""
-    mirrored: int = -1
-    """Newest entry that the mirror has acknowledged; -1 means none."""
 
 
 class MirroredRun(Tolerant):

@@ -122,8 +122,27 @@ class Layer:
 
 
 LEAVES = """
-    approval bounds budgets chat_format checkpoints context data definition errors estimates events messages names ports
-    pricing protocol rejection types
+    approval
+    bounds
+    budgets
+    chat_format
+    checkpoints
+    commands
+    context
+    data
+    definition
+    errors
+    estimates
+    events
+    messages
+    names
+    ports
+    pricing
+    progress
+    protocol
+    rejection
+    tags
+    types
 """
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (
@@ -131,7 +150,7 @@ STORAGE = (
 )
 CALLERS = "storage temporal client composition stack ops scripted models"
 LAYERS = [
-    Layer(LEAVES, "", "pydantic"),
+    Layer(LEAVES, "", "pydantic pydantic_core"),
     Layer("search_attributes", LEAVES, "temporalio"),
     Layer("settings", "bounds errors pricing _util.age rejection", "pydantic pydantic_settings"),
     Layer("_version", ""),

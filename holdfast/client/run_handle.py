@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
+from pydantic import ValidationError
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, TerminatedError
 
+from holdfast.bounds import shortened
+from holdfast.client.commander import Commander
 from holdfast.client.follow import Follower
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult
-from holdfast.errors import WaitTimedOut
+from holdfast.commands import Command, Interrupt, Pause, Policy, Receipt, Resume, Send
+from holdfast.errors import UsageError, WaitTimedOut
 from holdfast.events import Event
 from holdfast.ports import BusSource
+from holdfast.progress import RunProgress
+from holdfast.rejection import reason_of
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.run_log import ENCRYPTED_REASON, TemporalRunLog
-from holdfast.types import Entry, Message, RunId, RunProgress, RunResult, RunStatus, Usage
+from holdfast.types import Entry, Message, RunId, RunResult, RunStatus, Usage
 
 
 class RunHandle:
@@ -33,6 +40,7 @@ class RunHandle:
         self._client = client
         self._log = log
         self._bus = bus
+        self._commander = Commander(client)
 
     async def result(self, timeout: float | None = None) -> AgentResult:
         """Waits for the end and returns the result, also of a failed run; `raise_on_failure()` on it raises.
@@ -85,6 +93,79 @@ class RunHandle:
     def events(self, after: int = -1) -> AsyncIterator[Event]:
         """Yields all events after entry `after` as they happen, until the run ends."""
         return Follower(self._log, self.id, after, self._bus).events()
+
+    async def send(
+        self,
+        text: str,
+        *,
+        policy: Policy | str = Policy.STEER,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Sends a message to the agent.
+
+        Args:
+            text: not blank, at most 512 KB.
+            policy: `steer` adds it to the next model call, `enqueue` waits for the answer, `interrupt` stops the
+                current turn, and `reject` refuses the message if the agent is at work.
+            id: idempotency key; the same message under the same id is taken once.
+            by: who sends it.
+
+        Raises:
+            CommandRefused: too many messages wait, or the policy refuses it; RunOver if the run has ended.
+            UsageError: an argument is not accepted.
+        """
+        return await self._command(Send, text=text, policy=policy, id=id, by=by)
+
+    async def pause(self, *, now: bool = False, id: str | None = None, by: str | None = None) -> Receipt:  # noqa: A002
+        """Pauses the run: nothing new starts until `resume`, and its clock stands still.
+
+        Args:
+            now: stop the calls in flight too; otherwise they end and are recorded.
+            id: as in `send`.
+            by: as in `send`.
+
+        Raises:
+            CommandRefused: the run is paused already, or has ended.
+        """
+        return await self._command(Pause, now=now, id=id, by=by)
+
+    async def resume(self, *, id: str | None = None, by: str | None = None) -> Receipt:  # noqa: A002
+        """Resumes a paused run.
+
+        Raises:
+            CommandRefused: the run is not paused, or has ended.
+        """
+        return await self._command(Resume, id=id, by=by)
+
+    async def interrupt(
+        self,
+        text: str | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Stops the current turn and keeps its partial results. A session then waits; any other run pauses.
+
+        Args:
+            text: a message with which the agent continues at once.
+            id: as in `send`.
+            by: as in `send`.
+
+        Raises:
+            CommandRefused: the session has nothing to interrupt, or the run has ended.
+        """
+        return await self._command(Interrupt, text=text, id=id, by=by)
+
+    async def _command(self, kind: type[Command], **fields: Any) -> Receipt:
+        given = {name: value for name, value in fields.items() if value is not None and value is not False}
+        try:
+            command = kind.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UsageError(f"{where}={shortened(repr(first['input']), 80)}: {reason_of(first)}") from None
+        return await self._commander.send(self.id, command)
 
     async def cancel(self) -> None:
         """Requests cancellation and returns at once; a call in flight is aborted and its partial result is kept."""

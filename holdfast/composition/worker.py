@@ -72,6 +72,9 @@ PASSED_THROUGH = (
     "pricing",
     "definition",
     "names",
+    "commands",
+    "tags",
+    "progress",
     "search_attributes",
     "agents",
 )

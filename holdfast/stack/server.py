@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -165,6 +166,12 @@ def _failure(part: Part, fate: str, log_start: int) -> str:
     return f"the Temporal server {fate}; its log, {part.log}, ends:\n{process.tail(part.log, log_start)}"
 
 
+def _indexed_type(name: str) -> IndexedValueType.ValueType:
+    """Returns a type of search attributes by its name in Temporal's tools, as `KeywordList`."""
+    words = re.sub("([A-Z])", r"_\1", name).upper()
+    return IndexedValueType.Value(f"INDEXED_VALUE_TYPE{words}")
+
+
 async def prepare_namespace(client: Client) -> None:
     """Sets the retention and adds the search attributes of the namespace.
 
@@ -172,9 +179,7 @@ async def prepare_namespace(client: Client) -> None:
     """
     names = await missing(client)
     if names:
-        kinds = {
-            name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{SEARCH_ATTRIBUTES[name].upper()}") for name in names
-        }
+        kinds = {name: _indexed_type(SEARCH_ATTRIBUTES[name]) for name in names}
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
         )

@@ -15,10 +15,10 @@ from temporalio.converter import (
 )
 from typing_extensions import override
 
+from holdfast.progress import RunProgress
 from holdfast.protocol import EntryPage, MessagePage
 from holdfast.temporal.encrypted import UnreadablePayloadConverter
 from holdfast.temporal.routing import ANSWER_MARK, THRESHOLD
-from holdfast.types import RunProgress
 
 ANSWERS = (EntryPage, MessagePage, RunProgress)  # of queries
 

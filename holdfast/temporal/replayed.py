@@ -13,9 +13,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast import names
 from holdfast.errors import NOT_YET, WorkerUnavailable
+from holdfast.progress import RunProgress
 from holdfast.protocol import EntryPage, MessagePage
 from holdfast.temporal.connection import pollers, translated_errors
-from holdfast.types import Entry, Message, RunId, RunProgress
+from holdfast.types import Entry, Message, RunId
 
 QUERY_TIMEOUTS = tuple(timedelta(seconds=s) for s in (5, 10, 20))
 """Timeout of each attempt of a query. A query is lost if its worker dies, so the first timeout is short; a busy worker

@@ -18,6 +18,7 @@ from temporalio.converter import DataConverter
 
 from holdfast import names
 from holdfast.errors import ErrorType, HoldfastError, PayloadUnreadable, QueryRefused, RunNotFound, WorkerUnavailable
+from holdfast.progress import RunProgress
 from holdfast.protocol import RunSnapshot
 from holdfast.search_attributes import AGENT_NAME
 from holdfast.temporal.connection import translated_errors
@@ -31,7 +32,6 @@ from holdfast.types import (
     MirroredRun,
     RunError,
     RunId,
-    RunProgress,
     RunResult,
     RunStatus,
     RunSummary,

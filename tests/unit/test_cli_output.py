@@ -17,7 +17,8 @@ from holdfast.cli.render.run_page import LogSummary, describe, show_page
 from holdfast.cli.render.table import Column, show_table
 from holdfast.client.listed_run import ListedRun
 from holdfast.events import Event, Notice, TextDelta
-from holdfast.types import Entry, EntryKind, Message, RunError, RunProgress, RunStatus, ToolCall, Usage
+from holdfast.progress import RunProgress
+from holdfast.types import Entry, EntryKind, Message, RunError, RunStatus, ToolCall, Usage
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 CALL = ToolCall(id="c1", name="read_file", arguments='{"path": "notes.md"}')

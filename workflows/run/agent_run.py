@@ -5,33 +5,34 @@ from __future__ import annotations
 import asyncio
 
 from temporalio import workflow
-from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
+    from holdfast.progress import FOR_PEOPLE, RunProgress, Wait
     from holdfast.protocol import Checkpoint, EntryPage, MessagePage
-    from holdfast.types import RunProgress, RunResult, RunStatus, Usage
+    from holdfast.types import RunResult, RunStatus, Usage
     from holdfast.workflows.calls import must_retry, unexpected
+    from holdfast.workflows.run.control import Control
     from holdfast.workflows.run.execution import Execution, Outcome
+    from holdfast.workflows.run.handlers import NOTHING, CommandHandlers
     from holdfast.workflows.run.log import Log
     from holdfast.workflows.run.preparation import Preparation
     from holdfast.workflows.run.request import parse_request
 
-NO_INPUT = RawValue(Payload())
-
 
 @workflow.defn(name=names.AGENT_RUN)
-class AgentRun:
+class AgentRun(CommandHandlers):
     """Alternates model calls and tool calls until the model answers, a limit is reached, or the run is stopped."""
 
     def __init__(self) -> None:
         self._preparation: Preparation | None = None
         self._execution: Execution | None = None
+        self.control = Control()
 
     @workflow.run
-    async def run(self, request: RawValue = NO_INPUT) -> RunResult:
+    async def run(self, request: RawValue = NOTHING) -> RunResult:
         """Runs the agent until it ends, and returns its result.
 
         Args:
@@ -58,7 +59,7 @@ class AgentRun:
         else:
             self._preparation = Preparation(wanted)
             plan = await self._preparation.plan()
-        execution = self._execution = Execution(wanted, plan)
+        execution = self._execution = Execution(wanted, plan, self.control)
         outcome = await execution.run()
         if outcome is None:
             workflow.continue_as_new(execution.next_request())
@@ -94,9 +95,10 @@ class AgentRun:
         return self._execution.state.checkpoints() if self._execution else []
 
     @workflow.query(name=names.QUERY_PENDING_APPROVALS)
-    def pending_approvals(self) -> list[str]:
-        """Returns the calls that wait for a person's approval; always none, as tools that need one are refused."""
-        return []
+    def pending_approvals(self) -> list[Wait]:
+        """Returns what waits for a person: approvals, questions, budgets, and calls whose outcome is unknown."""
+        waits = self._execution.state.open_waits.values() if self._execution else []
+        return [wait for wait in waits if wait.kind in FOR_PEOPLE]
 
 
 def conclude(outcome: Outcome, result: RunResult) -> RunResult:

@@ -14,16 +14,26 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
+    from holdfast.progress import RunProgress, Wait
     from holdfast.protocol import Plan, RunRequest
-    from holdfast.types import RunError, RunProgress, RunResult, RunStatus, ToolCall
+    from holdfast.types import RunError, RunResult, RunStatus, ToolCall
     from holdfast.workflows import options
     from holdfast.workflows.calls import SUMMARY_CHARS, must_retry, unexpected
+    from holdfast.workflows.run.carry import carried_state
+    from holdfast.workflows.run.commands import Commands
+    from holdfast.workflows.run.control import Control
+    from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
     from holdfast.workflows.run.outbox import Outbox
+    from holdfast.workflows.run.report import progress_of, result_of, summary_of
     from holdfast.workflows.run.state import RunState
+    from holdfast.workflows.run.step import Step
     from holdfast.workflows.run.tool_calls import ToolCaller
-    from holdfast.workflows.run.turn import CallModel, CallTools, Finish, GiveUp, next_step
+    from holdfast.workflows.run.turn import CallModel, CallTools, Finish, GiveUp, WaitForMessage, next_step
     from holdfast.workflows.run.view import View
+
+NEXT_MESSAGE = "message"
+"""Id of the wait of a session for its next message."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +47,11 @@ class Outcome:
 class Execution:
     """One execution of a run, built from its state, the outbox to the mirror, and the callers of model and tools."""
 
-    def __init__(self, request: RunRequest, plan: Plan) -> None:
+    def __init__(self, request: RunRequest, plan: Plan, control: Control) -> None:
         info = workflow.info()
         carried = request.carried
         if carried:
-            self.state = RunState.resume(info.workflow_id, request, carried)
+            self.state = RunState.resume(info.workflow_id, request, carried, now=workflow.now())
         else:
             # A reset makes another execution, which is still the first one's: its log has the same beginning.
             chain = info.first_execution_run_id
@@ -50,28 +60,26 @@ class Execution:
             info.workflow_id,
             self.state.chain,
             self.state.log,
-            self.state.summary,
+            lambda: summary_of(self.state),
             carried.head if carried else None,
         )
         self._view = View(self.state)
         self._model = ModelCaller(self.state, self._outbox, self._view)
-        self._tools = ToolCaller(self.state, self._view)
+        self._gate = Gate(self.state, self._is_continuing)
+        self._tools = ToolCaller(self.state, self._view, self._gate)
+        self._step = Step()
         self._stop: RunStatus | None = None
         self._mirror_lags = False
         """Whether the mirror lagged when the run was to continue as new."""
-        self._waited_for = ""
+        self._out_of_time = ""
+
+        control.begin(self.state, Commands(self.state, self._step).handlers())
 
     async def run(self) -> Outcome | None:
         """Takes turns until the run ends; returns `None` if it must continue in a new execution."""
         turns = asyncio.create_task(self._take_turns())
-        remaining = self.state.deadline - workflow.now()
         try:
-            await workflow.wait_condition(
-                turns.done, timeout=max(remaining, timedelta()), timeout_summary="the run's time limit"
-            )
-        except TimeoutError:
-            self._stop = RunStatus.TIMED_OUT
-            self._waited_for = f"; it was waiting for {', '.join(self.state.unserved)}" if self.state.unserved else ""
+            await self._supervise(turns)
         except asyncio.CancelledError:
             self._stop = RunStatus.CANCELLED
         if self._stop:
@@ -81,9 +89,33 @@ class Execution:
         outcome = turns.result()
         return self._stopped() if self._stop and outcome is None else outcome
 
+    async def _supervise(self, turns: asyncio.Task[Outcome | None]) -> None:
+        """Tracks the status of the run until its turns end, or its time does."""
+        state = self.state
+        while not turns.done():
+            end = min((limit for limit in (state.clock.deadline, state.request.expires) if limit), default=None)
+            try:
+                await workflow.wait_condition(
+                    lambda: turns.done() or state.next_status != state.status,
+                    timeout=None if end is None else max(end - workflow.now(), timedelta()),
+                    timeout_summary="the run's time limit",
+                )
+            except TimeoutError:
+                self._stop = RunStatus.TIMED_OUT
+                self._out_of_time = self._why_out_of_time()
+                return
+            if not turns.done():
+                state.enter_status(workflow.now())
+                self._view.update()
+                if state.status != RunStatus.RUNNING:
+                    self._outbox.send()
+
     async def end(self, outcome: Outcome) -> RunResult:
         """Records the end, and sends it to the mirror now or by a `MirrorCatchUp` workflow."""
-        result = self.state.finish(workflow.now(), outcome.status, outcome.error)
+        self.state.drop_messages(workflow.now(), f"the run has ended ({outcome.status})")
+        self.state.end(workflow.now(), outcome.status, outcome.error)
+        result = result_of(self.state)
+        self.state.finish(workflow.now(), result)
         self._view.update(final=True)
         if not await self._outbox.finish(options.FLUSH_TIMEOUT):
             await self._leave_mirror_to_catch_up()
@@ -91,12 +123,12 @@ class Execution:
 
     def next_request(self) -> RunRequest:
         """Returns the request that the next execution starts with."""
-        carried = self.state.carry(workflow.info().run_id)  # its plan has the definition
+        carried = carried_state(self.state, workflow.now(), workflow.info().run_id)  # its plan has the definition
         return self.state.request.model_copy(update={"agent": self.state.plan.spec.name, "carried": carried})
 
     def progress(self) -> RunProgress:
         """Returns the progress of the run."""
-        return self.state.progress(self._outbox.acked_seq)
+        return progress_of(self.state, self._outbox.acked_seq)
 
     async def _take_turns(self) -> Outcome | None:
         try:
@@ -117,54 +149,123 @@ class Execution:
 
     async def _take_each_turn(self) -> Outcome | None:
         while not self._stop:
-            step = next_step(
-                self.state.last_message,
-                pending=self.state.pending_calls,
-                finish_reason=self.state.finish_reason,
-                turns=self.state.turns,
-                max_turns=self.state.plan.spec.max_turns,
-            )
-            match step:
-                case CallModel():
-                    is_waiting = not await self._call_model()
-                    if is_waiting and await self._should_continue_as_new():
-                        return None
-                case CallTools(calls):
-                    await self._call_tools(calls)
-                    if await self._should_continue_as_new():
-                        return None
-                case Finish(fault):
-                    self.state.mark_turn(workflow.now())
-                    return Outcome(RunStatus.FAILED if fault else RunStatus.COMPLETED, fault)
-                case GiveUp(error):
-                    return Outcome(RunStatus.FAILED, error)
+            if self.state.interrupted:
+                self.state.end_interrupted_turn(workflow.now())
+            step = self._next_step()
+            if not isinstance(step, Finish | GiveUp):
+                if await self._should_continue_as_new():
+                    return None
+                if not await self._gate.is_open():
+                    continue
+                step = self._next_step()
+            outcome = await self._take(step)
+            if outcome is not None:
+                return outcome
         return self._stopped()
 
-    async def _call_model(self) -> bool:
-        """Calls the model, and returns whether it replied."""
+    def _next_step(self) -> CallModel | CallTools | Finish | GiveUp | WaitForMessage:
+        state = self.state
+        return next_step(
+            state.last_message,
+            pending=state.pending_calls,
+            finish_reason=state.finish_reason,
+            turns=state.turns - state.exchange,
+            max_turns=state.plan.spec.max_turns,
+            messages=len(state.queue),
+            answered=state.answered,
+        )
+
+    async def _take(self, step: CallModel | CallTools | Finish | GiveUp | WaitForMessage) -> Outcome | None:
+        """Takes a step, and returns how the run ended; `None` means that it continues."""
+        match step:
+            case CallModel():
+                await self._step.run(self._call_model())
+            case CallTools(calls):
+                await self._step.run(self._call_tools(calls))
+            case WaitForMessage():
+                return await self._wait_for_message()
+            case Finish(fault):
+                self.state.mark_turn(workflow.now())
+                return self._conclude(Outcome(RunStatus.FAILED if fault else RunStatus.COMPLETED, fault))
+            case GiveUp(error):
+                return self._conclude(Outcome(RunStatus.FAILED, error))
+        return None
+
+    def _conclude(self, outcome: Outcome) -> Outcome | None:
+        """Ends the run, or an exchange of a session, which then waits for the next message."""
+        if not self.state.request.session:
+            return outcome
+        self.state.record_answer(workflow.now(), outcome.error)
+        return None
+
+    async def _wait_for_message(self) -> Outcome | None:
+        """Waits until the session has a message; after its idle limit, it has ended."""
+        state, now = self.state, workflow.now()
+        idle = state.request.idle_limit
+        wait = state.open_waits.setdefault(
+            NEXT_MESSAGE,
+            Wait(
+                id=NEXT_MESSAGE,
+                kind="message",
+                since=now,
+                until=None if idle is None else now + timedelta(seconds=idle),
+                what="the next message",
+            ),
+        )
+        try:
+            await workflow.wait_condition(
+                lambda: bool(state.queue) or state.paused or self._is_continuing(),
+                timeout=None if wait.until is None else max(wait.until - now, timedelta()),
+                timeout_summary="the idle limit of the session",
+            )
+        except TimeoutError:
+            if not state.queue:  # a message of the same workflow task continues the session
+                del state.open_waits[NEXT_MESSAGE]
+                return Outcome(RunStatus.COMPLETED)
+        if state.queue:
+            del state.open_waits[NEXT_MESSAGE]
+        return None
+
+    async def _call_model(self) -> None:
+        """Calls the model with what it has not seen yet, and records its reply, if it was called."""
+        state = self.state
+        last = state.last_message
+        is_answered = state.answered or (last is not None and last.role == "assistant")
+        state.deliver(workflow.now(), after_answer=is_answered)
         self._view.update()
-        reply = await self._model.call(self._pauses)
+        try:
+            reply = await self._model.call(self._is_continuing)
+        except ActivityError as error:
+            if not state.request.session or self._stop or out_of_time(error):
+                raise
+            state.record_answer(workflow.now(), run_error(error))
+            return
         if reply is not None:
-            self.state.record_reply(workflow.now(), reply)
-        return reply is not None
+            state.record_reply(workflow.now(), reply)
 
     async def _call_tools(self, calls: list[ToolCall]) -> None:
-        async for call, result in self._tools.call_all(calls, self._pauses):
+        async for call, result in self._tools.call_all(calls):
             self.state.record_tool_result(workflow.now(), call, result)
         if not self.state.pending_calls:
             self.state.mark_turn(workflow.now())
 
-    def _pauses(self) -> bool:
+    def _is_continuing(self) -> bool:
         """Whether no further call of this turn is begun, so that the run can continue as new before it."""
         info = workflow.info()
         if self._mirror_lags and info.get_current_history_length() <= options.MAX_EVENTS:
             return False
         return info.is_continue_as_new_suggested()
 
+    def _why_out_of_time(self) -> str:
+        expires = self.state.request.expires
+        if expires is not None and workflow.now() >= expires:
+            return f"the run was to end at {expires.isoformat()}"
+        waited = f"; it was waiting for {', '.join(self.state.unserved)}" if self.state.unserved else ""
+        return f"the run exceeded its time limit of {self.state.plan.timeout:g} s{waited}"
+
     def _stopped(self) -> Outcome:
         if self._stop == RunStatus.TIMED_OUT:
-            message = f"the run exceeded its time limit of {self.state.plan.timeout:g} s{self._waited_for}"
-            return Outcome(RunStatus.TIMED_OUT, RunError(type=ErrorType.TIMED_OUT, message=message))
+            return Outcome(RunStatus.TIMED_OUT, RunError(type=ErrorType.TIMED_OUT, message=self._out_of_time))
         return Outcome(RunStatus.CANCELLED, RunError(type=ErrorType.CANCELLED, message="the run was cancelled"))
 
     async def _should_continue_as_new(self) -> bool:

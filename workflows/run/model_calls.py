@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows import options
     from holdfast.workflows.calls import MESSAGE_CHARS, call_activity
     from holdfast.workflows.run.outbox import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outbox
+    from holdfast.workflows.run.report import summary_of
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.view import View
     from holdfast.workflows.run.waits import Waits
@@ -115,12 +116,12 @@ class ModelCaller:
             turn=state.turns + 1,
             base=base,
             entries=state.log.after(base.seq if base else -1),
-            deadline=state.deadline,
+            deadline=state.deadline(workflow.now()),
             provider=state.plan.provider,
             slot_only=True,
         )
         if call.entries and self._can_append(base):
-            call.chain, call.summary = state.chain, state.summary()
+            call.chain, call.summary = state.chain, summary_of(state)
         return call
 
     def _can_append(self, base: TranscriptRef | None) -> bool:
@@ -133,13 +134,14 @@ class ModelCaller:
     async def _execute(self, call: ModelCall) -> ModelReply:
         state = self._state
         self._view.show_activity(f"turn {call.turn}: calling the model")
-        reply = await call_activity(
-            names.MODEL_CALL,
-            call,
-            ModelReply,
-            summary=f"turn {call.turn} · {state.model or state.plan.expected_model}",
-            **options.MODEL_CALL,
-        )
+        with state.calling():
+            reply = await call_activity(
+                names.MODEL_CALL,
+                call,
+                ModelReply,
+                summary=f"turn {call.turn} · {state.model or state.plan.expected_model}",
+                **options.MODEL_CALL,
+            )
         self._last_head = call.head
         if reply.mirrored:
             self._outbox.acked = call.head

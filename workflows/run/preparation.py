@@ -11,8 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
+    from holdfast.progress import RunProgress
     from holdfast.protocol import Plan, RunRequest
-    from holdfast.types import RunProgress, RunStatus
+    from holdfast.types import RunStatus
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.local import attempt_locally

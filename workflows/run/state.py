@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from holdfast.protocol import CarriedState, Checkpoint, Plan, RunRequest
+from holdfast.bounds import shortened
+from holdfast.commands import Command
+from holdfast.errors import ErrorType
+from holdfast.progress import Wait
+from holdfast.protocol import (
+    CarriedState,
+    Checkpoint,
+    CommandAnswer,
+    Plan,
+    RunRequest,
+)
 from holdfast.types import (
     Entry,
     EntryKind,
     Message,
     ModelReply,
     RunError,
-    RunProgress,
     RunResult,
     RunStatus,
-    RunSummary,
     ToolCall,
     ToolResult,
     TranscriptRef,
     Usage,
 )
 from holdfast.workflows.options import MAX_RECORDED_CALLS
+from holdfast.workflows.run.clock import RunClock
 from holdfast.workflows.run.log import Log
+from holdfast.workflows.run.messages import MessageQueue
 
 SUMMARY_CHARS = 200  # of the input, in lists
 MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution carries; later ones are only in the log
@@ -32,7 +44,15 @@ class RunState:
     """The state of a run. The workflow makes the decisions, and this class records them."""
 
     def __init__(
-        self, run_id: str, request: RunRequest, plan: Plan, *, chain: str, log: Log, started_at: datetime
+        self,
+        run_id: str,
+        request: RunRequest,
+        plan: Plan,
+        *,
+        chain: str,
+        log: Log,
+        started_at: datetime,
+        clock: RunClock,
     ) -> None:
         """Use `begin` or `resume`."""
         self.run_id = run_id
@@ -41,6 +61,7 @@ class RunState:
         self.chain = chain
         self.log = log
         self.started_at = started_at
+        self.clock = clock
         self.finished_at: datetime | None = None
         self.status = RunStatus.RUNNING
         self.doing = "starting"
@@ -50,6 +71,20 @@ class RunState:
         """What calls wait for, as `a worker that serves tool 'x'`."""
         self.unserved: dict[str, None] = {}
         """What calls have waited for that have not ended yet, in order."""
+        self.paused = False
+        self.answered = False
+        """Whether a session has answered its last message."""
+        self.interrupted = False
+        """Whether the current turn was stopped by a command, and has not ended yet."""
+        self.exchange = 0
+        """Number of turns before the current exchange of a session."""
+        self.queue = MessageQueue()
+        self.open_waits: dict[str, Wait] = {}
+        """What the run waits for, by id, oldest first."""
+        self.in_flight = 0
+        """Number of model and tool calls that are running."""
+        self.answers: dict[str, CommandAnswer] = {}
+        """Of the commands that were carried out, see `Control`."""
         self.pending_calls: list[ToolCall] = []
         """The calls of this turn without a result."""
         self.calls_made = 0
@@ -79,18 +114,25 @@ class RunState:
             now: workflow time.
             chain: see CarriedState.chain.
         """
-        state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=now)
+        clock = RunClock(plan.timeout, spent=0, now=now)
+        state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=now, clock=clock)
         recorded = request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_none=True)
         state._record("start", now, {"agent": _plain(plan.spec), "request": recorded})
         state._add_message(now, Message(seq=0, role="system", content=plan.spec.system_prompt))
-        state._add_message(now, Message(seq=1, role="user", content=request.input))
+        if request.input:
+            state._add_message(now, Message(seq=1, role="user", content=request.input))
+        else:
+            state.answered = True  # a session that begins with its first `send`
         return state
 
     @classmethod
-    def resume(cls, run_id: str, request: RunRequest, carried: CarriedState) -> Self:
+    def resume(cls, run_id: str, request: RunRequest, carried: CarriedState, *, now: datetime) -> Self:
         """Resumes a run that continued as new: restores its counters and the head of its log."""
         log = Log(head=carried.head, next_message=carried.next_message, previous=carried.previous)
-        state = cls(run_id, request, carried.plan, chain=carried.chain, log=log, started_at=carried.started_at)
+        clock = RunClock(carried.plan.timeout, spent=carried.spent, now=now)
+        state = cls(
+            run_id, request, carried.plan, chain=carried.chain, log=log, started_at=carried.started_at, clock=clock
+        )
         state.turns = carried.turns
         state.tool_calls = carried.tool_calls
         state.usage = carried.usage
@@ -99,12 +141,50 @@ class RunState:
         state.pending_calls = list(carried.pending_calls)
         state.calls_made = carried.calls_made
         state._add_files(carried.files)
+        control = carried.control
+        state.paused, state.answered, state.exchange = control.paused, control.answered, control.exchange
+        state.interrupted = control.interrupted
+        state.queue = MessageQueue(control.queue)
+        state.open_waits = {wait.id: wait for wait in control.waits}
+        state.answers = dict(control.answers)
+        state.status = state.next_status
+        if state.status != RunStatus.RUNNING:
+            clock.stop(now)
         return state
 
+    def deadline(self, now: datetime) -> datetime:
+        """Returns when the run is out of time if it runs from now on."""
+        left = timedelta(seconds=max(self.plan.timeout - self.clock.spent(now), 0))
+        return min(now + left, self.request.expires or datetime.max.replace(tzinfo=UTC))
+
     @property
-    def deadline(self) -> datetime:
-        """When the time limit of the run expires."""
-        return self.started_at + timedelta(seconds=self.plan.timeout)
+    def next_status(self) -> RunStatus:
+        """The status that the run should have now; it takes it when `enter_status` is called."""
+        if self.status.is_final or self.in_flight:
+            return self.status if self.status.is_final else RunStatus.RUNNING
+        if self.paused:
+            return RunStatus.PAUSED
+        return RunStatus.WAITING if self.open_waits else RunStatus.RUNNING
+
+    def enter_status(self, now: datetime) -> None:
+        """Records the status that the run has now, if it has changed; its clock runs only while the run does."""
+        if (status := self.next_status) == self.status:
+            return
+        self.status = status
+        if status == RunStatus.RUNNING:
+            self.clock.start(now)
+        else:
+            self.clock.stop(now)
+        self._record("status", now, {"status": status.value, "reason": self.activity})
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """Counts a call as running while the body does."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
 
     @property
     def shown_status(self) -> RunStatus:
@@ -114,7 +194,10 @@ class RunState:
     @property
     def activity(self) -> str:
         """What the run waits for or is doing, in a few words."""
-        return f"waiting for {', '.join(dict.fromkeys(self.waits))}" if self.waits else self.doing
+        if self.paused:
+            return "paused" if not self.in_flight else f"pausing, after {self.doing}"
+        waits = [*self.waits, *(wait.what for wait in self.open_waits.values())]
+        return f"waiting for {', '.join(dict.fromkeys(waits))}" if waits else self.doing
 
     @property
     def head(self) -> TranscriptRef:
@@ -171,107 +254,90 @@ class RunState:
         )
         self._add_files(result.files)
 
+    def record_command(self, now: datetime, command: Command) -> Entry:
+        """Records a command that is carried out."""
+        content = command.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        return self._record("command", now, {"command": command.NAME, **content, "id": command.id})
+
+    def record_refusal(self, now: datetime, signal: str, reason: str, given: Any) -> None:
+        """Records a signal that cannot be carried out."""
+        self._record("refused", now, {"signal": shortened(signal, SUMMARY_CHARS), "reason": reason, "given": given})
+
+    def deliver(self, now: datetime, *, after_answer: bool) -> None:
+        """Adds the messages that wait to the transcript, for the next model call.
+
+        Args:
+            now: workflow time.
+            after_answer: see `MessageQueue.take`.
+        """
+        for message in self.queue.take(after_answer=after_answer):
+            self._add_message(
+                now, Message(seq=self.log.next_message, role="user", content=message.text), command=message.id
+            )
+        if self.answered:
+            self.answered, self.exchange = False, self.turns
+
+    def drop_messages(self, now: datetime, reason: str) -> None:
+        """Records that no model call will see the messages that wait."""
+        for message in self.queue.take(after_answer=True):
+            self._record("dropped", now, {"id": message.id, "reason": reason})
+
+    def record_answer(self, now: datetime, error: RunError | None) -> None:
+        """Records the end of an exchange of a session; the session then waits for the next message.
+
+        Args:
+            now: workflow time.
+            error: why there is no answer; `None` if there is one.
+        """
+        self.answered = True
+        self._record(
+            "answer",
+            now,
+            {
+                "output": self.answer,
+                "finish_reason": self.finish_reason,
+                "turns": self.turns - self.exchange,
+                **({"error": error.model_dump(mode="json")} if error else {}),
+            },
+        )
+
+    def end_interrupted_turn(self, now: datetime) -> None:
+        """Ends a turn that a command has stopped: its open calls are answered, and a session waits for a message."""
+        self.interrupted = False
+        for call in self.pending_calls:
+            self.record_tool_result(now, call, ToolResult(error="not called: the turn was interrupted"))
+        if self.request.session and not self.answered and not self.queue:
+            self.record_answer(now, RunError(type=ErrorType.INTERRUPTED, message="the turn was interrupted"))
+
+    def begin_wait(self, now: datetime, wait: Wait) -> None:
+        """Begins a wait and records it; one that an earlier execution has begun continues."""
+        if wait.id not in self.open_waits:
+            self.open_waits[wait.id] = wait
+            self._record("wait", now, {"wait": _plain(wait)})
+
+    def end_wait(self, now: datetime, wait_id: str, outcome: str, **facts: Any) -> None:
+        """Ends a wait and records how."""
+        del self.open_waits[wait_id]
+        self._record("wait_ended", now, {"id": wait_id, "outcome": outcome, **facts})
+
     def mark_turn(self, now: datetime) -> None:
         """Adds the checkpoint of a turn whose tool calls have ended."""
         self._checkpoints.append(
             Checkpoint(id=f"turn-{self.turns}", name=f"turn-{self.turns}", turn=self.turns, at=now, ref=self.head)
         )
 
-    def finish(self, now: datetime, status: RunStatus, error: RunError | None = None) -> RunResult:
+    def finish(self, now: datetime, result: RunResult) -> None:
         """Records the end of the run; nothing can be recorded afterwards."""
+        self._record("finish", now, {"result": result.model_dump(mode="json")})
+
+    def end(self, now: datetime, status: RunStatus, error: RunError | None) -> None:
+        """Enters the final status of the run."""
         self.status, self.error, self.finished_at = status, error, now
         self.doing = status.value
-        result = self.result()
-        self._record("finish", now, {"result": result.model_dump(mode="json")})
-        return result
-
-    def result(self) -> RunResult:
-        """Returns the result of the run, or its current state in that form."""
-        return RunResult(
-            run_id=self.run_id,
-            agent=self.plan.spec.name,
-            status=self.status,
-            output=self.answer,
-            finish_reason=self.finish_reason,
-            error=self.error,
-            usage=self.usage,
-            turns=self.turns,
-            tool_calls=self.tool_calls,
-            model=self.model,
-            files=self.files,
-            workspace=self.plan.workspace,
-            started_at=self.started_at,
-            finished_at=self.finished_at,
-        )
-
-    def summary(self) -> RunSummary:
-        """Returns the summary of the run, as lists and the mirror show it."""
-        return RunSummary(**self._summary_fields())
-
-    def progress(self, mirrored: int) -> RunProgress:
-        """Returns the result of the `status` query.
-
-        Args:
-            mirrored: seq of the newest entry that the mirror has acknowledged; -1 means none.
-        """
-        return RunProgress(
-            **self._summary_fields() | {"status": self.shown_status},
-            doing=self.activity,
-            max_turns=self.plan.spec.max_turns,
-            deadline=self.deadline,
-            output=self.output,
-            files=self.files,
-            workspace=self.plan.workspace,
-            head=self.head.seq,
-            digest=self.head.digest,
-            mirrored=mirrored,
-        )
 
     def checkpoints(self) -> list[Checkpoint]:
         """Returns the checkpoints of this execution, oldest first."""
         return self._checkpoints
-
-    def carry(self, execution: str) -> CarriedState:
-        """Returns the state that the next execution resumes from; fields of a newer version are kept.
-
-        Args:
-            execution: Temporal's id of this execution.
-        """
-        added = (self.request.carried.model_extra or {}) if self.request.carried else {}
-        return CarriedState(
-            **added,
-            chain=self.chain,
-            previous=execution,
-            plan=self.plan,
-            head=self.head,
-            next_message=self.log.next_message,
-            turns=self.turns,
-            tool_calls=self.tool_calls,
-            usage=self.usage,
-            output=self.output,
-            model=self.model,
-            files=self.files,
-            started_at=self.started_at,
-            pending_calls=self.pending_calls,
-            calls_made=self.calls_made,
-        )
-
-    def _summary_fields(self) -> dict[str, Any]:
-        fields = {
-            "run_id": self.run_id,
-            "agent": self.plan.spec.name,
-            "status": self.status,
-            "turn": self.turns,
-            "usage": self.usage,
-            "tool_calls": self.tool_calls,
-            "input": self.request.input[:SUMMARY_CHARS],
-            "parent": self.request.parent,
-            "model": self.model,
-            "error": self.error,
-            "started_at": self.started_at,
-            "finished_at": self.finished_at,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
 
     def _add_files(self, files: list[str]) -> None:
         for file in files:

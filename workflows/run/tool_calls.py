@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from temporalio import workflow
@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.turn import describe_call, refuse_call, too_many_calls, tools_by_name
     from holdfast.workflows.run.view import View
@@ -26,31 +27,29 @@ SHOWN_CALLS = 5  # of the calls that are running
 class ToolCaller:
     """Calls tools; each tool is an activity type of its own."""
 
-    def __init__(self, state: RunState, view: View) -> None:
+    def __init__(self, state: RunState, view: View, gate: Gate) -> None:
         self._state = state
         self._view = view
+        self._gate = gate
         self._tools = tools_by_name(state.plan.spec)
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
         self._waits = Waits(state, view)
 
-    async def call_all(
-        self, calls: list[ToolCall], pauses: Callable[[], bool]
-    ) -> AsyncIterator[tuple[ToolCall, ToolResult]]:
+    async def call_all(self, calls: list[ToolCall]) -> AsyncIterator[tuple[ToolCall, ToolResult]]:
         """Makes the calls side by side and yields each with its result, in the order of the calls.
 
         Providers and readers of a transcript expect this order. A cancel cancels the calls in flight and still yields
-        their results.
+        their results. Calls that were not begun, as the run is to continue as new, are not yielded.
 
         Args:
             calls: the calls of the turn without a result.
-            pauses: whether to begin no further call; those that were not begun are not yielded.
         """
         running, made = dict(enumerate(calls)), self._state.calls_made
         self._show(running)
 
         async def run(place: int, call: ToolCall) -> ToolResult | None:
             try:
-                return await self._call(made + place, call, pauses)
+                return await self._call(made + place, call)
             finally:
                 del running[place]
                 self._show(running)
@@ -67,13 +66,12 @@ class ToolCaller:
             more = f" and {len(running) - SHOWN_CALLS} more" if len(running) > SHOWN_CALLS else ""
             self._view.show_activity(f"turn {self._state.turns}: {shown}{more}")
 
-    async def _call(self, place: int, call: ToolCall, pauses: Callable[[], bool]) -> ToolResult | None:
+    async def _call(self, place: int, call: ToolCall) -> ToolResult | None:
         """Returns the result of a call; `None` if it was not begun.
 
         Args:
             place: the number of calls before it in this turn.
             call: the call.
-            pauses: see `call_all`.
         """
         refusal = refuse_call(call, self._tools)
         if refusal is None and place >= self._state.plan.max_tool_calls:
@@ -84,19 +82,22 @@ class ToolCaller:
         try:
             return await self._waits.until_served(
                 f"a worker that serves tool {tool.name!r} of agent {self._state.plan.spec.name!r}",
-                lambda: self._in_slot(call, tool, pauses),
-                pauses=pauses,
+                lambda: self._in_slot(call, tool),
+                pauses=self._gate.is_continuing,
             )
         except ActivityError as error:
             return ToolResult(error=explain(error, tool))
         except ApplicationError as error:
             return ToolResult(error=error.message)
         except asyncio.CancelledError:
-            return ToolResult(error="the run was stopped before this call was made")
+            return ToolResult(error="the turn was stopped before this call was made")
 
-    async def _in_slot(self, call: ToolCall, tool: ToolSpec, pauses: Callable[[], bool]) -> ToolResult | None:
+    async def _in_slot(self, call: ToolCall, tool: ToolSpec) -> ToolResult | None:
         async with self._slots:
-            return None if pauses() else await self._execute(call, tool)
+            if not await self._gate.is_open():
+                return None
+            with self._state.calling():
+                return await self._execute(call, tool)
 
     async def _execute(self, call: ToolCall, tool: ToolSpec) -> ToolResult:
         state = self._state

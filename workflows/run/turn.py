@@ -36,11 +36,23 @@ class GiveUp:
     error: RunError
 
 
-Step = CallModel | CallTools | Finish | GiveUp
+@dataclass(frozen=True)
+class WaitForMessage:
+    """The session has answered, and waits for the next message."""
+
+
+Step = CallModel | CallTools | Finish | GiveUp | WaitForMessage
 
 
 def next_step(
-    last: Message | None, *, pending: list[ToolCall], finish_reason: str | None, turns: int, max_turns: int
+    last: Message | None,
+    *,
+    pending: list[ToolCall],
+    finish_reason: str | None,
+    turns: int,
+    max_turns: int,
+    messages: int = 0,
+    answered: bool = False,
 ) -> Step:
     """Returns the next step, which depends on the newest message.
 
@@ -48,12 +60,17 @@ def next_step(
         last: the newest message; `None` right after continue-as-new.
         pending: the calls of the last reply without a result.
         finish_reason: why the last reply ended, in OpenAI's terms.
-        turns: number of model calls so far.
+        turns: number of model calls so far; of a session, in this exchange.
         max_turns: maximum number of model calls.
+        messages: number of messages that the model has not seen yet.
+        answered: whether a session has answered its last message.
     """
     if pending:
         return CallTools(pending)
-    if last and last.role == "assistant":
+    if answered:
+        return CallModel() if messages else WaitForMessage()
+    is_reply = last is not None and last.role == "assistant" and not last.partial
+    if last and is_reply and not messages:
         return Finish(answer_fault(last.content, finish_reason or ""))
     if turns >= max_turns:
         return GiveUp(

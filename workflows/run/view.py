@@ -17,11 +17,15 @@ with workflow.unsafe.imports_passed_through():
         AGENT_FINISHED_AT,
         AGENT_NAME,
         AGENT_PARENT,
+        AGENT_ROOT,
         AGENT_STARTED_AT,
         AGENT_STATUS,
+        AGENT_TAGS,
         AGENT_TOKENS,
         AGENT_TURN,
+        AGENT_WAITS_FOR,
     )
+    from holdfast.tags import indexed_tags
     from holdfast.workflows.run.state import RunState
 
 LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI cuts off the last lines of the details
@@ -34,7 +38,7 @@ class View:
 
     def __init__(self, state: RunState) -> None:
         self._state = state
-        self._shown: dict[str, str | int | float | datetime] = {}
+        self._shown: dict[str, str | int | float | datetime | list[str]] = {}
         self._upserted_at: datetime | None = None
 
     def update(self, *, final: bool = False) -> None:
@@ -86,6 +90,13 @@ class View:
             wanted.append((AGENT_COST, state.usage.cost_usd))
         if state.request.parent:
             wanted.append((AGENT_PARENT, indexed(state.request.parent)))
+        if state.request.root:
+            wanted.append((AGENT_ROOT, indexed(state.request.root)))
+        if tags := indexed_tags(state.request.tags):
+            wanted.append((AGENT_TAGS, tags))
+        kinds = sorted({wait.kind for wait in state.open_waits.values()})
+        if kinds or AGENT_WAITS_FOR.name in self._shown:
+            wanted.append((AGENT_WAITS_FOR, kinds))
         changed = [(key, value) for key, value in wanted if self._shown.get(key.name) != value]
         self._shown.update({key.name: value for key, value in changed})
         return [key.value_set(value) for key, value in changed]

@@ -12,7 +12,8 @@ from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
 from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, tokens, tool_call
-from holdfast.types import Entry, RunProgress
+from holdfast.progress import RunProgress
+from holdfast.types import Entry
 
 LAST_ENTRIES = 8
 

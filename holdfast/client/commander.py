@@ -1,0 +1,179 @@
+"""Sends commands to runs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from holdfast.commands import Command, Receipt
+from holdfast.errors import CommandRefused, ErrorType, RunOver, SessionOver, WorkerUnavailable
+from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.polling_workers import PollingWorkers
+from holdfast.types import RunId
+
+ANSWER_TIMEOUT = 10.0  # seconds; a worker answers within milliseconds, or seconds if it has to replay a long run
+LAST_TIMEOUT = 60.0  # seconds for all attempts, if workers poll
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts, while a run takes other updates or continues as new
+QUEUED = "queued"
+"""State in the receipt of a command that Temporal keeps until a worker polls."""
+
+REFUSALS: dict[str | None, type[CommandRefused]] = {
+    ErrorType.RUN_OVER: RunOver,
+    ErrorType.SESSION_OVER: SessionOver,
+}
+
+
+class Commander:
+    """Sends commands as updates, which a worker answers; if no worker polls, as signals, which Temporal keeps for one.
+
+    Args:
+        client: connected to the namespace of the runs.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def send(self, run_id: RunId, command: Command) -> Receipt:
+        """Sends a command and returns its receipt; a command with an id of its own can be repeated safely.
+
+        Raises:
+            CommandRefused: the run refuses it; RunOver if it has ended.
+            RunNotFound: no run has this id.
+            WorkerUnavailable: workers poll, but none has answered; the command may still be carried out.
+            TemporalUnavailable: the server is unavailable.
+        """
+        command = _with_id(command)
+        handle = self._client.get_workflow_handle(run_id)
+
+        async def update() -> Receipt:
+            receipt: Receipt = await handle.execute_update(
+                command.NAME, _payload(command), id=_update_id(command), result_type=Receipt
+            )
+            return receipt
+
+        async def signal(_task_queue: str) -> Receipt:
+            await handle.signal(command.NAME, _payload(command))
+            return Receipt(id=command.id or "", seq=None, state=QUEUED)
+
+        return await self._deliver(run_id, update, signal)
+
+    async def start_or_send(
+        self, run_id: RunId, command: Command, start: Callable[[], WithStartWorkflowOperation[Any, Any]]
+    ) -> Receipt:
+        """Starts a run if no run has its id, and sends it a command, in one request that can be repeated safely.
+
+        Args:
+            run_id: the run.
+            command: the command.
+            start: returns how the run is started.
+
+        Raises:
+            CommandRefused: as in `send`.
+            WorkerUnavailable: no worker polls, or none has answered.
+        """
+        command = _with_id(command)
+
+        async def update() -> Receipt:
+            receipt: Receipt = await self._client.execute_update_with_start_workflow(
+                command.NAME,
+                _payload(command),
+                start_workflow_operation=start(),
+                id=_update_id(command),
+                result_type=Receipt,
+            )
+            return receipt
+
+        async def fail(task_queue: str) -> Receipt:
+            raise WorkerUnavailable(
+                f"no worker polls task queue {task_queue!r}, so nothing was started; `holdfast up` starts one"
+            )
+
+        return await self._deliver(run_id, update, fail)
+
+    async def _deliver(
+        self,
+        run_id: RunId,
+        update: Callable[[], Awaitable[Receipt]],
+        without_worker: Callable[[str], Awaitable[Receipt]],
+    ) -> Receipt:
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + LAST_TIMEOUT, FIRST_PAUSE
+        while True:
+            try:
+                with translated_errors(run_id):
+                    async with asyncio.timeout(ANSWER_TIMEOUT):
+                        return await self._attempt(run_id, update)
+            except WorkflowUpdateFailedError as error:
+                raise _refusal(error) from None
+            except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+                if task_queue := await self._unserved(run_id):
+                    with translated_errors(run_id):
+                        return await without_worker(task_queue)
+            except _Again:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            if loop.time() > deadline:
+                raise WorkerUnavailable(
+                    f"no worker has answered the command to run {run_id!r} within {LAST_TIMEOUT:g} s; "
+                    "it may still be carried out: see `show`"
+                )
+
+    async def _attempt(self, run_id: RunId, update: Callable[[], Awaitable[Receipt]]) -> Receipt:
+        try:
+            return await update()
+        except RPCError as error:
+            if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:  # Temporal takes ten updates of a run at a time
+                raise _Again from None
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            await self._check_open(run_id)
+            raise _Again from None  # the run has continued as new
+
+    async def _check_open(self, run_id: RunId) -> None:
+        description = await self._client.get_workflow_handle(run_id).describe()
+        if description.status not in (None, WorkflowExecutionStatus.RUNNING):
+            raise RunOver(f"run {run_id!r} has ended ({description.status.name.lower()}); it takes no more commands")
+
+    async def _unserved(self, run_id: RunId) -> str | None:
+        """Returns the task queue of a run that no worker polls; `None` if one does."""
+        with translated_errors(run_id):
+            description = await self._client.get_workflow_handle(run_id).describe()
+        task_queue = description.task_queue
+        return None if await PollingWorkers(self._client, task_queue).names() else task_queue
+
+
+class _Again(Exception):
+    """The run cannot take an update at the moment."""
+
+
+def _with_id(command: Command) -> Command:
+    return command if command.id else command.model_copy(update={"id": uuid.uuid4().hex})
+
+
+def _update_id(command: Command) -> str:
+    """Returns the id of the update: that of the command, and what it is, as Temporal compares nothing but ids."""
+    content = hashlib.sha256(command.model_dump_json(exclude={"by"}).encode()).hexdigest()[:12]
+    return f"{command.NAME}/{content}/{command.id}"
+
+
+def _payload(command: Command) -> dict[str, Any]:
+    return command.model_dump(mode="json", exclude_defaults=True)
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> CommandRefused:
+    cause = error.cause
+    kind = cause.type if isinstance(cause, ApplicationError) else None
+    return REFUSALS.get(kind, CommandRefused)(cause.message if isinstance(cause, ApplicationError) else str(cause))

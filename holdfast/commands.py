@@ -1,0 +1,115 @@
+"""Commands to a run: what people and programs may ask of it while it is open, as Temporal updates and signals."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from holdfast.bounds import Label, Text
+from holdfast.types import Data, Tolerant
+
+MAX_ID_CHARS = 200
+MAX_MESSAGE_BYTES = 512 * 1024
+"""Of one message to a run, in UTF-8."""
+
+
+def _message(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it must not be blank")
+    if (size := len(text.encode())) > MAX_MESSAGE_BYTES:
+        raise ValueError(
+            f"it has {size:,} bytes, but at most {MAX_MESSAGE_BYTES:,} are accepted; put it in a file of the workspace"
+        )
+    return text
+
+
+MessageText = Annotated[Text, AfterValidator(_message)]
+"""The text of a message to a run."""
+
+
+class Policy(StrEnum):
+    """When a message reaches the model."""
+
+    STEER = "steer"
+    """With the next model call."""
+    ENQUEUE = "enqueue"
+    """After the answer."""
+    INTERRUPT = "interrupt"
+    """At once: the current turn is stopped."""
+    REJECT = "reject"
+    """Only if the run waits for a message; otherwise the message is refused."""
+
+
+class Command(Data):
+    """What all commands have in common.
+
+    Class attributes:
+        NAME: of the update and of the signal.
+        DESCRIPTION: one line, which Temporal's UI shows.
+        TEXT: the field that a bare string sets; `None` means that the command has no text.
+    """
+
+    NAME: ClassVar[str]
+    DESCRIPTION: ClassVar[str]
+    TEXT: ClassVar[str | None] = None
+
+    id: Annotated[Text, Field(min_length=1, max_length=MAX_ID_CHARS)] | None = None
+    """Idempotency key: a command is carried out once under one id. `None` means the id of the update, or a new one."""
+    by: Label | None = None
+    """Who sent it."""
+
+
+class Send(Command):
+    """Sends a message to the agent."""
+
+    NAME = "send"
+    DESCRIPTION = 'Sends a message to the agent: {"text": "…", "policy": "steer"}, or just the text'
+    TEXT = "text"
+
+    text: MessageText
+    policy: Policy = Policy.STEER
+
+
+class Pause(Command):
+    """Pauses the run: nothing new starts until it is resumed; calls in flight end and are recorded."""
+
+    NAME = "pause"
+    DESCRIPTION = 'Pauses the run; {"now": true} also stops the calls in flight'
+
+    now: bool = False
+    """Stop the calls in flight too; the model is called again when the run is resumed."""
+
+
+class Resume(Command):
+    """Resumes a paused run."""
+
+    NAME = "resume"
+    DESCRIPTION = "Resumes the paused run"
+
+
+class Interrupt(Command):
+    """Stops the current turn: a session then waits for a message, any other run pauses."""
+
+    NAME = "interrupt"
+    DESCRIPTION = "Stops the current turn; with a text, the agent continues with it"
+    TEXT = "text"
+
+    text: MessageText | None = None
+    """A message with which the agent continues at once."""
+
+
+COMMANDS: tuple[type[Command], ...] = (Send, Pause, Resume, Interrupt)
+"""Every command; `workflows/run/handlers.py` makes an update and a signal of each."""
+
+
+class Receipt(Tolerant):
+    """The answer to a command."""
+
+    id: str
+    """The command's id."""
+    seq: int | None
+    """The entry that records the command; `None` means that the run has not begun and will record it when it does."""
+    state: str
+    """The status of the run after the command."""

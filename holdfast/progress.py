@@ -1,0 +1,55 @@
+"""The progress of a run: what it is doing, and what it waits for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime
+
+from holdfast.types import RunSummary, Text, Tolerant
+
+WaitKind = Literal["approval", "question", "budget", "call", "message", "timer", "event", "resume"]
+"""What a run waits for: a person's decision, answer, budget, or word on a call whose outcome is unknown; a message, a
+time, an event, or to be resumed."""
+
+FOR_PEOPLE = frozenset({"approval", "question", "budget", "call"})
+"""The kinds of waits that only a person ends."""
+
+
+class Wait(Tolerant):
+    """Something that a run waits for, other than a worker."""
+
+    id: str
+    """Unique in the run, and the same after it continued as new."""
+    kind: WaitKind | str
+    since: AwareDatetime
+    """Workflow time."""
+    until: AwareDatetime | None = None
+    """When the wait ends by itself; `None` means never."""
+    what: Text
+    """For people: `your approval of delete_file(path=a.md)`."""
+    data: dict[str, Any] = {}
+    """Further facts, by kind."""
+
+
+class RunProgress(RunSummary):
+    """The result of the `status` query."""
+
+    doing: str = ""
+    """What the run is doing now, in a few words."""
+    waits_for: list[Wait] = []
+    """What it waits for, oldest first."""
+    max_turns: int | None = None
+    """`None` means not known yet."""
+    deadline: AwareDatetime | None = None
+    """When the run's time limit expires if it keeps running; `None` means not known yet, or its clock stands still."""
+    output: Text = ""
+    files: list[str] = []
+    workspace: str | None = None
+    """The tools' folder on the worker's machine; `None` means not known yet."""
+    head: int = -1
+    """Seq of the newest entry; -1 means none."""
+    digest: str = ""
+    """Digest of the newest entry, which covers all earlier ones; empty means none."""
+    mirrored: int = -1
+    """Newest entry that the mirror has acknowledged; -1 means none."""

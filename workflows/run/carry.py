@@ -1,0 +1,51 @@
+"""What a run carries over continue-as-new."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from holdfast.protocol import CarriedControl, CarriedState
+from holdfast.workflows.run.state import RunState
+
+
+def carried_state(state: RunState, now: datetime, execution: str) -> CarriedState:
+    """Returns the state that the next execution resumes from; fields of a newer version are kept.
+
+    Args:
+        state: the run.
+        now: workflow time.
+        execution: Temporal's id of this execution.
+    """
+    before = state.request.carried
+    return CarriedState(
+        **((before.model_extra or {}) if before else {}),
+        chain=state.chain,
+        previous=execution,
+        plan=state.plan,
+        head=state.head,
+        next_message=state.log.next_message,
+        turns=state.turns,
+        tool_calls=state.tool_calls,
+        usage=state.usage,
+        output=state.output,
+        model=state.model,
+        files=state.files,
+        started_at=state.started_at,
+        pending_calls=state.pending_calls,
+        calls_made=state.calls_made,
+        spent=state.clock.spent(now),
+        control=_control(state, before.control if before else CarriedControl()),
+    )
+
+
+def _control(state: RunState, before: CarriedControl) -> CarriedControl:
+    return CarriedControl(
+        **(before.model_extra or {}),
+        paused=state.paused,
+        answered=state.answered,
+        interrupted=state.interrupted,
+        exchange=state.exchange,
+        queue=state.queue.messages,
+        waits=list(state.open_waits.values()),
+        answers=state.answers,
+    )

@@ -1,0 +1,257 @@
+"""The commands of a run: parsed, checked, recorded and carried out at once, each of them one time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from holdfast.bounds import shortened
+    from holdfast.commands import COMMANDS, Command, Receipt
+    from holdfast.errors import ErrorType
+    from holdfast.protocol import CommandAnswer
+    from holdfast.rejection import reason_of
+    from holdfast.types import RunStatus
+    from holdfast.workflows.run.state import RunState
+
+C = TypeVar("C", bound=Command)
+
+KEPT_ANSWERS = 1_000
+"""Commands whose ids are remembered; each takes some 100 bytes of what a run carries when it continues as new."""
+MAX_EARLY = 100
+"""Commands that wait for a run to begin."""
+GIVEN_CHARS = 500  # of a refused signal, which its entry shows
+
+
+class Refusal(Exception):
+    """A command cannot be carried out; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Handler:
+    """What a command does."""
+
+    apply: Callable[[Any, int], None]
+    """Carries out a command; its second argument is the entry that records it. It never awaits."""
+    check: Callable[[Any], None] = lambda _command: None
+    """Raises a Refusal if the command cannot be carried out now; changes nothing."""
+
+
+@dataclass
+class Control:
+    """Takes the commands of a run, from its first moment to its last.
+
+    Commands that arrive before the run has begun are kept, and carried out when it does.
+    """
+
+    _handlers: dict[type[Command], Handler] = field(default_factory=dict)
+    _state: RunState | None = None
+    _answers: dict[str, CommandAnswer] = field(default_factory=dict)
+    """By command id, oldest first."""
+    _early: list[Command] = field(default_factory=list)
+    _early_signals: list[tuple[str, str, Any]] = field(default_factory=list)
+
+    def begin(self, state: RunState, handlers: dict[type[Command], Handler]) -> None:
+        """Begins to carry out commands, first those that have arrived already."""
+        self._state = state
+        self._handlers = handlers
+        self._answers = state.answers
+        for name, reason, given in self._early_signals:
+            state.record_refusal(workflow.now(), name, reason, given)
+        early, self._early = self._early, []
+        for command in early:
+            try:
+                self._check(command)
+            except Refusal as refusal:
+                state.record_refusal(workflow.now(), command.NAME, str(refusal), _content(command))
+            else:
+                self._carry_out(command)
+
+    def validate(self, kind: type[Command], given: RawValue) -> None:
+        """Checks an update without changing anything.
+
+        Raises:
+            ApplicationError: it is refused; `type` is an ErrorType.
+        """
+        try:
+            command = self._parse(kind, given, workflow.current_update_info())
+            if not self._is_repeated(command):
+                self._check(command)
+        except Refusal as refusal:
+            raise ApplicationError(str(refusal), type=self._refusal_type(), non_retryable=True) from None
+
+    def update(self, kind: type[Command], given: RawValue) -> Receipt:
+        """Carries out an update that has passed `validate`, and returns its receipt."""
+        command = self._parse(kind, given, workflow.current_update_info())
+        return self._known_receipt(command) or self._take(command)
+
+    def signal(self, kind: type[Command], *given: Any) -> None:
+        """Carries out a signal, or records why it cannot be carried out."""
+        try:
+            if len(given) > 1:
+                raise Refusal(f"{kind.NAME} takes one argument, not {len(given)}")
+            command = self._parse(kind, given[0] if given else None, None)
+            if not self._is_repeated(command):
+                self._check(command)
+                self._take(command)
+        except Refusal as refusal:
+            self._record_refusal(kind.NAME, str(refusal), [_shown(value) for value in given])
+
+    def refuse_signal(self, name: str, given: Sequence[RawValue]) -> None:
+        """Records a signal whose name is not known."""
+        self._record_refusal(name, self.unknown(name).message, [_shown(value) for value in given])
+
+    def unknown(self, name: str) -> ApplicationError:
+        """Returns the error for a command whose name is not known."""
+        known = ", ".join(sorted(command.NAME for command in COMMANDS))
+        return ApplicationError(
+            f"there is no command {shortened(name, 80)!r}; the commands are {known}",
+            type=ErrorType.COMMAND_REFUSED,
+            non_retryable=True,
+        )
+
+    def _parse(self, kind: type[C], given: RawValue | None, update: workflow.UpdateInfo | None) -> C:
+        """Returns the command; one without an id of its own has that of its update."""
+        value = _decoded(given)
+        if value is None:
+            value = {}
+        elif isinstance(value, str) and kind.TEXT is not None:
+            value = {kind.TEXT: value} if value else {}
+        elif isinstance(value, str) and not value:
+            value = {}
+        if not isinstance(value, dict):
+            raise Refusal(f"{kind.NAME} takes a JSON object, not {shortened(json.dumps(value), 80)}")
+        try:
+            command = kind.model_validate(value)
+        except ValidationError as error:
+            raise Refusal(f"{kind.NAME}: {_problems(error)}") from None
+        if command.id is None and update is not None:
+            command.id = shortened(update.id, 200)
+        return command
+
+    def _check(self, command: Command) -> None:
+        state = self._state
+        if state is None:
+            if len(self._early) >= MAX_EARLY:
+                raise Refusal(f"{MAX_EARLY} commands wait for the run to begin; send more when it has begun")
+            return
+        if state.status.is_final:
+            raise Refusal(f"run {state.run_id!r} has ended ({state.status}); it takes no more commands")
+        handler = self._handlers.get(type(command))
+        if handler is None:
+            raise Refusal(f"this run takes no {command.NAME}")
+        handler.check(command)
+
+    def _take(self, command: Command) -> Receipt:
+        if self._state is None:
+            self._early.append(command)
+            if command.id is not None:
+                self._remember(command, None, RunStatus.QUEUED)
+            return Receipt(id=command.id or command.NAME, seq=None, state=RunStatus.QUEUED)
+        return self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> Receipt:
+        state = self._state
+        assert state is not None, "only a run that has begun carries out commands"
+        seq = state.head.seq + 1
+        if command.id is None:
+            command.id = f"{command.NAME}-{seq}"
+        state.record_command(workflow.now(), command)
+        self._handlers[type(command)].apply(command, seq)
+        status = state.next_status
+        self._remember(command, seq, status)
+        return Receipt(id=command.id, seq=seq, state=status)
+
+    def _remember(self, command: Command, seq: int | None, status: RunStatus) -> None:
+        assert command.id is not None
+        self._answers[command.id] = CommandAnswer(digest=_digest(command), seq=seq, state=status)
+        while len(self._answers) > KEPT_ANSWERS:
+            del self._answers[next(iter(self._answers))]
+
+    def _known_receipt(self, command: Command) -> Receipt | None:
+        known = self._answers.get(command.id or "")
+        return Receipt(id=command.id or "", seq=known.seq, state=known.state) if known else None
+
+    def _is_repeated(self, command: Command) -> bool:
+        """Whether the command has been carried out already.
+
+        Raises:
+            Refusal: another command had its id.
+        """
+        known = self._answers.get(command.id or "")
+        if known is None:
+            return False
+        if known.digest != _digest(command):
+            raise Refusal(
+                f"the id {shortened(command.id or '', 80)!r} was used for a command with other content; use a new id"
+            )
+        return True
+
+    def _record_refusal(self, name: str, reason: str, given: Any) -> None:
+        state = self._state
+        workflow.logger.warning("signal %s is refused: %s", shortened(name, 80), reason)
+        if state is None:
+            if len(self._early_signals) < MAX_EARLY:
+                self._early_signals.append((name, reason, given))
+        elif not state.status.is_final:  # the log of an ended run is complete
+            state.record_refusal(workflow.now(), name, reason, given)
+
+    def _refusal_type(self) -> ErrorType:
+        state = self._state
+        if state is None or not state.status.is_final:
+            return ErrorType.COMMAND_REFUSED
+        return ErrorType.SESSION_OVER if state.request.session else ErrorType.RUN_OVER
+
+
+def _decoded(given: RawValue | None) -> Any:
+    """Returns the JSON value that a handler was sent; `None` if it was sent nothing.
+
+    Raises:
+        Refusal: it is not JSON.
+    """
+    if given is None or not given.payload.metadata:
+        return None
+    try:
+        return workflow.payload_converter().from_payload(given.payload)
+    except Exception as error:  # noqa: BLE001 - a payload that is not JSON can raise any error
+        raise Refusal(f"its argument cannot be read as JSON: {shortened(str(error), 200)}") from None
+
+
+def _shown(given: Any) -> Any:
+    """Returns what a refused signal was sent, cut if it is long."""
+    try:
+        value = _decoded(given) if isinstance(given, RawValue) else given
+    except Refusal:
+        value = given.payload.data.decode("utf-8", "replace")
+    text = json.dumps(value)
+    return value if len(text) <= GIVEN_CHARS else shortened(text, GIVEN_CHARS)
+
+
+def _problems(error: ValidationError) -> str:
+    found = []
+    for item in error.errors()[:5]:
+        place = ".".join(str(part) for part in item["loc"])
+        given = shortened(json.dumps(item["input"], default=str), 80)
+        found.append(
+            f"{place}: {reason_of(item)} (got {given})" if item["type"] != "missing" else f"{place} is missing"
+        )
+    return "; ".join(found)
+
+
+def _content(command: Command) -> dict[str, Any]:
+    return command.model_dump(mode="json", exclude_unset=True, exclude={"id", "by"})
+
+
+def _digest(command: Command) -> str:
+    """Identifies what a command does, whoever sends it."""
+    content = command.model_dump(mode="json", exclude={"id", "by"}, exclude_defaults=True)
+    return hashlib.sha256(json.dumps([command.NAME, content], sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,29 @@
+"""The gate before each call of a run: closed while the run is paused, and once it is to continue as new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast.workflows.run.state import RunState
+
+
+class Gate:
+    """Decides whether the next call may begin.
+
+    Args:
+        state: the run.
+        is_continuing: whether the run is to continue as new, so that no further call is begun.
+    """
+
+    def __init__(self, state: RunState, is_continuing: Callable[[], bool]) -> None:
+        self._state = state
+        self.is_continuing = is_continuing
+
+    async def is_open(self) -> bool:
+        """Waits while the run is paused, and returns whether a call may begin."""
+        if self._state.paused:
+            await workflow.wait_condition(lambda: not self._state.paused or self.is_continuing())
+        return not self.is_continuing()

@@ -1,0 +1,51 @@
+"""Messages to a run that no model call has seen yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from holdfast.protocol import QueuedMessage
+
+MAX_MESSAGES = 100
+MAX_BYTES = 1024 * 1024
+"""Of all messages together, in UTF-8: a run carries them when it continues as new, and Temporal accepts 2 MB."""
+
+
+class MessageQueue:
+    """A bounded queue in the order of arrival."""
+
+    def __init__(self, messages: Iterable[QueuedMessage] = ()) -> None:
+        self._messages = list(messages)
+
+    def fault(self, text: str) -> str | None:
+        """Returns why a message cannot be queued; `None` if it can."""
+        if len(self._messages) >= MAX_MESSAGES:
+            return f"{MAX_MESSAGES} messages wait for the agent already; send more when it has read some"
+        size = sum(len(message.text.encode()) for message in self._messages) + len(text.encode())
+        if size > MAX_BYTES:
+            return (
+                f"the messages that wait for the agent would have {size:,} bytes together; the maximum is {MAX_BYTES:,}"
+            )
+        return None
+
+    def add(self, message: QueuedMessage) -> None:
+        """Adds a message that has no fault."""
+        self._messages.append(message)
+
+    def take(self, *, after_answer: bool) -> list[QueuedMessage]:
+        """Removes and returns the messages for the next model call.
+
+        Args:
+            after_answer: whether the model has answered, so that the call sees all messages.
+        """
+        taken = [message for message in self._messages if after_answer or not message.after_answer]
+        self._messages = [message for message in self._messages if message not in taken]
+        return taken
+
+    @property
+    def messages(self) -> list[QueuedMessage]:
+        """The messages, oldest first."""
+        return self._messages
+
+    def __len__(self) -> int:
+        return len(self._messages)

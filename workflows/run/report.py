@@ -1,0 +1,74 @@
+"""What a run tells of itself: its result, its summary in lists and in the mirror, and its progress."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.progress import RunProgress
+from holdfast.types import RunResult, RunSummary
+from holdfast.workflows.run.state import SUMMARY_CHARS, RunState
+
+
+def result_of(state: RunState) -> RunResult:
+    """Returns the result of the run, or its current state in that form."""
+    return RunResult(
+        run_id=state.run_id,
+        agent=state.plan.spec.name,
+        status=state.status,
+        output=state.answer,
+        finish_reason=state.finish_reason,
+        error=state.error,
+        usage=state.usage,
+        turns=state.turns,
+        tool_calls=state.tool_calls,
+        model=state.model,
+        files=state.files,
+        workspace=state.plan.workspace,
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+    )
+
+
+def summary_of(state: RunState) -> RunSummary:
+    """Returns the summary of the run, as lists and the mirror show it."""
+    return RunSummary(**_summary_fields(state))
+
+
+def progress_of(state: RunState, mirrored: int) -> RunProgress:
+    """Returns the result of the `status` query.
+
+    Args:
+        state: the run.
+        mirrored: seq of the newest entry that the mirror has acknowledged; -1 means none.
+    """
+    return RunProgress(
+        **_summary_fields(state) | {"status": state.shown_status},
+        doing=state.activity,
+        waits_for=list(state.open_waits.values()),
+        max_turns=state.plan.spec.max_turns,
+        deadline=state.clock.deadline,
+        output=state.output,
+        files=state.files,
+        workspace=state.plan.workspace,
+        head=state.head.seq,
+        digest=state.head.digest,
+        mirrored=mirrored,
+    )
+
+
+def _summary_fields(state: RunState) -> dict[str, Any]:
+    fields = {
+        "run_id": state.run_id,
+        "agent": state.plan.spec.name,
+        "status": state.status,
+        "turn": state.turns,
+        "usage": state.usage,
+        "tool_calls": state.tool_calls,
+        "input": state.request.input[:SUMMARY_CHARS],
+        "parent": state.request.parent,
+        "model": state.model,
+        "error": state.error,
+        "started_at": state.started_at,
+        "finished_at": state.finished_at,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
