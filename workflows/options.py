@@ -40,6 +40,9 @@ MAX_EVENTS = 20_000
 """Events of a history, after which a run waits for the mirror without a limit in order to continue as new: the server
 terminates a workflow at 51,200."""
 
+EVENTS_BETWEEN_TRIES = 500
+"""Events between two attempts to continue as new while the mirror lags."""
+
 MAX_PARALLEL_TOOLS = 32
 """Maximum number of concurrent tool calls of one turn; a model may request any number."""
 

@@ -69,8 +69,8 @@ class Execution:
         self._tools = ToolCaller(self.state, self._view, self._gate)
         self._step = Step()
         self._stop: RunStatus | None = None
-        self._mirror_lags = False
-        """Whether the mirror lagged when the run was to continue as new."""
+        self._next_try = 0
+        """Length of the history at which the run tries again to continue as new, after the mirror lagged."""
         self._out_of_time = ""
 
         control.begin(self.state, Commands(self.state, self._step).handlers())
@@ -252,9 +252,8 @@ class Execution:
     def _is_continuing(self) -> bool:
         """Whether no further call of this turn is begun, so that the run can continue as new before it."""
         info = workflow.info()
-        if self._mirror_lags and info.get_current_history_length() <= options.MAX_EVENTS:
-            return False
-        return info.is_continue_as_new_suggested()
+        length = info.get_current_history_length()
+        return info.is_continue_as_new_suggested() and (length >= self._next_try or length > options.MAX_EVENTS)
 
     def _why_out_of_time(self) -> str:
         expires = self.state.request.expires
@@ -270,12 +269,13 @@ class Execution:
 
     async def _should_continue_as_new(self) -> bool:
         """Whether to continue as new; the next execution reads the mirror, so the mirror must be complete first."""
-        info = workflow.info()
-        if self._stop or not info.is_continue_as_new_suggested():
+        if self._stop or not self._is_continuing():
             return False
-        must_continue = info.get_current_history_length() > options.MAX_EVENTS
-        self._mirror_lags = not await self._outbox.flush(None if must_continue else options.FLUSH_TIMEOUT)
-        return not self._mirror_lags
+        must_continue = workflow.info().get_current_history_length() > options.MAX_EVENTS
+        if await self._outbox.drain(None if must_continue else options.FLUSH_TIMEOUT):
+            return True
+        self._next_try = workflow.info().get_current_history_length() + options.EVENTS_BETWEEN_TRIES
+        return False
 
     async def _leave_mirror_to_catch_up(self) -> None:
         run_id = self.state.run_id

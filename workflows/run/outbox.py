@@ -86,6 +86,23 @@ class Outbox:
             return False
         return self.is_drained
 
+    async def drain(self, timeout: timedelta | None) -> bool:
+        """Sends until the mirror has every entry, also those recorded meanwhile, and returns whether it has.
+
+        Args:
+            timeout: maximum time; `None` means no limit, but a mirror that rejects entries ends it too.
+        """
+        deadline = None if timeout is None else workflow.now() + timeout
+        while not self.is_drained:
+            goal = self._log.head
+            left = None if deadline is None else deadline - workflow.now()
+            if left is not None and left <= timedelta():
+                return False
+            await self.flush(left)
+            if goal is None or self.acked_seq < goal.seq:
+                return False
+        return True
+
     async def finish(self, timeout: timedelta) -> bool:
         """Sends the end of the run and returns whether the mirror has every entry.
 
