@@ -116,7 +116,7 @@ class RunState:
         """
         clock = RunClock(plan.timeout, spent=0, now=now)
         state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=now, clock=clock)
-        recorded = request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_none=True)
+        recorded = request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_defaults=True)
         state._record("start", now, {"agent": _plain(plan.spec), "request": recorded})
         state._add_message(now, Message(seq=0, role="system", content=plan.spec.system_prompt))
         if request.input:
