@@ -12,6 +12,7 @@ from holdfast.activities.approvals import ApprovalActivities
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.deltas import Deltas
 from holdfast.activities.finished import FinishedCalls
+from holdfast.activities.ledger_calls import LedgerCalls
 from holdfast.activities.memory import MemoryActivities
 from holdfast.activities.mirror import MirrorActivities
 from holdfast.activities.mirror_writer import MirrorWriter
@@ -27,6 +28,7 @@ from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.ports import ChatModel, EventBus, RunLog, Store
+from holdfast.ports.ledger import Ledger
 from holdfast.ports.prices import PriceList
 from holdfast.ports.registry import RegistryProtocol
 from holdfast.storage.memory import Embedding, TextMemory
@@ -58,6 +60,10 @@ class Dependencies:
     max_concurrent_agents: int
     max_tool_calls: int
     """Maximum number of tool calls that one turn makes."""
+    ledger: Ledger | None
+    """Which tool calls have begun; `None` means that calls are made without claims."""
+    ledger_required: bool
+    """Whether a call that must not take effect twice waits for the ledger while the store is unavailable."""
     model_retry_for: timedelta
     """How long a model call is retried while its provider is unavailable."""
     isolate_tools: bool = False
@@ -77,6 +83,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         slots=slots,
         limits=deps.limits,
         max_tool_calls=deps.max_tool_calls,
+        has_ledger=deps.ledger is not None,
     )
     writer = MirrorWriter(deps.store, Announcer(deps.bus))
     model = ModelActivities(
@@ -97,10 +104,13 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     runner = ToolRunner(own_loop=deps.isolate_tools)
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
 
+    ledger = LedgerCalls(deps.ledger, runner, deps.limits, is_required=deps.ledger_required)
+
     def serve(tool: Tool) -> ToolActivity:
         return ToolActivity(
             tool,
             runner=runner,
+            ledger=ledger,
             slots=slots,
             finished=finished,
             limits=deps.limits,

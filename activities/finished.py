@@ -53,12 +53,18 @@ class FinishedCalls:
     def __len__(self) -> int:
         return len(self._results)
 
-    async def joined(self, make: Callable[[], Awaitable[T]]) -> T:
-        """Does the same as `once`, and joins an earlier attempt that is still in flight, instead of a second call."""
+    async def joined(self, make: Callable[[], Awaitable[T]], alone_for: float = NEXT_ATTEMPT) -> T:
+        """Does the same as `once`, and joins an earlier attempt that is still in flight, instead of a second call.
+
+        Args:
+            make: makes the call.
+            alone_for: seconds for which a call continues that Temporal has given up.
+        """
         key = _key()
         call: SharedCall[T] | None = self._in_flight.get(key)
         if call is None:
-            call = self._in_flight[key] = SharedCall(lambda: self.once(make), lambda: self._in_flight.pop(key, None))
+            call = SharedCall(lambda: self.once(make), lambda: self._in_flight.pop(key, None), alone_for)
+            self._in_flight[key] = call
         return await call.wait()
 
 
@@ -68,9 +74,11 @@ class SharedCall(Generic[T]):
     Args:
         make: makes the call.
         ended: called at its end.
+        alone_for: seconds for which it continues after Temporal has given up the only attempt that waits for it.
     """
 
-    def __init__(self, make: Callable[[], Awaitable[T]], ended: Callable[[], object]) -> None:
+    def __init__(self, make: Callable[[], Awaitable[T]], ended: Callable[[], object], alone_for: float) -> None:
+        self._alone_for = alone_for
         self._task: asyncio.Future[T] = asyncio.ensure_future(make())
         self._task.add_done_callback(lambda _: ended())
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be left to ask
@@ -83,7 +91,7 @@ class SharedCall(Generic[T]):
             await asyncio.wait([self._task])
         except asyncio.CancelledError:
             if given_up():
-                asyncio.get_running_loop().call_later(NEXT_ATTEMPT, self._cancel_if_alone)
+                asyncio.get_running_loop().call_later(self._alone_for, self._cancel_if_alone)
                 raise
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -42,6 +42,7 @@ class RunActivities:
         slots: AgentSlots,
         limits: PayloadLimits,
         max_tool_calls: int,
+        has_ledger: bool,
     ) -> None:
         """
         Args:
@@ -54,6 +55,7 @@ class RunActivities:
             slots: limits the agents that are executed at the same time.
             limits: the maximum size of an input.
             max_tool_calls: maximum number of tool calls that one turn makes.
+            has_ledger: see `Plan.ledger`.
         """
         self._agents = agents
         self._served = served
@@ -64,6 +66,7 @@ class RunActivities:
         self._slots = slots
         self._limits = limits
         self._max_tool_calls = max_tool_calls
+        self._has_ledger = has_ledger
 
     @activity.defn(name=names.RUN_PREPARE)
     async def prepare(self, wanted: RunOptions, input_bytes: int) -> Plan:
@@ -91,6 +94,8 @@ class RunActivities:
             max_tool_calls=self._max_tool_calls,
             provider=self._provider,
         )
+        if self._has_ledger:
+            plan.ledger = True
         if self._limits.is_private:
             plan.private = True
         if not await self._slots.reserve(activity.info().workflow_id or ""):

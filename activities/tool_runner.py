@@ -6,7 +6,7 @@ import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from typing_extensions import override
 
@@ -25,6 +25,16 @@ SHIPPED_THREADS = 16  # calls of the shipped file tools at the same time; each t
 SHIPPED = "holdfast.tools."
 
 
+class BeginGuard(Protocol):
+    """Decides whether a call may begin."""
+
+    async def make(self) -> None:
+        """Raises an error if the call may not begin; awaited when nothing else keeps it from beginning."""
+
+    def check(self) -> None:
+        """Raises an error if `make` was too long ago; called where the call runs, as its first act."""
+
+
 class ToolRunner:
     """Calls tools: blocking ones in threads, async ones in an event loop, and shipped ones apart from users' tools.
 
@@ -40,8 +50,16 @@ class ToolRunner:
         self._caller_loop = CallerLoop()
         self._loop = ToolLoop() if own_loop else self._caller_loop
 
-    async def call(self, tool: Tool, arguments: str, context: ToolContext) -> ToolResult:
+    async def call(
+        self, tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None = None
+    ) -> ToolResult:
         """Calls a tool with a model's arguments and returns the result.
+
+        Args:
+            tool: the tool.
+            arguments: the JSON text as the model wrote it.
+            context: of the call.
+            claim: must allow the call right before it begins.
 
         Raises:
             UnfinishedCall: it did not end within its timeout, or could not be called.
@@ -54,21 +72,28 @@ class ToolRunner:
         if loop is not self._caller_loop and context.memories is not None:
             context = replace(context, memories=_WorkersMemory(context.memories, asyncio.get_running_loop()))
         if tool.is_async:
-            return await loop.run(name, lambda: _call(tool, arguments, context), timeout)
-        returned = await threads.run(name, lambda: _start(tool, arguments, context), timeout)
+            if claim:
+                await claim.make()
+            return await loop.run(name, lambda: _call(tool, arguments, context, claim), timeout)
+        begin = claim.make if claim else None
+        returned = await threads.run(name, lambda: _start(tool, arguments, context, claim), timeout, begin)
         if isinstance(returned, ToolResult):
             return returned
         return await loop.run(name, lambda: tool.finish(returned), timeout)
 
 
-async def _call(tool: Tool, arguments: str, context: ToolContext) -> ToolResult:
+async def _call(tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None) -> ToolResult:
+    if claim:
+        claim.check()
     try:
         return await tool.call(arguments, context)
     finally:
         _restore_streams(tool)
 
 
-def _start(tool: Tool, arguments: str, context: ToolContext) -> ToolResult | Awaitable[Any]:
+def _start(tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None) -> ToolResult | Awaitable[Any]:
+    if claim:
+        claim.check()
     try:
         return tool.start(arguments, context)
     finally:

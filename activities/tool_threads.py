@@ -7,7 +7,7 @@ import contextvars
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -54,13 +54,16 @@ class ToolThreads:
         with self._guard:
             return self._lost.total()
 
-    async def run(self, tool: str, function: Callable[[], T], timeout: float) -> T:
+    async def run(
+        self, tool: str, function: Callable[[], T], timeout: float, begin: Callable[[], Awaitable[None]] | None = None
+    ) -> T:
         """Calls a function in a thread and returns its result.
 
         Args:
             tool: name of the tool, for messages.
             function: sees the caller's context variables.
             timeout: maximum seconds, including the wait for a thread.
+            begin: awaited when a thread is free; the function is not called if it raises.
 
         Raises:
             UnfinishedCall: it did not end in time, or no thread was free.
@@ -71,6 +74,8 @@ class ToolThreads:
         waited = time.monotonic() - began
         self._running[tool] += 1
         try:
+            if begin:
+                await begin()
             future = self._pool.submit(contextvars.copy_context().run, function)
             return await self._result(tool, future, timeout, waited)
         finally:

@@ -12,13 +12,16 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast._util.logger import get_logger
-from holdfast.activities.finished import FinishedCalls
+from holdfast.activities.claims import NotBegun
+from holdfast.activities.finished import NEXT_ATTEMPT, FinishedCalls
 from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
+from holdfast.activities.ledger_calls import LATE_RESULT, LedgerCalls
 from holdfast.activities.slots import AgentSlots
-from holdfast.activities.tool_runner import ToolRunner
+from holdfast.activities.tool_runner import BeginGuard, ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
 from holdfast.agents.tool import Tool, ToolContext, ToolError
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.errors import ErrorType
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.protocol import ToolInvocation
 from holdfast.temporal.payload_limits import PayloadLimits
@@ -39,6 +42,7 @@ class ToolActivity:
         tool: Tool,
         *,
         runner: ToolRunner,
+        ledger: LedgerCalls,
         slots: AgentSlots,
         finished: FinishedCalls,
         limits: PayloadLimits,
@@ -47,6 +51,7 @@ class ToolActivity:
     ) -> None:
         self._tool = tool
         self._runner = runner
+        self._ledger = ledger
         self._slots = slots
         self._finished = finished
         self._limits = limits
@@ -71,11 +76,14 @@ class ToolActivity:
         started = time.monotonic()
         try:
             async with heartbeats():
-                result = await self._finished.joined(lambda: self._in_slot(invocation))
+                alone_for = LATE_RESULT if invocation.claim else NEXT_ATTEMPT
+                result = await self._finished.joined(lambda: self._in_slot(invocation), alone_for)
         except asyncio.CancelledError:
             if not stopped_by_user():
                 reason = "Temporal gave up this attempt" if given_up() else "the worker was shut down"
-                raise ApplicationError(f"{reason} while the tool ran", category=EXPECTED) from None
+                raise ApplicationError(
+                    f"{reason} while the tool ran", type=ErrorType.CALL_LOST, category=EXPECTED
+                ) from None
             result = ToolResult(error="the run was stopped while this tool ran")
             result.seconds = _seconds_since(started)
         if (attempt := activity.info().attempt) > 1:
@@ -85,11 +93,19 @@ class ToolActivity:
     async def _in_slot(self, invocation: ToolInvocation) -> ToolResult:
         async with self._slots.hold(invocation.run_id) as slot:
             slot.keep()  # for the model, which reads the result
-            started = time.monotonic()
-            result = self._within_limits(await self._attempt(invocation))
+            if invocation.claim or invocation.lost:
+                context = self._context(invocation)
+                result = await self._ledger.result(self._tool, invocation, context, self._made)
+            else:
+                result = await self._made(invocation, None)
             await self._limits.settle(result)
-            result.seconds = _seconds_since(started)
             return result
+
+    async def _made(self, invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
+        started = time.monotonic()
+        result = self._within_limits(await self._attempt(invocation, claim))
+        result.seconds = _seconds_since(started)
+        return result
 
     def _within_limits(self, result: ToolResult) -> ToolResult:
         size = self._limits.excess(result)
@@ -101,10 +117,12 @@ class ToolActivity:
             files=result.files[:MAX_FILES],
         )
 
-    async def _attempt(self, invocation: ToolInvocation) -> ToolResult:
+    async def _attempt(self, invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
         spec, attempt = self._tool.spec, activity.info().attempt
         try:
-            return await self._runner.call(self._tool, invocation.call.arguments, self._context(invocation))
+            return await self._runner.call(self._tool, invocation.call.arguments, self._context(invocation), claim)
+        except NotBegun:
+            raise
         except UnfinishedCall as error:  # has been logged where the call ran
             return ToolResult(error=str(error))
         except ToolError as error:

@@ -6,6 +6,7 @@ from .agents.tool import Tool as Tool
 from .agents.tool import ToolContext as ToolContext
 from .agents.tool import ToolError as ToolError
 from .agents.tool import tool as tool
+from .agents.verification import Happened as Happened
 from .client.holdfast import Holdfast as Holdfast
 from .client.listed_run import ListedRun as ListedRun
 from .client.result import AgentResult as AgentResult
@@ -67,6 +68,7 @@ __all__ = [
     "Event",
     "EventBus",
     "EventsPruned",
+    "Happened",
     "Holdfast",
     "HoldfastError",
     "InMemoryRegistry",

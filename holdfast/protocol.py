@@ -44,6 +44,8 @@ class Plan(Tolerant):
     """Whether the worker had no free slot for the run."""
     max_tool_calls: int = Field(default=128, ge=1)
     """Maximum number of tool calls that one turn makes."""
+    ledger: bool = False
+    """Whether the run's workers have a ledger, in which calls are claimed that must not take effect twice."""
     private: bool = False
     """Whether payloads are encrypted, so that content must not appear in Temporal's plain metadata."""
 
@@ -107,6 +109,8 @@ class CarriedState(Tolerant):
     """The calls of the current turn without a result, if the run continued within the turn."""
     calls_made: int = 0
     """The number of calls of the current turn with a result."""
+    asked: int = 0
+    """`seq` of the message that asked for these calls."""
     spent: float = 0.0
     """Seconds of running time so far."""
     control: CarriedControl = CarriedControl()
@@ -256,6 +260,27 @@ class ModelProgress(Tolerant):
     """What this attempt and earlier ones have used, estimated, in case they are lost; `None` means nothing."""
 
 
+class Resolution(Tolerant):
+    """What a person said about a call of which it was unknown whether it took effect."""
+
+    happened: bool
+    """Whether it took effect; if not, it is made."""
+    result: Text = ""
+    """What it returned, if it took effect."""
+
+
+class CallClaim(Tolerant):
+    """What a call needs that must not take effect twice: its place in the run, by which the ledger knows it."""
+
+    chain: str
+    """The run's chain, as in `CarriedState.chain`."""
+    message: int
+    """`seq` of the transcript message that asked for the call."""
+    index: int
+    """Place of the call in that message, from 0."""
+    resolution: Resolution | None = None
+
+
 class ToolInvocation(Tolerant):
     """The input of an activity that calls a tool."""
 
@@ -264,6 +289,10 @@ class ToolInvocation(Tolerant):
     turn: int
     call: ToolCall
     workspace: str | None = None
+    claim: CallClaim | None = None
+    """The claim that the call needs; `None` means that it is made without one."""
+    lost: bool = False
+    """Whether an earlier attempt without a claim was lost, so that the tool's `verify` must be asked first."""
 
 
 class EntryPage(Tolerant):

@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     max_tool_calls_per_turn: int = Field(default=128, ge=1, le=1_000)
     """Maximum number of tool calls that one turn makes; the model gets an error for each further call."""
 
+    tool_ledger: Literal["prefer", "require"] = "prefer"
+    """Whether a tool call that must not take effect twice is made without a claim in the ledger while the store is
+    unavailable, or waits for it."""
+
     @field_validator("holdfast_agents", "workspace_roots", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:

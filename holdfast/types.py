@@ -15,6 +15,7 @@ from holdfast.approval import Approval
 from holdfast.bounds import MAX_NAME, MAX_RETRIES, Cost, Count, Elapsed, Json, Label, Name, Seconds, TemporalName, Turns
 from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
 from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
+from holdfast.call_outcome import CallOutcome
 from holdfast.data import Data as Data  # noqa: PLC0414 - exported
 from holdfast.data import Tolerant as Tolerant  # noqa: PLC0414 - exported
 from holdfast.messages import Compaction, ContextUse
@@ -111,6 +112,13 @@ class ToolSpec(Tolerant):
     """Whether a person must approve its calls."""
     operation: Text | None = None
     """What the run itself does instead of calling an activity, as `sleep`; `None` means that a worker performs it."""
+    claims: bool = False
+    """Whether its worker claims each call in the ledger before it begins, if there is a ledger: only then may a call be
+    attempted again that was lost with its worker, although it must not take effect twice."""
+    on_unknown: Literal["tell", "ask"] = "tell"
+    """Whether the model is told, or a person is asked, if it is unknown whether a call took effect."""
+    verifies: bool = False
+    """Whether its worker can find out whether a call took effect."""
     task_queue: TemporalName | None = None
     """Task queue of its worker; `None` means that of the run."""
 
@@ -170,7 +178,8 @@ class Entry(Tolerant):
     `data` by kind:
         start: `agent` (AgentSpec), `request` (the RunRequest, without `agent` and `carried`)
         message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`
-        tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`
+        tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
+            (CallOutcome)
         command: `command` (its name), `id`, `by`, and the fields of the command that were set
         dropped: `id` (of the `send` command), `reason`: a message that no model call will see
         refused: `signal`, `reason`, `given`: a signal that could not be carried out
@@ -365,3 +374,5 @@ class ToolResult(Tolerant):
     seconds: Elapsed = 0.0
     attempts: Count = 1
     """Number of attempts."""
+    outcome: CallOutcome | str | None = None
+    """How the result is known; `None` means that the call was made and returned it."""

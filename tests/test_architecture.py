@@ -18,10 +18,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "holdfast"
 MAX_LINES = 400
 PUBLIC_NAMES = """
-    Agent AgentDefinitionError AgentResult AgentSpec Entry Event Holdfast HoldfastError ListedRun Memory MemoryMatch
-    Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus Settings
-    SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError ToolResult ToolSpec
-    Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
+    Agent AgentDefinitionError AgentResult AgentSpec Entry Event Happened Holdfast HoldfastError ListedRun Memory
+    MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
+    Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError ToolResult
+    ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
     AgentDefinition BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
     StoredVector VectorMatch VectorStore
     BusEvent EventBus EventsPruned SubscriberTooSlow event_bus
@@ -125,6 +125,7 @@ LEAVES = """
     approval
     bounds
     budgets
+    call_outcome
     chat_format
     checkpoints
     commands

@@ -15,7 +15,8 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=2.5)
 two may be late. A shorter timeout would mistake a busy worker for a dead one and pay for a call twice."""
 
 UNREPEATABLE_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
-"""For tools that must not run twice: they are never retried, so a long timeout costs little and a false alarm much."""
+"""For calls that must not take effect twice and have no claim: they are never retried, so a long timeout costs little
+and a false alarm much."""
 
 MODEL_CALL_TIMEOUT = timedelta(hours=1)
 """One attempt. Long, for models that reason for long: heartbeats detect a dead worker, the client's read timeout
@@ -26,6 +27,13 @@ TOOL_TIMEOUT_GRACE = 10.0
 
 REPEATABLE_TOOL_ATTEMPTS = 5
 """Attempts of a repeatable tool whose workers die: a call that kills its worker must not be retried forever."""
+
+CLAIMED_ATTEMPTS = 20
+"""Attempts of a call that is claimed in the ledger. However many there are, the call is made once. A worker that is
+frozen, or cut off, may take several of them: Temporal gives it one for each poll that it had sent before."""
+
+LEDGER_GRACE = 30.0
+"""Further seconds for an attempt that asks the ledger: for the store, and for the late result of an earlier attempt."""
 
 STORE_TIMEOUT = timedelta(seconds=15)
 """One attempt of an append; a store that needs longer counts as unavailable."""
@@ -162,6 +170,26 @@ def tool_call(tool: ToolSpec) -> ActivityOptions:
         heartbeat_timeout=heartbeat,
         retry_policy=RetryPolicy(
             initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10), maximum_attempts=tool_attempts(tool)
+        ),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+def claimed_call(tool: ToolSpec) -> ActivityOptions:
+    """Returns the options of a call that must not take effect twice and is claimed in the ledger.
+
+    It is retried if its worker dies: an attempt that finds the claim of another one does not make the call. An attempt
+    that finds out what became of the call may also ask the tool's `verify`, which has the tool's timeout.
+    """
+    seconds = (2 if tool.verifies else 1) * tool.timeout + TOOL_TIMEOUT_GRACE + LEDGER_GRACE
+    return ActivityOptions(
+        task_queue=tool.task_queue,
+        start_to_close_timeout=timedelta(seconds=seconds),
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=RetryPolicy(
+            initial_interval=QUICK_RETRY,
+            maximum_interval=timedelta(seconds=10),
+            maximum_attempts=CLAIMED_ATTEMPTS,
         ),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )

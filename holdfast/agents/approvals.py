@@ -26,13 +26,26 @@ def checked_condition(tool: str, condition: Any, arguments: Arguments) -> Callab
         AgentDefinitionError: it is not a function, or names an argument that the tool does not have.
     """
     where = f"tool {tool!r}: approval={condition!r:.80}"
-    known = (*arguments.names, *arguments.injected)
+    accepted = '"never", "always" and functions of arguments of the tool'
+    return choosing(where, condition, (*arguments.names, *arguments.injected), accepted)
+
+
+def choosing(where: str, function: Any, known: Collection[str], accepted: str) -> Callable[..., Any]:
+    """Returns a function that passes to a user's function those arguments that it names.
+
+    Args:
+        where: where the function was given, for messages.
+        function: the user's function.
+        known: the arguments that there are.
+        accepted: what is accepted instead of something that is not a function, for messages.
+
+    Raises:
+        AgentDefinitionError: it is not a function, or names another argument.
+    """
     try:
-        parameters = inspect.signature(condition).parameters.values()
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        raise AgentDefinitionError(
-            f'{where} is not accepted; "never", "always" and functions of arguments of the tool are'
-        ) from None
+        raise AgentDefinitionError(f"{where} is not accepted; {accepted} are") from None
     if any(parameter.kind is parameter.POSITIONAL_ONLY for parameter in parameters):
         raise AgentDefinitionError(f"{where}: its parameters must not be positional-only; they are passed by name")
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
@@ -43,10 +56,10 @@ def checked_condition(tool: str, condition: Any, arguments: Arguments) -> Callab
             f"its parameters are: {', '.join(known) or 'none'}"
         )
 
-    def decide(**given: Any) -> Any:
-        return condition(**(given if takes_all else {name: given[name] for name in named}))
+    def call(**given: Any) -> Any:
+        return function(**(given if takes_all else {name: given[name] for name in named if name in given}))
 
-    return decide
+    return call
 
 
 def tightened(tools: Sequence[ToolSpec], required: Collection[str], whose: str) -> list[ToolSpec]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,26 +13,25 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from pydantic import ValidationError
-from pydantic_core import to_jsonable_python
 
 from holdfast.agents.approvals import CONDITION_TIMEOUT, checked_condition
 from holdfast.agents.arguments import Arguments, BadArguments
 from holdfast.agents.docstring import Docstring
+from holdfast.agents.results import as_result, shortened_error
+from holdfast.agents.verification import Verify, bound, verification
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import AgentDefinitionError, HoldfastError
 from holdfast.names import TOOL_PREFIX
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.rejection import reason_of
-from holdfast.types import ToolResult, ToolSpec, clean_text
+from holdfast.types import ToolResult, ToolSpec
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
 
-MAX_ERROR_CHARS = 128 * 1024
-"""Maximum characters of a tool's error; the worker limits the size of a result."""
-
+_SET_HERE = {"parameters", "activity", "operation", "claims", "verifies"}  # fields of ToolSpec that are not options
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers of models accept
 
 
@@ -82,12 +80,14 @@ class Tool:
         spec: ToolSpec,
         arguments: Arguments,
         condition: Callable[..., Any] | None = None,
+        verify: Callable[..., Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.spec = spec
         self._arguments = arguments
         self._condition = condition
+        self._verify = verify
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the function directly, without validation or conversion."""
@@ -122,7 +122,8 @@ class Tool:
             return self
         activity = f"{TOOL_PREFIX}{agent}.{self.spec.name}" if agent else self.spec.activity
         spec = self.spec.model_copy(update={"activity": activity})
-        return Tool(MethodType(self.function, instance), spec, self._arguments, self._condition)
+        verify = bound(self._verify, instance)
+        return Tool(MethodType(self.function, instance), spec, self._arguments, self._condition, verify)
 
     @property
     def is_async(self) -> bool:
@@ -132,7 +133,7 @@ class Tool:
     def served_as(self, activity: str) -> Tool:
         """Returns the tool under another activity type."""
         spec = self.spec.model_copy(update={"activity": activity})
-        return Tool(self.function, spec, self._arguments, self._condition)
+        return Tool(self.function, spec, self._arguments, self._condition, self._verify)
 
     @property
     def condition(self) -> Tool | None:
@@ -140,6 +141,11 @@ class Tool:
         if self._condition is None:
             return None
         return Tool(self._condition, self.spec.model_copy(update={"timeout": CONDITION_TIMEOUT}), self._arguments)
+
+    @property
+    def verifier(self) -> Tool | None:
+        """What says whether a call took effect, as a tool that takes the same arguments; see `verification`."""
+        return None if self._verify is None else Tool(self._verify, self.spec, self._arguments)
 
     async def call(self, arguments: str, context: ToolContext) -> ToolResult:
         """Calls the function with a model's arguments and returns the result.
@@ -163,11 +169,11 @@ class Tool:
         try:
             values = self._arguments.parse(arguments)
         except BadArguments as error:
-            return ToolResult(error=_shortened(str(error)))
+            return ToolResult(error=shortened_error(str(error)))
         values.update(dict.fromkeys(self._arguments.injected, context))
         try:
             returned = self.function(**values)
-            return returned if inspect.isawaitable(returned) else _as_result(returned)
+            return returned if inspect.isawaitable(returned) else as_result(returned)
         except BaseException as error:  # noqa: BLE001 - every one is raised again
             raise _plain_error(error)  # noqa: B904 - it is this error, or has it as its cause
 
@@ -176,7 +182,7 @@ class Tool:
         if isinstance(returned, ToolResult):
             return returned
         try:
-            return _as_result(await returned)
+            return as_result(await returned)
         except BaseException as error:  # noqa: BLE001 - every one is raised again
             raise _plain_error(error)  # noqa: B904 - it is this error, or has it as its cause
 
@@ -211,6 +217,8 @@ def tool(
     timeout: float = 60.0,
     retries: int = 0,
     approval: Literal["never", "always"] | Callable[..., bool | Awaitable[bool]] = "never",
+    on_unknown: Literal["tell", "ask"] = "tell",
+    verify: Verify | None = None,
     task_queue: str | None = None,
 ) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(
@@ -239,6 +247,10 @@ def tool(
             retries: further attempts after an error; only if read-only or idempotent.
             approval: "always" if a person must approve each call; or a function of those arguments that it names,
                 which returns False for a call that needs no approval. If it raises an error, the call needs approval.
+            on_unknown: what happens if a worker is lost during a call that must not run twice, so that nobody knows
+                whether it took effect: "tell" tells the model, "ask" asks a person.
+            verify: a function of those arguments that it names, which says whether such a call took effect. It returns
+                `Happened(result)`, False, or `None` if it does not know.
             task_queue: the task queue of its worker, if it differs from the run's.
 
     Raises:
@@ -269,13 +281,17 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
     condition = checked_condition(name, wanted, arguments) if callable(wanted) else None
     if condition:
         traits = traits | {"approval": "condition"}
+    asked = traits.get("verify")
+    verify = None if asked is None else verification(name, asked, arguments)
+    if verify:
+        traits = traits | {"verifies": True}
     try:
         spec = ToolSpec(
             name=name,
             description=docstring.description if description is None else description,
             parameters=arguments.schema,
             activity=f"{TOOL_PREFIX}{name}",
-            **traits,
+            **{trait: value for trait, value in traits.items() if trait != "verify"},
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -284,16 +300,21 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
     _check(spec)
     if spec.approval == "condition" and condition is None:
         raise AgentDefinitionError(f'tool {name!r}: approval must be "never", "always" or a function, the condition')
-    return FunctionTool(function, spec, arguments, condition)
+    if not spec.repeatable:
+        spec.claims = True
+    return FunctionTool(function, spec, arguments, condition, verify)
 
 
 def _check(spec: ToolSpec) -> None:
     fault = None
     if spec.model_extra:
-        known = ", ".join(sorted(ToolSpec.model_fields.keys() - {"parameters", "activity", "operation"}))
+        known = ", ".join(sorted((ToolSpec.model_fields.keys() | {"verify"}) - _SET_HERE))
         fault = f"{', '.join(spec.model_extra)}: no such option; the options are {known}"
     elif spec.retries and not spec.repeatable:
         fault = "retries are for tools that are read_only or idempotent; set one of these, or remove retries"
+    elif spec.repeatable and (given := spec.model_fields_set & {"on_unknown", "verifies"}):
+        option = "verify" if "verifies" in given else "on_unknown"
+        fault = f"{option} is for tools that are neither read_only nor idempotent; others are simply called again"
     elif spec.read_only and spec.destructive:
         fault = "read_only and destructive exclude each other"
     if fault:
@@ -324,38 +345,3 @@ def _is_cancelled() -> bool:
     except RuntimeError:  # in a thread without an event loop
         return False
     return task is not None and task.cancelling() > 0
-
-
-def _as_result(returned: Any) -> ToolResult:
-    if isinstance(returned, ToolResult):
-        return returned.model_copy(
-            update={
-                "content": clean_text(returned.content),
-                "error": None if returned.error is None else _shortened(returned.error),
-                "files": [clean_text(file) for file in returned.files],
-            }
-        )
-    if returned is None:
-        return ToolResult(content="done")
-    if isinstance(returned, str):
-        return ToolResult(content=clean_text(returned))
-    try:
-        text = json.dumps(returned, default=_jsonable, ensure_ascii=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        return ToolResult(
-            error=f"The tool ran, but what it returned cannot be shown: a value of type {type(returned).__name__} "
-            f"({error}). Tools return text, JSON values, pydantic models, ToolResult or None."
-        )
-    return ToolResult(content=clean_text(text))
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray | memoryview):
-        raise TypeError("bytes are not text; decode them first")
-    return to_jsonable_python(value)
-
-
-def _shortened(text: str) -> str:
-    text = clean_text(text)
-    left_out = len(text) - MAX_ERROR_CHARS
-    return text if left_out <= 0 else f"{text[:MAX_ERROR_CHARS]}\n(cut here: {left_out} more characters were left out)"

@@ -59,6 +59,7 @@ OWN_THREADS = 32  # for the worker's own name lookups and files; tools have thre
 STICKY_TIMEOUT = timedelta(seconds=1)  # time that a workflow task waits for a worker that was killed
 CONNECT_TIMEOUT = 30.0  # seconds to wait for Temporal at start
 PASSED_THROUGH = (
+    "call_outcome",
     "approval",
     "bounds",
     "budgets",
@@ -123,6 +124,8 @@ def build_worker(
         registry=persistence.registry,
         memories=persistence.memories,
         bus=persistence.bus,
+        ledger=persistence.ledger,
+        ledger_required=settings.tool_ledger == "require",
         roots=WorkspaceRoots(_roots(settings), settings.holdfast_home),
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -36,6 +37,16 @@ class LedgerEntry:
     """The recorded result; `None` means that the call may have begun, and has not ended as far as is known."""
 
 
+class Recorded(enum.Enum):
+    """What became of a result."""
+
+    IN_TIME = "in time"
+    LATE = "late"
+    """It is kept, but the call had been given up before."""
+    REFUSED = "refused"
+    """The call has another owner, or none."""
+
+
 @runtime_checkable
 class Ledger(Protocol):
     """Remembers which calls have begun, and their results. What it has acknowledged survives the process.
@@ -54,10 +65,17 @@ class Ledger(Protocol):
         """
         ...
 
-    async def record(self, key: CallKey, *, owner: str, result: bytes) -> bool:
-        """Records the result of a call under its owner's claim; returns whether the ledger has a result of that owner.
+    async def record(self, key: CallKey, *, owner: str, result: bytes) -> Recorded:
+        """Records the result of a call under its owner's claim.
 
         The first result stays: recording again changes nothing.
+        """
+        ...
+
+    async def give_up(self, key: CallKey, *, owner: str) -> LedgerEntry | None:
+        """Marks the call of an owner as given up unless it has a result, and returns its entry; `None` if it has none.
+
+        A result that is recorded afterwards is late.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pydantic import BaseModel
+from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 
 from holdfast._util.logger import get_logger
@@ -42,6 +43,25 @@ class PayloadLimits:
             return None
         size = _json_size(value)
         return size if size > self.max_bytes else None
+
+    async def pack(self, result: ToolResult) -> bytes:
+        """Returns a result as Temporal would store it: encrypted if there is a key, by reference if it is large.
+
+        Raises:
+            StoreUnavailable: it is large, and the store is unavailable.
+        """
+        [payload] = await self._converter.encode([result])
+        return payload.SerializeToString()
+
+    async def unpack(self, packed: bytes) -> ToolResult:
+        """Returns the result that `pack` packed.
+
+        Raises:
+            StoreUnavailable: it is large, and the store is unavailable.
+            PayloadUnreadable: its key is missing.
+        """
+        [result] = await self._converter.decode([Payload.FromString(packed)], [ToolResult])
+        return ToolResult.model_validate(result)
 
     async def settle(self, value: ModelReply | ToolResult) -> None:
         """Stores the chunks of a large value, and retries until the store is available.

@@ -17,7 +17,8 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, Field
 
-from holdfast.agents.tool import MAX_ERROR_CHARS, Tool, ToolContext, ToolError, tool
+from holdfast.agents.results import MAX_ERROR_CHARS
+from holdfast.agents.tool import Tool, ToolContext, ToolError, tool
 from holdfast.errors import AgentDefinitionError, HoldfastError
 from holdfast.types import ToolResult, ToolSpec, clean_text
 

@@ -14,6 +14,7 @@ COLUMNS = {
     "owner": (str,),
     "at": (datetime,),
     "result": (bytes, NoneType),
+    "given_up": (datetime, NoneType),
     "ended": (datetime, NoneType),
 }
 

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from holdfast.ports.ledger import CallKey, Ledger
+from holdfast.ports.ledger import CallKey, Ledger, Recorded
 from holdfast.storage.assertions import require, same
 
 Check = Callable[[Ledger], Awaitable[None]]
@@ -62,7 +62,8 @@ async def a_call_that_is_not_claimed_is_unknown(ledger: Ledger) -> None:
     """`find` returns `None` for it, and a result without a claim is refused."""
     key = _key()
     same(await ledger.find(key), None, "nothing is known of a call that is not claimed")
-    require(not await ledger.record(key, owner="a", result=b"1"), "a result needs a claim")
+    same(await ledger.record(key, owner="a", result=b"1"), Recorded.REFUSED, "a result needs a claim")
+    same(await ledger.give_up(key, owner="a"), None, "only a claimed call is given up")
     same(await ledger.find(key), None, "a refused result leaves nothing")
 
 
@@ -90,9 +91,9 @@ async def a_result_is_recorded_once(ledger: Ledger) -> None:
     """The owner's first result stays, and claims return it."""
     key = _key()
     await ledger.claim(key, owner="a", tool="pay")
-    require(not await ledger.record(key, owner="b", result=b"2"), "only the owner records a result")
-    require(await ledger.record(key, owner="a", result=LARGE), "the owner's result is recorded")
-    require(await ledger.record(key, owner="a", result=b"other"), "recording again is no error")
+    same(await ledger.record(key, owner="b", result=b"2"), Recorded.REFUSED, "only the owner records a result")
+    same(await ledger.record(key, owner="a", result=LARGE), Recorded.IN_TIME, "the owner's result is recorded")
+    same(await ledger.record(key, owner="a", result=b"other"), Recorded.IN_TIME, "recording again is no error")
     same((await ledger.claim(key, owner="b", tool="pay")).result, LARGE, "the first result stays")
     found = await ledger.find(key)
     require(found is not None and found.result == LARGE, "a result can be read")
@@ -112,9 +113,9 @@ async def a_claim_is_taken_over(ledger: Ledger) -> None:
     await ledger.claim(key, owner="a", tool="pay")
     same((await ledger.claim(key, owner="c", tool="pay", instead_of="b")).owner, "a", "another owner's claim stays")
     same((await ledger.claim(key, owner="b", tool="pay", instead_of="a")).owner, "b", "the claim is taken over")
-    require(not await ledger.record(key, owner="a", result=b"late"), "the former owner records no result")
+    same(await ledger.record(key, owner="a", result=b"late"), Recorded.REFUSED, "the former owner records no result")
     same((await ledger.claim(key, owner="a", tool="pay")).owner, "b", "the former owner cannot begin the call")
-    require(await ledger.record(key, owner="b", result=b"1"), "the new owner records the result")
+    same(await ledger.record(key, owner="b", result=b"1"), Recorded.IN_TIME, "the new owner records the result")
     found = await ledger.claim(key, owner="c", tool="pay", instead_of="b")
     same((found.owner, found.result), ("b", b"1"), "a call with a result is not taken over")
 
@@ -126,6 +127,42 @@ async def one_of_many_takes_a_claim_over(ledger: Ledger) -> None:
     owners = [f"owner-{number}" for number in range(CONCURRENCY)]
     found = await asyncio.gather(*(ledger.claim(key, owner=owner, tool="pay", instead_of="lost") for owner in owners))
     same(len({entry.owner for entry in found}), 1, "all are told the same owner")
+
+
+async def a_result_after_giving_up_is_late(ledger: Ledger) -> None:
+    """Giving up and recording are decided by which comes first; a late result is kept."""
+    key = _key()
+    await ledger.claim(key, owner="a", tool="pay")
+    other = await ledger.give_up(key, owner="b")
+    require(other is not None and other.owner == "a", "the entry is returned")
+    found = await ledger.give_up(key, owner="a")
+    require(found is not None and found.result is None, "a call without a result is given up")
+    same((await ledger.claim(key, owner="b", tool="pay")).owner, "a", "a call that is given up is not free")
+    same(await ledger.record(key, owner="a", result=b"1"), Recorded.LATE, "its result is late")
+    same((await ledger.claim(key, owner="b", tool="pay")).result, b"1", "a late result is kept")
+    later = await ledger.give_up(key, owner="a")
+    require(later is not None and later.result == b"1", "a call with a result is not given up")
+
+
+async def giving_up_races_with_recording(ledger: Ledger) -> None:
+    """Either the result is in time and seen, or it is late."""
+    for _ in range(CONCURRENCY):
+        key = _key()
+        await ledger.claim(key, owner="a", tool="pay")
+        recorded, found = await asyncio.gather(
+            ledger.record(key, owner="a", result=b"1"), ledger.give_up(key, owner="a")
+        )
+        is_seen = found is not None and found.result == b"1"
+        same(recorded, Recorded.IN_TIME if is_seen else Recorded.LATE, "both writers agree on who was first")
+
+
+async def a_call_that_was_taken_over_is_not_late(ledger: Ledger) -> None:
+    """Giving a call up concerns its owner at that time."""
+    key = _key()
+    await ledger.claim(key, owner="a", tool="pay")
+    await ledger.give_up(key, owner="a")
+    await ledger.claim(key, owner="b", tool="pay", instead_of="a")
+    same(await ledger.record(key, owner="b", result=b"1"), Recorded.IN_TIME, "the new owner's result is in time")
 
 
 async def calls_are_separate(ledger: Ledger) -> None:
@@ -176,6 +213,9 @@ CHECKS: tuple[Check, ...] = (
     an_empty_result_is_a_result,
     a_claim_is_taken_over,
     one_of_many_takes_a_claim_over,
+    a_result_after_giving_up_is_late,
+    giving_up_races_with_recording,
+    a_call_that_was_taken_over_is_not_late,
     calls_are_separate,
     a_run_is_deleted,
     old_entries_are_pruned,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from typing_extensions import override
 
-from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry
+from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
 from holdfast.types import RunId
 
 
@@ -17,6 +17,7 @@ class _Row:
     owner: str
     at: datetime
     result: bytes | None = None
+    is_given_up: bool = False
 
 
 class MemoryLedger(Ledger):
@@ -33,12 +34,21 @@ class MemoryLedger(Ledger):
         return _entry(row)
 
     @override
-    async def record(self, key: CallKey, *, owner: str, result: bytes) -> bool:
+    async def record(self, key: CallKey, *, owner: str, result: bytes) -> Recorded:
         row = self._rows.get(key)
         if row is None or row.owner != owner:
-            return False
+            return Recorded.REFUSED
         row.result = row.result if row.result is not None else result
-        return True
+        return Recorded.LATE if row.is_given_up else Recorded.IN_TIME
+
+    @override
+    async def give_up(self, key: CallKey, *, owner: str) -> LedgerEntry | None:
+        row = self._rows.get(key)
+        if row is None:
+            return None
+        if row.owner == owner and row.result is None:
+            row.is_given_up = True
+        return _entry(row)
 
     @override
     async def find(self, key: CallKey) -> LedgerEntry | None:

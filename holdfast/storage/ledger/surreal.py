@@ -9,7 +9,7 @@ from surrealdb import RecordID
 from typing_extensions import override
 
 from holdfast.errors import StoreUnavailable
-from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry
+from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
 from holdfast.storage.database import Database, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.types import RunId
@@ -17,7 +17,7 @@ from holdfast.types import RunId
 TABLE = "ledger"
 PRUNE_ROWS = 500  # per statement, so that other statements run in between
 
-CLAIM, RECORD = (statement("holdfast.storage.ledger", name) for name in ("claim", "record"))
+CLAIM, RECORD, GIVE_UP = (statement("holdfast.storage.ledger", name) for name in ("claim", "record", "give_up"))
 FIND = "SELECT owner, result, duration::millis(time::now() - at) AS age FROM $row"
 DELETE = "DELETE ledger:[$run, $chain, NONE]..=[$run, $chain, ..] RETURN NONE"
 OLD = "SELECT VALUE id FROM ledger WHERE at < $before LIMIT $limit"
@@ -43,9 +43,16 @@ class SurrealLedger(Ledger):
         return _entry(rows[0])
 
     @override
-    async def record(self, key: CallKey, *, owner: str, result: bytes) -> bool:
+    async def record(self, key: CallKey, *, owner: str, result: bytes) -> Recorded:
         rows = await self._write(RECORD, row=_row_id(key), owner=owner, result=result)
-        return bool(rows) and rows[0]["owner"] == owner and not rows[0]["is_open"]
+        if not rows or rows[0]["owner"] != owner or rows[0]["is_open"]:
+            return Recorded.REFUSED
+        return Recorded.LATE if rows[0]["is_late"] else Recorded.IN_TIME
+
+    @override
+    async def give_up(self, key: CallKey, *, owner: str) -> LedgerEntry | None:
+        rows = await self._write(GIVE_UP, row=_row_id(key), owner=owner)
+        return _entry(rows[0]) if rows else None
 
     @override
     async def find(self, key: CallKey) -> LedgerEntry | None:

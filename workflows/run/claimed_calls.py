@@ -1,0 +1,77 @@
+"""Calls of tools that must not take effect twice: how often they are attempted, with and without a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast.call_outcome import OUTCOME_UNKNOWN
+    from holdfast.errors import ErrorType
+    from holdfast.protocol import ToolInvocation
+    from holdfast.types import ToolResult, ToolSpec
+    from holdfast.workflows import options
+
+LOST = (TimeoutType.HEARTBEAT, TimeoutType.START_TO_CLOSE)
+
+Invoke = Callable[[ToolInvocation, options.ActivityOptions], Awaitable[ToolResult]]
+"""Schedules the activity of a tool, and returns its result."""
+
+
+async def call_once(tool: ToolSpec, invocation: ToolInvocation, invoke: Invoke) -> ToolResult:
+    """Makes a call at most once, and returns its result; its `outcome` is `unknown` if nobody knows.
+
+    With a claim, Temporal may attempt it several times: each attempt asks the ledger. If the store is unavailable, the
+    call is made without a claim, in a single attempt.
+
+    Args:
+        tool: the tool, which is neither read-only nor idempotent.
+        invocation: the call, with the claim that it needs; without one if there is no ledger.
+        invoke: schedules the activity.
+
+    Raises:
+        ActivityError: the call has certainly not begun, or failed in a way that is not a loss of its worker.
+    """
+    if invocation.claim is None:
+        return await _or_unknown(invoke(invocation, options.tool_call(tool)))
+    try:
+        return await _or_unknown(invoke(invocation, options.claimed_call(tool)))
+    except ActivityError as error:
+        if failure_type(error) != ErrorType.NO_CLAIM:
+            raise
+    return await _without_claim(tool, invocation.model_copy(update={"claim": None}), invoke)
+
+
+async def _without_claim(tool: ToolSpec, invocation: ToolInvocation, invoke: Invoke) -> ToolResult:
+    single = options.tool_call(tool)
+    result = await _or_unknown(invoke(invocation, single))
+    if result.outcome == "unknown" and tool.verifies:
+        result = await _or_unknown(invoke(invocation.model_copy(update={"lost": True}), single))
+    if result.outcome is None:
+        result.outcome = "unclaimed"
+    return result
+
+
+async def _or_unknown(call: Awaitable[ToolResult]) -> ToolResult:
+    try:
+        return await call
+    except ActivityError as error:
+        if not is_lost(error):
+            raise
+    return ToolResult(error=OUTCOME_UNKNOWN, outcome="unknown")
+
+
+def is_lost(error: ActivityError) -> bool:
+    """Whether a call failed because its worker is lost or does not respond, so that it may have taken effect."""
+    cause = error.cause
+    if isinstance(cause, TemporalTimeoutError):
+        return cause.type in LOST
+    return failure_type(error) == ErrorType.CALL_LOST
+
+
+def failure_type(error: ActivityError) -> str | None:
+    """Returns the type of the failure that an activity raised."""
+    return error.cause.type if isinstance(error.cause, ApplicationError) else None
