@@ -48,7 +48,9 @@ def seconds(context: typer.Context, option: typer.CallbackParam, value: float | 
     return value
 
 
-def _id(text: str) -> str:
+def _id(text: str | None) -> str | None:
+    if text is None:
+        return None
     if not text.strip() or len(text) > MAX_ID:
         raise typer.BadParameter(f"a run id has 1 to {MAX_ID} characters; see `list`")
     return text
@@ -57,8 +59,16 @@ def _id(text: str) -> str:
 RunIdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The run's id, as `list` shows it.", callback=_id, show_default=False)
 ]
+OptionalRunIdArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="ID", help="The run's id, as `list` shows it.", callback=_id, show_default=False),
+]
 AgentNameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The agent's name, as `agents` shows it.", show_default=False)
+]
+WhereOption = Annotated[
+    str | None,
+    typer.Option(metavar="QUERY", help="All runs that match, as 'AgentStatus = \"failed\"'.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout, the rest to stderr.")]
 ReloadOption = Annotated[

@@ -35,6 +35,7 @@ from holdfast.search_attributes import (
 )
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.executions import newest_first, quoted
+from holdfast.temporal.list_filter import check_filter
 from holdfast.temporal.polling_workers import PollingWorkers
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.temporal.visibility import explained_rejections
@@ -47,6 +48,8 @@ from holdfast.types import (
 )
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,199}")
+EACH_RUN = "WorkflowType = 'AgentRun' AND ExecutionStatus != 'ContinuedAsNew'"
+"""List filter of all runs, each once."""
 INPUT_SHOWN = 200  # characters of the input that lists show
 EXECUTION_STATUS = {
     "Completed": RunStatus.COMPLETED,
@@ -161,16 +164,29 @@ class Holdfast:
         return RunHandle(self._client, self._log, id, self._bus)
 
     async def list(
-        self, *, status: RunStatus | None = None, agent: str | None = None, limit: int = 50
+        self,
+        *,
+        status: RunStatus | None = None,
+        agent: str | None = None,
+        where: str | None = None,
+        limit: int = 50,
     ) -> AsyncIterator[ListedRun]:
         """Yields runs, newest first.
 
         Args:
             status: only runs with this status.
             agent: only runs of this agent.
+            where: only runs that match this condition, in Temporal's language of list filters, as
+                `AgentStatus = "failed" AND AgentTurn > 10`.
             limit: maximum number of runs.
+
+        Raises:
+            UsageError: `where` is not accepted; the message says what to change.
         """
-        conditions = ["WorkflowType = 'AgentRun'", "ExecutionStatus != 'ContinuedAsNew'"]
+        conditions = [EACH_RUN]
+        if where is not None:
+            await check_filter(self._client, where)
+            conditions.append(f"({where})")
         if agent:
             conditions.append(f"AgentName = {quoted(agent)}")
         if status:

@@ -29,7 +29,7 @@ async def newest_first(client: Client, query: str, limit: int) -> list[WorkflowE
     """
     found: dict[str, WorkflowExecution] = {}
     for state in ("ExecutionStatus = 'Running'", "ExecutionStatus != 'Running'"):
-        async for execution in _without_replaced(client, f"{query} AND {state}"):
+        async for execution in without_replaced(client, f"{query} AND {state}"):
             if len(found) >= limit:
                 oldest = heapq.nlargest(limit, map(started_at, found.values()))[-1]
                 if oldest >= (execution.close_time or execution.start_time):
@@ -43,10 +43,13 @@ def started_at(execution: WorkflowExecution) -> datetime:
     return execution.typed_search_attributes.get(AGENT_STARTED_AT) or execution.start_time
 
 
-async def _without_replaced(client: Client, query: str) -> AsyncIterator[WorkflowExecution]:
+async def without_replaced(client: Client, query: str) -> AsyncIterator[WorkflowExecution]:
     """Yields the executions that match a query, without those that a newer execution of the same id has replaced.
 
     A workflow id has several executions after a reset, and if it was used again.
+
+    Raises:
+        RPCError: the server is unavailable or denies the request.
     """
     seen: set[str] = set()
     page: list[WorkflowExecution] = []

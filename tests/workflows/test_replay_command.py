@@ -20,6 +20,7 @@ from holdfast.temporal.converter import DATA_CONVERTER
 from holdfast.testing import Reply
 from tests.support.cli import ROOT, CommandLine
 from tests.support.lab import Lab
+from tests.support.lab_cli import command_line
 from tests.support.many_turns import count_to, counter
 from tests.support.stored_lab import open_stored_lab
 
@@ -30,19 +31,6 @@ names.MODEL_CALL = "model.ask"
 runpy.run_path("starter.py", run_name="__main__")
 """
 """The command line of a version whose model calls have another type."""
-
-
-def command_line(lab: Lab) -> CommandLine:
-    """The command line with the settings of a lab's worker."""
-    settings = lab.settings
-    return CommandLine(
-        {
-            "TEMPORAL_ADDRESS": settings.temporal_address or "",
-            "TEMPORAL_TASK_QUEUE": settings.temporal_task_queue,
-            "STATE_PERSISTENCE_BACKEND": "memory",
-            "HOLDFAST_HOME": str(settings.holdfast_home),
-        }
-    )
 
 
 async def on_other_code(lab: Lab, *words: str) -> tuple[int, Any]:
@@ -133,7 +121,7 @@ async def download(lab: Lab, run_id: str) -> bytes:
     return output
 
 
-@pytest.mark.parametrize("words", [[], ["--open", "run-1"], ["missing.json"], ["folder/run-1"], ["/"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["missing.json"], ["folder/run-1"], ["/"]], ids=" ".join)
 def test_nothing_or_nonsense_to_replay_is_refused(words: list[str], tmp_path: Path) -> None:
     """Without a history to replay, the command ends with 2 before anything is started."""
     done = CommandLine({"HOLDFAST_HOME": str(tmp_path / "home")})("replay", *words)
