@@ -11,8 +11,9 @@ from holdfast.protocol import EmbedRequest
 from holdfast.storage.memory import InProcessTable, TextMemory
 from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
-from holdfast.testing import EmbeddingFault, Reply
+from holdfast.testing import ChatToolCall, EmbeddingFault, Reply
 from tests.support.lab import Lab
+from tests.support.ledgers import SwitchedLedger
 from tests.support.switched_store import SwitchedStore
 
 
@@ -39,6 +40,20 @@ async def answers_after_tools(lab: Lab) -> RunHandle:
     lab.server.call_tools(("unknown", {}))
     lab.server.say("Found.")
     return await _ended(lab, await lab.holdfast.start("recorded", "Find it."))
+
+
+async def claims_a_call(lab: Lab) -> RunHandle:
+    """A call that is claimed in the ledger, and one that is made without a claim as the store is unavailable."""
+    ledger = SwitchedLedger()
+    lab.server.call_tools(("change", {"word": "a"}))
+    lab.server.reply(Reply(tool_calls=[ChatToolCall("change", {"word": "b"})], delay=0.5))
+    lab.server.say("Changed.")
+    async with lab.worker(agent, ledger=ledger):
+        handle = await lab.holdfast.start("recorded", "Change it.")
+        await lab.server.wait_for_requests(2)
+        ledger.on = False
+        await handle.result(60)
+    return handle
 
 
 async def gives_up(lab: Lab) -> RunHandle:
@@ -115,6 +130,7 @@ SCENARIOS: dict[str, Scenario] = {
     scenario.__name__: scenario
     for scenario in (
         answers_after_tools,
+        claims_a_call,
         gives_up,
         is_refused,
         is_cancelled,

@@ -33,6 +33,7 @@ def carried_state(state: RunState, now: datetime, execution: str) -> CarriedStat
         started_at=state.started_at,
         pending_calls=state.pending_calls,
         calls_made=state.calls_made,
+        asked=state.asked,
         spent=state.clock.spent(now),
         control=_control(state, before.control if before else CarriedControl()),
     )

@@ -89,6 +89,8 @@ class RunState:
         """The calls of this turn without a result."""
         self.calls_made = 0
         """The number of calls of this turn with a result."""
+        self.asked = 0
+        """`seq` of the message that asked for the calls of this turn."""
         self.turns = 0
         self.tool_calls = 0
         self.usage = Usage()
@@ -140,6 +142,7 @@ class RunState:
         state.model = carried.model
         state.pending_calls = list(carried.pending_calls)
         state.calls_made = carried.calls_made
+        state.asked = carried.asked
         state._add_files(carried.files)
         control = carried.control
         state.paused, state.answered, state.exchange = control.paused, control.answered, control.exchange
@@ -219,6 +222,7 @@ class RunState:
         self.model = (self.model or self.plan.expected_model) if reply.partial else reply.model
         message = Message(seq=self.log.next_message, role="assistant", content=reply.content)
         self.pending_calls, self.calls_made = reply.tool_calls[:MAX_RECORDED_CALLS], 0
+        self.asked = message.seq
         if self.pending_calls:
             message.tool_calls = self.pending_calls
         if reply.provider_fields:
@@ -250,6 +254,7 @@ class RunState:
                 "files": result.files,
                 "seconds": result.seconds,
                 **_attempts(result.attempts),
+                **({"outcome": result.outcome} if result.outcome else {}),
             },
         )
         self._add_files(result.files)

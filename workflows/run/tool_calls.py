@@ -11,10 +11,11 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
-    from holdfast.protocol import ToolInvocation
+    from holdfast.protocol import CallClaim, ToolInvocation
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.run.claimed_calls import call_once
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.turn import describe_call, refuse_call, too_many_calls, tools_by_name
@@ -82,7 +83,7 @@ class ToolCaller:
         try:
             return await self._waits.until_served(
                 f"a worker that serves tool {tool.name!r} of agent {self._state.plan.spec.name!r}",
-                lambda: self._in_slot(call, tool),
+                lambda: self._in_slot(place, call, tool),
                 pauses=self._gate.is_continuing,
             )
         except ActivityError as error:
@@ -92,28 +93,32 @@ class ToolCaller:
         except asyncio.CancelledError:
             return ToolResult(error="the turn was stopped before this call was made")
 
-    async def _in_slot(self, call: ToolCall, tool: ToolSpec) -> ToolResult | None:
+    async def _in_slot(self, place: int, call: ToolCall, tool: ToolSpec) -> ToolResult | None:
         async with self._slots:
             if not await self._gate.is_open():
                 return None
             with self._state.calling():
-                return await self._execute(call, tool)
+                return await self._execute(place, call, tool)
 
-    async def _execute(self, call: ToolCall, tool: ToolSpec) -> ToolResult:
+    async def _execute(self, place: int, call: ToolCall, tool: ToolSpec) -> ToolResult:
         state = self._state
-        return await call_activity(
-            tool.activity,
-            ToolInvocation(
-                run_id=state.run_id,
-                agent=state.plan.spec.name,
-                turn=state.turns,
-                call=call,
-                workspace=state.plan.workspace,
-            ),
-            ToolResult,
-            summary=call.name if state.plan.private else describe_call(call),
-            **options.tool_call(tool),
+        invocation = ToolInvocation(
+            run_id=state.run_id,
+            agent=state.plan.spec.name,
+            turn=state.turns,
+            call=call,
+            workspace=state.plan.workspace,
         )
+
+        async def invoke(invocation: ToolInvocation, how: options.ActivityOptions) -> ToolResult:
+            summary = call.name if state.plan.private else describe_call(call)
+            return await call_activity(tool.activity, invocation, ToolResult, summary=summary, **how)
+
+        if tool.repeatable:
+            return await invoke(invocation, options.tool_call(tool))
+        if tool.claims and state.plan.ledger:
+            invocation.claim = CallClaim(chain=state.chain, message=state.asked, index=place)
+        return await call_once(tool, invocation, invoke)
 
 
 async def _ended(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> None:
@@ -132,11 +137,6 @@ def explain(error: ActivityError, tool: ToolSpec) -> str:
     if isinstance(cause, CancelledError):
         return "the run was stopped while this tool ran"
     if isinstance(cause, TemporalTimeoutError):
-        if cause.type == TimeoutType.HEARTBEAT and not tool.repeatable:
-            return (
-                "the worker was lost or did not respond while this tool ran, and it is unknown whether the call took "
-                "effect; check before you repeat it"
-            )
         if cause.type == TimeoutType.HEARTBEAT:
             times = options.tool_attempts(tool)
             return f"the worker was lost or did not respond while this tool ran, {times} times in a row"

@@ -13,10 +13,13 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import ErrorType
     from holdfast.workflows.calls import SUMMARY_CHARS
     from holdfast.workflows.options import FIRST_WAIT, LONGEST_WAIT
+    from holdfast.workflows.run.claimed_calls import failure_type
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.view import View
 
 T = TypeVar("T")
+
+LEDGER = "the store, in which a tool call must be claimed before it begins (TOOL_LEDGER=require)"
 
 
 class Waits:
@@ -43,6 +46,7 @@ class Waits:
             return await self._until_served(what, call, pauses)
         finally:
             self._unserved.pop(what, None)
+            self._unserved.pop(LEDGER, None)
 
     async def _until_served(self, what: str, call: Callable[[], Awaitable[T]], pauses: Callable[[], bool]) -> T | None:
         delay = FIRST_WAIT
@@ -52,11 +56,12 @@ class Waits:
             except ActivityError as error:
                 if not is_unserved(error):
                     raise
-            self._unserved[what] = None
+                missing = LEDGER if failure_type(error) == ErrorType.CLAIM_REQUIRED else what
+            self._unserved[missing] = None
             if pauses():
                 return None
-            with self._view.waiting_for(what):
-                await workflow.sleep(delay, summary=shortened(f"waiting for {what}", SUMMARY_CHARS))
+            with self._view.waiting_for(missing):
+                await workflow.sleep(delay, summary=shortened(f"waiting for {missing}", SUMMARY_CHARS))
             delay = min(2 * delay, LONGEST_WAIT)
 
 
@@ -66,6 +71,6 @@ def is_unserved(error: ActivityError) -> bool:
     if not isinstance(cause, ApplicationError):
         return False
     # A worker without a catch-all, which may be another program, answers in the SDK's words.
-    return cause.type == ErrorType.NOT_SERVED or (
+    return cause.type in (ErrorType.NOT_SERVED, ErrorType.CLAIM_REQUIRED) or (
         cause.type == "NotFoundError" and "is not registered on this worker" in cause.message
     )
