@@ -7,7 +7,7 @@ from holdfast import Agent, tool
 CANARY = "xylophoneQuartzJackdaw"
 
 
-@tool(read_only=True)
+@tool
 async def tell(question: str) -> str:
     """Returns a long text with the question and the secret."""
     return f"{question}, that is {CANARY}\n" * 8_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +13,16 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from holdfast import Agent, Happened, ToolContext, ToolError, names, tool
-from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry
+from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
 from holdfast.protocol import RunRequest
+from holdfast.storage.encryption import KeyRing, new_key
 from holdfast.storage.ledger import MemoryLedger
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.testing import ChatToolCall, Reply
 from holdfast.types import Entry, RunId, ToolResult
 from tests.support.lab import Lab, eventually
 from tests.support.ledgers import LossyLedger, SwitchedLedger
+from tests.support.stored_lab import open_stored_lab
 
 
 class Bank:
@@ -303,3 +306,43 @@ async def test_a_late_result_is_used(lab: Lab, bank: Bank) -> None:
 
     assert await paid(lab, bank.agent(), SlowWorker()) == [("receipt 7", "recorded")]
     assert bank.paid == []
+
+
+async def test_a_large_secret_result_is_recorded_as_temporal_stores_it(temporal_address: str, tmp_path: Path) -> None:
+    """The ledger has a large result by reference, a small one encrypted, and both come back after a reset."""
+    ledger = KeptLedger()
+
+    @tool
+    def tell(length: int) -> str:
+        """Tells a secret."""
+        return SECRET * length
+
+    keys = KeyRing.parse(new_key())
+    async with open_stored_lab(temporal_address, tmp_path, keys=keys) as (lab, _):
+        lab.server.call_tools(("tell", {"length": 1}), ("tell", {"length": 20_000}))
+        lab.server.say("Told.")
+        async with lab.worker(Agent(name="teller", tools=[tell]), ledger=ledger):
+            run = await lab.holdfast.run("teller", "Tell.")
+            assert len(ledger.results) == 2
+            for packed in ledger.results:
+                assert len(packed) < 1_000
+                assert SECRET.encode() not in packed
+            lab.server.say("Told, still.")
+            await Resets(lab).reset(run.run_id, 1)
+            await lab.holdfast.handle(run.run_id).result(20)
+            assert results(await lab.entries(run.run_id)) == [(SECRET, "recorded"), (SECRET * 20_000, "recorded")]
+
+
+SECRET = "xylophone quartz "
+
+
+class KeptLedger(MemoryLedger):
+    """A ledger whose results a test can see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.results: list[bytes] = []
+
+    async def record(self, key: CallKey, *, owner: str, result: bytes) -> Recorded:
+        self.results.append(result)
+        return await super().record(key, owner=owner, result=result)
