@@ -97,6 +97,13 @@ class Settings(BaseSettings):
     max_tool_calls_per_turn: int = Field(default=128, ge=1, le=1_000)
     """Maximum number of tool calls that one turn makes; the model gets an error for each further call."""
 
+    worker_deployment: Annotated[str, Field(pattern=r"^[^.:\s]{1,200}$")] | None = None
+    """Worker Deployment of Temporal that the worker belongs to; `None` means that workers have no versions."""
+    worker_build_id: Annotated[str, Field(pattern=r"^[^:\s]{1,200}$")] | None = None
+    """Its version in it, such as a commit."""
+    worker_versioning: Literal["auto-upgrade", "pinned"] = "auto-upgrade"
+    """Whether open runs move to a version that becomes the current one, or end on the version on which they began."""
+
     tool_ledger: Literal["prefer", "require"] = "prefer"
     """Whether a tool call that must not take effect twice is made without a claim in the ledger while the store is
     unavailable, or waits for it."""

@@ -26,6 +26,7 @@ from holdfast.activities import Dependencies, build_activities
 from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.composition.deployment import deployment_config, report_version
 from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
 from holdfast.composition.replay import FAILURES
@@ -154,6 +155,7 @@ def build_worker(
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         graceful_shutdown_timeout=GRACE,
+        deployment_config=deployment_config(settings),
     )
 
 
@@ -178,6 +180,8 @@ async def serve(settings: Settings) -> None:
     persistence = _persistence(settings)
     client = await _connect(settings, converter(settings, persistence))
     await check_search_attributes(client)
+    if version := deployment_config(settings):
+        await report_version(client, version)
     async with _adapters(settings, persistence) as model:
         worker = build_worker(
             client, settings, catalog=catalog, model=model, persistence=persistence, isolate_tools=True
@@ -210,6 +214,7 @@ def check(settings: Settings) -> None:
         UsageError: a worker would not start; the message says why.
     """
     AgentCatalog.load(settings.holdfast_agents)
+    deployment_config(settings)
     _persistence(settings)
 
 
