@@ -12,6 +12,7 @@ from holdfast.activities.approvals import ApprovalActivities
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.deltas import Deltas
 from holdfast.activities.finished import FinishedCalls
+from holdfast.activities.forking import ForkActivities
 from holdfast.activities.ledger_calls import LedgerCalls
 from holdfast.activities.memory import MemoryActivities
 from holdfast.activities.mirror import MirrorActivities
@@ -101,6 +102,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     )
     mirror = MirrorActivities(writer, deps.run_log, contexts, finished)
     memory = MemoryActivities(Embedding(deps.memories))
+    forks = ForkActivities(deps.run_log, deps.store, deps.roots)
     runner = ToolRunner(own_loop=deps.isolate_tools)
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
 
@@ -120,5 +122,6 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
 
     ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(slots).wait, model.call]
     ours += [mirror.append, mirror.finish, mirror.rebuild, approvals.check]
+    ours += [forks.page, forks.workspace]
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
     return [*ours, memory.embed, *tools, UnservedActivities(deps.catalog, serve).definition()]

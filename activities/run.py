@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Container
 from pathlib import Path
-from urllib.parse import quote
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -24,7 +22,6 @@ from holdfast.types import AgentSpec
 log = get_logger(__name__)
 
 SERVE_TOOLS = "Name the module that defines them in HOLDFAST_AGENTS and restart the worker"
-MAX_FOLDER_NAME = 200  # characters; file systems accept 255 bytes
 
 
 class RunActivities:
@@ -113,11 +110,7 @@ class RunActivities:
             ) from None
 
     def _own_workspace(self) -> str:
-        run_id = activity.info().workflow_id or ""
-        name = quote(run_id, safe="")
-        if len(name) > MAX_FOLDER_NAME:
-            name = hashlib.sha256(run_id.encode()).hexdigest()
-        return str(self._roots.own / name)
+        return str(self._roots.own_folder(activity.info().workflow_id or ""))
 
     def _admit(self, workspace: str) -> str:
         try:

@@ -14,6 +14,8 @@ WORKFLOWS = (AGENT_RUN, MIRROR_CATCH_UP, EMBED_MEMORIES)
 
 RUN_PREPARE = "run.prepare"
 RUN_SLOT = "run.slot"
+FORK_PAGE = "fork.page"
+FORK_WORKSPACE = "fork.workspace"
 MODEL_CALL = "model.call"
 MIRROR_APPEND = "mirror.append"
 MIRROR_REBUILD = "mirror.rebuild"

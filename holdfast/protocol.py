@@ -9,6 +9,7 @@ from pydantic_core import PydanticKnownError
 
 from holdfast.bounds import MAX_NAME, MAX_PATH, Count, Indexed, Json, Name, Seconds, Text, Turns
 from holdfast.definition import AgentDefinition
+from holdfast.fork_of import ForkOf as ForkOf  # noqa: PLC0414 - exported
 from holdfast.progress import Wait
 from holdfast.rejection import reason_of
 from holdfast.types import (
@@ -16,6 +17,7 @@ from holdfast.types import (
     Data,
     Entry,
     EntryBatch,
+    ForkedFrom,
     Message,
     MirroredRun,
     RunId,
@@ -114,6 +116,8 @@ class CarriedState(Tolerant):
     spent: float = 0.0
     """Seconds of running time so far."""
     control: CarriedControl = CarriedControl()
+    forked: ForkedFrom | None = None
+    """`None` if the run is not a fork."""
 
 
 class RunOptions(Tolerant):
@@ -148,6 +152,10 @@ class RunRequest(RunOptions):
     parent: Indexed | None = None
     root: Indexed | None = None
     """The run at the top of the tree that this run is part of; `None` means the run itself."""
+    fork: ForkOf | None = None
+    """The point of another run to begin with; `input` is then only shown in lists."""
+    rerun_of: RunId | None = None
+    """The run whose input this is."""
     tags: dict[Text, Text] = {}
     client_version: str | None = None
     """Version of the Holdfast client that wrote the request; `None` means that it was written by hand, so that unknown

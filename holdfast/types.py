@@ -176,7 +176,8 @@ class Entry(Tolerant):
     """One item of a run's ordered log.
 
     `data` by kind:
-        start: `agent` (AgentSpec), `request` (the RunRequest, without `agent` and `carried`)
+        start: `agent` (AgentSpec), `request` (the RunRequest, without `agent` and `carried`); of a fork also `forked`
+            (ForkedFrom), and the entries up to its `seq` are those of the origin
         message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
             (CallOutcome)
@@ -207,7 +208,7 @@ class Entry(Tolerant):
 
     @classmethod
     def chained(
-        cls, previous: str, *, seq: int, at: datetime, kind: EntryKind, turn: int, data: dict[str, Any]
+        cls, previous: str, *, seq: int, at: datetime, kind: EntryKind | str, turn: int, data: dict[str, Any]
     ) -> Self:
         """Returns an entry that follows the one whose digest is `previous` ("" before entry 0).
 
@@ -284,6 +285,18 @@ class RunResult(Tolerant):
     finished_at: AwareDatetime | None = None
 
 
+class ForkedFrom(Tolerant):
+    """The point of another run that a run began with."""
+
+    run: RunId
+    seq: int
+    """The last entry of the origin that both have; the fork may have edited it or earlier ones."""
+    digest: str
+    """Digest of that entry in the origin's log."""
+    turn: int = 0
+    """Number of turns up to that entry, which do not count against the fork's limit."""
+
+
 class RunSummary(Tolerant):
     """The summary of a run: its row in the mirror, and its line in a list."""
 
@@ -296,6 +309,10 @@ class RunSummary(Tolerant):
     input: Text = ""
     """The start of the input, at most 200 characters."""
     parent: RunId | None = None
+    forked: ForkedFrom | None = None
+    """`None` if it is not a fork."""
+    rerun_of: RunId | None = None
+    """The run whose input it was started with again; `None` if there is none."""
     model: str | None = None
     """The model of the last reply, as the provider named it."""
     error: RunError | None = None

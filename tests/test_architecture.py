@@ -135,6 +135,8 @@ LEAVES = """
     errors
     estimates
     events
+    fork_of
+    forking
     messages
     names
     ports
@@ -161,8 +163,8 @@ LAYERS = [
     # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
     Layer(
         "activities",
-        f"{VOCABULARY} _util.logger _util.streams agents.approvals agents.catalog agents.directory agents.tool "
-        "agents.workspaces temporal.payload_limits storage.memory",
+        f"{VOCABULARY} _util.logger _util.streams agents.approvals agents.catalog agents.directory agents.secret_files "
+        "agents.tool agents.workspaces temporal.payload_limits temporal.prefix storage.memory",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.

@@ -143,6 +143,15 @@ MEMORY_EMBED = ActivityOptions(
 their own delays."""
 
 
+def fork(limit: timedelta) -> ActivityOptions:
+    """Returns the options of the activities that a fork begins with.
+
+    Args:
+        limit: the time limit of the run.
+    """
+    return ActivityOptions(schedule_to_close_timeout=limit, **STORE_REBUILD)
+
+
 def prepare(limit: timedelta | None) -> ActivityOptions:
     """Returns the options of the preparation of a run, which is repeated until a worker serves the agent.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from holdfast.agents.secret_files import secret_part
 from holdfast.errors import UsageError
+
+MAX_FOLDER_NAME = 200  # characters; file systems accept 255 bytes
 
 
 class WorkspaceRoots:
@@ -24,6 +28,13 @@ class WorkspaceRoots:
         self._state = _real(state)
         self.own = self._state / "workspaces"
         """Parent folder of the workspaces of runs that name none."""
+
+    def own_folder(self, run_id: str) -> Path:
+        """Returns the folder of a run that names none."""
+        name = quote(run_id, safe="")
+        if len(name) > MAX_FOLDER_NAME:
+            name = hashlib.sha256(run_id.encode()).hexdigest()
+        return self.own / name
 
     def admit(self, folder: Path) -> Path:
         """Returns a folder with all links resolved, if a run may have it as its workspace.

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from holdfast import names
-from holdfast._version import __version__
 from holdfast.agents.agent import Agent
-from holdfast.bounds import shortened
+from holdfast.client.forks import Forks
 from holdfast.client.known_agents import KnownAgents, Sources
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
-from holdfast.definition import AgentDefinition, split_version
+from holdfast.client.starter import RunStarter
+from holdfast.definition import AgentDefinition
 from holdfast.errors import (
-    RunExists,
-    UsageError,
     WorkerUnavailable,
 )
-from holdfast.ports import BusSource
-from holdfast.protocol import RunRequest, request_problems
-from holdfast.search_attributes import (
-    AGENT_NAME,
-    AGENT_STATUS,
-)
+from holdfast.ports import BusSource, MirrorSource
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.executions import newest_first, quoted
 from holdfast.temporal.list_filter import check_filter
@@ -44,13 +31,10 @@ from holdfast.types import (
     AgentSpec,
     RunId,
     RunStatus,
-    clean_text,
 )
 
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,199}")
 EACH_RUN = "WorkflowType = 'AgentRun' AND ExecutionStatus != 'ContinuedAsNew'"
 """List filter of all runs, each once."""
-INPUT_SHOWN = 200  # characters of the input that lists show
 EXECUTION_STATUS = {
     "Completed": RunStatus.COMPLETED,
     "Failed": RunStatus.FAILED,
@@ -71,6 +55,7 @@ class Holdfast:
         max_input_bytes: int = MAX_INPUT_BYTES,
         bus: BusSource | None = None,
         agents: Sources | None = None,
+        mirror: MirrorSource | None = None,
         may_run: Callable[[str], bool] | None = None,
     ) -> None:
         """
@@ -82,15 +67,18 @@ class Holdfast:
             bus: returns the event bus, which delivers text as it is written; without one, text arrives up to a second
                 later.
             agents: returns where to look up names of agents; without it, a name that nobody knows is not refused.
+            mirror: returns the mirror, from which runs are forked that Temporal has deleted.
             may_run: returns whether the worker of a name in Temporal may be running; without it, all may.
         """
         self._client = client
-        self._max_input_bytes = max_input_bytes
         self._bus = bus
         self._task_queue = task_queue
         self._log = TemporalRunLog(client)
         self._workers = PollingWorkers(client, task_queue, may_run) if may_run else PollingWorkers(client, task_queue)
-        self._known_agents = KnownAgents(self._workers, agents)
+        self._starter = RunStarter(
+            client, KnownAgents(self._workers, agents), task_queue=task_queue, max_input_bytes=max_input_bytes
+        )
+        self._forks = Forks(self._log, mirror, self._starter)
 
     @property
     def temporal(self) -> Client:
@@ -132,22 +120,15 @@ class Holdfast:
         """
         wanted = {
             "agent": agent.spec() if isinstance(agent, Agent) else agent,
-            "input": _checked_input(input, self._max_input_bytes),
+            "input": input,
             "model": model,
             "max_turns": max_turns,
             "timeout": timeout,
-            "workspace": _absolute(workspace) if workspace else None,
+            "workspace": workspace,
             "tags": tags,
             "approve": list(approve) if approve is not None else None,
-            "client_version": __version__,
         }
-        request = _checked_request({name: value for name, value in wanted.items() if value is not None})
-        if isinstance(request.agent, str):
-            await self._known_agents.check(request.agent)
-        name = split_version(request.agent)[0] if isinstance(request.agent, str) else request.agent.name
-        run_id = _checked_id(id) if id else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
-        await self._start(run_id, name, request)
-        return self.handle(run_id)
+        return self.handle(await self._starter.start(wanted, id))
 
     async def run(
         self,
@@ -161,7 +142,7 @@ class Holdfast:
 
     def handle(self, id: RunId) -> RunHandle:  # noqa: A002 - the field's word
         """Returns a handle of the run with this id; only the handle's methods check that the run exists."""
-        return RunHandle(self._client, self._log, id, self._bus)
+        return RunHandle(self._client, self._log, id, self._bus, self._forks)
 
     async def list(
         self,
@@ -207,68 +188,6 @@ class Holdfast:
             raise WorkerUnavailable(
                 f"no worker polls task queue {self._task_queue!r}; `holdfast up` or `holdfast worker` starts one"
             )
-
-    async def _start(self, run_id: RunId, name: str, request: RunRequest) -> None:
-        shown = " ".join(request.input.split())[:INPUT_SHOWN]
-        try:
-            with translated_errors(run_id):
-                async with explained_rejections(self._client):
-                    await self._client.start_workflow(
-                        names.AGENT_RUN,
-                        request,
-                        id=run_id,
-                        task_queue=self._task_queue,
-                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                        memo={"input": shown},
-                        search_attributes=TypedSearchAttributes(
-                            [
-                                SearchAttributePair(AGENT_NAME, name),
-                                SearchAttributePair(AGENT_STATUS, RunStatus.QUEUED.value),
-                            ]
-                        ),
-                        static_summary=f"{name} · {shown}"[:120],
-                        static_details=f"**{name}**\n\n{request.input[:2000]}",
-                    )
-        except WorkflowAlreadyStartedError:
-            raise RunExists(f"run {run_id!r} exists already; follow it, or start a run with another id") from None
-
-
-def _absolute(folder: str | Path) -> str:
-    return str(Path(folder).resolve())
-
-
-def _checked_input(text: str, limit: int) -> str:
-    if not isinstance(text, str) or not text.strip():
-        raise UsageError(f"the input of a run must be text that is not empty, not {text!r}")
-    size = len(clean_text(text).encode())
-    if size > limit:
-        raise UsageError(
-            f"the input has {size:,} bytes, but at most {limit:,} are accepted; put it in a file of the workspace"
-        )
-    return text
-
-
-def _checked_request(fields: dict[str, Any]) -> RunRequest:
-    """Returns a request with only the fields that were given, as it is shown in Temporal's UI."""
-    try:
-        return RunRequest.model_validate(fields)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{place}={shortened(repr(given), 80)}: {reason}" for place, reason, given in request_problems(error)
-        )
-        raise UsageError(f"the run cannot be started: {problems}") from None
-
-
-def _checked_id(run_id: str) -> str:
-    if not RUN_ID.fullmatch(run_id):
-        raise UsageError(
-            f"the run id {run_id!r} is not accepted: 1 to 200 letters, digits and _ . : @ -, a letter or digit first"
-        )
-    return run_id
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"
 
 
 def _status_condition(status: RunStatus) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import AwareDatetime
 from temporalio.client import WorkflowExecution
@@ -38,6 +39,9 @@ class ListedRun(Data):
     unreadable: str | None = None
     """Why the input cannot be read: it is encrypted with a key that is missing."""
     parent: RunId | None = None
+    forked: RunId | None = None
+    """The run that it is a fork of; `None` if it is not one, or its request was written by hand."""
+    rerun_of: RunId | None = None
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 
@@ -46,7 +50,7 @@ class ListedRun(Data):
         """Reads the index of an execution."""
         found = execution.typed_search_attributes
         shown = RunStatus(found.get(AGENT_STATUS) or RunStatus.QUEUED)
-        text, unreadable = await _input(execution)
+        memo, unreadable = await _memo(execution)
         ended = ENDED.get(execution.status) if execution.status else None
         return cls(
             run_id=execution.id,
@@ -55,17 +59,19 @@ class ListedRun(Data):
             turn=found.get(AGENT_TURN) or 0,
             tokens=found.get(AGENT_TOKENS) or 0,
             cost_usd=found.get(AGENT_COST) or 0.0,
-            input=text,
+            input=memo.get("input", ""),
             unreadable=unreadable,
             parent=found.get(AGENT_PARENT),
+            forked=memo.get("forked"),
+            rerun_of=memo.get("rerun_of"),
             started_at=started_at(execution),
             finished_at=found.get(AGENT_FINISHED_AT) or execution.close_time,
         )
 
 
-async def _input(execution: WorkflowExecution) -> tuple[str, str | None]:
-    """Returns the input in the memo, or why it cannot be read."""
+async def _memo(execution: WorkflowExecution) -> tuple[Mapping[str, Any], str | None]:
+    """Returns the memo, or why it cannot be read."""
     try:
-        return (await execution.memo()).get("input", ""), None
+        return await execution.memo(), None
     except PayloadUnreadable as error:
-        return "", str(error)
+        return {}, str(error)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +13,9 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 
 from holdfast.bounds import shortened
 from holdfast.client.commander import Commander
+from holdfast.client.comparison import RunDiff
 from holdfast.client.follow import Follower
+from holdfast.client.forks import ForkEdits, Forks
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult
 from holdfast.commands import Command, Interrupt, Pause, Policy, Receipt, Resume, Send
@@ -35,8 +38,10 @@ class RunHandle:
         log: TemporalRunLog,
         id: RunId,  # noqa: A002 - the field's word
         bus: BusSource | None = None,
+        forks: Forks | None = None,
     ) -> None:
         self.id = id
+        self._forks = forks
         self._client = client
         self._log = log
         self._bus = bus
@@ -171,6 +176,80 @@ class RunHandle:
         """Requests cancellation and returns at once; a call in flight is aborted and its partial result is kept."""
         with translated_errors(self.id):
             await self._client.get_workflow_handle(self.id).cancel()
+
+    async def fork(
+        self,
+        at: str | int | None = None,
+        *,
+        message: str | None = None,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        tool_results: Mapping[str, str] | None = None,
+        id: RunId | None = None,  # noqa: A002 - the field's word
+        max_turns: int | None = None,
+        timeout: float | None = None,
+        workspace: str | Path | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> RunHandle:
+        """Starts a run that begins with a copy of this one's log up to a point, and returns at once.
+
+        The run to fork may be active or ended, and Temporal may have deleted it. Tool calls without a result at the
+        point are not made. Tokens, cost, tool calls and limits of the fork count from 0.
+
+        Args:
+            at: the number of a turn, or `turn-3`: its end; `message-5`: that message; or the name of a checkpoint.
+                `None` means everything that is recorded.
+            message: a message to the agent that follows.
+            model: another model.
+            system_prompt: another system prompt.
+            tool_results: other results of tool calls, by the id of the call, or by turn and id: `3/call_1`.
+            id: as in `Holdfast.start`.
+            max_turns: maximum number of turns of the fork itself; `None` means the limit of this run.
+            timeout: as in `Holdfast.start`; `None` means the limit of this run.
+            workspace: as in `Holdfast.start`; `None` copies the workspace of this run as it is now.
+            tags: as in `Holdfast.start`; `None` means those of this run.
+
+        Raises:
+            UsageError: there is no such point, or the fork could not continue from it.
+            RunNotFound: neither Temporal nor the mirror has the run.
+            MirrorDamaged: the mirror was altered, and a fork copies only what its digests prove.
+            Unavailable: the run cannot be read now.
+        """
+        edits = ForkEdits(message, model, system_prompt, tool_results, max_turns, timeout, workspace, tags)
+        return self._other(await self._starts().fork(self.id, at, edits, id))
+
+    async def rerun(self, *, latest: bool = False, id: RunId | None = None) -> RunHandle:  # noqa: A002 - as `start`
+        """Starts a run with the same input, agent, limits and tags, and returns at once.
+
+        Args:
+            latest: use the agent as it is now; otherwise as it was when this run began.
+            id: as in `Holdfast.start`.
+
+        Raises:
+            UnknownAgent: with `latest`, nobody knows the agent any more.
+            RunNotFound: neither Temporal nor the mirror has the run.
+            Unavailable: the run cannot be read now.
+        """
+        return self._other(await self._starts().rerun(self.id, latest=latest, run_id=id))
+
+    async def diff(self, other: RunId) -> RunDiff:
+        """Compares this run with another one: the first message that differs, and what each used.
+
+        Raises:
+            UsageError: one of them has recorded nothing yet.
+            RunNotFound: neither Temporal nor the mirror has one of them.
+            MirrorDamaged: the mirror of one was altered.
+            Unavailable: one of them cannot be read now.
+        """
+        return await self._starts().compare(self.id, other)
+
+    def _starts(self) -> Forks:
+        if self._forks is None:
+            raise UsageError("this handle only reads its run: `Holdfast.handle(id)` returns one that starts others")
+        return self._forks
+
+    def _other(self, run_id: RunId) -> RunHandle:
+        return RunHandle(self._client, self._log, run_id, self._bus, self._forks)
 
     async def terminate(self, reason: str) -> None:
         """Ends the run immediately, without cleanup; prefer `cancel`.

@@ -48,6 +48,7 @@ async def open_client(settings: Settings, address: str) -> AsyncIterator[Holdfas
             max_input_bytes=largest_input(converter, settings.max_payload_bytes),
             bus=storage.bus,
             agents=storage.agents,
+            mirror=storage.mirror,
             may_run=may_run if settings.temporal_address is None else None,
         )
 

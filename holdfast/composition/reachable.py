@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from holdfast.client.known_agents import AgentSources
-from holdfast.ports import EventBus
+from holdfast.ports import EventBus, Store
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ class ReachableStorage:
         if persistence is None or persistence.served is None:
             return None
         return AgentSources(persistence.served, persistence.registry)
+
+    def mirror(self) -> Store | None:
+        """Returns the mirror that the workers write."""
+        persistence = self._persistence()
+        return persistence.store if persistence else None
 
     async def close(self) -> None:
         """Closes what was opened."""

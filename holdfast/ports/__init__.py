@@ -352,3 +352,6 @@ class RunLog(Protocol):
 
 BusSource = Callable[[], "EventBus | None"]
 """Returns the bus, opening it on demand; `None` means that there is no bus that other processes publish to."""
+
+MirrorSource = Callable[[], "Store | None"]
+"""Returns the mirror, opening it on demand; `None` means that this process cannot reach it."""

@@ -28,6 +28,7 @@ from holdfast.types import (
     AgentSpec,
     Entry,
     EntryBatch,
+    ForkedFrom,
     Message,
     MirroredRun,
     RunError,
@@ -160,7 +161,10 @@ class TemporalRunLog:
         except (RunNotFound, PayloadUnreadable):
             return None
         start = first.data if first else {}
-        return AgentSpec.model_validate(start["agent"]).max_turns if "agent" in start else None
+        if "agent" not in start:
+            return None
+        copied = ForkedFrom.model_validate(start["forked"]).turn if "forked" in start else 0
+        return AgentSpec.model_validate(start["agent"]).max_turns + copied
 
     async def _ended_from_outside(
         self, progress: RunProgress, description: WorkflowExecutionDescription, ended: RunStatus

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.mirror.memory import MemoryStore
-from holdfast.types import Context, Entry, EntryBatch, RunId, TranscriptRef
+from holdfast.types import Context, Entry, EntryBatch, MirroredRun, RunId, TranscriptRef
 
 
 class SwitchedStore(MemoryStore):
@@ -25,6 +25,14 @@ class SwitchedStore(MemoryStore):
         self.contexts += 1
         self._check()
         return await super().context(run_id, upto, later)
+
+    async def entries(self, run_id: RunId, after: int = -1, limit: int = 1000) -> list[Entry]:
+        self._check()
+        return await super().entries(run_id, after, limit)
+
+    async def run(self, run_id: RunId) -> MirroredRun | None:
+        self._check()
+        return await super().run(run_id)
 
     def _check(self) -> None:
         if not self.on:

@@ -54,12 +54,15 @@ class AgentRun(CommandHandlers):
 
     async def _run(self, request: RawValue) -> RunResult:
         wanted = parse_request(request)
+        prefix = None
         if wanted.carried:
             plan = wanted.carried.plan
         else:
             self._preparation = Preparation(wanted)
             plan = await self._preparation.plan()
-        execution = self._execution = Execution(wanted, plan, self.control)
+            if wanted.fork:
+                prefix = await self._preparation.prefix(wanted.fork, plan)
+        execution = self._execution = Execution(wanted, plan, self.control, prefix)
         outcome = await execution.run()
         if outcome is None:
             workflow.continue_as_new(execution.next_request())

@@ -34,6 +34,7 @@ def carried_state(state: RunState, now: datetime, execution: str) -> CarriedStat
         pending_calls=state.pending_calls,
         calls_made=state.calls_made,
         asked=state.asked,
+        forked=state.forked,
         spent=state.clock.spent(now),
         control=_control(state, before.control if before else CarriedControl()),
     )

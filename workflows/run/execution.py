@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
+    from holdfast.forking import Prefix
     from holdfast.progress import RunProgress, Wait
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import RunError, RunResult, RunStatus, ToolCall
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.carry import carried_state
     from holdfast.workflows.run.commands import Commands
     from holdfast.workflows.run.control import Control
+    from holdfast.workflows.run.forked import fork_of
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
     from holdfast.workflows.run.outbox import Outbox
@@ -47,15 +49,25 @@ class Outcome:
 class Execution:
     """One execution of a run, built from its state, the outbox to the mirror, and the callers of model and tools."""
 
-    def __init__(self, request: RunRequest, plan: Plan, control: Control) -> None:
+    def __init__(self, request: RunRequest, plan: Plan, control: Control, prefix: Prefix | None = None) -> None:
+        """
+        Args:
+            request: the run's input.
+            plan: what it executes.
+            control: takes its commands.
+            prefix: the log that a fork begins with; only in its first execution.
+        """
         info = workflow.info()
         carried = request.carried
         if carried:
             self.state = RunState.resume(info.workflow_id, request, carried, now=workflow.now())
         else:
             # A reset makes another execution, which is still the first one's: its log has the same beginning.
-            chain = info.first_execution_run_id
-            self.state = RunState.begin(info.workflow_id, request, plan, now=workflow.now(), chain=chain)
+            run_id, now, chain = info.workflow_id, workflow.now(), info.first_execution_run_id
+            if prefix:
+                self.state = fork_of(run_id, request, plan, prefix, now=now, chain=chain)
+            else:
+                self.state = RunState.begin(run_id, request, plan, now=now, chain=chain)
         self._outbox = Outbox(
             info.workflow_id,
             self.state.chain,
@@ -132,7 +144,7 @@ class Execution:
 
     async def _take_turns(self) -> Outcome | None:
         try:
-            if self.state.plan.queued and not self.state.turns:
+            if self.state.plan.queued and not self.state.own_turns:
                 await self._model.take_slot()
             return await self._take_each_turn()
         except ActivityError as error:

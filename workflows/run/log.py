@@ -45,7 +45,7 @@ class Log:
         """The messages of this execution, oldest first."""
         return self._messages
 
-    def append(self, kind: EntryKind, *, at: datetime, turn: int, data: dict[str, Any]) -> Entry:
+    def append(self, kind: EntryKind | str, *, at: datetime, turn: int, data: dict[str, Any]) -> Entry:
         """Appends an entry and returns it; `data` must consist of plain JSON values."""
         head = self.head
         entry = Entry.chained(

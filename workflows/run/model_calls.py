@@ -55,7 +55,7 @@ class ModelCaller:
     async def take_slot(self) -> None:
         """Waits for a slot of the worker, and says so; the run is queued until its first one."""
         state = self._state
-        state.is_queued = state.turns == 0
+        state.is_queued = state.own_turns == 0
         with self._view.waiting_for(A_SLOT):
             if state.is_queued:
                 self._view.update()

@@ -11,12 +11,15 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
+    from holdfast.fork_of import ForkOf
+    from holdfast.forking import Prefix
     from holdfast.progress import RunProgress
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import RunStatus
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.local import attempt_locally
+    from holdfast.workflows.run.fork import copy_workspace, read_prefix
     from holdfast.workflows.run.model_calls import error_type, run_error
     from holdfast.workflows.run.state import SUMMARY_CHARS
 
@@ -61,6 +64,26 @@ class Preparation:
             if reason.type == ErrorType.UNKNOWN_AGENT and self._limit:
                 message = f"no worker served the run within {self._limit.total_seconds():g} s: {message}"
             raise ApplicationError(message, type=reason.type, non_retryable=True) from error
+
+    async def prefix(self, fork: ForkOf, plan: Plan) -> Prefix:
+        """Returns the log that a fork begins with, and copies the workspace if it has one of its own.
+
+        Raises:
+            ApplicationError: the fork is refused, or the run cannot be read within the fork's time limit.
+        """
+        self._doing = f"reading the log of run {fork.run!r}"
+        limit = timedelta(seconds=plan.timeout)
+        try:
+            prefix = await read_prefix(fork, limit, session=self._wanted.session)
+            if self._wanted.workspace is None:
+                self._doing = f"copying the workspace of run {fork.run!r}"
+                await copy_workspace(prefix, plan.workspace, limit)
+        except ActivityError as error:
+            if error_type(error) is None:
+                raise
+            reason = run_error(error)
+            raise ApplicationError(reason.message, type=reason.type, non_retryable=True) from error
+        return prefix
 
     def progress(self) -> RunProgress:
         """Returns the progress of the run while it is being prepared."""

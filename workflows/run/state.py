@@ -21,6 +21,7 @@ from holdfast.protocol import (
 from holdfast.types import (
     Entry,
     EntryKind,
+    ForkedFrom,
     Message,
     ModelReply,
     RunError,
@@ -43,6 +44,9 @@ MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution c
 class RunState:
     """The state of a run. The workflow makes the decisions, and this class records them."""
 
+    forked: ForkedFrom | None = None
+    """What the run copied from another one; `None` if it is not a fork."""
+
     def __init__(
         self,
         run_id: str,
@@ -54,7 +58,7 @@ class RunState:
         started_at: datetime,
         clock: RunClock,
     ) -> None:
-        """Use `begin` or `resume`."""
+        """Use `begin`, `resume`, or `fork_of`."""
         self.run_id = run_id
         self.request = request
         self.plan = plan
@@ -118,11 +122,10 @@ class RunState:
         """
         clock = RunClock(plan.timeout, spent=0, now=now)
         state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=now, clock=clock)
-        recorded = request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_defaults=True)
-        state._record("start", now, {"agent": _plain(plan.spec), "request": recorded})
-        state._add_message(now, Message(seq=0, role="system", content=plan.spec.system_prompt))
+        state.record_start(now)
+        state.add_message(now, Message(seq=0, role="system", content=plan.spec.system_prompt))
         if request.input:
-            state._add_message(now, Message(seq=1, role="user", content=request.input))
+            state.add_message(now, Message(seq=1, role="user", content=request.input))
         else:
             state.answered = True  # a session that begins with its first `send`
         return state
@@ -143,6 +146,7 @@ class RunState:
         state.pending_calls = list(carried.pending_calls)
         state.calls_made = carried.calls_made
         state.asked = carried.asked
+        state.forked = carried.forked
         state._add_files(carried.files)
         control = carried.control
         state.paused, state.answered, state.exchange = control.paused, control.answered, control.exchange
@@ -159,6 +163,16 @@ class RunState:
         """Returns when the run is out of time if it runs from now on."""
         left = timedelta(seconds=max(self.plan.timeout - self.clock.spent(now), 0))
         return min(now + left, self.request.expires or datetime.max.replace(tzinfo=UTC))
+
+    @property
+    def own_turns(self) -> int:
+        """Number of turns that the run itself has taken; those that a fork copied do not count."""
+        return self.turns - (self.forked.turn if self.forked else 0)
+
+    @property
+    def max_turns(self) -> int:
+        """The limit of turns as people see it, with those that a fork copied."""
+        return self.plan.spec.max_turns + (self.forked.turn if self.forked else 0)
 
     @property
     def next_status(self) -> RunStatus:
@@ -234,7 +248,7 @@ class RunState:
             self.output = reply.content
         self.answer = "" if reply.tool_calls else reply.content
         facts = reply.model_dump(mode="json", include={"model", "finish_reason", "usage", "seconds"})
-        self._add_message(now, message, **facts, **_attempts(reply.attempts))
+        self.add_message(now, message, **facts, **_attempts(reply.attempts))
         return message
 
     def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult) -> None:
@@ -242,6 +256,11 @@ class RunState:
         self.pending_calls = [pending for pending in self.pending_calls if pending.id != call.id]
         self.calls_made += 1
         self.tool_calls += 1
+        self.add_tool_result(now, call, result)
+        self._add_files(result.files)
+
+    def add_tool_result(self, now: datetime, call: ToolCall, result: ToolResult) -> None:
+        """Adds the result of a call to the transcript, whether the run has made the call or not."""
         content = f"error: {result.error}" if result.error is not None else result.content
         message = Message(seq=self.log.next_message, role="tool", content=content, tool_call_id=call.id)
         self._record(
@@ -257,7 +276,6 @@ class RunState:
                 **({"outcome": result.outcome} if result.outcome else {}),
             },
         )
-        self._add_files(result.files)
 
     def record_command(self, now: datetime, command: Command) -> Entry:
         """Records a command that is carried out."""
@@ -276,7 +294,7 @@ class RunState:
             after_answer: see `MessageQueue.take`.
         """
         for message in self.queue.take(after_answer=after_answer):
-            self._add_message(
+            self.add_message(
                 now, Message(seq=self.log.next_message, role="user", content=message.text), command=message.id
             )
         if self.answered:
@@ -350,7 +368,13 @@ class RunState:
                 self.files.append(file)
                 self._file_chars += len(file)
 
-    def _add_message(self, now: datetime, message: Message, **facts: Any) -> None:
+    def record_start(self, now: datetime, **facts: Any) -> None:
+        """Records what the run was started with, as its first entry."""
+        recorded = self.request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_defaults=True)
+        self._record("start", now, {"agent": _plain(self.plan.spec), "request": recorded, **facts})
+
+    def add_message(self, now: datetime, message: Message, **facts: Any) -> None:
+        """Adds a message to the transcript."""
         self._record("message", now, {"message": _plain(message), **facts})
 
     def _record(self, kind: EntryKind, now: datetime, data: dict[str, Any]) -> Entry:

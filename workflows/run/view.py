@@ -118,7 +118,7 @@ def details(state: RunState) -> str:
         f"**{state.shown_status}**" + ("" if state.status.is_final else f" · {state.activity}"),
         "",
         f"- agent `{plan.spec.name}`{_version(plan.spec.version)}, model `{state.model or plan.expected_model}`",
-        f"- turn {state.turns} of at most {plan.spec.max_turns}, {counted(state.tool_calls, 'tool call')}",
+        f"- turn {state.turns} of at most {state.max_turns}, {counted(state.tool_calls, 'tool call')}",
         f"- {usage.total_tokens:,} tokens ({usage.input_tokens:,} in, {usage.output_tokens:,} out)"
         + (f", {usage.shown_cost}" if usage.shown_cost else ""),
         f"- workspace `{plan.workspace}`",

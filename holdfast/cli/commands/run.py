@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import enum
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from holdfast.cli.exit_code import ExitCode, for_result
-from holdfast.cli.following import follow, wait
+from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption, at_least, seconds
-from holdfast.cli.program import command
-from holdfast.cli.render.outcome import Outcome
 from holdfast.cli.render.output import Output
 from holdfast.cli.served import advised
-from holdfast.cli.session import Session, connected
+from holdfast.cli.session import connected
+from holdfast.cli.started_run import Mode, ModeOption, NewIdOption, check_folder, show_run
 from holdfast.errors import UsageError
-
-if TYPE_CHECKING:
-    from holdfast.client.run_handle import RunHandle
-
-
-class Mode(enum.StrEnum):
-    """What `run` shows, and when it returns."""
-
-    BLOCKING = "blocking"
-    STREAMING = "streaming"
-    BACKGROUND = "background"
-
 
 READER = "researcher"
 """The shipped agent that has nothing to read without a workspace."""
@@ -50,11 +35,8 @@ async def run(
         str, typer.Argument(metavar="INPUT", help="What to ask the agent; - reads it from stdin.", show_default=False)
     ],
     *,
-    run_id: Annotated[
-        str | None,
-        typer.Option("--id", metavar="ID", help="The run's id, which can be used once. Default: a new one."),
-    ] = None,
-    mode: Annotated[Mode, typer.Option(help="Wait for the end, show everything, or return at once.")] = Mode.STREAMING,
+    run_id: NewIdOption = None,
+    mode: ModeOption = Mode.STREAMING,
     workspace: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder that the agent works in. Default: a new, empty one."),
@@ -84,7 +66,7 @@ async def run(
     """
     out = Output(json=json)
     question = _read_input(text)
-    _check_folder(workspace)
+    check_folder(workspace)
     async with connected(out, whole=True) as session:
         with advised(session.compare_worker(), agent):
             handle = await session.runs.start(
@@ -97,15 +79,10 @@ async def run(
                 workspace=workspace,
                 approve=require_approval,
             )
-        if mode is Mode.BACKGROUND:
-            _show_started(session, handle, has_worker=await session.has_worker())
-            return ExitCode.OK
-        out.note(f"run {handle.id}" + (f" · {ui}" if (ui := session.ui(handle.id)) else ""))
-        ended = await (wait if mode is Mode.BLOCKING else follow)(session, handle)
-        Outcome(ended, session.ui(handle.id)).show(out, answer=mode is Mode.BLOCKING)
-        if workspace is None and agent == READER:
+        code = await show_run(session, handle, mode)
+        if workspace is None and agent == READER and mode is not Mode.BACKGROUND:
             out.note("its workspace was an empty folder; name one with documents for it to read: --workspace DIR")
-        return for_result(ended)
+        return code
 
 
 def _read_input(text: str) -> str:
@@ -115,21 +92,3 @@ def _read_input(text: str) -> str:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
         raise UsageError(f"the input on stdin is not UTF-8 text: {error}") from None
-
-
-def _check_folder(workspace: Path | None) -> None:
-    if workspace is not None and not workspace.is_dir():
-        what = "is not a folder" if workspace.exists() else "does not exist"
-        raise UsageError(f"--workspace {str(workspace)!r} {what}; name the folder that the agent works in")
-
-
-def _show_started(session: Session, run: RunHandle, *, has_worker: bool) -> None:
-    out, ui = session.out, session.ui(run.id)
-    if out.json:
-        out.document({"run_id": run.id, "ui": ui, "worker": has_worker})
-        return
-    out.say(run.id)
-    out.note(f"  follow it:  {command('watch', run.id)}")
-    out.note(f"  stop it:    {command('cancel', run.id)}")
-    if ui:
-        out.note(f"  look:       {ui}")

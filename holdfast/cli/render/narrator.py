@@ -12,7 +12,7 @@ from holdfast.cli.render.status import STATUS_STYLES, status_words
 from holdfast.cli.render.text import cut, duration, head, one_line, tool_call
 from holdfast.cli.render.waiting import Waiting
 from holdfast.events import Event, Notice, TextDelta
-from holdfast.types import Entry, Message, RunStatus, ToolCall
+from holdfast.types import Entry, ForkedFrom, Message, RunStatus, ToolCall
 
 RESULT_LINES = 3  # of a tool's result that are shown
 INPUT_LINES = 6  # of the question
@@ -34,6 +34,8 @@ class Narrator:
         self._text = LiveText(lambda text: out.say(text, end=""), width=out.width, indent=2)
         self._calls: dict[str, ToolCall] = {}
         self._waiting = Waiting()
+        self._copied: ForkedFrom | None = None
+        """What the entries to come are a copy of."""
 
     def show(self, event: Event) -> None:
         """Shows one event."""
@@ -60,6 +62,7 @@ class Narrator:
         self._text.end()
 
     def _show_entry(self, entry: Entry) -> None:
+        self._show_fork(entry)
         message = entry.message
         if entry.kind == "status":
             self._show_status(RunStatus(entry.data["status"]), str(entry.data.get("reason") or ""))
@@ -71,6 +74,16 @@ class Narrator:
             self._show_reply(entry, message)
         elif message.role == "tool":
             self._show_result(entry, message)
+
+    def _show_fork(self, entry: Entry) -> None:
+        """Shows which entries a fork has copied."""
+        if entry.kind == "start" and "forked" in entry.data:
+            self._copied = ForkedFrom.model_validate(entry.data["forked"])
+            self._out.say((f"copied from {one_line(self._copied.run)}:", "dim"))
+        elif self._copied and entry.seq > self._copied.seq:
+            self._text.end()
+            self._out.say((f"the fork of {one_line(self._copied.run)} begins here", "dim"))
+            self._copied = None
 
     def _begin_turn(self, turn: int) -> None:
         if turn != self._turn:

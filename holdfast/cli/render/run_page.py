@@ -13,7 +13,7 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
 from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, tokens, tool_call
 from holdfast.progress import RunProgress
-from holdfast.types import Entry
+from holdfast.types import Entry, Message
 
 LAST_ENTRIES = 8
 
@@ -33,6 +33,8 @@ class LogSummary:
 
     agent_version: int | None = None
     """Version of the registered agent; `None` means that the agent is not from the registry."""
+    copied: int = 0
+    """Number of turns that a fork has copied, whose tool calls are not its own."""
     tools: dict[str, ToolUse] = field(default_factory=dict)
     last: deque[Entry] = field(default_factory=lambda: deque(maxlen=LAST_ENTRIES))
 
@@ -41,7 +43,8 @@ class LogSummary:
         self.last.append(entry)
         if entry.kind == "start":
             self.agent_version = entry.data.get("agent", {}).get("version")
-        if entry.kind == "tool_result":
+            self.copied = entry.data.get("forked", {}).get("turn", 0)
+        if entry.kind == "tool_result" and entry.turn > self.copied:
             use = self.tools.setdefault(str(entry.data.get("tool", "?")), ToolUse())
             use.calls += 1
             use.errors += bool(entry.data.get("error"))
@@ -81,6 +84,10 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
     limit = f" of at most {progress.max_turns}" if progress.max_turns else ""
     facts = [("agent", f"{one_line(progress.agent)}{version}"), *model_facts(progress.model)]
     facts.append(("input", cut(one_line(progress.input), room)))
+    if progress.forked:
+        facts.append(("forked", f"from {one_line(progress.forked.run)}, after turn {progress.forked.turn}"))
+    if progress.rerun_of:
+        facts.append(("rerun", f"of {one_line(progress.rerun_of)}"))
     facts.append(("started", _started(progress)))
     facts.append(("turns", f"{progress.turn}{limit}"))
     facts.append(("usage", tokens(progress.usage)))
@@ -142,7 +149,17 @@ def describe(entry: Entry) -> str:
         return f"{entry.data.get('status')}: {one_line(str(entry.data.get('reason') or ''))}".rstrip(": ")
     if message is None:
         return str(entry.data.get("result", {}).get("status", entry.kind))
+    return message_line(message, str(entry.data.get("tool", "tool")))
+
+
+def message_line(message: Message, tool: str = "") -> str:
+    """A message on one line.
+
+    Args:
+        message: the message.
+        tool: the tool whose result it is.
+    """
     if message.role == "tool":
-        return f"← {one_line(str(entry.data.get('tool', 'tool')))}  {one_line(message.content)}"
+        return f"← {one_line(tool)}  {one_line(message.content)}" if tool else f"← {one_line(message.content)}"
     calls = "  ".join(f"→ {tool_call(call)}" for call in message.tool_calls)
     return f"{message.role}: {one_line(message.content)}  {calls}".rstrip().rstrip(":")

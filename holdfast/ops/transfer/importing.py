@@ -182,7 +182,7 @@ class _RunCheck:
         check_batch(batch)
         rows = project(batch, batch.entries)
         check_storable(
-            [rows.events, rows.messages, list(rows.tool_calls.values()), rows.checkpoints, rows.results, rows.spawned]
+            [rows.events, rows.messages, list(rows.tool_calls.values()), rows.checkpoints, rows.results, rows.edges]
         )
 
     def _void(self, item: Item) -> None:

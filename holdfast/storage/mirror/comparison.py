@@ -16,7 +16,7 @@ from holdfast.types import EntryBatch
 RowId = tuple[str, str]
 """Table and id; the id is text, because ids in SurrealDB may be lists."""
 
-EDGE = "spawned"
+EDGES = ("spawned", "forked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class DifferingRow:
     right: Row | None
     """The row as it should be stored; `None` means that it should not exist."""
 
+    @property
+    def is_edge(self) -> bool:
+        """Whether it is a relation between two runs."""
+        return self.difference.table in EDGES
+
 
 def expected_rows(log: EntryBatch) -> list[Row]:
     """Returns every row that a run's whole log projects to; the run's own row comes last."""
@@ -38,7 +43,7 @@ def expected_rows(log: EntryBatch) -> list[Row]:
         *rows.tool_calls.values(),
         *rows.checkpoints,
         *_turns_closed_by_results(rows),
-        *rows.spawned,
+        *rows.edges,
         rows.run,
     ]
 
@@ -112,7 +117,7 @@ def _row_id(row: Row) -> RowId:
 
 def _row_difference(row: Row, what: str) -> RowDifference:
     table, identity = str(row["id"].table_name), row["id"].id
-    key: tuple[int | str, ...] = tuple(identity[1:]) if isinstance(identity, list) and table != EDGE else ()
+    key: tuple[int | str, ...] = tuple(identity[1:]) if isinstance(identity, list) and table not in EDGES else ()
     if table == "tool_call":
         return RowDifference(table, row.get("asked", row.get("answered")), what, key)
     seq = key[0] if key and isinstance(key[0], int) else None
@@ -120,6 +125,6 @@ def _row_difference(row: Row, what: str) -> RowDifference:
 
 
 def _place(differing: DifferingRow) -> tuple[Sequence[Any], str]:
-    order = ("event", "message", "tool_call", "agent_checkpoint", EDGE, "run")
+    order = ("event", "message", "tool_call", "agent_checkpoint", *EDGES, "run")
     table = differing.difference.table
     return (order.index(table) if table in order else len(order), differing.difference.seq or 0), repr(differing.id.id)

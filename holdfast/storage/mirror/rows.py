@@ -36,6 +36,13 @@ class Rows:
     """A checkpoint at each tool result, since any of them may end its turn."""
     spawned: list[Row] = field(default_factory=list)
     """The edge from the run's parent, if it has one; only with entry 0."""
+    forked: list[Row] = field(default_factory=list)
+    """The edge from the run that it is a fork of, likewise."""
+
+    @property
+    def edges(self) -> list[Row]:
+        """All edges that lead to the run."""
+        return [*self.spawned, *self.forked]
 
 
 def project(batch: EntryBatch, entries: Sequence[Entry]) -> Rows:
@@ -43,6 +50,7 @@ def project(batch: EntryBatch, entries: Sequence[Entry]) -> Rows:
     rows = Rows(run=_run(batch))
     if entries[0].seq == 0:
         rows.spawned += _spawned(batch.summary)
+        rows.forked += _forked(batch.summary)
     for entry in entries:
         rows.events.append(_event(batch.run_id, entry))
         if message := entry.message:
@@ -189,6 +197,18 @@ def _spawned(summary: RunSummary) -> list[Row]:
     return [{"id": RecordID("spawned", [parent.id, child.id]), "in": parent, "out": child}]
 
 
+def _forked(summary: RunSummary) -> list[Row]:
+    if (origin := summary.forked) is None:
+        return []
+    run, fork = run_id(storable(origin.run)), run_id(summary.run_id)
+    facts = {"seq": storable(origin.seq), "digest": origin.digest, "at": summary.started_at.astimezone(UTC)}
+    return [{"id": RecordID("forked", [run.id, fork.id]), "in": run, "out": fork, **facts}]
+
+
+def _run_or_none(run: RunId | None) -> RecordID | None:
+    return None if run is None else run_id(storable(run))
+
+
 def _run(batch: EntryBatch) -> Row:
     return run_row(batch.summary, batch.chain, batch.entries[-1].ref)
 
@@ -215,7 +235,11 @@ def summary_row(summary: RunSummary) -> Row:
         input=summary.input,
         error_type=summary.error and summary.error.type,
         error=summary.error and summary.error.message,
-        parent=None if summary.parent is None else run_id(storable(summary.parent)),
+        parent=_run_or_none(summary.parent),
+        origin=_run_or_none(summary.forked.run if summary.forked else None),
+        origin_seq=summary.forked and summary.forked.seq,
+        origin_digest=summary.forked and summary.forked.digest,
+        rerun_of=_run_or_none(summary.rerun_of),
         started_at=summary.started_at.astimezone(UTC),
         finished_at=summary.finished_at and summary.finished_at.astimezone(UTC),
         text=summary_text(summary),

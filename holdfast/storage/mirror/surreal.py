@@ -269,6 +269,7 @@ class SurrealStore(Store):
             checkpoints=rows.checkpoints,
             results=rows.results,
             spawned=rows.spawned,
+            forked=rows.forked,
             begins=entries[0].seq == 0,
             final=sorted(FINAL_STATUSES),
             row=rows.run,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from holdfast.ports import Cipher
+from holdfast.ports import MISSING, Cipher
 from holdfast.storage.database import Database, WriteConflict
 from holdfast.storage.database.surql import statement
-from holdfast.storage.mirror.comparison import EDGE, DifferingRow, compare_rows
+from holdfast.storage.mirror.comparison import EDGES, DifferingRow, compare_rows
 from holdfast.storage.mirror.rows import Row, run_id
 from holdfast.types import EntryBatch, RunId, TranscriptRef
 
 REPAIR = statement("holdfast.storage.mirror", "repair")
 RUN = "SELECT * FROM $run"
-EDGES = "SELECT * FROM $run<-spawned"
+INCOMING = "SELECT * FROM $run<-spawned, $run<-forked"
+PRESENT = "SELECT VALUE id FROM $ids"
 FIRST = {
     "event": "SELECT * FROM event:[$id, NONE]..=[$id, ..] LIMIT $limit",
     "message": "SELECT * FROM message:[$id, NONE]..=[$id, ..] LIMIT $limit",
@@ -43,7 +44,8 @@ class SurrealRows:
 
     async def differences(self, log: EntryBatch) -> list[DifferingRow]:
         """Returns the rows that differ from the log."""
-        return compare_rows(log, [row async for row in self._all(log.run_id)], self._cipher)
+        found = compare_rows(log, [row async for row in self._all(log.run_id)], self._cipher)
+        return await self._without_lost_edges(found)
 
     async def repair(self, log: EntryBatch, seen: TranscriptRef | None) -> bool:
         """Writes and deletes rows until all match the log; see `holdfast.ports.Store.repair`."""
@@ -58,14 +60,31 @@ class SurrealRows:
             return False
         return True
 
+    async def _without_lost_edges(self, found: list[DifferingRow]) -> list[DifferingRow]:
+        """Leaves out missing edges from runs that were deleted, as the database deletes them with the run."""
+        origins = [
+            each.right["in"] for each in found if each.right and each.difference.what == MISSING and each.is_edge
+        ]
+        if not origins:
+            return found
+        [present] = await self._database.run(PRESENT, ids=origins)
+        here = {str(identity) for identity in present}
+        return [
+            each
+            for each in found
+            if not (
+                each.is_edge and each.right and each.difference.what == MISSING and str(each.right["in"]) not in here
+            )
+        ]
+
     async def _write(self, run: RunId, step: Sequence[DifferingRow], seen: TranscriptRef | None) -> None:
         right = [each.right for each in step if each.right is not None]
         await self._database.run(
             REPAIR,
             run=run_id(run),
             seen=[seen.seq, seen.digest] if seen else [None, None],
-            rows=[row for row in right if row["id"].table_name != EDGE],
-            edges=[row for row in right if row["id"].table_name == EDGE],
+            rows=[row for row in right if row["id"].table_name not in EDGES],
+            **{edge: [row for row in right if row["id"].table_name == edge] for edge in EDGES},
             extras=[each.id for each in step if each.right is None],
         )
 
@@ -78,7 +97,7 @@ class SurrealRows:
                 if len(rows) < PAGE:
                     break
                 [rows] = await self._database.run(PAGES[table], id=run, key=rows[-1]["id"].id[1:], limit=PAGE)
-        for one in (EDGES, RUN):
+        for one in (INCOMING, RUN):
             [rows] = await self._database.run(one, run=run_id(run))
             for row in rows:
                 yield row

@@ -1,0 +1,140 @@
+"""Starts of runs: checks a request, and gives it to Temporal."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from holdfast import names
+from holdfast._version import __version__
+from holdfast.bounds import shortened
+from holdfast.client.known_agents import KnownAgents
+from holdfast.definition import split_version
+from holdfast.errors import RunExists, UsageError
+from holdfast.protocol import RunRequest, request_problems
+from holdfast.search_attributes import AGENT_NAME, AGENT_STATUS
+from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.visibility import explained_rejections
+from holdfast.types import RunId, RunStatus, clean_text
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,199}")
+INPUT_SHOWN = 200  # characters of the input that lists show
+
+
+class RunStarter:
+    """Starts runs on one task queue.
+
+    Args:
+        client: connected to the namespace of the runs.
+        known_agents: refuses names that nobody knows.
+        task_queue: the task queue of the workers.
+        max_input_bytes: the largest accepted input of a run.
+    """
+
+    def __init__(self, client: Client, known_agents: KnownAgents, *, task_queue: str, max_input_bytes: int) -> None:
+        self._client = client
+        self._known_agents = known_agents
+        self._task_queue = task_queue
+        self._max_input_bytes = max_input_bytes
+
+    async def start(self, fields: Mapping[str, Any], run_id: RunId | None = None) -> RunId:
+        """Starts a run and returns its id.
+
+        Args:
+            fields: of the RunRequest; those that are `None` were not given.
+            run_id: its id; `None` means a new one.
+
+        Raises:
+            UsageError: a field is not accepted.
+            UnknownAgent: workers are running, but neither they nor the registry know the name.
+            RunExists: the id is taken.
+            TemporalUnavailable: the server is unavailable.
+        """
+        folder = fields.get("workspace")
+        wanted = {**fields, "workspace": _absolute(folder) if folder else None}
+        wanted["client_version"] = __version__
+        if fields.get("input") or not fields.get("session"):
+            wanted["input"] = self.checked_text(fields.get("input"))
+        request = _checked_request({name: value for name, value in wanted.items() if value is not None})
+        if isinstance(request.agent, str):
+            await self._known_agents.check(request.agent)
+        name = split_version(request.agent)[0] if isinstance(request.agent, str) else request.agent.name
+        run_id = _checked_id(run_id) if run_id else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
+        await self._start(run_id, name, request)
+        return run_id
+
+    def checked_text(self, text: Any, what: str = "input of a run") -> str:
+        """Returns the text of an input or a message.
+
+        Raises:
+            UsageError: it is empty, too large or not text.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise UsageError(f"the {what} must be text that is not empty, not {text!r}")
+        size = len(clean_text(text).encode())
+        if size > self._max_input_bytes:
+            raise UsageError(
+                f"the {what} has {size:,} bytes, but at most {self._max_input_bytes:,} are accepted; "
+                "put it in a file of the workspace"
+            )
+        return text
+
+    async def _start(self, run_id: RunId, name: str, request: RunRequest) -> None:
+        shown = " ".join(request.input.split())[:INPUT_SHOWN]
+        origin = {"forked": request.fork.run if request.fork else None, "rerun_of": request.rerun_of}
+        try:
+            with translated_errors(run_id):
+                async with explained_rejections(self._client):
+                    await self._client.start_workflow(
+                        names.AGENT_RUN,
+                        request,
+                        id=run_id,
+                        task_queue=self._task_queue,
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        memo={"input": shown} | {field: run for field, run in origin.items() if run is not None},
+                        search_attributes=TypedSearchAttributes(
+                            [
+                                SearchAttributePair(AGENT_NAME, name),
+                                SearchAttributePair(AGENT_STATUS, RunStatus.QUEUED.value),
+                            ]
+                        ),
+                        static_summary=f"{name} · {shown}"[:120],
+                        static_details=f"**{name}**\n\n{request.input[:2000]}",
+                    )
+        except WorkflowAlreadyStartedError:
+            raise RunExists(f"run {run_id!r} exists already; follow it, or start a run with another id") from None
+
+
+def _absolute(folder: str | Path) -> str:
+    return str(Path(folder).resolve())
+
+
+def _checked_request(fields: dict[str, Any]) -> RunRequest:
+    """Returns a request with only the fields that were given, as it is shown in Temporal's UI."""
+    try:
+        return RunRequest.model_validate(fields)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{place}={shortened(repr(given), 80)}: {reason}" for place, reason, given in request_problems(error)
+        )
+        raise UsageError(f"the run cannot be started: {problems}") from None
+
+
+def _checked_id(run_id: str) -> str:
+    if not RUN_ID.fullmatch(run_id):
+        raise UsageError(
+            f"the run id {run_id!r} is not accepted: 1 to 200 letters, digits and _ . : @ -, a letter or digit first"
+        )
+    return run_id
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "run"

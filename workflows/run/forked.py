@@ -1,0 +1,46 @@
+"""The state with which a fork begins."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from holdfast.forking import NOT_RUN, Prefix
+from holdfast.protocol import Plan, RunRequest
+from holdfast.types import Message, ToolResult
+from holdfast.workflows.run.clock import RunClock
+from holdfast.workflows.run.log import Log
+from holdfast.workflows.run.state import RunState
+
+
+def fork_of(run_id: str, request: RunRequest, plan: Plan, prefix: Prefix, *, now: datetime, chain: str) -> RunState:
+    """Returns the state of a run that begins with the log of another one, under the same numbers.
+
+    What the run uses counts from 0.
+
+    Args:
+        run_id: see `RunState.begin`, as for the other arguments.
+        request: its `fork` says what to change.
+        plan: its system prompt replaces that of the other run.
+        prefix: the log.
+        now: workflow time.
+        chain: see CarriedState.chain.
+
+    Raises:
+        UsageError: the log has no such tool results.
+    """
+    fork = request.fork
+    assert fork is not None, "only a fork copies a log"
+    clock = RunClock(plan.timeout, spent=0, now=now)
+    state = RunState(run_id, request, plan, chain=chain, log=Log(), started_at=now, clock=clock)
+    state.forked, state.turns, state.exchange = prefix.origin, prefix.origin.turn, prefix.origin.turn
+    state.record_start(now, forked=prefix.origin.model_dump(mode="json"))
+    for entry, data in prefix.copies(plan.spec.system_prompt, fork.tool_results):
+        state.log.append(entry.kind, at=entry.at, turn=entry.turn, data=data)
+    for wait in prefix.open_waits():
+        state.log.append("wait_ended", at=now, turn=state.turns, data={"id": wait, "outcome": "withdrawn"})
+    for call in prefix.open_calls():
+        state.add_tool_result(now, call, ToolResult(error=NOT_RUN))
+    if fork.message:
+        state.add_message(now, Message(seq=state.log.next_message, role="user", content=fork.message))
+    state.answered = request.session and not fork.message and prefix.is_answered
+    return state
