@@ -70,6 +70,8 @@ class Send(Command):
 
     text: MessageText
     policy: Policy = Policy.STEER
+    to_session: bool = False
+    """Refuse the message if the run is not a session."""
 
 
 class Pause(Command):

@@ -39,6 +39,8 @@ class Commands:
 
     def check_send(self, command: Send) -> None:
         """Refuses a message if too many wait, or if it may not disturb the run."""
+        if command.to_session and not self._state.request.session:
+            raise Refusal(f"run {self._state.run_id!r} is not a session; `send` steers it, and it ends with its answer")
         if fault := self._state.queue.fault(command.text):
             raise Refusal(fault)
         if command.policy == Policy.REJECT and not self._is_free:
