@@ -10,14 +10,13 @@ little: a script that defines agents never loads the database's SDK.
 
 from typing import TYPE_CHECKING
 
-import lazy_loader
-
+from holdfast._lazy import attach_stub
 from holdfast.agents import services
 
 if TYPE_CHECKING:
     from holdfast.ports.retrieval import TextMemoryProtocol
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
 
 
 def _text_memory() -> "TextMemoryProtocol":

@@ -143,8 +143,8 @@ class RunRequest(RunOptions):
 
     session: bool = False
     """Whether the run waits for the next message after each answer, instead of ending."""
-    input: Text = Field(default="", validate_default=True)
-    """The first message; only a session may begin without one."""
+    input: Text
+    """The first message; empty only for a session, which then begins with the first message that it is sent."""
     idle_limit: Seconds | None = None
     """Seconds without a message after which a session ends; `None` means never."""
     expires: AwareDatetime | None = None

@@ -157,6 +157,7 @@ LAYERS = [
     Layer("search_attributes", LEAVES, "temporalio"),
     Layer("settings", "bounds errors pricing _util.age rejection", "pydantic pydantic_settings"),
     Layer("_version", ""),
+    Layer("_lazy", "", "lazy_loader"),
     Layer("_util", "errors", "structlog temporalio"),
     # Workflows: deterministic code.
     Layer("workflows", f"{VOCABULARY} _version", "pydantic temporalio"),

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client
 
 from holdfast.agents.agent import Agent
+from holdfast.client.commander import Commander
 from holdfast.client.forks import Forks
 from holdfast.client.known_agents import KnownAgents, Sources
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
-from holdfast.client.starter import RunStarter
+from holdfast.client.session import Session
+from holdfast.client.starter import RunStarter, checked_id
 from holdfast.definition import AgentDefinition
 from holdfast.errors import (
     WorkerUnavailable,
@@ -129,6 +132,57 @@ class Holdfast:
             "approve": list(approve) if approve is not None else None,
         }
         return self.handle(await self._starter.start(wanted, id))
+
+    def session(
+        self,
+        id: RunId,  # noqa: A002 - the field's word
+        agent: str | Agent | AgentSpec | AgentDefinition,
+        *,
+        idle_limit: float | None = None,
+        expires: datetime | None = None,
+        model: str | None = None,
+        max_turns: int | None = None,
+        timeout: float | None = None,
+        workspace: str | Path | None = None,
+        tags: dict[str, str] | None = None,
+        approve: Sequence[str] | None = None,
+    ) -> Session:
+        """Returns a session: a conversation with an agent that waits for the next message after each answer.
+
+        Nothing is started before the first message. If a session with this id is open, messages go to it, and the
+        other arguments are ignored.
+
+        Args:
+            id: the session's id, which is that of its run.
+            agent: as in `start`.
+            idle_limit: seconds without a message after which the session ends; `None` means never.
+            expires: when the session ends in any case.
+            model: as in `start`.
+            max_turns: maximum number of model calls for each answer.
+            timeout: maximum seconds for which the session may work; waiting does not count.
+            workspace: as in `start`.
+            tags: as in `start`.
+            approve: as in `start`.
+
+        Raises:
+            UsageError: the id is not accepted.
+        """
+        wanted = {
+            "agent": agent.spec() if isinstance(agent, Agent) else agent,
+            "session": True,
+            "input": "",
+            "idle_limit": idle_limit,
+            "expires": expires,
+            "model": model,
+            "max_turns": max_turns,
+            "timeout": timeout,
+            "workspace": workspace,
+            "tags": tags,
+            "approve": list(approve) if approve is not None else None,
+        }
+        return Session(
+            self.handle(checked_id(id)), Commander(self._client), lambda: self._starter.with_command(wanted, id)
+        )
 
     async def run(
         self,

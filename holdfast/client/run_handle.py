@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from temporalio.client import Client, WorkflowFailureError
@@ -27,6 +27,8 @@ from holdfast.rejection import reason_of
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.run_log import ENCRYPTED_REASON, TemporalRunLog
 from holdfast.types import Entry, Message, RunId, RunResult, RunStatus, Usage
+
+C = TypeVar("C", bound=Command)
 
 
 class RunHandle:
@@ -163,14 +165,7 @@ class RunHandle:
         return await self._command(Interrupt, text=text, id=id, by=by)
 
     async def _command(self, kind: type[Command], **fields: Any) -> Receipt:
-        given = {name: value for name, value in fields.items() if value is not None and value is not False}
-        try:
-            command = kind.model_validate(given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UsageError(f"{where}={shortened(repr(first['input']), 80)}: {reason_of(first)}") from None
-        return await self._commander.send(self.id, command)
+        return await self._commander.send(self.id, checked_command(kind, **fields))
 
     async def cancel(self) -> None:
         """Requests cancellation and returns at once; a call in flight is aborted and its partial result is kept."""
@@ -282,3 +277,18 @@ class RunHandle:
         kept = {"run_id", "agent", "status", "output", "error", "usage", "tool_calls", "model", "files"}
         kept |= {"workspace", "started_at"}
         return RunResult(**progress.model_dump(include=kept), turns=progress.turn, finished_at=progress.finished_at)
+
+
+def checked_command(kind: type[C], **fields: Any) -> C:
+    """Returns a command with the fields that are given.
+
+    Raises:
+        UsageError: one is not accepted.
+    """
+    given = {name: value for name, value in fields.items() if value is not None and value is not False}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{where}={shortened(repr(first['input']), 80)}: {reason_of(first)}") from None

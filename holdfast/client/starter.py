@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from holdfast import names
@@ -58,6 +63,39 @@ class RunStarter:
             RunExists: the id is taken.
             TemporalUnavailable: the server is unavailable.
         """
+        request = await self._request(fields)
+        name = agent_name(request)
+        run_id = checked_id(run_id) if run_id else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
+        try:
+            with translated_errors(run_id):
+                async with explained_rejections(self._client):
+                    await self._client.start_workflow(
+                        names.AGENT_RUN, request, id=run_id, **self._options(name, request)
+                    )
+        except WorkflowAlreadyStartedError:
+            raise RunExists(f"run {run_id!r} exists already; follow it, or start a run with another id") from None
+        return run_id
+
+    async def with_command(
+        self, fields: Mapping[str, Any], run_id: RunId
+    ) -> Callable[[], WithStartWorkflowOperation[Any, Any]]:
+        """Returns the start of a run that is sent together with a command, unless the run is open already.
+
+        Raises:
+            UsageError: a field is not accepted.
+            UnknownAgent: see `start`.
+        """
+        request = await self._request(fields)
+        options = self._options(agent_name(request), request)
+        return lambda: WithStartWorkflowOperation(
+            names.AGENT_RUN,
+            request,
+            id=run_id,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            **options,
+        )
+
+    async def _request(self, fields: Mapping[str, Any]) -> RunRequest:
         folder = fields.get("workspace")
         wanted = {**fields, "workspace": _absolute(folder) if folder else None}
         wanted["client_version"] = __version__
@@ -66,10 +104,25 @@ class RunStarter:
         request = _checked_request({name: value for name, value in wanted.items() if value is not None})
         if isinstance(request.agent, str):
             await self._known_agents.check(request.agent)
-        name = split_version(request.agent)[0] if isinstance(request.agent, str) else request.agent.name
-        run_id = _checked_id(run_id) if run_id else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
-        await self._start(run_id, name, request)
-        return run_id
+        return request
+
+    def _options(self, name: str, request: RunRequest) -> dict[str, Any]:
+        """Returns what Temporal is told of a run besides its input."""
+        shown = " ".join(request.input.split())[:INPUT_SHOWN] or "session"
+        origin = {"forked": request.fork.run if request.fork else None, "rerun_of": request.rerun_of}
+        return {
+            "task_queue": self._task_queue,
+            "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            "memo": {"input": shown} | {field: run for field, run in origin.items() if run is not None},
+            "search_attributes": TypedSearchAttributes(
+                [
+                    SearchAttributePair(AGENT_NAME, name),
+                    SearchAttributePair(AGENT_STATUS, RunStatus.QUEUED.value),
+                ]
+            ),
+            "static_summary": f"{name} · {shown}"[:120],
+            "static_details": f"**{name}**\n\n{request.input[:2000]}",
+        }
 
     def checked_text(self, text: Any, what: str = "input of a run") -> str:
         """Returns the text of an input or a message.
@@ -87,30 +140,10 @@ class RunStarter:
             )
         return text
 
-    async def _start(self, run_id: RunId, name: str, request: RunRequest) -> None:
-        shown = " ".join(request.input.split())[:INPUT_SHOWN]
-        origin = {"forked": request.fork.run if request.fork else None, "rerun_of": request.rerun_of}
-        try:
-            with translated_errors(run_id):
-                async with explained_rejections(self._client):
-                    await self._client.start_workflow(
-                        names.AGENT_RUN,
-                        request,
-                        id=run_id,
-                        task_queue=self._task_queue,
-                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                        memo={"input": shown} | {field: run for field, run in origin.items() if run is not None},
-                        search_attributes=TypedSearchAttributes(
-                            [
-                                SearchAttributePair(AGENT_NAME, name),
-                                SearchAttributePair(AGENT_STATUS, RunStatus.QUEUED.value),
-                            ]
-                        ),
-                        static_summary=f"{name} · {shown}"[:120],
-                        static_details=f"**{name}**\n\n{request.input[:2000]}",
-                    )
-        except WorkflowAlreadyStartedError:
-            raise RunExists(f"run {run_id!r} exists already; follow it, or start a run with another id") from None
+
+def agent_name(request: RunRequest) -> str:
+    """Returns the name of the agent of a request, without a version."""
+    return split_version(request.agent)[0] if isinstance(request.agent, str) else request.agent.name
 
 
 def _absolute(folder: str | Path) -> str:
@@ -128,7 +161,12 @@ def _checked_request(fields: dict[str, Any]) -> RunRequest:
         raise UsageError(f"the run cannot be started: {problems}") from None
 
 
-def _checked_id(run_id: str) -> str:
+def checked_id(run_id: str) -> str:
+    """Returns the id of a run.
+
+    Raises:
+        UsageError: it is not accepted.
+    """
     if not RUN_ID.fullmatch(run_id):
         raise UsageError(
             f"the run id {run_id!r} is not accepted: 1 to 200 letters, digits and _ . : @ -, a letter or digit first"

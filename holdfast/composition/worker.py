@@ -60,6 +60,7 @@ OWN_THREADS = 32  # for the worker's own name lookups and files; tools have thre
 STICKY_TIMEOUT = timedelta(seconds=1)  # time that a workflow task waits for a worker that was killed
 CONNECT_TIMEOUT = 30.0  # seconds to wait for Temporal at start
 PASSED_THROUGH = (
+    "_lazy",
     "call_outcome",
     "approval",
     "bounds",

@@ -72,7 +72,7 @@ class Control:
             try:
                 self._check(command)
             except Refusal as refusal:
-                state.record_refusal(workflow.now(), command.NAME, str(refusal), _content(command))
+                state.record_refusal(workflow.now(), command.NAME, str(refusal), _content(command), id=command.id)
             else:
                 self._carry_out(command)
 

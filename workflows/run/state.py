@@ -282,9 +282,10 @@ class RunState:
         content = command.model_dump(mode="json", exclude_unset=True, exclude_none=True)
         return self._record("command", now, {"command": command.NAME, **content, "id": command.id})
 
-    def record_refusal(self, now: datetime, signal: str, reason: str, given: Any) -> None:
-        """Records a signal that cannot be carried out."""
-        self._record("refused", now, {"signal": shortened(signal, SUMMARY_CHARS), "reason": reason, "given": given})
+    def record_refusal(self, now: datetime, signal: str, reason: str, given: Any, **facts: Any) -> None:
+        """Records a signal, or a command that came before the run began, that cannot be carried out."""
+        data = {"signal": shortened(signal, SUMMARY_CHARS), "reason": reason, "given": given, **facts}
+        self._record("refused", now, data)
 
     def deliver(self, now: datetime, *, after_answer: bool) -> None:
         """Adds the messages that wait to the transcript, for the next model call.

@@ -1,0 +1,154 @@
+"""Sessions: conversations with an agent, each of them one run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.client import WithStartWorkflowOperation
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from holdfast.client.commander import Commander
+from holdfast.client.run_handle import RunHandle, checked_command
+from holdfast.commands import Policy, Receipt, Send
+from holdfast.errors import CommandRefused, RunOver, SessionOver
+from holdfast.events import Event
+from holdfast.types import Entry, RunError
+
+Start = Callable[[], Awaitable[Callable[[], WithStartWorkflowOperation[Any, Any]]]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an agent answered to a message in a session."""
+
+    content: str
+    """The text; empty if there is no answer."""
+    error: RunError | None
+    """Why there is no answer, or no complete one; `None` if there is one. The session continues in any case."""
+    turns: int
+    """Number of model calls that the answer took."""
+    finish_reason: str | None
+    """Why the model's last reply ended, in OpenAI's terms."""
+    seq: int
+    """The entry of the log that records it."""
+
+    @property
+    def success(self) -> bool:
+        """Whether the agent has answered."""
+        return self.error is None
+
+    @property
+    def reply(self) -> str:
+        """The same as `content`."""
+        return self.content
+
+
+class Session:
+    """A conversation that survives crashes, and waits for weeks if need be; `Holdfast.session` returns one."""
+
+    def __init__(self, run: RunHandle, commander: Commander, start: Start) -> None:
+        """
+        Args:
+            run: the run of the session, which may not exist yet.
+            commander: sends messages.
+            start: checks how the run is started, and returns it.
+        """
+        self.run = run
+        self._commander = commander
+        self._prepare = start
+        self._start: Callable[[], WithStartWorkflowOperation[Any, Any]] | None = None
+
+    @property
+    def id(self) -> str:
+        """The session's id, which is that of its run."""
+        return self.run.id
+
+    async def send(
+        self,
+        text: str,
+        *,
+        policy: Policy | str = Policy.STEER,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Sends a message, and starts the session if there is none: one request, which can be repeated safely.
+
+        Args:
+            text: not blank, at most 512 KB.
+            policy: what to do while the agent works on an earlier message, as in `RunHandle.send`.
+            id: idempotency key; the same message under the same id is taken once.
+            by: who sends it.
+
+        Raises:
+            SessionOver: the session has ended; `fork` continues the conversation under another id.
+            CommandRefused: the run of this id is not a session, or too many messages wait.
+            UnknownAgent: the session would begin, and nobody knows its agent.
+            UsageError: an argument is not accepted.
+            WorkerUnavailable: no worker answers.
+        """
+        command = checked_command(Send, text=text, policy=policy, id=id, by=by, to_session=True)
+        if self._start is None:
+            self._start = await self._prepare()
+        try:
+            return await self._commander.start_or_send(self.id, command, self._start)
+        except (WorkflowAlreadyStartedError, SessionOver):
+            raise SessionOver(
+                f"session {self.id!r} has ended; continue the conversation in a new one with `fork {self.id}`, "
+                "or begin another under a new id"
+            ) from None
+
+    async def ask(self, text: str, **options: Any) -> Answer:
+        """Sends a message as `send` does, and waits for the answer to it.
+
+        Raises:
+            RunOver: the session ended before it answered.
+        """
+        return await self.answer(await self.send(text, **options))
+
+    async def answer(self, receipt: Receipt) -> Answer:
+        """Waits for the answer to a message.
+
+        Args:
+            receipt: what `send` returned for it.
+
+        Raises:
+            RunOver: the session ended before it answered.
+        """
+        async for event in self.stream(receipt):
+            if isinstance(event, Entry) and event.kind == "answer":
+                return _answer(event)
+        raise RunOver(f"session {self.id!r} ended before it answered; `show {self.id}` tells why")
+
+    async def stream(self, receipt: Receipt) -> AsyncIterator[Event]:
+        """Yields what happens from a message to the answer to it, whose entry of kind `answer` is the last event.
+
+        Args:
+            receipt: what `send` returned for the message.
+
+        Raises:
+            CommandRefused: the message was dropped.
+        """
+        is_delivered = False
+        async for event in self.run.events((receipt.seq or 0) - 1):
+            yield event
+            if not isinstance(event, Entry):
+                continue
+            if event.kind in {"dropped", "refused"} and event.data.get("id") == receipt.id:
+                raise CommandRefused(f"the message was not delivered: {event.data.get('reason')}")
+            is_delivered = is_delivered or (event.kind == "message" and event.data.get("command") == receipt.id)
+            if is_delivered and event.kind == "answer":
+                return
+
+
+def _answer(entry: Entry) -> Answer:
+    data = entry.data
+    error = data.get("error")
+    return Answer(
+        content=data.get("output", ""),
+        error=RunError.model_validate(error) if error else None,
+        turns=data.get("turns", 0),
+        finish_reason=data.get("finish_reason"),
+        seq=entry.seq,
+    )

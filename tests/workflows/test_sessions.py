@@ -1,0 +1,178 @@
+"""Sessions: runs that wait for the next message instead of ending."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from holdfast import Agent, RunStatus, TextDelta
+from holdfast.client.session import Session
+from holdfast.errors import CommandRefused, RunOver, SessionOver
+from holdfast.testing import Reply
+from tests.support.lab import Lab, contents, eventually
+from tests.support.tiers import scaled
+
+LONG = "This is the beginning of a very long answer that never comes to its end."
+talker = Agent(name="talker", system_prompt="You talk.")
+
+
+def session_of(lab: Lab, name: str, **options: float) -> Session:
+    """A session with an id of its own in this lab."""
+    return lab.holdfast.session(f"{name}-{lab.settings.temporal_task_queue}", "talker", **options)  # type: ignore[arg-type]
+
+
+async def is_waiting(session: Session) -> None:
+    """Waits until a session waits for a message."""
+
+    async def waits() -> bool:
+        progress = await session.run.status()
+        return progress.status == RunStatus.WAITING and [wait.kind for wait in progress.waits_for] == ["message"]
+
+    await eventually(waits)
+
+
+async def test_a_conversation(lab: Lab) -> None:
+    """Each message is answered in one run, which waits between them; only the first call starts it."""
+    async with lab.worker(talker):
+        session = session_of(lab, "conversation")
+        lab.server.say("Hello.")
+        assert (await session.ask("Hi.", id="m1")).reply == "Hello."
+        await is_waiting(session)
+        again = await session.send("Hi.", id="m1")
+        assert again.id == "m1"
+        lab.server.say("Fine.")
+        answer = await session_of(lab, "conversation").ask("How are you?")
+        assert (answer.reply, answer.turns, answer.success) == ("Fine.", 1, True)
+        assert contents(await lab.entries(session.id)) == [
+            ("system", "You talk."),
+            ("user", "Hi."),
+            ("assistant", "Hello."),
+            ("user", "How are you?"),
+            ("assistant", "Fine."),
+        ]
+        await session.run.cancel()
+        assert (await session.run.result(20)).status == RunStatus.CANCELLED
+        with pytest.raises(SessionOver, match="fork"):
+            await session.send("Still there?")
+        await lab.assert_mirrored(session.id)
+
+
+async def test_a_failed_answer_does_not_end_a_session(lab: Lab) -> None:
+    """A provider that rejects the request ends the exchange; the next message is answered."""
+    async with lab.worker(talker):
+        session = session_of(lab, "failing")
+        lab.server.reply(Reply.error(401, "no such key"))
+        answer = await session.ask("Hi.")
+        assert answer.error is not None
+        assert "no such key" in answer.error.message
+        lab.server.say("Hello.")
+        assert (await session.ask("Again?")).reply == "Hello."
+
+
+async def test_a_session_ends_after_its_idle_limit(lab: Lab) -> None:
+    """A session without messages ends as completed, with the last answer."""
+    async with lab.worker(talker):
+        session = session_of(lab, "idle", idle_limit=0.3)
+        lab.server.say("Hello.")
+        await session.ask("Hi.")
+        result = await session.run.result(20)
+        assert (result.status, result.content) == (RunStatus.COMPLETED, "Hello.")
+        with pytest.raises(SessionOver):
+            await session.send("Hi?")
+
+
+async def test_interrupt_keeps_a_session(lab: Lab) -> None:
+    """`interrupt` keeps the partial answer, and the session waits for a message."""
+    async with lab.worker(talker, max_cached_workflows=100):
+        session = session_of(lab, "interrupted")
+        lab.server.reply(Reply(text=LONG, hang_after=1))
+        receipt = await session.send("Talk.")
+        async for event in session.run.events():
+            if isinstance(event, TextDelta):
+                break
+        await session.run.interrupt()
+        answer = await session.answer(receipt)
+        assert answer.error is not None
+        assert answer.error.type == "Interrupted"
+        await is_waiting(session)
+        with pytest.raises(CommandRefused, match="no turn to interrupt"):
+            await session.run.interrupt()
+        lab.server.say("In short.")
+        assert (await session.ask("Be brief.")).reply == "In short."
+
+
+async def test_messages_to_what_is_no_session(lab: Lab) -> None:
+    """A run that is not a session refuses messages of one."""
+    async with lab.worker(talker):
+        lab.server.reply(Reply(text=LONG, hang_after=1))
+        run = await lab.holdfast.start("talker", "Talk.")
+        await lab.server.wait_for_requests(1)
+        with pytest.raises(CommandRefused, match="not a session"):
+            await lab.holdfast.session(run.id, "talker").send("Hi.")
+        await run.cancel()
+        await run.result(20)
+
+
+async def test_send_races_finish_delivered_or_refused(lab: Lab) -> None:
+    """A message that arrives while a run ends is delivered, or its sender hears that the run is over."""
+    lab.server.respond = lambda request: Reply(text=f"{len(request.messages)} messages")
+    async with lab.worker(talker, max_cached_workflows=100):
+        for delay in range(scaled(6, 60)):
+            run = await lab.holdfast.start("talker", "Talk.")
+            await asyncio.sleep(0.01 * delay)
+            try:
+                await run.send("One more thing.")
+            except RunOver:
+                expected = 0
+            else:
+                expected = 1
+            await run.result(20)
+            assert contents(await lab.entries(run.id)).count(("user", "One more thing.")) == expected
+
+
+async def test_send_races_idle_end(lab: Lab) -> None:
+    """A message that arrives as a session ends is answered, or its sender hears that the session is over."""
+    lab.server.respond = lambda _request: Reply(text="Hello.")
+    async with lab.worker(talker, max_cached_workflows=100):
+        for number in range(scaled(4, 40)):
+            session = session_of(lab, f"race-{number}", idle_limit=0.2)
+            await session.ask("Hi.")
+            await asyncio.sleep(0.17 + 0.01 * (number % 6))
+            try:
+                assert (await session.ask("Still there?")).reply == "Hello."
+            except SessionOver:
+                assert (await session.run.result(20)).status == RunStatus.COMPLETED
+
+
+async def test_100_senders_one_session(lab: Lab) -> None:
+    """A hundred senders start or join one session at once: each message is delivered once, in one run."""
+    lab.server.respond = lambda _request: Reply(text="Noted.")
+    senders = scaled(30, 100)
+    async with lab.worker(talker, max_cached_workflows=100):
+        session = session_of(lab, "crowded")
+        receipts = await asyncio.gather(*(session.send(f"message {number}") for number in range(senders)))
+        assert len({receipt.id for receipt in receipts}) == senders
+        await is_waiting(session)
+        texts = [text for role, text in contents(await lab.entries(session.id)) if role == "user"]
+        assert sorted(texts) == sorted(f"message {number}" for number in range(senders))
+
+
+async def test_update_at_can_x200(short_histories: Lab) -> None:
+    """Messages that arrive while a session continues as new are neither lost nor refused."""
+    lab = short_histories
+    lab.server.respond = lambda _request: Reply(text="Noted.")
+    count = scaled(200, 800)
+    async with lab.worker(talker, max_cached_workflows=100):
+        session = session_of(lab, "long")
+        await session.ask("message 0")
+        first = (await lab.client.get_workflow_handle(session.id).describe()).run_id
+        for start in range(1, count, 4):
+            await asyncio.gather(*(session.send(f"message {number}") for number in range(start, start + 4)))
+        await is_waiting(session)
+        assert (await lab.client.get_workflow_handle(session.id).describe()).run_id != first
+        texts = [entry.message.content async for entry in session.run.entries() if entry.message]
+        for number in range(count):
+            assert texts.count(f"message {number}") == 1
+        await session.run.cancel()
+        await session.run.result(20)
