@@ -11,6 +11,7 @@ from holdfast.activities.announcer import Announcer
 from holdfast.activities.approvals import ApprovalActivities
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.deltas import Deltas
+from holdfast.activities.fallback import Fallback
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.forking import ForkActivities
 from holdfast.activities.ledger_calls import LedgerCalls
@@ -67,6 +68,10 @@ class Dependencies:
     """Whether a call that must not take effect twice waits for the ledger while the store is unavailable."""
     model_retry_for: timedelta
     """How long a model call is retried while its provider is unavailable."""
+    model_patience: timedelta
+    """How long a call waits for a model with a rate limit before the next one is asked."""
+    model_queue: Callable[[str | None], str | None]
+    """Returns the task queue of a model's calls; `None` means that their rate is not limited."""
     isolate_tools: bool = False
     """Run async tools in an event loop of their own; see `ToolRunner`."""
 
@@ -85,10 +90,11 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         limits=deps.limits,
         max_tool_calls=deps.max_tool_calls,
         has_ledger=deps.ledger is not None,
+        model_queue=deps.model_queue,
     )
     writer = MirrorWriter(deps.store, Announcer(deps.bus))
     model = ModelActivities(
-        deps.model,
+        Fallback(deps.model, deps.model_queue, deps.model_patience),
         deps.store,
         writer,
         slots=slots,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
 from holdfast.events import run_topic
+from holdfast.model_reply import TriedModel
 from holdfast.ports import EventBus
 from holdfast.types import RunId
 
@@ -29,10 +31,16 @@ class Deltas:
         self._is_unavailable = False
 
     @contextmanager
-    def stream(self, run_id: RunId, turn: int, attempt: int) -> Iterator[DeltaStream]:
+    def stream(self, run_id: RunId, turn: int, attempt: int, tried: Sequence[TriedModel] = ()) -> Iterator[DeltaStream]:
         """Publishes the text that is added while the body runs, and discards it from the bus afterwards.
 
         Text that an earlier attempt left behind because its worker died is discarded as well.
+
+        Args:
+            run_id: the run.
+            turn: the number of the turn.
+            attempt: number of the request within the turn, see `ModelProgress.attempt`.
+            tried: the models that did not answer before.
         """
 
         def begin() -> None:
@@ -40,7 +48,7 @@ class Deltas:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        stream = DeltaStream(turn, attempt, begin)
+        stream = DeltaStream(turn, attempt, tried, begin)
         try:
             yield stream
         finally:
@@ -84,13 +92,15 @@ class DeltaStream:
 
     Args:
         turn: the number of the turn.
-        attempt: the number of the attempt.
+        attempt: number of the request within the turn.
+        tried: the models that did not answer before.
         begin: called with the first piece of text.
     """
 
-    def __init__(self, turn: int, attempt: int, begin: Callable[[], None]) -> None:
+    def __init__(self, turn: int, attempt: int, tried: Sequence[TriedModel], begin: Callable[[], None]) -> None:
         self.attempt = attempt
         self._turn = turn
+        self._tried = [item.model_dump(mode="json") for item in tried]
         self._begin: Callable[[], None] | None = begin
         self._waiting = ""
         self._offset = 0
@@ -127,16 +137,17 @@ class DeltaStream:
             async with asyncio.timeout(seconds):
                 await self._ended.wait()
 
-    def delta(self) -> dict[str, str | int]:
+    def delta(self) -> dict[str, Any]:
         """Returns the event to publish next."""
         self._delta = self._waiting[:MAX_CHARS]
-        return {
+        event: dict[str, Any] = {
             "kind": "delta",
             "turn": self._turn,
             "attempt": self.attempt,
             "offset": self._offset,
             "text": self._delta,
         }
+        return {**event, "tried": self._tried} if self._tried else event
 
     def sent(self) -> None:
         """Marks the event of the last `delta` call as published."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 from temporalio import activity
@@ -13,6 +15,7 @@ from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.deltas import Deltas
+from holdfast.activities.fallback import Fallback, OnRequest, Redirected
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import heartbeats, stopped_by_user
 from holdfast.activities.mirror_writer import MirrorWriter
@@ -25,16 +28,17 @@ from holdfast.errors import (
     ContextOverflow,
     ErrorType,
     MirrorGap,
-    ModelRefused,
+    ModelError,
     ModelUnavailable,
     StoreUnavailable,
     TranscriptUnavailable,
     UsageError,
 )
-from holdfast.ports import ChatModel, Store
+from holdfast.model_reply import ModelReply, OverflowReport, TriedModel
+from holdfast.ports import Store
 from holdfast.protocol import ModelCall
 from holdfast.temporal.payload_limits import PayloadLimits
-from holdfast.types import Context, EntryBatch, ModelReply, TranscriptRef
+from holdfast.types import Context, EntryBatch, TranscriptRef
 
 log = get_logger(__name__)
 
@@ -91,7 +95,7 @@ class ModelActivities:
 
     def __init__(
         self,
-        model: ChatModel,
+        fallback: Fallback,
         store: Store,
         writer: MirrorWriter,
         *,
@@ -106,7 +110,7 @@ class ModelActivities:
     ) -> None:
         """
         Args:
-            model: makes the calls.
+            fallback: makes the calls.
             store: contains the contexts.
             writer: appends to the mirror.
             slots: limits the agents that are executed at the same time.
@@ -118,7 +122,7 @@ class ModelActivities:
             provider: where this worker's models are, see `Plan.provider`.
             retry_for: how long a call is retried while the provider is unavailable.
         """
-        self._model = model
+        self._fallback = fallback
         self._store = store
         self._writer = writer
         self._slots = slots
@@ -141,13 +145,13 @@ class ModelActivities:
         return await self._finished.once(lambda: self._attempt(call))
 
     async def _attempt(self, call: ModelCall) -> ModelReply:
-        lost = lost_usage()
-        partial = PartialText(call.turn, lost)
+        attempt = Attempt.of(call)
+        partial = PartialText(call.turn, lost_usage(call.spent))
         append = ConcurrentAppend(self._writer, call)
         started = time.monotonic()
         try:
             # A later attempt waits here, as the pauses between attempts are the provider's.
-            waits = not call.slot_only or activity.info().attempt > 1
+            waits = not call.slot_only or attempt.number > 1
             holding = self._slots.hold(call.run_id, waits=waits)
             async with heartbeats(partial.progress), holding as slot:
                 slot.keep()  # a call that lacks its context is repeated at once
@@ -157,9 +161,7 @@ class ModelActivities:
                 self._spending.prepare()
                 partial.context = context
                 started = time.monotonic()
-                with self._deltas.stream(call.run_id, call.turn, activity.info().attempt) as stream:
-                    partial.listener = stream.add
-                    reply = await self._model.complete(context.spec, context.messages, on_text=partial.add)
+                reply = await self._fallback.complete(call, context, self._requests(call, partial))
                 self._check(reply)
                 await self._limits.settle(reply)
                 mirrored = await append.result()
@@ -176,20 +178,41 @@ class ModelActivities:
                     "the worker is shutting down", type=ErrorType.MODEL_UNAVAILABLE, category=EXPECTED
                 ) from None
             reply, mirrored = partial.reply(time.monotonic() - started), append.is_done
-        except ModelUnavailable as error:
-            partial.fail()
-            raise retry_or_fail(error, Attempt.current(), deadline=call.deadline, retry_for=self._retry_for) from None
-        except (ModelRefused, ContextOverflow) as error:
-            kind = ErrorType.CONTEXT_OVERFLOW if isinstance(error, ContextOverflow) else ErrorType.MODEL_REFUSED
-            raise ApplicationError(str(error), type=kind, non_retryable=True) from None
+        except (Redirected, ModelError) as error:
+            raise self._failure(error, call, partial) from None
         finally:
             append.cancel()
-        await self._spending.settle(reply, partial, lost)
+        await self._spending.settle(reply, partial)
         if mirrored:
             reply.mirrored = True
-        if (attempt := activity.info().attempt) > 1:
-            reply.attempts = attempt
+        if attempt.number > 1:
+            reply.attempts = attempt.number
         return reply
+
+    def _failure(self, error: Redirected | ModelError, call: ModelCall, partial: PartialText) -> ApplicationError:
+        """Returns the failure of a call that no model has answered."""
+        match error:
+            case Redirected():
+                return error.failure(partial.spent)
+            case ModelUnavailable():
+                partial.fail()
+                return retry_or_fail(error, Attempt.of(call), deadline=call.deadline, retry_for=self._retry_for)
+            case ContextOverflow():
+                report = OverflowReport(limit=error.limit, size=error.size)
+                return ApplicationError(str(error), report, type=ErrorType.CONTEXT_OVERFLOW, non_retryable=True)
+        return ApplicationError(str(error), type=ErrorType.MODEL_REFUSED, non_retryable=True)
+
+    def _requests(self, call: ModelCall, partial: PartialText) -> OnRequest:
+        """Returns what prepares for the text of each request: it replaces that of the request before."""
+
+        @contextmanager
+        def begin(number: int, tried: Sequence[TriedModel]) -> Iterator[Callable[[str], None]]:
+            partial.begin(number, tried)
+            with self._deltas.stream(call.run_id, call.turn, number, partial.tried) as stream:
+                partial.listener = stream.add
+                yield partial.add
+
+        return begin
 
     def _check_provider(self, call: ModelCall) -> None:
         """Checks that this worker may continue the run: the scripted model never answers for a real one."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from temporalio import activity
 
 from holdfast.estimates import request_tokens, tokens
+from holdfast.model_reply import ModelReply, TriedModel
 from holdfast.protocol import ModelProgress
-from holdfast.types import Context, ModelReply, Usage
+from holdfast.types import Context, Usage
 
 SHOWN_CHARS = 8_000  # of the text so far in each heartbeat: more than a model writes between two heartbeats
 
@@ -25,12 +26,42 @@ class PartialText:
         self._turn = turn
         self._lost = lost
         self._pieces: list[str] = []
+        self._number = activity.info().attempt
         self._input_tokens: int | None = None
         self._has_told = False
         self.context: Context | None = None
         """What the request has sent; `None` means that it is not sent yet."""
         self.listener: Callable[[str], None] | None = None
         """Called with each piece."""
+        self.tried: list[TriedModel] = []
+        """The models that did not answer, and whose text is discarded."""
+
+    @property
+    def model(self) -> str | None:
+        """The model that is asked; `None` means the worker's default model."""
+        models = self.context.spec.models if self.context else []
+        return next(iter(models[len(self.tried) :]), None)
+
+    @property
+    def lost(self) -> Usage:
+        """What earlier attempts and discarded replies have used."""
+        return self._lost
+
+    @property
+    def spent(self) -> Usage:
+        """What the call has used so far, if it fails now: a provider that answers with an error bills nothing."""
+        return self._lost + self.estimate() if self._pieces else self._lost
+
+    def begin(self, number: int, tried: Sequence[TriedModel]) -> None:
+        """Discards the text, as another request to a model begins.
+
+        Args:
+            number: number of the request within the call.
+            tried: the models that did not answer before.
+        """
+        self._lost = self.spent
+        self._pieces.clear()
+        self._number, self.tried = number, list(tried)
 
     def add(self, piece: str) -> None:
         """Adds the next piece."""
@@ -55,7 +86,9 @@ class PartialText:
         self._has_told = True
         text = str(self)
         offset = max(len(text) - SHOWN_CHARS, 0)
-        progress = ModelProgress(turn=self._turn, attempt=activity.info().attempt, offset=offset, text=text[offset:])
+        progress = ModelProgress(turn=self._turn, attempt=self._number, offset=offset, text=text[offset:])
+        if self.tried:
+            progress.tried = self.tried
         if self.context or self._lost.requests:
             progress.spent = self._lost + self.estimate() if self._lost.requests else self.estimate()
         return progress
@@ -69,11 +102,14 @@ class PartialText:
 
     def reply(self, seconds: float) -> ModelReply:
         """Returns the text so far as a reply that a cancel has interrupted."""
-        return ModelReply(
+        reply = ModelReply(
             content=str(self),
-            model=(self.context.spec.model if self.context else None) or "unknown",
+            model=self.model or "unknown",
             finish_reason="cancelled",
             partial=True,
             usage=self.estimate() if self.context else Usage(requests=1),
             seconds=round(seconds, 3),
         )
+        if self.tried:
+            reply.tried = self.tried
+        return reply

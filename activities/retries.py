@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast._util.logger import get_logger
 from holdfast.errors import ErrorType, ModelUnavailable
+from holdfast.protocol import ModelCall
 
 log = get_logger(__name__)
 
@@ -38,6 +39,12 @@ class Attempt:
         """Returns the attempt of the running activity."""
         info = activity.info()
         return cls(info.attempt, info.scheduled_time, datetime.now(UTC))
+
+    @classmethod
+    def of(cls, call: ModelCall) -> Self:
+        """Returns the attempt of a model call, which other activities may have begun."""
+        own = cls.current()
+        return cls(call.earlier_attempts + own.number, call.begun_at or own.first_at, own.now)
 
 
 def retry_pause(attempt: int, retry_after: float | None) -> timedelta:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from temporalio import activity
@@ -17,7 +17,7 @@ from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, ToolNotServed, UnknownAgent, UsageError
 from holdfast.protocol import Plan, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
-from holdfast.types import AgentSpec
+from holdfast.types import AgentSpec, model_names
 
 log = get_logger(__name__)
 
@@ -40,6 +40,7 @@ class RunActivities:
         limits: PayloadLimits,
         max_tool_calls: int,
         has_ledger: bool,
+        model_queue: Callable[[str | None], str | None],
     ) -> None:
         """
         Args:
@@ -53,6 +54,7 @@ class RunActivities:
             limits: the maximum size of an input.
             max_tool_calls: maximum number of tool calls that one turn makes.
             has_ledger: see `Plan.ledger`.
+            model_queue: returns the task queue of a model's calls; `None` means that their rate is not limited.
         """
         self._agents = agents
         self._served = served
@@ -64,6 +66,7 @@ class RunActivities:
         self._limits = limits
         self._max_tool_calls = max_tool_calls
         self._has_ledger = has_ledger
+        self._model_queue = model_queue
 
     @activity.defn(name=names.RUN_PREPARE)
     async def prepare(self, wanted: RunOptions, input_bytes: int) -> Plan:
@@ -83,16 +86,19 @@ class RunActivities:
         spec = self._with_approvals(await self._find(wanted), wanted)
         self._check_tools(spec, wanted)
         changes = {"model": wanted.model, "max_turns": wanted.max_turns}
+        models = model_names(wanted.model) or spec.models
         plan = Plan(
             spec=spec.model_copy(update={name: value for name, value in changes.items() if value is not None}),
             timeout=wanted.timeout or spec.timeout or self._default_timeout,
-            expected_model=wanted.model or spec.model or self._default_model,
+            expected_model=(models or [self._default_model])[0],
             workspace=self._admit(wanted.workspace) if wanted.workspace else self._own_workspace(),
             max_tool_calls=self._max_tool_calls,
             provider=self._provider,
         )
         if self._has_ledger:
             plan.ledger = True
+        if queue := self._model_queue(models[0] if models else None):
+            plan.model_queue = queue
         if self._limits.is_private:
             plan.private = True
         if not await self._slots.reserve(activity.info().workflow_id or ""):

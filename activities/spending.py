@@ -9,9 +9,10 @@ from temporalio import activity
 
 from holdfast._util.logger import get_logger
 from holdfast.activities.partial_text import PartialText
+from holdfast.model_reply import ModelReply
 from holdfast.ports.prices import PriceList
 from holdfast.protocol import ModelProgress
-from holdfast.types import ModelReply, Usage
+from holdfast.types import Usage
 
 log = get_logger(__name__)
 
@@ -34,14 +35,14 @@ class Spending:
         if self._loading is None:
             self._loading = asyncio.create_task(asyncio.to_thread(self._prices.price, self._default_model))
 
-    async def settle(self, reply: ModelReply, partial: PartialText, lost: Usage) -> None:
+    async def settle(self, reply: ModelReply, partial: PartialText) -> None:
         """Completes the usage of a reply: adds what earlier attempts have used, and the cost.
 
         Args:
             reply: a whole reply, or a part of one.
-            partial: this attempt, for estimates if the provider reports no usage.
-            lost: the usage of attempts without a reply.
+            partial: this attempt, for estimates if the provider reports no usage, and the usage that has no reply.
         """
+        lost = partial.lost
         if not reply.usage.total_tokens:
             guess = partial.estimate()
             counted = {"input_tokens": guess.input_tokens, "output_tokens": guess.output_tokens}
@@ -50,7 +51,7 @@ class Spending:
             return
         if self._loading and not self._loading.done():
             await asyncio.wait([self._loading])
-        asked = (partial.context.spec.model if partial.context else None) or self._default_model
+        asked = partial.model or self._default_model
         reply.usage = self._priced(reply.usage, reply.model, asked)
         if lost.requests:
             reply.usage += self._priced(lost, reply.model, asked)
@@ -67,9 +68,13 @@ class Spending:
         return usage if cost is None else usage.model_copy(update={"cost_usd": usage.cost_usd + cost, "unpriced": 0})
 
 
-def lost_usage() -> Usage:
-    """Returns what earlier attempts of this call have used, as their last heartbeat tells."""
+def lost_usage(known: Usage | None) -> Usage:
+    """Returns what earlier attempts of this call have used, as their last heartbeat tells.
+
+    Args:
+        known: what is known without a heartbeat; one includes it.
+    """
     for details in activity.info().heartbeat_details[:1]:
         with suppress(ValueError):  # another program has sent them
-            return ModelProgress.model_validate(details).spent or Usage()
-    return Usage()
+            return ModelProgress.model_validate(details).spent or known or Usage()
+    return known or Usage()

@@ -12,8 +12,9 @@ from datetime import timedelta
 from temporalio import activity, workflow
 
 from benchmarks.agents import NAP, bench, page
+from holdfast.model_reply import ModelReply
 from holdfast.ports import ChatModel
-from holdfast.types import Data, Message, ModelReply, ToolCall
+from holdfast.types import Data, Message, ToolCall
 
 TIMEOUT = timedelta(minutes=5)  # long, as nothing is expected to fail
 

@@ -7,7 +7,7 @@ import math
 import unicodedata
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, PlainValidator
 
 MAX_SECONDS = 10 * 365 * 86_400
 """Ten years; far below what dates, Temporal's timers and its timeouts accept."""
@@ -22,6 +22,7 @@ MAX_KEYWORD_BYTES = 2_000
 MAX_ID_BYTES = 1_000
 """Of ids, activity types and task queues in UTF-8: Temporal's limit."""
 MAX_NAME = 1_000  # characters
+MAX_MODELS = 16  # of one call, asked one after the other
 MAX_PATH = 4_096  # characters, as on Linux
 MAX_DIGITS = 300  # of an integer in JSON; readers refuse much longer ones, or make infinity of them
 MAX_INTEGER = 10**MAX_DIGITS
@@ -146,8 +147,23 @@ def _cleaned(value: Any) -> Any:
     return [_cleaned(part) for part in value] if isinstance(value, list | tuple) else clean_text(value)
 
 
+def _models(value: Any) -> Any:
+    """Checks the name of a model, or a list of names; a list of one is that name."""
+    names = list(value) if isinstance(value, list | tuple) else [value]
+    if not names or len(names) > MAX_MODELS or not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError(f"it must be the name of a model, or a list of 1 to {MAX_MODELS} names")
+    names = [clean_text(name) for name in names]
+    if longest := max((len(name) for name in names if len(name) > MAX_NAME), default=0):
+        raise ValueError(f"a name has {longest:,} characters, but at most {MAX_NAME:,} are accepted")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{twice[0]!r} is named twice")
+    return names if len(names) > 1 else names[0]
+
+
 Text = Annotated[str, BeforeValidator(clean_text)]
 """Text that can be encoded in UTF-8."""
+Models = Annotated[str | list[str], PlainValidator(_models, json_schema_input_type=str | list[str])]
+"""A model, or a list of models of which the first that is available answers."""
 Label = Annotated[str, BeforeValidator(_label)]
 """A short text that a provider chooses; a longer one is cut."""
 Name = Annotated[str, AfterValidator(_name)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from holdfast.approval import ALL, Required
-from holdfast.bounds import MAX_NAME, Json, Seconds, Text, Turns, name_fault
+from holdfast.bounds import Json, Models, Seconds, Text, Turns, name_fault
 from holdfast.errors import AgentDefinitionError, NotAnAgent
 from holdfast.types import Data
 
@@ -59,8 +59,8 @@ class AgentDefinition(Data):
     """What the agent does, for people."""
     system_prompt: Text = ""
     """The system message, first in each request to the model."""
-    model: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)] | None = None
-    """`None` means the worker's default model."""
+    model: Models | None = None
+    """A model, or several of which the first that is available answers; `None` means the worker's default model."""
     model_settings: dict[Text, Json] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
     tools: list[Annotated[str, Field(min_length=1)]] = []

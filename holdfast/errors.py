@@ -31,6 +31,7 @@ HoldfastError
 └── ModelError                 a model call failed
     ├── ModelUnavailable       temporary: retry now, or after `retry_after`
     ├── ModelRefused           permanent: the provider rejects this request
+    │   └── OutOfCredit        the account has no credit or budget
     └── ContextOverflow        the context is larger than the model accepts
 
 `ErrorType` names the errors that cross the Temporal boundary.
@@ -67,6 +68,7 @@ class ErrorType(enum.StrEnum):
     CALL_LOST = "CallLost"
     NO_CLAIM = "NoClaim"
     CLAIM_REQUIRED = "ClaimRequired"
+    REDIRECTED = "Redirected"
     UNKNOWN_WORKFLOW = "UnknownWorkflowType"
     MODEL_UNAVAILABLE = "ModelUnavailable"
     MODEL_REFUSED = "ModelRefused"
@@ -87,6 +89,30 @@ class ErrorType(enum.StrEnum):
     INTERRUPTED = "Interrupted"
     TERMINATED = "RunTerminated"
     INTERNAL = "InternalError"
+
+
+class FaultReason(enum.StrEnum):
+    """Why a model did not answer, in one word; see `ModelError.reason`."""
+
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    BROKEN_REPLY = "broken_reply"
+    BREAKER_OPEN = "breaker_open"
+    NO_CREDIT = "no_credit"
+    REFUSED = "refused"
+    CONTEXT_OVERFLOW = "context_overflow"
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self not in (self.NO_CREDIT, self.REFUSED, self.CONTEXT_OVERFLOW)
+
+    @property
+    def words(self) -> str:
+        """The reason for people."""
+        return self.value.replace("_", " ")
 
 
 class HoldfastError(Exception):
@@ -263,7 +289,13 @@ class PayloadUnreadable(HoldfastError):
 
 
 class ModelError(HoldfastError):
-    """A model call failed."""
+    """A model call failed.
+
+    Attributes:
+        reason: why, in one word.
+    """
+
+    reason: FaultReason = FaultReason.REFUSED
 
 
 class ModelUnavailable(ModelError):
@@ -274,15 +306,41 @@ class ModelUnavailable(ModelError):
         max_attempts: attempts after which this error is permanent; `None` means that it is an outage, which may last.
     """
 
-    def __init__(self, message: str, retry_after: float | None = None, *, max_attempts: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        retry_after: float | None = None,
+        *,
+        max_attempts: int | None = None,
+        reason: FaultReason = FaultReason.SERVER_ERROR,
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.max_attempts = max_attempts
+        self.reason = reason
 
 
 class ModelRefused(ModelError):
     """The provider rejects this request; retries do not help."""
 
 
+class OutOfCredit(ModelRefused):
+    """The account at the provider has no credit or budget."""
+
+    reason = FaultReason.NO_CREDIT
+
+
 class ContextOverflow(ModelError):
-    """The context is larger than the model accepts."""
+    """The context is larger than the model accepts.
+
+    Attributes:
+        limit: the most tokens that the provider accepts; `None` if it does not say so.
+        size: the tokens of the request, as the provider counted them; likewise.
+    """
+
+    reason = FaultReason.CONTEXT_OVERFLOW
+
+    def __init__(self, message: str, *, limit: int | None = None, size: int | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.size = size

@@ -15,10 +15,12 @@ class TextDelta(Data):
     kind: Literal["delta"] = "delta"
     turn: int
     text: Text
+    attempt: int = 1
+    """A piece with a higher number than the ones before begins the text of the turn anew."""
 
 
 class Notice(Data):
-    """The reason why a run makes no progress: no worker, or a failed call that will be retried."""
+    """The reason why a run makes no progress, as no worker, or a failed call that will be made again."""
 
     kind: Literal["notice"] = "notice"
     text: Text
@@ -39,7 +41,8 @@ def run_event(run_id: RunId, agent: str, status: RunStatus) -> dict[str, JsonVal
 def run_topic(run_id: RunId) -> str:
     """Returns the topic of a run; all of its events are ephemeral.
 
-    `kind` "delta": `turn`, `attempt`, `offset` (characters before it), `text`, from a model call in progress.
+    `kind` "delta": `turn`, `attempt`, `offset` (characters before it), `text`, from a model call in progress; and
+    `tried`, if other models were asked before.
     `kind` "entries": the mirror has entries up to `head`.
     """
     return f"run/{run_id}"

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
-from holdfast.bounds import MAX_NAME, MAX_PATH, Count, Indexed, Json, Name, Seconds, Text, Turns
+from holdfast.bounds import MAX_PATH, Count, Indexed, Json, Models, Name, Seconds, Text, Turns
 from holdfast.definition import AgentDefinition
 from holdfast.fork_of import ForkOf as ForkOf  # noqa: PLC0414 - exported
+from holdfast.model_reply import TriedModel
 from holdfast.progress import Wait
 from holdfast.rejection import reason_of
 from holdfast.types import (
@@ -38,6 +39,8 @@ class Plan(Tolerant):
     """Maximum seconds of the run."""
     expected_model: str
     """The model that will probably answer; only shown to people."""
+    model_queue: str | None = None
+    """Task queue of the calls of its first model, whose rate the server limits; `None` means that of the run."""
     workspace: str
     """Absolute path on the worker's machine."""
     provider: str | None = None
@@ -125,8 +128,8 @@ class RunOptions(Tolerant):
 
     agent: Annotated[Name | AgentDefinition | AgentSpec, Field(union_mode="left_to_right")]
     """The name of an agent, with or without a version (`NAME@3`), or a whole definition."""
-    model: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)] | None = None
-    """Overrides the agent's model."""
+    model: Models | None = None
+    """Overrides the agent's model, or its list of models."""
     max_turns: Turns | None = None
     """Overrides the agent's limit."""
     timeout: Seconds | None = None
@@ -224,6 +227,14 @@ class ModelCall(Tolerant):
     """When the run's time limit expires; no attempt starts later."""
     provider: str | None = None
     """As in `Plan`; the scripted model does not continue a run of another one, nor the other way round."""
+    tried: list[TriedModel] = []
+    """The models that did not answer this call; it begins with the one after them."""
+    earlier_attempts: int = 0
+    """Number of attempts of this call that were made by other activities."""
+    begun_at: AwareDatetime | None = None
+    """When the first of them was scheduled; `None` means that this is the first."""
+    spent: Usage | None = None
+    """What they have used; `None` means nothing."""
     slot_only: bool = False
     """Whether the call fails if the worker has no free slot for the run, instead of waiting for one in silence."""
     chain: str | None = None
@@ -260,6 +271,9 @@ class ModelProgress(Tolerant):
 
     turn: int
     attempt: int
+    """Increases with each request to a model; the text of a higher one replaces that of a lower one."""
+    tried: list[TriedModel] = []
+    """The models that were asked before this one in the same attempt."""
     offset: int
     """Number of characters before `text`."""
     text: Text

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from holdfast._util.age import ACCEPTED_AGES, age
+from holdfast._util.named_values import ALL, named_values
 from holdfast.bounds import MAX_NAME, MAX_SECONDS, Seconds, TemporalName, is_encodable
 from holdfast.errors import SettingsError
 from holdfast.pricing import ModelPrice, parse_prices
@@ -20,6 +21,7 @@ from holdfast.rejection import reason_of
 
 SCRIPTED_MODEL = "scripted"
 OPENAI_HOST, OPENROUTER_HOST = "api.openai.com", "openrouter.ai"
+MAX_LIMIT = 1_000_000  # calls per second, or concurrent ones
 DEFAULT_OPENAI_MODEL = "gpt-5-mini"
 DEFAULT_OPENROUTER_MODEL = "openai/gpt-5-mini"
 
@@ -73,6 +75,23 @@ class Settings(BaseSettings):
 
     model_prices: Annotated[dict[str, ModelPrice], NoDecode] = {}
     """Prices by model, which take precedence over the bundled ones; a JSON object, or a file with one."""
+    model_providers: str | None = None
+    """Further providers, `NAME=URL`, comma-separated; their models are named `NAME/MODEL`."""
+    model_provider_keys: SecretStr | None = None
+    """Their API keys, `NAME=KEY`, comma-separated."""
+    model_patience: float = Field(default=10, ge=0, le=MAX_SECONDS, allow_inf_nan=False)
+    """Seconds that a call waits for a model with a rate limit before the next of its models is asked."""
+    model_breaker_failures: int = Field(default=10, ge=0, le=10_000)
+    """Consecutive failures after which a worker stops calling a provider for a while; 0 means never."""
+    model_breaker_window: float = Field(default=60, gt=0, le=MAX_SECONDS, allow_inf_nan=False)
+    """Seconds within which they happen."""
+    model_breaker_seconds: float = Field(default=60, gt=0, le=3600)
+    """Maximum seconds between two calls that try whether the provider answers again."""
+    model_calls_per_second: str | None = None
+    """Rate of model calls over all workers: a number for each provider, or `NAME=NUMBER`, comma-separated; `None`
+    means no limit."""
+    max_concurrent_model_calls: str | None = None
+    """Maximum number of concurrent model calls of one worker, in the same form."""
 
     embedding_model: str | None = None
     """Model for the vectors of text memory; `None` means that memories are found by their words only."""
@@ -149,6 +168,31 @@ class Settings(BaseSettings):
             raise ValueError(f"it must be {ACCEPTED_AGES}, and greater than zero")
         return found
 
+    @field_validator("model_calls_per_second", "max_concurrent_model_calls", mode="before")
+    @classmethod
+    def _limits(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = f"{value:g}"
+        if isinstance(value, str):
+            _numbers(value, int if info.field_name == "max_concurrent_model_calls" else float)
+        return value
+
+    @field_validator("model_providers")
+    @classmethod
+    def _providers(cls, value: str | None) -> str | None:
+        if taken := {"openai", "openrouter"} & named_values(value or "").keys():
+            variables = ", ".join(f"{name.upper()}_API_KEY" for name in sorted(taken))
+            raise ValueError(f"the names openai and openrouter are taken: set {variables}")
+        return value
+
+    @field_validator("model_provider_keys")
+    @classmethod
+    def _provider_keys(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        names = named_values(value.get_secret_value()) if value else {}
+        if unknown := names.keys() - named_values(info.data.get("model_providers") or "").keys():
+            raise ValueError(f"MODEL_PROVIDERS does not name {', '.join(map(repr, sorted(unknown)))}")
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
@@ -173,7 +217,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]).upper() if first["loc"] else "settings"
-            shown = "(hidden)" if any(word in name for word in ("KEY", "PASSWORD")) else _shown(first["input"])
+            shown = (
+                "(hidden)" if any(word in name for word in ("KEY", "PASSWORD", "PROVIDERS")) else _shown(first["input"])
+            )
             raise SettingsError(f"{name}={shown} is not accepted: {reason_of(first)}") from None
 
     def prepare_home(self) -> Path:
@@ -234,6 +280,22 @@ class Settings(BaseSettings):
         return OPENAI_HOST if self.openai_api_key else OPENROUTER_HOST
 
     @property
+    def providers(self) -> dict[str, tuple[str, str | None]]:
+        """URL and key of each of the further providers, by name."""
+        urls = named_values(self.model_providers or "")
+        keys = named_values(revealed(self.model_provider_keys) or "")
+        return {name: (url, keys.get(name)) for name, url in urls.items()}
+
+    def call_rate(self, provider: str) -> float | None:
+        """Model calls per second at a provider, over all workers; `None` means no limit."""
+        return _limit_of(self.model_calls_per_second, float, provider)
+
+    def max_concurrent_calls(self, provider: str) -> int | None:
+        """Maximum number of concurrent model calls of one worker at a provider; `None` means no limit."""
+        limit = _limit_of(self.max_concurrent_model_calls, int, provider)
+        return None if limit is None else int(limit)
+
+    @property
     def default_model(self) -> str:
         """The model that is used if neither the run nor the agent names one."""
         if self.openai_api_key or self.openai_base_url:
@@ -243,8 +305,29 @@ class Settings(BaseSettings):
         return SCRIPTED_MODEL
 
 
+def _numbers(text: str, kind: type[float]) -> dict[str, float]:
+    """Parses numbers by provider.
+
+    Raises:
+        ValueError: one is not a positive number of this kind.
+    """
+    try:
+        found = {name: kind(value) for name, value in named_values(text, unnamed=True).items()}
+    except (ValueError, OverflowError):
+        found = {}
+    if not found or not all(0 < number <= MAX_LIMIT for number in found.values()):
+        what = "whole number" if kind is int else "number"
+        raise ValueError(f"it must be a positive {what}, or a list such as openai=20, groq=5")
+    return found
+
+
 def _shown(value: object) -> str:
     return repr(str(value) if isinstance(value, Path) else value)
+
+
+def _limit_of(text: str | None, kind: type[float], provider: str) -> float | None:
+    limits = _numbers(text, kind) if text else {}
+    return limits.get(provider, limits.get(ALL))
 
 
 def revealed(secret: SecretStr | None) -> str | None:

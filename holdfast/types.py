@@ -12,13 +12,24 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, Field
 
 from holdfast.approval import Approval
-from holdfast.bounds import MAX_NAME, MAX_RETRIES, Cost, Count, Elapsed, Json, Label, Name, Seconds, TemporalName, Turns
+from holdfast.bounds import (
+    MAX_NAME,
+    MAX_RETRIES,
+    Cost,
+    Count,
+    Elapsed,
+    Json,
+    Models,
+    Name,
+    Seconds,
+    TemporalName,
+    Turns,
+)
 from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
 from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
 from holdfast.call_outcome import CallOutcome
 from holdfast.data import Data as Data  # noqa: PLC0414 - exported
 from holdfast.data import Tolerant as Tolerant  # noqa: PLC0414 - exported
-from holdfast.messages import Compaction, ContextUse
 from holdfast.messages import Message as Message  # noqa: PLC0414 - exported
 from holdfast.messages import ToolCall as ToolCall  # noqa: PLC0414 - exported
 
@@ -133,8 +144,8 @@ class AgentSpec(Tolerant):
 
     name: Name
     system_prompt: Text = ""
-    model: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)] | None = None
-    """`None` means the worker's default model."""
+    model: Models | None = None
+    """A model, or several of which the first that is available answers; `None` means the worker's default model."""
     model_settings: dict[Text, Json] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
     tools: list[ToolSpec] = []
@@ -143,6 +154,18 @@ class AgentSpec(Tolerant):
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
     version: int | None = None
     """Version of a registered agent; `None` if it is not from a registry with versions."""
+
+    @property
+    def models(self) -> list[str]:
+        """The models in order of preference; empty means the worker's default model."""
+        return model_names(self.model)
+
+
+def model_names(model: str | list[str] | None) -> list[str]:
+    """Returns the models that a field of type `Models` names, in order of preference."""
+    if model is None:
+        return []
+    return [model] if isinstance(model, str) else list(model)
 
 
 class TranscriptRef(Tolerant):
@@ -351,32 +374,6 @@ class Context(Tolerant):
     messages: list[Message]
     held: Message | None = None
     """A partial reply at the end, which counts only if a message of a person follows."""
-
-
-class ModelReply(Tolerant):
-    """A reply of the model."""
-
-    content: Text = ""
-    tool_calls: list[ToolCall] = []
-    model: Label
-    """As the provider named it."""
-    finish_reason: Label
-    """In OpenAI's terms; `cancelled` if a cancel interrupted the reply."""
-    partial: bool = False
-    """Whether a cancel interrupted the reply."""
-    provider_fields: dict[Text, Json] = {}
-    """As in `Message`."""
-    usage: Usage
-    seconds: Elapsed
-    """Time from sending the request to the last byte."""
-    attempts: int = 1
-    """Number of attempts; more than one after a fault or the loss of a worker."""
-    mirrored: bool = False
-    """Whether the mirror has acknowledged the entries that the call carried."""
-    context: ContextUse | None = None
-    """Set if the context has a considerable size and the model's window is known."""
-    compaction: Compaction | None = None
-    """Of a call that compacts the context: what was done; `content` is the summary."""
 
 
 class ToolResult(Tolerant):

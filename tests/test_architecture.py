@@ -138,6 +138,7 @@ LEAVES = """
     fork_of
     forking
     messages
+    model_reply
     names
     ports
     pricing
@@ -155,7 +156,7 @@ CALLERS = "storage temporal client composition stack ops scripted models"
 LAYERS = [
     Layer(LEAVES, "", "pydantic pydantic_core"),
     Layer("search_attributes", LEAVES, "temporalio"),
-    Layer("settings", "bounds errors pricing _util.age rejection", "pydantic pydantic_settings"),
+    Layer("settings", "bounds errors pricing _util.age _util.named_values rejection", "pydantic pydantic_settings"),
     Layer("_version", ""),
     Layer("_lazy", "", "lazy_loader"),
     Layer("_util", "errors", "structlog temporalio"),

@@ -78,6 +78,7 @@ class ActivityOptions(TypedDict, total=False):
 
     task_queue: str | None
     schedule_to_close_timeout: timedelta | None
+    schedule_to_start_timeout: timedelta
     start_to_close_timeout: timedelta
     heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
@@ -107,6 +108,23 @@ MODEL_CALL = ActivityOptions(
 )
 """Retried until the activity gives up, at the latest at the run's time limit: Temporal's limit for all attempts would
 discard the text of the last one. A cancel waits for the partial reply."""
+
+RATED_CALL_TIMEOUT = timedelta(minutes=10)
+"""Wait of a model call in a task queue with a limited rate, after which the run's own task queue is tried: if no worker
+serves the other one any more, as MODEL_CALLS_PER_SECOND was removed, a worker there answers; else it sends the call
+back."""
+
+
+def model_call(queue: str | None) -> ActivityOptions:
+    """Returns the options of a model call.
+
+    Args:
+        queue: a task queue with a limited rate; `None` means that of the run.
+    """
+    if queue is None:
+        return MODEL_CALL
+    return ActivityOptions(**MODEL_CALL, task_queue=queue, schedule_to_start_timeout=RATED_CALL_TIMEOUT)
+
 
 RUN_SLOT = ActivityOptions(
     start_to_close_timeout=timedelta(days=365),

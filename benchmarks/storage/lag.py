@@ -14,9 +14,10 @@ from benchmarks.rig import Rig
 from benchmarks.storage.engines import SURREALKV, TITLES, WS
 from benchmarks.storage.server import PASSWORD, USERNAME, Server
 from holdfast.client.run_handle import RunHandle
+from holdfast.model_reply import ModelReply
 from holdfast.protocol import ModelCall
 from holdfast.temporal.recorded import CARRIERS, finish_payloads
-from holdfast.types import EntryBatch, ModelReply, TranscriptRef
+from holdfast.types import EntryBatch, TranscriptRef
 
 LATENCY = 0.5  # seconds of model latency, so that concurrent runs do not all write at the same time
 

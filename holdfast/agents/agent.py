@@ -50,7 +50,8 @@ class Agent:
     Attributes:
         name: the name that runs and people use; a subclass without one is named after the class.
         system_prompt: the first message to the model.
-        model: the model; `None` means the worker's default model.
+        model: the model, or several of which the first that is available answers; `None` means the worker's default
+            model.
         tools: the functions that the model may call. On an instance it is a tuple of `Tool`: first the functions, then
             the methods in the order of their definition, inherited ones first.
         max_turns: maximum number of model calls of a run.
@@ -62,7 +63,7 @@ class Agent:
 
     name: str = ""
     system_prompt: str = ""
-    model: str | None = None
+    model: str | list[str] | tuple[str, ...] | None = None
     tools: Sequence[Any] = ()
     max_turns: int = 50
     timeout: float | None = None
@@ -80,7 +81,7 @@ class Agent:
         *,
         name: str | None = None,
         system_prompt: str | None = None,
-        model: str | _Unset | None = UNSET,
+        model: str | list[str] | tuple[str, ...] | _Unset | None = UNSET,
         tools: Sequence[Callable[..., Any]] | None = None,
         max_turns: int | None = None,
         timeout: float | _Unset | None = UNSET,
@@ -116,7 +117,7 @@ class Agent:
             spec = AgentSpec(
                 name=self.name,
                 system_prompt=self.system_prompt,
-                model=self.model,
+                model=list(self.model) if isinstance(self.model, tuple) else self.model,
                 model_settings=dict(self.model_settings),
                 tools=[tool.spec for tool in self.tools],
                 max_turns=self.max_turns,

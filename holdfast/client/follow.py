@@ -16,6 +16,7 @@ from holdfast import names
 from holdfast.client.delta_feed import DeltaFeed
 from holdfast.errors import HoldfastError, WorkerUnavailable
 from holdfast.events import Event, Notice, TextDelta
+from holdfast.model_reply import TriedModel
 from holdfast.ports import BusSource
 from holdfast.protocol import ModelProgress
 from holdfast.temporal.run_log import TemporalRunLog
@@ -177,11 +178,13 @@ class Follower:
         attempt = (progress.turn, progress.attempt)
         if progress.turn <= self._complete_turn or attempt < self._delta_of:
             return []
+        notices = [notice for tried in progress.tried for notice in self._notice_once(_fallback_notice(tried))]
         self._delta_chars = self._chars_of(progress)
         self._delta_of = attempt
         text = progress.text[max(self._delta_chars - progress.offset, 0) :]
         self._delta_chars = max(self._delta_chars, progress.offset + len(progress.text))
-        return [TextDelta(turn=progress.turn, text=text)] if text else []
+        deltas = [TextDelta(turn=progress.turn, text=text, attempt=progress.attempt)] if text else []
+        return [*notices, *deltas]
 
     async def _notices(self, description: WorkflowExecutionDescription) -> list[Event]:
         task = description.raw_description.pending_workflow_task
@@ -219,6 +222,11 @@ class Follower:
             return []
         self._noticed.add(text)
         return [Notice(text=text)]
+
+
+def _fallback_notice(tried: TriedModel) -> str:
+    """Which model did not answer, and why."""
+    return f"Model {tried.model!r} did not answer ({tried.reason.replace('_', ' ')}); asking the next one."
 
 
 def _retry_notice(pending: PendingActivityInfo, reason: str) -> str:

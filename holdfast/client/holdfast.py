@@ -94,7 +94,7 @@ class Holdfast:
         input: str,  # noqa: A002 - the field's word
         *,
         id: RunId | None = None,  # noqa: A002 - the field's word
-        model: str | None = None,
+        model: str | list[str] | tuple[str, ...] | None = None,
         max_turns: int | None = None,
         timeout: float | None = None,
         workspace: str | Path | None = None,
@@ -107,7 +107,7 @@ class Holdfast:
             agent: the name of an agent that the worker knows, with or without a version (`NAME@3`), or a definition.
             input: the first message to the agent, at most MAX_PAYLOAD_BYTES.
             id: the run's id, an idempotency key: starting it twice raises RunExists. `None` means a new id.
-            model: overrides the agent's model.
+            model: overrides the agent's model; of several, the first that is available answers.
             max_turns: overrides the agent's limit.
             timeout: maximum seconds of the run; overrides the agent's limit.
             workspace: folder that the tools work in, on the worker's machine; `None` means a new folder for the run.

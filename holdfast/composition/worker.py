@@ -27,18 +27,19 @@ from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.composition.deployment import deployment_config, report_version
+from holdfast.composition.models import ModelQueues, configured_models
 from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
 from holdfast.composition.replay import FAILURES
+from holdfast.composition.workers import Workers
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
-from holdfast.models import open_model
 from holdfast.models.prices import BundledPrices
 from holdfast.ops.announcement import Announcement
 from holdfast.ops.doctor import Reconciler, RunFinder
 from holdfast.ops.embedding import EmbeddingWatch
 from holdfast.ops.retention.retention import retention
 from holdfast.ports import ChatModel
-from holdfast.settings import Settings, revealed
+from holdfast.settings import Settings
 from holdfast.stack.address import local_address
 from holdfast.stack.part_locks import started_ns
 from holdfast.stack.serving import Serving, serving_file
@@ -66,6 +67,7 @@ PASSED_THROUGH = (
     "bounds",
     "budgets",
     "types",
+    "model_reply",
     "chat_format",
     "errors",
     "events",
@@ -106,7 +108,7 @@ def build_worker(
     max_cached_workflows: int = 1000,
     sandboxed: bool = False,
     isolate_tools: bool = False,
-) -> Worker:
+) -> Workers:
     """Creates a worker without running it.
 
     Args:
@@ -121,6 +123,7 @@ def build_worker(
         isolate_tools: run async tools in an event loop of their own, so that one that blocks does not stop the
             worker. Workers do; in tests, tools share the test's event loop and its objects.
     """
+    queues = ModelQueues(settings)
     deps = Dependencies(
         catalog=catalog,
         model=model,
@@ -141,19 +144,22 @@ def build_worker(
         max_tool_calls=settings.max_tool_calls_per_turn,
         isolate_tools=isolate_tools,
         model_retry_for=timedelta(minutes=settings.model_retry_minutes),
+        model_patience=timedelta(seconds=settings.model_patience),
+        model_queue=queues.find,
     )
-    return Worker(
+    activities = build_activities(deps)
+    runs = Worker(
         client,
         task_queue=settings.temporal_task_queue,
         workflows=WORKFLOWS,
-        activities=build_activities(deps),
+        activities=activities,
         identity=identity(),
         workflow_runner=ConsistentQueryRunner(
             SandboxedWorkflowRunner(SANDBOX) if sandboxed else UnsandboxedWorkflowRunner(), client
         ),
         workflow_failure_exception_types=FAILURES,
         max_cached_workflows=max_cached_workflows,
-        max_concurrent_activities=max(100, 20 * settings.max_concurrent_agents),
+        max_concurrent_activities=_max_activities(settings),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -162,6 +168,27 @@ def build_worker(
         graceful_shutdown_timeout=GRACE,
         deployment_config=deployment_config(settings),
     )
+    # Not versions of a deployment, as each version has a rate of its own; model calls do not depend on the agents' code.
+    rated = [
+        Worker(
+            client,
+            task_queue=queue,
+            activities=activities,
+            identity=identity(),
+            max_concurrent_activities=_max_activities(settings),
+            max_task_queue_activities_per_second=rate,
+            activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+            max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+            default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+            graceful_shutdown_timeout=GRACE,
+        )
+        for queue, rate in queues.rates.items()
+    ]
+    return Workers(client, runs, rated, queues.rates)
+
+
+def _max_activities(settings: Settings) -> int:
+    return max(100, 20 * settings.max_concurrent_agents)
 
 
 def _roots(settings: Settings) -> list[Path]:
@@ -258,13 +285,7 @@ def _background_tasks(
 
 @asynccontextmanager
 async def _adapters(settings: Settings, persistence: Persistence) -> AsyncIterator[ChatModel]:
-    model = open_model(
-        openai_api_key=revealed(settings.openai_api_key),
-        openai_base_url=settings.openai_base_url,
-        openrouter_api_key=revealed(settings.openrouter_api_key),
-        default_model=settings.default_model,
-        idle_timeout=settings.model_idle_timeout,
-    )
+    model = configured_models(settings)
     try:
         await persistence.open()
     except StoreLocked:

@@ -9,10 +9,11 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable
+from holdfast.errors import ContextOverflow, FaultReason, ModelError, ModelRefused, ModelUnavailable, OutOfCredit
+from holdfast.models.overflow import overflow_tokens
 
 MAX_RETRY_AFTER = 86_400.0  # seconds; no run waits for longer, and an absurd number must not overflow
 _YEAR_2001, _YEAR_2100 = 1.0e9, 4.1e9  # in seconds since 1970
@@ -56,6 +57,7 @@ _OUTAGE = re.compile(
     r"server|overload|rate.?limit|too.?many|timed?.?out|unavailable|capacity|internal|api_error", re.IGNORECASE
 )
 """What names an outage, in the code or the words of an error without a status."""
+_RATE_WORDS = re.compile(r"rate.?limit|too.?many.?requests", re.IGNORECASE)
 DOUBTFUL_ATTEMPTS = 5
 """Attempts of a call whose replies are not usable: unlike an outage, that may last, and each may be billed."""
 
@@ -72,6 +74,8 @@ class Fault:
     """Its `code` and `type`."""
     retry_after: float | None = None
     """Seconds to wait before another attempt; `None` if the provider names none."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """The error as the provider sent it; empty if it is not an object."""
 
     @classmethod
     def parse(cls, body: object, *, status: int | None = None, headers: Mapping[str, str] | None = None) -> Fault:
@@ -84,6 +88,7 @@ class Fault:
             status=status or next((int(code) for code in codes if re.fullmatch(r"[45]\d\d", code)), None),
             codes=codes,
             retry_after=parse_retry_after(headers or {}),
+            fields=fields,
         )
 
     def error(self, *, model: str, key_variable: str, url_variable: str = "OPENAI_BASE_URL") -> ModelError:
@@ -96,15 +101,31 @@ class Fault:
         """
         told = f"{self._place}: {self.words or self._phrase}"
         if self._is_overflow:
-            return ContextOverflow(f"the context is too large for model {model!r} ({told})")
+            limit, size = overflow_tokens(self.words, self.fields)
+            return ContextOverflow(f"the context is too large for model {model!r} ({told})", limit=limit, size=size)
         if self._is_refusal:
-            return ModelRefused(
+            kind = OutOfCredit if self._is_out_of_credit else ModelRefused
+            return kind(
                 f"the provider refused the request to model {model!r} ({told}){self._hint(key_variable, url_variable)}"
             )
         message = f"the provider could not answer for model {model!r} just now ({told})"
         if self._is_doubtful:
-            return ModelUnavailable(f"{message}; check {url_variable}", max_attempts=DOUBTFUL_ATTEMPTS)
-        return ModelUnavailable(message, self.retry_after)
+            return ModelUnavailable(
+                f"{message}; check {url_variable}", max_attempts=DOUBTFUL_ATTEMPTS, reason=FaultReason.BROKEN_REPLY
+            )
+        return ModelUnavailable(message, self.retry_after, reason=self._reason)
+
+    @property
+    def _reason(self) -> FaultReason:
+        """Why the provider cannot answer for now."""
+        match self.status:
+            case http.HTTPStatus.TOO_MANY_REQUESTS:
+                return FaultReason.RATE_LIMITED
+            case http.HTTPStatus.REQUEST_TIMEOUT | http.HTTPStatus.GATEWAY_TIMEOUT:
+                return FaultReason.TIMEOUT
+            case None if any(_RATE_WORDS.search(text) for text in (*self.codes, self.words)):
+                return FaultReason.RATE_LIMITED
+        return FaultReason.SERVER_ERROR
 
     @property
     def _is_overflow(self) -> bool:

@@ -11,7 +11,8 @@ from openai import AsyncStream
 from typing_extensions import override
 
 from holdfast._util.logger import get_logger
-from holdfast.errors import ModelRefused, ModelUnavailable
+from holdfast.errors import FaultReason, ModelRefused, ModelUnavailable
+from holdfast.model_reply import ModelReply
 from holdfast.models.chunks import CompletionChunks
 from holdfast.models.faults import DOUBTFUL_ATTEMPTS
 from holdfast.models.finish import INTERRUPTED
@@ -19,7 +20,7 @@ from holdfast.models.provider import BROKEN, Provider, is_connection_error
 from holdfast.models.reply import StreamedReply
 from holdfast.models.request import Concessions, request_body
 from holdfast.ports import ChatModel
-from holdfast.types import AgentSpec, Message, ModelReply
+from holdfast.types import AgentSpec, Message
 
 log = get_logger(__name__)
 
@@ -35,6 +36,7 @@ class OpenAIModel(ChatModel):
         default_model: used if neither the call nor the agent names a model.
         idle_timeout: seconds without a byte after which a call fails.
         key_variable: the setting that `api_key` comes from, for advice in messages.
+        url_variable: the setting that `base_url` comes from, likewise.
 
     Raises:
         UsageError: the key or the URL cannot be used.
@@ -48,11 +50,16 @@ class OpenAIModel(ChatModel):
         default_model: str,
         idle_timeout: float = IDLE_TIMEOUT,
         key_variable: str = "OPENAI_API_KEY",
+        url_variable: str = "OPENAI_BASE_URL",
     ) -> None:
         self._default_model = default_model
         self._concessions = Concessions()
         self._provider = Provider(
-            api_key=api_key, base_url=base_url, read_timeout=idle_timeout, key_variable=key_variable
+            api_key=api_key,
+            base_url=base_url,
+            read_timeout=idle_timeout,
+            key_variable=key_variable,
+            url_variable=url_variable,
         )
 
     @override
@@ -63,7 +70,7 @@ class OpenAIModel(ChatModel):
         *,
         on_text: Callable[[str], None],
     ) -> ModelReply:
-        name = spec.model or self._default_model
+        name = (spec.models or [self._default_model])[0]
         # The position in the transcript makes ids unique within the run, and the same at a retry.
         answer = StreamedReply(name, call_prefix=f"call_{messages[-1].seq if messages else 0}")
         started = time.perf_counter()
@@ -144,4 +151,4 @@ def _check_end(answer: StreamedReply, model: str) -> None:
 
 
 def _unusable(message: str) -> ModelUnavailable:
-    return ModelUnavailable(message, max_attempts=DOUBTFUL_ATTEMPTS)
+    return ModelUnavailable(message, max_attempts=DOUBTFUL_ATTEMPTS, reason=FaultReason.BROKEN_REPLY)

@@ -16,7 +16,7 @@ import httpx2
 import openai
 from openai import AsyncOpenAI
 
-from holdfast.errors import ModelError, ModelRefused, ModelUnavailable, UsageError
+from holdfast.errors import FaultReason, ModelError, ModelRefused, ModelUnavailable, UsageError
 from holdfast.models.endpoint import Endpoint
 from holdfast.models.faults import Fault
 
@@ -102,9 +102,14 @@ class Provider:
         host = self._endpoint.host
         cause = error if isinstance(error, BROKEN) else error.__cause__ or error
         if isinstance(cause, httpx2.ConnectTimeout):
-            return ModelUnavailable(f"{host} accepted no connection for model {model!r} within {CONNECT_TIMEOUT:g} s")
+            return ModelUnavailable(
+                f"{host} accepted no connection for model {model!r} within {CONNECT_TIMEOUT:g} s",
+                reason=FaultReason.TIMEOUT,
+            )
         if isinstance(cause, httpx2.TimeoutException):
-            return ModelUnavailable(f"model {model!r} at {host} sent nothing for {self._read_timeout:g} s")
+            return ModelUnavailable(
+                f"model {model!r} at {host} sent nothing for {self._read_timeout:g} s", reason=FaultReason.TIMEOUT
+            )
         if is_connection_error(error):
             return self._connection_error(cause, model)
         told = error.body if isinstance(error, openai.APIError) else str(error)
@@ -130,11 +135,13 @@ class Provider:
         causes = list(_chain(cause))
         if any(isinstance(one, ssl.SSLError) for one in causes):
             return ModelUnavailable(
-                f"{message}; check {self._url_variable} and SSL_CERT_FILE", max_attempts=TLS_ATTEMPTS
+                f"{message}; check {self._url_variable} and SSL_CERT_FILE",
+                max_attempts=TLS_ATTEMPTS,
+                reason=FaultReason.CONNECTION,
             )
         if any(isinstance(one, socket.gaierror) for one in causes):
-            return ModelUnavailable(f"{message}; check {self._url_variable}")
-        return ModelUnavailable(message)
+            message = f"{message}; check {self._url_variable}"
+        return ModelUnavailable(message, reason=FaultReason.CONNECTION)
 
     def _without_secrets(self, text: str) -> str:
         text = self._endpoint.without_secrets(text)

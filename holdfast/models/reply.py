@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.model_reply import ModelReply
 from holdfast.models.characters import whole_characters
 from holdfast.models.finish import finish_reason
 from holdfast.models.provider_fields import ProviderFields
 from holdfast.models.tool_calls import ToolCallAssembly
 from holdfast.models.usage import parse_usage
-from holdfast.types import ModelReply, Usage
+from holdfast.types import Usage
 
 _KNOWN_FIELDS = frozenset({"role", "content", "refusal", "tool_calls", "function_call"})
 _UNKEPT_FIELDS = frozenset({"annotations", "audio", "images"})

@@ -11,6 +11,7 @@ from typing import Protocol, Self, runtime_checkable
 from pydantic import JsonValue
 
 from holdfast.events import BusEvent
+from holdfast.model_reply import ModelReply
 from holdfast.protocol import RunSnapshot
 from holdfast.types import (
     AgentSpec,
@@ -19,7 +20,6 @@ from holdfast.types import (
     EntryBatch,
     Message,
     MirroredRun,
-    ModelReply,
     RunId,
     RunSummary,
     TranscriptRef,

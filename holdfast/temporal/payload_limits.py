@@ -10,8 +10,9 @@ from temporalio.converter import DataConverter
 
 from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
+from holdfast.model_reply import ModelReply
 from holdfast.temporal.routing import INLINE_LIMIT
-from holdfast.types import MAX_INPUT_BYTES, ModelReply, ToolResult
+from holdfast.types import MAX_INPUT_BYTES, ToolResult
 
 log = get_logger(__name__)
 

@@ -83,6 +83,9 @@ def _settings(folder: Path, server: ModelServer) -> Settings:
         openai_api_key=SecretStr("test"),
         openai_base_url=server.url,
         openai_model="test",
+        model_providers=None,
+        model_provider_keys=None,
+        model_calls_per_second=None,
         embedding_model=None,
     )
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable, UsageError
+from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable, OutOfCredit, UsageError
+from holdfast.model_reply import ModelReply
 from holdfast.models import open_model
 from holdfast.models.openai import OpenAIModel
 from holdfast.ports import ChatModel
 from holdfast.scripted.chat import ChatReply, ChatRequest
 from holdfast.testing import ModelServer, Reply
-from holdfast.types import AgentSpec, Message, ModelReply, ToolCall, ToolSpec, Usage
+from holdfast.types import AgentSpec, Message, ToolCall, ToolSpec, Usage
 
 KEY = "sk-test-0123456789"
 TIMEOUT = 1.0  # seconds; a closed connection must show at the server sooner
@@ -128,14 +129,14 @@ class FaultCase:
 FAULTS = [
     FaultCase("400", Reply.error(400, "bad tool schema"), ModelRefused, ("small", "status 400", "bad tool schema")),
     FaultCase("401", Reply.error(401, "no such key"), ModelRefused, ("status 401", "check OPENAI_API_KEY")),
-    FaultCase("402", Reply.error(402), ModelRefused, ("credit",)),
+    FaultCase("402", Reply.error(402), OutOfCredit, ("credit",)),
     FaultCase("403", Reply.error(403), ModelRefused, ("status 403",)),
     FaultCase("404", Reply.error(404, "no model 'small'"), ModelRefused, ("check the model's name",)),
     FaultCase("422", Reply.error(422), ModelRefused, ("status 422",)),
     FaultCase("408", Reply.error(408), ModelUnavailable),
     FaultCase("409", Reply.error(409), ModelUnavailable),
     FaultCase("429", Reply.error(429, "slow down"), ModelUnavailable, ("slow down",)),
-    FaultCase("429, no quota", Reply.error(429, error_code="insufficient_quota"), ModelRefused, ("credit",)),
+    FaultCase("429, no quota", Reply.error(429, error_code="insufficient_quota"), OutOfCredit, ("credit",)),
     FaultCase("500", Reply.error(500, "oops"), ModelUnavailable, ("status 500", "oops")),
     FaultCase("503", Reply.error(503), ModelUnavailable, ("status 503",)),
     FaultCase("overflow by code", Reply.overflow(), ContextOverflow, ("small", "8192 tokens")),
@@ -163,7 +164,7 @@ FAULTS = [
     FaultCase(
         "error in place of a stream",
         Reply(unstreamed=True, stream_error=True, error_message="no money", error_code="402"),
-        ModelRefused,
+        OutOfCredit,
         ("no money", "credit"),
     ),
     FaultCase("refusal in the stream", Reply(stream_error=True, error_code="401"), ModelRefused, ("OPENAI_API_KEY",)),

@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable, UsageError
+from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable, OutOfCredit, UsageError
+from holdfast.model_reply import ModelReply
 from holdfast.models import chunks
 from holdfast.models.faults import DOUBTFUL_ATTEMPTS
 from holdfast.models.openai import OpenAIModel
 from holdfast.scripted.chat import ChatReply, ChatRequest
 from holdfast.testing import ModelServer, Reply
-from holdfast.types import AgentSpec, Message, ModelReply, ToolCall
+from holdfast.types import AgentSpec, Message, ToolCall
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "model-providers.md"
 
@@ -246,7 +247,7 @@ FAULTS = [
     FaultQuirk(
         "429 without credit",
         page('{"error": {"message": "You exceeded your current quota, please check your plan"}}', status=429),
-        ModelRefused,
+        OutOfCredit,
         ("credit",),
     ),
     FaultQuirk(
@@ -259,7 +260,7 @@ FAULTS = [
         page(
             '{"error": {"message": "Budget has been exceeded! Max budget: 1", "type": "budget_exceeded"}}', status=429
         ),
-        ModelRefused,
+        OutOfCredit,
         ("credit",),
     ),
     FaultQuirk(

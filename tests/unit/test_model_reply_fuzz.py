@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.model_reply import ModelReply
 from holdfast.models.reply import MalformedChunk, StreamedReply
 from holdfast.models.request import Concessions, request_body
-from holdfast.types import AgentSpec, Message, ModelReply
+from holdfast.types import AgentSpec, Message
 from tests.support.tiers import scaled
 
 TEXTS = st.sampled_from(["", "a", "null", "[]", '{"a": 1}', '{"a": NaN}', '"{}"', "\ud83d", "\ude00", "stop", "é"])

@@ -16,13 +16,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from holdfast.model_reply import ModelReply
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.models.openai import OpenAIModel
 from holdfast.scripted.evidence import MAX_WORDS, needles, parse_hits
 from holdfast.scripted.model import LATENCY, STREAMING_TIME, respond
 from holdfast.scripted.researcher import TOOLS, slug
 from holdfast.testing import ModelServer
-from holdfast.types import AgentSpec, Message, ModelReply, ToolCall, ToolSpec
+from holdfast.types import AgentSpec, Message, ToolCall, ToolSpec
 
 MAX_TURNS = 5
 CITATION = re.compile(r"^- “(.*)” \(`(.+):(\d+)`\)$", re.MULTILINE)

@@ -44,6 +44,14 @@ BAD = [
     BadValue("MAX_CONCURRENT_AGENTS", "9" * 30, ["MAX_CONCURRENT_AGENTS=", "10,000"]),
     BadValue("TEMPORAL_TASK_QUEUE", "q" * 1001, ["TEMPORAL_TASK_QUEUE=", "1,001 bytes"]),
     BadValue("RETENTION", "soon", ["RETENTION='soon' is not accepted: it must be", "90s"]),
+    BadValue("MODEL_CALLS_PER_SECOND", "0", ["MODEL_CALLS_PER_SECOND='0'", "positive number", "openai=20, groq=5"]),
+    BadValue("MODEL_CALLS_PER_SECOND", "groq=fast", ["MODEL_CALLS_PER_SECOND='groq=fast'", "positive number"]),
+    BadValue("MODEL_CALLS_PER_SECOND", "nan", ["positive number"]),
+    BadValue("MAX_CONCURRENT_MODEL_CALLS", "2.5", ["MAX_CONCURRENT_MODEL_CALLS='2.5'", "positive whole number"]),
+    BadValue("MODEL_PROVIDERS", "http://127.0.0.1", ["MODEL_PROVIDERS=(hidden)", "groq=VALUE"]),
+    BadValue("MODEL_PROVIDERS", "a=http://x, a=http://y", ["MODEL_PROVIDERS=(hidden)", "'a' has two values"]),
+    BadValue("MODEL_PROVIDERS", "openrouter=http://x", ["MODEL_PROVIDERS=(hidden)", "OPENROUTER_API_KEY"]),
+    BadValue("MODEL_PROVIDER_KEYS", "groq=secret", ["MODEL_PROVIDER_KEYS=(hidden)", "does not name 'groq'"]),
     BadValue("LOG_FORMAT", "xml", ["LOG_FORMAT='xml'", "console", "json"]),
     BadValue("STATE_PERSISTENCE_BACKEND", "redis", ["STATE_PERSISTENCE_BACKEND='redis'", "surrealdb", "memory"]),
 ]
@@ -88,3 +96,22 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert not settings.has_model
     assert settings.temporal_address is None
     assert Settings(holdfast_agents="a, b,,c").holdfast_agents == ("a", "b", "c")
+
+
+def test_providers_and_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further providers have a URL, and perhaps a key; a limit is for all providers, or for those that it names."""
+    monkeypatch.setenv("MODEL_PROVIDERS", "groq=https://groq.test/v1, local=http://127.0.0.1:1/v1?a=b")
+    monkeypatch.setenv("MODEL_PROVIDER_KEYS", "groq=gsk=1")
+    monkeypatch.setenv("MODEL_CALLS_PER_SECOND", "20, groq=0.5")
+    monkeypatch.setenv("MAX_CONCURRENT_MODEL_CALLS", "groq=3")
+    settings = Settings.load()
+    assert settings.providers == {
+        "groq": ("https://groq.test/v1", "gsk=1"),
+        "local": ("http://127.0.0.1:1/v1?a=b", None),
+    }
+    assert (settings.call_rate("openai"), settings.call_rate("groq")) == (20, 0.5)
+    assert (settings.max_concurrent_calls("openai"), settings.max_concurrent_calls("groq")) == (None, 3)
+    assert Settings().call_rate("openai") == 20
+    monkeypatch.delenv("MODEL_CALLS_PER_SECOND")
+    assert Settings().call_rate("openai") is None
+    assert Settings(model_calls_per_second=5).call_rate("openai") == 5

@@ -7,7 +7,8 @@ from collections import Counter
 
 from holdfast import Agent, tool
 from holdfast.activities.context_cache import _Cached
-from holdfast.types import AgentSpec, Context, Message, ModelReply, ToolCall, ToolResult, ToolSpec
+from holdfast.model_reply import ModelReply
+from holdfast.types import AgentSpec, Context, Message, ToolCall, ToolResult, ToolSpec
 from tests.support.lab import Lab
 
 RUNS = 8

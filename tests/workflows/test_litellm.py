@@ -8,9 +8,10 @@ import pytest
 
 from holdfast import Agent, tool
 from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable
+from holdfast.model_reply import ModelReply
 from holdfast.models.openai import OpenAIModel
 from holdfast.testing import ModelServer, Reply
-from holdfast.types import AgentSpec, Message, ModelReply, Usage
+from holdfast.types import AgentSpec, Message, Usage
 from tests.support.lab import Lab
 from tests.support.litellm_proxy import KEY, LiteLLMProxy
 

@@ -11,10 +11,12 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
+    from holdfast.model_reply import ModelReply
     from holdfast.protocol import ModelCall
-    from holdfast.types import ModelReply, RunError, TranscriptRef
+    from holdfast.types import RunError, TranscriptRef
     from holdfast.workflows import options
     from holdfast.workflows.calls import MESSAGE_CHARS, call_activity
+    from holdfast.workflows.run.model_queue import ModelQueue
     from holdfast.workflows.run.outbox import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outbox
     from holdfast.workflows.run.report import summary_of
     from holdfast.workflows.run.state import RunState
@@ -34,6 +36,7 @@ class ModelCaller:
         self._view = view
         self._last_head: TranscriptRef | None = None
         self._waits = Waits(state, view)
+        self._queue = ModelQueue(state.plan.model_queue)
 
     async def call(self, pauses: Callable[[], bool]) -> ModelReply | None:
         """Makes the next model call, which appends the entries since the last one to the mirror.
@@ -133,15 +136,11 @@ class ModelCaller:
 
     async def _execute(self, call: ModelCall) -> ModelReply:
         state = self._state
-        self._view.show_activity(f"turn {call.turn}: calling the model")
+        waits = ", which waits for its turn (MODEL_CALLS_PER_SECOND)" if self._queue.is_rated else ""
+        self._view.show_activity(f"turn {call.turn}: calling the model{waits}")
+        summary = f"turn {call.turn} · {state.model or state.plan.expected_model}"
         with state.calling():
-            reply = await call_activity(
-                names.MODEL_CALL,
-                call,
-                ModelReply,
-                summary=f"turn {call.turn} · {state.model or state.plan.expected_model}",
-                **options.MODEL_CALL,
-            )
+            reply = await self._queue.call(call, summary=summary)
         self._last_head = call.head
         if reply.mirrored:
             self._outbox.acked = call.head

@@ -10,6 +10,7 @@ from typing import Any, Self
 from holdfast.bounds import shortened
 from holdfast.commands import Command
 from holdfast.errors import ErrorType
+from holdfast.model_reply import ModelReply
 from holdfast.progress import Wait
 from holdfast.protocol import (
     CarriedState,
@@ -23,7 +24,6 @@ from holdfast.types import (
     EntryKind,
     ForkedFrom,
     Message,
-    ModelReply,
     RunError,
     RunResult,
     RunStatus,
@@ -248,6 +248,8 @@ class RunState:
             self.output = reply.content
         self.answer = "" if reply.tool_calls else reply.content
         facts = reply.model_dump(mode="json", include={"model", "finish_reason", "usage", "seconds"})
+        if reply.tried:
+            facts["tried"] = [tried.model_dump(mode="json") for tried in reply.tried]
         self.add_message(now, message, **facts, **_attempts(reply.attempts))
         return message
 

@@ -42,7 +42,11 @@ async def run(
         typer.Option(metavar="DIR", help="Folder that the agent works in. Default: a new, empty one."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="M", help="The model. Default: the agent's, else the worker's.")
+        str | None,
+        typer.Option(
+            metavar="M[,M…]",
+            help="The model; of several, the first that is available answers. Default: the agent's, else the worker's.",
+        ),
     ] = None,
     max_turns: Annotated[
         int | None,
@@ -73,7 +77,7 @@ async def run(
                 agent,
                 question,
                 id=run_id,
-                model=model,
+                model=_models(model),
                 max_turns=max_turns,
                 timeout=timeout,
                 workspace=workspace,
@@ -83,6 +87,11 @@ async def run(
         if workspace is None and agent == READER and mode is not Mode.BACKGROUND:
             out.note("its workspace was an empty folder; name one with documents for it to read: --workspace DIR")
         return code
+
+
+def _models(text: str | None) -> list[str] | None:
+    """Splits the models of `--model`, in order of preference."""
+    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def _read_input(text: str) -> str:

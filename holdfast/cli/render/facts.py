@@ -8,7 +8,7 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import STATUS_STYLES
 from holdfast.cli.render.text import one_line, wrapped
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
-from holdfast.types import RunError, RunStatus
+from holdfast.types import Entry, RunError, RunStatus
 
 REAL_MODEL = "to use one: OPENAI_API_KEY, OPENAI_BASE_URL or OPENROUTER_API_KEY"
 
@@ -38,6 +38,13 @@ def model_facts(model: str | None) -> list[tuple[str, str]]:
     if is_scripted(model):
         return [("model", SCRIPTED_MARK), ("", REAL_MODEL)]
     return [("model", one_line(model))]
+
+
+def tried_models(entry: Entry) -> str:
+    """The models that were asked before the one of a reply, and why each did not answer; empty if there were none."""
+    tried = entry.data.get("tried")
+    found = [item for item in tried if isinstance(item, dict)] if isinstance(tried, list) else []
+    return ", ".join(one_line(f"{item.get('model')}: {str(item.get('reason')).replace('_', ' ')}") for item in found)
 
 
 def place_facts(files: list[str], workspace: str | None, ui: str | None) -> list[tuple[str, str]]:

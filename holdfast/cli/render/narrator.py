@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 
 from holdfast._util.terminal import clean
+from holdfast.cli.render.facts import tried_models
 from holdfast.cli.render.live_text import LiveText
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import STATUS_STYLES, status_words
@@ -30,7 +31,8 @@ class Narrator:
         self._out = out
         self._notices_only = notices_only
         self._turn = 0
-        self._heard = ""  # text of this turn that was streamed
+        self._attempt = 0
+        self._heard = ""  # text of this attempt that was streamed
         self._text = LiveText(lambda text: out.say(text, end=""), width=out.width, indent=2)
         self._calls: dict[str, ToolCall] = {}
         self._waiting = Waiting()
@@ -47,6 +49,7 @@ class Narrator:
             return
         elif isinstance(event, TextDelta):
             self._begin_turn(event.turn)
+            self._begin_attempt(event.attempt)
             self._hear(event.text)
         else:
             self._show_entry(event)
@@ -88,8 +91,15 @@ class Narrator:
     def _begin_turn(self, turn: int) -> None:
         if turn != self._turn:
             self._text.end()
-            self._turn, self._heard = turn, ""
+            self._turn, self._attempt, self._heard = turn, 0, ""
             self._out.say((f"turn {turn}", "bold"))
+
+    def _begin_attempt(self, attempt: int) -> None:
+        if attempt > self._attempt:
+            self._text.end()
+            if self._heard:
+                self._out.say(("  (the text above was discarded; this is a new answer)", "dim"))
+            self._attempt, self._heard = attempt, ""
 
     def _hear(self, text: str) -> None:
         self._heard += text
@@ -114,6 +124,8 @@ class Narrator:
             self._out.say(("  (the model was called again; this is its new answer)", "dim"))
             self._hear(message.content)
         self._text.end()
+        if tried := tried_models(entry):
+            self._out.say((f"  (answered by {one_line(str(entry.data.get('model')))}; {tried})", "dim"))
         if message.partial:
             self._out.say(("  (incomplete)", "dim"))
         self._calls.clear()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error
+from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error, tried_models
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
 from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, tokens, tool_call
@@ -36,6 +36,8 @@ class LogSummary:
     copied: int = 0
     """Number of turns that a fork has copied, whose tool calls are not its own."""
     tools: dict[str, ToolUse] = field(default_factory=dict)
+    tried: Counter[str] = field(default_factory=Counter)
+    """How often another model answered instead, by the models that were tried and why."""
     last: deque[Entry] = field(default_factory=lambda: deque(maxlen=LAST_ENTRIES))
 
     def add(self, entry: Entry) -> None:
@@ -44,6 +46,8 @@ class LogSummary:
         if entry.kind == "start":
             self.agent_version = entry.data.get("agent", {}).get("version")
             self.copied = entry.data.get("forked", {}).get("turn", 0)
+        if tried := tried_models(entry):
+            self.tried[tried] += 1
         if entry.kind == "tool_result" and entry.turn > self.copied:
             use = self.tools.setdefault(str(entry.data.get("tool", "?")), ToolUse())
             use.calls += 1
@@ -59,6 +63,7 @@ def document(progress: RunProgress, log: LogSummary, ui: str | None) -> dict[str
         "files": absolute(progress.files, progress.workspace),
         "ui": ui,
         "scripted": is_scripted(progress.model),
+        "tried": dict(log.tried),
         "tools": {name: vars(use) for name, use in log.tools.items()},
         "last_entries": [entry.model_dump(mode="json") for entry in log.last],
     }
@@ -83,6 +88,9 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
     version = f", version {log.agent_version}" if log.agent_version else ""
     limit = f" of at most {progress.max_turns}" if progress.max_turns else ""
     facts = [("agent", f"{one_line(progress.agent)}{version}"), *model_facts(progress.model)]
+    facts += (
+        _wrapped("instead of", [f"{tried} ×{count}" for tried, count in log.tried.items()], room) if log.tried else []
+    )
     facts.append(("input", cut(one_line(progress.input), room)))
     if progress.forked:
         facts.append(("forked", f"from {one_line(progress.forked.run)}, after turn {progress.forked.turn}"))
@@ -149,17 +157,19 @@ def describe(entry: Entry) -> str:
         return f"{entry.data.get('status')}: {one_line(str(entry.data.get('reason') or ''))}".rstrip(": ")
     if message is None:
         return str(entry.data.get("result", {}).get("status", entry.kind))
-    return message_line(message, str(entry.data.get("tool", "tool")))
+    tried = f" (after {tried})" if (tried := tried_models(entry)) else ""
+    return message_line(message, str(entry.data.get("tool", "tool")), note=tried)
 
 
-def message_line(message: Message, tool: str = "") -> str:
+def message_line(message: Message, tool: str = "", *, note: str = "") -> str:
     """A message on one line.
 
     Args:
         message: the message.
         tool: the tool whose result it is.
+        note: added to the role of one that is not a result.
     """
     if message.role == "tool":
         return f"← {one_line(tool)}  {one_line(message.content)}" if tool else f"← {one_line(message.content)}"
     calls = "  ".join(f"→ {tool_call(call)}" for call in message.tool_calls)
-    return f"{message.role}: {one_line(message.content)}  {calls}".rstrip().rstrip(":")
+    return f"{message.role}{note}: {one_line(message.content)}  {calls}".rstrip().rstrip(":")

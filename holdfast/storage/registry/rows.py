@@ -13,6 +13,7 @@ from surrealdb import RecordID
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError
 from holdfast.ports.registry import AgentVersion
+from holdfast.types import model_names
 
 PLACES = RecordID("agent_place", "last")
 
@@ -52,7 +53,7 @@ def version_row(version: AgentVersion) -> dict[str, Any]:
     return row | {
         "description": _without_nul(definition.description),
         "system_prompt": _without_nul(definition.system_prompt),
-        "model": None if definition.model is None else _without_nul(definition.model),
+        "model": _without_nul(", ".join(model_names(definition.model))) or None,
         "tools": [_without_nul(tool) for tool in definition.tools],
         "max_turns": min(definition.max_turns, 2**63 - 1),
         "digest": definition.digest,

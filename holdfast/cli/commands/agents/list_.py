@@ -17,7 +17,7 @@ from holdfast.cli.render.text import one_line
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError, StoreUnavailable
 from holdfast.settings import Settings
-from holdfast.types import AgentSpec
+from holdfast.types import AgentSpec, model_names
 
 if TYPE_CHECKING:
     from holdfast.storage.registry import RegistryProtocol
@@ -54,7 +54,7 @@ class Listed:
         """The model that answers it, given the default one."""
         if self.definition is None:
             return "?"
-        return one_line(self.definition.model or f"{default} (default)")
+        return one_line(", ".join(model_names(self.definition.model)) or f"{default} (default)")
 
     @property
     def description(self) -> str:

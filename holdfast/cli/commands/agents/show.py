@@ -19,6 +19,7 @@ from holdfast.errors import UsageError
 from holdfast.settings import Settings
 from holdfast.storage.registry import VersionedRegistry
 from holdfast.storage.registry.documents import Format, write_definition
+from holdfast.types import model_names
 
 if TYPE_CHECKING:
     from holdfast.storage.registry import RegistryProtocol
@@ -109,7 +110,7 @@ def _facts(found: FoundAgent, settings: Settings) -> list[tuple[str, str]]:
     if found.registered_at:
         facts.append(("version", f"{definition.version}, registered {local_time(found.registered_at)}"))
     facts += [
-        ("model", definition.model or f"{settings.default_model} (the default)"),
+        ("model", ", then ".join(model_names(definition.model)) or f"{settings.default_model} (the default)"),
         ("tools", ", ".join(definition.tools) or "none"),
         ("limits", f"{definition.max_turns} turns, {limit}"),
     ]

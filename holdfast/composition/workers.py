@@ -1,0 +1,47 @@
+"""Workers of one process: that of the runs, and those of the task queues whose rate is limited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from holdfast.temporal.rates import limit_rate
+
+
+class Workers:
+    """Workers that start and shut down together.
+
+    Args:
+        client: connected to the namespace that they serve.
+        runs: serves the runs' own task queue.
+        rated: serve the task queues of model calls whose rate is limited.
+        rates: activities per second of these task queues, over all workers.
+    """
+
+    def __init__(self, client: Client, runs: Worker, rated: Sequence[Worker], rates: Mapping[str, float]) -> None:
+        self._client = client
+        self._workers = (*rated, runs)
+        self._rates = rates
+
+    async def __aenter__(self) -> Self:
+        """Sets the rates on the server and starts the workers."""
+        for queue, rate in self._rates.items():
+            await limit_rate(self._client, queue, rate)
+        for worker in self._workers:
+            await worker.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Shuts the workers down at the same time, as calls in flight may end in each of them."""
+        ends = [worker.__aexit__(kind, error, trace) for worker in self._workers]
+        outcomes = await asyncio.gather(*ends, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
