@@ -217,6 +217,7 @@ async def test_mid_stream_fallback(providers: Providers) -> None:
             events: list[Event] = [event async for event in handle.events()]
         result = await handle.result(TIMEOUT)
         assert result.content == WORDS.upper()
+        assert result.usage.requests == 2, "what the first one wrote is counted"
         assert (await providers.reply(result))["tried"][0]["model"] == "first"
     deltas = [event for event in events if isinstance(event, TextDelta)]
     first = "".join(delta.text for delta in deltas if delta.attempt == 1)

@@ -129,10 +129,10 @@ async def test_fallback_is_counted(lab: Lab, rates: str) -> None:
     """Each request is counted at its own provider, also those of fallback; the reply says what was tried."""
     async with ModelServer(lambda _request: Reply("I am the second.")) as other:
         lab = with_providers(lab, model_calls_per_second=rates, model_providers=f"other={other.url}")
-        lab.server.reply(Reply.error(503))
+        lab.server.reply(Reply("I am the first, and break off.", cut_after=1))
         async with serving(lab, chooser):
             result = await lab.holdfast.run("chooser", "Are you there?")
-            assert result.content == "I am the second."
+            assert (result.content, result.usage.requests) == ("I am the second.", 2)
             entries = await lab.entries(result.run_id)
             [reply] = [entry.data for entry in entries if entry.message and entry.message.role == "assistant"]
             assert [tried["model"] for tried in reply["tried"]] == ["first"]
