@@ -168,7 +168,7 @@ def build_worker(
         graceful_shutdown_timeout=GRACE,
         deployment_config=deployment_config(settings),
     )
-    # Not versions of a deployment, as each version has a rate of its own; model calls do not depend on the agents' code.
+    # Not versions of a deployment: each would have a rate of its own, and model calls do not depend on agents' code.
     rated = [
         Worker(
             client,
