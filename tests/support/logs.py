@@ -15,6 +15,7 @@ from holdfast.types import (
     Entry,
     EntryBatch,
     EntryKind,
+    ForkedFrom,
     Message,
     RunError,
     RunResult,
@@ -77,6 +78,7 @@ class Log:
     turns: tuple[Turn, ...]
     ended: bool
     parent: str | None = None
+    forked: ForkedFrom | None = None
     chain: str = "only life"
     started_at: datetime = BIRTH
     run_id: str = field(default_factory=lambda: f"run-{uuid.uuid4()}")
@@ -147,6 +149,7 @@ class Log:
             tool_calls=seq,
             input=self.turns[0].text,
             parent=self.parent,
+            forked=self.forked,
             model="model\0x" if last.turn else None,
             error=FAILURE if over else None,
             started_at=self.started_at,
