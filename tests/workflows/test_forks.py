@@ -11,18 +11,20 @@ import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
-from holdfast import Agent, AgentResult, RunHandle, ToolContext, tool
+from holdfast import Agent, AgentResult, RunHandle, TextDelta, ToolContext, tool
 from holdfast.activities import workspace_copy
 from holdfast.client.holdfast import Holdfast
 from holdfast.errors import ErrorType, MirrorDamaged, RunExists, RunNotFound, UsageError
 from holdfast.forking import NOT_RUN
 from holdfast.ops.doctor import Verdict, Verifier
-from holdfast.storage.mirror import MemoryStore, open_store
+from holdfast.ops.transfer.runs import RunLoader
+from holdfast.storage.mirror import MemoryStore, SurrealStore, open_store
 from holdfast.storage.mirror.json_text import entry_text
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatToolCall, Reply
 from holdfast.types import Entry, EntryBatch, RunId, RunStatus, RunSummary
 from holdfast.workflows.run.log import Log
+from tests.support.dump import dump
 from tests.support.lab import Lab, eventually
 from tests.support.many_turns import walk, walker
 from tests.support.short_histories import QUICK_DELETION, configured_server
@@ -505,3 +507,93 @@ async def test_the_store_is_unavailable(lab: Lab) -> None:
         lab.server.release()
         assert (await fork.result(30)).content == "All the same."
         await lab.assert_mirrored(fork.id)
+
+
+async def test_a_cancelled_run_continues_as_a_fork(lab: Lab) -> None:
+    """What the model had begun to say is left out, and it is called again."""
+    north, *_ = scouting()
+    async with forkable(lab).worker(scout):
+        lab.server.reply(north)
+        lab.server.reply(Reply(text="one two three four five six seven", hang_after=1))
+        run = await lab.holdfast.start("scout", "Scout the area.")
+        async for event in run.events():
+            if isinstance(event, TextDelta) and event.turn == 2:
+                await run.cancel()
+        await lab.assert_mirrored(run.id)
+        lab.server.say("Nothing.")
+        fork = await run.fork()
+        assert (await fork.result(30)).content == "Nothing."
+        assert sent(lab)[-1] == ("tool", "north: nothing")
+
+
+async def test_a_fork_of_a_session_waits_for_the_next_message(lab: Lab) -> None:
+    """It begins with everything that was said; what is sent to the one does not reach the other."""
+    lab.server.respond = lambda request: Reply(text=f"heard {len(request.messages) - 1}")
+    async with forkable(lab).worker(scout):
+        wanted = {"agent": "scout", "input": "Hello.", "session": True}
+        await lab.holdfast._starter.start(wanted, "a-session")
+        session = lab.holdfast.handle("a-session")
+
+        async def waits(run: RunHandle, messages: int) -> bool:
+            said = [message async for message in run.transcript()]
+            return len(said) == messages and (await run.status()).status == RunStatus.WAITING
+
+        await eventually(lambda: waits(session, 3))
+        fork = await session.fork()
+        await eventually(lambda: waits(fork, 3))
+        await fork.send("And?")
+        await eventually(lambda: waits(fork, 5))
+        assert sent(lab)[1:] == [("user", "Hello."), ("assistant", "heard 1"), ("user", "And?")]
+        assert len([message async for message in session.transcript()]) == 3
+        other = await session.fork(message="Or?")
+        await eventually(lambda: waits(other, 5))
+        for run in (session, fork, other):
+            await run.cancel()
+            await run.result(30)
+
+
+async def test_the_worker_is_replaced_while_a_fork_begins(lab: Lab) -> None:
+    """A fork that no worker has begun, or whose worker is gone, begins on the next one."""
+    async with forkable(lab).worker(scout):
+        run = await scouted(lab)
+    fork = await run.fork(at=2)
+    lab.server.hold()
+    lab.server.say("Here I am.")
+    async with lab.worker(scout):
+        await lab.server.wait_for_requests(4)
+        lab.server.release()
+    async with lab.worker(scout):
+        assert (await fork.result(60)).content == "Here I am."
+        await lab.assert_mirrored(fork.id)
+
+
+async def test_a_fork_is_exported_and_imported(lab: Lab, tmp_path: Path) -> None:
+    """The bundle has the fork with its origin's id; another mirror shows the edge when it has both."""
+    store = lab.store = open_store("mem://")
+    other = open_store(f"surrealkv://{tmp_path / 'other'}")
+    try:
+        async with forkable(lab).worker(scout, store=store):
+            run = await scouted(lab)
+            lab.server.say("A hut.")
+            fork = await run.fork(at=2, message="Look again.")
+            await fork.result(30)
+            await lab.assert_mirrored(fork.id)
+        for name in (fork.id, run.id):
+            mirrored = await store.run(name)
+            assert mirrored is not None
+            loader = RunLoader(other)
+            await loader.begin(mirrored)
+            for entry in await store.entries(name):
+                await loader.add(entry)
+            assert loader.tally.written == 1
+        assert isinstance(other, SurrealStore)
+        [edge] = (await dump(other._database))["forked"]
+        assert (edge["in"], edge["out"], edge["seq"]) == (f'run:"{run.id}"', f'run:"{fork.id}"', 6)
+        summary = await other.summary(fork.id)
+        assert summary is not None
+        assert summary.forked is not None
+        verdict = await Verifier(other, TemporalRunLog(lab.client)).verify(fork.id)
+        assert verdict.verdict == Verdict.HEALTHY
+    finally:
+        await store.close()
+        await other.close()
