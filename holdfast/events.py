@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, JsonValue
 
+from holdfast.progress import Wait
 from holdfast.types import Data, Entry, RunId, RunStatus, Text
 
 
@@ -24,6 +25,8 @@ class Notice(Data):
 
     kind: Literal["notice"] = "notice"
     text: Text
+    waits_for: list[Wait] = []
+    """What the run waits for, other than a worker."""
 
 
 Event = Entry | TextDelta | Notice

@@ -132,6 +132,7 @@ LEAVES = """
     context
     data
     definition
+    endings
     errors
     estimates
     events

@@ -35,7 +35,7 @@ async def follow(session: Session, run: RunHandle, *, entries: list[Entry] | Non
         RunNotFound: no run has this id.
         Unavailable: Temporal or the worker is unavailable.
     """
-    narrator = Narrator(session.out)
+    narrator = Narrator(session.out, run_id=run.id)
     async with _advised(session, run), _watched_stack(session, narrator):
         await session.has_worker()
         async with _waiting_shown(narrator):
@@ -59,7 +59,7 @@ async def wait(session: Session, run: RunHandle, *, timeout: float | None = None
         RunNotFound: no run has this id.
         Unavailable: Temporal is unavailable.
     """
-    narrator = Narrator(session.out, notices_only=True)
+    narrator = Narrator(session.out, run_id=run.id, notices_only=True)
     async with (
         _advised(session, run, timeout),
         _watched_stack(session, narrator),

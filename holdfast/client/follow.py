@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import PendingWorkflowTaskState, TimeoutType
@@ -18,7 +18,9 @@ from holdfast.errors import HoldfastError, WorkerUnavailable
 from holdfast.events import Event, Notice, TextDelta
 from holdfast.model_reply import TriedModel
 from holdfast.ports import BusSource
+from holdfast.progress import Wait
 from holdfast.protocol import ModelProgress
+from holdfast.search_attributes import AGENT_WAITS_FOR
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import Entry, RunId
 
@@ -196,32 +198,38 @@ class Follower:
             is_call = pending.activity_type.name != names.RUN_SLOT  # of which `_wait` tells
             if is_call and pending.attempt > 1 and pending.HasField("last_failure"):
                 return self._notice_once(_retry_notice(pending, await self._reason(pending.last_failure)))
-        return self._notice_once(why) if (why := await self._wait(description)) else []
+        return await self._waits(description)
 
     async def _reason(self, failure: Failure) -> str:
         if failure.timeout_failure_info.timeout_type == TimeoutType.TIMEOUT_TYPE_HEARTBEAT:
             return "its worker was lost or did not respond"
         return await self._log.reason(failure)
 
-    async def _wait(self, description: WorkflowExecutionDescription) -> str | None:
-        """Returns what the run waits for, if no call is in flight; it is asked once for each change of its history."""
+    async def _waits(self, description: WorkflowExecutionDescription) -> list[Event]:
+        """Returns what the run waits for; it is asked once for each change of its history.
+
+        While a call is in flight, it is asked only if Temporal's index says that it waits for something else.
+        """
         raw = description.raw_description
-        calls = [pending.activity_type.name for pending in raw.pending_activities]
+        calls = {pending.activity_type.name for pending in raw.pending_activities} - {names.RUN_SLOT}
         asked = (description.run_id, description.history_length)
-        if asked == self._asked or raw.HasField("pending_workflow_task") or set(calls) - {names.RUN_SLOT}:
-            return None
+        is_at_work = calls and not description.typed_search_attributes.get(AGENT_WAITS_FOR)
+        if asked == self._asked or raw.HasField("pending_workflow_task") or is_at_work:
+            return []
         self._asked = asked
         try:
-            doing = (await self._log.progress(self._run_id)).doing
+            progress = await self._log.progress(self._run_id)
         except HoldfastError:  # the worker that knows it has gone; the next poll tells
-            return None
-        return f"The run is {doing}." if doing.startswith("waiting for ") else None
+            return []
+        if not (progress.waits_for or progress.doing.startswith("waiting for ")):
+            return []
+        return self._notice_once(f"The run is {progress.doing}.", progress.waits_for)
 
-    def _notice_once(self, text: str) -> list[Event]:
+    def _notice_once(self, text: str, waits: Sequence[Wait] = ()) -> list[Event]:
         if text in self._noticed:
             return []
         self._noticed.add(text)
-        return [Notice(text=text)]
+        return [Notice(text=text, waits_for=list(waits))]
 
 
 def _fallback_notice(tried: TriedModel) -> str:

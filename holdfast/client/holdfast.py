@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from holdfast.errors import (
     WorkerUnavailable,
 )
 from holdfast.ports import BusSource, MirrorSource
+from holdfast.tags import indexed_tags
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.executions import newest_first, quoted
 from holdfast.temporal.list_filter import check_filter
@@ -204,6 +205,7 @@ class Holdfast:
         status: RunStatus | None = None,
         agent: str | None = None,
         where: str | None = None,
+        tags: Mapping[str, str] | None = None,
         limit: int = 50,
     ) -> AsyncIterator[ListedRun]:
         """Yields runs, newest first.
@@ -213,6 +215,7 @@ class Holdfast:
             agent: only runs of this agent.
             where: only runs that match this condition, in Temporal's language of list filters, as
                 `AgentStatus = "failed" AND AgentTurn > 10`.
+            tags: only runs with all of these tags.
             limit: maximum number of runs.
 
         Raises:
@@ -222,6 +225,7 @@ class Holdfast:
         if where is not None:
             await check_filter(self._client, where)
             conditions.append(f"({where})")
+        conditions += [f"AgentTags = {quoted(tag)}" for tag in indexed_tags(tags or {})]
         if agent:
             conditions.append(f"AgentName = {quoted(agent)}")
         if status:

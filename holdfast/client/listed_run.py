@@ -15,8 +15,10 @@ from holdfast.search_attributes import (
     AGENT_NAME,
     AGENT_PARENT,
     AGENT_STATUS,
+    AGENT_TAGS,
     AGENT_TOKENS,
     AGENT_TURN,
+    AGENT_WAITS_FOR,
 )
 from holdfast.temporal.executions import started_at
 from holdfast.temporal.run_log import ENDED
@@ -42,6 +44,10 @@ class ListedRun(Data):
     forked: RunId | None = None
     """The run that it is a fork of; `None` if it is not one, or its request was written by hand."""
     rerun_of: RunId | None = None
+    tags: list[str] = []
+    """`name=value` of each tag, at most 20."""
+    waits_for: list[str] = []
+    """Kinds of what it waits for, other than a worker; `RunHandle.status` has more."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 
@@ -64,6 +70,8 @@ class ListedRun(Data):
             parent=found.get(AGENT_PARENT),
             forked=memo.get("forked"),
             rerun_of=memo.get("rerun_of"),
+            tags=list(found.get(AGENT_TAGS) or []),
+            waits_for=[] if ended else list(found.get(AGENT_WAITS_FOR) or []),
             started_at=started_at(execution),
             finished_at=found.get(AGENT_FINISHED_AT) or execution.close_time,
         )

@@ -84,6 +84,7 @@ PASSED_THROUGH = (
     "commands",
     "tags",
     "progress",
+    "endings",
     "search_attributes",
     "agents",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -12,6 +12,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import indexed
+    from holdfast.endings import endings, shell_command
     from holdfast.search_attributes import (
         AGENT_COST,
         AGENT_FINISHED_AT,
@@ -30,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
 
 LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI cuts off the last lines of the details
 UPSERT_INTERVAL = timedelta(seconds=1)  # each upsert is an event and a write to the visibility store
+SHOWN_WAITS = 10  # in the details; `show` has all of them
 SHOWN_CHARS = 2_000  # of the output in the details; `result` shows all of it
 
 
@@ -111,12 +113,27 @@ def _version(number: int | None) -> str:
     return f" version {number}" if number else ""
 
 
+def wait_lines(state: RunState) -> list[str]:
+    """Returns what a run waits for, since when, and the commands that end the wait, in Markdown."""
+    lines = []
+    for wait in list(state.open_waits.values())[:SHOWN_WAITS]:
+        until = f", until {_utc(wait.until)}" if wait.until else ""
+        commands = " or ".join(f"`{shell_command(words)}`" for words in endings(state.run_id, wait))
+        lines.append(f"- waits for {wait.what}, since {_utc(wait.since)}{until}{f': {commands}' if commands else ''}")
+    return lines
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def details(state: RunState) -> str:
     """Returns the current details of a run, in Markdown."""
     plan, usage = state.plan, state.usage
     lines = [
         f"**{state.shown_status}**" + ("" if state.status.is_final else f" · {state.activity}"),
         "",
+        *wait_lines(state),
         f"- agent `{plan.spec.name}`{_version(plan.spec.version)}, model `{state.model or plan.expected_model}`",
         f"- turn {state.turns} of at most {state.max_turns}, {counted(state.tool_calls, 'tool call')}",
         f"- {usage.total_tokens:,} tokens ({usage.input_tokens:,} in, {usage.output_tokens:,} out)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +12,13 @@ from holdfast.cli.program import command
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.run_list import show_runs
 from holdfast.cli.render.text import count
+from holdfast.cli.render.waiting_runs import show_waiting_runs
 from holdfast.cli.session import connected
+from holdfast.errors import UsageError
 from holdfast.types import RunStatus
+
+if TYPE_CHECKING:
+    from holdfast.client.listed_run import ListedRun
 
 DEFAULT_LIMIT = 20
 
@@ -26,9 +31,13 @@ EXAMPLES = """
 
 
 async def list_(
+    *,
     status: Annotated[RunStatus | None, typer.Option(metavar="STATUS", help=f"One of: {' '.join(RunStatus)}.")] = None,
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this agent.")] = None,
     where: WhereOption = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only runs with this tag; may be repeated.")
+    ] = None,
     limit: Annotated[
         int, typer.Option(metavar="N", callback=at_least(1), help="Show at most this many.")
     ] = DEFAULT_LIMIT,
@@ -36,17 +45,40 @@ async def list_(
 ) -> None:
     """Lists runs, newest first."""
     out = Output(json=json)
+    tags = _tags(tag or [])
     async with connected(out) as session:
-        runs = [run async for run in session.runs.list(status=status, agent=agent, where=where, limit=limit)]
-    if json:
-        out.document([run.model_dump(mode="json") for run in runs])
-    elif runs:
-        show_runs(out, runs, datetime.now(UTC))
-        for why in dict.fromkeys(run.unreadable for run in runs if run.unreadable):
-            out.warn(f"some inputs cannot be shown: {why}")
-        if len(runs) == limit:
-            out.note(f"the newest {count(limit, 'run')}; --limit shows more")
-    elif status or agent or where:
-        out.note("no run matches")
-    else:
-        out.note(f"no runs yet; start one: {command('run', 'researcher', 'What is promised?')}")
+        found = session.runs.list(status=status, agent=agent, where=where, tags=tags, limit=limit)
+        runs = [run async for run in found]
+        if json:
+            out.document([run.model_dump(mode="json") for run in runs])
+        elif runs:
+            _show(out, runs, limit)
+            await show_waiting_runs(session, runs)
+        elif status or agent or where or tags:
+            out.note("no run matches")
+        else:
+            out.note(f"no runs yet; start one: {command('run', 'researcher', 'What is promised?')}")
+
+
+def _show(out: Output, runs: list[ListedRun], limit: int) -> None:
+    show_runs(out, runs, datetime.now(UTC))
+    for why in dict.fromkeys(run.unreadable for run in runs if run.unreadable):
+        out.warn(f"some inputs cannot be shown: {why}")
+    if len(runs) == limit:
+        out.note(f"the newest {count(limit, 'run')}; --limit shows more")
+
+
+def _tags(given: list[str]) -> dict[str, str]:
+    """Reads the tags.
+
+    Raises:
+        UsageError: one has no value, or two have the same name.
+    """
+    tags: dict[str, str] = {}
+    for each in given:
+        name, separator, value = each.partition("=")
+        if not (name and separator):
+            raise UsageError(f"--tag {each!r} is not accepted: it must be NAME=VALUE, as --tag team=search")
+        if tags.setdefault(name, value) != value:
+            raise UsageError(f"--tag {name} is given twice: a run has one value of it")
+    return tags

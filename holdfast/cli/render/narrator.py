@@ -12,8 +12,9 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import STATUS_STYLES, status_words
 from holdfast.cli.render.text import cut, duration, head, one_line, tool_call
 from holdfast.cli.render.waiting import Waiting
+from holdfast.cli.render.waits import wait_lines
 from holdfast.events import Event, Notice, TextDelta
-from holdfast.types import Entry, ForkedFrom, Message, RunStatus, ToolCall
+from holdfast.types import Entry, ForkedFrom, Message, RunId, RunStatus, ToolCall
 
 RESULT_LINES = 3  # of a tool's result that are shown
 INPUT_LINES = 6  # of the question
@@ -22,13 +23,15 @@ INPUT_LINES = 6  # of the question
 class Narrator:
     """Shows turns, streaming text, tool calls with their arguments, short results, and notices."""
 
-    def __init__(self, out: Output, *, notices_only: bool = False) -> None:
+    def __init__(self, out: Output, *, run_id: RunId = "ID", notices_only: bool = False) -> None:
         """
         Args:
             out: receives the text.
+            run_id: the run, for commands that end what it waits for.
             notices_only: whether to show only the reasons for which nothing happens.
         """
         self._out = out
+        self._run_id = run_id
         self._notices_only = notices_only
         self._turn = 0
         self._attempt = 0
@@ -45,6 +48,8 @@ class Narrator:
         if isinstance(event, Notice):
             self._text.end()
             self._out.warn(event.text)
+            for line in wait_lines(self._run_id, event.waits_for, datetime.now(UTC)):
+                self._out.note(f"  {line}")
         elif self._notices_only:
             return
         elif isinstance(event, TextDelta):

@@ -12,6 +12,7 @@ from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
 from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, tokens, tool_call
+from holdfast.cli.render.waits import wait_documents, wait_lines
 from holdfast.progress import RunProgress
 from holdfast.types import Entry, Message
 
@@ -59,6 +60,7 @@ def document(progress: RunProgress, log: LogSummary, ui: str | None) -> dict[str
     """The page as plain values."""
     return {
         **progress.model_dump(mode="json"),
+        "waits_for": wait_documents(progress.run_id, progress.waits_for),
         "agent_version": log.agent_version,
         "files": absolute(progress.files, progress.workspace),
         "ui": ui,
@@ -96,6 +98,8 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
         facts.append(("forked", f"from {one_line(progress.forked.run)}, after turn {progress.forked.turn}"))
     if progress.rerun_of:
         facts.append(("rerun", f"of {one_line(progress.rerun_of)}"))
+    for number, line in enumerate(wait_lines(progress.run_id, progress.waits_for, datetime.now(UTC))):
+        facts.append(("" if number else "waits for", line))
     facts.append(("started", _started(progress)))
     facts.append(("turns", f"{progress.turn}{limit}"))
     facts.append(("usage", tokens(progress.usage)))

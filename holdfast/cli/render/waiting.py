@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from holdfast.cli.render.text import cut, one_line
 from holdfast.events import Event, Notice, TextDelta
+from holdfast.progress import Wait
 from holdfast.types import Entry
 
 SHOWN_AFTER = 2.0  # seconds; a model that answers sooner needs no explanation
 MAX_TOOLS = 40  # characters of the names of tools
+MAX_WAIT = 50  # characters of what a run waits for
 
 
 class Waiting:
@@ -19,9 +21,11 @@ class Waiting:
         self._turn = 1
         self._calls: dict[str, str] = {}  # names of the tools that are running, by call
         self._since: datetime | None = None  # None: the run has ended, or nothing is known
+        self._waits: list[Wait] = []  # for something other than a worker, a model or a tool
 
     def hear(self, event: Event) -> None:
         """Takes note of one event."""
+        self._waits = event.waits_for if isinstance(event, Notice) else []
         if isinstance(event, TextDelta):
             self._turn, self._since = event.turn, datetime.now(UTC)
         elif not isinstance(event, Notice):
@@ -41,6 +45,11 @@ class Waiting:
 
     def line(self, now: datetime) -> str | None:
         """Returns the turn, what the run is waiting for and the seconds; `None` if there is nothing to explain."""
+        if self._waits:
+            oldest = self._waits[0]
+            more = f" and {len(self._waits) - 1} more" if len(self._waits) > 1 else ""
+            lasted = _length(max(0, int((now - oldest.since).total_seconds())))
+            return f"waiting for {cut(one_line(oldest.what), MAX_WAIT)}{more}, {lasted}"
         if self._since is None or (seconds := (now - self._since).total_seconds()) < SHOWN_AFTER:
             return None
         tools = ", ".join(dict.fromkeys(one_line(name) for name in self._calls.values()))

@@ -1,0 +1,58 @@
+"""The commands that end what a run waits for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from holdfast.cli.render.waits import wait_documents, wait_lines
+from holdfast.endings import endings, shell_command
+from holdfast.progress import Wait
+
+NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
+
+
+def wait(kind: str, **data: Any) -> Wait:
+    """A wait that began three minutes ago."""
+    return Wait(id="2/call_1", kind=kind, since=NOW - timedelta(minutes=3), what=f"a {kind}", data=data)
+
+
+CASES = [
+    (wait("approval"), ["approve run-1 2/call_1", "deny run-1 2/call_1 --reason REASON"]),
+    (wait("question", options=["yes", "not yet"]), ["answer run-1 2/call_1 yes", "answer run-1 2/call_1 'not yet'"]),
+    (wait("question"), ["answer run-1 2/call_1 TEXT"]),
+    (wait("budget", limit="cost_usd"), ["budget run-1 --cost-usd N"]),
+    (wait("budget"), ["budget run-1 --retry"]),
+    (wait("call"), ["resolve run-1 2/call_1 --happened RESULT", "resolve run-1 2/call_1 --did-not"]),
+    (wait("message"), ["send run-1 TEXT"]),
+    (wait("event", name="deploy finished"), ["emit 'deploy finished'"]),
+    (wait("resume"), ["resume run-1"]),
+    (wait("timer"), []),
+    (wait("something of a newer version"), []),
+]
+
+
+@pytest.mark.parametrize(("waited", "commands"), CASES, ids=lambda value: value.kind if isinstance(value, Wait) else "")
+def test_each_wait_names_the_commands_that_end_it(waited: Wait, commands: list[str]) -> None:
+    """For each kind of wait, the commands can be pasted into a shell."""
+    assert [shell_command(words) for words in endings("run-1", waited)] == [f"holdfast {each}" for each in commands]
+    [document] = wait_documents("run-1", [waited])
+    assert [shell_command(words, "").strip() for words in document["ends_with"]] == commands
+
+
+def test_a_wait_says_since_when_and_until_when() -> None:
+    """Lines for people have what is waited for, since when, until when, and below it the commands."""
+    limited = wait("timer").model_copy(update={"until": NOW + timedelta(hours=1)})
+    first, command, second = wait_lines("run-1", [wait("resume"), limited], NOW)
+    assert first.startswith("a resume, since 2026-")
+    assert first.endswith(" (3m ago)")
+    assert command.endswith(" resume run-1")
+    assert ", until 2026-" in second
+
+
+def test_many_waits_are_counted() -> None:
+    """A run that waits for a hundred things is shown on one page."""
+    lines = wait_lines("run-1", [wait("timer")] * 100, NOW)
+    assert (len(lines), lines[-1]) == (11, "and 90 more")
