@@ -10,7 +10,7 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.client import WorkflowHistory
 
 VOLATILE = {"run_id", "chain", "at", "started_at", "finished_at", "deadline", "digest", "previous_digest", "workspace"}
-VOLATILE |= {"seconds", "id", "tool_call_id"}
+VOLATILE |= {"seconds", "id", "tool_call_id", "target"}
 OPTIONS = (
     "start_to_close_timeout",
     "schedule_to_close_timeout",

@@ -120,6 +120,19 @@ async def embeds_memories(lab: Lab) -> RunHandle:
     return lab.holdfast.handle(started.id)
 
 
+async def begins_as_a_fork(lab: Lab) -> RunHandle:
+    """A fork between a call and its result, with a message: it reads the log, copies the workspace, and answers."""
+    lab.server.call_tools(("find", {"word": "a"}))
+    lab.server.say("Found.")
+    async with lab.worker(agent):
+        origin = await lab.holdfast.start("recorded", "Find it.")
+        await origin.result(60)
+        lab.server.say("Found again.")
+        fork = await origin.fork("message-2", message="Again.")
+        await fork.result(60)
+    return fork
+
+
 async def _ended(lab: Lab, handle: RunHandle) -> RunHandle:
     async with lab.worker(agent):
         await handle.result(60)
@@ -137,5 +150,6 @@ SCENARIOS: dict[str, Scenario] = {
         runs_out_of_time,
         outlives_its_worker_and_store,
         embeds_memories,
+        begins_as_a_fork,
     )
 }
