@@ -19,7 +19,7 @@ from holdfast.cli.render.progress import Progress
 from holdfast.cli.render.run_list import show_runs
 from holdfast.cli.render.text import count
 from holdfast.cli.session import Session
-from holdfast.errors import HoldfastError, Unavailable, UsageError
+from holdfast.errors import HoldfastError, RunOver, TemporalUnavailable, UsageError
 from holdfast.ops.bulk import BulkJob, Outcome, Treated, new_path, newest_unfinished
 from holdfast.types import RunId
 
@@ -69,7 +69,15 @@ class Selection:
 
     @classmethod
     def of(
-        cls, run_id: RunId | None, where: str | None, ids_file: Path | None, *, yes: bool, dry_run: bool, resume: bool
+        cls,
+        run_id: RunId | None,
+        where: str | None,
+        ids_file: Path | None,
+        *,
+        yes: bool,
+        dry_run: bool,
+        resume: bool,
+        key: str | None = None,
     ) -> Selection | None:
         """Reads the arguments; `None` means that they name one run.
 
@@ -80,6 +88,8 @@ class Selection:
             raise UsageError("name one run, or use --where QUERY for many, or --resume")
         if run_id is not None and (ids_file or yes or dry_run):
             raise UsageError("--yes, --dry-run and --ids-file need --where")
+        if run_id is None and key is not None:
+            raise UsageError("--key is for one run; many runs are each treated once")
         if resume and dry_run:
             raise UsageError("--resume and --dry-run contradict each other")
         return None if run_id is not None else cls(where, ids_file, yes, dry_run, resume)
@@ -208,7 +218,9 @@ class BulkCommand:
     async def _act(self, job: BulkJob, run: RunId) -> Treated:
         try:
             return Treated(run=run, outcome=await self._operation.act(self._session, run, job))
-        except Unavailable:
+        except RunOver:
+            return Treated(run=run, outcome=Outcome.ENDED)
+        except TemporalUnavailable:
             raise
         except HoldfastError as error:
             return Treated(run=run, outcome=Outcome.FAILED, reason=str(error))

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from holdfast import RunNotFound
+from holdfast import Agent, RunNotFound
+from holdfast.cli.commands.rerun import new_run_id
+from holdfast.client.starter import checked_id
+from holdfast.ops.bulk import BulkJob
 from holdfast.temporal.list_filter import explain
 from tests.support.lab import Lab, eventually
 from tests.support.lab_cli import command_line
@@ -82,13 +85,8 @@ async def test_each_failure_is_reported_and_can_be_retried(lab: Lab, tmp_path: P
     done = await cli.run("cancel", "--where", where, "--ids-file", str(file), "--yes")
     assert (done.code, done.out) == (0, "3 runs: 3 asked to stop\n")
     assert await times(lab, ids[0], EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED) == 1
-    file.write_text(
-        file.read_text()
-        .replace(f'{{"run":"{ids[1]}"}}', '{"run":"nonesuch"}')
-        .partition('{"run":"' + ids[2] + '","outcome"')[0]
-    )
-    lines = [line for line in file.read_text().splitlines() if '"outcome"' not in line]
-    file.write_text("\n".join(lines) + "\n")
+    forget_outcomes(file)
+    file.write_text(file.read_text().replace(ids[1], "nonesuch"))
     failed = await cli.run("cancel", "--resume", "--ids-file", str(file), "--json")
     assert (failed.code, failed.json["outcomes"]) == (1, {"done": 2, "ended": 0, "failed": 1})
     assert failed.json["failures"] == [{"run_id": "nonesuch", "reason": "no run 'nonesuch'; see `list`"}]
@@ -145,3 +143,65 @@ async def test_runs_are_listed_by_a_condition(lab: Lab) -> None:
     assert (await cli.run("list", "--where", where, "--agent", "other")).err == "no run matches\n"
     for run_id in ids:
         await lab.holdfast.handle(run_id).terminate("seen")
+
+
+def forget_outcomes(file: Path) -> None:
+    """Leaves only the ids of a job, as if it had been killed before it recorded anything."""
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if '"outcome"' not in line))
+
+
+talker = Agent(name="talker", system_prompt="You talk.")
+
+
+async def listed_as(lab: Lab, where: str, number: int) -> None:
+    """Waits until Temporal's index has this many runs that match."""
+
+    async def are_listed() -> bool:
+        return (await lab.client.count_workflows(where)).count == number
+
+    await eventually(are_listed)
+
+
+async def test_many_runs_are_paused_resumed_and_run_again(lab: Lab) -> None:
+    """`pause`, `resume` and `rerun` treat each run that matches once, also if a job is done a second time."""
+    cli, tag = command_line(lab), uuid.uuid4().hex
+    where = f'AgentTags = "batch={tag}"'
+    lab.server.hold()
+    async with lab.worker(talker, max_cached_workflows=10):
+        runs = [await lab.holdfast.start("talker", "Talk.", tags={"batch": tag}) for _ in range(3)]
+        await lab.server.wait_for_requests(3)
+        await listed_as(lab, f'{where} AND AgentStatus = "running"', 3)
+        paused = await cli.run("pause", "--where", where, "--now", "--yes", "--json")
+        assert (paused.code, paused.json["outcomes"]) == (0, {"done": 3, "ended": 0, "failed": 0})
+        await listed_as(lab, f'{where} AND AgentStatus = "paused"', 3)
+        again = await cli.run("pause", "--where", where, "--yes")
+        assert (again.code, again.err) == (0, f"no run to pause matches {where}\n")
+        forget_outcomes(Path(paused.json["ids_file"]))
+        repeated = await cli.run("pause", "--resume", "--json")
+        assert repeated.json["outcomes"] == {"done": 3, "ended": 0, "failed": 0}
+        lab.server.release()
+        resumed = await cli.run("resume", "--where", where, "--yes")
+        assert resumed.out == "3 runs: 3 resumed\n"
+        for run in runs:
+            assert (await run.result(20)).success
+            commands = [entry.data["command"] for entry in await lab.entries(run.id) if entry.kind == "command"]
+            assert commands == ["pause", "resume"]
+        await listed_as(lab, f'{where} AND AgentStatus = "completed"', 3)
+        started = await cli.run("rerun", "--where", where, "--yes", "--json")
+        assert started.json["outcomes"] == {"done": 3, "ended": 0, "failed": 0}
+        forget_outcomes(Path(started.json["ids_file"]))
+        assert (await cli.run("rerun", "--resume")).out == "3 runs: 3 started again\n"
+        await listed_as(lab, where, 6)
+        job = BulkJob.read(Path(started.json["ids_file"]))
+        for run in runs:
+            assert (await lab.holdfast.handle(new_run_id(run.id, job)).result(20)).success
+
+
+def test_each_run_is_run_again_under_an_id_of_its_own(tmp_path: Path) -> None:
+    """Ids that are long, or that another program has chosen, lead to different ids that are accepted."""
+    job = BulkJob.freeze(tmp_path / "job", verb="rerun", where="", namespace="default", runs=[], options={})
+    origins = ["run-1", "a" * 900, "a" * 901, "run 1", "run/1", "/", "\N{SNOWMAN}", "run-1-"]
+    ids = {new_run_id(origin, job) for origin in origins}
+    assert len(ids) == len(origins)
+    assert all(checked_id(each) == each for each in ids)

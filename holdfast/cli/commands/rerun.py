@@ -1,31 +1,55 @@
-"""`rerun`: starts a run with the input of another one."""
+"""`rerun`: starts runs with the input of others."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Annotated
 
 import typer
 
+from holdfast.cli.bulk import (
+    BulkCommand,
+    DryRunOption,
+    IdsFileOption,
+    Operation,
+    ResumeOption,
+    Selection,
+    YesOption,
+)
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.options import JsonOption, RunIdArgument
+from holdfast.cli.options import JsonOption, OptionalRunIdArgument, WhereOption
 from holdfast.cli.render.output import Output
-from holdfast.cli.session import connected
+from holdfast.cli.session import Session, connected
 from holdfast.cli.started_run import Mode, ModeOption, NewIdOption, show_run
+from holdfast.errors import RunExists, UsageError
+from holdfast.ops.bulk import BulkJob, Outcome
+from holdfast.types import RunId
+
+LATEST = "latest"  # name of the option in the file of a job
+UNACCEPTED = re.compile(r"[^A-Za-z0-9_.:@-]")  # characters of ids that were chosen without this program
+MAX_ORIGIN = 150  # characters of the id of the other run in that of the new one
 
 EXAMPLES = """
     $ rerun researcher-3f9a12bc
     $ rerun researcher-3f9a12bc --latest --mode background
+    $ rerun --latest --where 'AgentStatus = "failed"'
 """
 
 
 async def rerun(
-    run_id: RunIdArgument,
+    run_id: OptionalRunIdArgument = None,
     *,
     latest: Annotated[
         bool, typer.Option("--latest", help="Use the agent as it is now. Default: as it was then.")
     ] = False,
     new_id: NewIdOption = None,
     mode: ModeOption = Mode.STREAMING,
+    where: WhereOption = None,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    ids_file: IdsFileOption = None,
+    resume: ResumeOption = False,
     json: JsonOption = False,
 ) -> ExitCode:
     """Starts a run with the input of another one.
@@ -33,8 +57,41 @@ async def rerun(
     The new run has the same input, agent, limits, tags and, if one was named, the same
     workspace. A fork is forked again from where it began. Exit codes are those of
     `run`.
+
+    With --where, it does so for all runs that have ended and match a list filter of
+    Temporal, and returns when all are started. It asks, and can be resumed, as
+    `cancel --where`.
     """
     out = Output(json=json)
+    many = Selection.of(run_id, where, ids_file, yes=yes, dry_run=dry_run, resume=resume)
+    if many is not None and new_id is not None:
+        raise UsageError("--id names one new run; those of many runs have the ids of their origins with a suffix")
     async with connected(out, whole=True) as session:
+        if many is not None:
+            operation = Operation(
+                "rerun",
+                _rerun,
+                "started again",
+                states="ExecutionStatus != 'Running'",
+                options={LATEST: "yes"} if latest else {},
+            )
+            return await BulkCommand(session, operation).run(many)
+        assert run_id is not None, "else there are many"
         handle = await session.run(run_id).rerun(latest=latest, id=new_id)
         return await show_run(session, handle, mode)
+
+
+async def _rerun(session: Session, run_id: RunId, job: BulkJob) -> Outcome:
+    try:
+        await session.run(run_id).rerun(latest=LATEST in job.header.options, id=new_run_id(run_id, job))
+    except RunExists:  # before the job was interrupted
+        return Outcome.DONE
+    return Outcome.DONE
+
+
+def new_run_id(run_id: RunId, job: BulkJob) -> RunId:
+    """The id of the run that a job starts for another one; it can be used once, so it is started once."""
+    begin = UNACCEPTED.sub("-", run_id)[:MAX_ORIGIN].lstrip("-_.:@")
+    if begin != run_id:
+        begin = f"{begin}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}".lstrip("-")
+    return f"{begin}-{job.header.id}"
