@@ -111,6 +111,7 @@ class Forks:
             self._starter.checked_text(edits.message, "message")
         check_prefix(entries, edits.message, session=bool(_options(entries).get("session")))
         results = dict(edits.tool_results or {})
+        self._starter.check_size("text of a fork", edits.message or "", edits.system_prompt or "", *results.values())
         edited_results(entries, results)
         spec = _spec(entries, origin)
         if edits.system_prompt is not None:

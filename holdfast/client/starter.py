@@ -132,13 +132,21 @@ class RunStarter:
         """
         if not isinstance(text, str) or not text.strip():
             raise UsageError(f"the {what} must be text that is not empty, not {text!r}")
-        size = len(clean_text(text).encode())
+        self.check_size(what, text)
+        return text
+
+    def check_size(self, what: str, *texts: str) -> None:
+        """Checks that texts are small enough to be part of a request.
+
+        Raises:
+            UsageError: together they are too large.
+        """
+        size = sum(len(clean_text(text).encode()) for text in texts)
         if size > self._max_input_bytes:
             raise UsageError(
                 f"the {what} has {size:,} bytes, but at most {self._max_input_bytes:,} are accepted; "
                 "put it in a file of the workspace"
             )
-        return text
 
 
 def agent_name(request: RunRequest) -> str:
