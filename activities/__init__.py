@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 from holdfast.activities.announcer import Announcer
 from holdfast.activities.approvals import ApprovalActivities
 from holdfast.activities.context_cache import ContextCache
+from holdfast.activities.day_leases import DayLeases
 from holdfast.activities.deltas import Deltas
 from holdfast.activities.fallback import Fallback
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.forking import ForkActivities
 from holdfast.activities.ledger_calls import LedgerCalls
+from holdfast.activities.limiter import Limiter
 from holdfast.activities.memory import MemoryActivities
 from holdfast.activities.mirror import MirrorActivities
 from holdfast.activities.mirror_writer import MirrorWriter
@@ -29,7 +31,9 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.budgets import DayBudget
 from holdfast.ports import ChatModel, EventBus, RunLog, Store
+from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.ledger import Ledger
 from holdfast.ports.prices import PriceList
 from holdfast.ports.registry import RegistryProtocol
@@ -57,6 +61,10 @@ class Dependencies:
     """The model that is used if neither the run nor its agent names one."""
     prices: PriceList
     """What the models cost."""
+    day_budgets: DayBudgets
+    """What runs have used of daily budgets."""
+    day_limits: Mapping[str, DayBudget]
+    """The daily budgets by scope."""
     provider: str
     """Where its models are: `scripted`, or the host of a provider."""
     max_concurrent_agents: int
@@ -89,6 +97,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         slots=slots,
         limits=deps.limits,
         max_tool_calls=deps.max_tool_calls,
+        limiter=Limiter(deps.prices, deps.day_limits),
         has_ledger=deps.ledger is not None,
         model_queue=deps.model_queue,
     )
@@ -103,6 +112,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         deltas=Deltas(deps.bus),
         contexts=contexts,
         spending=Spending(deps.prices, deps.default_model),
+        leases=DayLeases(deps.day_budgets, deps.day_limits, deps.prices, deps.default_model),
         provider=deps.provider,
         retry_for=deps.model_retry_for,
     )

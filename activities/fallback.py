@@ -76,8 +76,16 @@ class Fallback:
         self._queue_of = queue_of
         self._patience = patience
 
-    async def complete(self, call: ModelCall, context: Context, on_request: OnRequest) -> ModelReply:
+    async def complete(
+        self, call: ModelCall, context: Context, on_request: OnRequest, max_output: int | None = None
+    ) -> ModelReply:
         """Returns the reply of the first model that answers, with those that were tried before.
+
+        Args:
+            call: the call.
+            context: what it sends.
+            on_request: called before each request.
+            max_output: tokens that the reply may have; `None` means no limit.
 
         Raises:
             ModelError: none has answered.
@@ -93,7 +101,7 @@ class Fallback:
             number = (attempt.number - 1) * len(models) + len(tried) + 1
             try:
                 with on_request(number, tried) as on_text:
-                    reply = await self._ask(context, model, on_text)
+                    reply = await self._ask(context, model, on_text, max_output)
             except ModelError as error:
                 if len(models) == 1 or not self._falls_over(error, attempt, is_first=not tried):
                     raise
@@ -108,9 +116,11 @@ class Fallback:
                 return reply
         raise _of_all(errors, tried)
 
-    async def _ask(self, context: Context, model: str | None, on_text: Callable[[str], None]) -> ModelReply:
+    async def _ask(
+        self, context: Context, model: str | None, on_text: Callable[[str], None], max_output: int | None
+    ) -> ModelReply:
         spec = context.spec if context.spec.model == model else context.spec.model_copy(update={"model": model})
-        return await self._model.complete(spec, context.messages, on_text=on_text)
+        return await self._model.complete(spec, context.messages, on_text=on_text, max_output=max_output)
 
     def _falls_over(self, error: ModelError, attempt: Attempt, *, is_first: bool) -> bool:
         """Whether the next model is asked after an error, if there is one."""

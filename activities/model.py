@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.activities.context_cache import ContextCache
+from holdfast.activities.day_leases import DayLeases, Lease
 from holdfast.activities.deltas import Deltas
 from holdfast.activities.fallback import Fallback, OnRequest, Redirected
 from holdfast.activities.finished import FinishedCalls
@@ -105,6 +106,7 @@ class ModelActivities:
         deltas: Deltas,
         contexts: ContextCache,
         spending: Spending,
+        leases: DayLeases,
         provider: str,
         retry_for: timedelta,
     ) -> None:
@@ -119,6 +121,7 @@ class ModelActivities:
             deltas: publishes the text as it arrives.
             contexts: those of this worker's runs.
             spending: completes the usage of replies.
+            leases: reserves calls in daily budgets.
             provider: where this worker's models are, see `Plan.provider`.
             retry_for: how long a call is retried while the provider is unavailable.
         """
@@ -131,6 +134,7 @@ class ModelActivities:
         self._deltas = deltas
         self._cache = contexts
         self._spending = spending
+        self._leases = leases
         self._provider = provider
         self._retry_for = retry_for
 
@@ -146,7 +150,7 @@ class ModelActivities:
 
     async def _attempt(self, call: ModelCall) -> ModelReply:
         attempt = Attempt.of(call)
-        partial = PartialText(call.turn, lost_usage(call.spent))
+        partial, lease = PartialText(call.turn, lost_usage(call.spent)), self._leases.lease(call)
         append = ConcurrentAppend(self._writer, call)
         started = time.monotonic()
         try:
@@ -158,12 +162,9 @@ class ModelActivities:
                 context = await self._context(call)
                 slot.keep(is_kept=False)
                 append.start()
-                self._spending.prepare()
-                partial.context = context
+                await self._reserve(call, lease, partial, context)
                 started = time.monotonic()
-                reply = await self._fallback.complete(call, context, self._requests(call, partial))
-                self._check(reply)
-                await self._limits.settle(reply)
+                reply = await self._complete(call, lease, partial, context)
                 mirrored = await append.result()
                 if reply.tool_calls:
                     slot.keep()
@@ -173,20 +174,39 @@ class ModelActivities:
             ) from None
         except asyncio.CancelledError:
             if not stopped_by_user():
-                partial.fail()
+                await lease.settle(partial.fail())
                 raise ApplicationError(
                     "the worker is shutting down", type=ErrorType.MODEL_UNAVAILABLE, category=EXPECTED
                 ) from None
             reply, mirrored = partial.reply(time.monotonic() - started), append.is_done
         except (Redirected, ModelError) as error:
-            raise self._failure(error, call, partial) from None
+            failure = self._failure(error, call, partial)
+            await lease.settle(partial.spent)
+            raise failure from None
         finally:
             append.cancel()
         await self._spending.settle(reply, partial)
+        await lease.settle(reply.usage)
         if mirrored:
             reply.mirrored = True
         if attempt.number > 1:
             reply.attempts = attempt.number
+        return reply
+
+    async def _reserve(self, call: ModelCall, lease: Lease, partial: PartialText, context: Context) -> None:
+        """Reserves the call in daily budgets, and notes that it begins to cost something."""
+        self._spending.prepare()
+        await self._leases.take(lease, context, partial.lost)
+        partial.context = context
+        if call.is_limited:  # what the call uses must not be lost, even if its worker dies before the first heartbeat
+            activity.heartbeat(partial.progress())
+
+    async def _complete(self, call: ModelCall, lease: Lease, partial: PartialText, context: Context) -> ModelReply:
+        reply = await self._fallback.complete(call, context, self._requests(call, partial), lease.max_output)
+        self._check(reply)
+        await self._limits.settle(reply)
+        if reply.finish_reason == "length" and lease.max_output is not None:
+            reply.cut_by_budget = True
         return reply
 
     def _failure(self, error: Redirected | ModelError, call: ModelCall, partial: PartialText) -> ApplicationError:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from temporalio import activity
 
-from holdfast.estimates import request_tokens, tokens
+from holdfast.estimates import request_tokens, text_size, tokens
 from holdfast.model_reply import ModelReply, TriedModel
 from holdfast.protocol import ModelProgress
 from holdfast.types import Context, Usage
@@ -78,7 +78,7 @@ class PartialText:
             return Usage()
         if self._input_tokens is None:
             self._input_tokens = request_tokens(self.context.spec, self.context.messages)
-        written = tokens(sum(map(len, self._pieces)))
+        written = tokens(sum(map(text_size, self._pieces)))
         return Usage(requests=1, input_tokens=self._input_tokens, output_tokens=written, unpriced=1)
 
     def progress(self) -> ModelProgress:
@@ -93,12 +93,16 @@ class PartialText:
             progress.spent = self._lost + self.estimate() if self._lost.requests else self.estimate()
         return progress
 
-    def fail(self) -> None:
-        """Tells the next attempt what this one has used; a provider that answers with an error bills nothing."""
+    def fail(self) -> Usage:
+        """Tells the next attempt what this one and earlier ones have used, and returns it.
+
+        A provider that answers with an error bills nothing.
+        """
         if not self._pieces:
             self.context = None
         if self._pieces or self._has_told:
             activity.heartbeat(self.progress())
+        return self.spent
 
     def reply(self, seconds: float) -> ModelReply:
         """Returns the text so far as a reply that a cancel has interrupted."""

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.limiter import Limiter
 from holdfast.activities.slots import AgentSlots
 from holdfast.agents.approvals import tightened
 from holdfast.agents.directory import AgentDirectory
@@ -41,6 +42,7 @@ class RunActivities:
         max_tool_calls: int,
         has_ledger: bool,
         model_queue: Callable[[str | None], str | None],
+        limiter: Limiter,
     ) -> None:
         """
         Args:
@@ -55,6 +57,7 @@ class RunActivities:
             max_tool_calls: maximum number of tool calls that one turn makes.
             has_ledger: see `Plan.ledger`.
             model_queue: returns the task queue of a model's calls; `None` means that their rate is not limited.
+            limiter: resolves budgets.
         """
         self._agents = agents
         self._served = served
@@ -65,6 +68,7 @@ class RunActivities:
         self._slots = slots
         self._limits = limits
         self._max_tool_calls = max_tool_calls
+        self._limiter = limiter
         self._has_ledger = has_ledger
         self._model_queue = model_queue
 
@@ -99,6 +103,7 @@ class RunActivities:
             plan.ledger = True
         if queue := self._model_queue(models[0] if models else None):
             plan.model_queue = queue
+        await self._limiter.limit(plan, spec, wanted)
         if self._limits.is_private:
             plan.private = True
         if not await self._slots.reserve(activity.info().workflow_id or ""):

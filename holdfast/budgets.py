@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from holdfast.bounds import MAX_COST, MAX_COUNT, Cost, Count
-from holdfast.data import Tolerant
+from holdfast.data import Data, Tolerant
+from holdfast.rejection import reason_of
+
+EVERYTHING = "all"
+"""The scope of the daily budget of all runs."""
+TAG = "tag:"
+"""Prefix of the scopes of the runs with a tag: `tag:team=search`."""
+EXAMPLE = '{"tag:team=search": {"cost_usd_per_day": 5}}'
 
 Dollars = Annotated[float, Field(gt=0, le=MAX_COST, allow_inf_nan=False)]
 TokenCount = Annotated[int, Field(ge=1, le=MAX_COUNT)]
@@ -42,6 +51,23 @@ class Budget(Tolerant):
         return self.model_validate((other.model_dump(exclude_none=True) if other else {}) | given)
 
 
+def checked_budget(given: Budget | Mapping[str, Any]) -> Budget:
+    """Returns a budget that a person has written.
+
+    Raises:
+        ValueError: a field is not known, or its value is not accepted.
+    """
+    budget = Budget.model_validate(given)
+    if unknown := sorted(budget.model_extra or {}):
+        raise ValueError(f"{unknown[0]!r} is not a field of a budget; its fields are {', '.join(Budget.model_fields)}")
+    return budget
+
+
+def plain_budget(budget: Budget) -> dict[str, Any]:
+    """Returns a budget as JSON values, without the fields that are not set."""
+    return budget.model_dump(mode="json", exclude_none=True)
+
+
 class Amount(Tolerant):
     """A part of a budget."""
 
@@ -61,8 +87,47 @@ class CarriedBudget(Tolerant):
     """What a run carries of its budget over continue-as-new."""
 
     context_tokens: Count = 0
-    """Tokens of the context as of the last message."""
+    """Tokens of the context before message `counted`."""
+    counted: int = 0
+    """`seq` of the first message that `context_tokens` does not count; 0 means that they count none."""
     held: dict[str, Amount] = {}
     """What is set aside for each child that has not ended, by its id."""
     children: Amount = Amount()
     """What children have used that have ended."""
+
+
+class DayBudget(Data):
+    """What all runs of a scope may use together on one day of UTC; `None` means no limit."""
+
+    cost_usd_per_day: Dollars | None = None
+    tokens_per_day: TokenCount | None = None
+
+
+def scopes_of(tags: Mapping[str, str]) -> Iterator[str]:
+    """Yields the scopes of daily budgets that a run with these tags belongs to."""
+    yield EVERYTHING
+    for name, value in sorted(tags.items()):
+        yield f"{TAG}{name}={value}"
+
+
+def parse_day_budgets(text: str) -> dict[str, DayBudget]:
+    """Parses daily budgets by scope, a JSON object such as `EXAMPLE`.
+
+    Raises:
+        ValueError: it is not one; the message says what is wrong.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is not JSON such as {EXAMPLE}: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"it must be a JSON object such as {EXAMPLE}")  # noqa: TRY004 - for pydantic
+    for scope in found:
+        if scope != EVERYTHING and not (scope.startswith(TAG) and "=" in scope):
+            raise ValueError(f"{scope!r} is not a scope; use {EVERYTHING!r}, or a tag of runs as in {EXAMPLE}")
+    try:
+        return {scope: DayBudget.model_validate(limits) for scope, limits in found.items()}
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "a budget"
+        raise ValueError(f"{name} {reason_of(first)}; it must be a JSON object such as {EXAMPLE}") from None

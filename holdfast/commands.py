@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from holdfast.bounds import Label, Text
+from holdfast.bounds import Label, Seconds, Text, Turns
+from holdfast.budgets import CallCount, Dollars, TokenCount
 from holdfast.types import Data, Tolerant
 
 MAX_ID_CHARS = 200
@@ -102,7 +103,29 @@ class Interrupt(Command):
     """A message with which the agent continues at once."""
 
 
-COMMANDS: tuple[type[Command], ...] = (Send, Pause, Resume, Interrupt)
+class RaiseBudget(Command):
+    """Raises limits of the run; a run that waits for a larger budget tries again."""
+
+    NAME = "raise_budget"
+    DESCRIPTION = 'Raises limits of the run: {"cost_usd": 5}; also tokens, tool_calls, turns and seconds'
+
+    cost_usd: Dollars | None = None
+    """US dollars that the run may cost in all."""
+    tokens: TokenCount | None = None
+    tool_calls: CallCount | None = None
+    turns: Turns | None = None
+    seconds: Seconds | None = None
+    """Running time in all."""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are given, by name."""
+        return self.model_dump(include=set(RAISABLE), exclude_none=True)
+
+
+RAISABLE = ("cost_usd", "tokens", "tool_calls", "turns", "seconds")
+
+COMMANDS: tuple[type[Command], ...] = (Send, Pause, Resume, Interrupt, RaiseBudget)
 """Every command; `workflows/run/handlers.py` makes an update and a signal of each."""
 
 

@@ -7,10 +7,19 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+)
 
 from holdfast.approval import ALL, Required
 from holdfast.bounds import Json, Models, Seconds, Text, Turns, name_fault
+from holdfast.budgets import Budget, checked_budget, plain_budget
 from holdfast.errors import AgentDefinitionError, NotAnAgent
 from holdfast.types import Data
 
@@ -69,6 +78,8 @@ class AgentDefinition(Data):
     """Maximum number of model calls in a run."""
     timeout: Seconds | None = None
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
+    budget: Annotated[Budget, BeforeValidator(checked_budget), PlainSerializer(plain_budget)] | None = None
+    """What a run and its children may use; `None` means no limit."""
     approvals: dict[str, Required] = {}
     """`always` by the name, as in `tools`, of each tool whose calls a person must approve; `all` stands for every tool
     that has effects outside of the run."""

@@ -84,6 +84,7 @@ class ErrorType(enum.StrEnum):
     RUN_OVER = "RunOver"
     SESSION_OVER = "SessionOver"
     MAX_TURNS = "MaxTurnsExceeded"
+    BUDGET_EXCEEDED = "BudgetExceeded"
     TIMED_OUT = "RunTimedOut"
     CANCELLED = "RunCancelled"
     INTERRUPTED = "Interrupted"

@@ -43,6 +43,8 @@ class ModelReply(Tolerant):
     """The models that were asked before this one in the last attempt, and did not answer."""
     mirrored: bool = False
     """Whether the mirror has acknowledged the entries that the call carried."""
+    cut_by_budget: bool = False
+    """Whether the reply was cut off where a budget had no more room for it."""
     context: ContextUse | None = None
     """Set if the context has a considerable size and the model's window is known."""
     compaction: Compaction | None = None

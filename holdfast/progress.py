@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
+from holdfast.budgets import Amount, Budget
 from holdfast.types import RunSummary, Text, Tolerant
 
 WaitKind = Literal["approval", "question", "budget", "call", "message", "timer", "event", "resume"]
@@ -41,6 +42,12 @@ class RunProgress(RunSummary):
     """What it waits for, oldest first."""
     max_turns: int | None = None
     """`None` means not known yet."""
+    budget: Budget | None = None
+    """The budget of the run and its children; `None` means that it has none, or that it is not known yet."""
+    spent: Amount | None = None
+    """What counts towards it; `None` without a budget."""
+    held: Amount | None = None
+    """What is set aside for children; likewise."""
     deadline: AwareDatetime | None = None
     """When the run's time limit expires if it keeps running; `None` means not known yet, or its clock stands still."""
     output: Text = ""

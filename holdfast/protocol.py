@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AwareDatetime, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 from holdfast.bounds import MAX_PATH, Count, Indexed, Json, Models, Name, Seconds, Text, Turns
+from holdfast.budgets import Budget, CarriedBudget
 from holdfast.definition import AgentDefinition
 from holdfast.fork_of import ForkOf as ForkOf  # noqa: PLC0414 - exported
 from holdfast.model_reply import TriedModel
+from holdfast.pricing import ModelPrice
 from holdfast.progress import Wait
-from holdfast.rejection import reason_of
 from holdfast.types import (
     AgentSpec,
     Data,
@@ -51,6 +52,12 @@ class Plan(Tolerant):
     """Maximum number of tool calls that one turn makes."""
     ledger: bool = False
     """Whether the run's workers have a ledger, in which calls are claimed that must not take effect twice."""
+    budget: Budget | None = None
+    """The budget of the run and its children, as it was last raised."""
+    price: ModelPrice | None = None
+    """The price of the model, by which calls are reserved; `None` if no cost is limited, or the price is not known."""
+    day_budgets: list[str] = []
+    """The scopes of daily budgets that the run belongs to."""
     private: bool = False
     """Whether payloads are encrypted, so that content must not appear in Temporal's plain metadata."""
 
@@ -121,6 +128,8 @@ class CarriedState(Tolerant):
     control: CarriedControl = CarriedControl()
     forked: ForkedFrom | None = None
     """`None` if the run is not a fork."""
+    budget: CarriedBudget | None = None
+    """`None` means that the run has no budget."""
 
 
 class RunOptions(Tolerant):
@@ -134,6 +143,9 @@ class RunOptions(Tolerant):
     """Overrides the agent's limit."""
     timeout: Seconds | None = None
     """Seconds; overrides the agent's limit."""
+    budget: Budget | None = None
+    """What the run and its children may use; overrides the agent's limits."""
+    tags: dict[Text, Text] = {}
     workspace: Annotated[Text, Field(max_length=MAX_PATH)] | None = None
     """Absolute path of the tools' working folder on the worker's machine; `None` means a new folder for this run."""
     approve: list[Text] | None = None
@@ -159,7 +171,6 @@ class RunRequest(RunOptions):
     """The point of another run to begin with; `input` is then only shown in lists."""
     rerun_of: RunId | None = None
     """The run whose input this is."""
-    tags: dict[Text, Text] = {}
     client_version: str | None = None
     """Version of the Holdfast client that wrote the request; `None` means that it was written by hand, so that unknown
     fields are typing errors."""
@@ -177,26 +188,6 @@ class RunRequest(RunOptions):
         """Returns the options that were set, without the input."""
         given = {name: getattr(self, name) for name in RunOptions.model_fields if name in self.model_fields_set}
         return RunOptions.model_construct(set(given), **given)
-
-
-def request_problems(error: ValidationError) -> list[tuple[str, str, Any]]:
-    """Returns what is wrong with a RunRequest: field, reason and value, of the form of `agent` that was meant."""
-    items = error.errors()
-    given = next(
-        (item["input"] for item in items if item["loc"][:1] == ("agent",) and "str" in str(item["loc"][1:2])), None
-    )
-    tools = given.get("tools") if isinstance(given, dict) else None
-    is_named = isinstance(tools, list) and any(isinstance(tool, str) for tool in tools)
-    meant = "str" if not isinstance(given, dict) else AgentDefinition.__name__ if is_named else AgentSpec.__name__
-    found = []
-    for item in items:
-        place = item["loc"]
-        if place[:1] == ("agent",) and len(place) > 1:
-            if meant not in str(place[1]):
-                continue
-            place = place[:1] + place[2:]
-        found.append((".".join(str(part) for part in place), reason_of(item), item["input"]))
-    return found
 
 
 class CompactionOrder(Tolerant):
@@ -235,6 +226,12 @@ class ModelCall(Tolerant):
     """When the first of them was scheduled; `None` means that this is the first."""
     spent: Usage | None = None
     """What they have used; `None` means nothing."""
+    max_output: int | None = None
+    """Tokens that the reply may have, as the budget allows no more; `None` means that it sets no limit."""
+    is_limited: bool = False
+    """Whether the run has a budget, so that no usage may be lost."""
+    day_budgets: list[str] = []
+    """The scopes of daily budgets that the run belongs to."""
     slot_only: bool = False
     """Whether the call fails if the worker has no free slot for the run, instead of waiting for one in silence."""
     chain: str | None = None

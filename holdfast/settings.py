@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from holdfast._util.age import ACCEPTED_AGES, age
 from holdfast._util.named_values import ALL, named_values
 from holdfast.bounds import MAX_NAME, MAX_SECONDS, Seconds, TemporalName, is_encodable
+from holdfast.budgets import EVERYTHING, DayBudget, Dollars, parse_day_budgets
 from holdfast.errors import SettingsError
 from holdfast.pricing import ModelPrice, parse_prices
 from holdfast.rejection import reason_of
@@ -93,6 +94,11 @@ class Settings(BaseSettings):
     max_concurrent_model_calls: str | None = None
     """Maximum number of concurrent model calls of one worker, in the same form."""
 
+    budget_per_day: Dollars | None = None
+    """US dollars that all runs together may use on one day of UTC; `None` means no limit."""
+    budgets: Annotated[dict[str, DayBudget], NoDecode] = {}
+    """Daily budgets by scope, such as `tag:team=search`; a JSON object."""
+
     embedding_model: str | None = None
     """Model for the vectors of text memory; `None` means that memories are found by their words only."""
     embedding_dim: int = Field(default=384, ge=1, le=4096)
@@ -138,6 +144,11 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_prices(cls, value: object) -> object:
         return parse_prices(value) if isinstance(value, str) else value
+
+    @field_validator("budgets", mode="before")
+    @classmethod
+    def _parse_budgets(cls, value: object) -> object:
+        return parse_day_budgets(value) if isinstance(value, str) else value
 
     @field_validator("*", mode="before")
     @classmethod
@@ -264,6 +275,14 @@ class Settings(BaseSettings):
         """Path of the embedded database if it does not exist yet; `None` if it exists or is not embedded."""
         scheme, _, place = self.store_url.partition("://")
         return Path(place) if scheme == "surrealkv" and not Path(place).exists() else None
+
+    @property
+    def day_budgets(self) -> dict[str, DayBudget]:
+        """All daily budgets by scope, from `budgets` and `budget_per_day`."""
+        if self.budget_per_day is None:
+            return self.budgets
+        everything = self.budgets.get(EVERYTHING, DayBudget())
+        return self.budgets | {EVERYTHING: everything.model_copy(update={"cost_usd_per_day": self.budget_per_day})}
 
     @property
     def has_model(self) -> bool:

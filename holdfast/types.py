@@ -27,6 +27,7 @@ from holdfast.bounds import (
 )
 from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
 from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
+from holdfast.budgets import Budget
 from holdfast.call_outcome import CallOutcome
 from holdfast.data import Data as Data  # noqa: PLC0414 - exported
 from holdfast.data import Tolerant as Tolerant  # noqa: PLC0414 - exported
@@ -152,6 +153,8 @@ class AgentSpec(Tolerant):
     max_turns: Turns = 50
     timeout: Seconds | None = None
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
+    budget: Budget | None = None
+    """What a run and its children may use; `None` means no limit."""
     version: int | None = None
     """Version of a registered agent; `None` if it is not from a registry with versions."""
 

@@ -122,32 +122,9 @@ class Layer:
 
 
 LEAVES = """
-    approval
-    bounds
-    budgets
-    call_outcome
-    chat_format
-    checkpoints
-    commands
-    context
-    data
-    definition
-    endings
-    errors
-    estimates
-    events
-    fork_of
-    forking
-    messages
-    model_reply
-    names
-    ports
-    pricing
-    progress
-    protocol
-    rejection
-    tags
-    types
+    approval bounds budgets call_outcome chat_format checkpoints commands context data definition endings errors
+    estimates events fork_of forking messages model_reply names ports pricing progress protocol rejection
+    request_problems tags types
 """
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (
@@ -157,7 +134,9 @@ CALLERS = "storage temporal client composition stack ops scripted models"
 LAYERS = [
     Layer(LEAVES, "", "pydantic pydantic_core"),
     Layer("search_attributes", LEAVES, "temporalio"),
-    Layer("settings", "bounds errors pricing _util.age _util.named_values rejection", "pydantic pydantic_settings"),
+    Layer(
+        "settings", "bounds budgets errors pricing _util.age _util.named_values rejection", "pydantic pydantic_settings"
+    ),
     Layer("_version", ""),
     Layer("_lazy", "", "lazy_loader"),
     Layer("_util", "errors", "structlog temporalio"),

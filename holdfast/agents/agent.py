@@ -15,6 +15,7 @@ from holdfast.agents import services
 from holdfast.agents.approvals import tightened
 from holdfast.agents.tool import Tool, tool
 from holdfast.approval import Required
+from holdfast.budgets import Budget, checked_budget
 from holdfast.errors import AgentDefinitionError, NotAnAgent, UsageError
 from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
 from holdfast.rejection import reason_of
@@ -56,6 +57,7 @@ class Agent:
             the methods in the order of their definition, inherited ones first.
         max_turns: maximum number of model calls of a run.
         timeout: maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT.
+        budget: what a run and its children may use; `None` means no limit.
         model_settings: further fields of the request to the model, such as `temperature`.
         approvals: "always" by the name of each tool whose calls a person must approve, although the tool itself does
             not require it; "all" stands for every tool that has effects outside of the run.
@@ -67,6 +69,7 @@ class Agent:
     tools: Sequence[Any] = ()
     max_turns: int = 50
     timeout: float | None = None
+    budget: Budget | Mapping[str, Any] | None = None
     model_settings: Mapping[str, Any] = MappingProxyType({})
     approvals: Mapping[str, Required] = MappingProxyType({})
 
@@ -85,6 +88,7 @@ class Agent:
         tools: Sequence[Callable[..., Any]] | None = None,
         max_turns: int | None = None,
         timeout: float | _Unset | None = UNSET,
+        budget: Budget | Mapping[str, Any] | _Unset | None = UNSET,
         model_settings: Mapping[str, Any] | None = None,
         approvals: Mapping[str, Required] | None = None,
     ) -> None:
@@ -98,6 +102,7 @@ class Agent:
         self.model = type(self).model if model is UNSET else model
         self.max_turns = type(self).max_turns if max_turns is None else max_turns
         self.timeout = type(self).timeout if timeout is UNSET else timeout
+        self.budget = type(self).budget if budget is UNSET else budget
         settings = type(self).model_settings if model_settings is None else model_settings
         if not isinstance(settings, Mapping):
             raise AgentDefinitionError(f"agent {self.name!r}: model_settings must be a mapping, not {settings!r:.80}")
@@ -128,6 +133,8 @@ class Agent:
             where = ".".join(str(part) for part in first["loc"])
             message = f"agent {self.name!r}: {where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
             raise AgentDefinitionError(message) from error
+        if self.budget is not None:
+            spec.budget = _checked_budget(self.name, self.budget)
         return self.with_approvals(spec)
 
     def with_approvals(self, spec: AgentSpec) -> AgentSpec:
@@ -206,6 +213,18 @@ def _check_name(name: str) -> str:
             "the first one a letter or a digit"
         )
     return name
+
+
+def _checked_budget(name: str, budget: Budget | Mapping[str, Any]) -> Budget:
+    try:
+        return checked_budget(budget)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["budget", *map(str, first["loc"])])
+        reason = f"{where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
+    except ValueError as error:
+        reason = f"budget: {error}"
+    raise AgentDefinitionError(f"agent {name!r}: {reason}")
 
 
 def _check_approvals(agent: str, approvals: Mapping[str, Required]) -> dict[str, Required]:

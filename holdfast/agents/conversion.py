@@ -20,7 +20,7 @@ from holdfast.types import AgentSpec
 UNSUPPORTED = ("handoffs", "mcp_servers", "input_guardrails", "output_guardrails", "output_type", "hooks", "prompt")
 """Fields of agents of other libraries that a definition cannot express; they are rejected rather than lost."""
 
-PLAIN_FIELDS = ("description", "max_turns", "timeout")
+PLAIN_FIELDS = ("description", "max_turns", "timeout", "budget")
 
 
 def name_of(agent: object) -> str:

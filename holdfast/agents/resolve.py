@@ -38,6 +38,7 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
             tools=tightened(tools, definition.approvals.keys() & {ALL}, f"agent {definition.name!r}"),
             max_turns=definition.max_turns,
             timeout=definition.timeout,
+            **({"budget": definition.budget} if definition.budget else {}),
             version=definition.version,
         )
     )

@@ -56,6 +56,11 @@ def _id(text: str | None) -> str | None:
     return text
 
 
+def run_id(text: str | None) -> str | None:
+    """A callback that refuses what cannot be the id of a run."""
+    return None if text is None else _id(text)
+
+
 RunIdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The run's id, as `list` shows it.", callback=_id, show_default=False)
 ]

@@ -73,6 +73,7 @@ VERBS = (
     Verb("pause", "Pauses a run: nothing new starts until it is resumed.", Section.CONTROL),
     Verb("resume", "Resumes a paused run where it stopped.", Section.CONTROL),
     Verb("interrupt", "Stops the current turn of a run, but not the run.", Section.CONTROL),
+    Verb("budget", "Shows what a run has used of its limits, and raises them.", Section.CONTROL),
     Verb("cancel", "Asks a run to stop, and keeps what it has done so far.", Section.CONTROL),
     Verb("terminate", "Ends a run at once; prefer `cancel`.", Section.CONTROL),
     Verb("fork", "Starts a run from a point of another one, with changes.", Section.CONTROL),

@@ -10,6 +10,7 @@ from typing import Any
 from temporalio.client import Client
 
 from holdfast.agents.agent import Agent
+from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
 from holdfast.client.forks import Forks
 from holdfast.client.known_agents import KnownAgents, Sources
@@ -98,6 +99,7 @@ class Holdfast:
         model: str | list[str] | tuple[str, ...] | None = None,
         max_turns: int | None = None,
         timeout: float | None = None,
+        budget: Budget | Mapping[str, Any] | None = None,
         workspace: str | Path | None = None,
         tags: dict[str, str] | None = None,
         approve: Sequence[str] | None = None,
@@ -111,6 +113,8 @@ class Holdfast:
             model: overrides the agent's model; of several, the first that is available answers.
             max_turns: overrides the agent's limit.
             timeout: maximum seconds of the run; overrides the agent's limit.
+            budget: what the run and its children may use, as `{"cost_usd": 0.5, "on_limit": "ask"}`; overrides the
+                agent's, field by field.
             workspace: folder that the tools work in, on the worker's machine; `None` means a new folder for the run.
             tags: stored with the run.
             approve: names of tools whose calls a person must approve in this run, although neither the tool nor the
@@ -128,6 +132,7 @@ class Holdfast:
             "model": model,
             "max_turns": max_turns,
             "timeout": timeout,
+            "budget": budget,
             "workspace": workspace,
             "tags": tags,
             "approve": list(approve) if approve is not None else None,
@@ -144,6 +149,7 @@ class Holdfast:
         model: str | None = None,
         max_turns: int | None = None,
         timeout: float | None = None,
+        budget: Budget | Mapping[str, Any] | None = None,
         workspace: str | Path | None = None,
         tags: dict[str, str] | None = None,
         approve: Sequence[str] | None = None,
@@ -161,6 +167,7 @@ class Holdfast:
             model: as in `start`.
             max_turns: maximum number of model calls for each answer.
             timeout: maximum seconds for which the session may work; waiting does not count.
+            budget: as in `start`, for the whole session.
             workspace: as in `start`.
             tags: as in `start`.
             approve: as in `start`.
@@ -177,6 +184,7 @@ class Holdfast:
             "model": model,
             "max_turns": max_turns,
             "timeout": timeout,
+            "budget": budget,
             "workspace": workspace,
             "tags": tags,
             "approve": list(approve) if approve is not None else None,

@@ -18,7 +18,7 @@ from holdfast.client.follow import Follower
 from holdfast.client.forks import ForkEdits, Forks
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult
-from holdfast.commands import Command, Interrupt, Pause, Policy, Receipt, Resume, Send
+from holdfast.commands import Command, Interrupt, Pause, Policy, RaiseBudget, Receipt, Resume, Send
 from holdfast.errors import UsageError, WaitTimedOut
 from holdfast.events import Event
 from holdfast.ports import BusSource
@@ -163,6 +163,34 @@ class RunHandle:
             CommandRefused: the session has nothing to interrupt, or the run has ended.
         """
         return await self._command(Interrupt, text=text, id=id, by=by)
+
+    async def raise_budget(
+        self,
+        *,
+        cost_usd: float | None = None,
+        tokens: int | None = None,
+        tool_calls: int | None = None,
+        turns: int | None = None,
+        seconds: float | None = None,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Raises limits of the run. A run that waits for a larger budget continues, or waits again if it is too small.
+
+        Args:
+            cost_usd: what the run may cost in all, in US dollars.
+            tokens: input and output tokens that it may use in all.
+            tool_calls: tool calls that it may make in all.
+            turns: model calls that it may make in all; of a session, in each exchange.
+            seconds: running time in all.
+            id: as in `send`.
+            by: as in `send`.
+
+        Raises:
+            CommandRefused: the run has no such limit, or one that is as high; or it has ended.
+        """
+        limits = {"cost_usd": cost_usd, "tokens": tokens, "tool_calls": tool_calls, "turns": turns, "seconds": seconds}
+        return await self._command(RaiseBudget, **limits, id=id, by=by)
 
     async def _command(self, kind: type[Command], **fields: Any) -> Receipt:
         return await self._commander.send(self.id, checked_command(kind, **fields))

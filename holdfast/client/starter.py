@@ -21,10 +21,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from holdfast import names
 from holdfast._version import __version__
 from holdfast.bounds import shortened
+from holdfast.budgets import Budget, checked_budget, plain_budget
 from holdfast.client.known_agents import KnownAgents
 from holdfast.definition import split_version
 from holdfast.errors import RunExists, UsageError
-from holdfast.protocol import RunRequest, request_problems
+from holdfast.protocol import RunRequest
+from holdfast.rejection import reason_of
+from holdfast.request_problems import request_problems
 from holdfast.search_attributes import AGENT_NAME, AGENT_STATUS
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.visibility import explained_rejections
@@ -101,6 +104,8 @@ class RunStarter:
         wanted["client_version"] = __version__
         if fields.get("input") or not fields.get("session"):
             wanted["input"] = self.checked_text(fields.get("input"))
+        if (budget := wanted.get("budget")) is not None:
+            wanted = {**wanted, "budget": _checked_budget(budget)}
         request = _checked_request({name: value for name, value in wanted.items() if value is not None})
         if isinstance(request.agent, str):
             await self._known_agents.check(request.agent)
@@ -156,6 +161,17 @@ def agent_name(request: RunRequest) -> str:
 
 def _absolute(folder: str | Path) -> str:
     return str(Path(folder).resolve())
+
+
+def _checked_budget(budget: Budget | Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return plain_budget(checked_budget(budget))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place, given = ".".join(["budget", *map(str, first["loc"])]), shortened(repr(first["input"]), 80)
+        raise UsageError(f"the run cannot be started: {place}={given}: {reason_of(first)}") from None
+    except ValueError as error:
+        raise UsageError(f"the run cannot be started: budget: {error}") from None
 
 
 def _checked_request(fields: dict[str, Any]) -> RunRequest:

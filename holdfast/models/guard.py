@@ -30,7 +30,14 @@ class GuardedModel(ChatModel):
         self._turns = asyncio.Semaphore(max_concurrent) if max_concurrent else nullcontext()
 
     @override
-    async def complete(self, spec: AgentSpec, messages: list[Message], *, on_text: Callable[[str], None]) -> ModelReply:
+    async def complete(
+        self,
+        spec: AgentSpec,
+        messages: list[Message],
+        *,
+        on_text: Callable[[str], None],
+        max_output: int | None = None,
+    ) -> ModelReply:
         async with self._turns:
             with self._breaker.call() as answers:
 
@@ -39,7 +46,7 @@ class GuardedModel(ChatModel):
                         answers()
                     on_text(piece)
 
-                return await self._model.complete(spec, messages, on_text=heard)
+                return await self._model.complete(spec, messages, on_text=heard, max_output=max_output)
 
     @override
     async def close(self) -> None:

@@ -69,13 +69,14 @@ class OpenAIModel(ChatModel):
         messages: list[Message],
         *,
         on_text: Callable[[str], None],
+        max_output: int | None = None,
     ) -> ModelReply:
         name = (spec.models or [self._default_model])[0]
         # The position in the transcript makes ids unique within the run, and the same at a retry.
         answer = StreamedReply(name, call_prefix=f"call_{messages[-1].seq if messages else 0}")
         started = time.perf_counter()
         try:
-            async with aclosing(self._chunks(spec, messages, name, answer)) as chunks:
+            async with aclosing(self._chunks(spec, messages, name, answer, max_output)) as chunks:
                 async for chunk in chunks:
                     if piece := answer.add(chunk):
                         on_text(piece)
@@ -93,9 +94,9 @@ class OpenAIModel(ChatModel):
         await self._provider.close()
 
     async def _chunks(
-        self, spec: AgentSpec, messages: list[Message], model: str, answer: StreamedReply
+        self, spec: AgentSpec, messages: list[Message], model: str, answer: StreamedReply, max_output: int | None
     ) -> AsyncGenerator[object]:
-        async with await self._open(spec, messages, model) as stream:
+        async with await self._open(spec, messages, model, max_output) as stream:
             chunks = CompletionChunks(stream.response)
             async with aclosing(chunks.read()) as read:
                 async for chunk in read:
@@ -105,21 +106,25 @@ class OpenAIModel(ChatModel):
             if not answer.has_choices:
                 raise _unusable(self._provider.not_a_completion(model, chunks.description))
 
-    async def _open(self, spec: AgentSpec, messages: list[Message], model: str) -> AsyncStream[object]:
+    async def _open(
+        self, spec: AgentSpec, messages: list[Message], model: str, max_output: int | None
+    ) -> AsyncStream[object]:
         """Sends the request; parts that this server is found to refuse are left out, now and in later requests."""
         left_out = self._concessions
         while True:
             try:
-                stream = await self._post(_body(spec, messages, model, left_out))
+                stream = await self._post(_body(spec, messages, model, left_out, max_output))
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                further = left_out.further(f"{error.message} {error.body}", messages)
+                further = left_out.further(
+                    f"{error.message} {error.body}", messages, limits_output=max_output is not None
+                )
                 if further is None:
                     raise
                 left_out = further
             else:
-                if left_out != self._concessions:
+                if left_out.lasting != self._concessions:
                     log.warning("the provider refuses a part of requests, which is left out", left_out=str(left_out))
-                    self._concessions = left_out
+                    self._concessions = left_out.lasting
                 return stream
 
     async def _post(self, body: bytes) -> AsyncStream[object]:
@@ -135,9 +140,9 @@ class OpenAIModel(ChatModel):
         )
 
 
-def _body(spec: AgentSpec, messages: list[Message], model: str, left_out: Concessions) -> bytes:
+def _body(spec: AgentSpec, messages: list[Message], model: str, left_out: Concessions, max_output: int | None) -> bytes:
     try:
-        return request_body(spec, messages, model, left_out)
+        return request_body(spec, messages, model, left_out, max_output)
     except (ValueError, TypeError) as error:
         reason = f"the request to model {model!r} cannot be encoded as JSON: {error}"
         raise ModelRefused(f"{reason}; check the agent's model_settings") from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
+from holdfast.estimates import output_setting
 from holdfast.names import SCRIPTED_MODEL
 from holdfast.types import AgentSpec, Message, ToolSpec
 
@@ -16,6 +17,7 @@ _UNKNOWN = re.compile(
     r"|(?:is|are) not (?:supported|permitted|allowed|recogni[sz]ed)",
     re.IGNORECASE,
 )
+_OUTPUT = re.compile(r"max_(?:completion_|output_)?tokens|(?:completion|output) tokens", re.IGNORECASE)
 _MISSING = re.compile(r"missing|required|must be (?:passed|provided|present|sent)", re.IGNORECASE)
 
 
@@ -27,17 +29,28 @@ class Concessions:
     """Whether the request for usage (`stream_options`) is left out."""
     fields: frozenset[str] = frozenset()
     """Fields of earlier messages and calls that are not sent back."""
+    output: Literal["max_tokens", "max_completion_tokens", "none"] = "max_tokens"
+    """The name of the field that limits a reply; `none` leaves it out, as the model never writes as much."""
 
     def __bool__(self) -> bool:
         return self.usage or bool(self.fields)
 
-    def further(self, refusal: str, messages: list[Message]) -> Concessions | None:
+    @property
+    def lasting(self) -> Concessions:
+        """What holds for further requests too: that one limit was too large says nothing about a smaller one."""
+        return replace(self, output="max_completion_tokens") if self.output == "none" else self
+
+    def further(self, refusal: str, messages: list[Message], *, limits_output: bool = False) -> Concessions | None:
         """Returns what to leave out after a refusal, in addition; `None` if nothing in it explains the refusal.
 
         Args:
             refusal: the server's words.
             messages: those of the refused request.
+            limits_output: whether a budget limits the reply.
         """
+        if limits_output and self.output != "none" and _OUTPUT.search(refusal):
+            renamed = self.output == "max_tokens" and "max_completion_tokens" in refusal
+            return replace(self, output="max_completion_tokens" if renamed else "none")
         if not self.usage and re.search("stream_options|include_usage", refusal):
             return replace(self, usage=True)
         sent = _provider_fields(messages) - self.fields
@@ -51,10 +64,13 @@ class Concessions:
         return None
 
     def __str__(self) -> str:
-        return ", ".join([*(["stream_options"] if self.usage else []), *sorted(self.fields)])
+        renamed = ["max_tokens"] if self.output != "max_tokens" else []
+        return ", ".join([*(["stream_options"] if self.usage else []), *renamed, *sorted(self.fields)])
 
 
-def request_body(spec: AgentSpec, messages: list[Message], model: str, left_out: Concessions) -> bytes:
+def request_body(
+    spec: AgentSpec, messages: list[Message], model: str, left_out: Concessions, max_output: int | None = None
+) -> bytes:
     """Returns the body of a streamed request, as JSON.
 
     The agent's `model_settings` may add fields but cannot override the ones set here. Messages carry their JSON, so
@@ -67,6 +83,8 @@ def request_body(spec: AgentSpec, messages: list[Message], model: str, left_out:
     fields: dict[str, Any] = {**spec.model_settings, "model": model, "stream": True}
     for name in ("messages", "tools", "stream_options"):
         fields.pop(name, None)
+    if max_output is not None:
+        _limit_output(fields, max_output, left_out.output)
     if not left_out.usage:
         fields["stream_options"] = {"include_usage": True}
     if spec.tools:  # providers refuse an empty list
@@ -75,6 +93,15 @@ def request_body(spec: AgentSpec, messages: list[Message], model: str, left_out:
     said = b",".join(_without(message, left_out.fields) for message in sent)
     rest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     return b'{"messages":[' + said + b"]," + rest[1:]
+
+
+def _limit_output(fields: dict[str, Any], most: int, name: str) -> None:
+    """Limits the reply, by the setting that does so already, if there is one."""
+    known = output_setting(fields)
+    if known is not None:
+        fields[known] = min(fields[known], most)
+    elif name != "none":
+        fields[name] = most
 
 
 def _wire_tool(tool: ToolSpec, model: str) -> dict[str, Any]:

@@ -25,12 +25,19 @@ class ModelRouter(ChatModel):
         self._providers = providers
 
     @override
-    async def complete(self, spec: AgentSpec, messages: list[Message], *, on_text: Callable[[str], None]) -> ModelReply:
+    async def complete(
+        self,
+        spec: AgentSpec,
+        messages: list[Message],
+        *,
+        on_text: Callable[[str], None],
+        max_output: int | None = None,
+    ) -> ModelReply:
         name = spec.models[0] if spec.models else None
         route = self._routes.find(name)
         if route.model != spec.model:
             spec = spec.model_copy(update={"model": route.model})
-        return await self._providers[route.provider].complete(spec, messages, on_text=on_text)
+        return await self._providers[route.provider].complete(spec, messages, on_text=on_text, max_output=max_output)
 
     @override
     async def close(self) -> None:

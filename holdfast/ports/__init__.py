@@ -191,6 +191,7 @@ class ChatModel(Protocol):
         messages: list[Message],
         *,
         on_text: Callable[[str], None],
+        max_output: int | None = None,
     ) -> ModelReply:
         """Makes one streamed model call.
 
@@ -198,6 +199,7 @@ class ChatModel(Protocol):
             spec: the tools, the model (`None`: the adapter's default) and its settings.
             messages: the context, oldest first.
             on_text: called with each piece of text as it arrives.
+            max_output: tokens that the reply may have, beside a limit in the settings; `None` means no other limit.
 
         A cancellation closes the HTTP stream at once and raises CancelledError; `on_text` has then received all text
         that arrived before.

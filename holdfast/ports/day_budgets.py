@@ -72,8 +72,8 @@ class DayBudgets(Protocol):
         Args:
             day: the day of the call.
             limits: of each scope that the call belongs to.
-            holder: identifies the call; a lease that it has already is replaced.
-            most: what the call uses at most.
+            holder: identifies the call; what its earlier attempts have taken or used is replaced.
+            most: what the call uses at most, with what its earlier attempts have used.
             least: what counts as used if the lease is not settled in time, as the call was lost.
             lasts: how long the call takes at most.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from holdfast.pricing import ModelPrice
@@ -25,3 +26,12 @@ class PriceList(Protocol):
     def context_window(self, model: str) -> int | None:
         """Returns the maximum number of tokens of a request to a model; `None` means that it is not known."""
         ...
+
+
+def highest_price(prices: PriceList, models: Iterable[str]) -> ModelPrice | None:
+    """Returns the highest price of several models, one of which answers; `None` if one of theirs is not known."""
+    found = [prices.price(model) for model in models]
+    known = [price for price in found if price is not None]
+    if not known or len(known) < len(found):
+        return None
+    return ModelPrice(input=max(price.input for price in known), output=max(price.output for price in known))

@@ -8,9 +8,11 @@ from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.ports import EventBus, Store
+from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.ledger import Ledger
 from holdfast.ports.registry import RegistryProtocol, ServedAgents
 from holdfast.ports.retrieval import Embedder, VectorStoreProtocol
+from holdfast.storage.budgets import MemoryDayBudgets, SurrealDayBudgets
 from holdfast.storage.bus import Bus, MemoryLog, SurrealLog
 from holdfast.storage.database import SCHEMES, Database, open_database
 from holdfast.storage.encryption import KeyRing
@@ -38,6 +40,8 @@ class Persistence:
     vectors: Callable[[str], VectorStoreProtocol] = field(default_factory=MemoryVectors)
     """Returns the vector store of a namespace."""
     memories: TextMemory = field(default_factory=lambda: TextMemory(InProcessTable()))
+    day_budgets: DayBudgets = field(default_factory=MemoryDayBudgets)
+    """What runs have used of daily budgets."""
     served: ServedAgents | None = None
     """What each worker serves; `None` in memory, which no client can read."""
     ledger: Ledger | None = None
@@ -98,6 +102,7 @@ def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Em
         registry=SurrealRegistry(database),
         vectors=vectors,
         memories=TextMemory.of(SurrealTable(database), vectors, embedder),
+        day_budgets=SurrealDayBudgets(database),
         served=SurrealServedAgents(database),
         ledger=SurrealLedger(database),
         bus=Bus(SurrealLog(database, keys)),

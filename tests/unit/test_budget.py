@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.budgets import Amount, Budget
+from holdfast.estimates import DEFAULT_OUTPUT
 from holdfast.pricing import ModelPrice
 from holdfast.workflows.run.budget import (
-    DEFAULT_OUTPUT,
     Account,
     CallPlan,
     Shortage,
@@ -23,6 +23,7 @@ from holdfast.workflows.run.budget import (
     set_aside,
     settle,
 )
+from tests.support.tiers import scaled
 
 PRICE = ModelPrice(input=1, output=10)  # dollars per million tokens
 
@@ -161,7 +162,7 @@ def test_a_shortage_says_what_is_missing() -> None:
     """The message names the limit, what is used, what is set aside, and what is needed."""
     account = Account(Budget(tokens=10_000), Amount(tokens=8_000), {"child": Amount(tokens=1_500)})
     told = str(reserve(account, "call", Amount(tokens=1_000)))
-    for words in ("10,000 tokens", "8,000 used", "1,500 set aside", "1,000 needed"):
+    for words in ("10,000 tokens", "8,000 used", "1,500 set aside", "at least 1,000"):
         assert words in told
     assert "$0.0100" in str(reserve(Account(Budget(cost_usd=0.01)), "call", Amount(cost_usd=1)))
 
@@ -240,6 +241,15 @@ class Run:
             self.account, budget = found
             self.children[name] = Run(budget, self.depth - 1)
 
+    def exhaust(self) -> None:
+        """Makes all of it use all that it can."""
+        for child in self.children.values():
+            child.exhaust()
+        while not isinstance(
+            found := plan_call(self.account, "call", input_tokens=0, settings={}, price=PRICE), Shortage
+        ):
+            self.account = settle(found[0], "call", found[1].amount)
+
     def call(self, size: int) -> None:
         """Makes a model call that uses all that it has reserved at most."""
         found = plan_call(self.account, "call", input_tokens=size, settings={"max_tokens": size + 1}, price=PRICE)
@@ -251,8 +261,9 @@ class Run:
         self.account = settle(self.account, "call", used)
 
 
+@settings(max_examples=scaled(60, 1_000), deadline=None, derandomize=True)
 @given(
-    st.integers(100, 50_000),
+    st.integers(100, 100_000),
     st.floats(0.001, 1),
     st.lists(st.tuples(st.integers(0, 500), st.integers(0, 3_000)), max_size=60),
 )
@@ -265,3 +276,7 @@ def test_20_parallel_children_never_over(tokens: int, dollars: float, steps: lis
         spent = root.spent()
         assert spent.tokens <= tokens
         assert spent.cost_usd <= dollars + 1e-6
+    root.exhaust()
+    spent = root.spent()
+    assert spent.tokens <= tokens
+    assert spent.cost_usd <= dollars + 1e-6

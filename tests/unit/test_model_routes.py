@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from holdfast import Agent, AgentDefinition, AgentDefinitionError
 from holdfast.models.routes import Route, Routes
-from holdfast.protocol import RunOptions, RunRequest, request_problems
+from holdfast.protocol import RunOptions, RunRequest
+from holdfast.request_problems import request_problems
 
 BOTH = Routes({"openai", "openrouter", "groq"}, "openai", has_plain_names=True)
 COMPATIBLE = Routes({"openai", "openrouter"}, "openai")

@@ -205,7 +205,7 @@ async def test_unknown_signal_recorded(lab: Lab) -> None:
             "reason": refused.data["reason"],
             "given": ["please"],
         }
-        assert "interrupt, pause, resume, send" in refused.data["reason"]
+        assert "interrupt, pause, raise_budget, resume, send" in refused.data["reason"]
 
 
 async def test_commands_before_the_run_begins(lab: Lab) -> None:

@@ -8,26 +8,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from holdfast.budgets import Amount, Budget
-from holdfast.pricing import MTOK, ModelPrice
+from holdfast.estimates import DEFAULT_OUTPUT, LEAST_OUTPUT, MOST_OUTPUT, output_limit, output_room
+from holdfast.pricing import ModelPrice
 from holdfast.types import Usage
 
 ROUNDING = 1e-9  # dollars; sums of fractions are not exact
-DEFAULT_OUTPUT = 16_384
-"""Tokens that are reserved for a reply if the model settings do not limit it: what most models write at most."""
-LEAST_OUTPUT = 1_024
-"""Tokens that a reply must have room for, so that a call is worth its input."""
 LEAST_OUTPUT_IF_ASKED = 8_192
-"""The same if a person can raise the budget: they are asked before a reply is cut off."""
-MOST_OUTPUT = 131_072
-"""Tokens that no model writes more than in one reply; with more left, the request names no limit."""
+"""Tokens that a reply must have room for if a person can raise the budget: they are asked before it is cut off."""
 
-OUTPUT_SETTINGS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-UNITS = {"cost_usd": "cost", "tokens": "tokens", "tool_calls": "tool calls"}
-"""What each limit of a budget limits."""
-OPTIONS = {"cost_usd": "--max-cost-usd", "tokens": "--max-tokens", "tool_calls": "--max-tool-calls"}
+LIMITS = ("cost_usd", "tokens", "tool_calls")
+"""The fields of `Budget` that limit an amount."""
+WORDS = {"cost_usd": "", "tokens": " tokens", "tool_calls": " tool calls", "turns": " turns"}
+"""What each limit counts, in words; a cost has its sign."""
+OPTIONS = {
+    "cost_usd": "--max-cost-usd",
+    "tokens": "--max-tokens",
+    "tool_calls": "--max-tool-calls",
+    "turns": "--max-turns",
+}
 """The option of `run` that sets each limit."""
-RAISES = {"cost_usd": "--cost-usd", "tokens": "--tokens", "tool_calls": "--tool-calls"}
-"""The option of `budget` that raises each limit."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,13 @@ class Account:
 
     def left(self, limit: str) -> float:
         """Returns what is neither used nor set aside; infinity if there is no such limit."""
-        most = getattr(self.budget, limit)
-        return math.inf if most is None else most - _sum(self, limit)
+        most: float | None = getattr(self.budget, limit)
+        used: float = getattr(self.used, limit)
+        return math.inf if most is None else most - used - self.held_of(limit)
+
+    def held_of(self, limit: str) -> float:
+        """Returns what is set aside."""
+        return float(sum(getattr(held, limit) for held in self.held.values()))
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Shortage:
     """Why something cannot be reserved."""
 
     limit: str
-    """A field of `Budget`."""
+    """A field of `Budget`, or `turns`."""
     most: float
     """The limit."""
     used: float
@@ -59,11 +63,18 @@ class Shortage:
     """What is needed in addition, at least."""
 
     def __str__(self) -> str:
-        held = f", {_shown(self.limit, self.held)} set aside for others" if self.held else ""
-        return (
-            f"the budget of {_shown(self.limit, self.most)} {UNITS[self.limit]} does not suffice: "
-            f"{_shown(self.limit, self.used)} used{held}, and at least {_shown(self.limit, self.needed)} needed next"
-        )
+        held = f", {self._shown(self.held)} set aside for children" if self.held else ""
+        needed = f", and the next call needs at least {self._shown(self.needed)}" if self.needed else ""
+        limit = f"{self._shown(self.most)}{WORDS[self.limit]}"
+        return f"the run's limit of {limit} does not suffice: {self._shown(self.used)} used{held}{needed}"
+
+    @property
+    def advice(self) -> str:
+        """What to do, for people."""
+        return f"raise it with {OPTIONS[self.limit]}, or use --on-limit ask to be asked before the run ends"
+
+    def _shown(self, value: float) -> str:
+        return f"${value:.4f}" if self.limit == "cost_usd" else f"{value:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ class CallPlan:
 def reserve(account: Account, key: str, amount: Amount) -> Account | Shortage:
     """Sets an amount aside for a call or a child; what the same key had is replaced."""
     account = refund(account, key)
-    for limit in UNITS:
+    for limit in LIMITS:
         needed = getattr(amount, limit)
         if needed > account.left(limit) + ROUNDING:
             return _shortage(account, limit, needed)
@@ -112,7 +123,7 @@ def set_aside(
     """
     account, own = refund(account, key), wanted or Budget()
     slices: dict[str, Any] = {}
-    for limit in UNITS:
+    for limit in LIMITS:
         share = account.left(limit) / shares
         most = min(share, math.inf if (asked := getattr(own, limit)) is None else asked)
         if math.isinf(most):
@@ -142,7 +153,7 @@ def plan_call(
     least = min(wanted, LEAST_OUTPUT_IF_ASKED if account.budget.asks else LEAST_OUTPUT)
     account = refund(account, key)
     needed = call_amount(input_tokens, least, price)
-    room = _room(account, input_tokens, price)
+    room = output_room(account.left("tokens"), account.left("cost_usd"), input_tokens, price)
     reserved = reserve(account, key, needed)
     if isinstance(reserved, Shortage):
         return reserved
@@ -163,29 +174,6 @@ def call_amount(input_tokens: int, output_tokens: int, price: ModelPrice | None)
     return Amount(tokens=usage.total_tokens, cost_usd=price.cost(usage) if price else 0.0)
 
 
-def output_limit(settings: Mapping[str, Any]) -> int | None:
-    """Returns the most tokens of a reply that the model settings allow; `None` if they say nothing."""
-    values = (settings.get(name) for name in OUTPUT_SETTINGS)
-    return next((value for value in values if isinstance(value, int) and value > 0), None)
-
-
-def _room(account: Account, input_tokens: int, price: ModelPrice | None) -> float:
-    """Returns the tokens of a reply that the budget has room for."""
-    room = account.left("tokens") - input_tokens
-    if price and price.output:
-        dollars = account.left("cost_usd") - input_tokens * price.input / MTOK
-        room = min(room, dollars * MTOK / price.output)
-    return room
-
-
-def _sum(account: Account, limit: str) -> float:
-    return float(getattr(account.used, limit) + sum(getattr(held, limit) for held in account.held.values()))
-
-
 def _shortage(account: Account, limit: str, needed: float) -> Shortage:
-    used = float(getattr(account.used, limit))
-    return Shortage(limit, getattr(account.budget, limit), used, _sum(account, limit) - used, needed)
-
-
-def _shown(limit: str, value: float) -> str:
-    return f"${value:.4f}" if limit == "cost_usd" else f"{value:,.0f}"
+    most, used = getattr(account.budget, limit), getattr(account.used, limit)
+    return Shortage(limit, most, used, account.held_of(limit), needed)

@@ -36,6 +36,7 @@ def carried_state(state: RunState, now: datetime, execution: str) -> CarriedStat
         asked=state.asked,
         forked=state.forked,
         spent=state.clock.spent(now),
+        **({"budget": state.budget} if state.plan.budget else {}),
         control=_control(state, before.control if before else CarriedControl()),
     )
 

@@ -15,14 +15,19 @@ class RunClock:
     """
 
     def __init__(self, limit: float, *, spent: float, now: datetime) -> None:
-        self._limit = timedelta(seconds=limit)
+        self.limit = timedelta(seconds=limit)
+        """Running time after which the run is out of time."""
         self._spent = timedelta(seconds=spent)
         self._since: datetime | None = now
 
     @property
     def deadline(self) -> datetime | None:
         """When the run is out of time if it keeps running; `None` means that the clock stands still."""
-        return None if self._since is None else self._since + self._limit - self._spent
+        return None if self._since is None else self._since + self.limit - self._spent
+
+    def extend(self, limit: float) -> None:
+        """Sets another limit, in seconds."""
+        self.limit = timedelta(seconds=limit)
 
     def spent(self, now: datetime) -> float:
         """Returns the seconds that have counted so far."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from holdfast.commands import Command, Interrupt, Pause, Policy, Resume, Send
+    from holdfast.commands import Command, Interrupt, Pause, Policy, RaiseBudget, Resume, Send
     from holdfast.progress import Wait
     from holdfast.protocol import QueuedMessage
+    from holdfast.workflows.run.budget_wait import BudgetCommand
     from holdfast.workflows.run.control import Handler, Refusal
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.step import Step
@@ -30,11 +31,13 @@ class Commands:
 
     def handlers(self) -> dict[type[Command], Handler]:
         """Returns what each command does."""
+        budget = BudgetCommand(self._state)
         return {
             Send: Handler(self.send, self.check_send),
             Pause: Handler(self.pause, self.check_pause),
             Resume: Handler(self.resume, self.check_resume),
             Interrupt: Handler(self.interrupt, self.check_interrupt),
+            RaiseBudget: Handler(budget.apply, budget.check),
         }
 
     def check_send(self, command: Send) -> None:

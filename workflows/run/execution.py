@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from temporalio import workflow
@@ -20,14 +20,17 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import RunError, RunResult, RunStatus, ToolCall
     from holdfast.workflows import options
     from holdfast.workflows.calls import SUMMARY_CHARS, must_retry, unexpected
+    from holdfast.workflows.run.budget import Shortage
+    from holdfast.workflows.run.budget_wait import BudgetWait, next_day
     from holdfast.workflows.run.carry import carried_state
     from holdfast.workflows.run.commands import Commands
     from holdfast.workflows.run.control import Control
     from holdfast.workflows.run.forked import fork_of
     from holdfast.workflows.run.gate import Gate
-    from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
+    from holdfast.workflows.run.model_calls import ModelCaller, error_type, out_of_time, run_error
     from holdfast.workflows.run.outbox import Outbox
     from holdfast.workflows.run.report import progress_of, result_of, summary_of
+    from holdfast.workflows.run.run_budget import RunBudget, exceeded, not_called
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.step import Step
     from holdfast.workflows.run.tool_calls import ToolCaller
@@ -80,6 +83,10 @@ class Execution:
         self._gate = Gate(self.state, self._is_continuing)
         self._tools = ToolCaller(self.state, self._view, self._gate)
         self._step = Step()
+        self._budget = RunBudget(self.state)
+        self._budget_wait = BudgetWait(self.state, self._is_continuing)
+        self._day_limit = ""
+        """Why the last model call was not made, if a daily budget does not suffice."""
         self._stop: RunStatus | None = None
         self._next_try = 0
         """Length of the history at which the run tries again to continue as new, after the mirror lagged."""
@@ -105,10 +112,11 @@ class Execution:
         """Tracks the status of the run until its turns end, or its time does."""
         state = self.state
         while not turns.done():
-            end = min((limit for limit in (state.clock.deadline, state.request.expires) if limit), default=None)
+            limit = state.clock.limit
+            end = min((end for end in (state.clock.deadline, state.request.expires) if end), default=None)
             try:
                 await workflow.wait_condition(
-                    lambda: turns.done() or state.next_status != state.status,
+                    lambda: turns.done() or state.next_status != state.status or state.clock.limit != limit,  # noqa: B023
                     timeout=None if end is None else max(end - workflow.now(), timedelta()),
                     timeout_summary="the run's time limit",
                 )
@@ -135,6 +143,7 @@ class Execution:
 
     def next_request(self) -> RunRequest:
         """Returns the request that the next execution starts with."""
+        self._budget.fold()
         carried = carried_state(self.state, workflow.now(), workflow.info().run_id)  # its plan has the definition
         return self.state.request.model_copy(update={"agent": self.state.plan.spec.name, "carried": carried})
 
@@ -191,17 +200,50 @@ class Execution:
         """Takes a step, and returns how the run ended; `None` means that it continues."""
         match step:
             case CallModel():
-                await self._step.run(self._call_model())
+                outcome = await self._take_turn()
             case CallTools(calls):
-                await self._step.run(self._call_tools(calls))
+                outcome = await self._make_calls(calls)
             case WaitForMessage():
-                return await self._wait_for_message()
+                outcome = await self._wait_for_message()
             case Finish(fault):
                 self.state.mark_turn(workflow.now())
-                return self._conclude(Outcome(RunStatus.FAILED if fault else RunStatus.COMPLETED, fault))
+                reason = self._model.cut_off if fault and self._model.cut_off else fault
+                outcome = self._conclude(Outcome(RunStatus.FAILED if reason else RunStatus.COMPLETED, reason))
             case GiveUp(error):
-                return self._conclude(Outcome(RunStatus.FAILED, error))
+                if error.type == ErrorType.MAX_TURNS and self._budget.asks:
+                    outcome = await self._stop_or_ask(self._budget.turns())
+                else:
+                    outcome = self._conclude(Outcome(RunStatus.FAILED, error))
+        return outcome
+
+    async def _take_turn(self) -> Outcome | None:
+        """Calls the model, if the budget allows it."""
+        plan = self._budget.plan_call()
+        if isinstance(plan, Shortage):
+            return await self._stop_or_ask(plan)
+        self._model.max_output = plan.max_output
+        self._day_limit = ""
+        await self._step.run(self._call_model())
+        if self._day_limit:
+            await self._budget_wait.take(self._day_limit, until=next_day(workflow.now()))
         return None
+
+    async def _make_calls(self, calls: list[ToolCall]) -> Outcome | None:
+        """Makes those of the tool calls that the budget allows."""
+        allowed = self._budget.allowed(calls)
+        if isinstance(allowed, Shortage):
+            return await self._stop_or_ask(allowed)
+        await self._step.run(self._call_tools(allowed))
+        return None
+
+    async def _stop_or_ask(self, shortage: Shortage) -> Outcome | None:
+        """Ends the run where its budget does, or waits until a person has raised it."""
+        if self._budget.asks:
+            await self._budget_wait.take(f"a larger budget: {shortage}", **asdict(shortage))
+            return None
+        for call in self.state.pending_calls:
+            self.state.record_tool_result(workflow.now(), call, not_called(shortage))
+        return self._conclude(Outcome(RunStatus.FAILED, exceeded(shortage)))
 
     def _conclude(self, outcome: Outcome) -> Outcome | None:
         """Ends the run, or an exchange of a session, which then waits for the next message."""
@@ -248,12 +290,16 @@ class Execution:
         try:
             reply = await self._model.call(self._is_continuing)
         except ActivityError as error:
+            if self._budget.asks and error_type(error) == ErrorType.BUDGET_EXCEEDED and not self._stop:
+                self._day_limit = run_error(error).message
+                return
             if not state.request.session or self._stop or out_of_time(error):
                 raise
             state.record_answer(workflow.now(), run_error(error))
             return
         if reply is not None:
             state.record_reply(workflow.now(), reply)
+            self._budget.count_reply(reply)
 
     async def _call_tools(self, calls: list[ToolCall]) -> None:
         async for call, result in self._tools.call_all(calls):

@@ -24,6 +24,12 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.waits import Waits
 
 
+CUT_OFF = RunError(
+    type=ErrorType.BUDGET_EXCEEDED,
+    message="the model's answer was cut off where the budget of the run, or a daily budget, had no more room for it; "
+    "run again with a larger budget",
+)
+"""Why an answer ends early that a budget had no more room for."""
 A_SLOT = "a free slot (MAX_CONCURRENT_AGENTS)"
 
 
@@ -37,6 +43,10 @@ class ModelCaller:
         self._last_head: TranscriptRef | None = None
         self._waits = Waits(state, view)
         self._queue = ModelQueue(state.plan.model_queue)
+        self.max_output: int | None = None
+        """Tokens that the next reply may have by the budget; `None` means that it sets no limit."""
+        self.cut_off: RunError | None = None
+        """Why the last reply ends early, if a budget has cut it off."""
 
     async def call(self, pauses: Callable[[], bool]) -> ModelReply | None:
         """Makes the next model call, which appends the entries since the last one to the mirror.
@@ -123,6 +133,12 @@ class ModelCaller:
             provider=state.plan.provider,
             slot_only=True,
         )
+        if state.plan.budget or state.plan.day_budgets:
+            call.is_limited = True
+        if self.max_output is not None:
+            call.max_output = self.max_output
+        if state.plan.day_budgets:
+            call.day_budgets = state.plan.day_budgets
         if call.entries and self._can_append(base):
             call.chain, call.summary = state.chain, summary_of(state)
         return call
@@ -142,6 +158,7 @@ class ModelCaller:
         with state.calling():
             reply = await self._queue.call(call, summary=summary)
         self._last_head = call.head
+        self.cut_off = CUT_OFF if reply.cut_by_budget else None
         if reply.mirrored:
             self._outbox.acked = call.head
         elif call.summary is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.budgets import Amount
 from holdfast.progress import RunProgress
 from holdfast.types import RunResult, RunSummary
+from holdfast.workflows.run.run_budget import RunBudget
 from holdfast.workflows.run.state import SUMMARY_CHARS, RunState
 
 
@@ -46,6 +48,7 @@ def progress_of(state: RunState, mirrored: int) -> RunProgress:
         doing=state.activity,
         waits_for=list(state.open_waits.values()),
         max_turns=state.max_turns,
+        **_budget_fields(state),
         deadline=state.clock.deadline,
         output=state.output,
         files=state.files,
@@ -54,6 +57,14 @@ def progress_of(state: RunState, mirrored: int) -> RunProgress:
         digest=state.head.digest,
         mirrored=mirrored,
     )
+
+
+def _budget_fields(state: RunState) -> dict[str, Any]:
+    if state.plan.budget is None:
+        return {}
+    account = RunBudget(state).account
+    held = sum(account.held.values(), Amount())
+    return {"budget": account.budget, "spent": account.used, "held": held}
 
 
 def _summary_fields(state: RunState) -> dict[str, Any]:

@@ -16,7 +16,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast._version import __version__
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
-    from holdfast.protocol import RunRequest, request_problems
+    from holdfast.protocol import RunRequest
+    from holdfast.request_problems import request_problems
     from holdfast.workflows.calls import NeedsNewerWorker
 
 EXAMPLE = '{"agent": "researcher", "input": "Which limits does a run have?"}'

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from holdfast.bounds import shortened
+from holdfast.budgets import CarriedBudget
 from holdfast.commands import Command
 from holdfast.errors import ErrorType
 from holdfast.model_reply import ModelReply
@@ -83,6 +84,7 @@ class RunState:
         self.exchange = 0
         """Number of turns before the current exchange of a session."""
         self.queue = MessageQueue()
+        self.budget = CarriedBudget()
         self.open_waits: dict[str, Wait] = {}
         """What the run waits for, by id, oldest first."""
         self.in_flight = 0
@@ -95,8 +97,7 @@ class RunState:
         """The number of calls of this turn with a result."""
         self.asked = 0
         """`seq` of the message that asked for the calls of this turn."""
-        self.turns = 0
-        self.tool_calls = 0
+        self.turns, self.tool_calls = 0, 0
         self.usage = Usage()
         self.output = ""
         """The last text that the model wrote."""
@@ -148,6 +149,7 @@ class RunState:
         state.asked = carried.asked
         state.forked = carried.forked
         state._add_files(carried.files)
+        state.budget = carried.budget.model_copy() if carried.budget else CarriedBudget()
         control = carried.control
         state.paused, state.answered, state.exchange = control.paused, control.answered, control.exchange
         state.interrupted = control.interrupted

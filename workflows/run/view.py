@@ -127,6 +127,18 @@ def _utc(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _budget_lines(state: RunState) -> list[str]:
+    budget = state.plan.budget
+    if budget is None:
+        return []
+    limits = [
+        *([f"${budget.cost_usd:.4f}"] if budget.cost_usd is not None else []),
+        *([f"{budget.tokens:,} tokens"] if budget.tokens is not None else []),
+        *([counted(budget.tool_calls, "tool call")] if budget.tool_calls is not None else []),
+    ]
+    return [f"- budget {', '.join(limits)}"] if limits else []
+
+
 def details(state: RunState) -> str:
     """Returns the current details of a run, in Markdown."""
     plan, usage = state.plan, state.usage
@@ -138,6 +150,7 @@ def details(state: RunState) -> str:
         f"- turn {state.turns} of at most {state.max_turns}, {counted(state.tool_calls, 'tool call')}",
         f"- {usage.total_tokens:,} tokens ({usage.input_tokens:,} in, {usage.output_tokens:,} out)"
         + (f", {usage.shown_cost}" if usage.shown_cost else ""),
+        *_budget_lines(state),
         f"- workspace `{plan.workspace}`",
     ]
     if state.files:

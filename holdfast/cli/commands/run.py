@@ -8,6 +8,16 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.budgets import (
+    MaxCostOption,
+    MaxTokensOption,
+    MaxToolCallsOption,
+    OnLimitOption,
+    TagOption,
+    UnpricedOption,
+    budget_of,
+    tags_of,
+)
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption, at_least, seconds
 from holdfast.cli.render.output import Output
@@ -24,6 +34,7 @@ EXAMPLES = """
     $ run researcher - --workspace . < question.txt
     $ run researcher "Who decides?" --id q-1 --mode background
     $ run researcher "Who decides?" --json --timeout 60
+    $ run researcher "Who decides?" --max-cost-usd 0.5
 """
 
 
@@ -60,6 +71,12 @@ async def run(
         list[str] | None,
         typer.Option(metavar="TOOL", help="Ask a person before each call of a tool; `all` means every tool."),
     ] = None,
+    max_cost_usd: MaxCostOption = None,
+    max_tokens: MaxTokensOption = None,
+    max_tool_calls: MaxToolCallsOption = None,
+    on_limit: OnLimitOption = None,
+    allow_unpriced: UnpricedOption = False,
+    tag: TagOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
     """Runs an agent and shows what happens until the run ends.
@@ -80,6 +97,8 @@ async def run(
                 model=_models(model),
                 max_turns=max_turns,
                 timeout=timeout,
+                budget=budget_of(max_cost_usd, max_tokens, max_tool_calls, on_limit, unpriced=allow_unpriced),
+                tags=tags_of(tag),
                 workspace=workspace,
                 approve=require_approval,
             )

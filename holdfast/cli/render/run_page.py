@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from holdfast.cli.render.budget import budget_line
 from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error, tried_models
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
@@ -103,6 +104,8 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
     facts.append(("started", _started(progress)))
     facts.append(("turns", f"{progress.turn}{limit}"))
     facts.append(("usage", tokens(progress.usage)))
+    if line := budget_line(progress):
+        facts.append(("budget", line))
     facts += _wrapped("tools", tool_lines(log.tools), room)
     facts.append(("mirror", _mirror(progress)))
     if progress.workspace:

@@ -94,8 +94,10 @@ async def a_call_has_one_lease(budgets: DayBudgets) -> None:
     await scope.settle("a", Spent(30))
     await scope.settle("a", Spent(30))
     same(await scope.use(), DayUse(Spent(30)), "a call counts once")
-    require(await scope.take("a", Spent(70)), "a lease that is settled stays so")
-    same(await scope.use(), DayUse(Spent(30)), "a lease that is settled stays so")
+    require(await scope.take("a", Spent(100)), "a further attempt replaces what the call has used so far")
+    same(await scope.use(), DayUse(held=Spent(100)), "it counts once")
+    await scope.settle("a", Spent(50))
+    same(await scope.use(), DayUse(Spent(50)), "it counts once")
 
 
 async def a_call_without_a_lease_is_ignored(budgets: DayBudgets) -> None:

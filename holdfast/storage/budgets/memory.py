@@ -42,12 +42,11 @@ class MemoryDayBudgets(DayBudgets):
             nano_usd = use.used.nano_usd + use.held.nano_usd + most.nano_usd
             too_many = limit.tokens is not None and tokens > limit.tokens
             if too_many or (limit.cost_usd is not None and nano_usd > round(limit.cost_usd * NANO)):
-                return Refusal(limit, use)
+                return Refusal(limit, self._use(day, limit.scope))
         for limit in limits:
             leases = self._leases.setdefault((day, limit.scope), {})
-            if holder not in leases or not leases[holder].is_settled:
-                until = time.monotonic() + lasts.total_seconds()
-                leases[holder] = _Lease(most.tokens, most.nano_usd, least, until)
+            until = time.monotonic() + lasts.total_seconds()
+            leases[holder] = _Lease(most.tokens, most.nano_usd, least, until)
         return None
 
     @override
@@ -65,9 +64,9 @@ class MemoryDayBudgets(DayBudgets):
         for lease in leases.values():
             if not lease.is_settled and lease.until < time.monotonic():
                 lease.settle(lease.least)
-        settled = [lease for lease in leases.values() if lease.is_settled]
-        open_ones = [lease for name, lease in leases.items() if not lease.is_settled and name != without]
-        return DayUse(_sum(settled), _sum(open_ones))
+        others = [lease for name, lease in leases.items() if name != without]
+        settled = [lease for lease in others if lease.is_settled]
+        return DayUse(_sum(settled), _sum([lease for lease in others if not lease.is_settled]))
 
 
 def _sum(leases: Collection[_Lease]) -> Spent:
