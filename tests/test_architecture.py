@@ -202,7 +202,7 @@ LAYERS = [
     Layer(
         "cli",
         f"{VOCABULARY} settings _util _version agents api {CALLERS}",
-        "google pydantic pydantic_core rich surrealdb temporalio typer uvicorn",
+        "google prompt_toolkit pydantic pydantic_core rich surrealdb temporalio typer uvicorn",
     ),
     Layer("worker", "_util errors settings composition.worker", "temporalio"),
     Layer("__main__", "cli"),

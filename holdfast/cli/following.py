@@ -38,7 +38,7 @@ async def follow(session: Session, run: RunHandle, *, entries: list[Entry] | Non
     narrator = Narrator(session.out, run_id=run.id)
     async with _advised(session, run), _watched_stack(session, narrator):
         await session.has_worker()
-        async with _waiting_shown(narrator):
+        async with waiting_shown(narrator):
             async for event in run.events():
                 narrator.show(event)
                 if entries is not None and isinstance(event, Entry):
@@ -72,13 +72,13 @@ async def _show_notices(session: Session, run: RunHandle, narrator: Narrator) ->
     await asyncio.sleep(RESULT_DELAY)
     with suppress(HoldfastError):  # waiting for the result raises it too
         await session.has_worker()
-        async with _waiting_shown(narrator):
+        async with waiting_shown(narrator):
             async for event in run.events():
                 narrator.show(event)
 
 
 @asynccontextmanager
-async def _waiting_shown(narrator: Narrator) -> AsyncIterator[None]:
+async def waiting_shown(narrator: Narrator) -> AsyncIterator[None]:
     """Shows what the run is waiting for while the block runs, and ends the narrator's line after it."""
 
     async def show() -> None:

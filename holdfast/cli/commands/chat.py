@@ -1,0 +1,80 @@
+"""`chat`: a conversation with an agent that survives crashes, and goes on another day."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.chatting import Chat
+from holdfast.cli.exit_code import ExitCode
+from holdfast.cli.options import JsonOption, seconds
+from holdfast.cli.program import command
+from holdfast.cli.render.output import Output
+from holdfast.cli.served import advised
+from holdfast.cli.session import connected
+from holdfast.errors import UsageError
+
+EXAMPLES = """
+    $ chat researcher --workspace docs
+    $ chat researcher --id notes-1
+    $ chat researcher --id notes-1 --message "And the second one?"
+"""
+
+
+async def chat(
+    agent: Annotated[
+        str, typer.Argument(metavar="AGENT", help="The agent's name, as `agents` shows it.", show_default=False)
+    ],
+    *,
+    session_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="The session to continue, or to begin. Default: a new one."),
+    ] = None,
+    message: Annotated[
+        str | None,
+        typer.Option("--message", metavar="TEXT", help="Send one message, print the answer and return; - reads stdin."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KEY", help="Idempotency key of --message: sent again, it is taken once."),
+    ] = None,
+    workspace: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder that the agent works in. Default: a new, empty one."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="M", help="The model. Default: the agent's, else the worker's.")
+    ] = None,
+    idle_limit: Annotated[
+        float | None,
+        typer.Option(metavar="S", callback=seconds, help="Seconds without a message after which the session ends."),
+    ] = None,
+    json: JsonOption = False,
+) -> ExitCode:
+    """Talks with an agent. The session stays open when you leave, and waits for weeks.
+
+    Enter sends, Alt+Enter begins a new line, the arrow keys bring back earlier
+    messages. Ctrl-C stops the answer, Ctrl-D leaves; `chat AGENT --id ID` continues.
+    """
+    out = Output(json=json)
+    if json and message is None:
+        raise UsageError("--json needs --message")
+    if message is None and not sys.stdin.isatty():
+        raise UsageError("chat needs a terminal; to send one message from a script, use --message")
+    text = sys.stdin.read() if message == "-" else message
+    name = session_id or f"chat-{uuid.uuid4().hex[:8]}"
+    async with connected(out, whole=True) as session:
+        with advised(session.compare_worker(), agent):
+            talk = Chat(
+                session,
+                session.runs.session(name, agent, workspace=workspace, model=model, idle_limit=idle_limit),
+            )
+            if text is not None:
+                return await talk.once(text, key=key)
+            await talk.until_left()
+    out.note(f"the session stays open:  {command('chat', agent)} --id {name}")
+    return ExitCode.OK
