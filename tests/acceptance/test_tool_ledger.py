@@ -16,7 +16,7 @@ from tests.support.lab import eventually
 from tests.support.phased_agents import FOLDER, LATE, PHASES, Phases
 from tests.support.processes import TIMEOUT, Site
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
-from tests.support.tiers import scaled
+from tests.support.tiers import scaled, slow
 
 ROUNDS, RUNS = scaled((1, 10), (4, 25))
 SEED = 20
@@ -92,7 +92,7 @@ async def test_effect_killed_before_during_after_x100(site: Site, phases: Phases
         await site.assert_mirrored(worker, *runs)
 
 
-@pytest.mark.parametrize("thaws", ["in time", "too late"])
+@pytest.mark.parametrize("thaws", ["in time", *slow("too late")])
 async def test_frozen_worker_returns(site: Site, phases: Phases, thaws: str, surreal: SurrealServer) -> None:
     """A worker that was frozen during a call returns: its result is used if nothing has been decided yet."""
     site.environment |= {
@@ -121,6 +121,7 @@ async def test_frozen_worker_returns(site: Site, phases: Phases, thaws: str, sur
     assert phases.effects() == {run_id: 1}
 
 
+@pytest.mark.slow
 async def test_a_frozen_worker_does_not_begin_later(site: Site, phases: Phases, surreal: SurrealServer) -> None:
     """A worker that was frozen before its claim finds that of another worker, and does not make the call."""
     site.environment |= {"SURREALDB_URL": surreal.url, "SURREALDB_USERNAME": USERNAME, "SURREALDB_PASSWORD": PASSWORD}

@@ -12,7 +12,7 @@ import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from holdfast import Agent, Happened, ToolContext, ToolError, names, tool
+from holdfast import Agent, Happened, Tool, ToolContext, ToolError, names, tool
 from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
 from holdfast.protocol import RunRequest
 from holdfast.storage.encryption import KeyRing, new_key
@@ -31,8 +31,8 @@ class Bank:
     def __init__(self) -> None:
         self.paid: list[int] = []
 
-    def agent(self, **options: Any) -> Agent:
-        """An agent that can pay; `options` are those of its tool."""
+    def agent(self, *tools: Tool, **options: Any) -> Agent:
+        """An agent that can pay, and has further tools; `options` are those of the payment."""
 
         @tool(destructive=True, **options)
         async def pay(amount: int) -> str:
@@ -40,7 +40,7 @@ class Bank:
             self.paid.append(amount)
             return f"receipt {len(self.paid)}"
 
-        return Agent(name="payer", tools=[pay])
+        return Agent(name="payer", tools=[pay, *tools])
 
 
 @pytest.fixture
@@ -220,27 +220,27 @@ class Resets:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
-    async def reset(self, run_id: RunId, task: int) -> None:
-        """Resets a run to its workflow task with this number."""
+    async def reset(self, run_id: RunId, activity: str) -> None:
+        """Resets a run to right before it schedules the first activity of a type."""
         handle = self._lab.client.get_workflow_handle(run_id)
-        tasks = [
-            event.event_id
+        scheduled = [
+            event.activity_task_scheduled_event_attributes
             async for event in handle.fetch_history_events()
-            if event.HasField("workflow_task_completed_event_attributes")
+            if event.activity_task_scheduled_event_attributes.activity_type.name == activity
         ]
         await self._lab.client.workflow_service.reset_workflow_execution(
             ResetWorkflowExecutionRequest(
                 namespace=self._lab.client.namespace,
                 workflow_execution=WorkflowExecution(workflow_id=run_id, run_id=(await handle.describe()).run_id),
                 reason="another try",
-                workflow_task_finish_event_id=tasks[task],
+                workflow_task_finish_event_id=scheduled[0].workflow_task_completed_event_id,
                 request_id=str(uuid.uuid4()),
             )
         )
 
 
-@pytest.mark.parametrize("task", [0, 1], ids=["before the model call", "before the tool call"])
-async def test_reset_does_not_repeat(lab: Lab, bank: Bank, task: int) -> None:
+@pytest.mark.parametrize("before", ["model.call", "tool.pay"])
+async def test_reset_does_not_repeat(lab: Lab, bank: Bank, before: str) -> None:
     """After a reset of a run, the ledger answers the same call with its result, and the entry says so."""
     ledger = SwitchedLedger()
     lab.server.call_tools(("pay", {"amount": 5}))
@@ -248,10 +248,10 @@ async def test_reset_does_not_repeat(lab: Lab, bank: Bank, task: int) -> None:
     async with lab.worker(bank.agent(), ledger=ledger):
         first = await lab.holdfast.run("payer", "Pay.")
         assert results(await lab.entries(first.run_id)) == [("receipt 1", None)]
-        if task == 0:
+        if before == "model.call":
             lab.server.call_tools(("pay", {"amount": 5}))
         lab.server.say("Paid, still.")
-        await Resets(lab).reset(first.run_id, task)
+        await Resets(lab).reset(first.run_id, before)
         assert (await lab.holdfast.handle(first.run_id).result(20)).content == "Paid, still."
         assert results(await lab.entries(first.run_id)) == [("receipt 1", "recorded")]
         assert bank.paid == [5]
@@ -266,7 +266,7 @@ async def test_after_a_reset_another_call_is_made(lab: Lab, bank: Bank) -> None:
         for arguments, told in [('{"amount": 6}', ("receipt 2", None)), ('{ "amount":5 }', ("receipt 1", "recorded"))]:
             lab.server.reply(Reply(tool_calls=[ChatToolCall("pay", arguments)]))
             lab.server.say("Paid.")
-            await Resets(lab).reset(first.run_id, 0)
+            await Resets(lab).reset(first.run_id, "model.call")
             await lab.holdfast.handle(first.run_id).result(20)
             assert results(await lab.entries(first.run_id)) == [told]
     assert bank.paid == [5, 6]
@@ -328,7 +328,7 @@ async def test_a_large_secret_result_is_recorded_as_temporal_stores_it(temporal_
                 assert len(packed) < 1_000
                 assert SECRET.encode() not in packed
             lab.server.say("Told, still.")
-            await Resets(lab).reset(run.run_id, 1)
+            await Resets(lab).reset(run.run_id, "tool.tell")
             await lab.holdfast.handle(run.run_id).result(20)
             assert results(await lab.entries(run.run_id)) == [(SECRET, "recorded"), (SECRET * 20_000, "recorded")]
 
