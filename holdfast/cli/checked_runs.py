@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from holdfast.ports import RunLog, Store
 from holdfast.temporal.replayed import BULK_QUERY_TIMEOUTS
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import RunId
+
+if TYPE_CHECKING:
+    from holdfast.storage.persistence import Persistence
 
 RunOption = Annotated[str | None, typer.Argument(metavar="ID", help="A run's id.", show_default=False)]
 AllOption = Annotated[bool, typer.Option("--all", help="All runs instead of one.")]
@@ -60,8 +63,8 @@ class CheckedRuns:
 
 
 @asynccontextmanager
-async def opened(out: Output) -> AsyncIterator[tuple[Session, Store, RunLog]]:
-    """Connects to Temporal and opens the mirror.
+async def opened(out: Output) -> AsyncIterator[tuple[Session, Persistence, RunLog]]:
+    """Connects to Temporal and opens the storage.
 
     Raises:
         UsageError: the mirror is in the memory of the worker.
@@ -74,4 +77,4 @@ async def opened(out: Output) -> AsyncIterator[tuple[Session, Store, RunLog]]:
             )
         await session.runs.check_worker()
         async with opened_persistence(session.settings) as persistence:
-            yield session, persistence.store, TemporalRunLog(session.client, query_timeouts=BULK_QUERY_TIMEOUTS)
+            yield session, persistence, TemporalRunLog(session.client, query_timeouts=BULK_QUERY_TIMEOUTS)

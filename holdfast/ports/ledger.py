@@ -37,6 +37,23 @@ class LedgerEntry:
     """The recorded result; `None` means that the call may have begun, and has not ended as far as is known."""
 
 
+@dataclass(frozen=True, slots=True)
+class LostCall:
+    """A call whose outcome was reported as unknown."""
+
+    message: int
+    """As in `CallKey`."""
+    index: int
+    """As in `CallKey`."""
+    tool: str
+    is_recorded: bool
+    """Whether its result was recorded afterwards."""
+
+    def __str__(self) -> str:
+        known = "its result was recorded later" if self.is_recorded else "nobody knows whether it took effect"
+        return f"call {self.index} of message {self.message} ({self.tool}) was lost with its worker: {known}"
+
+
 class Recorded(enum.Enum):
     """What became of a result."""
 
@@ -81,6 +98,10 @@ class Ledger(Protocol):
 
     async def find(self, key: CallKey) -> LedgerEntry | None:
         """Returns the entry of a call; `None` means that it is not claimed, so it has certainly not begun."""
+        ...
+
+    async def lost(self, run_id: RunId, chain: str) -> list[LostCall]:
+        """Returns the calls of a run that were given up, in the order of their places."""
         ...
 
     async def delete(self, run_id: RunId, chain: str) -> None:

@@ -13,11 +13,14 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from holdfast import Agent, Happened, Tool, ToolContext, ToolError, names, tool
+from holdfast.cli.render.doctor_text import difference_lines
+from holdfast.ops.doctor import Verifier
 from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
 from holdfast.protocol import RunRequest
 from holdfast.storage.encryption import KeyRing, new_key
 from holdfast.storage.ledger import MemoryLedger
 from holdfast.temporal.payload_limits import PayloadLimits
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatToolCall, Reply
 from holdfast.types import Entry, RunId, ToolResult
 from tests.support.lab import Lab, eventually
@@ -171,6 +174,22 @@ VERDICTS = (
     Verdict("what?", "unknown whether", "unknown"),
     Verdict(ConnectionError("the bank is closed"), "unknown whether", "unknown"),
 )
+
+
+async def test_the_doctor_lists_lost_calls(lab: Lab, bank: Bank) -> None:
+    """`doctor verify` of a run names the calls whose outcome was reported as unknown."""
+    ledger = LossyLedger()
+    lab.server.call_tools(("pay", {"amount": 5}))
+    lab.server.say("Paid.")
+    async with lab.worker(bank.agent(), ledger=ledger):
+        run = await lab.holdfast.run("payer", "Pay.")
+        await lab.assert_mirrored(run.run_id)
+        report = await Verifier(lab.store, TemporalRunLog(lab.client), ledger=ledger).verify(run.run_id)
+    assert report.verdict == "healthy"
+    assert report.lost_calls == (
+        "call 0 of message 2 (pay) was lost with its worker: nobody knows whether it took effect",
+    )
+    assert difference_lines(report, 200) == [f"{run.run_id}: {report.lost_calls[0]}"]
 
 
 @pytest.mark.parametrize("verdict", VERDICTS, ids=lambda verdict: str(verdict.said))

@@ -15,17 +15,18 @@ SHOWN_DIFFERENCES = 20  # of one run; --json has them all
 
 
 def difference_lines(report: Report, width: int) -> list[str]:
-    """A damaged run with its differences; nothing for a healthy one."""
+    """A damaged run with its differences, and the lost calls of any run; nothing for a healthy one without these."""
     if report.verdict == Verdict.UNCHECKED:
         return [cut(f"{clean(report.run_id)}: not checked: {clean(report.note)}", width)]
+    lost = [cut(f"{clean(report.run_id)}: {clean(call)}", width) for call in report.lost_calls[:SHOWN_DIFFERENCES]]
     if report.verdict != Verdict.DAMAGED:
-        return []
+        return lost
     found = list(_grouped(report.differences))
     lines = [f"{clean(report.run_id)} is damaged"]
     lines += [cut(f"  {clean(difference)}", width) for difference in found[:SHOWN_DIFFERENCES]]
     if len(found) > SHOWN_DIFFERENCES:
         lines.append(f"  and {len(found) - SHOWN_DIFFERENCES} more; --json has them all")
-    return lines
+    return [*lines, *lost]
 
 
 def verified_total(reports: Sequence[Report], seconds: float) -> str:

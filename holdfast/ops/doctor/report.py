@@ -43,6 +43,8 @@ class Report:
     differences: tuple[RowDifference, ...] = ()
     note: str = ""
     """A remark for people."""
+    lost_calls: tuple[str, ...] = ()
+    """A line for each tool call whose outcome was reported as unknown."""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -57,4 +59,5 @@ class Report:
             "entries": self.entries,
             "differences": differences,
             "note": self.note,
+            "lost_calls": list(self.lost_calls),
         }

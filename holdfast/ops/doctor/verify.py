@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from holdfast.errors import QueryRefused, RunNotFound, WorkerUnavailable
 from holdfast.ops.doctor.recorded_log import UNREADABLE, RecordedLog, read_recorded_log, stored_entries
 from holdfast.ops.doctor.report import Report, Verdict, concerns_one_run
 from holdfast.ports import EXTRA, MISSING, RowDifference, RunLog, Store
+from holdfast.ports.ledger import Ledger
 from holdfast.protocol import RunSnapshot
 from holdfast.types import EntryBatch, MirroredRun, RunId, RunSummary, TranscriptRef
 
@@ -24,10 +26,12 @@ class Verifier:
         run_log: reads logs from Temporal's history.
         quick: compare only the run's row, the newest entry and the number of entries, which takes two small reads for
             a healthy run. A difference there leads to a full comparison; an altered row elsewhere is not detected.
+        ledger: lists the lost calls of each run; `None` lists none.
     """
 
-    def __init__(self, store: Store, run_log: RunLog, *, quick: bool = False) -> None:
+    def __init__(self, store: Store, run_log: RunLog, *, quick: bool = False, ledger: Ledger | None = None) -> None:
         self._store = store
+        self._ledger = ledger
         self._log = run_log
         self._quick = quick
 
@@ -44,7 +48,7 @@ class Verifier:
             report, is_live = await self._attempt(run_id)
             if report.verdict != Verdict.DAMAGED or not is_live:
                 break
-        return report
+        return replace(report, lost_calls=await self._lost_calls(run_id))
 
     async def report(self, run_id: RunId) -> Report:
         """Checks one of many runs; a run that cannot be checked is `unchecked`, so that the others can be.
@@ -131,6 +135,12 @@ class Verifier:
         return Report(
             run_id, Verdict.DAMAGED if differences else Verdict.MIRROR_ONLY, len(entries), differences, note=reason
         )
+
+    async def _lost_calls(self, run_id: RunId) -> tuple[str, ...]:
+        run = None if self._ledger is None or self._quick else await self._stored_run(run_id)
+        if self._ledger is None or run is None:
+            return ()
+        return tuple(map(str, await self._ledger.lost(run_id, run.chain)))
 
     async def _stored_run(self, run_id: RunId) -> MirroredRun | None:
         try:

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from holdfast.ports.ledger import CallKey, Ledger, Recorded
+from holdfast.ports.ledger import CallKey, Ledger, LostCall, Recorded
 from holdfast.storage.assertions import require, same
 
 Check = Callable[[Ledger], Awaitable[None]]
@@ -165,6 +165,23 @@ async def a_call_that_was_taken_over_is_not_late(ledger: Ledger) -> None:
     same(await ledger.record(key, owner="b", result=b"1"), Recorded.IN_TIME, "the new owner's result is in time")
 
 
+async def lost_calls_are_listed(ledger: Ledger) -> None:
+    """Those that were given up and not taken over, by place, each with whether it has a result."""
+    key = _key()
+    places = [(4, 0), (4, 2), (11, 0), (12, 0), (13, 0)]
+    for message, index in reversed(places):
+        call = replace(key, message=message, index=index)
+        await ledger.claim(call, owner="a", tool=f"tool {message}")
+        if message != 12:
+            await ledger.give_up(call, owner="a")
+    await ledger.record(replace(key, message=11), owner="a", result=b"1")
+    await ledger.claim(replace(key, message=13), owner="b", tool="tool 13", instead_of="a")
+    await ledger.give_up(replace(key, chain="later"), owner="a")
+    expected = [LostCall(4, 0, "tool 4", False), LostCall(4, 2, "tool 4", False), LostCall(11, 0, "tool 11", True)]
+    same(await ledger.lost(key.run_id, key.chain), expected, "lost calls are listed in order")
+    same(await ledger.lost(key.run_id, "later"), [], "calls of another chain are not")
+
+
 async def calls_are_separate(ledger: Ledger) -> None:
     """Each part of the key separates calls, whatever text it has."""
     key = _key()
@@ -216,6 +233,7 @@ CHECKS: tuple[Check, ...] = (
     a_result_after_giving_up_is_late,
     giving_up_races_with_recording,
     a_call_that_was_taken_over_is_not_late,
+    lost_calls_are_listed,
     calls_are_separate,
     a_run_is_deleted,
     old_entries_are_pruned,

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 from typing_extensions import override
 
-from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
+from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, LostCall, Recorded
 from holdfast.types import RunId
 
 
 @dataclass
 class _Row:
+    tool: str
     owner: str
     at: datetime
     result: bytes | None = None
@@ -30,7 +31,7 @@ class MemoryLedger(Ledger):
     async def claim(self, key: CallKey, *, owner: str, tool: str, instead_of: str | None = None) -> LedgerEntry:
         row = self._rows.get(key)
         if row is None or (row.owner == instead_of and row.result is None):
-            row = self._rows[key] = _Row(owner, datetime.now(UTC))
+            row = self._rows[key] = _Row(tool, owner, datetime.now(UTC))
         return _entry(row)
 
     @override
@@ -54,6 +55,14 @@ class MemoryLedger(Ledger):
     async def find(self, key: CallKey) -> LedgerEntry | None:
         row = self._rows.get(key)
         return None if row is None else _entry(row)
+
+    @override
+    async def lost(self, run_id: RunId, chain: str) -> list[LostCall]:
+        return [
+            LostCall(key.message, key.index, row.tool, row.result is not None)
+            for key, row in sorted(self._rows.items(), key=lambda item: (item[0].message, item[0].index))
+            if (key.run_id, key.chain) == (run_id, chain) and row.is_given_up
+        ]
 
     @override
     async def delete(self, run_id: RunId, chain: str) -> None:

@@ -9,7 +9,7 @@ from surrealdb import RecordID
 from typing_extensions import override
 
 from holdfast.errors import StoreUnavailable
-from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
+from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, LostCall, Recorded
 from holdfast.storage.database import Database, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.types import RunId
@@ -19,6 +19,8 @@ PRUNE_ROWS = 500  # per statement, so that other statements run in between
 
 CLAIM, RECORD, GIVE_UP = (statement("holdfast.storage.ledger", name) for name in ("claim", "record", "give_up"))
 FIND = "SELECT owner, result, duration::millis(time::now() - at) AS age FROM $row"
+LOST = """SELECT id, tool, result != NONE AS is_recorded FROM ledger:[$run, $chain, NONE]..=[$run, $chain, ..]
+WHERE given_up != NONE"""
 DELETE = "DELETE ledger:[$run, $chain, NONE]..=[$run, $chain, ..] RETURN NONE"
 OLD = "SELECT VALUE id FROM ledger WHERE at < $before LIMIT $limit"
 DROP = "DELETE $rows WHERE at < $before RETURN NONE"
@@ -58,6 +60,11 @@ class SurrealLedger(Ledger):
     async def find(self, key: CallKey) -> LedgerEntry | None:
         [rows] = await self._database.run(FIND, row=_row_id(key))
         return _entry(rows[0]) if rows else None
+
+    @override
+    async def lost(self, run_id: RunId, chain: str) -> list[LostCall]:
+        [rows] = await self._database.run(LOST, run=run_id, chain=chain)
+        return [LostCall(row["id"].id[2], row["id"].id[3], row["tool"], row["is_recorded"]) for row in rows]
 
     @override
     async def delete(self, run_id: RunId, chain: str) -> None:

@@ -42,7 +42,8 @@ async def rebuild(
     checked = CheckedRuns.of(run_id, all=all, since=since)
     done: list[_Attempt] = []
     progress = Progress(out)
-    async with opened(out) as (session, store, log):
+    async with opened(out) as (session, persistence, log):
+        store = persistence.store
         rebuilder = Rebuilder(store, log)
 
         async def attempt(run: RunId) -> _Attempt:

@@ -51,6 +51,9 @@ async def verify(
     Temporal has deleted a run's history (`mirror only`), its rows are compared with
     each other.
 
+    Tool calls whose worker was lost, so that nobody knew whether they took effect,
+    are listed too, and whether their result was recorded later.
+
     Exit code: 0 when nothing is wrong, 4 when something is, 3 when a run could
     not be checked.
     """
@@ -58,8 +61,9 @@ async def verify(
     checked = CheckedRuns.of(run_id, all=all, since=since)
     reports: list[Report] = []
     progress = Progress(out)
-    async with opened(out) as (session, store, log):
-        verifier = Verifier(store, log, quick=all if deep is None else not deep)
+    async with opened(out) as (session, persistence, log):
+        store, is_quick = persistence.store, all if deep is None else not deep
+        verifier = Verifier(store, log, quick=is_quick, ledger=persistence.ledger)
         check = verifier.report if all else verifier.verify
         async for report in map_concurrently(checked.ids(session, store), check):
             reports.append(report)
