@@ -212,6 +212,29 @@ async def test_the_limit_of_turns_is_the_forks_own(lab: Lab) -> None:
         assert (result.turns, result.error.type) == (4, "MaxTurnsExceeded")
 
 
+async def test_budgets_are_repeated_and_count_anew(lab: Lab) -> None:
+    """A fork has the budget of its origin, of which it has used nothing."""
+    async with forkable(lab).worker(scout):
+        for reply in scouting():
+            lab.server.reply(reply)
+        run = await lab.holdfast.start("scout", "Scout.", budget={"tool_calls": 2, "on_limit": "ask"})
+        await run.result(30)
+        for reply in scouting()[:2]:
+            lab.server.reply(reply)
+        fork = await run.fork(at=2, max_turns=2)
+
+        async def asks() -> bool:
+            return (await fork.status()).status == RunStatus.WAITING
+
+        await eventually(asks)
+        [wait] = (await fork.status()).waits_for
+        assert "limit of 2 turns does not suffice: 2 used" in wait.what
+        lab.server.say("Nothing.")
+        await fork.raise_budget(turns=3)
+        result = (await fork.result(30)).run
+        assert (result.output, result.turns, result.tool_calls) == ("Nothing.", 5, 2)
+
+
 async def test_a_cancelled_run_continues_as_a_fork(lab: Lab) -> None:
     """What the model had begun to say is left out, and it is called again."""
     north, *_ = scouting()

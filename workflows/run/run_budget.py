@@ -61,7 +61,7 @@ class RunBudget:
 
     def turns(self) -> Shortage:
         """Returns why no further turn can be taken."""
-        most = self._state.max_turns
+        most = self._state.plan.spec.max_turns
         return Shortage("turns", most, self._state.turns - self._state.exchange, 0, 1)
 
     def set_aside(self, child: str, *, shares: int, wanted: Budget | None = None) -> Budget | Shortage:
