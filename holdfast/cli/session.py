@@ -115,8 +115,19 @@ async def connected(out: Output, *, whole: bool = False) -> AsyncIterator[Sessio
         except TemporalUnavailable as error:
             raise _with_advice(settings, error) from error
         session = Session(out, settings, runs.temporal, runs)
+        if session.is_local and not whole:
+            await _add_search_attributes(runs.temporal)
         warn_of_worker(out, session.compare_worker(), runs=whole)
         yield session
+
+
+async def _add_search_attributes(client: Client) -> None:
+    """Adds what the namespace of a running local stack lacks: an older version may have started it."""
+    from holdfast.stack import add_search_attributes  # noqa: PLC0415 - see connected
+    from holdfast.temporal.connection import translated_errors  # noqa: PLC0415
+
+    with translated_errors():
+        await add_search_attributes(client)
 
 
 def _with_advice(settings: Settings, error: TemporalUnavailable) -> TemporalUnavailable:

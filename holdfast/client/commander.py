@@ -22,6 +22,7 @@ from holdfast.commands import Command, Receipt
 from holdfast.errors import CommandRefused, ErrorType, RunOver, SessionOver, WorkerUnavailable
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.polling_workers import PollingWorkers
+from holdfast.temporal.visibility import explained_rejections
 from holdfast.types import RunId
 
 ANSWER_TIMEOUT = 10.0  # seconds; a worker answers within milliseconds, or seconds if it has to replay a long run
@@ -87,14 +88,15 @@ class Commander:
         command = _with_id(command)
 
         async def update() -> Receipt:
-            receipt: Receipt = await self._client.execute_update_with_start_workflow(
-                command.NAME,
-                _payload(command),
-                start_workflow_operation=start(),
-                id=_update_id(command),
-                result_type=Receipt,
-            )
-            return receipt
+            async with explained_rejections(self._client):
+                receipt: Receipt = await self._client.execute_update_with_start_workflow(
+                    command.NAME,
+                    _payload(command),
+                    start_workflow_operation=start(),
+                    id=_update_id(command),
+                    result_type=Receipt,
+                )
+                return receipt
 
         async def fail(task_queue: str) -> Receipt:
             raise WorkerUnavailable(

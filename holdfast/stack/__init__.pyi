@@ -4,6 +4,7 @@ from .code_watch import changed_code as changed_code
 from .comparison import WorkerComparison as WorkerComparison
 from .comparison import compare as compare
 from .launcher import Replace as Replace
+from .server import add_search_attributes as add_search_attributes
 from .stack import Stack as Stack
 from .stack import await_comeback as await_comeback
 from .stack import down as down
@@ -24,6 +25,7 @@ __all__ = [
     "Stack",
     "StackStatus",
     "WorkerComparison",
+    "add_search_attributes",
     "await_comeback",
     "changed_code",
     "compare",

@@ -173,7 +173,18 @@ def _indexed_type(name: str) -> IndexedValueType.ValueType:
 
 
 async def prepare_namespace(client: Client) -> None:
-    """Sets the retention and adds the search attributes of the namespace.
+    """Sets the retention and adds the search attributes of the namespace."""
+    await add_search_attributes(client)
+    if await _retention(client) == DEFAULT_RETENTION:  # else it was configured
+        config = NamespaceConfig()
+        config.workflow_execution_retention_ttl.FromTimedelta(RETENTION)
+        await client.workflow_service.update_namespace(
+            UpdateNamespaceRequest(namespace=client.namespace, config=config)
+        )
+
+
+async def add_search_attributes(client: Client) -> None:
+    """Adds the search attributes that the namespace lacks, as an older version may have created it.
 
     The server's flag for search attributes does not affect existing namespaces.
     """
@@ -182,12 +193,6 @@ async def prepare_namespace(client: Client) -> None:
         kinds = {name: _indexed_type(SEARCH_ATTRIBUTES[name]) for name in names}
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
-        )
-    if await _retention(client) == DEFAULT_RETENTION:  # else it was configured
-        config = NamespaceConfig()
-        config.workflow_execution_retention_ttl.FromTimedelta(RETENTION)
-        await client.workflow_service.update_namespace(
-            UpdateNamespaceRequest(namespace=client.namespace, config=config)
         )
 
 

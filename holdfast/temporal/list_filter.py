@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from holdfast.errors import UsageError
 from holdfast.search_attributes import SEARCH_ATTRIBUTES
 from holdfast.temporal.connection import translated_errors
-from holdfast.temporal.visibility import command
+from holdfast.temporal.visibility import lacking
 
 TEMPORALS_OWN = (
     "CloseTime",
@@ -73,28 +73,25 @@ async def check_filter(client: Client, where: str) -> None:
         except RPCError as error:
             if error.status != RPCStatusCode.INVALID_ARGUMENT:
                 raise
-            raise UsageError(f"--where {where!r} is not accepted: {explain(error.message, client.namespace)}") from None
+            raise UsageError(f"--where {where!r} is not accepted: {explain(error.message, client)}") from None
 
 
-def explain(said: str, namespace: str) -> str:
+def explain(said: str, client: Client) -> str:
     """Returns what is wrong with a filter in plain words.
 
     Args:
         said: the message of the server.
-        namespace: where the filter was used.
+        client: connected to the namespace in which the filter was used.
     """
     if unknown := UNKNOWN.search(said):
-        return _unknown(unknown[1], namespace)
+        return lacking([unknown[1]], client) if unknown[1] in SEARCH_ATTRIBUTES else _unknown(unknown[1])
     for pattern, words in EXPLAINED:
         if found := pattern.search(said):
             return words(found)
     return PREFIX.sub("", said)
 
 
-def _unknown(name: str, namespace: str) -> str:
-    if name in SEARCH_ATTRIBUTES:
-        to_add = command([name], namespace)
-        return f"namespace {namespace!r} lacks search attribute {name!r}; register it with:\n  {to_add}"
+def _unknown(name: str) -> str:
     known = [*SEARCH_ATTRIBUTES, *TEMPORALS_OWN]
     lowered = {each.lower(): each for each in known}
     close = get_close_matches(name.lower(), lowered, n=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
@@ -13,7 +13,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from holdfast.errors import SettingsError
 from holdfast.search_attributes import SEARCH_ATTRIBUTES
 
-__all__ = ["SEARCH_ATTRIBUTES", "check_search_attributes", "command", "explained_rejections", "missing"]
+DEFAULT_ADDRESS = "localhost:7233"  # of Temporal's command line
+
+__all__ = ["SEARCH_ATTRIBUTES", "check_search_attributes", "command", "explained_rejections", "lacking", "missing"]
 
 
 async def missing(client: Client) -> list[str]:
@@ -36,10 +38,7 @@ async def check_search_attributes(client: Client) -> None:
         RPCError: the server is unavailable or denies the request.
     """
     if names := await missing(client):
-        raise SettingsError(
-            f"namespace {client.namespace!r} lacks search attributes; register them with:\n"
-            f"  {command(names, client.namespace)}"
-        )
+        raise SettingsError(lacking(names, client))
 
 
 @asynccontextmanager
@@ -58,9 +57,22 @@ async def explained_rejections(client: Client) -> AsyncIterator[None]:
         raise
 
 
-def command(names: Iterable[str], namespace: str) -> str:
+def lacking(names: Sequence[str], client: Client) -> str:
+    """Returns that a namespace lacks search attributes, and how to add them."""
+    *first, last = names
+    shown = f"{', '.join(first)} and {last}" if first else last
+    return (
+        f"namespace {client.namespace!r} lacks search attributes, which runs need: {shown}. "
+        "On Temporal Cloud, add them in the settings of the namespace; elsewhere with:\n"
+        f"  {command(names, client.namespace, client.service_client.config.target_host)}"
+    )
+
+
+def command(names: Iterable[str], namespace: str, address: str = DEFAULT_ADDRESS) -> str:
     """Returns the shell command that adds these search attributes to a namespace."""
     words = ["temporal", "operator", "search-attribute", "create", "--namespace", namespace]
+    if address not in (DEFAULT_ADDRESS, DEFAULT_ADDRESS.replace("localhost", "127.0.0.1")):
+        words += ["--address", address]
     for name in names:
         words += ["--name", name, "--type", SEARCH_ATTRIBUTES[name]]
     return shlex.join(words)

@@ -49,12 +49,17 @@ async def list_runs(holdfast: Holdfast) -> object:
     return [run async for run in holdfast.list(agent="researcher")]
 
 
-@pytest.mark.parametrize("call", [start, list_runs])
+async def send(holdfast: Holdfast) -> object:
+    return await holdfast.session("chat-1", "researcher").send("Hello.")
+
+
+@pytest.mark.parametrize("call", [start, list_runs, send])
 async def test_missing_search_attributes_are_named(bare: Client, call: Callable[[Holdfast], Awaitable[object]]) -> None:
     """On a server as `temporal server start-dev` starts it, the error has the command that sets it up."""
     with pytest.raises(SettingsError, match=f"namespace '{bare.namespace}' lacks search attributes") as error:
         await call(Holdfast(bare))
     assert f"temporal operator search-attribute create --namespace {bare.namespace}" in str(error.value)
+    assert "AgentTags and AgentWaitsFor. On Temporal Cloud" in str(error.value)
     assert all(f"--name {name} --type {kind}" in str(error.value) for name, kind in SEARCH_ATTRIBUTES.items())
 
 

@@ -405,3 +405,7 @@ def test_the_command_that_adds_search_attributes() -> None:
         "temporal operator search-attribute create --namespace 'my ns' "
         "--name AgentName --type Keyword --name AgentCostUsd --type Double"
     )
+    assert visibility.command(["AgentTags"], "default", "temporal.example:7233") == (
+        "temporal operator search-attribute create --namespace default --address temporal.example:7233 "
+        "--name AgentTags --type KeywordList"
+    )

@@ -126,12 +126,11 @@ async def test_wrong_conditions_are_explained(lab: Lab) -> None:
     assert 'put the value failed in quotes: "failed"' in done.err
 
 
-def test_a_missing_attribute_of_ours_is_named_with_the_command_that_adds_it() -> None:
-    """A condition on a search attribute that the namespace lacks leads to the command that registers it."""
+async def test_a_missing_attribute_of_ours_is_named_with_the_command_that_adds_it(lab: Lab) -> None:
+    """A condition on a search attribute that the namespace lacks leads to the command that adds it."""
     said = "invalid query: invalid expression: column name 'AgentTurn' is not a valid search attribute"
-    assert "temporal operator search-attribute create --namespace ours --name AgentTurn --type Int" in explain(
-        said, "ours"
-    )
+    to_add = f"create --namespace default --address {lab.settings.temporal_address} --name AgentTurn --type Int"
+    assert explain(said, lab.client).endswith(f"\n  temporal operator search-attribute {to_add}")
 
 
 async def test_runs_are_listed_by_a_condition(lab: Lab) -> None:
