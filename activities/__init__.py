@@ -21,12 +21,14 @@ from holdfast.activities.memory import MemoryActivities
 from holdfast.activities.mirror import MirrorActivities
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.model import ModelActivities
+from holdfast.activities.restoring import RestoreActivities
 from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots, SlotActivities
 from holdfast.activities.spending import Spending
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tools import ToolActivity
 from holdfast.activities.unserved import UnservedActivities
+from holdfast.activities.windows import ContextWindows
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.tool import Tool
@@ -80,6 +82,8 @@ class Dependencies:
     """How long a call waits for a model with a rate limit before the next one is asked."""
     model_queue: Callable[[str | None], str | None]
     """Returns the task queue of a model's calls; `None` means that their rate is not limited."""
+    context_window: int | None = None
+    """The most tokens that models accept whose agents do not say so; `None` means as the price list says."""
     isolate_tools: bool = False
     """Run async tools in an event loop of their own; see `ToolRunner`."""
 
@@ -113,6 +117,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         contexts=contexts,
         spending=Spending(deps.prices, deps.default_model),
         leases=DayLeases(deps.day_budgets, deps.day_limits, deps.prices, deps.default_model),
+        windows=ContextWindows(deps.prices, deps.default_model, deps.context_window),
         provider=deps.provider,
         retry_for=deps.model_retry_for,
     )
@@ -139,5 +144,6 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(slots).wait, model.call]
     ours += [mirror.append, mirror.finish, mirror.rebuild, approvals.check]
     ours += [forks.page, forks.workspace]
+    ours += [RestoreActivities(deps.store, deps.run_log).restore_point]
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
     return [*ours, memory.embed, *tools, UnservedActivities(deps.catalog, serve).definition()]

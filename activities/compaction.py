@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from holdfast import estimates
 from holdfast.context import CLEARED, spans
-from holdfast.messages import Compaction
-from holdfast.protocol import CompactionOrder
+from holdfast.estimates import MESSAGE_BYTES, message_size, text_size, tools_size
+from holdfast.messages import Compaction, CompactionOrder
 from holdfast.types import AgentSpec, Context, Message
 
-CHARS_PER_TOKEN = 4  # if no call has told
 TARGET = 0.5
 """Part of the window that the context may have after a compaction; a second one in a row aims at half of it."""
 RECENT = 0.25
@@ -22,7 +22,7 @@ SOURCE = 0.6
 SUMMARY_TOKENS, SUMMARY_PART = 1_500, 0.1
 """Room for the summary: at most this many tokens, and this part of the window."""
 WORDS_PER_TOKEN = 0.5
-MIN_SAVED = 200  # characters; a summary that saves less is not made
+MIN_SAVED = 200  # bytes; a summary that saves less is not made
 CUTS = (8_000, 2_000, 500, 120)
 """Characters of each message in the text to summarize: the first number with which it fits."""
 DROPPED_SETTINGS = frozenset({"tool_choice", "parallel_tool_calls", "response_format", "stop", "functions"})
@@ -43,20 +43,22 @@ class Cut:
     summarized: frozenset[int]
     """Seqs of messages that a summary replaces; empty if clearing is enough, or nothing can be summarized."""
     tokens_before: int
-    tokens_per_char: float
+    tokens_per_byte: float
     window: float
-    """Characters that the model accepts, or that the context is to have at most."""
+    """Bytes that the model accepts, or that the context is to have at most."""
 
     @property
-    def summary_chars(self) -> float:
+    def summary_bytes(self) -> float:
         """Room for the summary."""
-        return min(SUMMARY_TOKENS / self.tokens_per_char, SUMMARY_PART * self.window)
+        return min(SUMMARY_TOKENS / self.tokens_per_byte, SUMMARY_PART * self.window)
 
     def settled(self, context: Context, summary: str, error: str | None = None) -> Compaction:
         """Returns what was done, with the summary if there is one."""
         summarized = self.summarized if summary else frozenset[int]()
-        after = _chars(context.spec, context.messages, self.cleared, summarized) + (len(summary) if summarized else 0)
-        done = Compaction(tokens_before=self.tokens_before, tokens_after=round(after * self.tokens_per_char))
+        after = _size(context.spec, context.messages, self.cleared, summarized) + (
+            text_size(summary) if summarized else 0
+        )
+        done = Compaction(tokens_before=self.tokens_before, tokens_after=round(after * self.tokens_per_byte))
         if cleared := self.cleared - summarized:
             done.cleared = spans(cleared)
         if summarized:
@@ -72,23 +74,23 @@ def plan(context: Context, order: CompactionOrder) -> Cut:
     The system prompt, pinned messages, the person's newest messages and the last turns stay, and calls stay with their
     results.
     """
-    chars = _chars(context.spec, context.messages)
-    tokens = order.tokens or -(-chars // CHARS_PER_TOKEN)
+    size = _size(context.spec, context.messages)
+    tokens = order.tokens or estimates.tokens(size)
     limit = tokens if order.asked else (order.window or tokens)
-    cut = Cut(frozenset(), frozenset(), tokens, tokens / chars, window=limit * chars / tokens)
+    cut = Cut(frozenset(), frozenset(), tokens, tokens / size, window=limit * size / tokens)
     room = cut.window * (0.5 if order.harder else 1)
     turns = _turns(context.messages)
     kept = _recent(turns, room * RECENT) | _requests(context.messages, room * REQUESTS)
     cleared = frozenset(message.seq for message in context.messages if message.seq not in kept and _clearable(message))
     cut = replace(cut, cleared=cleared)
-    after = _chars(context.spec, context.messages, cleared)
+    after = _size(context.spec, context.messages, cleared)
     if not order.asked and cleared and after <= room * TARGET:
         return cut
     summarized = frozenset(
         message.seq for turn in turns if not _stays(turn) for message in turn if message.seq not in kept
     )
-    saved = (chars if order.asked else after) - _chars(context.spec, context.messages, cleared, summarized)
-    is_shorter = saved > max(cut.summary_chars, MIN_SAVED)
+    saved = (size if order.asked else after) - _size(context.spec, context.messages, cleared, summarized)
+    is_shorter = saved > max(cut.summary_bytes, MIN_SAVED)
     return replace(cut, summarized=summarized) if is_shorter else cut
 
 
@@ -99,17 +101,20 @@ def summary_request(context: Context, cut: Cut, order: CompactionOrder, *, part:
         context: the whole context.
         cut: what is summarized.
         order: its `focus` is named in the request.
-        part: of the room for the text; smaller if the model has refused more.
+        part: of the text that has room; smaller if the model has refused more.
     """
-    limit = max(int((order.window or cut.tokens_before) / cut.tokens_per_char * SOURCE * part), 1_000)
-    source = _text([message for message in context.messages if message.seq in cut.summarized], limit)
+    limit = max(int((order.window or cut.tokens_before) / cut.tokens_per_byte * SOURCE), 1_000)
+    messages = [message for message in context.messages if message.seq in cut.summarized]
+    source = _text(messages, limit)
+    if part < 1:
+        source = _text(messages, int(len(source) * part))
     focus = f"\n\nThe person asks that the summary keeps in particular: {order.focus}" if order.focus else ""
     settings = {name: value for name, value in context.spec.model_settings.items() if name not in DROPPED_SETTINGS}
-    instructions = INSTRUCTIONS.format(words=round(cut.summary_chars * cut.tokens_per_char * WORDS_PER_TOKEN))
+    instructions = INSTRUCTIONS.format(words=round(cut.summary_bytes * cut.tokens_per_byte * WORDS_PER_TOKEN))
     spec = context.spec.model_copy(update={"tools": [], "system_prompt": instructions, "model_settings": settings})
     request = f"<conversation>\n{source}\n</conversation>\n\nSummarize this part of the conversation.{focus}"
-    messages = [Message(seq=0, role="system", content=instructions), Message(seq=1, role="user", content=request)]
-    return Context.model_construct(spec=spec, messages=messages)
+    asked = [Message(seq=0, role="system", content=instructions), Message(seq=1, role="user", content=request)]
+    return Context.model_construct(spec=spec, messages=asked)
 
 
 def _stays(turn: list[Message]) -> bool:
@@ -132,7 +137,7 @@ def _recent(turns: Sequence[list[Message]], room: float) -> set[int]:
     kept: set[int] = set()
     has_reply = False
     for turn in reversed(turns):
-        room -= sum(map(message_chars, turn))
+        room -= sum(map(message_size, turn))
         if room < 0 and has_reply:
             break
         kept |= {message.seq for message in turn}
@@ -145,7 +150,7 @@ def _requests(messages: Sequence[Message], room: float) -> set[int]:
     kept: set[int] = set()
     for message in reversed(messages):
         if message.role == "user" and not message.summary:
-            room -= message_chars(message)
+            room -= message_size(message)
             if room < 0 and kept:
                 break
             kept.add(message.seq)
@@ -156,23 +161,18 @@ def _clearable(message: Message) -> bool:
     return message.role == "tool" and not message.pinned and len(message.content) > 2 * len(CLEARED)
 
 
-def _chars(
+def _size(
     spec: AgentSpec,
     messages: Iterable[Message],
     cleared: frozenset[int] = frozenset(),
     summarized: frozenset[int] = frozenset(),
 ) -> int:
-    """Returns the characters of a request, after what is taken out of it."""
-    total = sum(len(tool.name) + len(tool.description) + len(str(tool.parameters)) for tool in spec.tools)
+    """Returns the bytes of a request, after what is taken out of it."""
+    total = tools_size(spec)
     for message in messages:
         if message.seq not in summarized:
-            total += len(CLEARED) + 16 if message.seq in cleared else message_chars(message)
+            total += len(CLEARED) + MESSAGE_BYTES if message.seq in cleared else message_size(message)
     return max(total, 1)
-
-
-def message_chars(message: Message) -> int:
-    """Returns the characters of a message, with its calls and the marks around it."""
-    return 16 + len(message.content) + sum(len(call.name) + len(call.arguments) + 16 for call in message.tool_calls)
 
 
 def _text(messages: Sequence[Message], limit: int) -> str:

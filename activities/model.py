@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.compactor import compact
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.day_leases import DayLeases, Lease
 from holdfast.activities.deltas import Deltas
@@ -24,6 +25,7 @@ from holdfast.activities.partial_text import PartialText
 from holdfast.activities.retries import EXPECTED, Attempt, retry_or_fail
 from holdfast.activities.slots import AgentSlots, NoSlot
 from holdfast.activities.spending import Spending, lost_usage
+from holdfast.activities.windows import ContextWindows
 from holdfast.context import context_of, extend
 from holdfast.errors import (
     ContextOverflow,
@@ -35,6 +37,7 @@ from holdfast.errors import (
     TranscriptUnavailable,
     UsageError,
 )
+from holdfast.messages import CompactionOrder
 from holdfast.model_reply import ModelReply, OverflowReport, TriedModel
 from holdfast.ports import Store
 from holdfast.protocol import ModelCall
@@ -107,6 +110,7 @@ class ModelActivities:
         contexts: ContextCache,
         spending: Spending,
         leases: DayLeases,
+        windows: ContextWindows,
         provider: str,
         retry_for: timedelta,
     ) -> None:
@@ -122,6 +126,7 @@ class ModelActivities:
             contexts: those of this worker's runs.
             spending: completes the usage of replies.
             leases: reserves calls in daily budgets.
+            windows: the sizes of the models' contexts.
             provider: where this worker's models are, see `Plan.provider`.
             retry_for: how long a call is retried while the provider is unavailable.
         """
@@ -135,6 +140,7 @@ class ModelActivities:
         self._cache = contexts
         self._spending = spending
         self._leases = leases
+        self._windows = windows
         self._provider = provider
         self._retry_for = retry_for
 
@@ -186,6 +192,8 @@ class ModelActivities:
         finally:
             append.cancel()
         await self._spending.settle(reply, partial)
+        if partial.context and not reply.partial and not reply.compaction:
+            await self._windows.measure(reply, partial.context.spec, partial.lost)
         await lease.settle(reply.usage)
         if mirrored:
             reply.mirrored = True
@@ -202,12 +210,26 @@ class ModelActivities:
             activity.heartbeat(partial.progress())
 
     async def _complete(self, call: ModelCall, lease: Lease, partial: PartialText, context: Context) -> ModelReply:
-        reply = await self._fallback.complete(call, context, self._requests(call, partial), lease.max_output)
+        if call.compact is None:
+            reply = await self._fallback.complete(call, context, self._requests(call, partial), lease.max_output)
+        else:
+            reply = await self._compact(call, call.compact, lease, partial, context)
         self._check(reply)
         await self._limits.settle(reply)
         if reply.finish_reason == "length" and lease.max_output is not None:
             reply.cut_by_budget = True
         return reply
+
+    async def _compact(
+        self, call: ModelCall, order: CompactionOrder, lease: Lease, partial: PartialText, context: Context
+    ) -> ModelReply:
+        partial.context = None  # clearing results costs nothing
+
+        async def summarize(request: Context) -> ModelReply:
+            partial.context = request
+            return await self._fallback.complete(call, request, self._unheard(partial), lease.max_output)
+
+        return await compact(context, order, summarize)
 
     def _failure(self, error: Redirected | ModelError, call: ModelCall, partial: PartialText) -> ApplicationError:
         """Returns the failure of a call that no model has answered."""
@@ -219,7 +241,8 @@ class ModelActivities:
                 return retry_or_fail(error, Attempt.of(call), deadline=call.deadline, retry_for=self._retry_for)
             case ContextOverflow():
                 report = OverflowReport(limit=error.limit, size=error.size)
-                return ApplicationError(str(error), report, type=ErrorType.CONTEXT_OVERFLOW, non_retryable=True)
+                kind = ErrorType.CONTEXT_OVERFLOW  # the run compacts its context
+                return ApplicationError(str(error), report, type=kind, non_retryable=True, category=EXPECTED)
         return ApplicationError(str(error), type=ErrorType.MODEL_REFUSED, non_retryable=True)
 
     def _requests(self, call: ModelCall, partial: PartialText) -> OnRequest:
@@ -231,6 +254,17 @@ class ModelActivities:
             with self._deltas.stream(call.run_id, call.turn, number, partial.tried) as stream:
                 partial.listener = stream.add
                 yield partial.add
+
+        return begin
+
+    @staticmethod
+    def _unheard(partial: PartialText) -> OnRequest:
+        """Returns what prepares for the text of a summary, which nobody follows."""
+
+        @contextmanager
+        def begin(number: int, tried: Sequence[TriedModel]) -> Iterator[Callable[[str], None]]:
+            partial.begin(number, tried)
+            yield lambda _text: None
 
         return begin
 

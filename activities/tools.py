@@ -118,9 +118,16 @@ class ToolActivity:
         )
 
     async def _attempt(self, invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
+        context = self._context(invocation)
+        result = context.marks.mark(await self._attempt_in(context, invocation.call.arguments, claim))
+        for fault in context.marks.faults:
+            log.warning("a checkpoint is incomplete", tool=self._tool.spec.name, reason=fault)
+        return result
+
+    async def _attempt_in(self, context: ToolContext, arguments: str, claim: BeginGuard | None) -> ToolResult:
         spec, attempt = self._tool.spec, activity.info().attempt
         try:
-            return await self._runner.call(self._tool, invocation.call.arguments, self._context(invocation), claim)
+            return await self._runner.call(self._tool, arguments, context, claim)
         except NotBegun:
             raise
         except UnfinishedCall as error:  # has been logged where the call ran

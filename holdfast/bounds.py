@@ -175,6 +175,8 @@ TemporalName = Annotated[str, AfterValidator(_temporal_name)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 """A timeout."""
 Turns = Annotated[int, Field(ge=1, le=MAX_TURNS)]
+Window = Annotated[int, Field(ge=1_000, le=MAX_COUNT)]
+"""Tokens that a model accepts; with fewer than a thousand there is no room to work in."""
 Count = Annotated[int, BeforeValidator(_count)]
 """A number that a provider reports; a value out of bounds becomes the nearest bound, NaN becomes 0."""
 Cost = Annotated[float, _amount(MAX_COST)]

@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from pydantic import AwareDatetime
+
+from holdfast.bounds import Json, Text
 from holdfast.context import context_of, open_calls
 from holdfast.errors import UsageError
-from holdfast.protocol import Checkpoint, RestorePoint
-from holdfast.types import AgentSpec, Entry, RunId, ToolCall
+from holdfast.types import AgentSpec, Entry, RunId, Tolerant, ToolCall, TranscriptRef
 
 SHOWN = 10  # names in a message
+_TURN = re.compile(r"(?:turn-)?([0-9]{1,9})")
 MAX_DATA_BYTES = 64 * 1024
 """Of the data of one checkpoint, as JSON: it is part of the log, which the run's history holds twice."""
+
+
+class Checkpoint(Tolerant):
+    """A point of a run that can be restored; every turn ends with one, and people and tools make more."""
+
+    id: Text
+    """Unique within the run; that of a turn's end is its name."""
+    name: Text
+    turn: int
+    at: AwareDatetime
+    ref: TranscriptRef
+    data: Json = None
+    """What was stored with it."""
+    by: Text | None = None
+    """Who made it: a person, or the tool; `None` means the run itself."""
+
+
+class RestorePoint(Tolerant):
+    """What a run needs to know of the point that it goes back to."""
+
+    id: Text
+    """The checkpoint's."""
+    ref: TranscriptRef
+    turn: int
+    """The turn of the newest reply at the point."""
+    open_calls: list[ToolCall] = []
+    """The calls of that reply that had no result."""
+    answered: bool = False
+    """Whether that reply is an answer that nothing follows."""
+    output: Text = ""
+    """The last text of the model."""
 
 
 def turn_name(turn: int) -> str:
     """Returns the name, and the id, of the checkpoint at the end of a turn."""
     return f"turn-{turn}"
+
+
+def turn_of(reference: str) -> int | None:
+    """Returns the turn whose end is meant by `turn-3` or `3`; `None` means that no turn is meant."""
+    match = _TURN.fullmatch(reference)
+    return int(match[1]) if match else None
 
 
 def checkpoints_of(entries: Iterable[Entry]) -> Iterator[Checkpoint]:
@@ -65,8 +106,8 @@ def find_checkpoint(entries: Sequence[Entry], reference: str, run_id: RunId) -> 
     """
     known = list(checkpoints_of(entries))
     ways = [("id", reference), ("name", reference)]
-    if reference.isdecimal() and len(reference) < SHOWN:
-        ways.append(("id", turn_name(int(reference))))
+    if (turn := turn_of(reference)) is not None:
+        ways.append(("id", turn_name(turn)))
     for field, wanted in ways:
         for checkpoint in reversed(known):
             if getattr(checkpoint, field) == wanted:

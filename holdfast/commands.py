@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from holdfast.bounds import Label, Seconds, Text, Turns
+from holdfast.bounds import MAX_NAME, Json, Label, Seconds, Text, Turns
 from holdfast.budgets import CallCount, Dollars, TokenCount
+from holdfast.checkpoints import MAX_DATA_BYTES
 from holdfast.types import Data, Tolerant
 
 MAX_ID_CHARS = 200
+MAX_FOCUS_CHARS = 2_000
 MAX_MESSAGE_BYTES = 512 * 1024
 """Of one message to a run, in UTF-8."""
 
@@ -24,6 +27,12 @@ def _message(text: str) -> str:
             f"it has {size:,} bytes, but at most {MAX_MESSAGE_BYTES:,} are accepted; put it in a file of the workspace"
         )
     return text
+
+
+def _checkpoint_data(data: Any) -> Any:
+    if (size := len(json.dumps(data))) > MAX_DATA_BYTES:
+        raise ValueError(f"it has {size:,} bytes as JSON, but at most {MAX_DATA_BYTES:,} are accepted")
+    return data
 
 
 MessageText = Annotated[Text, AfterValidator(_message)]
@@ -50,11 +59,13 @@ class Command(Data):
         NAME: of the update and of the signal.
         DESCRIPTION: one line, which Temporal's UI shows.
         TEXT: the field that a bare string sets; `None` means that the command has no text.
+        BULK: fields that the entry of the command does not show, as another entry has them.
     """
 
     NAME: ClassVar[str]
     DESCRIPTION: ClassVar[str]
     TEXT: ClassVar[str | None] = None
+    BULK: ClassVar[frozenset[str]] = frozenset()
 
     id: Annotated[Text, Field(min_length=1, max_length=MAX_ID_CHARS)] | None = None
     """Idempotency key: a command is carried out once under one id. `None` means the id of the update, or a new one."""
@@ -73,6 +84,8 @@ class Send(Command):
     policy: Policy = Policy.STEER
     to_session: bool = False
     """Refuse the message if the run is not a session."""
+    pin: bool = False
+    """Keep the message in the model's context when older ones are summarized."""
 
 
 class Pause(Command):
@@ -125,7 +138,43 @@ class RaiseBudget(Command):
 
 RAISABLE = ("cost_usd", "tokens", "tool_calls", "turns", "seconds")
 
-COMMANDS: tuple[type[Command], ...] = (Send, Pause, Resume, Interrupt, RaiseBudget)
+
+class CreateCheckpoint(Command):
+    """Makes a checkpoint, whose id is that of the command."""
+
+    NAME = "create_checkpoint"
+    DESCRIPTION = 'Makes a checkpoint: {"name": "…", "data": …}, or just the name'
+    TEXT = "name"
+    BULK = frozenset({"data"})
+
+    name: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)] = "checkpoint"
+    data: Annotated[Json, AfterValidator(_checkpoint_data)] = None
+    """JSON to keep with it."""
+
+
+class Restore(Command):
+    """Goes back to a checkpoint: what came after it no longer counts for the model, and the log keeps it."""
+
+    NAME = "restore"
+    DESCRIPTION = 'Goes back to a checkpoint: {"checkpoint": "turn-3"}, or just its id or name'
+    TEXT = "checkpoint"
+
+    checkpoint: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)]
+    """Its id, or its name."""
+
+
+class Compact(Command):
+    """Shortens the model's context before its next call: old results are cleared, and old messages summarized."""
+
+    NAME = "compact"
+    DESCRIPTION = "Shortens the model's context before its next call; a text says what the summary should keep"
+    TEXT = "focus"
+
+    focus: Annotated[Text, Field(min_length=1, max_length=MAX_FOCUS_CHARS)] | None = None
+    """What the summary should keep in particular."""
+
+
+COMMANDS: tuple[type[Command], ...] = (Send, Pause, Resume, Interrupt, RaiseBudget, CreateCheckpoint, Restore, Compact)
 """Every command; `workflows/run/handlers.py` makes an update and a signal of each."""
 
 

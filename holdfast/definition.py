@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from holdfast.approval import ALL, Required
-from holdfast.bounds import Json, Models, Seconds, Text, Turns, name_fault
+from holdfast.bounds import Json, Models, Seconds, Text, Turns, Window, name_fault
 from holdfast.budgets import Budget, checked_budget, plain_budget
 from holdfast.errors import AgentDefinitionError, NotAnAgent
 from holdfast.types import Data
@@ -72,6 +72,8 @@ class AgentDefinition(Data):
     """A model, or several of which the first that is available answers; `None` means the worker's default model."""
     model_settings: dict[Text, Json] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
+    context_window: Window | None = None
+    """The most tokens that the model accepts; `None` means what Holdfast knows of the model."""
     tools: list[Annotated[str, Field(min_length=1)]] = []
     """Names of tools that the worker serves, such as `read_file`, or `AgentName.method` for a method of an agent."""
     max_turns: Turns = 50

@@ -1,4 +1,4 @@
-"""Messages of a transcript, and how much room they take in a model's context."""
+"""Messages of a transcript, how much room they take in a model's context, and checkpoints among them."""
 
 from __future__ import annotations
 
@@ -76,3 +76,40 @@ class Compaction(Tolerant):
     tokens_after: Count
     error: Text | None = None
     """Why there is no summary, although one was needed."""
+
+
+class CompactionOrder(Tolerant):
+    """How a model call compacts the context instead of continuing the conversation."""
+
+    tokens: Count
+    """Estimated size of the context; 0 means that it is not known."""
+    window: Count | None = None
+    """The most tokens that the model accepts; `None` means that it is not known."""
+    asked: bool = False
+    """Whether a person asked for it, so that a summary is made in any case."""
+    focus: Text | None = None
+    """What the summary should keep in particular, in a person's words."""
+    harder: bool = False
+    """Whether an earlier compaction did not free enough, so that this one keeps less."""
+
+
+class CarriedSize(Tolerant):
+    """What a run knows of the size of its context."""
+
+    tokens: int = 0
+    """Estimated; 0 means that the context is small, or that its size is not known."""
+    window: int | None = None
+    """The most tokens that the model accepts; `None` means that it is not known."""
+    fruitless: list[int] = []
+    """The turns before which the context was compacted without gain."""
+    last_turn: int | None = None
+    """The last turn before which it was compacted; `None` means none."""
+
+
+class MadeCheckpoint(Tolerant):
+    """A checkpoint that a tool made."""
+
+    id: Text
+    """Unique within the run."""
+    name: Text
+    data: Json = None

@@ -7,10 +7,12 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
-from holdfast.bounds import MAX_PATH, Count, Indexed, Json, Models, Name, Seconds, Text, Turns
+from holdfast.bounds import MAX_PATH, Count, Indexed, Models, Name, Seconds, Text, Turns
 from holdfast.budgets import Budget, CarriedBudget
+from holdfast.commands import Compact
 from holdfast.definition import AgentDefinition
 from holdfast.fork_of import ForkOf as ForkOf  # noqa: PLC0414 - exported
+from holdfast.messages import CarriedSize, CompactionOrder
 from holdfast.model_reply import TriedModel
 from holdfast.pricing import ModelPrice
 from holdfast.progress import Wait
@@ -70,6 +72,8 @@ class QueuedMessage(Tolerant):
     text: Text
     after_answer: bool = False
     """Whether it waits for the answer; otherwise the next model call sees it."""
+    pinned: bool = False
+    """As in `Message`."""
     by: str | None = None
 
 
@@ -80,6 +84,36 @@ class CommandAnswer(Tolerant):
     """Of its name and fields."""
     seq: int | None = None
     state: str
+
+
+class RestoreOrder(Tolerant):
+    """A command to go back to a checkpoint."""
+
+    checkpoint: str
+    command: str
+    """Id of the command."""
+    by: str | None = None
+
+
+class CarriedContext(Tolerant):
+    """The part of the carried state that determines the context of the next model call, beside the log."""
+
+    size: CarriedSize = CarriedSize()
+    restoring: RestoreOrder | None = None
+    """A restore whose checkpoint has not been found yet."""
+    compacting: Compact | None = None
+    """A person's order to compact the context before the next model call."""
+
+
+class RestoreQuery(Tolerant):
+    """The input of the activity that finds the point of a checkpoint."""
+
+    run_id: RunId
+    checkpoint: Text
+    base: TranscriptRef | None
+    """A point of the log up to which the store may have it; `None` means that `entries` start at 0."""
+    entries: list[Entry]
+    """The log after `base`, oldest first."""
 
 
 class CarriedControl(Tolerant):
@@ -130,6 +164,7 @@ class CarriedState(Tolerant):
     """`None` if the run is not a fork."""
     budget: CarriedBudget | None = None
     """`None` means that the run has no budget."""
+    context: CarriedContext = CarriedContext()
 
 
 class RunOptions(Tolerant):
@@ -188,21 +223,6 @@ class RunRequest(RunOptions):
         """Returns the options that were set, without the input."""
         given = {name: getattr(self, name) for name in RunOptions.model_fields if name in self.model_fields_set}
         return RunOptions.model_construct(set(given), **given)
-
-
-class CompactionOrder(Tolerant):
-    """How a model call compacts the context instead of continuing the conversation."""
-
-    tokens: Count
-    """Estimated size of the context; 0 means that it is not known."""
-    window: Count | None = None
-    """The most tokens that the model accepts; `None` means that it is not known."""
-    asked: bool = False
-    """Whether a person asked for it, so that a summary is made in any case."""
-    focus: Text | None = None
-    """What the summary should keep in particular, in a person's words."""
-    harder: bool = False
-    """Whether an earlier compaction did not free enough, so that this one keeps less."""
 
 
 class ModelCall(Tolerant):
@@ -347,37 +367,6 @@ class MessagePage(Tolerant):
     """`seq` of the first message that this execution has; `previous` has the earlier ones."""
     previous: str | None
     """Temporal's id of the execution that has the messages before `first`."""
-
-
-class Checkpoint(Tolerant):
-    """A point of a run that can be restored; every turn ends with one, and people and tools make more."""
-
-    id: Text
-    """Unique within the run; that of a turn's end is its name."""
-    name: Text
-    turn: int
-    at: AwareDatetime
-    ref: TranscriptRef
-    data: Json = None
-    """What was stored with it."""
-    by: Text | None = None
-    """Who made it: a person, or the tool; `None` means the run itself."""
-
-
-class RestorePoint(Tolerant):
-    """What a run needs to know of the point that it goes back to."""
-
-    id: Text
-    """The checkpoint's."""
-    ref: TranscriptRef
-    turn: int
-    """The turn of the newest reply at the point."""
-    open_calls: list[ToolCall] = []
-    """The calls of that reply that had no result."""
-    answered: bool = False
-    """Whether that reply is an answer that nothing follows."""
-    output: Text = ""
-    """The last text of the model."""
 
 
 class EmbedRequest(Tolerant):

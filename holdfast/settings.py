@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     model_retry_minutes: float = Field(default=60, ge=0, le=1_000_000)
     """How long a model call is retried while its provider is unavailable; the run's time limit may end it earlier."""
 
+    model_context_window: int | None = Field(default=None, ge=1_000, le=1_000_000_000)
+    """The most tokens that models accept whose agents do not say so; `None` means as the bundled price list says."""
     model_prices: Annotated[dict[str, ModelPrice], NoDecode] = {}
     """Prices by model, which take precedence over the bundled ones; a JSON object, or a file with one."""
     model_providers: str | None = None

@@ -15,7 +15,6 @@ from holdfast.approval import Approval
 from holdfast.bounds import (
     MAX_NAME,
     MAX_RETRIES,
-    Cost,
     Count,
     Elapsed,
     Json,
@@ -24,6 +23,7 @@ from holdfast.bounds import (
     Seconds,
     TemporalName,
     Turns,
+    Window,
 )
 from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
 from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
@@ -31,8 +31,10 @@ from holdfast.budgets import Budget
 from holdfast.call_outcome import CallOutcome
 from holdfast.data import Data as Data  # noqa: PLC0414 - exported
 from holdfast.data import Tolerant as Tolerant  # noqa: PLC0414 - exported
+from holdfast.messages import MadeCheckpoint
 from holdfast.messages import Message as Message  # noqa: PLC0414 - exported
 from holdfast.messages import ToolCall as ToolCall  # noqa: PLC0414 - exported
+from holdfast.usage import Usage as Usage  # noqa: PLC0414 - exported
 
 RunId = str
 """A run's id, which is its workflow id."""
@@ -40,10 +42,6 @@ RunId = str
 MAX_INPUT_BYTES = 512 * 1024
 """Largest input of a run, in UTF-8 bytes, if large payloads are not stored outside of Temporal, which terminates a
 workflow whose input exceeds 2 MB."""
-
-
-SHOWN_USD = 0.0001
-"""Smallest cost that people are shown as a number."""
 
 
 class RunStatus(enum.StrEnum):
@@ -68,37 +66,6 @@ class RunStatus(enum.StrEnum):
 FINAL_STATUSES = frozenset(
     {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TERMINATED, RunStatus.TIMED_OUT}
 )
-
-
-class Usage(Tolerant):
-    """Tokens and cost of model calls; `+` adds them up."""
-
-    requests: Count = 0
-    """Number of model calls that completed, were cancelled, or were lost with their worker."""
-    input_tokens: Count = 0
-    cached_tokens: Count = 0
-    """The part of `input_tokens` that the provider read from its cache."""
-    output_tokens: Count = 0
-    cost_usd: Cost = 0.0
-    """US dollars, as the provider reports them, else by the price of the model; without the calls in `unpriced`."""
-    unpriced: Annotated[Count, Field(exclude_if=lambda number: not number)] = 0
-    """Number of calls whose price is not known."""
-
-    @property
-    def shown_cost(self) -> str:
-        """The cost for people: `$0.0120`, `$?` if it is not known, `at least $0.0120`; empty if there is none."""
-        if not self.cost_usd:
-            return "$?" if self.unpriced else ""
-        cost = f"${self.cost_usd:.4f}" if self.cost_usd >= SHOWN_USD else f"under ${SHOWN_USD}"
-        return f"at least {cost}" if self.unpriced else cost
-
-    @property
-    def total_tokens(self) -> int:
-        """Input and output together."""
-        return self.input_tokens + self.output_tokens
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.model_fields})
 
 
 class ToolSpec(Tolerant):
@@ -155,6 +122,8 @@ class AgentSpec(Tolerant):
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
     budget: Budget | None = None
     """What a run and its children may use; `None` means no limit."""
+    context_window: Window | None = None
+    """The most tokens that the model accepts; `None` means what the worker knows of the model."""
     version: int | None = None
     """Version of a registered agent; `None` if it is not from a registry with versions."""
 
@@ -393,3 +362,7 @@ class ToolResult(Tolerant):
     """Number of attempts."""
     outcome: CallOutcome | str | None = None
     """How the result is known; `None` means that the call was made and returned it."""
+    checkpoints: list[MadeCheckpoint] = []
+    """Those that the tool made, oldest first."""
+    pinned: bool = False
+    """Whether compaction leaves the result in the context."""

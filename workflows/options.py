@@ -146,6 +146,13 @@ STORE_REBUILD = ActivityOptions(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
 )
 
+RESTORE_POINT = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
+)
+"""Reads the whole log, from the mirror or from history; retried until one of them can be read."""
+
 APPROVAL_CHECK = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_attempts=3),

@@ -59,6 +59,8 @@ class Agent:
         timeout: maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT.
         budget: what a run and its children may use; `None` means no limit.
         model_settings: further fields of the request to the model, such as `temperature`.
+        context_window: the most tokens that the model accepts, if Holdfast does not know it; at 80% of it, the context
+            is compacted.
         approvals: "always" by the name of each tool whose calls a person must approve, although the tool itself does
             not require it; "all" stands for every tool that has effects outside of the run.
     """
@@ -71,6 +73,7 @@ class Agent:
     timeout: float | None = None
     budget: Budget | Mapping[str, Any] | None = None
     model_settings: Mapping[str, Any] = MappingProxyType({})
+    context_window: int | None = None
     approvals: Mapping[str, Required] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -90,6 +93,7 @@ class Agent:
         timeout: float | _Unset | None = UNSET,
         budget: Budget | Mapping[str, Any] | _Unset | None = UNSET,
         model_settings: Mapping[str, Any] | None = None,
+        context_window: int | _Unset | None = UNSET,
         approvals: Mapping[str, Required] | None = None,
     ) -> None:
         """Defines an agent; omitted values are taken from the class.
@@ -107,6 +111,7 @@ class Agent:
         if not isinstance(settings, Mapping):
             raise AgentDefinitionError(f"agent {self.name!r}: model_settings must be a mapping, not {settings!r:.80}")
         self.model_settings = dict(settings)
+        self.context_window = type(self).context_window if context_window is UNSET else context_window
         self.approvals = _check_approvals(self.name, type(self).approvals if approvals is None else approvals)
         functions = _as_tools(self.name, type(self).tools if tools is None else tools)
         self.tools = _check_unique(self.name, (*functions, *self._bind_methods()))
@@ -127,6 +132,7 @@ class Agent:
                 tools=[tool.spec for tool in self.tools],
                 max_turns=self.max_turns,
                 timeout=self.timeout,
+                **({} if self.context_window is None else {"context_window": self.context_window}),
             )
         except ValidationError as error:
             first = error.errors()[0]

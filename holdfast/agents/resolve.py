@@ -40,6 +40,7 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
             timeout=definition.timeout,
             **({"budget": definition.budget} if definition.budget else {}),
             version=definition.version,
+            **({} if definition.context_window is None else {"context_window": definition.context_window}),
         )
     )
 

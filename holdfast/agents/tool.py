@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from holdfast.agents.approvals import CONDITION_TIMEOUT, checked_condition
 from holdfast.agents.arguments import Arguments, BadArguments
 from holdfast.agents.docstring import Docstring
+from holdfast.agents.marks import Marks
 from holdfast.agents.results import as_result, shortened_error
 from holdfast.agents.verification import Verify, bound, verification
 from holdfast.agents.workspaces import WorkspaceRoots
@@ -56,10 +57,26 @@ class ToolContext:
     roots: WorkspaceRoots | None = field(default=None, repr=False, compare=False)
     """The folders that the worker may use; `None`, as in tests that call a tool directly, means any."""
 
+    marks: Marks = field(default_factory=Marks, repr=False, compare=False)
+    """What the call has asked for with the methods below."""
+
     @property
     def idempotency_key(self) -> str:
         """Identifies this call; the same in each of its attempts."""
         return f"{self.run_id}/{self.turn}/{self.call_id}"
+
+    def create_checkpoint(self, name: str, data: Any = None) -> str:
+        """Makes a checkpoint of the run, recorded with the result of this call, and returns its id; never raises.
+
+        Args:
+            name: for people, who can restore it by this name or by the id.
+            data: JSON values, dataclasses or models of up to 64 KB. What cannot be stored is left out, and logged.
+        """
+        return self.marks.add_checkpoint(f"{self.turn}.{self.call_id}", name, data)
+
+    def pin_result(self) -> None:
+        """Keeps the result of this call in the model's context, also when older results are cleared or summarized."""
+        self.marks.pinned = True
 
 
 class Tool:

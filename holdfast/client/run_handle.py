@@ -5,33 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, TerminatedError
 
-from holdfast.bounds import shortened
+from holdfast.checkpoints import Checkpoint, Effect, checkpoints_of, effects_since, find_checkpoint
 from holdfast.client.commander import Commander
 from holdfast.client.comparison import RunDiff
 from holdfast.client.follow import Follower
 from holdfast.client.forks import ForkEdits, Forks
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult
-from holdfast.commands import Command, Interrupt, Pause, Policy, RaiseBudget, Receipt, Resume, Send
-from holdfast.errors import UsageError, WaitTimedOut
+from holdfast.client.run_commands import RunCommands
+from holdfast.commands import Restore
+from holdfast.errors import CommandRefused, RunOver, UsageError, WaitTimedOut
 from holdfast.events import Event
 from holdfast.ports import BusSource
 from holdfast.progress import RunProgress
-from holdfast.rejection import reason_of
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.run_log import ENCRYPTED_REASON, TemporalRunLog
 from holdfast.types import Entry, Message, RunId, RunResult, RunStatus, Usage
 
-C = TypeVar("C", bound=Command)
 
-
-class RunHandle:
+class RunHandle(RunCommands):
     """One run, active or ended."""
 
     def __init__(
@@ -42,12 +38,11 @@ class RunHandle:
         bus: BusSource | None = None,
         forks: Forks | None = None,
     ) -> None:
-        self.id = id
+        super().__init__(Commander(client), id)
         self._forks = forks
         self._client = client
         self._log = log
         self._bus = bus
-        self._commander = Commander(client)
 
     async def result(self, timeout: float | None = None) -> AgentResult:
         """Waits for the end and returns the result, also of a failed run; `raise_on_failure()` on it raises.
@@ -101,99 +96,70 @@ class RunHandle:
         """Yields all events after entry `after` as they happen, until the run ends."""
         return Follower(self._log, self.id, after, self._bus).events()
 
-    async def send(
-        self,
-        text: str,
-        *,
-        policy: Policy | str = Policy.STEER,
-        id: str | None = None,  # noqa: A002 - the field's word
-        by: str | None = None,
-    ) -> Receipt:
-        """Sends a message to the agent.
+    async def checkpoints(self) -> list[Checkpoint]:
+        """Returns the points that the run can go back to, oldest first."""
+        return list(checkpoints_of([entry async for entry in self.entries()]))
+
+    async def restore_from_checkpoint(self, checkpoint: str, *, by: str | None = None) -> bool:
+        """Takes the run back to a checkpoint: what came after it no longer counts for the model.
+
+        The current step is stopped, and the log keeps everything. Effects that tools had since then stay: see
+        `effects_since`.
 
         Args:
-            text: not blank, at most 512 KB.
-            policy: `steer` adds it to the next model call, `enqueue` waits for the answer, `interrupt` stops the
-                current turn, and `reject` refuses the message if the agent is at work.
-            id: idempotency key; the same message under the same id is taken once.
-            by: who sends it.
+            checkpoint: its id or its name; of a turn, its number.
+            by: as in `send`.
+
+        Returns:
+            Whether the run went back; `False` means that it has no such checkpoint, or ended before.
 
         Raises:
-            CommandRefused: too many messages wait, or the policy refuses it; RunOver if the run has ended.
-            UsageError: an argument is not accepted.
+            RunOver: the run had ended before the command; `restore` then makes a new run.
         """
-        return await self._command(Send, text=text, policy=policy, id=id, by=by)
+        try:
+            receipt = await self._command(Restore, checkpoint=checkpoint, by=by)
+        except RunOver:
+            raise
+        except CommandRefused:
+            return False
+        async for event in self.events(after=-1 if receipt.seq is None else receipt.seq):
+            if isinstance(event, Entry) and event.kind == "restored" and event.data.get("command") == receipt.id:
+                return True
+            if isinstance(event, Entry) and event.kind == "refused" and event.data.get("id") == receipt.id:
+                return False
+        return False
 
-    async def pause(self, *, now: bool = False, id: str | None = None, by: str | None = None) -> Receipt:  # noqa: A002
-        """Pauses the run: nothing new starts until `resume`, and its clock stands still.
+    async def restore(self, checkpoint: str, *, message: str | None = None, by: str | None = None) -> RunHandle:
+        """Goes back to a checkpoint: an open run in place, and one that has ended by a fork, which is returned.
 
         Args:
-            now: stop the calls in flight too; otherwise they end and are recorded.
-            id: as in `send`.
+            checkpoint: as in `restore_from_checkpoint`.
+            message: a message to the agent that follows; one that has ended with an answer at this point needs it.
             by: as in `send`.
 
         Raises:
-            CommandRefused: the run is paused already, or has ended.
+            UsageError: the run has no such checkpoint, or could not continue from it.
+            CommandRefused: the run ended before it went back.
         """
-        return await self._command(Pause, now=now, id=id, by=by)
+        try:
+            is_restored = await self.restore_from_checkpoint(checkpoint, by=by)
+        except RunOver:
+            return await self.fork(checkpoint, message=message)
+        if not is_restored:
+            await self.effects_since(checkpoint)  # says which checkpoints there are
+            raise CommandRefused(f"run {self.id!r} has not gone back to {checkpoint!r}; its log says why")
+        if message is not None:
+            await self.send(message, by=by)
+        return self
 
-    async def resume(self, *, id: str | None = None, by: str | None = None) -> Receipt:  # noqa: A002
-        """Resumes a paused run.
+    async def effects_since(self, checkpoint: str) -> list[Effect]:
+        """Returns the calls of tools after a checkpoint that may have changed something outside of the run.
 
         Raises:
-            CommandRefused: the run is not paused, or has ended.
+            UsageError: the run has no such checkpoint.
         """
-        return await self._command(Resume, id=id, by=by)
-
-    async def interrupt(
-        self,
-        text: str | None = None,
-        *,
-        id: str | None = None,  # noqa: A002 - the field's word
-        by: str | None = None,
-    ) -> Receipt:
-        """Stops the current turn and keeps its partial results. A session then waits; any other run pauses.
-
-        Args:
-            text: a message with which the agent continues at once.
-            id: as in `send`.
-            by: as in `send`.
-
-        Raises:
-            CommandRefused: the session has nothing to interrupt, or the run has ended.
-        """
-        return await self._command(Interrupt, text=text, id=id, by=by)
-
-    async def raise_budget(
-        self,
-        *,
-        cost_usd: float | None = None,
-        tokens: int | None = None,
-        tool_calls: int | None = None,
-        turns: int | None = None,
-        seconds: float | None = None,
-        id: str | None = None,  # noqa: A002 - the field's word
-        by: str | None = None,
-    ) -> Receipt:
-        """Raises limits of the run. A run that waits for a larger budget continues, or waits again if it is too small.
-
-        Args:
-            cost_usd: what the run may cost in all, in US dollars.
-            tokens: input and output tokens that it may use in all.
-            tool_calls: tool calls that it may make in all.
-            turns: model calls that it may make in all; of a session, in each exchange.
-            seconds: running time in all.
-            id: as in `send`.
-            by: as in `send`.
-
-        Raises:
-            CommandRefused: the run has no such limit, or one that is as high; or it has ended.
-        """
-        limits = {"cost_usd": cost_usd, "tokens": tokens, "tool_calls": tool_calls, "turns": turns, "seconds": seconds}
-        return await self._command(RaiseBudget, **limits, id=id, by=by)
-
-    async def _command(self, kind: type[Command], **fields: Any) -> Receipt:
-        return await self._commander.send(self.id, checked_command(kind, **fields))
+        entries = [entry async for entry in self.entries()]
+        return effects_since(entries, find_checkpoint(entries, checkpoint, self.id).ref.seq)
 
     async def cancel(self) -> None:
         """Requests cancellation and returns at once; a call in flight is aborted and its partial result is kept."""
@@ -305,18 +271,3 @@ class RunHandle:
         kept = {"run_id", "agent", "status", "output", "error", "usage", "tool_calls", "model", "files"}
         kept |= {"workspace", "started_at"}
         return RunResult(**progress.model_dump(include=kept), turns=progress.turn, finished_at=progress.finished_at)
-
-
-def checked_command(kind: type[C], **fields: Any) -> C:
-    """Returns a command with the fields that are given.
-
-    Raises:
-        UsageError: one is not accepted.
-    """
-    given = {name: value for name, value in fields.items() if value is not None and value is not False}
-    try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{where}={shortened(repr(first['input']), 80)}: {reason_of(first)}") from None

@@ -10,7 +10,8 @@ from temporalio.client import WithStartWorkflowOperation
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from holdfast.client.commander import Commander
-from holdfast.client.run_handle import RunHandle, checked_command
+from holdfast.client.run_commands import checked_command
+from holdfast.client.run_handle import RunHandle
 from holdfast.commands import Policy, Receipt, Send
 from holdfast.errors import CommandRefused, RunOver, SessionOver
 from holdfast.events import Event

@@ -143,6 +143,7 @@ def build_worker(
         prices=BundledPrices(settings.model_provider, settings.model_prices),
         day_budgets=persistence.day_budgets,
         day_limits=settings.day_budgets,
+        context_window=settings.model_context_window,
         provider=settings.model_provider,
         max_concurrent_agents=settings.max_concurrent_agents,
         max_tool_calls=settings.max_tool_calls_per_turn,

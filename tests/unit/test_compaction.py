@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.activities.compaction import message_chars, plan, summary_request
+from holdfast.activities.compaction import plan, summary_request
 from holdfast.context import CLEARED, SUMMARY, compacted
-from holdfast.protocol import CompactionOrder
+from holdfast.estimates import message_size
+from holdfast.messages import CompactionOrder
 from holdfast.types import AgentSpec, Context, Message, ToolCall, ToolSpec
 
 SPEC = AgentSpec(
@@ -51,7 +52,7 @@ class Conversation:
 
 
 def chars(messages: list[Message]) -> int:
-    return sum(map(message_chars, messages))
+    return sum(map(message_size, messages))
 
 
 def test_old_results_are_cleared_first() -> None:

@@ -10,8 +10,9 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
+    from holdfast.checkpoints import Checkpoint
     from holdfast.progress import FOR_PEOPLE, RunProgress, Wait
-    from holdfast.protocol import Checkpoint, EntryPage, MessagePage
+    from holdfast.protocol import EntryPage, MessagePage
     from holdfast.types import RunResult, RunStatus, Usage
     from holdfast.workflows.calls import must_retry, unexpected
     from holdfast.workflows.run.control import Control
@@ -95,7 +96,7 @@ class AgentRun(CommandHandlers):
     @workflow.query(name=names.QUERY_CHECKPOINTS)
     def checkpoints(self) -> list[Checkpoint]:
         """Returns the checkpoints of this execution; every turn ends with one."""
-        return self._execution.state.checkpoints() if self._execution else []
+        return self._execution.state.context.checkpoints if self._execution else []
 
     @workflow.query(name=names.QUERY_PENDING_APPROVALS)
     def pending_approvals(self) -> list[Wait]:

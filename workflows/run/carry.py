@@ -37,6 +37,7 @@ def carried_state(state: RunState, now: datetime, execution: str) -> CarriedStat
         forked=state.forked,
         spent=state.clock.spent(now),
         **({"budget": state.budget} if state.plan.budget else {}),
+        context=state.context.carry(),
         control=_control(state, before.control if before else CarriedControl()),
     )
 

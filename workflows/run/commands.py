@@ -51,7 +51,7 @@ class Commands:
 
     def send(self, command: Send, _seq: int) -> None:
         """Queues a message."""
-        self._queue(command, command.text, after_answer=command.policy == Policy.ENQUEUE)
+        self._queue(command, command.text, after_answer=command.policy == Policy.ENQUEUE, pin=command.pin)
         if command.policy == Policy.INTERRUPT:
             self._stop_turn()
 
@@ -100,9 +100,12 @@ class Commands:
         self._state.interrupted = True
         self._step.stop()
 
-    def _queue(self, command: Command, text: str, *, after_answer: bool = False) -> None:
+    def _queue(self, command: Command, text: str, *, after_answer: bool = False, pin: bool = False) -> None:
         assert command.id is not None, "a command that is carried out has an id"
-        self._state.queue.add(QueuedMessage(id=command.id, text=text, after_answer=after_answer, by=command.by))
+        message = QueuedMessage(id=command.id, text=text, after_answer=after_answer, by=command.by)
+        if pin:
+            message.pinned = True
+        self._state.queue.add(message)
 
     def _pause(self, by: str | None) -> None:
         self._state.paused = True

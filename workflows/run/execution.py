@@ -13,6 +13,7 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.bounds import shortened
+    from holdfast.commands import Compact
     from holdfast.errors import ErrorType
     from holdfast.forking import Prefix
     from holdfast.progress import RunProgress, Wait
@@ -24,12 +25,15 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.budget_wait import BudgetWait, next_day
     from holdfast.workflows.run.carry import carried_state
     from holdfast.workflows.run.commands import Commands
+    from holdfast.workflows.run.compacting import CompactingCaller, ContextFull
+    from holdfast.workflows.run.context_commands import context_handlers
     from holdfast.workflows.run.control import Control
     from holdfast.workflows.run.forked import fork_of
     from holdfast.workflows.run.gate import Gate
-    from holdfast.workflows.run.model_calls import ModelCaller, error_type, out_of_time, run_error
+    from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
     from holdfast.workflows.run.outbox import Outbox
     from holdfast.workflows.run.report import progress_of, result_of, summary_of
+    from holdfast.workflows.run.restoring import Restoring
     from holdfast.workflows.run.run_budget import RunBudget, exceeded, not_called
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.step import Step
@@ -92,7 +96,10 @@ class Execution:
         """Length of the history at which the run tries again to continue as new, after the mirror lagged."""
         self._out_of_time = ""
 
-        control.begin(self.state, Commands(self.state, self._step).handlers())
+        self._calls = CompactingCaller(self.state, self._model)
+        self._restoring = Restoring(self.state, self._step, self._outbox)
+        commands = Commands(self.state, self._step).handlers()
+        control.begin(self.state, commands | context_handlers(self.state, self._restoring))
 
     async def run(self) -> Outcome | None:
         """Takes turns until the run ends; returns `None` if it must continue in a new execution."""
@@ -133,6 +140,7 @@ class Execution:
     async def end(self, outcome: Outcome) -> RunResult:
         """Records the end, and sends it to the mirror now or by a `MirrorCatchUp` workflow."""
         self.state.drop_messages(workflow.now(), f"the run has ended ({outcome.status})")
+        self._restoring.drop()
         self.state.end(workflow.now(), outcome.status, outcome.error)
         result = result_of(self.state)
         self.state.finish(workflow.now(), result)
@@ -159,6 +167,8 @@ class Execution:
         except ActivityError as error:
             if not self._stop:
                 return Outcome(RunStatus.TIMED_OUT if out_of_time(error) else RunStatus.FAILED, run_error(error))
+        except ContextFull as error:
+            return Outcome(RunStatus.FAILED, error.reason)
         except asyncio.CancelledError:
             pass  # between two calls; `_stop` says why
         except Exception as error:
@@ -170,6 +180,8 @@ class Execution:
 
     async def _take_each_turn(self) -> Outcome | None:
         while not self._stop:
+            if self.state.context.restore_to:
+                self._restoring.finish()
             if self.state.interrupted:
                 self.state.end_interrupted_turn(workflow.now())
             step = self._next_step()
@@ -203,6 +215,8 @@ class Execution:
                 outcome = await self._take_turn()
             case CallTools(calls):
                 outcome = await self._make_calls(calls)
+            case WaitForMessage() if self.state.context.compacting:
+                outcome = await self._compact_now()
             case WaitForMessage():
                 outcome = await self._wait_for_message()
             case Finish(fault):
@@ -268,12 +282,12 @@ class Execution:
         )
         try:
             await workflow.wait_condition(
-                lambda: bool(state.queue) or state.paused or self._is_continuing(),
+                lambda: bool(state.queue) or state.paused or state.context.is_disturbed or self._is_continuing(),
                 timeout=None if wait.until is None else max(wait.until - now, timedelta()),
                 timeout_summary="the idle limit of the session",
             )
         except TimeoutError:
-            if not state.queue:  # a message of the same workflow task continues the session
+            if not state.queue and not state.context.is_disturbed:  # by a command of the same workflow task
                 del state.open_waits[NEXT_MESSAGE]
                 return Outcome(RunStatus.COMPLETED)
         if state.queue:
@@ -288,18 +302,35 @@ class Execution:
         state.deliver(workflow.now(), after_answer=is_answered)
         self._view.update()
         try:
-            reply = await self._model.call(self._is_continuing)
-        except ActivityError as error:
-            if self._budget.asks and error_type(error) == ErrorType.BUDGET_EXCEEDED and not self._stop:
-                self._day_limit = run_error(error).message
+            reply = await self._calls.call(self._is_continuing)
+        except (ActivityError, ContextFull) as error:
+            reason = error.reason if isinstance(error, ContextFull) else run_error(error)
+            if self._budget.asks and reason.type == ErrorType.BUDGET_EXCEEDED and not self._stop:
+                self._day_limit = reason.message
                 return
-            if not state.request.session or self._stop or out_of_time(error):
+            if not state.request.session or self._stop or reason.type == ErrorType.TIMED_OUT:
                 raise
-            state.record_answer(workflow.now(), run_error(error))
+            state.record_answer(workflow.now(), reason)
             return
         if reply is not None:
             state.record_reply(workflow.now(), reply)
             self._budget.count_reply(reply)
+
+    async def _compact_now(self) -> Outcome | None:
+        """Compacts the context of a session that waits, if the budget allows it."""
+        plan = self._budget.plan_call()
+        if isinstance(plan, Shortage):
+            return await self._stop_or_ask(plan)
+        self._model.max_output = plan.max_output
+        await self._step.run(self._compact_as_asked())
+        return None
+
+    async def _compact_as_asked(self) -> None:
+        try:
+            await self._calls.compact_as_asked(self._is_continuing)
+        except ActivityError as error:
+            self.state.record_refusal(workflow.now(), Compact.NAME, run_error(error).message, None)
+            self.state.context.compacting = None
 
     async def _call_tools(self, calls: list[ToolCall]) -> None:
         async for call, result in self._tools.call_all(calls):

@@ -24,6 +24,9 @@ class Gate:
 
     async def is_open(self) -> bool:
         """Waits while the run is paused, and returns whether a call may begin."""
-        if self._state.paused:
-            await workflow.wait_condition(lambda: not self._state.paused or self.is_continuing())
-        return not self.is_continuing()
+        state = self._state
+        if state.paused:
+            await workflow.wait_condition(
+                lambda: not state.paused or bool(state.context.restore_to) or self.is_continuing()
+            )
+        return not state.paused and not state.context.restore_to and not self.is_continuing()

@@ -45,6 +45,11 @@ class Log:
         """The messages of this execution, oldest first."""
         return self._messages
 
+    @property
+    def last_message_ref(self) -> TranscriptRef | None:
+        """The entry of the newest message; `None` if this execution has none yet."""
+        return self.ref_at(self._message_entries[-1]) if self._message_entries else None
+
     def append(self, kind: EntryKind | str, *, at: datetime, turn: int, data: dict[str, Any]) -> Entry:
         """Appends an entry and returns it; `data` must consist of plain JSON values."""
         head = self.head

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
+    from holdfast.messages import CompactionOrder
     from holdfast.model_reply import ModelReply
     from holdfast.protocol import ModelCall
     from holdfast.types import RunError, TranscriptRef
@@ -47,12 +48,15 @@ class ModelCaller:
         """Tokens that the next reply may have by the budget; `None` means that it sets no limit."""
         self.cut_off: RunError | None = None
         """Why the last reply ends early, if a budget has cut it off."""
+        self._compact: CompactionOrder | None = None
+        """How the current call compacts the context, if it does."""
 
-    async def call(self, pauses: Callable[[], bool]) -> ModelReply | None:
+    async def call(self, pauses: Callable[[], bool], *, compact: CompactionOrder | None = None) -> ModelReply | None:
         """Makes the next model call, which appends the entries since the last one to the mirror.
 
         Args:
             pauses: whether to stop waiting for a worker with the model of the run.
+            compact: set if the call compacts the context.
 
         Returns:
             The reply; after a cancel, the part of it that had arrived. `None` means that the call was not made.
@@ -60,7 +64,7 @@ class ModelCaller:
         Raises:
             ActivityError: the call failed permanently.
         """
-        provider = self._state.plan.provider
+        provider, self._compact = self._state.plan.provider, compact
         return await self._waits.until_served(
             f"a worker with the models of {provider!r}, with which the run began", self._call, pauses=pauses
         )
@@ -139,6 +143,8 @@ class ModelCaller:
             call.max_output = self.max_output
         if state.plan.day_budgets:
             call.day_budgets = state.plan.day_budgets
+        if self._compact:
+            call.compact = self._compact
         if call.entries and self._can_append(base):
             call.chain, call.summary = state.chain, summary_of(state)
         return call
@@ -152,11 +158,12 @@ class ModelCaller:
 
     async def _execute(self, call: ModelCall) -> ModelReply:
         state = self._state
+        what = "compacting the context" if call.compact else "calling the model"
         waits = ", which waits for its turn (MODEL_CALLS_PER_SECOND)" if self._queue.is_rated else ""
-        self._view.show_activity(f"turn {call.turn}: calling the model{waits}")
-        summary = f"turn {call.turn} · {state.model or state.plan.expected_model}"
+        self._view.show_activity(f"turn {call.turn}: {what}{waits}")
+        doing = "compact the context" if call.compact else f"turn {call.turn}"
         with state.calling():
-            reply = await self._queue.call(call, summary=summary)
+            reply = await self._queue.call(call, summary=f"{doing} · {state.model or state.plan.expected_model}")
         self._last_head = call.head
         self.cut_off = CUT_OFF if reply.cut_by_budget else None
         if reply.mirrored:

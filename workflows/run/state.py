@@ -9,13 +9,13 @@ from typing import Any, Self
 
 from holdfast.bounds import shortened
 from holdfast.budgets import CarriedBudget
+from holdfast.checkpoints import checkpoints_of
 from holdfast.commands import Command
 from holdfast.errors import ErrorType
 from holdfast.model_reply import ModelReply
 from holdfast.progress import Wait
 from holdfast.protocol import (
     CarriedState,
-    Checkpoint,
     CommandAnswer,
     Plan,
     RunRequest,
@@ -35,6 +35,8 @@ from holdfast.types import (
 )
 from holdfast.workflows.options import MAX_RECORDED_CALLS
 from holdfast.workflows.run.clock import RunClock
+from holdfast.workflows.run.context_state import ContextState
+from holdfast.workflows.run.entry_data import plain, reply_data, result_data
 from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.messages import MessageQueue
 
@@ -108,7 +110,7 @@ class RunState:
         self.files: list[str] = []
         self._file_chars = 0
         self.error: RunError | None = None
-        self._checkpoints: list[Checkpoint] = []
+        self.context = ContextState(log)
 
     @classmethod
     def begin(cls, run_id: str, request: RunRequest, plan: Plan, *, now: datetime, chain: str) -> Self:
@@ -156,6 +158,7 @@ class RunState:
         state.queue = MessageQueue(control.queue)
         state.open_waits = {wait.id: wait for wait in control.waits}
         state.answers = dict(control.answers)
+        state.context = ContextState(log, carried.context)
         state.status = state.next_status
         if state.status != RunStatus.RUNNING:
             clock.stop(now)
@@ -227,63 +230,43 @@ class RunState:
 
     @property
     def last_message(self) -> Message | None:
-        """The newest message of this execution; `None` right after continue-as-new."""
-        return self.log.messages[-1] if self.log.messages else None
+        """The newest message that counts; `None` if it is not known, as right after continue-as-new."""
+        return self.context.last_message
 
-    def record_reply(self, now: datetime, reply: ModelReply) -> Message:
+    def record_reply(self, now: datetime, reply: ModelReply) -> None:
         """Records a reply of the model, which begins a turn."""
         self.turns += 1
         self.usage += reply.usage
         # If the stream was closed early, the provider may not have named the model.
         self.model = (self.model or self.plan.expected_model) if reply.partial else reply.model
-        message = Message(seq=self.log.next_message, role="assistant", content=reply.content)
         self.pending_calls, self.calls_made = reply.tool_calls[:MAX_RECORDED_CALLS], 0
-        self.asked = message.seq
-        if self.pending_calls:
-            message.tool_calls = self.pending_calls
-        if reply.provider_fields:
-            message.provider_fields = reply.provider_fields
-        if reply.partial:
-            message.partial = True
+        self.asked = self.log.next_message
+        self.context.size.observe(reply)
         self.finish_reason = reply.finish_reason
         if reply.content:
             self.output = reply.content
         self.answer = "" if reply.tool_calls else reply.content
-        facts = reply.model_dump(mode="json", include={"model", "finish_reason", "usage", "seconds"})
-        if reply.tried:
-            facts["tried"] = [tried.model_dump(mode="json") for tried in reply.tried]
-        self.add_message(now, message, **facts, **_attempts(reply.attempts))
-        return message
+        self.record("message", now, reply_data(self.asked, reply, self.pending_calls))
 
     def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult) -> None:
-        """Records the result of a tool call, successful or not."""
+        """Records the result of a tool call, successful or not, and the checkpoints that the tool made."""
         self.pending_calls = [pending for pending in self.pending_calls if pending.id != call.id]
         self.calls_made += 1
         self.tool_calls += 1
         self.add_tool_result(now, call, result)
         self._add_files(result.files)
+        for made in result.checkpoints:
+            self.record_checkpoint(now, made.id, made.name, data=made.data, by=call.name)
 
-    def add_tool_result(self, now: datetime, call: ToolCall, result: ToolResult) -> None:
+    def add_tool_result(self, now: datetime, call: ToolCall, result: ToolResult, *, turn: int | None = None) -> None:
         """Adds the result of a call to the transcript, whether the run has made the call or not."""
-        content = f"error: {result.error}" if result.error is not None else result.content
-        message = Message(seq=self.log.next_message, role="tool", content=content, tool_call_id=call.id)
-        self._record(
-            "tool_result",
-            now,
-            {
-                "message": _plain(message),
-                "tool": call.name,
-                "error": result.error is not None,
-                "files": result.files,
-                "seconds": result.seconds,
-                **_attempts(result.attempts),
-                **({"outcome": result.outcome} if result.outcome else {}),
-            },
-        )
+        data = result_data(self.log.next_message, call, result)
+        self.context.size.add(data["message"]["content"])
+        self.record("tool_result", now, data, turn=turn)
 
     def record_command(self, now: datetime, command: Command) -> Entry:
         """Records a command that is carried out."""
-        content = command.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        content = command.model_dump(mode="json", exclude_unset=True, exclude_none=True, exclude=set(command.BULK))
         return self._record("command", now, {"command": command.NAME, **content, "id": command.id})
 
     def record_refusal(self, now: datetime, signal: str, reason: str, given: Any, **facts: Any) -> None:
@@ -298,10 +281,12 @@ class RunState:
             now: workflow time.
             after_answer: see `MessageQueue.take`.
         """
-        for message in self.queue.take(after_answer=after_answer):
-            self.add_message(
-                now, Message(seq=self.log.next_message, role="user", content=message.text), command=message.id
-            )
+        for queued in self.queue.take(after_answer=after_answer):
+            message = Message(seq=self.log.next_message, role="user", content=queued.text)
+            if queued.pinned:
+                message.pinned = True
+            self.context.size.add(queued.text)
+            self.add_message(now, message, command=queued.id)
         if self.answered:
             self.answered, self.exchange = False, self.turns
 
@@ -341,7 +326,7 @@ class RunState:
         """Begins a wait and records it; one that an earlier execution has begun continues."""
         if wait.id not in self.open_waits:
             self.open_waits[wait.id] = wait
-            self._record("wait", now, {"wait": _plain(wait)})
+            self._record("wait", now, {"wait": plain(wait)})
 
     def end_wait(self, now: datetime, wait_id: str, outcome: str, **facts: Any) -> None:
         """Ends a wait and records how."""
@@ -350,9 +335,13 @@ class RunState:
 
     def mark_turn(self, now: datetime) -> None:
         """Adds the checkpoint of a turn whose tool calls have ended."""
-        self._checkpoints.append(
-            Checkpoint(id=f"turn-{self.turns}", name=f"turn-{self.turns}", turn=self.turns, at=now, ref=self.head)
-        )
+        self.context.mark_turn(now, self.turns)
+
+    def record_checkpoint(self, now: datetime, made_id: str, name: str, *, data: Any, by: str | None) -> None:
+        """Records a checkpoint that a person or a tool has made."""
+        facts = {name: value for name, value in (("data", data), ("by", by)) if value is not None}
+        entry = self.record("checkpoint", now, {"id": made_id, "name": name, **facts})
+        self.context.checkpoints.extend(checkpoints_of([entry]))
 
     def finish(self, now: datetime, result: RunResult) -> None:
         """Records the end of the run; nothing can be recorded afterwards."""
@@ -363,10 +352,6 @@ class RunState:
         self.status, self.error, self.finished_at = status, error, now
         self.doing = status.value
 
-    def checkpoints(self) -> list[Checkpoint]:
-        """Returns the checkpoints of this execution, oldest first."""
-        return self._checkpoints
-
     def _add_files(self, files: list[str]) -> None:
         for file in files:
             if file not in self.files and self._file_chars + len(file) <= MAX_FILE_CHARS:
@@ -376,22 +361,14 @@ class RunState:
     def record_start(self, now: datetime, **facts: Any) -> None:
         """Records what the run was started with, as its first entry."""
         recorded = self.request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_defaults=True)
-        self._record("start", now, {"agent": _plain(self.plan.spec), "request": recorded, **facts})
+        self._record("start", now, {"agent": plain(self.plan.spec), "request": recorded, **facts})
 
     def add_message(self, now: datetime, message: Message, **facts: Any) -> None:
         """Adds a message to the transcript."""
-        self._record("message", now, {"message": _plain(message), **facts})
+        self._record("message", now, {"message": plain(message), **facts})
 
-    def _record(self, kind: EntryKind, now: datetime, data: dict[str, Any]) -> Entry:
-        return self.log.append(kind, at=now, turn=self.turns, data=data)
+    def record(self, kind: EntryKind, now: datetime, data: dict[str, Any], *, turn: int | None = None) -> Entry:
+        """Appends an entry to the log; `turn` is the current one if not given."""
+        return self.log.append(kind, at=now, turn=self.turns if turn is None else turn, data=data)
 
-
-def _attempts(attempts: int) -> dict[str, int]:
-    """Returns the field of an entry with the number of attempts, if a call needed more than one."""
-    return {"attempts": attempts} if attempts > 1 else {}
-
-
-def _plain(model: Any) -> dict[str, Any]:
-    """Returns a model as JSON values, without fields that were not set, as history stores it several times."""
-    plain: dict[str, Any] = model.model_dump(mode="json", exclude_unset=True)
-    return plain
+    _record = record

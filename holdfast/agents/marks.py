@@ -1,0 +1,71 @@
+"""What a tool asks of its run beside its result: checkpoints, and to keep the result in the context."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from holdfast.bounds import MAX_NAME, Json, clean_text, shortened
+from holdfast.checkpoints import MAX_DATA_BYTES
+from holdfast.messages import MadeCheckpoint
+from holdfast.types import ToolResult
+
+MAX_CHECKPOINTS = 100  # of one call
+MAX_CALL_BYTES = 4 * MAX_DATA_BYTES  # of the data of one call's checkpoints together
+_JSON: TypeAdapter[Any] = TypeAdapter(Json)
+
+
+@dataclass
+class Marks:
+    """What one call of a tool has asked for; nothing here raises, as a checkpoint must not end the work of a tool."""
+
+    checkpoints: list[MadeCheckpoint] = field(default_factory=list)
+    pinned: bool = False
+    faults: list[str] = field(default_factory=list)
+    """What could not be stored, for the worker's log."""
+    _room: int = MAX_CALL_BYTES
+
+    def add_checkpoint(self, call: str, name: str, data: Any) -> str:
+        """Adds a checkpoint, and returns its id; without the data if that cannot be stored.
+
+        Args:
+            call: identifies the call within the run.
+            name: for people.
+            data: anything.
+        """
+        made = MadeCheckpoint(id=f"{call}.{len(self.checkpoints) + 1}", name=shortened(clean_text(str(name)), MAX_NAME))
+        if len(self.checkpoints) >= MAX_CHECKPOINTS:
+            self.faults.append(f"checkpoint {made.name!r}: a call makes at most {MAX_CHECKPOINTS}")
+            return made.id
+        try:
+            if data is not None:
+                made.data = self._admitted(data)
+        except Exception as error:  # noqa: BLE001 - a value of a tool may raise anything
+            self.faults.append(f"the data of checkpoint {made.name!r} is left out: {error}")
+        self.checkpoints.append(made)
+        return made.id
+
+    def mark(self, result: ToolResult) -> ToolResult:
+        """Returns a result with what the call has asked for."""
+        if self.checkpoints:
+            result.checkpoints = self.checkpoints
+        if self.pinned:
+            result.pinned = True
+        return result
+
+    def _admitted(self, data: Any) -> Any:
+        """Returns data as JSON values.
+
+        Raises:
+            ValueError: it is too large, or no JSON can hold it.
+        """
+        plain = _JSON.validate_python(to_jsonable_python(data, inf_nan_mode="constants"))
+        size, limit = len(json.dumps(plain)), min(MAX_DATA_BYTES, self._room)
+        if size > limit:
+            raise ValueError(f"it has {size:,} bytes as JSON; the maximum is {limit:,}")
+        self._room -= size
+        return plain

@@ -1,0 +1,192 @@
+"""The commands to an open run, as methods."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from holdfast.bounds import shortened
+from holdfast.client.commander import Commander
+from holdfast.commands import (
+    Command,
+    Compact,
+    CreateCheckpoint,
+    Interrupt,
+    Pause,
+    Policy,
+    RaiseBudget,
+    Receipt,
+    Resume,
+    Send,
+)
+from holdfast.errors import UsageError
+from holdfast.rejection import reason_of
+from holdfast.types import RunId
+
+C = TypeVar("C", bound=Command)
+
+
+class RunCommands:
+    """Commands to one run; each is recorded, and carried out once under its idempotency key.
+
+    Args:
+        commander: sends them.
+        id: the run.
+    """
+
+    def __init__(self, commander: Commander, id: RunId) -> None:  # noqa: A002 - the field's word
+        self.id = id
+        self._commander = commander
+
+    async def send(
+        self,
+        text: str,
+        *,
+        policy: Policy | str = Policy.STEER,
+        pin: bool = False,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Sends a message to the agent.
+
+        Args:
+            text: not blank, at most 512 KB.
+            policy: `steer` adds it to the next model call, `enqueue` waits for the answer, `interrupt` stops the
+                current turn, and `reject` refuses the message if the agent is at work.
+            pin: keep the message in the model's context when older ones are summarized.
+            id: idempotency key; the same message under the same id is taken once.
+            by: who sends it.
+
+        Raises:
+            CommandRefused: too many messages wait, or the policy refuses it; RunOver if the run has ended.
+            UsageError: an argument is not accepted.
+        """
+        return await self._command(Send, text=text, policy=policy, pin=pin, id=id, by=by)
+
+    async def pause(self, *, now: bool = False, id: str | None = None, by: str | None = None) -> Receipt:  # noqa: A002
+        """Pauses the run: nothing new starts until `resume`, and its clock stands still.
+
+        Args:
+            now: stop the calls in flight too; otherwise they end and are recorded.
+            id: as in `send`.
+            by: as in `send`.
+
+        Raises:
+            CommandRefused: the run is paused already, or has ended.
+        """
+        return await self._command(Pause, now=now, id=id, by=by)
+
+    async def resume(self, *, id: str | None = None, by: str | None = None) -> Receipt:  # noqa: A002
+        """Resumes a paused run.
+
+        Raises:
+            CommandRefused: the run is not paused, or has ended.
+        """
+        return await self._command(Resume, id=id, by=by)
+
+    async def interrupt(
+        self,
+        text: str | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Stops the current turn and keeps its partial results. A session then waits; any other run pauses.
+
+        Args:
+            text: a message with which the agent continues at once.
+            id: as in `send`.
+            by: as in `send`.
+
+        Raises:
+            CommandRefused: the session has nothing to interrupt, or the run has ended.
+        """
+        return await self._command(Interrupt, text=text, id=id, by=by)
+
+    async def raise_budget(
+        self,
+        *,
+        cost_usd: float | None = None,
+        tokens: int | None = None,
+        tool_calls: int | None = None,
+        turns: int | None = None,
+        seconds: float | None = None,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Raises limits of the run. A run that waits for a larger budget continues, or waits again if it is too small.
+
+        Args:
+            cost_usd: what the run may cost in all, in US dollars.
+            tokens: input and output tokens that it may use in all.
+            tool_calls: tool calls that it may make in all.
+            turns: model calls that it may make in all; of a session, in each exchange.
+            seconds: running time in all.
+            id: as in `send`.
+            by: as in `send`.
+
+        Raises:
+            CommandRefused: the run has no such limit, or one that is as high; or it has ended.
+        """
+        limits = {"cost_usd": cost_usd, "tokens": tokens, "tool_calls": tool_calls, "turns": turns, "seconds": seconds}
+        return await self._command(RaiseBudget, **limits, id=id, by=by)
+
+    async def create_checkpoint(
+        self,
+        name: str = "checkpoint",
+        data: Any = None,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> str:
+        """Makes a checkpoint, and returns its id.
+
+        Args:
+            name: for people; the newest of several with one name is meant.
+            data: JSON to keep with it, at most 64 KB.
+            id: as in `send`; it is also the checkpoint's.
+            by: as in `send`.
+
+        Raises:
+            CommandRefused: the run has ended, or a turn's end has the name.
+            UsageError: an argument is not accepted.
+        """
+        return (await self._command(CreateCheckpoint, name=name, data=data, id=id, by=by)).id
+
+    async def compact(
+        self,
+        focus: str | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Shortens the model's context before its next call; the transcript stays whole.
+
+        Args:
+            focus: what the summary should keep in particular.
+            id: as in `send`.
+            by: as in `send`.
+
+        Raises:
+            CommandRefused: the run has ended.
+        """
+        return await self._command(Compact, focus=focus, id=id, by=by)
+
+    async def _command(self, kind: type[Command], **fields: Any) -> Receipt:
+        return await self._commander.send(self.id, checked_command(kind, **fields))
+
+
+def checked_command(kind: type[C], **fields: Any) -> C:
+    """Returns a command with the fields that are given.
+
+    Raises:
+        UsageError: one is not accepted.
+    """
+    given = {name: value for name, value in fields.items() if value is not None and value is not False}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{where}={shortened(repr(first['input']), 80)}: {reason_of(first)}") from None

@@ -1,0 +1,38 @@
+"""What the commands do that change what the model sees: checkpoints, restores and compactions."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast.checkpoints import turn_of
+    from holdfast.commands import Command, Compact, CreateCheckpoint, Restore
+    from holdfast.workflows.run.control import Handler, Refusal
+    from holdfast.workflows.run.restoring import Restoring
+    from holdfast.workflows.run.state import RunState
+
+
+def context_handlers(state: RunState, restoring: Restoring) -> dict[type[Command], Handler]:
+    """Returns what each of these commands does; none of them awaits.
+
+    Args:
+        state: the run.
+        restoring: takes it back to a checkpoint.
+    """
+
+    def check_checkpoint(command: CreateCheckpoint) -> None:
+        if turn_of(command.name) is not None or (command.id is not None and turn_of(command.id) is not None):
+            raise Refusal("a turn's end has this name; choose another name and id for the checkpoint")
+
+    def create_checkpoint(command: CreateCheckpoint, _seq: int) -> None:
+        assert command.id is not None, "a command that is carried out has an id"
+        state.record_checkpoint(workflow.now(), command.id, command.name, data=command.data, by=command.by)
+
+    def compact(command: Compact, _seq: int) -> None:
+        state.context.compacting = command
+
+    return {
+        CreateCheckpoint: Handler(create_checkpoint, check_checkpoint),
+        Restore: Handler(restoring.request, restoring.check),
+        Compact: Handler(compact),
+    }
