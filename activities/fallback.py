@@ -105,7 +105,7 @@ class Fallback:
             except ModelError as error:
                 if len(models) == 1 or not self._falls_over(error, attempt, is_first=not tried):
                     raise
-                log.warning("a model did not answer", model=model, reason=error.reason, detail=str(error))
+                log.warning("a model did not answer", model=model, reason=error.reason.value, detail=str(error))
                 errors.append(error)
                 tried.append(
                     TriedModel(model=model or "", reason=error.reason, message=shortened(str(error), MAX_TOLD))

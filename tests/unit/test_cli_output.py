@@ -91,6 +91,21 @@ def test_narrator_says_when_an_answer_was_begun_anew(capsys: pytest.CaptureFixtu
     assert shown == ["turn 1", "  Perhaps it is", "  (the model was called again; this is its new answer)", "  No."]
 
 
+def test_narrator_shows_that_another_model_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Text of a model that broke off is shown apart from that of the next one, which is shown once."""
+    tried = [{"model": "first", "reason": "broken_reply", "message": "it broke off"}]
+    message = Message(seq=2, role="assistant", content="It is 42.")
+    deltas = [TextDelta(turn=1, text="Perhaps it is "), TextDelta(turn=1, text="It is ", attempt=2)]
+    shown = told(capsys, [*deltas, entry("message", message, model="second", tried=tried)]).splitlines()
+    assert shown == [
+        "turn 1",
+        "  Perhaps it is",
+        "  (the text above was discarded; this is a new answer)",
+        "  It is 42.",
+        "  (answered by second; first: broken reply)",
+    ]
+
+
 def test_narrator_marks_partial_text(capsys: pytest.CaptureFixture[str]) -> None:
     """Partial text is marked as such."""
     assert "(incomplete)" in told(capsys, [assistant("The ans", partial=True)])

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.model_reply import ModelReply, Redirection
-    from holdfast.protocol import ModelCall
+    from holdfast.protocol import ModelCall, Plan
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
 
@@ -20,16 +20,16 @@ class ModelQueue:
     """Makes model calls in the task queue of the run's first model, and follows a call to that of another model.
 
     Args:
-        queue: as in `Plan.model_queue`.
+        plan: the plan of the run, which keeps what its calls learn about their task queue for its next executions.
     """
 
-    def __init__(self, queue: str | None) -> None:
-        self._queue = queue
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
 
     @property
     def is_rated(self) -> bool:
         """Whether the server limits the rate of the calls, which may therefore wait."""
-        return self._queue is not None
+        return self._plan.model_queue is not None
 
     async def call(self, call: ModelCall, *, summary: str) -> ModelReply:
         """Makes a model call and returns the reply.
@@ -37,7 +37,7 @@ class ModelQueue:
         Raises:
             ActivityError: the call failed.
         """
-        queue = self._queue
+        queue = self._plan.model_queue
         while True:
             if queue is not None:  # the server counts it, so it waits for a slot rather than coming back later
                 call = call.model_copy(update={"slot_only": False})
@@ -47,13 +47,13 @@ class ModelQueue:
                 )
             except ActivityError as error:
                 if queue is not None and _was_not_taken(error):  # no worker limits the rate any more, as it seems
-                    queue = self._queue = None
+                    queue = self._plan.model_queue = None
                     continue
                 if (redirection := _redirection(error)) is None:
                     raise
             queue = redirection.task_queue
             if not redirection.tried:
-                self._queue = queue
+                self._plan.model_queue = queue
             call = call.model_copy(
                 update={
                     "tried": redirection.tried,
