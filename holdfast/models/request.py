@@ -29,8 +29,10 @@ class Concessions:
     """Whether the request for usage (`stream_options`) is left out."""
     fields: frozenset[str] = frozenset()
     """Fields of earlier messages and calls that are not sent back."""
-    output: Literal["max_tokens", "max_completion_tokens", "none"] = "max_tokens"
-    """The name of the field that limits a reply; `none` leaves it out, as the model never writes as much."""
+    output: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """The name of the field by which a budget limits a reply."""
+    no_output: bool = False
+    """Whether that field is left out, as it is larger than what the model writes at most."""
 
     def __bool__(self) -> bool:
         return self.usage or bool(self.fields)
@@ -38,7 +40,7 @@ class Concessions:
     @property
     def lasting(self) -> Concessions:
         """What holds for further requests too: that one limit was too large says nothing about a smaller one."""
-        return replace(self, output="max_completion_tokens") if self.output == "none" else self
+        return replace(self, no_output=False) if self.no_output else self
 
     def further(self, refusal: str, messages: list[Message], *, limits_output: bool = False) -> Concessions | None:
         """Returns what to leave out after a refusal, in addition; `None` if nothing in it explains the refusal.
@@ -48,9 +50,9 @@ class Concessions:
             messages: those of the refused request.
             limits_output: whether a budget limits the reply.
         """
-        if limits_output and self.output != "none" and _OUTPUT.search(refusal):
-            renamed = self.output == "max_tokens" and "max_completion_tokens" in refusal
-            return replace(self, output="max_completion_tokens" if renamed else "none")
+        if limits_output and not self.no_output and _OUTPUT.search(refusal):
+            is_renamed = self.output == "max_tokens" and "max_completion_tokens" in refusal
+            return replace(self, output="max_completion_tokens") if is_renamed else replace(self, no_output=True)
         if not self.usage and re.search("stream_options|include_usage", refusal):
             return replace(self, usage=True)
         sent = _provider_fields(messages) - self.fields
@@ -84,7 +86,7 @@ def request_body(
     for name in ("messages", "tools", "stream_options"):
         fields.pop(name, None)
     if max_output is not None:
-        _limit_output(fields, max_output, left_out.output)
+        _limit_output(fields, max_output, None if left_out.no_output else left_out.output)
     if not left_out.usage:
         fields["stream_options"] = {"include_usage": True}
     if spec.tools:  # providers refuse an empty list
@@ -95,12 +97,12 @@ def request_body(
     return b'{"messages":[' + said + b"]," + rest[1:]
 
 
-def _limit_output(fields: dict[str, Any], most: int, name: str) -> None:
-    """Limits the reply, by the setting that does so already, if there is one."""
+def _limit_output(fields: dict[str, Any], most: int, name: str | None) -> None:
+    """Limits the reply, by the setting that does so already, if there is one, else by this field."""
     known = output_setting(fields)
     if known is not None:
         fields[known] = min(fields[known], most)
-    elif name != "none":
+    elif name is not None:
         fields[name] = most
 
 

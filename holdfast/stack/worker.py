@@ -110,7 +110,7 @@ def _plain(value: object) -> str:
     if isinstance(value, timedelta):
         return f"{value.days}d" if value.seconds == 0 else f"{value.total_seconds():.0f}s"
     if isinstance(value, dict | list):
-        return json.dumps(value)
+        return json.dumps(value, default=lambda model: model.model_dump(exclude_none=True))
     return str(value)
 
 

@@ -12,7 +12,7 @@ from holdfast.storage.memory import InProcessTable, TextMemory
 from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
 from holdfast.testing import ChatToolCall, EmbeddingFault, Reply
-from tests.support.lab import Lab
+from tests.support.lab import Lab, eventually
 from tests.support.ledgers import SwitchedLedger
 from tests.support.switched_store import SwitchedStore
 
@@ -133,6 +133,25 @@ async def begins_as_a_fork(lab: Lab) -> RunHandle:
     return fork
 
 
+async def waits_for_a_budget(lab: Lab) -> RunHandle:
+    """A limit of tokens, at which the run waits until it is raised, and one of tool calls, at which it ends."""
+    lab.server.call_tools(("find", {"word": "a"}), ("find", {"word": "b"}))
+    async with lab.worker(agent):
+        budget = {"tokens": 100, "tool_calls": 1, "on_limit": "ask"}
+        handle = await lab.holdfast.start("recorded", "Find it.", budget=budget)
+        await eventually(lambda: _waits(handle, "100 tokens"))
+        await handle.raise_budget(tokens=100_000)
+        await eventually(lambda: _waits(handle, "1 tool calls"))
+        lab.server.say("Found.")
+        await handle.raise_budget(tool_calls=2, by="Ada")
+        await handle.result(60)
+    return handle
+
+
+async def _waits(handle: RunHandle, words: str) -> bool:
+    return any(words in wait.what for wait in (await handle.status()).waits_for)
+
+
 async def _ended(lab: Lab, handle: RunHandle) -> RunHandle:
     async with lab.worker(agent):
         await handle.result(60)
@@ -151,5 +170,6 @@ SCENARIOS: dict[str, Scenario] = {
         outlives_its_worker_and_store,
         embeds_memories,
         begins_as_a_fork,
+        waits_for_a_budget,
     )
 }

@@ -17,6 +17,7 @@ from holdfast.client.holdfast import Holdfast
 from holdfast.composition import worker
 from holdfast.models import open_model
 from holdfast.ports import ChatModel, EventBus, Store
+from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.ledger import Ledger
 from holdfast.settings import Settings
 from holdfast.storage.bus import Bus, MemoryLog
@@ -72,12 +73,15 @@ class Lab:
         memories: TextMemory | None = None,
         bus: EventBus | None = None,
         ledger: Ledger | None = None,
+        day_budgets: DayBudgets | None = None,
         max_cached_workflows: int = 0,
         isolate_tools: bool = False,
         model: ChatModel | None = None,
     ) -> AsyncIterator[None]:
         """Runs a worker that serves these agents; by default each workflow task replays the whole run."""
         kept = Persistence(database=None, store=store or self.store, bus=bus or self.bus, ledger=ledger)
+        if day_budgets is not None:
+            kept = replace(kept, day_budgets=day_budgets)
         ours = open_model(
             openai_api_key="test", openai_base_url=self.server.url, openrouter_api_key=None, default_model="test-model"
         )

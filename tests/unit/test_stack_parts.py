@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from holdfast.budgets import DayBudget
 from holdfast.errors import SettingsError
+from holdfast.pricing import ModelPrice
 from holdfast.settings import Settings
 from holdfast.stack import part_locks, process, sockets, status, ui_url, worker
 from holdfast.stack.locks import is_locked, locked, try_lock
@@ -286,6 +288,8 @@ def test_the_workers_environment_is_what_the_settings_say(tmp_path: Path, monkey
         reconcile_interval=0,
         retention=timedelta(days=90),
         surrealdb_url=None,
+        model_prices={"m": ModelPrice(input=1, output=2)},
+        budgets={"tag:team=search": DayBudget(cost_usd_per_day=5)},
     )
     variables = worker.environment(settings, "127.0.0.1:1", None)
     expected = {

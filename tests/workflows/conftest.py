@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.database_fixtures import databases as databases  # noqa: PLC0414 - for pytest
+from tests.support.database_fixtures import surreal as surreal  # noqa: PLC0414 - for pytest
 from tests.support.lab import Lab
 from tests.support.short_histories import short_history_server
 

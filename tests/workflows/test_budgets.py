@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from holdfast import Agent, RunHandle, RunStatus, UsageError, tool
 from holdfast.budgets import DayBudget
-from holdfast.errors import CommandRefused
+from holdfast.definition import AgentDefinition
+from holdfast.errors import CommandRefused, StoreUnavailable
+from holdfast.ports.day_budgets import DayBudgets, Refusal, Spent
 from holdfast.pricing import ModelPrice
+from holdfast.storage.budgets import MemoryDayBudgets, SurrealDayBudgets
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from holdfast.types import RunResult, Usage
+from tests.support.databases import Databases
 from tests.support.lab import Lab, contents, eventually
 
 PRICE = ModelPrice(input=10, output=100)  # dollars per million tokens
@@ -235,7 +242,13 @@ async def test_a_budget_that_is_not_accepted(lab: Lab, budget: dict[str, Any], w
         Agent(name="a", budget=budget)
 
 
-async def test_many_runs_one_tag(priced: Lab) -> None:
+@pytest.fixture(params=["memory", "surrealkv", "ws"])
+async def shared(request: pytest.FixtureRequest, databases: Databases) -> DayBudgets:
+    """Budgets per day, on each kind of database."""
+    return MemoryDayBudgets() if request.param == "memory" else SurrealDayBudgets(databases.new(request.param))
+
+
+async def test_many_runs_one_tag(priced: Lab, shared: DayBudgets) -> None:
     """Of many concurrent runs with one tag, those that fit into its daily budget are made, and no more."""
     limit = 0.1101  # ten calls: some $0.0006 for the input of each, and $0.01 for its reply
     priced.settings = priced.settings.model_copy(
@@ -246,7 +259,7 @@ async def test_many_runs_one_tag(priced: Lab) -> None:
         return Reply(text="Hello.", usage=Usage(input_tokens=50, output_tokens=100))
 
     priced.server.respond = respond
-    async with priced.worker(short, max_cached_workflows=100):
+    async with priced.worker(short, max_cached_workflows=100, day_budgets=shared):
         tags = {"team": "search"}
         results = await asyncio.gather(*(ended(priced, tags=tags) for _ in range(20)))
         other = await ended(priced, tags={"team": "other"})
@@ -255,6 +268,9 @@ async def test_many_runs_one_tag(priced: Lab) -> None:
     failed = [result.error for result in results if result.error]
     assert {error.type for error in failed} == {"BudgetExceeded"}
     assert "tag:team=search" in failed[0].message
+    use = (await shared.used(datetime.now(UTC).date(), ["tag:team=search"]))["tag:team=search"]
+    assert use.held == Spent(), "what was not used is given back"
+    assert use.used.cost_usd == pytest.approx(spent)
     assert other.error is None
 
 
@@ -276,3 +292,67 @@ async def test_a_daily_budget_asks(priced: Lab) -> None:
 
 async def _ended_waits(lab: Lab, handle: RunHandle, number: int) -> bool:
     return len([entry for entry in await lab.entries(handle.id) if entry.kind == "wait_ended"]) >= number
+
+
+class FirstUnavailable(MemoryDayBudgets):
+    """Budgets whose store is unavailable at first, and at the end of each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attempts = 0
+
+    @override
+    async def take(self, day: date, *arguments: Any, **options: Any) -> Refusal | None:
+        self.attempts += 1
+        if self.attempts == 1:
+            raise StoreUnavailable("the store is switched off")
+        return await super().take(day, *arguments, **options)
+
+    @override
+    async def settle(self, day: date, scopes: Collection[str], *, holder: str, spent: Spent) -> None:
+        raise StoreUnavailable("the store is switched off")
+
+
+async def test_a_daily_budget_whose_store_is_unavailable(priced: Lab) -> None:
+    """No call is made without a lease; a reply is not lost because its lease cannot be settled."""
+    priced.settings = priced.settings.model_copy(update={"budgets": {"all": DayBudget(tokens_per_day=100_000)}})
+    priced.server.say("Hello.")
+    budgets = FirstUnavailable()
+    async with priced.worker(short, day_budgets=budgets):
+        result = await ended(priced)
+    assert (result.output, budgets.attempts, len(priced.server.requests)) == ("Hello.", 2, 1)
+    [use] = (await budgets.used(datetime.now(UTC).date(), ["all"])).values()
+    assert use.held.tokens > 0, "the lease counts until it expires"
+
+
+async def test_the_budget_of_a_declared_agent(priced: Lab) -> None:
+    """A declarative definition has a budget, as an agent in Python has."""
+    look_for_ever(priced)
+    fields = {"name": "declared", "tools": ["look"], "model_settings": {"max_tokens": 100}}
+    declared = AgentDefinition.model_validate(fields | {"budget": {"tool_calls": 1}})
+    async with priced.worker(looker):
+        handle = await priced.holdfast.start(declared, "Look.")
+        result = (await handle.result(30)).run
+    assert result.error is not None
+    assert "1 tool calls" in result.error.message
+    with pytest.raises(ValueError, match="'cost' is not a field"):
+        AgentDefinition.model_validate(fields | {"budget": {"cost": 1}})
+
+
+async def test_a_budget_over_continue_as_new(short_histories: Lab) -> None:
+    """What is used, the limits and the size of the context are carried when the run continues as new."""
+    lab = short_histories
+    lab.settings = lab.settings.model_copy(update={"openai_base_url": lab.server.url, "openai_model": "test-model"})
+    look_for_ever(lab)
+    limit = 60 * USED.total_tokens
+    async with lab.worker(short, max_cached_workflows=100):
+        handle = await lab.holdfast.start("short", "Look.", budget={"tokens": limit, "on_limit": "ask"}, max_turns=100)
+        assert f"{limit:,} tokens" in await waits(handle)
+        progress = await handle.status()
+        assert limit - 2 * USED.total_tokens < progress.usage.total_tokens <= limit
+        first = (await lab.client.get_workflow_handle(handle.id).describe()).raw_description
+        assert first.workflow_execution_info.first_run_id != first.workflow_execution_info.execution.run_id
+        lab.server.respond = None
+        lab.server.say("Done.")
+        await handle.raise_budget(tokens=2 * limit)
+        assert (await handle.result(30)).content == "Done."

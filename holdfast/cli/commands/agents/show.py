@@ -10,6 +10,7 @@ import typer
 from holdfast._util.terminal import clean
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.conversion import definition_of, origin_of
+from holdfast.budgets import plain_budget
 from holdfast.cli.found_agent import FoundAgent
 from holdfast.cli.options import AgentNameArgument, JsonOption, at_least
 from holdfast.cli.registry import history_of, opened_registry, unknown
@@ -114,6 +115,10 @@ def _facts(found: FoundAgent, settings: Settings) -> list[tuple[str, str]]:
         ("tools", ", ".join(definition.tools) or "none"),
         ("limits", f"{definition.max_turns} turns, {limit}"),
     ]
+    if definition.budget:
+        facts.append(
+            ("budget", ", ".join(f"{name}={value}" for name, value in plain_budget(definition.budget).items()))
+        )
     if definition.model_settings:
         facts.append(("settings", ", ".join(f"{name}={value}" for name, value in definition.model_settings.items())))
     return facts
