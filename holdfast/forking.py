@@ -10,7 +10,7 @@ from typing import Any
 from holdfast.checkpoints import find_checkpoint
 from holdfast.context import context_of, in_force, open_calls
 from holdfast.errors import UsageError
-from holdfast.types import Entry, ForkedFrom, ToolCall
+from holdfast.types import Entry, ForkedFrom, Message, ToolCall
 
 MAX_PREFIX_BYTES = 16_000_000
 """Of the entries that a fork copies: its history holds them twice, and Temporal ends a run whose history has 50 MB."""
@@ -124,10 +124,27 @@ class Prefix:
                 yield entry, _with_content(entry, edits[entry.seq]) if entry.seq in edits else entry.data
 
     @property
-    def is_answered(self) -> bool:
-        """Whether the model has answered at the point."""
+    def answer(self) -> Message | None:
+        """The answer of the model at the point; `None` if it has not answered there."""
         messages = context_of(self.entries).messages
-        return bool(messages) and messages[-1].role == "assistant" and not messages[-1].tool_calls
+        last = messages[-1] if messages else None
+        return last if last is not None and last.role == "assistant" and not last.tool_calls else None
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the run went back to an earlier point, and nothing was said since then."""
+        said = (entry for entry in reversed(self.entries) if entry.kind == "restored" or entry.message)
+        newest = next(said, None)
+        return newest is not None and newest.kind == "restored"
+
+    @property
+    def turn_of_calls(self) -> int:
+        """The turn of the newest reply that counts."""
+        replies = (
+            entry for entry in reversed(in_force(self.entries)) if (said := entry.message) and said.role == "assistant"
+        )
+        reply = next(replies, None)
+        return reply.turn if reply else 0
 
     def open_waits(self) -> list[str]:
         """Returns the ids of the recorded waits that have not ended at the point."""

@@ -96,6 +96,17 @@ def test_a_turn_that_was_restored_away_is_not_meant(log: Log) -> None:
         point_of(log.after(-1), "3", "r")
 
 
+def test_a_log_that_went_back(log: Log) -> None:
+    """Until something is said, the newest message is one that does not count."""
+    log.append("restored", at=NOW, turn=3, data={"to": 3})
+    gone_back = prefix(log, 15)
+    assert (gone_back.is_restored, gone_back.answer, gone_back.turn_of_calls) == (True, None, 1)
+    assert [call.id for call in gone_back.open_calls()] == ["c", "d1"]
+    add(log, 4, role="assistant", content="Nothing.")
+    said = prefix(log, 16)
+    assert (said.is_restored, said.answer and said.answer.content, said.turn_of_calls) == (False, "Nothing.", 4)
+
+
 def test_what_is_open_at_the_point(log: Log) -> None:
     """Calls without a result, and waits that have not ended."""
     assert [call.id for call in prefix(log, 14).open_calls()] == ["e"]

@@ -9,6 +9,8 @@ import pytest
 from holdfast import RunHandle, TextDelta
 from holdfast.errors import RunExists, RunNotFound, UsageError
 from holdfast.forking import NOT_RUN
+from holdfast.ops.doctor import Verdict, Verifier
+from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import Reply
 from holdfast.types import RunStatus
 from tests.support.lab import Lab, eventually
@@ -250,6 +252,35 @@ async def test_a_cancelled_run_continues_as_a_fork(lab: Lab) -> None:
         fork = await run.fork()
         assert (await fork.result(30)).content == "Nothing."
         assert sent(lab)[-1] == ("tool", "north: nothing")
+
+
+async def test_a_run_that_went_back_is_forked_as_its_model_sees_it(lab: Lab) -> None:
+    """What a restore took back does not count in the fork either, and a restored answer is not made again."""
+    lab.server.respond = walk(100)
+    async with forkable(lab).worker(walker, max_cached_workflows=100):
+        run = await lab.holdfast.start("walker", "Walk.", timeout=60)
+        await lab.server.wait_for_requests(4)
+        await run.pause()
+
+        async def is_paused() -> bool:
+            return (await run.status()).status == RunStatus.PAUSED
+
+        await eventually(is_paused)
+        assert await run.restore_from_checkpoint("2")
+        lab.server.respond = lambda request: Reply(text=f"forked with {len(request.messages)}")
+        fork = await run.fork()
+        assert (await fork.result(30)).content == "forked with 6"
+        assert [text for role, text in sent(lab) if role == "tool"] == ["step 0", "step 1"]
+        await lab.assert_mirrored(fork.id)
+        verdict = await Verifier(lab.store, TemporalRunLog(lab.client)).verify(fork.id)
+        assert verdict.verdict == Verdict.HEALTHY
+        went_back = await fork.fork(1)
+        assert (await went_back.result(30)).content == "forked with 4"
+        await run.cancel()
+        await run.result(30)
+        restored = await run.restore("turn-1", message="Go on.")
+        assert (await restored.result(30)).content == "forked with 5"
+        assert (await restored.status()).forked is not None
 
 
 async def test_a_fork_of_a_session_waits_for_the_next_message(lab: Lab) -> None:

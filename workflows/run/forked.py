@@ -38,9 +38,11 @@ def fork_of(run_id: str, request: RunRequest, plan: Plan, prefix: Prefix, *, now
         state.log.append(entry.kind, at=entry.at, turn=entry.turn, data=data)
     for wait in prefix.open_waits():
         state.log.append("wait_ended", at=now, turn=state.turns, data={"id": wait, "outcome": "withdrawn"})
+    if prefix.is_restored:
+        state.context.restored(prefix.answer)
     for call in prefix.open_calls():
-        state.add_tool_result(now, call, ToolResult(error=NOT_RUN))
+        state.add_tool_result(now, call, ToolResult(error=NOT_RUN), turn=prefix.turn_of_calls)
     if fork.message:
         state.add_message(now, Message(seq=state.log.next_message, role="user", content=fork.message))
-    state.answered = request.session and not fork.message and prefix.is_answered
+    state.answered = request.session and not fork.message and prefix.answer is not None
     return state
