@@ -173,7 +173,8 @@ class Entry(Tolerant):
     `data` by kind:
         start: `agent` (AgentSpec), `request` (the RunRequest, without `agent` and `carried`); of a fork also `forked`
             (ForkedFrom), and the entries up to its `seq` are those of the origin
-        message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`
+        message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`, and `tried` (of
+            TriedModel) if other models were asked before
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
             (CallOutcome)
         command: `command` (its name), `id`, `by`, and the fields of the command that were set

@@ -9,7 +9,18 @@ from google.protobuf.json_format import MessageToDict
 from temporalio.api.common.v1 import Payloads
 from temporalio.client import WorkflowHistory
 
-VOLATILE = {"run_id", "chain", "at", "started_at", "finished_at", "deadline", "digest", "previous_digest", "workspace"}
+VOLATILE = {
+    "run_id",
+    "chain",
+    "at",
+    "started_at",
+    "begun_at",
+    "finished_at",
+    "deadline",
+    "digest",
+    "previous_digest",
+    "workspace",
+}
 VOLATILE |= {"seconds", "id", "tool_call_id", "target"}
 OPTIONS = (
     "start_to_close_timeout",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from holdfast import Agent, RunHandle, TextDelta, tool
 from holdfast.models.embeddings import OpenAIEmbedder
@@ -67,6 +68,14 @@ async def is_refused(lab: Lab) -> RunHandle:
     """The provider refuses."""
     lab.server.reply(Reply.error(400, "no"))
     return await _ended(lab, await lab.holdfast.start("recorded", "Find it."))
+
+
+async def falls_back_under_a_rate(lab: Lab) -> RunHandle:
+    """The second model answers, whose request is counted in the task queue with a limited rate."""
+    lab.server.reply(Reply.error(503))
+    lab.server.say("Found.")
+    rated = replace(lab, settings=lab.settings.model_copy(update={"model_calls_per_second": "50"}))
+    return await _ended(rated, await lab.holdfast.start("recorded", "Find it.", model=["first", "second"]))
 
 
 async def is_cancelled(lab: Lab) -> RunHandle:
@@ -165,6 +174,7 @@ SCENARIOS: dict[str, Scenario] = {
         claims_a_call,
         gives_up,
         is_refused,
+        falls_back_under_a_rate,
         is_cancelled,
         runs_out_of_time,
         outlives_its_worker_and_store,
