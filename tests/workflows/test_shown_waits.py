@@ -44,7 +44,7 @@ async def test_a_wait_is_shown_with_the_command_that_ends_it(lab: Lab) -> None:
         assert (await cli.run("show", run.id, "--json")).json["waits_for"][0]["ends_with"] == [["resume", run.id]]
         listed = await cli.run("list", "--status", "paused", "--agent", "talker")
         assert f"{run.id} waits for someone to resume it (paused by Ada), {since}" in listed.out
-        assert ending in listed.err
+        assert ending in listed.out
         metadata: WorkflowMetadata = await lab.client.get_workflow_handle(run.id).query(
             "__temporal_workflow_metadata", result_type=WorkflowMetadata
         )

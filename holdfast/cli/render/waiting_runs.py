@@ -32,11 +32,11 @@ async def show_waiting_runs(session: Session, runs: Sequence[ListedRun]) -> None
         waits = found.get(run.run_id) or []
         if not waits:
             out.say((one_line(run.run_id), "bold"), f" waits: {', '.join(run.waits_for)}")
-            out.note(f"  {command('show', run.run_id)}")
+            out.say((f"  {command('show', run.run_id)}", "dim"))
         for wait in waits:
             out.say((one_line(run.run_id), "bold"), cut(f" waits for {wait_line(wait, now)}", out.full_width))
             for line in commands(run.run_id, wait):
-                out.note(f"  {line}")
+                out.say((f"  {line}", "dim"))
     if len(waiting) > SHOWN_RUNS:
         out.note(f"and {len(waiting) - SHOWN_RUNS:,} more that wait; see {command('list', '--status', 'waiting')}")
 
