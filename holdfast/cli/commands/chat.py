@@ -21,7 +21,7 @@ from holdfast.errors import UsageError
 EXAMPLES = """
     $ chat researcher --workspace docs
     $ chat researcher --id notes-1
-    $ chat researcher --id notes-1 --message "And the second one?"
+    $ chat researcher --id notes-1 --message "And then?"
 """
 
 
@@ -55,10 +55,11 @@ async def chat(
     ] = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Talks with an agent. The session stays open when you leave, and waits for weeks.
+    """Talks with an agent in a session that stays open.
 
-    Enter sends, Alt+Enter begins a new line, the arrow keys bring back earlier
-    messages. Ctrl-C stops the answer, Ctrl-D leaves; `chat AGENT --id ID` continues.
+    You can leave and come back after weeks. Enter sends, Alt+Enter begins a new line,
+    the arrow keys bring back earlier messages. Ctrl-C stops the answer, Ctrl-D leaves,
+    and `chat AGENT --id ID` continues.
     """
     out = Output(json=json)
     if json and message is None:
