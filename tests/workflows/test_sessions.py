@@ -176,3 +176,25 @@ async def test_update_at_can_x200(short_histories: Lab) -> None:
             assert texts.count(f"message {number}") == 1
         await session.run.cancel()
         await session.run.result(20)
+
+
+async def test_2500_updates_to_a_waiting_run(short_histories: Lab) -> None:
+    """A run that only waits takes any number of commands: its history is renewed while it waits."""
+    lab = short_histories
+    count = scaled(120, 2500)
+    async with lab.worker(talker, max_cached_workflows=100):
+        session = session_of(lab, "busy")
+        lab.server.say("Hello.")
+        await session.ask("Hi.")
+        await is_waiting(session)
+        first = (await lab.client.get_workflow_handle(session.id).describe()).run_id
+        for number in range(count // 2):
+            await session.run.pause(id=f"pause-{number}")
+            await session.run.resume(id=f"resume-{number}")
+        assert (await lab.client.get_workflow_handle(session.id).describe()).run_id != first
+        await is_waiting(session)
+        lab.server.say("Still here.")
+        assert (await session.ask("Are you there?")).reply == "Still here."
+        await session.run.cancel()
+        await session.run.result(20)
+        await lab.assert_mirrored(session.id)

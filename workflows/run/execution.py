@@ -304,6 +304,8 @@ class Execution:
         try:
             reply = await self._calls.call(self._is_continuing)
         except (ActivityError, ContextFull) as error:
+            if self._step.is_stopped:  # between two attempts, so that there is no partial reply
+                return
             reason = error.reason if isinstance(error, ContextFull) else run_error(error)
             if self._budget.asks and reason.type == ErrorType.BUDGET_EXCEEDED and not self._stop:
                 self._day_limit = reason.message
