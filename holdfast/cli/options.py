@@ -79,3 +79,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Write one JSON documen
 ReloadOption = Annotated[
     bool, typer.Option("--reload", help="Restart the worker, in good order, whenever its source files change.")
 ]
+
+
+def models_of(text: str | None) -> list[str] | None:
+    """Splits the models of `--model`, in order of preference."""
+    return None if text is None else [name.strip() for name in text.split(",")]

@@ -42,7 +42,7 @@ class ForkEdits:
     """
 
     message: str | None = None
-    model: str | None = None
+    model: str | list[str] | tuple[str, ...] | None = None
     system_prompt: str | None = None
     tool_results: Mapping[str, str] | None = None
     max_turns: int | None = None

@@ -171,7 +171,7 @@ class RunHandle(RunCommands):
         at: str | int | None = None,
         *,
         message: str | None = None,
-        model: str | None = None,
+        model: str | list[str] | tuple[str, ...] | None = None,
         system_prompt: str | None = None,
         tool_results: Mapping[str, str] | None = None,
         id: RunId | None = None,  # noqa: A002 - the field's word

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.options import JsonOption, RunIdArgument, at_least, seconds
+from holdfast.cli.options import JsonOption, RunIdArgument, at_least, models_of, seconds
 from holdfast.cli.render.output import Output
 from holdfast.cli.session import connected
 from holdfast.cli.started_run import Mode, ModeOption, NewIdOption, check_folder, show_run
@@ -30,7 +30,7 @@ async def fork(
         typer.Option(metavar="POINT", help="A turn (3), a message (message-5) or a checkpoint. Default: the end."),
     ] = None,
     message: Annotated[str | None, typer.Option(metavar="TEXT", help="A message to the agent that follows.")] = None,
-    model: Annotated[str | None, typer.Option(metavar="M", help="Another model.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="M[,M…]", help="Another model.")] = None,
     system_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="Another system prompt.")] = None,
     tool_result: Annotated[
         list[str] | None,
@@ -65,7 +65,7 @@ async def fork(
         handle = await session.run(run_id).fork(
             at,
             message=message,
-            model=model,
+            model=models_of(model),
             system_prompt=system_prompt,
             tool_results=results,
             id=fork_id,

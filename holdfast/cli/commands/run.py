@@ -19,7 +19,7 @@ from holdfast.cli.budgets import (
     tags_of,
 )
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.options import JsonOption, at_least, seconds
+from holdfast.cli.options import JsonOption, at_least, models_of, seconds
 from holdfast.cli.render.output import Output
 from holdfast.cli.served import advised
 from holdfast.cli.session import connected
@@ -94,7 +94,7 @@ async def run(
                 agent,
                 question,
                 id=run_id,
-                model=_models(model),
+                model=models_of(model),
                 max_turns=max_turns,
                 timeout=timeout,
                 budget=budget_of(max_cost_usd, max_tokens, max_tool_calls, on_limit, unpriced=allow_unpriced),
@@ -106,11 +106,6 @@ async def run(
         if workspace is None and agent == READER and mode is not Mode.BACKGROUND:
             out.note("its workspace was an empty folder; name one with documents for it to read: --workspace DIR")
         return code
-
-
-def _models(text: str | None) -> list[str] | None:
-    """Splits the models of `--model`, in order of preference."""
-    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def _read_input(text: str) -> str:
