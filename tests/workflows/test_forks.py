@@ -54,7 +54,9 @@ async def test_another_prompt_and_model(lab: Lab) -> None:
     async with forkable(lab).worker(scout):
         run = await scouted(lab)
         lab.server.say("I would rather not.")
-        fork = await run.fork(at="turn-0", system_prompt="You refuse.", model=["other-model", "spare-model"], id="refuser")
+        fork = await run.fork(
+            at="turn-0", system_prompt="You refuse.", model=["other-model", "spare-model"], id="refuser"
+        )
         assert (await fork.result(30)).content == "I would rather not."
         assert sent(lab) == [("system", "You refuse."), ("user", "Scout the area.")]
         assert lab.server.requests[-1].body["model"] == "other-model"
