@@ -84,20 +84,23 @@ def embeds_no_more(patch: Patch) -> None:
 
 Change = Callable[[Patch], None]
 FIND = "calls tool.find: find(word=a)"
-CASES: dict[str, tuple[str, Change, int, str, str]] = {
+CASES: dict[str, tuple[str, Change, str, str, str]] = {
     "a call of another type": (
-        "answers_after_tools", other_model, 8,
+        "answers_after_tools", other_model, "model.call",
         "calls model.call: turn 1 · scripted", "calls model.ask: turn 1 · scripted",
     ),
-    "a timer": ("answers_after_tools", before_each_tool(sleep), 14, FIND, "starts a timer of 60 s"),
-    "a memo": ("answers_after_tools", before_each_tool(set_memo), 14, FIND, "sets the memo"),
+    "a timer": ("answers_after_tools", before_each_tool(sleep), "tool.find", FIND, "starts a timer of 60 s"),
+    "a memo": ("answers_after_tools", before_each_tool(set_memo), "tool.find", FIND, "sets the memo"),
     "an error": (
-        "answers_after_tools", before_each_tool(fail), 14, FIND,
+        "answers_after_tools", before_each_tool(fail), "tool.find", FIND,
         "ends the run as failed: the run cannot continue: KeyError: 'no such thing'",
     ),
-    "a call less": ("answers_after_tools", before_each_tool(hang), 14, FIND, "does nothing more at this place"),
+    "a call less": (
+        "answers_after_tools", before_each_tool(hang), "tool.find", FIND,
+        "does nothing more at this place",
+    ),
     "a failing task": (
-        "embeds_memories", embeds_no_more, 5, "calls memory.embed: the next that wait in recorded",
+        "embeds_memories", embeds_no_more, "memory.embed", "calls memory.embed: the next that wait in recorded",
         "raises KeyError: 'no such thing'",
     ),
 }  # fmt: skip
@@ -106,13 +109,14 @@ CASES: dict[str, tuple[str, Change, int, str, str]] = {
 @pytest.mark.parametrize("case", CASES)
 async def test_replay_names_first_difference(case: str, monkeypatch: Patch) -> None:
     """The first event that the code does not agree with is named, with what was done then and what is done now."""
-    scenario, change, event, recorded, decided = CASES[case]
+    scenario, change, kind, recorded, decided = CASES[case]
     history = history_in(HISTORIES / f"{scenario}.json.gz")
     assert await difference(history) is None
     change(monkeypatch)
     found = await difference(history)
     assert found is not None
-    assert (found.event_id, found.event_type) == (event, "ActivityTaskScheduled")
+    kinds = [event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events]
+    assert (found.event_id, found.event_type) == (kinds.index(kind) + 1, "ActivityTaskScheduled")
     assert (found.history, found.code) == (recorded, decided)
 
 
@@ -121,7 +125,7 @@ async def test_a_history_that_was_altered_differs() -> None:
     history = history_in(WITH_TOOLS)
     ended = history.events[-1]
     ended.event_type = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
-    ended.workflow_execution_continued_as_new_event_attributes.workflow_task_completed_event_id = ended.event_id - 4
+    ended.workflow_execution_continued_as_new_event_attributes.SetInParent()
     found = await difference(history)
     assert found is not None
     assert (found.event_id, found.history, found.code) == (ended.event_id, "continues as new", "completes")
@@ -133,11 +137,11 @@ async def test_a_history_that_was_altered_differs() -> None:
     assert found.code.startswith("fails: ")
 
 
-@pytest.mark.parametrize("events", range(1, 38))
-async def test_a_history_replays_at_each_moment(events: int) -> None:
+async def test_a_history_replays_at_each_moment() -> None:
     """The history of an open run replays whatever it waits for."""
     whole = history_in(WITH_TOOLS)
-    assert await difference(WorkflowHistory(whole.workflow_id, whole.events[:events])) is None
+    for events in range(1, len(whole.events)):
+        assert await difference(WorkflowHistory(whole.workflow_id, whole.events[:events])) is None
 
 
 def as_list(document: dict[str, Any]) -> bytes:
