@@ -166,7 +166,11 @@ class RunActivities:
             ) from None
 
     def _check_tools(self, spec: AgentSpec, wanted: RunOptions) -> None:
-        missing = [tool.name for tool in spec.tools if tool.task_queue is None and tool.activity not in self._served]
+        missing = [
+            tool.name
+            for tool in spec.tools
+            if tool.operation is None and tool.task_queue is None and tool.activity not in self._served
+        ]
         if missing:
             raise self._unserved(
                 f"agent {spec.name!r} has tools that this worker does not serve: {', '.join(missing)}. {SERVE_TOOLS}",

@@ -26,6 +26,9 @@ from holdfast.types import Data
 MAX_DEFINITION_BYTES = 512 * 1024
 """Largest definition, in bytes of JSON: it is part of the run's payloads, and Temporal accepts 2 MB per payload."""
 
+ASK_PREFIX = "ask_"
+MAX_TOOL_NAME = 64  # characters; providers of models accept no more
+
 _VERSIONED = re.compile(r"(?P<name>.+)@(?P<version>[0-9]{1,9})", re.DOTALL)
 
 
@@ -58,6 +61,14 @@ def split_version(reference: str) -> tuple[str, int | None]:
     return (match["name"], int(match["version"])) if match else (reference, None)
 
 
+def ask_tool_name(agent: str) -> str:
+    """Returns the name of the tool that asks an agent: `ask_web-researcher`."""
+    name = ASK_PREFIX + re.sub(r"[^a-zA-Z0-9_-]+", "_", split_version(agent)[0])
+    if len(name) > MAX_TOOL_NAME:
+        name = f"{name[: MAX_TOOL_NAME - 9]}_{hashlib.sha256(agent.encode()).hexdigest()[:8]}"
+    return name
+
+
 class AgentDefinition(Data):
     """An agent as data, as files and registries store it; any worker that serves its tools can run it."""
 
@@ -76,6 +87,8 @@ class AgentDefinition(Data):
     """The most tokens that the model accepts; `None` means what Holdfast knows of the model."""
     tools: list[Annotated[str, Field(min_length=1)]] = []
     """Names of tools that the worker serves, such as `read_file`, or `AgentName.method` for a method of an agent."""
+    agents: Annotated[list[Annotated[str, Field(min_length=1)]], Field(exclude_if=lambda agents: not agents)] = []
+    """Names of agents that it may ask, with or without a version, each by a tool `ask_<name>`."""
     max_turns: Turns = 50
     """Maximum number of model calls in a run."""
     timeout: Seconds | None = None
@@ -88,7 +101,7 @@ class AgentDefinition(Data):
     version: int | None = None
     """Assigned by the registry; `None` means that it is not registered."""
 
-    @field_validator("tools")
+    @field_validator("tools", "agents")
     @classmethod
     def _without_repeats(cls, tools: list[str]) -> list[str]:
         for place, tool in enumerate(tools):
@@ -99,7 +112,8 @@ class AgentDefinition(Data):
     @field_validator("approvals")
     @classmethod
     def _of_own_tools(cls, approvals: dict[str, Required], info: ValidationInfo) -> dict[str, Required]:
-        if unknown := sorted(approvals.keys() - {*info.data.get("tools", approvals), ALL}):
+        asking = map(ask_tool_name, info.data.get("agents", ()))
+        if unknown := sorted(approvals.keys() - {*info.data.get("tools", approvals), *asking, ALL}):
             raise ValueError(f"{unknown[0]!r} is not one of its tools")
         return approvals
 

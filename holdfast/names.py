@@ -24,9 +24,33 @@ MIRROR_FINISH = "mirror.finish"
 APPROVAL_CHECK = "approval.check"
 MEMORY_EMBED = "memory.embed"
 MAX_WORKFLOW_ID = 1_000  # bytes; Temporal's limit
+RESERVED = 20  # bytes of an id, for `/mirror` behind it
 TOOL_PREFIX = "tool."
 """Prefix of the activity types of tools: `tool.<name>`, or `tool.<agent>.<name>` for a method of an agent and
 for a tool whose name another agent uses too."""
+
+ASK_AGENT = "ask_agent"
+"""The operation of tools that ask another agent, see `ToolSpec.operation`."""
+
+SIGNAL_CHILD = "child"
+"""To a run: what became of one of its children."""
+SIGNAL_REPORT = "report"
+"""To a child run: its parent continues as new, and no longer learns from Temporal how the child ends."""
+
+
+def child_id(parent: str, turn: int, place: int, attempt: int = 1) -> str:
+    """Returns the id of the run that a call starts: `parent/2.0`.
+
+    Args:
+        parent: the run that makes the call.
+        turn: the turn of the call.
+        place: the place of the call among those of the turn, from 0.
+        attempt: more than 1 if a reset makes the call again.
+    """
+    own = f"{parent}/{turn}.{place}" + (f"-{attempt}" if attempt > 1 else "")
+    if len(own.encode()) <= MAX_WORKFLOW_ID - RESERVED:
+        return own
+    return f"{hashlib.sha256(parent.encode()).hexdigest()}/{own.rpartition('/')[2]}"
 
 
 def catch_up_id(run_id: str) -> str:

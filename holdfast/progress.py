@@ -7,11 +7,11 @@ from typing import Any, Literal
 from pydantic import AwareDatetime
 
 from holdfast.budgets import Amount, Budget
-from holdfast.types import RunSummary, Text, Tolerant
+from holdfast.types import ChildProgress, RunSummary, Text, Tolerant
 
-WaitKind = Literal["approval", "question", "budget", "call", "message", "timer", "event", "resume"]
+WaitKind = Literal["approval", "question", "budget", "call", "message", "timer", "event", "resume", "child"]
 """What a run waits for: a person's decision, answer, budget, or word on a call whose outcome is unknown; a message, a
-time, an event, or to be resumed."""
+time, an event, to be resumed, or a child run that waits itself."""
 
 FOR_PEOPLE = frozenset({"approval", "question", "budget", "call"})
 """The kinds of waits that only a person ends."""
@@ -40,6 +40,8 @@ class RunProgress(RunSummary):
     """What the run is doing now, in a few words."""
     waits_for: list[Wait] = []
     """What it waits for, oldest first."""
+    children: list[ChildProgress] = []
+    """The newest runs that it has started, oldest first."""
     max_turns: int | None = None
     """`None` means not known yet."""
     budget: Budget | None = None

@@ -9,6 +9,7 @@ from pydantic_core import PydanticKnownError
 
 from holdfast.bounds import MAX_PATH, Count, Indexed, Models, Name, Seconds, Text, Turns
 from holdfast.budgets import Budget, CarriedBudget
+from holdfast.children import MAX_DEPTH, CarriedTree
 from holdfast.commands import Compact
 from holdfast.definition import AgentDefinition
 from holdfast.fork_of import ForkOf as ForkOf  # noqa: PLC0414 - exported
@@ -165,6 +166,7 @@ class CarriedState(Tolerant):
     budget: CarriedBudget | None = None
     """`None` means that the run has no budget."""
     context: CarriedContext = CarriedContext()
+    tree: Annotated[CarriedTree, Field(exclude_if=lambda tree: tree == CarriedTree())] = CarriedTree()
 
 
 class RunOptions(Tolerant):
@@ -206,6 +208,8 @@ class RunRequest(RunOptions):
     """The point of another run to begin with; `input` is then only shown in lists."""
     rerun_of: RunId | None = None
     """The run whose input this is."""
+    depth: int = Field(default=0, ge=0, le=MAX_DEPTH)
+    """Number of runs above it in the tree."""
     client_version: str | None = None
     """Version of the Holdfast client that wrote the request; `None` means that it was written by hand, so that unknown
     fields are typing errors."""

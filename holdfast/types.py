@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import json
 from datetime import datetime
@@ -34,6 +33,8 @@ from holdfast.data import Tolerant as Tolerant  # noqa: PLC0414 - exported
 from holdfast.messages import MadeCheckpoint
 from holdfast.messages import Message as Message  # noqa: PLC0414 - exported
 from holdfast.messages import ToolCall as ToolCall  # noqa: PLC0414 - exported
+from holdfast.run_status import FINAL_STATUSES as FINAL_STATUSES  # noqa: PLC0414 - exported
+from holdfast.run_status import RunStatus as RunStatus  # noqa: PLC0414 - exported
 from holdfast.usage import Usage as Usage  # noqa: PLC0414 - exported
 
 RunId = str
@@ -42,30 +43,6 @@ RunId = str
 MAX_INPUT_BYTES = 512 * 1024
 """Largest input of a run, in UTF-8 bytes, if large payloads are not stored outside of Temporal, which terminates a
 workflow whose input exceeds 2 MB."""
-
-
-class RunStatus(enum.StrEnum):
-    """Status of a run."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING = "waiting"
-    PAUSED = "paused"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    TERMINATED = "terminated"
-    TIMED_OUT = "timed_out"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the run has ended."""
-        return self in FINAL_STATUSES
-
-
-FINAL_STATUSES = frozenset(
-    {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TERMINATED, RunStatus.TIMED_OUT}
-)
 
 
 class ToolSpec(Tolerant):
@@ -91,6 +68,8 @@ class ToolSpec(Tolerant):
     """Whether a person must approve its calls."""
     operation: Text | None = None
     """What the run itself does instead of calling an activity, as `sleep`; `None` means that a worker performs it."""
+    agent: Text | None = None
+    """The agent that it asks, if `operation` is `ask_agent`: one of `AgentSpec.agents`."""
     claims: bool = False
     """Whether its worker claims each call in the ledger before it begins, if there is a ledger: only then may a call be
     attempted again that was lost with its worker, although it must not take effect twice."""
@@ -111,12 +90,16 @@ class AgentSpec(Tolerant):
     """An agent's definition in the form that a run carries: only data, without code."""
 
     name: Name
+    description: Annotated[Text, Field(exclude_if=lambda text: not text)] = ""
+    """What the agent does, for people and for the agents that may ask it."""
     system_prompt: Text = ""
     model: Models | None = None
     """A model, or several of which the first that is available answers; `None` means the worker's default model."""
     model_settings: dict[Text, Json] = {}
     """Further fields of the request to the model, such as `temperature` or `max_tokens`."""
     tools: list[ToolSpec] = []
+    agents: Annotated[list[Text | AgentSpec], Field(exclude_if=lambda agents: not agents)] = []
+    """Agents that it may ask, each by a tool `ask_<name>`: names, with or without a version, or definitions."""
     max_turns: Turns = 50
     timeout: Seconds | None = None
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
@@ -138,6 +121,9 @@ def model_names(model: str | list[str] | None) -> list[str]:
     if model is None:
         return []
     return [model] if isinstance(model, str) else list(model)
+
+
+AgentSpec.model_rebuild()
 
 
 class TranscriptRef(Tolerant):
@@ -176,7 +162,7 @@ class Entry(Tolerant):
         message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`, and `tried` (of
             TriedModel) if other models were asked before
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
-            (CallOutcome)
+            (CallOutcome); of an answer of a child run also `run` (its id), `usage`
         command: `command` (its name), `id`, `by`, and the fields of the command that were set
         dropped: `id` (of the `send` command), `reason`: a message that no model call will see
         refused: `signal`, `reason`, `given`: a signal that could not be carried out
@@ -257,6 +243,18 @@ class RunError(Tolerant):
     message: Text
 
 
+class ChildProgress(Tolerant):
+    """A child run, as its parent knows it: a run that was started by a call of the agent."""
+
+    run: RunId
+    agent: str
+    status: RunStatus = RunStatus.RUNNING
+    """Of an open child the one that it last reported."""
+    usage: Usage = Usage()
+    """What it and its own children have used, as of its last report."""
+    started_at: AwareDatetime
+
+
 class RunResult(Tolerant):
     """The result of a run."""
 
@@ -269,6 +267,11 @@ class RunResult(Tolerant):
     """Why the model's last reply ended, in OpenAI's terms, as `stop` or `length`; `None` without a reply."""
     error: RunError | None = None
     usage: Usage = Usage()
+    """What its own model calls have used."""
+    tree_usage: Annotated[Usage | None, Field(exclude_if=lambda usage: usage is None)] = None
+    """What the run and its children have used; `None` means that it has started none."""
+    children: Annotated[list[ChildProgress], Field(exclude_if=lambda children: not children)] = []
+    """The newest runs that it has started, oldest first."""
     turns: int = 0
     tool_calls: int = 0
     model: str | None = None
@@ -311,6 +314,8 @@ class RunSummary(Tolerant):
     """The run whose input it was started with again; `None` if there is none."""
     model: str | None = None
     """The model of the last reply, as the provider named it."""
+    tree_usage: Annotated[Usage | None, Field(exclude_if=lambda usage: usage is None)] = None
+    """What the run and its children have used; `None` means that it has started none."""
     error: RunError | None = None
     """Why it did not complete; `None` if it did or is active."""
     started_at: AwareDatetime
@@ -367,3 +372,7 @@ class ToolResult(Tolerant):
     """Those that the tool made, oldest first."""
     pinned: bool = False
     """Whether compaction leaves the result in the context."""
+    run: RunId | None = None
+    """The child run whose answer it is."""
+    usage: Usage | None = None
+    """What the child run and its own children have used."""

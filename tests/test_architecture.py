@@ -122,9 +122,9 @@ class Layer:
 
 
 LEAVES = """
-    approval bounds budgets call_outcome chat_format checkpoints commands context data definition endings
+    approval bounds budgets call_outcome chat_format checkpoints children commands context data definition endings
     errors estimates events fork_of forking messages model_reply names ports pricing progress protocol
-    rejection request_problems tags types usage
+    rejection request_problems run_status tags types usage
 """
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (

@@ -13,6 +13,7 @@ from pydantic import JsonValue, ValidationError
 
 from holdfast.agents import services
 from holdfast.agents.approvals import tightened
+from holdfast.agents.asking import ask_tools
 from holdfast.agents.tool import Tool, tool
 from holdfast.approval import Required
 from holdfast.budgets import Budget, checked_budget
@@ -50,11 +51,14 @@ class Agent:
 
     Attributes:
         name: the name that runs and people use; a subclass without one is named after the class.
+        description: what the agent does, for people and for the agents that may ask it.
         system_prompt: the first message to the model.
         model: the model, or several of which the first that is available answers; `None` means the worker's default
             model.
         tools: the functions that the model may call. On an instance it is a tuple of `Tool`: first the functions, then
             the methods in the order of their definition, inherited ones first.
+        agents: agents that it may ask, each by a tool `ask_<name>`: instances of Agent, names of agents with or without
+            a version (`NAME@3`), or specifications. Each question is a run of its own.
         max_turns: maximum number of model calls of a run.
         timeout: maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT.
         budget: what a run and its children may use; `None` means no limit.
@@ -66,9 +70,11 @@ class Agent:
     """
 
     name: str = ""
+    description: str = ""
     system_prompt: str = ""
     model: str | list[str] | tuple[str, ...] | None = None
     tools: Sequence[Any] = ()
+    agents: Sequence[Agent | AgentSpec | str] = ()
     max_turns: int = 50
     timeout: float | None = None
     budget: Budget | Mapping[str, Any] | None = None
@@ -86,9 +92,11 @@ class Agent:
         self,
         *,
         name: str | None = None,
+        description: str | None = None,
         system_prompt: str | None = None,
         model: str | list[str] | tuple[str, ...] | _Unset | None = UNSET,
         tools: Sequence[Callable[..., Any]] | None = None,
+        agents: Sequence[Agent | AgentSpec | str] | None = None,
         max_turns: int | None = None,
         timeout: float | _Unset | None = UNSET,
         budget: Budget | Mapping[str, Any] | _Unset | None = UNSET,
@@ -102,6 +110,7 @@ class Agent:
             AgentDefinitionError: the definition is not valid; the message says why.
         """
         self.name = _check_name(type(self).name if name is None else name)
+        self.description = type(self).description if description is None else description
         self.system_prompt = type(self).system_prompt if system_prompt is None else system_prompt
         self.model = type(self).model if model is UNSET else model
         self.max_turns = type(self).max_turns if max_turns is None else max_turns
@@ -115,6 +124,7 @@ class Agent:
         self.approvals = _check_approvals(self.name, type(self).approvals if approvals is None else approvals)
         functions = _as_tools(self.name, type(self).tools if tools is None else tools)
         self.tools = _check_unique(self.name, (*functions, *self._bind_methods()))
+        self.agents = _check_agents(self.name, type(self).agents if agents is None else agents)
         self.spec()
 
     def spec(self) -> AgentSpec:
@@ -123,16 +133,22 @@ class Agent:
         Raises:
             AgentDefinitionError: a value is not accepted.
         """
+        agents = [agent.spec() if isinstance(agent, Agent) else agent for agent in self.agents]
+        extra: dict[str, Any] = {
+            "description": self.description,
+            "agents": agents,
+            "context_window": self.context_window,
+        }
         try:
             spec = AgentSpec(
                 name=self.name,
                 system_prompt=self.system_prompt,
                 model=list(self.model) if isinstance(self.model, tuple) else self.model,
                 model_settings=dict(self.model_settings),
-                tools=[tool.spec for tool in self.tools],
+                tools=[*(tool.spec for tool in self.tools), *ask_tools(self.name, agents)],
                 max_turns=self.max_turns,
                 timeout=self.timeout,
-                **({} if self.context_window is None else {"context_window": self.context_window}),
+                **{name: value for name, value in extra.items() if value},
             )
         except ValidationError as error:
             first = error.errors()[0]
@@ -231,6 +247,17 @@ def _checked_budget(name: str, budget: Budget | Mapping[str, Any]) -> Budget:
     except ValueError as error:
         reason = f"budget: {error}"
     raise AgentDefinitionError(f"agent {name!r}: {reason}")
+
+
+def _check_agents(agent: str, asked: Sequence[Agent | AgentSpec | str]) -> tuple[Agent | AgentSpec | str, ...]:
+    if not isinstance(asked, list | tuple):
+        raise AgentDefinitionError(f"agent {agent!r}: agents must be a list of agents, not {asked!r:.80}")
+    for other in asked:
+        if not isinstance(other, Agent | AgentSpec | str) or not other:
+            raise AgentDefinitionError(
+                f"agent {agent!r}: {other!r:.80} cannot be asked; agents=[...] takes instances of Agent and names"
+            )
+    return tuple(asked)
 
 
 def _check_approvals(agent: str, approvals: Mapping[str, Required]) -> dict[str, Required]:

@@ -10,10 +10,12 @@ import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import holdfast.agents.shipped
 import holdfast.tools
 from holdfast.agents.agent import Agent
+from holdfast.agents.asking import is_ask_tool
 from holdfast.agents.served_tools import served_tool, served_tools
 from holdfast.agents.tool import Tool
 from holdfast.errors import AgentDefinitionError, BrokenAgentModule, UnknownAgent
@@ -100,9 +102,15 @@ class AgentCatalog:
 
     def spec(self, agent: Agent) -> AgentSpec:
         """Returns an agent of this catalog in the form that a run carries, with the types that serve its tools."""
-        served = self.tools()
-        tools = [served_tool(agent, tool, served).spec for tool in agent.tools]
-        return agent.with_approvals(agent.spec().model_copy(update={"tools": tools}))
+        served, spec = self.tools(), agent.spec()
+        asking = [tool for tool in spec.tools if is_ask_tool(tool)]
+        tools = [*(served_tool(agent, tool, served).spec for tool in agent.tools), *asking]
+        changes: dict[str, Any] = {"tools": tools}
+        if spec.agents:  # those of this catalog run as it defines them when they are asked
+            changes["agents"] = [
+                other.name if isinstance(other, AgentSpec) and other.name in self else other for other in spec.agents
+            ]
+        return agent.with_approvals(spec.model_copy(update=changes))
 
     def tool_of(self, agent: str, name: str) -> Tool | None:
         """Returns the tool that an agent defined in code knows by this name; `None` if it has none."""
@@ -128,6 +136,9 @@ class AgentCatalog:
                 "rename one of them"
             )
         self._origins.setdefault(agent.name, origin)
+        for other in agent.agents:
+            if isinstance(other, Agent):
+                self._add(other, origin)
 
 
 def _shipped_modules() -> Iterator[ModuleType]:

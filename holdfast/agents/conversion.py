@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from holdfast.agents.agent import Agent
+from holdfast.agents.asking import is_ask_tool, without_ask_tools
+from holdfast.agents.asking import name_of as asked_name
 from holdfast.agents.foreign_settings import model_settings
 from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition, check_name
@@ -65,10 +67,13 @@ def _converted(name: str, agent: object) -> AgentDefinition:
     if isinstance(agent, Agent):
         agent = agent.spec()
     if isinstance(agent, AgentSpec):
-        fields = agent.model_dump(exclude={"tools", "version"})
-        fields["tools"] = [_short(name, tool.activity) for tool in agent.tools]
+        fields = agent.model_dump(exclude={"tools", "agents", "version"})
+        fields["tools"] = [_short(name, tool.activity) for tool in without_ask_tools(agent.tools)]
+        fields["agents"] = [asked_name(other) for other in agent.agents]
         fields["approvals"] = {
-            _short(name, tool.activity): "always" for tool in agent.tools if tool.approval == "always"
+            tool.name if is_ask_tool(tool) else _short(name, tool.activity): "always"
+            for tool in agent.tools
+            if tool.approval == "always"
         }
         return _define(name, fields)
     return _define(name, _lookalike(name, agent))

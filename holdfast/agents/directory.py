@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.agents.agent import Agent
+from holdfast.agents.asking import ask_tool, ask_tools, is_ask_tool, without_ask_tools
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.conversion import definition_of
 from holdfast.agents.resolve import checked, resolve
@@ -42,7 +43,28 @@ class AgentDirectory:
             AgentDefinitionError: a run cannot carry the agent; see `checked`.
             StoreUnavailable: the registry is unavailable, and the agent is not defined in code.
         """
-        return checked(self._spec(await self._named(agent) if isinstance(agent, str) else agent))
+        return checked(await self._asking(self._spec(await self._named(agent) if isinstance(agent, str) else agent)))
+
+    async def _asking(self, spec: AgentSpec) -> AgentSpec:
+        """Returns an agent with a tool for each agent that it may ask, described as that agent is.
+
+        Raises:
+            UnknownAgent: there is no such agent.
+        """
+        if not spec.agents:
+            return spec
+        known = {tool.name: tool for tool in spec.tools if is_ask_tool(tool)}
+        tools = without_ask_tools(spec.tools)
+        for made in ask_tools(spec.name, spec.agents):
+            tool = known.get(made.name, made)
+            if made.agent in spec.agents:  # by name: it is described here
+                description = ask_tool(str(made.agent), await self._description(str(made.agent))).description
+                tool = tool.model_copy(update={"description": description})
+            tools.append(tool)
+        return spec.model_copy(update={"tools": tools})
+
+    async def _description(self, reference: str) -> str:
+        return str(getattr(await self._named(reference), "description", ""))
 
     async def _named(self, reference: str) -> Any:
         if reference in self._catalog:

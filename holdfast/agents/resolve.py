@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from holdfast.agents.approvals import tightened
+from holdfast.agents.asking import ask_tools
 from holdfast.agents.tool import Tool
 from holdfast.approval import ALL, Approval
 from holdfast.definition import MAX_DEFINITION_BYTES, AgentDefinition
@@ -25,10 +27,16 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
         AgentDefinitionError: see `checked`.
     """
     _check_served(definition, served)
-    tools = [
-        _required(served[f"{TOOL_PREFIX}{name}"].spec, definition.approvals.get(name, "never"))
-        for name in definition.tools
+    approvals = definition.approvals
+    tools = [_required(served[f"{TOOL_PREFIX}{name}"].spec, approvals.get(name, "never")) for name in definition.tools]
+    tools += [
+        _required(tool, approvals.get(tool.name, "never")) for tool in ask_tools(definition.name, definition.agents)
     ]
+    extra: dict[str, Any] = {
+        "description": definition.description,
+        "agents": definition.agents,
+        "context_window": definition.context_window,
+    }
     return checked(
         AgentSpec(
             name=definition.name,
@@ -40,7 +48,7 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
             timeout=definition.timeout,
             **({"budget": definition.budget} if definition.budget else {}),
             version=definition.version,
-            **({} if definition.context_window is None else {"context_window": definition.context_window}),
+            **{name: value for name, value in extra.items() if value},
         )
     )
 

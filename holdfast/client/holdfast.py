@@ -10,6 +10,7 @@ from typing import Any
 from temporalio.client import Client
 
 from holdfast.agents.agent import Agent
+from holdfast.bounds import indexed
 from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
 from holdfast.client.forks import Forks
@@ -212,6 +213,7 @@ class Holdfast:
         *,
         status: RunStatus | None = None,
         agent: str | None = None,
+        root: RunId | None = None,
         where: str | None = None,
         tags: Mapping[str, str] | None = None,
         limit: int = 50,
@@ -221,6 +223,7 @@ class Holdfast:
         Args:
             status: only runs with this status.
             agent: only runs of this agent.
+            root: only this run and the runs below it, which its agent and theirs have started.
             where: only runs that match this condition, in Temporal's language of list filters, as
                 `AgentStatus = "failed" AND AgentTurn > 10`.
             tags: only runs with all of these tags.
@@ -236,6 +239,8 @@ class Holdfast:
         conditions += [f"AgentTags = {quoted(tag)}" for tag in indexed_tags(tags or {})]
         if agent:
             conditions.append(f"AgentName = {quoted(agent)}")
+        if root:
+            conditions.append(f"(AgentRoot = {quoted(indexed(root))} OR WorkflowId = {quoted(root)})")
         if status:
             conditions.append(_status_condition(status))
         with translated_errors():

@@ -35,7 +35,7 @@ from holdfast.composition.workers import Workers
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
 from holdfast.models.prices import BundledPrices
 from holdfast.ops.announcement import Announcement
-from holdfast.ops.doctor import Reconciler, RunFinder
+from holdfast.ops.doctor import Reconciler, Relatives, RunFinder
 from holdfast.ops.embedding import EmbeddingWatch
 from holdfast.ops.retention.retention import retention
 from holdfast.ports import ChatModel
@@ -280,7 +280,8 @@ def _background_tasks(
             RunFinder(client, task_queue, store),
             TemporalRunLog(client, query_timeouts=BULK_QUERY_TIMEOUTS),
         )
-        found.append(Reconciler(finder, store, run_log, persistence.bus, interval=settings.reconcile_interval))
+        interval, relatives = settings.reconcile_interval, Relatives(client)
+        found.append(Reconciler(finder, store, run_log, persistence.bus, interval=interval, relatives=relatives))
     if persistence.served is not None and settings.agent_registry is None:
         found.append(Announcement(persistence.served, task_queue, identity(), agents))
     if settings.retention is not None:

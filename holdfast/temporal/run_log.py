@@ -369,6 +369,7 @@ def _finished(last: EntryBatch, max_turns: int | None = None) -> RunProgress:
         doing=result.status.value,
         max_turns=max_turns,
         output=result.output,
+        children=result.children,
         files=result.files,
         workspace=result.workspace,
         head=finish.seq,

@@ -21,7 +21,7 @@ VOLATILE = {
     "previous_digest",
     "workspace",
 }
-VOLATILE |= {"seconds", "id", "tool_call_id", "target"}
+VOLATILE |= {"seconds", "id", "tool_call_id", "target", "run"}
 OPTIONS = (
     "start_to_close_timeout",
     "schedule_to_close_timeout",

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from holdfast import Agent, RunHandle, TextDelta, tool
+from holdfast import Agent, RunHandle, RunStatus, TextDelta, tool
 from holdfast.models.embeddings import OpenAIEmbedder
 from holdfast.protocol import EmbedRequest
 from holdfast.storage.memory import InProcessTable, TextMemory
@@ -16,6 +16,7 @@ from holdfast.testing import ChatToolCall, EmbeddingFault, Reply
 from tests.support.lab import Lab, eventually
 from tests.support.ledgers import SwitchedLedger
 from tests.support.switched_store import SwitchedStore
+from tests.support.trees import LONG, Cast, asks, exists, has_status, streaming
 
 
 @tool(read_only=True, timeout=20)
@@ -31,6 +32,9 @@ async def change(word: str) -> str:
 
 
 agent = Agent(name="recorded", system_prompt="You are recorded.", tools=[find, change], max_turns=4)
+
+asked = Agent(name="asked", system_prompt="asked")
+asker = Agent(name="asker", system_prompt="asker", agents=[asked])
 
 Scenario = Callable[[Lab], Awaitable[RunHandle]]
 
@@ -161,6 +165,23 @@ async def _waits(handle: RunHandle, words: str) -> bool:
     return any(words in wait.what for wait in (await handle.status()).waits_for)
 
 
+async def asks_an_agent(lab: Lab) -> RunHandle:
+    """A child run answers; another one pauses, continues, and is cancelled with its parent."""
+    streams = Reply(LONG, hang_after=1)
+    Cast(lab, asker=[asks("asked", "What?"), asks("asked", "And?")], asked=[Reply("That."), streams, streams])
+    async with lab.worker(asker, max_cached_workflows=100):
+        handle = await lab.holdfast.start("asker", "Ask.")
+        child = await exists(lab, f"{handle.id}/2.0")
+        await streaming(child)
+        await child.pause(now=True)
+        await has_status(handle, RunStatus.WAITING)
+        await child.resume()
+        await has_status(handle, RunStatus.RUNNING)
+        await handle.cancel()
+        await handle.result(20)
+    return handle
+
+
 async def _ended(lab: Lab, handle: RunHandle) -> RunHandle:
     async with lab.worker(agent):
         await handle.result(60)
@@ -176,6 +197,7 @@ SCENARIOS: dict[str, Scenario] = {
         is_refused,
         falls_back_under_a_rate,
         is_cancelled,
+        asks_an_agent,
         runs_out_of_time,
         outlives_its_worker_and_store,
         embeds_memories,

@@ -7,10 +7,12 @@ import asyncio
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
+from typing_extensions import override
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.checkpoints import Checkpoint
+    from holdfast.children import ChildReport
     from holdfast.progress import FOR_PEOPLE, RunProgress, Wait
     from holdfast.protocol import EntryPage, MessagePage
     from holdfast.types import RunResult, RunStatus, Usage
@@ -19,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.execution import Execution, Outcome
     from holdfast.workflows.run.handlers import NOTHING, CommandHandlers
     from holdfast.workflows.run.log import Log
+    from holdfast.workflows.run.parent_link import ParentLink
     from holdfast.workflows.run.preparation import Preparation
     from holdfast.workflows.run.request import parse_request
 
@@ -31,6 +34,9 @@ class AgentRun(CommandHandlers):
         self._preparation: Preparation | None = None
         self._execution: Execution | None = None
         self.control = Control()
+        self._parent = ParentLink()
+        self._reports: list[ChildReport] = []
+        """Of children, which came before the execution could take them."""
 
     @workflow.run
     async def run(self, request: RawValue = NOTHING) -> RunResult:
@@ -45,17 +51,23 @@ class AgentRun(CommandHandlers):
         """
         try:
             return await self._run(request)
-        except FailureError:
+        except asyncio.CancelledError as error:
+            await self._parent.fail(error)
+            raise
+        except FailureError as error:
+            await self._parent.fail(error)
             raise
         except Exception as error:
             if must_retry(error):
                 raise
             reason = unexpected(error)
+            await self._parent.fail(error)
             raise ApplicationError(reason.message, type=reason.type, non_retryable=True) from error
 
     async def _run(self, request: RawValue) -> RunResult:
         wanted = parse_request(request)
         prefix = None
+        self._parent.begin(wanted.parent)
         if wanted.carried:
             plan = wanted.carried.plan
         else:
@@ -64,10 +76,27 @@ class AgentRun(CommandHandlers):
             if wanted.fork:
                 prefix = await self._preparation.prefix(wanted.fork, plan)
         execution = self._execution = Execution(wanted, plan, self.control, prefix)
+        self._parent.follow(execution.state)
+        for report in self._reports:
+            execution.children.report(report)
         outcome = await execution.run()
         if outcome is None:
+            await self._parent.settle()
             workflow.continue_as_new(execution.next_request())
-        return conclude(outcome, await execution.end(outcome))
+        result = await execution.end(outcome)
+        await self._parent.end(result)
+        return conclude(outcome, result)
+
+    @override
+    def child_reports(self, report: ChildReport) -> None:
+        if self._execution:
+            self._execution.children.report(report)
+        else:
+            self._reports.append(report)
+
+    @override
+    def parent_asks(self) -> None:
+        self._parent.ask()
 
     @workflow.query(name=names.QUERY_STATUS)
     def status(self) -> RunProgress:

@@ -39,6 +39,7 @@ def carried_state(state: RunState, now: datetime, execution: str) -> CarriedStat
         **({"budget": state.budget} if state.plan.budget else {}),
         context=state.context.carry(),
         control=_control(state, before.control if before else CarriedControl()),
+        tree=state.tree.carry(),
     )
 
 

@@ -13,7 +13,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
     from holdfast.bounds import shortened
     from holdfast.commands import COMMANDS, Command, Receipt
@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.state import RunState
 
 C = TypeVar("C", bound=Command)
+M = TypeVar("M", bound=BaseModel)
 
 KEPT_ANSWERS = 1_000
 """Commands whose ids are remembered; each takes some 100 bytes of what a run carries when it continues as new."""
@@ -109,6 +110,16 @@ class Control:
     def refuse_signal(self, name: str, given: Sequence[RawValue]) -> None:
         """Records a signal whose name is not known."""
         self._record_refusal(name, self.unknown(name).message, [_shown(value) for value in given])
+
+    def parsed(self, name: str, kind: type[M], given: Sequence[Any]) -> M | None:
+        """Returns what another run has sent by a signal; `None` if it is malformed, which is recorded."""
+        try:
+            value = _decoded(given[0]) if given and isinstance(given[0], RawValue) else (given or [None])[0]
+            return kind.model_validate(value)
+        except (Refusal, ValidationError) as error:
+            reason = str(error) if isinstance(error, Refusal) else f"{name}: {_problems(error)}"
+            self._record_refusal(name, reason, [_shown(each) for each in given])
+            return None
 
     def unknown(self, name: str) -> ApplicationError:
         """Returns the error for a command whose name is not known."""

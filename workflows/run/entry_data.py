@@ -43,6 +43,7 @@ def result_data(seq: int, call: ToolCall, result: ToolResult) -> dict[str, Any]:
         "seconds": result.seconds,
         **_attempts(result.attempts),
         **({"outcome": result.outcome} if result.outcome else {}),
+        **({"run": result.run, "usage": plain(result.usage)} if result.run else {}),
     }
 
 

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.budget_wait import BudgetWait, next_day
     from holdfast.workflows.run.carry import carried_state
+    from holdfast.workflows.run.children import Children
     from holdfast.workflows.run.commands import Commands
     from holdfast.workflows.run.compacting import CompactingCaller, ContextFull
     from holdfast.workflows.run.context_commands import context_handlers
@@ -85,7 +86,8 @@ class Execution:
         self._view = View(self.state)
         self._model = ModelCaller(self.state, self._outbox, self._view)
         self._gate = Gate(self.state, self._is_continuing)
-        self._tools = ToolCaller(self.state, self._view, self._gate)
+        self.children = Children(self.state, self._gate)
+        self._tools = ToolCaller(self.state, self._view, self._gate, self.children)
         self._step = Step()
         self._budget = RunBudget(self.state)
         self._budget_wait = BudgetWait(self.state, self._is_continuing)
@@ -109,6 +111,7 @@ class Execution:
         except asyncio.CancelledError:
             self._stop = RunStatus.CANCELLED
         if self._stop:
+            self.state.is_stopping = True
             self._view.show_activity("stopping")
             turns.cancel()
             await workflow.wait([turns])
@@ -139,6 +142,7 @@ class Execution:
 
     async def end(self, outcome: Outcome) -> RunResult:
         """Records the end, and sends it to the mirror now or by a `MirrorCatchUp` workflow."""
+        await self.children.stop_all()
         self.state.drop_messages(workflow.now(), f"the run has ended ({outcome.status})")
         self._restoring.drop()
         self.state.end(workflow.now(), outcome.status, outcome.error)
@@ -362,6 +366,7 @@ class Execution:
         """Whether to continue as new; the next execution reads the mirror, so the mirror must be complete first."""
         if self._stop or not self._is_continuing():
             return False
+        await self.children.hand_over()
         must_continue = workflow.info().get_current_history_length() > options.MAX_EVENTS
         if await self._outbox.drain(None if must_continue else options.FLUSH_TIMEOUT):
             return True

@@ -11,6 +11,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast import names
+    from holdfast.children import ChildReport
     from holdfast.commands import COMMANDS, Command, Receipt
     from holdfast.workflows.run.control import Control
 
@@ -19,9 +21,15 @@ NOTHING = RawValue(Payload())
 
 
 class Controlled:
-    """A workflow that takes commands."""
+    """A workflow that takes commands, and messages of its parent and its children."""
 
     control: Control
+
+    def child_reports(self, report: ChildReport) -> None:
+        """Takes note of what a child has reported."""
+
+    def parent_asks(self) -> None:
+        """Takes note that the parent wants to be told the end."""
 
 
 class CommandHandlers(Controlled):
@@ -64,6 +72,23 @@ def _signal_of(command: type[Command]) -> Callable[..., Any]:
     return workflow.signal(name=command.NAME, description=command.DESCRIPTION)(handler)
 
 
+def _report_signal() -> Callable[..., Any]:
+    def signal(self: Controlled, *given: Any) -> None:
+        if (report := self.control.parsed(names.SIGNAL_CHILD, ChildReport, given)) is not None:
+            self.child_reports(report)
+
+    handler: Callable[..., Any] = _taking_one_argument(signal)
+    return workflow.signal(name=names.SIGNAL_CHILD, description="Sent by child runs")(handler)
+
+
+def _ask_signal() -> Callable[..., Any]:
+    def signal(self: Controlled, *_given: Any) -> None:
+        self.parent_asks()
+
+    handler: Callable[..., Any] = _taking_one_argument(signal)
+    return workflow.signal(name=names.SIGNAL_REPORT, description="Sent by the parent run")(handler)
+
+
 def _taking_one_argument(handler: Any) -> Any:
     """Declares that a handler takes one raw value, although it takes any number.
 
@@ -80,3 +105,5 @@ def _taking_one_argument(handler: Any) -> Any:
 for each in COMMANDS:
     setattr(CommandHandlers, f"update_{each.NAME}", _update_of(each))
     setattr(CommandHandlers, f"signal_{each.NAME}", _signal_of(each))
+setattr(CommandHandlers, f"signal_{names.SIGNAL_CHILD}", _report_signal())
+setattr(CommandHandlers, f"signal_{names.SIGNAL_REPORT}", _ask_signal())

@@ -6,9 +6,12 @@ from typing import Any
 
 from holdfast.budgets import Amount
 from holdfast.progress import RunProgress
-from holdfast.types import RunResult, RunSummary
+from holdfast.types import ChildProgress, RunResult, RunSummary
 from holdfast.workflows.run.run_budget import RunBudget
 from holdfast.workflows.run.state import SUMMARY_CHARS, RunState
+
+SHOWN = set(ChildProgress.model_fields)
+"""What is shown of a child."""
 
 
 def result_of(state: RunState) -> RunResult:
@@ -21,6 +24,8 @@ def result_of(state: RunState) -> RunResult:
         finish_reason=state.finish_reason,
         error=state.error,
         usage=state.usage,
+        tree_usage=state.tree.usage(state.usage),
+        children=_children(state),
         turns=state.turns,
         tool_calls=state.tool_calls,
         model=state.model,
@@ -47,6 +52,7 @@ def progress_of(state: RunState, mirrored: int) -> RunProgress:
         **_summary_fields(state) | {"status": state.shown_status},
         doing=state.activity,
         waits_for=list(state.open_waits.values()),
+        children=_children(state),
         max_turns=state.max_turns,
         **_budget_fields(state),
         deadline=state.clock.deadline,
@@ -67,6 +73,10 @@ def _budget_fields(state: RunState) -> dict[str, Any]:
     return {"budget": account.budget, "spent": account.used, "held": held}
 
 
+def _children(state: RunState) -> list[ChildProgress]:
+    return [ChildProgress(**child.model_dump(include=SHOWN)) for child in state.tree.children]
+
+
 def _summary_fields(state: RunState) -> dict[str, Any]:
     fields = {
         "run_id": state.run_id,
@@ -74,6 +84,7 @@ def _summary_fields(state: RunState) -> dict[str, Any]:
         "status": state.status,
         "turn": state.turns,
         "usage": state.usage,
+        "tree_usage": state.tree.usage(state.usage),
         "tool_calls": state.tool_calls,
         "input": state.request.input[:SUMMARY_CHARS],
         "parent": state.request.parent,

@@ -39,6 +39,7 @@ from holdfast.workflows.run.context_state import ContextState
 from holdfast.workflows.run.entry_data import plain, reply_data, result_data
 from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.messages import MessageQueue
+from holdfast.workflows.run.tree import Tree
 
 SUMMARY_CHARS = 200  # of the input, in lists
 MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution carries; later ones are only in the log
@@ -49,6 +50,10 @@ class RunState:
 
     forked: ForkedFrom | None = None
     """What the run copied from another one; `None` if it is not a fork."""
+    exchange = 0
+    """Number of turns before the current exchange of a session."""
+    is_stopping = False
+    """Whether the run is being stopped for good."""
 
     def __init__(
         self,
@@ -83,12 +88,12 @@ class RunState:
         """Whether a session has answered its last message."""
         self.interrupted = False
         """Whether the current turn was stopped by a command, and has not ended yet."""
-        self.exchange = 0
-        """Number of turns before the current exchange of a session."""
         self.queue = MessageQueue()
         self.budget = CarriedBudget()
         self.open_waits: dict[str, Wait] = {}
         """What the run waits for, by id, oldest first."""
+        self.tree = Tree()
+        """The runs that this one has started."""
         self.in_flight = 0
         """Number of model and tool calls that are running."""
         self.answers: dict[str, CommandAnswer] = {}
@@ -152,6 +157,7 @@ class RunState:
         state.forked = carried.forked
         state._add_files(carried.files)
         state.budget = carried.budget.model_copy() if carried.budget else CarriedBudget()
+        state.tree = Tree(carried.tree)
         control = carried.control
         state.paused, state.answered, state.exchange = control.paused, control.answered, control.exchange
         state.interrupted = control.interrupted
@@ -182,7 +188,7 @@ class RunState:
     @property
     def next_status(self) -> RunStatus:
         """The status that the run should have now; it takes it when `enter_status` is called."""
-        if self.status.is_final or self.in_flight:
+        if self.status.is_final or self.in_flight or self.tree.is_busy:
             return self.status if self.status.is_final else RunStatus.RUNNING
         if self.paused:
             return RunStatus.PAUSED
@@ -217,7 +223,8 @@ class RunState:
     def activity(self) -> str:
         """What the run waits for or is doing, in a few words."""
         if self.paused:
-            return "paused" if not self.in_flight else f"pausing, after {self.doing}"
+            is_busy = self.in_flight or self.tree.is_busy
+            return "paused" if not is_busy else f"pausing, after {self.doing}"
         waits = [*self.waits, *(wait.what for wait in self.open_waits.values())]
         return f"waiting for {', '.join(dict.fromkeys(waits))}" if waits else self.doing
 

@@ -11,10 +11,12 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast import names
     from holdfast.protocol import CallClaim, ToolInvocation
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.run.children import Children
     from holdfast.workflows.run.claimed_calls import call_once
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.state import RunState
@@ -28,10 +30,11 @@ SHOWN_CALLS = 5  # of the calls that are running
 class ToolCaller:
     """Calls tools; each tool is an activity type of its own."""
 
-    def __init__(self, state: RunState, view: View, gate: Gate) -> None:
+    def __init__(self, state: RunState, view: View, gate: Gate, children: Children) -> None:
         self._state = state
         self._view = view
         self._gate = gate
+        self._children = children
         self._tools = tools_by_name(state.plan.spec)
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
         self._waits = Waits(state, view)
@@ -81,6 +84,8 @@ class ToolCaller:
             return ToolResult(error=refusal)
         tool = self._tools[call.name]
         try:
+            if tool.operation == names.ASK_AGENT:
+                return await self._children.ask(place, call, tool)
             return await self._waits.until_served(
                 f"a worker that serves tool {tool.name!r} of agent {self._state.plan.spec.name!r}",
                 lambda: self._in_slot(place, call, tool),

@@ -153,6 +153,9 @@ def details(state: RunState) -> str:
         *_budget_lines(state),
         f"- workspace `{plan.workspace}`",
     ]
+    if (tree := state.tree.usage(usage)) is not None:
+        below = f"{tree.total_tokens:,} tokens" + (f", {tree.shown_cost}" if tree.shown_cost else "")
+        lines.append(f"- {counted(state.tree.started, 'child run')}; with them {below}")
     if state.files:
         lines.append(f"- wrote {', '.join(f'`{file}`' for file in state.files)}")
     if state.error:

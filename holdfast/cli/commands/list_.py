@@ -26,6 +26,7 @@ EXAMPLES = """
     $ list
     $ list --status failed --limit 100
     $ list --agent researcher --json
+    $ list --root researcher-3f9a12bc
     $ list --where 'AgentStatus = "failed" AND AgentTurn > 10'
 """
 
@@ -34,6 +35,7 @@ async def list_(
     *,
     status: Annotated[RunStatus | None, typer.Option(metavar="STATUS", help=f"One of: {' '.join(RunStatus)}.")] = None,
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this agent.")] = None,
+    root: Annotated[str | None, typer.Option(metavar="ID", help="Only this run and the runs below it.")] = None,
     where: WhereOption = None,
     tag: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only runs with this tag; may be repeated.")
@@ -47,14 +49,14 @@ async def list_(
     out = Output(json=json)
     tags = _tags(tag or [])
     async with connected(out) as session:
-        found = session.runs.list(status=status, agent=agent, where=where, tags=tags, limit=limit)
+        found = session.runs.list(status=status, agent=agent, root=root, where=where, tags=tags, limit=limit)
         runs = [run async for run in found]
         if json:
             out.document([run.model_dump(mode="json") for run in runs])
         elif runs:
             _show(out, runs, limit)
             await show_waiting_runs(session, runs)
-        elif status or agent or where or tags:
+        elif status or agent or root or where or tags:
             out.note("no run matches")
         else:
             out.note(f"no runs yet; start one: {command('run', 'researcher', 'What is promised?')}")

@@ -15,7 +15,7 @@ from holdfast.cli.render.status import status_mark
 from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, tokens, tool_call
 from holdfast.cli.render.waits import wait_documents, wait_lines
 from holdfast.progress import RunProgress
-from holdfast.types import Entry, Message
+from holdfast.types import ChildProgress, Entry, Message
 
 LAST_ENTRIES = 8
 
@@ -95,6 +95,8 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
         _wrapped("instead of", [f"{tried} ×{count}" for tried, count in log.tried.items()], room) if log.tried else []
     )
     facts.append(("input", cut(one_line(progress.input), room)))
+    if progress.parent:
+        facts.append(("asked by", one_line(progress.parent)))
     if progress.forked:
         facts.append(("forked", f"from {one_line(progress.forked.run)}, after turn {progress.forked.turn}"))
     if progress.rerun_of:
@@ -106,11 +108,18 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
     facts.append(("usage", tokens(progress.usage)))
     if line := budget_line(progress):
         facts.append(("budget", line))
+    if progress.tree_usage is not None:
+        facts.append(("tree", tokens(progress.tree_usage)))
+    facts += [("asked" if not place else "", _child(child)) for place, child in enumerate(progress.children)]
     facts += _wrapped("tools", tool_lines(log.tools), room)
     facts.append(("mirror", _mirror(progress)))
     if progress.workspace:
         facts.append(("workspace", one_line(progress.workspace)))
     return [*facts, *place_facts(progress.files, progress.workspace, ui)]
+
+
+def _child(child: ChildProgress) -> str:
+    return f"{one_line(child.run)}  {one_line(child.agent)}  {status_mark(child.status)[0]}"
 
 
 def tool_lines(tools: dict[str, ToolUse]) -> list[str]:

@@ -13,6 +13,7 @@ from holdfast.errors import ErrorType, HoldfastError, RunNotFound
 from holdfast.events import RUNS, run_event
 from holdfast.ops.doctor.rebuild import Rebuilder
 from holdfast.ops.doctor.recorded_log import UNREADABLE
+from holdfast.ops.doctor.relatives import Relatives
 from holdfast.ops.doctor.run_finder import RunFinder
 from holdfast.ports import EventBus, RunLog, Store
 from holdfast.protocol import RunSnapshot
@@ -41,6 +42,7 @@ class Reconciler:
 
     - A run that was terminated, or timed out by the server, gets its end.
     - A run that was deleted from Temporal while it was open gets the status `terminated`.
+    - The children of such a run are cancelled, and its parent learns of its end.
     - A run that was reset while its mirror is at rest loses the entries after the reset point.
 
     A round takes a listing by Temporal of open runs and one of runs that closed since the previous round and did not
@@ -56,10 +58,21 @@ class Reconciler:
         run_log: reads logs from Temporal's history.
         bus: receives one event for each end.
         interval: seconds between two rounds.
+        relatives: learn of each end.
     """
 
-    def __init__(self, finder: RunFinder, store: Store, run_log: RunLog, bus: EventBus, *, interval: float) -> None:
+    def __init__(
+        self,
+        finder: RunFinder,
+        store: Store,
+        run_log: RunLog,
+        bus: EventBus,
+        *,
+        interval: float,
+        relatives: Relatives | None = None,
+    ) -> None:
         self._finder = finder
+        self._relatives = relatives
         self._bus = bus
         self._store = store
         self._log = run_log
@@ -133,7 +146,9 @@ class Reconciler:
     async def _conclude(self, snapshot: RunSnapshot) -> bool:
         """Writes the end of a run."""
         run_id = snapshot.run.summary.run_id
-        await self._announce(snapshot.run)  # first: a run with a correct mirror is not considered again
+        # First: a run with a correct mirror is not considered again.
+        await self._announce(snapshot.run)
+        await self._tell_relatives(snapshot.run)
         # Entries first: an append in flight, with an older summary, then has nothing to write.
         changed = False
         if snapshot.run.head.seq >= 0 and await self._store.head(run_id) != snapshot.run.head:
@@ -148,6 +163,7 @@ class Reconciler:
         error = RunError(type=ErrorType.TERMINATED, message=DELETED)
         changes = {"status": RunStatus.TERMINATED, "error": error, "finished_at": datetime.now(UTC)}
         run = row.model_copy(update={"summary": row.summary.model_copy(update=changes)})
+        await self._tell_relatives(run)
         if not await self._store.conclude(run):
             return False
         log.warning("run ended: its execution was deleted", run_id=run.summary.run_id)
@@ -173,6 +189,10 @@ class Reconciler:
     async def _rebuilt(self, run_id: RunId) -> bool:
         rebuilt = await self._rebuilder.rebuild(run_id)
         return rebuilt.written + rebuilt.repaired > 0
+
+    async def _tell_relatives(self, run: MirroredRun) -> None:
+        if self._relatives is not None:
+            await self._relatives.run_ended(run.summary)
 
     async def _announce(self, run: MirroredRun) -> None:
         """Publishes the end of a run that did not record it; other ends were published by the append."""

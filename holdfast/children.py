@@ -1,0 +1,61 @@
+"""Child runs: what a run knows of the runs that it has started, and what they tell it."""
+
+from __future__ import annotations
+
+from holdfast.bounds import Text
+from holdfast.data import Tolerant
+from holdfast.progress import Wait
+from holdfast.types import ChildProgress, RunError, RunId, RunStatus, Usage
+
+MAX_DEPTH = 5
+"""Runs of a tree below one another, not counting the one at the top."""
+
+
+class ChildReport(Tolerant):
+    """What a child run tells its parent when its status changes, and at its end."""
+
+    run: RunId
+    """The child."""
+    status: RunStatus
+    usage: Usage = Usage()
+    """What it and its own children have used."""
+    waits: list[Wait] = []
+    """What it waits for, if its status is `waiting`."""
+    output: Text = ""
+    """Its answer, or what there is of it; empty before its end."""
+    error: RunError | None = None
+    """Why it did not complete."""
+
+
+class ChildRun(ChildProgress):
+    """A child run, as its parent carries it over continue-as-new."""
+
+    call: str
+    """Id of the tool call that asked it."""
+    turn: int
+    """The turn of the call."""
+    output: Text = ""
+    """Its answer, until the call has its result."""
+    error: RunError | None = None
+    """Why it did not complete."""
+    reports: bool = False
+    """Whether it reports its end by a signal; otherwise the parent learns it from Temporal."""
+    paused: bool = False
+    """Whether it was told to pause."""
+    taken: bool = False
+    """Whether the call has its result."""
+
+
+class CarriedTree(Tolerant):
+    """What a run carries of the tree that it is part of."""
+
+    children: list[ChildRun] = []
+    """Oldest first; of those that have ended only some."""
+    ended: Usage = Usage()
+    """What the children have used that have ended."""
+    started: int = 0
+    """Number of children so far."""
+    reports: bool = False
+    """Whether the parent wants to be told of the end by a signal."""
+    told: str | None = None
+    """The status that the parent knows; `None` means none."""

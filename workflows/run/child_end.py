@@ -1,0 +1,58 @@
+"""How a child run has ended, as Temporal tells its parent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, CancelledError, ChildWorkflowError, TerminatedError
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+from temporalio.workflow import ChildWorkflowHandle
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast.bounds import shortened
+    from holdfast.children import ChildReport
+    from holdfast.errors import ErrorType
+    from holdfast.types import RunError, RunId, RunResult, RunStatus
+    from holdfast.workflows.calls import MESSAGE_CHARS
+
+
+SILENT: dict[type[BaseException], tuple[RunStatus, str, str]] = {
+    CancelledError: (RunStatus.CANCELLED, ErrorType.CANCELLED, "the run was cancelled"),
+    TerminatedError: (RunStatus.TERMINATED, ErrorType.TERMINATED, "the run was terminated"),
+    TemporalTimeoutError: (RunStatus.TIMED_OUT, ErrorType.TIMED_OUT, "Temporal ended the run"),
+}
+"""Ends of which Temporal tells no result."""
+
+
+def end_of(run: RunId, handle: ChildWorkflowHandle[Any, Any]) -> ChildReport:
+    """Returns the end of a child whose handle is done."""
+    if handle.cancelled():
+        return _silent(run, *SILENT[CancelledError])
+    error = handle.exception()
+    if error is None:
+        return _told(handle.result())
+    cause = error.cause if isinstance(error, ChildWorkflowError) else error
+    if isinstance(cause, ApplicationError):
+        try:
+            return _told(RunResult.model_validate(cause.details[0]))
+        except (IndexError, ValueError):  # it failed before it began
+            return _silent(run, RunStatus.FAILED, cause.type or ErrorType.INTERNAL, cause.message)
+    for kind, facts in SILENT.items():
+        if isinstance(cause, kind):
+            return _silent(run, *facts)
+    return _silent(run, RunStatus.FAILED, ErrorType.INTERNAL, str(cause or error))
+
+
+def _told(result: RunResult) -> ChildReport:
+    return ChildReport(
+        run=result.run_id,
+        status=result.status,
+        usage=result.tree_usage or result.usage,
+        output=result.output,
+        error=result.error,
+    )
+
+
+def _silent(run: RunId, status: RunStatus, kind: str, message: str) -> ChildReport:
+    return ChildReport(run=run, status=status, error=RunError(type=kind, message=shortened(message, MESSAGE_CHARS)))

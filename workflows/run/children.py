@@ -1,0 +1,317 @@
+"""Child runs: calls by which an agent asks another one, performed as runs of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from holdfast import names
+    from holdfast._version import __version__
+    from holdfast.approval import ALL
+    from holdfast.bounds import indexed, shortened
+    from holdfast.children import MAX_DEPTH, ChildReport, ChildRun
+    from holdfast.definition import split_version
+    from holdfast.errors import ErrorType
+    from holdfast.protocol import RunRequest
+    from holdfast.search_attributes import AGENT_NAME, AGENT_PARENT, AGENT_ROOT, AGENT_STATUS
+    from holdfast.types import AgentSpec, RunError, RunId, RunResult, RunStatus, ToolCall, ToolResult, ToolSpec
+    from holdfast.workflows.calls import SUMMARY_CHARS
+    from holdfast.workflows.run.child_end import end_of
+    from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.state import RunState
+    from holdfast.workflows.run.tree import wait_for, wait_id
+
+ATTEMPTS = 20
+"""Ids that are tried for one child; each reset of its parent to before its start uses up one."""
+STOP_TIMEOUT = timedelta(seconds=30)
+"""How long a run waits for a child that it has cancelled. A child that runs ends within seconds."""
+
+T = TypeVar("T")
+Handle = ChildWorkflowHandle[Any, Any]
+
+
+class Children:
+    """Starts child runs, follows them, and passes on what happens to this run.
+
+    Args:
+        state: the run.
+        gate: says when the run is to continue as new.
+    """
+
+    def __init__(self, state: RunState, gate: Gate) -> None:
+        self._state = state
+        self._tree = state.tree
+        self._gate = gate
+        self._handles: dict[str, Handle] = {}
+        """Of the children that this execution has started."""
+        self._cascade: asyncio.Task[None] | None = None
+        if any(self._tree.open()):
+            self._begin_cascade()
+
+    async def ask(self, place: int, call: ToolCall, tool: ToolSpec) -> ToolResult | None:
+        """Asks an agent and returns its answer; `None` means that the run continues as new or pauses before it.
+
+        Args:
+            place: the place of the call among those of its turn.
+            call: the call.
+            tool: what it calls.
+
+        Raises:
+            CancelledError: the turn was stopped before the agent was asked.
+        """
+        child = self._tree.asked_by(self._state.turns, call.id)
+        if child is None:
+            if not await self._gate.is_open():
+                return None
+            text = _input(call)
+            if text is None:
+                return ToolResult(
+                    error='the arguments must be a JSON object such as {"input": "what you want to know"}'
+                )
+            if self._state.request.depth >= MAX_DEPTH:
+                return ToolResult(
+                    error=f"no agent was asked: this run is {MAX_DEPTH} runs below the first one, which is the limit; "
+                    "answer with what you know"
+                )
+            started, is_stopped = await _to_its_end(self._start(place, call, tool, text))
+            if isinstance(started, ToolResult):
+                return started
+            child = started
+            if is_stopped:
+                await self._stop_or_pause(child)
+        if not child.status.is_final:
+            await self._follow(child)
+        if not child.status.is_final:
+            return None
+        child.taken = True
+        return _answer(child)
+
+    def report(self, report: ChildReport) -> None:
+        """Takes note of what a child reports."""
+        state, wait = self._state, wait_id(report.run)
+        child = None if state.status.is_final else self._tree.take(report)
+        if child is None:
+            return
+        if wait in state.open_waits:
+            state.end_wait(workflow.now(), wait, "continued" if not child.status.is_final else child.status.value)
+        if child.status in (RunStatus.WAITING, RunStatus.PAUSED):
+            state.begin_wait(workflow.now(), wait_for(child, report))
+
+    async def hand_over(self) -> None:
+        """Makes the open children report their end by a signal, so that the run can continue as new."""
+        for child in list(self._tree.open()):
+            if child.reports:
+                continue
+            child.reports = await self._signal(child, names.SIGNAL_REPORT)
+            if not child.reports:  # it has ended, and Temporal tells how
+                await self._end(child)
+
+    async def stop_all(self) -> None:
+        """Cancels the open children and waits for their end."""
+        if children := list(self._tree.open()):
+            await asyncio.gather(*(self._stop(child) for child in children))
+        if self._cascade is not None:
+            self._cascade.cancel()
+
+    async def _follow(self, child: ChildRun) -> None:
+        """Waits until a child has ended, or the run continues as new or pauses.
+
+        If the turn is stopped, the child is cancelled.
+        """
+        try:
+            await workflow.wait_condition(lambda: child.status.is_final or self._gate.is_continuing())
+        except asyncio.CancelledError:
+            await _to_its_end(self._stop_or_pause(child))
+
+    async def _stop_or_pause(self, child: ChildRun) -> None:
+        """Cancels a child whose call was stopped; if the run is only paused, the child is paused too."""
+        state = self._state
+        if state.paused and not state.interrupted and not state.is_stopping:
+            child.paused = True
+            await self._signal(child, "pause", {"now": True, "by": self._sender})
+        else:
+            await self._stop(child)
+
+    async def _start(self, place: int, call: ToolCall, tool: ToolSpec, text: str) -> ChildRun | ToolResult:
+        state = self._state
+        agent = next((each for each in state.plan.spec.agents if _name(each) == tool.agent), None)
+        if agent is None:
+            return ToolResult(error=f"the agent {tool.agent!r} cannot be asked by this one")
+        request = self._request(agent, text)
+        for attempt in range(1, ATTEMPTS + 1):
+            run = names.child_id(state.run_id, state.turns, place, attempt)
+            if run in self._tree:
+                continue
+            try:
+                handle = await self._start_workflow(run, request)
+            except WorkflowAlreadyStartedError:
+                await self._cancel(run)  # by an execution before a reset, which has not asked it
+                continue
+            except FailureError as error:
+                return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: {error.message}")
+            self._handles[run] = handle
+            handle.add_done_callback(functools.partial(self._take_end, run))
+            child = ChildRun(
+                run=run,
+                agent=split_version(_name(agent))[0],
+                call=call.id,
+                turn=state.turns,
+                started_at=workflow.now(),
+            )
+            self._tree.add(child)
+            self._begin_cascade()
+            return child
+        return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: its run could not be named")
+
+    def _take_end(self, run: RunId, _done: object) -> None:
+        self.report(end_of(run, self._handles[run]))
+
+    async def _start_workflow(self, run: str, request: RunRequest) -> Handle:
+        name = split_version(_name(request.agent))[0] if isinstance(request.agent, str) else request.agent.name
+        shown = " ".join(request.input.split())[:SUMMARY_CHARS]
+        assert request.parent is not None
+        assert request.root is not None
+        return await workflow.start_child_workflow(
+            names.AGENT_RUN,
+            request,
+            id=run,
+            result_type=RunResult,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            # Temporal would also apply another policy when the parent continues as new.
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            memo={"input": shown},
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(AGENT_NAME, indexed(name)),
+                    SearchAttributePair(AGENT_STATUS, RunStatus.QUEUED.value),
+                    SearchAttributePair(AGENT_PARENT, indexed(request.parent)),
+                    SearchAttributePair(AGENT_ROOT, indexed(request.root)),
+                ]
+            ),
+            static_summary=shortened(name if self._state.plan.private else f"{name} · {shown}", 120),
+        )
+
+    def _request(self, agent: str | AgentSpec, text: str) -> RunRequest:
+        state, request = self._state, self._state.request
+        fields: dict[str, Any] = {
+            "agent": agent,
+            "input": text,
+            "workspace": state.plan.workspace,
+            "parent": state.run_id,
+            "root": request.root or state.run_id,
+            "depth": request.depth + 1,
+            "client_version": __version__,
+        }
+        if request.tags:
+            fields["tags"] = request.tags
+        if request.expires:
+            fields["expires"] = request.expires
+        if ALL in (request.approve or ()):
+            fields["approve"] = [ALL]
+        return RunRequest.model_validate(fields)
+
+    async def _stop(self, child: ChildRun) -> None:
+        """Cancels a child and waits for its end."""
+        handle = self._handles.get(child.run)
+        if handle is not None:
+            handle.cancel()
+        else:
+            await self._cancel(child.run)
+        try:
+            await self._end(child, STOP_TIMEOUT)
+        except TimeoutError:
+            message = f"it was cancelled, and had not ended {STOP_TIMEOUT.total_seconds():g} s later"
+            error = RunError(type=ErrorType.CANCELLED, message=message)
+            self.report(ChildReport(run=child.run, status=RunStatus.CANCELLED, error=error))
+
+    async def _end(self, child: ChildRun, timeout: timedelta | None = None) -> None:
+        await workflow.wait_condition(
+            lambda: child.status.is_final,
+            timeout=timeout,
+            timeout_summary=shortened(f"the end of {child.run}", SUMMARY_CHARS),
+        )
+
+    async def _cancel(self, run: str) -> None:
+        try:
+            await workflow.get_external_workflow_handle(run).cancel()
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+
+    def _begin_cascade(self) -> None:
+        if self._cascade is None:
+            self._cascade = asyncio.create_task(self._pass_on_pauses())
+
+    async def _pass_on_pauses(self) -> None:
+        """Pauses and resumes the children with this run."""
+        state = self._state
+        while True:
+            await workflow.wait_condition(lambda: any(child.paused != state.paused for child in self._tree.open()))
+            for child in [child for child in self._tree.open() if child.paused != state.paused]:
+                child.paused = state.paused
+                if (child.status == RunStatus.PAUSED) != child.paused:
+                    await self._signal(child, "pause" if child.paused else "resume", {"by": self._sender})
+
+    @property
+    def _sender(self) -> str:
+        return f"run:{self._state.run_id}"
+
+    async def _signal(self, child: ChildRun, signal: str, *arguments: Any) -> bool:
+        """Sends a signal to a child, and returns whether it is open."""
+        try:
+            await workflow.get_external_workflow_handle(child.run).signal(signal, args=arguments)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            return False
+        return True
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
+    """Does something to its end, and returns its result, and whether the caller was cancelled meanwhile."""
+    task, is_cancelled = asyncio.create_task(work), False
+    while not task.done():
+        try:
+            await workflow.wait([task])
+        except asyncio.CancelledError:
+            is_cancelled = True
+    return task.result(), is_cancelled
+
+
+def _name(agent: str | AgentSpec | Any) -> str:
+    return agent if isinstance(agent, str) else str(agent.name)
+
+
+def _input(call: ToolCall) -> str | None:
+    """Returns the question of a call; `None` if there is none."""
+    try:
+        arguments = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        return None
+    text = arguments.get("input") if isinstance(arguments, dict) else None
+    return text if isinstance(text, str) and text.strip() else None
+
+
+def _answer(child: ChildRun) -> ToolResult:
+    """Returns the result of the call that has asked a child."""
+    facts: dict[str, Any] = {
+        "run": child.run,
+        "usage": child.usage,
+        "seconds": (workflow.now() - child.started_at).total_seconds(),
+    }
+    if child.status == RunStatus.COMPLETED:
+        return ToolResult(content=child.output, **facts)
+    why = f": {child.error.type}: {child.error.message}" if child.error else ""
+    error = f"the run {child.run} of agent {child.agent!r} did not answer, it is {child.status}{why}"
+    return ToolResult(error=error, **facts)
