@@ -71,6 +71,7 @@ class Session:
         text: str,
         *,
         policy: Policy | str = Policy.STEER,
+        pin: bool = False,
         id: str | None = None,  # noqa: A002 - the field's word
         by: str | None = None,
     ) -> Receipt:
@@ -79,6 +80,7 @@ class Session:
         Args:
             text: not blank, at most 512 KB.
             policy: what to do while the agent works on an earlier message, as in `RunHandle.send`.
+            pin: keep the message in the model's context when older ones are summarized.
             id: idempotency key; the same message under the same id is taken once.
             by: who sends it.
 
@@ -89,7 +91,7 @@ class Session:
             UsageError: an argument is not accepted.
             WorkerUnavailable: no worker answers.
         """
-        command = checked_command(Send, text=text, policy=policy, id=id, by=by, to_session=True)
+        command = checked_command(Send, text=text, policy=policy, pin=pin, id=id, by=by, to_session=True)
         if self._start is None:
             self._start = await self._prepare()
         try:

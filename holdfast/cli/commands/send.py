@@ -31,6 +31,9 @@ async def send(
             "interrupt: stop the turn first; reject: only if the agent waits for a message."
         ),
     ] = Policy.STEER,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Keep the message in the model's context when older ones are summarized.")
+    ] = False,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -42,7 +45,7 @@ async def send(
     message = sys.stdin.read() if text == "-" else text
     await send_command(
         run_id,
-        lambda run: run.send(message, policy=policy, id=key, by=user()),
+        lambda run: run.send(message, policy=policy, pin=pin, id=key, by=user()),
         done="{run} has received the message",
         json=json,
     )
