@@ -48,3 +48,19 @@ async def test_killed_call_counted(site: Site) -> None:
     assert lost_input > 0
     assert 0 < lost_output < len(TEXT) // 4
     assert usage.cost_usd == pytest.approx(PRICE.cost(usage))
+
+
+@pytest.mark.slow
+async def test_killed_at_once_counted(site: Site) -> None:
+    """With a budget, a call counts although its worker is killed before it has streamed anything."""
+    site.server.reply(Reply(hang=True))
+    site.server.reply(Reply("Both are noted.", usage=USED))
+    worker = await site.worker()
+    run = await site.holdfast.start("clerk", "Note 1.", workspace=site.workspace, budget={"tokens": 1_000_000})
+    await site.server.wait_for_requests(1)
+    worker.kill()
+    await site.worker()
+    result = await run.result(60)
+    assert result.usage.requests == 2
+    assert result.usage.input_tokens > USED.input_tokens
+    assert result.usage.output_tokens == USED.output_tokens

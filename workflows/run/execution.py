@@ -243,7 +243,8 @@ class Execution:
         self._day_limit = ""
         await self._step.run(self._call_model())
         if self._day_limit:
-            await self._budget_wait.take(self._day_limit, until=next_day(workflow.now()))
+            why = self._day_limit.partition(";")[0]  # without what a run does that does not ask
+            await self._budget_wait.take(f"a larger budget: {why}", until=next_day(workflow.now()))
         return None
 
     async def _make_calls(self, calls: list[ToolCall]) -> Outcome | None:
