@@ -29,20 +29,16 @@ def dollars(context: typer.Context, option: typer.CallbackParam, value: float | 
 MaxCostOption = Annotated[
     float | None,
     typer.Option(
-        "--max-cost-usd", metavar="USD", callback=dollars, help="US dollars at most. Default: the agent's limit."
+        "--max-cost-usd", metavar="USD", callback=dollars, help="US dollars that it and its children may cost."
     ),
 ]
 MaxTokensOption = Annotated[
     int | None,
-    typer.Option(
-        "--max-tokens", metavar="N", callback=at_least(1), help="Input and output tokens at most. Default: the agent's."
-    ),
+    typer.Option("--max-tokens", metavar="N", callback=at_least(1), help="Input and output tokens that they may use."),
 ]
 MaxToolCallsOption = Annotated[
     int | None,
-    typer.Option(
-        "--max-tool-calls", metavar="N", callback=at_least(0), help="Tool calls at most. Default: the agent's."
-    ),
+    typer.Option("--max-tool-calls", metavar="N", callback=at_least(0), help="Tool calls that they may make."),
 ]
 OnLimitOption = Annotated[
     OnLimit | None,

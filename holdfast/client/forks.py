@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from holdfast.budgets import Budget
 from holdfast.client.comparison import ComparedRun, RunDiff
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.starter import RunStarter
@@ -39,6 +40,7 @@ class ForkEdits:
         timeout: as in `Holdfast.start`.
         workspace: as in `Holdfast.start`; `None` copies that of the run.
         tags: as in `Holdfast.start`; `None` means those of the run.
+        budget: as in `Holdfast.start`; `None` means that of the run.
     """
 
     message: str | None = None
@@ -49,6 +51,7 @@ class ForkEdits:
     timeout: float | None = None
     workspace: str | Path | None = None
     tags: Mapping[str, str] | None = None
+    budget: Budget | Mapping[str, Any] | None = None
 
 
 class Forks:
@@ -116,7 +119,7 @@ class Forks:
         spec = _spec(entries, origin)
         if edits.system_prompt is not None:
             spec = spec.model_copy(update={"system_prompt": edits.system_prompt})
-        given = {name: getattr(edits, name) for name in ("model", "max_turns", "timeout", "tags")}
+        given = {name: getattr(edits, name) for name in ("model", "max_turns", "timeout", "tags", "budget")}
         fields = {
             **_options(entries),
             **{name: value for name, value in given.items() if value is not None},

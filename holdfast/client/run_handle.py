@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, TerminatedError
 
+from holdfast.budgets import Budget
 from holdfast.checkpoints import Checkpoint, Effect, checkpoints_of, effects_since, find_checkpoint
 from holdfast.client.commander import Commander
 from holdfast.client.comparison import RunDiff
@@ -179,6 +181,7 @@ class RunHandle(RunCommands):
         timeout: float | None = None,
         workspace: str | Path | None = None,
         tags: Mapping[str, str] | None = None,
+        budget: Budget | Mapping[str, Any] | None = None,
     ) -> RunHandle:
         """Starts a run that begins with a copy of this one's log up to a point, and returns at once.
 
@@ -197,6 +200,7 @@ class RunHandle(RunCommands):
             timeout: as in `Holdfast.start`; `None` means the limit of this run.
             workspace: as in `Holdfast.start`; `None` copies the workspace of this run as it is now.
             tags: as in `Holdfast.start`; `None` means those of this run.
+            budget: as in `Holdfast.start`; `None` means that of this run.
 
         Raises:
             UsageError: there is no such point, or the fork could not continue from it.
@@ -204,7 +208,7 @@ class RunHandle(RunCommands):
             MirrorDamaged: the mirror was altered, and a fork copies only what its digests prove.
             Unavailable: the run cannot be read now.
         """
-        edits = ForkEdits(message, model, system_prompt, tool_results, max_turns, timeout, workspace, tags)
+        edits = ForkEdits(message, model, system_prompt, tool_results, max_turns, timeout, workspace, tags, budget)
         return self._other(await self._starts().fork(self.id, at, edits, id))
 
     async def rerun(self, *, latest: bool = False, id: RunId | None = None) -> RunHandle:  # noqa: A002 - as `start`

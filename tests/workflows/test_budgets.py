@@ -339,6 +339,21 @@ async def test_the_budget_of_a_declared_agent(priced: Lab) -> None:
         AgentDefinition.model_validate(fields | {"budget": {"cost": 1}})
 
 
+async def test_the_budget_of_a_fork(priced: Lab) -> None:
+    """A fork has the budget of its run, or another one, and counts from 0."""
+    look_for_ever(priced)
+    async with priced.worker(short):
+        origin = await priced.holdfast.start("short", "Look.", budget={"tokens": 2_500})
+        await origin.result(30)
+        made = len(priced.server.requests)
+        assert made == 2
+        await (await origin.fork(1)).result(30)
+        assert len(priced.server.requests) - made == 2, "the same budget suffices for as much again"
+        other = await (await origin.fork(1, budget={"tool_calls": 1})).result(30)
+    assert other.error is not None
+    assert "1 tool calls" in other.error
+
+
 async def test_a_budget_over_continue_as_new(short_histories: Lab) -> None:
     """What is used, the limits and the size of the context are carried when the run continues as new."""
     lab = short_histories
