@@ -18,7 +18,7 @@ def difference_lines(report: Report, width: int) -> list[str]:
     """A damaged run with its differences, and the lost calls of any run; nothing for a healthy one without these."""
     if report.verdict == Verdict.UNCHECKED:
         return [cut(f"{clean(report.run_id)}: not checked: {clean(report.note)}", width)]
-    lost = [cut(f"{clean(report.run_id)}: {clean(call)}", width) for call in report.lost_calls[:SHOWN_DIFFERENCES]]
+    lost = [f"{clean(report.run_id)}: {clean(call)}" for call in report.lost_calls[:SHOWN_DIFFERENCES]]
     if report.verdict != Verdict.DAMAGED:
         return lost
     found = list(_grouped(report.differences))
