@@ -21,6 +21,7 @@ from holdfast.activities.claims import (
     key_of,
     new_owner,
 )
+from holdfast.activities.late_results import LateResults
 from holdfast.activities.tool_runner import BeginGuard, ToolRunner
 from holdfast.agents.tool import Tool, ToolContext
 from holdfast.call_outcome import OUTCOME_UNKNOWN
@@ -64,6 +65,7 @@ class LedgerCalls:
         self._runner = runner
         self._limits = limits
         self._is_required = is_required
+        self._late_results = LateResults()
         self._unbegun: FIFOCache[CallKey, str] = FIFOCache(MAX_UNBEGUN)
 
     async def result(self, tool: Tool, invocation: ToolInvocation, context: ToolContext, make: Make) -> ToolResult:
@@ -75,11 +77,11 @@ class LedgerCalls:
         if invocation.claim is None:
             said = await self._verified(tool, invocation, context) if invocation.lost else ToolResult()
             return said if said.outcome else await make(invocation, None)
-        if self._ledger is None:
-            raise self._not_claimed("this worker has no ledger of tool calls")
         resolution = invocation.claim.resolution
         if resolution is not None and resolution.happened:
-            return await self._settled(self._ledger, tool, invocation, resolution)
+            return await self._settled(tool, invocation, resolution)
+        if self._ledger is None:
+            raise self._not_claimed("this worker has no ledger of tool calls")
         return await self._claimed(self._ledger, tool, invocation, context, make)
 
     async def _claimed(
@@ -101,8 +103,8 @@ class LedgerCalls:
             except NotClaimed as error:
                 raise self._not_claimed(str(error)) from error
             else:
-                if claim.has_begun:
-                    await self._record(ledger, key, claim.owner, tool, result)
+                if claim.has_begun and await self._record(ledger, key, claim.owner, tool, result) == Recorded.LATE:
+                    self._late_results.report(invocation, tool.spec, owner)
                 return result
             finally:
                 if claim.withdraw() and claim.was_sent:
@@ -146,11 +148,11 @@ class LedgerCalls:
             return unknown
         return unknown if said.error is not None or said.outcome == "unknown" else said
 
-    async def _settled(
-        self, ledger: Ledger, tool: Tool, invocation: ToolInvocation, resolution: Resolution
-    ) -> ToolResult:
+    async def _settled(self, tool: Tool, invocation: ToolInvocation, resolution: Resolution) -> ToolResult:
         """Records what a person said, for a later reset; a result that was recorded meanwhile is the true one."""
-        key, said = key_of(invocation), ToolResult(content=clean_text(resolution.result), outcome="resolved")
+        key, said = key_of(invocation), ToolResult(content=clean_text(resolution.result) or "done", outcome="resolved")
+        if (ledger := self._ledger) is None:
+            return said
         try:
             async with asyncio.timeout(RECORD_TIMEOUT):
                 entry = await ledger.claim(key, owner=new_owner(), tool=tool.spec.name)
@@ -161,7 +163,10 @@ class LedgerCalls:
         await self._record(ledger, key, entry.owner, tool, said)
         return said
 
-    async def _record(self, ledger: Ledger, key: CallKey, owner: str, tool: Tool, result: ToolResult) -> None:
+    async def _record(
+        self, ledger: Ledger, key: CallKey, owner: str, tool: Tool, result: ToolResult
+    ) -> Recorded | None:
+        """Records a result, and returns what became of it; `None` means that the store is unavailable."""
         try:
             async with asyncio.timeout(RECORD_TIMEOUT):
                 kept = await ledger.record(key, owner=owner, result=await self._limits.pack(result))
@@ -169,11 +174,12 @@ class LedgerCalls:
             log.warning(
                 "a result was not recorded in the ledger", tool=tool.spec.name, reason=str(error) or "no answer"
             )
-            return
+            return None
         if kept == Recorded.REFUSED:
             log.error("a lost call has ended that another attempt has taken over", tool=tool.spec.name)
         elif kept == Recorded.LATE:
             log.warning("recorded the result of a call whose outcome was reported as unknown", tool=tool.spec.name)
+        return kept
 
     async def _recorded(self, packed: bytes) -> ToolResult:
         while True:

@@ -19,3 +19,6 @@ OUTCOME_UNKNOWN = (
     "check before you repeat it"
 )
 """What the model is told of a call whose outcome is unknown."""
+
+HAPPENED, DID_NOT_HAPPEN = "happened", "did not happen"
+"""What a person says of a lost call: outcomes of a wait of kind `call`."""

@@ -139,6 +139,20 @@ class RaiseBudget(Command):
 RAISABLE = ("cost_usd", "tokens", "tool_calls", "turns", "seconds")
 
 
+class Resolve(Command):
+    """Says what became of a call whose worker was lost, so that nobody else knows whether it took effect."""
+
+    NAME = "resolve"
+    DESCRIPTION = 'Says whether a lost call took effect: {"call": "2/call_1", "happened": true, "result": "…"}'
+
+    call: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)]
+    """Id of the wait, or of the call."""
+    happened: bool
+    """Whether it took effect; if it did not, it is made again."""
+    result: Annotated[Text, Field(max_length=MAX_MESSAGE_BYTES // 4)] = ""
+    """What it returned, for the model."""
+
+
 class CreateCheckpoint(Command):
     """Makes a checkpoint, whose id is that of the command."""
 
@@ -174,7 +188,17 @@ class Compact(Command):
     """What the summary should keep in particular."""
 
 
-COMMANDS: tuple[type[Command], ...] = (Send, Pause, Resume, Interrupt, RaiseBudget, CreateCheckpoint, Restore, Compact)
+COMMANDS: tuple[type[Command], ...] = (
+    Send,
+    Pause,
+    Resume,
+    Interrupt,
+    RaiseBudget,
+    Resolve,
+    CreateCheckpoint,
+    Restore,
+    Compact,
+)
 """Every command; `workflows/run/handlers.py` makes an update and a signal of each."""
 
 

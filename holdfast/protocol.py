@@ -133,6 +133,15 @@ class CarriedControl(Tolerant):
     """By the id of the command, oldest first."""
 
 
+class Resolution(Tolerant):
+    """What a person said about a call of which it was unknown whether it took effect."""
+
+    happened: bool
+    """Whether it took effect; if not, it is made."""
+    result: Text = ""
+    """What it returned, if it took effect."""
+
+
 class CarriedState(Tolerant):
     """The state that a run carries over continue-as-new; the transcript stays in the mirror and in history."""
 
@@ -158,6 +167,8 @@ class CarriedState(Tolerant):
     """The number of calls of the current turn with a result."""
     asked: int = 0
     """`seq` of the message that asked for these calls."""
+    resolutions: dict[str, Resolution] = {}
+    """What people have said of lost calls and has not been acted on, by the id of the wait."""
     spent: float = 0.0
     """Seconds of running time so far."""
     control: CarriedControl = CarriedControl()
@@ -301,15 +312,6 @@ class ModelProgress(Tolerant):
     """The newest text."""
     spent: Usage | None = None
     """What this attempt and earlier ones have used, estimated, in case they are lost; `None` means nothing."""
-
-
-class Resolution(Tolerant):
-    """What a person said about a call of which it was unknown whether it took effect."""
-
-    happened: bool
-    """Whether it took effect; if not, it is made."""
-    result: Text = ""
-    """What it returned, if it took effect."""
 
 
 class CallClaim(Tolerant):

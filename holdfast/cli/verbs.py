@@ -76,6 +76,7 @@ VERBS = (
     Verb("interrupt", "Stops the current turn of a run, but not the run.", Section.CONTROL),
     Verb("restore", "Takes a run back to a checkpoint.", Section.CONTROL),
     Verb("compact", "Shortens what the model sees of a run, before its next call.", Section.CONTROL),
+    Verb("resolve", "Says whether a call took effect that was lost with its worker.", Section.CONTROL),
     Verb("budget", "Shows what a run has used of its limits, and raises them.", Section.CONTROL),
     Verb("cancel", "Asks a run to stop, and keeps what it has done so far.", Section.CONTROL),
     Verb("terminate", "Ends a run at once; prefer `cancel`.", Section.CONTROL),

@@ -17,6 +17,7 @@ from holdfast.commands import (
     Policy,
     RaiseBudget,
     Receipt,
+    Resolve,
     Resume,
     Send,
 )
@@ -173,6 +174,29 @@ class RunCommands:
         """
         return await self._command(Compact, focus=focus, id=id, by=by)
 
+    async def resolve(
+        self,
+        call: str,
+        *,
+        happened: bool,
+        result: str = "",
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Says whether a call took effect that was lost with its worker, and whose tool asks a person.
+
+        Args:
+            call: id of the wait, as in `status().waits_for`, or of the call.
+            happened: whether it took effect; if not, it is made again.
+            result: what it returned, for the model.
+            id: as in `send`.
+            by: as in `send`.
+
+        Raises:
+            CommandRefused: no such call waits, or the run has ended.
+        """
+        return await self._command(Resolve, call=call, happened=happened, result=result or None, id=id, by=by)
+
     async def _command(self, kind: type[Command], **fields: Any) -> Receipt:
         return await self._commander.send(self.id, checked_command(kind, **fields))
 
@@ -183,7 +207,10 @@ def checked_command(kind: type[C], **fields: Any) -> C:
     Raises:
         UsageError: one is not accepted.
     """
-    given = {name: value for name, value in fields.items() if value is not None and value is not False}
+    required = {name for name, field in kind.model_fields.items() if field.is_required()}
+    given = {
+        name: value for name, value in fields.items() if name in required or (value is not None and value is not False)
+    }
     try:
         return kind.model_validate(given)
     except ValidationError as error:

@@ -121,6 +121,32 @@ async def test_frozen_worker_returns(site: Site, phases: Phases, thaws: str, sur
     assert phases.effects() == {run_id: 1}
 
 
+async def test_frozen_worker_answers_for_a_person(site: Site, phases: Phases, surreal: SurrealServer) -> None:
+    """While a person is asked what became of a call, its worker returns: the wait ends, and the result is used."""
+    site.environment |= {
+        "SURREALDB_URL": surreal.url,
+        "SURREALDB_USERNAME": USERNAME,
+        "SURREALDB_PASSWORD": PASSWORD,
+        LATE: "0.5",
+    }
+    site.server.respond = pay_once
+    frozen = await site.worker()
+    run_id = site.environment["TEMPORAL_TASK_QUEUE"]
+    phases.choose(run_id, "effect")
+    run = await site.holdfast.start("payer", "pay_or_ask", id=run_id)
+    await reached(phases, run)
+    freeze(frozen.pid)
+    other = await site.worker()
+    await other.wait_for_output("it is unknown whether")
+    phases.release(run_id)
+    frozen.signal(signal.SIGCONT)
+    assert (await run.result(TIMEOUT)).content == "paid 1 times"
+    assert await outcome(run) == "recorded"
+    ends = [entry.data async for entry in run.entries() if entry.kind == "wait_ended"]
+    assert [(end["outcome"], end["by"]) for end in ends] == [("happened", "its worker")]
+    assert phases.effects() == {run_id: 1}
+
+
 @pytest.mark.slow
 async def test_a_frozen_worker_does_not_begin_later(site: Site, phases: Phases, surreal: SurrealServer) -> None:
     """A worker that was frozen before its claim finds that of another worker, and does not make the call."""

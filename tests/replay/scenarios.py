@@ -14,7 +14,7 @@ from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
 from holdfast.testing import ChatToolCall, EmbeddingFault, Reply
 from tests.support.lab import Lab, eventually
-from tests.support.ledgers import SwitchedLedger
+from tests.support.ledgers import LossyLedger, SwitchedLedger
 from tests.support.switched_store import SwitchedStore
 from tests.support.trees import LONG, Cast, asks, exists, has_status, streaming
 
@@ -57,6 +57,28 @@ async def claims_a_call(lab: Lab) -> RunHandle:
         handle = await lab.holdfast.start("recorded", "Change it.")
         await lab.server.wait_for_requests(2)
         ledger.on = False
+        await handle.result(60)
+    return handle
+
+
+async def asks_about_a_lost_call(lab: Lab) -> RunHandle:
+    """A call that was lost with its worker, about which a person is asked."""
+
+    @tool(on_unknown="ask")
+    async def pay(amount: int) -> str:
+        """Pays."""
+        return f"paid {amount}"
+
+    lab.server.call_tools(("pay", {"amount": 5}))
+    lab.server.say("Paid.")
+    async with lab.worker(Agent(name="payer", tools=[pay], max_turns=4), ledger=LossyLedger()):
+        handle = await lab.holdfast.start("payer", "Pay.")
+
+        async def asks() -> bool:
+            return bool((await handle.status()).waits_for)
+
+        await eventually(asks)
+        await handle.resolve("1/call_1_0", happened=True, result="receipt 7", id="resolved", by="Ada")
         await handle.result(60)
     return handle
 
@@ -193,6 +215,7 @@ SCENARIOS: dict[str, Scenario] = {
     for scenario in (
         answers_after_tools,
         claims_a_call,
+        asks_about_a_lost_call,
         gives_up,
         is_refused,
         falls_back_under_a_rate,

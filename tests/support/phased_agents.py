@@ -16,7 +16,7 @@ from holdfast.activities import ledger_calls
 from holdfast.activities.claims import Claim
 from holdfast.activities.ledger_calls import LedgerCalls
 from holdfast.composition import worker
-from holdfast.ports.ledger import CallKey, Ledger
+from holdfast.ports.ledger import CallKey, Ledger, Recorded
 
 FOLDER = "PHASES_FOLDER"
 """Environment variable: where the phases are, and what has happened."""
@@ -90,6 +90,12 @@ async def pay(context: ToolContext) -> str:
     return f"paid {times} times"
 
 
+@tool(destructive=True, on_unknown="ask")
+async def pay_or_ask(context: ToolContext) -> str:
+    """Pays, and asks a person if need be."""
+    return str(await pay(context))
+
+
 @tool(destructive=True)
 def pay_blocking(context: ToolContext) -> str:
     """Pays, in a thread."""
@@ -102,7 +108,7 @@ def pay_blocking(context: ToolContext) -> str:
     return f"paid {times} times"
 
 
-payer = Agent(name="payer", tools=[pay, pay_blocking], timeout=300)
+payer = Agent(name="payer", tools=[pay, pay_or_ask, pay_blocking], timeout=300)
 
 
 def _observe() -> None:
@@ -116,9 +122,10 @@ def _observe() -> None:
 
     async def observed_record(  # noqa: PLR0917 - the parameters of the original
         self: LedgerCalls, ledger: Ledger, key: CallKey, owner: str, tool: Tool, result: ToolResult
-    ) -> None:
-        await record(self, ledger, key, owner, tool, result)
+    ) -> Recorded | None:
+        kept = await record(self, ledger, key, owner, tool, result)
         await _stop(key.run_id, "recorded")
+        return kept
 
     Claim.make = observed_make  # type: ignore[method-assign]
     LedgerCalls._record = observed_record  # type: ignore[method-assign]

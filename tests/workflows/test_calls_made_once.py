@@ -12,10 +12,12 @@ import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from holdfast import Agent, Happened, Tool, ToolContext, ToolError, names, tool
+from holdfast import Agent, Happened, RunHandle, RunStatus, Tool, ToolContext, ToolError, names, tool
 from holdfast.cli.render.doctor_text import difference_lines
+from holdfast.errors import CommandRefused
 from holdfast.ops.doctor import Verifier
 from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
+from holdfast.progress import Wait
 from holdfast.protocol import RunRequest
 from holdfast.storage.encryption import KeyRing, new_key
 from holdfast.storage.ledger import MemoryLedger
@@ -365,3 +367,88 @@ class KeptLedger(MemoryLedger):
     async def record(self, key: CallKey, *, owner: str, result: bytes) -> Recorded:
         self.results.append(result)
         return await super().record(key, owner=owner, result=result)
+
+
+async def asked(lab: Lab, run: RunHandle) -> Wait:
+    """Waits until a run asks a person about a call."""
+
+    async def waits() -> bool:
+        return (await run.status()).status == RunStatus.WAITING
+
+    await eventually(waits)
+    [wait] = (await run.status()).waits_for
+    return wait
+
+
+@pytest.mark.parametrize(
+    ("resolution", "told", "calls"),
+    [
+        ({"happened": True, "result": "receipt 7"}, ("receipt 7", "resolved"), []),
+        ({"happened": True}, ("done", "resolved"), []),
+        ({"happened": False}, ("receipt 1", None), [5]),
+    ],
+    ids=["happened", "happened without a result", "did not"],
+)
+async def test_a_person_resolves_a_lost_call(
+    lab: Lab, bank: Bank, resolution: dict[str, Any], told: tuple[str, str | None], calls: list[int]
+) -> None:
+    """With `on_unknown="ask"` the run waits for a person, whose word is recorded in the log and in the ledger."""
+    lab.server.call_tools(("pay", {"amount": 5}))
+    lab.server.say("Paid.")
+    async with lab.worker(bank.agent(on_unknown="ask"), ledger=LossyLedger()):
+        run = await lab.holdfast.start("payer", "Pay.")
+        wait = await asked(lab, run)
+        assert (wait.kind, wait.data["tool"], wait.data["arguments"]) == ("call", "pay", '{"amount": 5}')
+        with pytest.raises(CommandRefused, match="no lost call 'other' waits"):
+            await run.resolve("other", happened=True)
+        with pytest.raises(CommandRefused, match="has no result"):
+            await run.resolve(wait.id, happened=False, result="receipt")
+        await run.resolve(wait.data["call"], **resolution, by="Ada")
+        await run.result(20)
+        entries = await lab.entries(run.id)
+        assert (results(entries), bank.paid) == ([told], calls)
+        [ended] = [entry.data for entry in entries if entry.kind == "wait_ended"]
+        assert (ended["outcome"], ended["by"]) == ("happened" if resolution["happened"] else "did not happen", "Ada")
+        await lab.assert_mirrored(run.id)
+        lab.server.say("Paid, still.")
+        await Resets(lab).reset(run.id, "tool.pay")
+        await lab.holdfast.handle(run.id).result(20)
+        assert results(await lab.entries(run.id)) == [(told[0], "recorded")]
+    assert bank.paid == calls
+
+
+async def test_a_wait_for_a_resolution_is_withdrawn(lab: Lab, bank: Bank) -> None:
+    """A cancel ends the wait; the call's outcome stays unknown."""
+    lab.server.call_tools(("pay", {"amount": 5}))
+    async with lab.worker(bank.agent(on_unknown="ask"), ledger=LossyLedger()):
+        run = await lab.holdfast.start("payer", "Pay.")
+        await asked(lab, run)
+        await run.cancel()
+        await run.result(20)
+        entries = await lab.entries(run.id)
+        [(content, outcome)] = results(entries)
+        assert "it is unknown whether" in content
+        assert outcome == "unknown"
+        assert [entry.data["outcome"] for entry in entries if entry.kind == "wait_ended"] == ["withdrawn"]
+
+
+async def test_a_wait_for_a_resolution_is_carried_over_continue_as_new(short_histories: Lab, bank: Bank) -> None:
+    """A run that asks a person continues as new, asks on under the same id, and acts on the answer once."""
+    lab = short_histories
+    lab.server.call_tools(("pay", {"amount": 5}))
+    lab.server.say("Paid.")
+    async with lab.worker(bank.agent(on_unknown="ask"), ledger=LossyLedger(), max_cached_workflows=100):
+        run = await lab.holdfast.start("payer", "Pay.", timeout=300)
+        wait, first = await asked(lab, run), await lab.client.get_workflow_handle(run.id).describe()
+
+        async def continues() -> bool:
+            await run.send("Hurry.")
+            return (await lab.client.get_workflow_handle(run.id).describe()).run_id != first.run_id
+
+        await eventually(continues)
+        assert (await asked(lab, run)).id == wait.id
+        await run.resolve(wait.id, happened=False)
+        await run.result(30)
+        told = [entry async for entry in run.entries()]
+        assert (results(told), bank.paid) == ([("receipt 1", None)], [5])
+        assert [entry.kind for entry in told].count("wait") == 1

@@ -34,6 +34,7 @@ def carried_state(state: RunState, now: datetime, execution: str) -> CarriedStat
         pending_calls=state.pending_calls,
         calls_made=state.calls_made,
         asked=state.asked,
+        resolutions=state.resolutions,
         forked=state.forked,
         spent=state.clock.spent(now),
         **({"budget": state.budget} if state.plan.budget else {}),

@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.bounds import shortened
-    from holdfast.commands import Compact
+    from holdfast.commands import Compact, Resolve
     from holdfast.errors import ErrorType
     from holdfast.forking import Prefix
     from holdfast.progress import RunProgress, Wait
@@ -28,9 +28,10 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.commands import Commands
     from holdfast.workflows.run.compacting import CompactingCaller, ContextFull
     from holdfast.workflows.run.context_commands import context_handlers
-    from holdfast.workflows.run.control import Control
+    from holdfast.workflows.run.control import Control, Handler
     from holdfast.workflows.run.forked import fork_of
     from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.lost_calls import LostCalls
     from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
     from holdfast.workflows.run.outbox import Outbox
     from holdfast.workflows.run.report import progress_of, result_of, summary_of
@@ -87,7 +88,8 @@ class Execution:
         self._model = ModelCaller(self.state, self._outbox, self._view)
         self._gate = Gate(self.state, self._is_continuing)
         self.children = Children(self.state, self._gate)
-        self._tools = ToolCaller(self.state, self._view, self._gate, self.children)
+        lost = LostCalls(self.state, self._is_continuing)
+        self._tools = ToolCaller(self.state, self._view, self._gate, children=self.children, lost=lost)
         self._step = Step()
         self._budget = RunBudget(self.state)
         self._budget_wait = BudgetWait(self.state, self._is_continuing)
@@ -100,7 +102,7 @@ class Execution:
 
         self._calls = CompactingCaller(self.state, self._model)
         self._restoring = Restoring(self.state, self._step, self._outbox)
-        commands = Commands(self.state, self._step).handlers()
+        commands = Commands(self.state, self._step).handlers() | {Resolve: Handler(lost.apply, lost.check)}
         control.begin(self.state, commands | context_handlers(self.state, self._restoring))
 
     async def run(self) -> Outcome | None:

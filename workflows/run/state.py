@@ -14,12 +14,7 @@ from holdfast.commands import Command
 from holdfast.errors import ErrorType
 from holdfast.model_reply import ModelReply
 from holdfast.progress import Wait
-from holdfast.protocol import (
-    CarriedState,
-    CommandAnswer,
-    Plan,
-    RunRequest,
-)
+from holdfast.protocol import CarriedState, CommandAnswer, Plan, Resolution, RunRequest
 from holdfast.types import (
     Entry,
     EntryKind,
@@ -100,10 +95,10 @@ class RunState:
         """Of the commands that were carried out, see `Control`."""
         self.pending_calls: list[ToolCall] = []
         """The calls of this turn without a result."""
-        self.calls_made = 0
-        """The number of calls of this turn with a result."""
-        self.asked = 0
-        """`seq` of the message that asked for the calls of this turn."""
+        self.calls_made, self.asked = 0, 0
+        """The number of calls of this turn with a result, and `seq` of the message that asked for them."""
+        self.resolutions: dict[str, Resolution] = {}
+        """What people have said of lost calls, see `LostCalls`."""
         self.turns, self.tool_calls = 0, 0
         self.usage = Usage()
         self.output = ""
@@ -154,6 +149,7 @@ class RunState:
         state.pending_calls = list(carried.pending_calls)
         state.calls_made = carried.calls_made
         state.asked = carried.asked
+        state.resolutions = dict(carried.resolutions)
         state.forked = carried.forked
         state._add_files(carried.files)
         state.budget = carried.budget.model_copy() if carried.budget else CarriedBudget()

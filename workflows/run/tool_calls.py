@@ -12,13 +12,14 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
-    from holdfast.protocol import CallClaim, ToolInvocation
+    from holdfast.protocol import CallClaim, Resolution, ToolInvocation
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.run.children import Children
     from holdfast.workflows.run.claimed_calls import call_once
     from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.lost_calls import LostCalls
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.turn import describe_call, refuse_call, too_many_calls, tools_by_name
     from holdfast.workflows.run.view import View
@@ -30,11 +31,12 @@ SHOWN_CALLS = 5  # of the calls that are running
 class ToolCaller:
     """Calls tools; each tool is an activity type of its own."""
 
-    def __init__(self, state: RunState, view: View, gate: Gate, children: Children) -> None:
+    def __init__(self, state: RunState, view: View, gate: Gate, *, children: Children, lost: LostCalls) -> None:
         self._state = state
         self._view = view
         self._gate = gate
         self._children = children
+        self._lost = lost
         self._tools = tools_by_name(state.plan.spec)
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
         self._waits = Waits(state, view)
@@ -83,12 +85,28 @@ class ToolCaller:
         if refusal is not None:
             return ToolResult(error=refusal)
         tool = self._tools[call.name]
+        result: ToolResult | None = ToolResult(outcome="unknown")
+        if not self._lost.is_asked(call):
+            result = await self._made(place, call, tool)
+        while result is not None and result.outcome == "unknown" and tool.on_unknown == "ask":
+            resolution = await self._lost.resolution(call, tool)
+            if not isinstance(resolution, Resolution):
+                return resolution
+            result = await self._made(place, call, tool, resolution)
+            if result is not None:
+                self._lost.forget(call)
+        return result
+
+    async def _made(
+        self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None = None
+    ) -> ToolResult | None:
+        """Makes a call, or acts on what a person said of it; `None` means that it was not begun."""
         try:
             if tool.operation == names.ASK_AGENT:
                 return await self._children.ask(place, call, tool)
             return await self._waits.until_served(
                 f"a worker that serves tool {tool.name!r} of agent {self._state.plan.spec.name!r}",
-                lambda: self._in_slot(place, call, tool),
+                lambda: self._in_slot(place, call, tool, resolution),
                 pauses=self._gate.is_continuing,
             )
         except ActivityError as error:
@@ -98,14 +116,16 @@ class ToolCaller:
         except asyncio.CancelledError:
             return ToolResult(error="the turn was stopped before this call was made")
 
-    async def _in_slot(self, place: int, call: ToolCall, tool: ToolSpec) -> ToolResult | None:
+    async def _in_slot(
+        self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None
+    ) -> ToolResult | None:
         async with self._slots:
             if not await self._gate.is_open():
                 return None
             with self._state.calling():
-                return await self._execute(place, call, tool)
+                return await self._execute(place, call, tool, resolution)
 
-    async def _execute(self, place: int, call: ToolCall, tool: ToolSpec) -> ToolResult:
+    async def _execute(self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None) -> ToolResult:
         state = self._state
         invocation = ToolInvocation(
             run_id=state.run_id,
@@ -123,6 +143,10 @@ class ToolCaller:
             return await invoke(invocation, options.tool_call(tool))
         if tool.claims and state.plan.ledger:
             invocation.claim = CallClaim(chain=state.chain, message=state.asked, index=place)
+            if resolution is not None:
+                invocation.claim.resolution = resolution
+        elif resolution is not None and resolution.happened:
+            return ToolResult(content=resolution.result or "done", outcome="resolved")
         return await call_once(tool, invocation, invoke)
 
 
