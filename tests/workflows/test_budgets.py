@@ -205,6 +205,31 @@ async def test_cancel_while_waiting_for_a_budget(priced: Lab) -> None:
         assert (await handle.result(30)).status == RunStatus.CANCELLED
 
 
+async def test_commands_to_a_run_that_waits_for_a_budget(priced: Lab) -> None:
+    """It can be paused, resumed and interrupted; raised while it is paused, it continues when it is resumed."""
+    priced.server.say("Done.")
+    async with priced.worker(looker):
+        handle = await priced.holdfast.start("looker", "Look.", budget={"tokens": 100, "on_limit": "ask"})
+        await waits(handle)
+        await handle.interrupt()
+        await eventually(lambda: _has_status(handle, RunStatus.PAUSED))
+        assert [wait.kind for wait in (await handle.status()).waits_for] == ["resume"]
+        await handle.resume()
+        await waits(handle)
+        await handle.pause()
+        await handle.raise_budget(tokens=100_000)
+        await eventually(lambda: _has_status(handle, RunStatus.PAUSED))
+        assert not priced.server.requests
+        await handle.resume()
+        assert (await handle.result(30)).content == "Done."
+        outcomes = [entry.data["outcome"] for entry in await priced.entries(handle.id) if entry.kind == "wait_ended"]
+        assert outcomes == ["withdrawn", "raised"]
+
+
+async def _has_status(handle: RunHandle, status: RunStatus) -> bool:
+    return (await handle.status()).status == status
+
+
 async def test_running_time_can_be_raised(priced: Lab) -> None:
     """A run whose time limit is raised in time runs on."""
     priced.server.reply(Reply(text="Done.", delay=2.0))
