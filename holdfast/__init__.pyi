@@ -7,6 +7,7 @@ from .agents.tool import ToolContext as ToolContext
 from .agents.tool import ToolError as ToolError
 from .agents.tool import tool as tool
 from .agents.verification import Happened as Happened
+from .budgets import Budget as Budget
 from .client.holdfast import Holdfast as Holdfast
 from .client.listed_run import ListedRun as ListedRun
 from .client.result import AgentResult as AgentResult
@@ -63,6 +64,7 @@ __all__ = [
     "AgentResult",
     "AgentSpec",
     "BaseRegistry",
+    "Budget",
     "BusEvent",
     "Entry",
     "Event",

@@ -22,7 +22,7 @@ PUBLIC_NAMES = """
     MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
     Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError ToolResult
     ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
-    AgentDefinition BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
+    AgentDefinition Budget BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
     StoredVector VectorMatch VectorStore
     BusEvent EventBus EventsPruned SubscriberTooSlow event_bus
     __version__
