@@ -102,7 +102,13 @@ class RunHandle(RunCommands):
         """Returns the points that the run can go back to, oldest first."""
         return list(checkpoints_of([entry async for entry in self.entries()]))
 
-    async def restore_from_checkpoint(self, checkpoint: str, *, by: str | None = None) -> bool:
+    async def restore_from_checkpoint(
+        self,
+        checkpoint: str,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> bool:
         """Takes the run back to a checkpoint: what came after it no longer counts for the model.
 
         The current step is stopped, and the log keeps everything. Effects that tools had since then stay: see
@@ -110,6 +116,7 @@ class RunHandle(RunCommands):
 
         Args:
             checkpoint: its id or its name; of a turn, its number.
+            id: as in `send`.
             by: as in `send`.
 
         Returns:
@@ -119,7 +126,7 @@ class RunHandle(RunCommands):
             RunOver: the run had ended before the command; `restore` then makes a new run.
         """
         try:
-            receipt = await self._command(Restore, checkpoint=checkpoint, by=by)
+            receipt = await self._command(Restore, checkpoint=checkpoint, id=id, by=by)
         except RunOver:
             raise
         except CommandRefused:

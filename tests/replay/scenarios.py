@@ -13,6 +13,7 @@ from holdfast.storage.memory import InProcessTable, TextMemory
 from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
 from holdfast.testing import ChatToolCall, EmbeddingFault, Reply
+from holdfast.types import Usage
 from tests.support.lab import Lab, eventually
 from tests.support.ledgers import LossyLedger, SwitchedLedger
 from tests.support.switched_store import SwitchedStore
@@ -32,6 +33,8 @@ async def change(word: str) -> str:
 
 
 agent = Agent(name="recorded", system_prompt="You are recorded.", tools=[find, change], max_turns=4)
+
+thinker = Agent(name="thinker", system_prompt="You think.", tools=[find], context_window=1_000)
 
 asked = Agent(name="asked", system_prompt="asked")
 asker = Agent(name="asker", system_prompt="asker", agents=[asked])
@@ -204,6 +207,33 @@ async def asks_an_agent(lab: Lab) -> RunHandle:
     return handle
 
 
+async def goes_back(lab: Lab) -> RunHandle:
+    """A checkpoint that a person makes, and a restore to it that stops the model's stream."""
+    lab.server.call_tools(("find", {"word": "a"}))
+    lab.server.reply(Reply(text=LONG, hang_after=1))
+    lab.server.say("Found.")
+    async with lab.worker(agent, max_cached_workflows=100):
+        handle = await lab.holdfast.start("recorded", "Find it.")
+        await streaming(handle)
+        await handle.create_checkpoint("here", {"a": 1}, id="recorded-checkpoint")
+        assert await handle.restore_from_checkpoint("turn-1", id="recorded-restore")
+        await handle.result(60)
+    return handle
+
+
+async def compacts(lab: Lab) -> RunHandle:
+    """A context that is nearly full, whose first turn is replaced by a summary."""
+    for word, used in (("a", 400), ("b", 900)):
+        usage = Usage(requests=1, input_tokens=used, output_tokens=10)
+        lab.server.call_tools(("find", {"word": word}), text="I think. " * 200, usage=usage)
+    lab.server.say("In short.")
+    lab.server.say("Found.")
+    async with lab.worker(thinker):
+        handle = await lab.holdfast.start("thinker", "Find it.")
+        await handle.result(60)
+    return handle
+
+
 async def _ended(lab: Lab, handle: RunHandle) -> RunHandle:
     async with lab.worker(agent):
         await handle.result(60)
@@ -226,5 +256,7 @@ SCENARIOS: dict[str, Scenario] = {
         embeds_memories,
         begins_as_a_fork,
         waits_for_a_budget,
+        goes_back,
+        compacts,
     )
 }

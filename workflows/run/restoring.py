@@ -21,6 +21,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.step import Step
 
+LAPSING = frozenset({"approval", "question", "call", "timer", "event"})
+"""Kinds of waits that end if the run goes back; a paused run stays paused, and a budget stays exhausted."""
 LAPSED = "not called: the run went back to an earlier point"
 OPEN = "no result: the run went back to a point at which this call was not finished; it may have taken effect"
 
@@ -77,6 +79,8 @@ class Restoring:
             for call in state.pending_calls:
                 state.record_tool_result(now, call, ToolResult(error=LAPSED))
             state.mark_turn(now)
+        for wait in [wait for wait in state.open_waits.values() if wait.kind in LAPSING]:
+            state.end_wait(now, wait.id, "withdrawn")
         facts = {"by": order.by} if order.by is not None else {}
         state.record("restored", now, {"to": point.ref.seq, "checkpoint": point.id, "command": order.command, **facts})
         for call in point.open_calls:

@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 
 from holdfast._util.terminal import clean
+from holdfast.cli.render.context_text import context_line
 from holdfast.cli.render.facts import tried_models
 from holdfast.cli.render.live_text import LiveText
 from holdfast.cli.render.output import Output
@@ -74,6 +75,9 @@ class Narrator:
         message = entry.message
         if entry.kind == "status":
             self._show_status(RunStatus(entry.data["status"]), str(entry.data.get("reason") or ""))
+        elif line := context_line(entry):
+            self._text.end()
+            self._out.say((cut(line, self._out.width), "dim"))
         elif message is None:
             return
         elif message.role == "user":

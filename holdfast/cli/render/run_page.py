@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdfast.cli.render.budget import budget_line
+from holdfast.cli.render.context_text import context_line
 from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error, tried_models
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
@@ -171,6 +172,8 @@ def describe(entry: Entry) -> str:
         return f"start of {one_line(str(entry.data.get('agent', {}).get('name', '')))}"
     if entry.kind == "status":
         return f"{entry.data.get('status')}: {one_line(str(entry.data.get('reason') or ''))}".rstrip(": ")
+    if line := context_line(entry):
+        return line
     if message is None:
         return str(entry.data.get("result", {}).get("status", entry.kind))
     tried = f" (after {tried})" if (tried := tried_models(entry)) else ""
