@@ -42,3 +42,11 @@ bench = Agent(
     tools=[lookup, nap],
     max_turns=10_000,
 )
+
+endless = Agent(
+    name="endless",
+    system_prompt="You look pages up until you are told that it is enough.",
+    tools=[lookup],
+    max_turns=1_000_000,
+    context_window=32_000,
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,6 +24,10 @@ _ASKED = {"model": "bench", "messages": [], "stream": True, "stream_options": {"
 _USAGE = Usage(requests=1, input_tokens=1000, output_tokens=20)
 
 
+SUMMARY = b"You write the summary"
+"""Begins the request for a summary of a long conversation."""
+
+
 class ScriptedModel:
     """Plays the scripts that its requests contain, and records when each request arrived."""
 
@@ -33,10 +38,23 @@ class ScriptedModel:
         """Responds to a request for a chat completion."""
         body = await request.body()
         script, turn = Script.find(body), turn_of(body)
+        if script.counted:
+            return self._counted(script, body)
         self._arrivals[script.run].append({"turn": turn, "at": time.time(), "bytes": len(body)})
         if script.latency:
             await asyncio.sleep(script.latency)
         chunks = StreamChunks.of(ChatRequest(_ASKED, len(body), {}), reply(script, turn))
+        return Response(b"".join(chunks), media_type="text/event-stream")
+
+    def _counted(self, script: Script, body: bytes) -> Response:
+        usage = Usage(requests=1, input_tokens=len(body) // 4, output_tokens=20)
+        if SUMMARY in body:
+            answer = ChatReply("Pages were looked up; nothing else happened.", usage=usage)
+        else:
+            turn = len(self._arrivals[script.run]) + 1
+            self._arrivals[script.run].append({"turn": turn, "at": time.time(), "bytes": len(body)})
+            answer = replace(reply(script, turn), usage=usage)
+        chunks = StreamChunks.of(ChatRequest(_ASKED, len(body), {}), answer)
         return Response(b"".join(chunks), media_type="text/event-stream")
 
     async def arrivals(self, request: Request) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from benchmarks.figure import Figure
 from benchmarks.rig import Pair, Rig
 
@@ -9,8 +11,20 @@ MAX_RATIO = 1.15  # of a turn with a model that answers at once, to the bare wor
 MAX_WHOLE_RATIO = 1.05  # of a turn with a model that takes its time
 
 
-async def measure(rig: Rig, *, latency: float, turns: int, pairs: int) -> list[Figure]:
-    """Plays runs in pairs and compares the median turns of each pair."""
+async def measure(rig: Rig, pairs: Mapping[float, tuple[int, int]]) -> list[Figure]:
+    """Plays runs in pairs and compares the median turns of each pair.
+
+    Args:
+        rig: plays the runs.
+        pairs: model latency in seconds -> pairs of runs, turns of each.
+    """
+    figures = []
+    for latency, (count, turns) in pairs.items():
+        figures += await _compared(rig, latency=latency, turns=turns, pairs=count)
+    return figures
+
+
+async def _compared(rig: Rig, *, latency: float, turns: int, pairs: int) -> list[Figure]:
     rig.report(f"model latency of {1000 * latency:.0f} ms: {pairs} × {turns} turns, ours and bare")
     played = await rig.pairs(pairs, turns=turns, latency=latency)
     name, title = f"overhead.{1000 * latency:.0f}ms", f"turn beyond {1000 * latency:.0f} ms of model"

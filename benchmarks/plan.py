@@ -29,6 +29,10 @@ class Plan:
     kill_latency: float = 1.0
     """Seconds of model latency, during which the worker is killed."""
     turns_after_kill: int = 10
+    waiting_runs: int = 1000
+    wake_ups: int = 20
+    endless_turns: int = 10_000
+    """Turns of the run of the part `endless`."""
 
 
 FULL = Plan(
@@ -48,5 +52,8 @@ QUICK = Plan(
     concurrent_repeats=1,
     kill_latency=0.5,
     turns_after_kill=5,
+    waiting_runs=50,
+    wake_ups=5,
+    endless_turns=1000,
 )
 """Checks within a minute that everything works; it has too few samples for conclusions."""

@@ -8,12 +8,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import concurrent_runs, fan_out, growth, machine, overhead, plan, recovery, report
+from benchmarks import concurrent_runs, endless, fan_out, growth, machine, overhead, plan, recovery, report, waiting
 from benchmarks.figure import Figure
 from benchmarks.plan import Plan
 from benchmarks.rig import CONCURRENT_RUNS, Rig
@@ -21,25 +21,32 @@ from benchmarks.rig import CONCURRENT_RUNS, Rig
 CONCURRENT_TURNS = 5  # of each concurrent run
 
 
-async def measure(rig: Rig, wanted: Plan) -> list[Figure]:
-    """Takes all measurements."""
+PARTS: dict[str, Callable[[Rig, Plan], Awaitable[list[Figure]]]] = {
+    "overhead": lambda rig, wanted: overhead.measure(rig, wanted.pairs),
+    "growth": lambda rig, wanted: growth.measure(rig, wanted.lengths, wanted.bare_lengths),
+    "tools": lambda rig, wanted: fan_out.measure(rig, pairs=wanted.fan_outs, turns=wanted.fan_out_turns),
+    "recovery": lambda rig, wanted: recovery.measure(
+        rig, kills=wanted.kills, latency=wanted.kill_latency, turns_after=wanted.turns_after_kill
+    ),
+    "concurrent": lambda rig, wanted: concurrent_runs.measure(
+        rig, repeats=wanted.concurrent_repeats, runs=wanted.concurrent_runs, turns=CONCURRENT_TURNS
+    ),
+    "waiting": lambda rig, wanted: waiting.measure(rig, runs=wanted.waiting_runs, wake_ups=wanted.wake_ups),
+    "endless": lambda rig, wanted: endless.measure(rig, turns=wanted.endless_turns),
+}
+"""The measurements, in order."""
+USUAL = tuple(part for part in PARTS if part != "endless")
+"""The parts that are measured if none is named; `endless` alone takes as long as all others."""
+
+
+async def measure(rig: Rig, wanted: Plan, parts: Sequence[str] = USUAL) -> list[Figure]:
+    """Takes the measurements of these parts."""
     rig.report("warming up")
     await rig.pairs(1, turns=wanted.warm_up)
-    figures: list[Figure] = []
-    for latency, (pairs, turns) in wanted.pairs.items():
-        figures += await overhead.measure(rig, latency=latency, turns=turns, pairs=pairs)
-    figures += await growth.measure(rig, wanted.lengths, wanted.bare_lengths)
-    figures += await fan_out.measure(rig, pairs=wanted.fan_outs, turns=wanted.fan_out_turns)
-    figures += await recovery.measure(
-        rig, kills=wanted.kills, latency=wanted.kill_latency, turns_after=wanted.turns_after_kill
-    )
-    figures += await concurrent_runs.measure(
-        rig, repeats=wanted.concurrent_repeats, runs=wanted.concurrent_runs, turns=CONCURRENT_TURNS
-    )
-    return figures
+    return [figure for part in parts for figure in await PARTS[part](rig, wanted)]
 
 
-async def run(wanted: Plan, file: Path | None) -> None:
+async def run(wanted: Plan, parts: Sequence[str], file: Path | None) -> None:
     """Starts everything, measures, stops everything, and reports."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel, asyncio.current_task())
     started = time.monotonic()
@@ -50,7 +57,7 @@ async def run(wanted: Plan, file: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         async with Rig.open(Path(folder), progress) as rig:
             facts = machine.describe(rig.stack.temporal.version if rig.stack.temporal else None)
-            figures = await measure(rig, wanted)
+            figures = await measure(rig, wanted, parts)
     facts["MAX_CONCURRENT_AGENTS"] = str(CONCURRENT_RUNS)
     facts["took"] = f"{time.monotonic() - started:.0f} s"
     report.show(Console(), facts, figures)
@@ -71,9 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, under a minute")
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file, as JSON")
+    parser.add_argument("--only", nargs="+", metavar="PART", choices=PARTS, help=f"some of: {', '.join(PARTS)}")
     options = parser.parse_args(arguments)
     try:
-        asyncio.run(run(plan.QUICK if options.quick else plan.FULL, options.json))
+        asyncio.run(run(plan.QUICK if options.quick else plan.FULL, options.only or USUAL, options.json))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("stopped, with all processes of the benchmark", file=sys.stderr)
         return 130

@@ -101,7 +101,7 @@ class Rig:
     async def start(self, **script: Any) -> str:
         """Starts a run of Holdfast and returns its id."""
         written = Script(_new_id("ours"), **script)
-        await self.holdfast.start("bench", str(written), id=written.run)
+        await self.holdfast.start("endless" if written.counted else "bench", str(written), id=written.run)
         return written.run
 
     async def start_bare(self, **script: Any) -> str:

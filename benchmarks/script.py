@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-_WRITTEN = re.compile(rb"script run=(\S+) turns=(\d+) tool=(\w+) calls=(\d+) latency=([\d.]+);")
+_WRITTEN = re.compile(rb"script run=(\S+) turns=(\d+) tool=(\w+) calls=(\d+) latency=([\d.]+)( counted)?;")
 _ASSISTANT = b'"assistant"'  # the role in a request's body; no tool of the benchmark returns this word
 
 
@@ -23,11 +23,15 @@ class Script:
     """Tool calls in each turn but the last."""
     latency: float = 0.0
     """Seconds before the first byte of each reply."""
+    counted: bool = False
+    """Whether turns are counted by requests, as those of a context that is compacted cannot be counted in it. The
+    replies then report the size of the request as its tokens."""
 
     def __str__(self) -> str:
         """Returns the script as the input of its run."""
         return (
-            f"script run={self.run} turns={self.turns} tool={self.tool} calls={self.calls} latency={self.latency:.3f};"
+            f"script run={self.run} turns={self.turns} tool={self.tool} calls={self.calls} latency={self.latency:.3f}"
+            f"{' counted' if self.counted else ''};"
         )
 
     @classmethod
@@ -40,8 +44,8 @@ class Script:
         found = _WRITTEN.search(body)
         if found is None:
             raise ValueError("the request quotes no script of the benchmark")
-        run, turns, tool, calls, latency = (group.decode() for group in found.groups())
-        return cls(run, int(turns), tool, int(calls), float(latency))
+        run, turns, tool, calls, latency = (group.decode() for group in found.groups()[:5])
+        return cls(run, int(turns), tool, int(calls), float(latency), counted=found[6] is not None)
 
 
 def turn_of(body: bytes) -> int:

@@ -25,6 +25,8 @@ TINY = Plan(
     fan_out_turns=2,
     kill_latency=0.2,
     turns_after_kill=1,
+    waiting_runs=4,
+    wake_ups=2,
 )
 BARE_EVENTS = 12  # of a turn: two activities and two workflow tasks, three events each
 
