@@ -34,6 +34,8 @@ class Limiter:
         """
         if wanted.budget or spec.budget:
             plan.budget = (wanted.budget or Budget()).over(spec.budget)
+        if wanted.within:
+            plan.budget = (plan.budget or Budget()).within(wanted.within)
         scopes = [scope for scope in scopes_of(wanted.tags) if scope in self._limits] if self._limits else []
         if scopes:
             plan.day_budgets = scopes

@@ -50,6 +50,13 @@ class Budget(Tolerant):
         given = self.model_dump(exclude_none=True)
         return self.model_validate((other.model_dump(exclude_none=True) if other else {}) | given)
 
+    def within(self, part: Budget) -> Self:
+        """Returns this budget, with no limit above that of a part of another budget; at a limit, the run ends."""
+        both = [(name, getattr(self, name), getattr(part, name)) for name in ("cost_usd", "tokens", "tool_calls")]
+        limits = {name: min(own, most) if None not in (own, most) else own or most for name, own, most in both}
+        unpriced = self.allow_unpriced or part.allow_unpriced
+        return self.model_copy(update={**limits, "on_limit": "stop", "allow_unpriced": unpriced})
+
 
 def checked_budget(given: Budget | Mapping[str, Any]) -> Budget:
     """Returns a budget that a person has written.

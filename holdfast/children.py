@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.bounds import Text
+from holdfast.bounds import Count, Text
 from holdfast.data import Tolerant
 from holdfast.progress import Wait
 from holdfast.types import ChildProgress, RunError, RunId, RunStatus, Usage
@@ -19,6 +19,8 @@ class ChildReport(Tolerant):
     status: RunStatus
     usage: Usage = Usage()
     """What it and its own children have used."""
+    tool_calls: Count = 0
+    """Tool calls that it and its own children have made."""
     waits: list[Wait] = []
     """What it waits for, if its status is `waiting`."""
     output: Text = ""
@@ -52,7 +54,9 @@ class CarriedTree(Tolerant):
     children: list[ChildRun] = []
     """Oldest first; of those that have ended only some."""
     ended: Usage = Usage()
-    """What the children have used that have ended."""
+    """What the children have used that have ended and are not in `children`."""
+    tool_calls: Count = 0
+    """Tool calls of all children that have ended, and of those below them."""
     started: int = 0
     """Number of children so far."""
     reports: bool = False

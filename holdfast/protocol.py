@@ -193,6 +193,8 @@ class RunOptions(Tolerant):
     """Seconds; overrides the agent's limit."""
     budget: Budget | None = None
     """What the run and its children may use; overrides the agent's limits."""
+    within: Budget | None = None
+    """The part of the parent's budget that is set aside for the run; its own limits are no higher."""
     tags: dict[Text, Text] = {}
     workspace: Annotated[Text, Field(max_length=MAX_PATH)] | None = None
     """Absolute path of the tools' working folder on the worker's machine; `None` means a new folder for this run."""

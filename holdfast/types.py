@@ -270,6 +270,8 @@ class RunResult(Tolerant):
     """What its own model calls have used."""
     tree_usage: Annotated[Usage | None, Field(exclude_if=lambda usage: usage is None)] = None
     """What the run and its children have used; `None` means that it has started none."""
+    tree_tool_calls: Annotated[Count, Field(exclude_if=lambda number: not number)] = 0
+    """Tool calls of the runs below it."""
     children: Annotated[list[ChildProgress], Field(exclude_if=lambda children: not children)] = []
     """The newest runs that it has started, oldest first."""
     turns: int = 0

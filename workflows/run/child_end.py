@@ -49,6 +49,7 @@ def _told(result: RunResult) -> ChildReport:
         run=result.run_id,
         status=result.status,
         usage=result.tree_usage or result.usage,
+        tool_calls=result.tool_calls + result.tree_tool_calls,
         output=result.output,
         error=result.error,
     )

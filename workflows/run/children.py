@@ -19,15 +19,18 @@ with workflow.unsafe.imports_passed_through():
     from holdfast._version import __version__
     from holdfast.approval import ALL
     from holdfast.bounds import indexed, shortened
+    from holdfast.budgets import Amount, Budget
     from holdfast.children import MAX_DEPTH, ChildReport, ChildRun
     from holdfast.definition import split_version
     from holdfast.errors import ErrorType
     from holdfast.protocol import RunRequest
     from holdfast.search_attributes import AGENT_NAME, AGENT_PARENT, AGENT_ROOT, AGENT_STATUS
-    from holdfast.types import AgentSpec, RunError, RunId, RunResult, RunStatus, ToolCall, ToolResult, ToolSpec
+    from holdfast.types import AgentSpec, RunError, RunId, RunResult, RunStatus, ToolCall, ToolResult, ToolSpec, Usage
     from holdfast.workflows.calls import SUMMARY_CHARS
+    from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.child_end import end_of
     from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.run_budget import RunBudget, not_called
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.tree import wait_for, wait_id
 
@@ -52,6 +55,10 @@ class Children:
         self._state = state
         self._tree = state.tree
         self._gate = gate
+        self._budget = RunBudget(state)
+        self._tools = {tool.name for tool in state.plan.spec.tools if tool.operation == names.ASK_AGENT}
+        self._asked: set[str] = set()
+        """Ids of the calls of this turn that have been begun."""
         self._handles: dict[str, Handle] = {}
         """Of the children that this execution has started."""
         self._cascade: asyncio.Task[None] | None = None
@@ -102,6 +109,8 @@ class Children:
         child = None if state.status.is_final else self._tree.take(report)
         if child is None:
             return
+        if child.status.is_final and state.plan.budget is not None:
+            self._budget.child_ended(child.run, _used(report))
         if wait in state.open_waits:
             state.end_wait(workflow.now(), wait, "continued" if not child.status.is_final else child.status.value)
         if child.status in (RunStatus.WAITING, RunStatus.PAUSED):
@@ -147,17 +156,21 @@ class Children:
         agent = next((each for each in state.plan.spec.agents if _name(each) == tool.agent), None)
         if agent is None:
             return ToolResult(error=f"the agent {tool.agent!r} cannot be asked by this one")
-        request = self._request(agent, text)
         for attempt in range(1, ATTEMPTS + 1):
             run = names.child_id(state.run_id, state.turns, place, attempt)
             if run in self._tree:
                 continue
+            part = self._set_aside(run, call, agent)
+            if isinstance(part, Shortage):
+                return not_called(part)
             try:
-                handle = await self._start_workflow(run, request)
+                handle = await self._start_workflow(run, self._request(agent, text, part))
             except WorkflowAlreadyStartedError:
+                self._budget.give_back(run)
                 await self._cancel(run)  # by an execution before a reset, which has not asked it
                 continue
             except FailureError as error:
+                self._budget.give_back(run)
                 return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: {error.message}")
             self._handles[run] = handle
             handle.add_done_callback(functools.partial(self._take_end, run))
@@ -172,6 +185,17 @@ class Children:
             self._begin_cascade()
             return child
         return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: its run could not be named")
+
+    def _set_aside(self, run: RunId, call: ToolCall, agent: str | AgentSpec) -> Budget | Shortage | None:
+        """Sets a part of the budget aside for a child: equal parts for those that start now, and one for this run."""
+        state = self._state
+        if state.plan.budget is None:
+            return None
+        self._asked = (self._asked - {call.id}) & {each.id for each in state.pending_calls}
+        waiting = [each for each in state.pending_calls if each.name in self._tools and each.id not in self._asked]
+        self._asked.add(call.id)
+        wanted = agent.budget if isinstance(agent, AgentSpec) else None
+        return self._budget.set_aside(run, shares=len(waiting) + 1, wanted=wanted)
 
     def _take_end(self, run: RunId, _done: object) -> None:
         self.report(end_of(run, self._handles[run]))
@@ -202,7 +226,7 @@ class Children:
             static_summary=shortened(name if self._state.plan.private else f"{name} · {shown}", 120),
         )
 
-    def _request(self, agent: str | AgentSpec, text: str) -> RunRequest:
+    def _request(self, agent: str | AgentSpec, text: str, part: Budget | None) -> RunRequest:
         state, request = self._state, self._state.request
         fields: dict[str, Any] = {
             "agent": agent,
@@ -213,10 +237,8 @@ class Children:
             "depth": request.depth + 1,
             "client_version": __version__,
         }
-        if request.tags:
-            fields["tags"] = request.tags
-        if request.expires:
-            fields["expires"] = request.expires
+        inherited = {"tags": request.tags, "expires": request.expires, "within": part}
+        fields |= {name: value for name, value in inherited.items() if value}
         if ALL in (request.approve or ()):
             fields["approve"] = [ALL]
         return RunRequest.model_validate(fields)
@@ -315,3 +337,10 @@ def _answer(child: ChildRun) -> ToolResult:
     why = f": {child.error.type}: {child.error.message}" if child.error else ""
     error = f"the run {child.run} of agent {child.agent!r} did not answer, it is {child.status}{why}"
     return ToolResult(error=error, **facts)
+
+
+def _used(report: ChildReport) -> Amount | None:
+    """Returns what a child has used of its part of the budget; `None` if it was ended from outside and cannot tell."""
+    if report.usage == Usage() and report.status in (RunStatus.TERMINATED, RunStatus.TIMED_OUT):
+        return None
+    return Amount(tokens=report.usage.total_tokens, cost_usd=report.usage.cost_usd, tool_calls=report.tool_calls)

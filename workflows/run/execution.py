@@ -263,7 +263,7 @@ class Execution:
             await self._budget_wait.take(f"a larger budget: {shortage}", **asdict(shortage))
             return None
         for call in self.state.pending_calls:
-            self.state.record_tool_result(workflow.now(), call, not_called(shortage))
+            self.state.record_tool_result(workflow.now(), call, not_called(shortage), counts=False)
         return self._conclude(Outcome(RunStatus.FAILED, exceeded(shortage)))
 
     def _conclude(self, outcome: Outcome) -> Outcome | None:

@@ -68,6 +68,7 @@ class ParentLink:
                 run=workflow.info().workflow_id,
                 status=result.status,
                 usage=result.tree_usage or result.usage,
+                tool_calls=result.tool_calls + result.tree_tool_calls,
                 output=result.output,
                 error=result.error,
             )

@@ -25,6 +25,7 @@ def result_of(state: RunState) -> RunResult:
         error=state.error,
         usage=state.usage,
         tree_usage=state.tree.usage(state.usage),
+        tree_tool_calls=state.tree.tool_calls,
         children=_children(state),
         turns=state.turns,
         tool_calls=state.tool_calls,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from holdfast.budgets import Amount, Budget
 from holdfast.errors import ErrorType
 from holdfast.estimates import message_size, request_tokens, tokens
 from holdfast.model_reply import ModelReply
 from holdfast.types import RunError, ToolCall, ToolResult
-from holdfast.workflows.run.budget import Account, CallPlan, Shortage, allowed_calls, plan_call, set_aside, settle
+from holdfast.workflows.run.budget import (
+    Account,
+    CallPlan,
+    Shortage,
+    allowed_calls,
+    plan_call,
+    refund,
+    set_aside,
+    settle,
+)
 from holdfast.workflows.run.state import RunState
 
 CALL = "call"
@@ -65,17 +76,32 @@ class RunBudget:
         return Shortage("turns", most, self._state.turns - self._state.exchange, 0, 1)
 
     def set_aside(self, child: str, *, shares: int, wanted: Budget | None = None) -> Budget | Shortage:
-        """Sets a slice of the budget aside for a child, and returns it; see `budget.set_aside`."""
-        found = set_aside(self.account, child, shares=shares, wanted=wanted)
+        """Sets a slice of the budget aside for a child, and returns it; see `budget.set_aside`.
+
+        The calls of the turn that have no result yet, among them the one that asks the child, count as made.
+        """
+        account = self.account
+        calls = Amount(tool_calls=len(self._state.pending_calls))
+        found = set_aside(replace(account, used=account.used + calls), child, shares=shares, wanted=wanted)
         if isinstance(found, Shortage):
             return found
-        account, budget = found
-        self._state.budget.held = dict(account.held)
-        return budget
+        after, budget = found
+        self._state.budget.held = dict(after.held)
+        return budget.model_copy(update={"on_limit": None, "allow_unpriced": self._limits.allow_unpriced})
 
-    def child_ended(self, child: str, used: Amount) -> None:
-        """Counts what a child and its own children have used, and takes the rest of its slice back."""
+    def give_back(self, child: str) -> None:
+        """Takes the slice of a child back that has not been started."""
+        self._state.budget.held = dict(refund(self.account, child).held)
+
+    def child_ended(self, child: str, used: Amount | None) -> None:
+        """Counts what a child and its own children have used, and takes the rest of its slice back.
+
+        Args:
+            child: its id.
+            used: `None` means that it is not known, so that the whole slice counts as used.
+        """
         budget = self._state.budget
+        used = budget.held.get(child, Amount()) if used is None else used
         budget.held = dict(settle(self.account, child, used).held)
         budget.children = budget.children + used
 

@@ -251,11 +251,18 @@ class RunState:
         self.answer = "" if reply.tool_calls else reply.content
         self.record("message", now, reply_data(self.asked, reply, self.pending_calls))
 
-    def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult) -> None:
-        """Records the result of a tool call, successful or not, and the checkpoints that the tool made."""
+    def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult, *, counts: bool = True) -> None:
+        """Records the result of a tool call, successful or not, and the checkpoints that the tool made.
+
+        Args:
+            now: workflow time.
+            call: the call.
+            result: its result.
+            counts: whether the budget counts it as made.
+        """
         self.pending_calls = [pending for pending in self.pending_calls if pending.id != call.id]
         self.calls_made += 1
-        self.tool_calls += 1
+        self.tool_calls += counts
         self.add_tool_result(now, call, result)
         self._add_files(result.files)
         for made in result.checkpoints:

@@ -29,6 +29,8 @@ class Tree:
         self._children: dict[RunId, ChildRun] = {child.run: child for child in before.children}
         self._ended = before.ended
         self.started = before.started
+        self.tool_calls = before.tool_calls
+        """Of the children that have ended, and of the runs below them."""
         self.reports = before.reports
         """Whether the parent of this run wants to be told of its end by a signal."""
         self.told = before.told
@@ -73,6 +75,8 @@ class Tree:
         child.status, child.output, child.error = report.status, report.output, report.error
         if report.usage != Usage():  # a child that was terminated does not report what it has used
             child.usage = report.usage
+        if child.status.is_final:
+            self.tool_calls += report.tool_calls
         return child
 
     def usage(self, own: Usage) -> Usage | None:
@@ -91,6 +95,7 @@ class Tree:
             **(self._before.model_extra or {}),
             children=self.children,
             ended=self._ended,
+            tool_calls=self.tool_calls,
             started=self.started,
             reports=self.reports,
             told=self.told,
