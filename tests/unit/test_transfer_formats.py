@@ -53,6 +53,24 @@ def roles(line: str | None) -> Sequence[str]:
     return [message["role"] for message in json.loads(line or "{}").get("messages", [])]
 
 
+def test_what_a_restore_left_behind_is_not_an_example() -> None:
+    """Training data has the conversation that counts: the answer to which a run went back, and what followed."""
+    run = record(SYSTEM, QUESTION, ANSWER, QUESTION, {"role": "assistant", "content": "Wrong."})
+    again = {"seq": 5, "role": "user", "content": "And now?"}, {"seq": 6, "role": "assistant", "content": "There."}
+    entries = list(run.entries)
+    for kind, data in [("restored", {"to": 3}), *(("message", {"message": message}) for message in again)]:
+        entries.append(Entry(seq=len(entries), at=BEGAN, kind=kind, turn=2, data=data, digest=""))
+    line = json.loads(openai_line(RunRecord(run.summary, entries)) or "{}")
+    assert [message["content"] for message in line["messages"]] == [
+        "You guide.",
+        "Where?",
+        "Here.",
+        "And now?",
+        "There.",
+    ]
+    assert len(RunRecord(run.summary, entries).messages) == 7
+
+
 def test_fields_of_a_provider_are_not_in_an_example() -> None:
     """What only its provider understands is not exported for training."""
     signed = [{"id": "1", "name": "read_file", "arguments": "{}", "provider_fields": {"extra_content": {"x": 1}}}]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from holdfast.context import context_of, in_force
 from holdfast.types import AgentSpec, Entry, Message, RunSummary
 
 
@@ -36,12 +37,23 @@ class RunRecord:
         return [message for entry in self.entries if (message := entry.message)]
 
     @property
+    def counting(self) -> list[Message]:
+        """The messages that count: without those that a restore left behind, in the order that providers expect.
+
+        What a compaction has taken out of the context is included.
+        """
+        if self.spec is None:
+            return []
+        kept = [entry for entry in in_force(self.entries) if entry.kind not in {"restored", "compaction"}]
+        return context_of(kept).messages
+
+    @property
     def answered(self) -> list[Message]:
         """The transcript up to the model's last complete answer; empty without one.
 
         Training data must not end with a question, an unanswered tool call, or half a sentence.
         """
-        messages, end, open_calls = self.messages, 0, set[str]()
+        messages, end, open_calls = self.counting, 0, set[str]()
         for place, message in enumerate(messages, start=1):
             if message.partial:
                 break
