@@ -88,6 +88,7 @@ async def run(
     out = Output(json=json)
     question = _read_input(text)
     check_folder(workspace)
+    tags = tags_of(tag)
     async with connected(out, whole=True) as session:
         with advised(session.compare_worker(), agent):
             handle = await session.runs.start(
@@ -98,7 +99,7 @@ async def run(
                 max_turns=max_turns,
                 timeout=timeout,
                 budget=budget_of(max_cost_usd, max_tokens, max_tool_calls, on_limit, unpriced=allow_unpriced),
-                tags=tags_of(tag),
+                tags=tags,
                 workspace=workspace,
                 approve=require_approval,
             )
