@@ -280,3 +280,11 @@ def test_20_parallel_children_never_over(tokens: int, dollars: float, steps: lis
     spent = root.spent()
     assert spent.tokens <= tokens
     assert spent.cost_usd <= dollars + 1e-6
+
+
+def test_a_part_of_a_budget_limits_another_one() -> None:
+    """A child has the lower of its agent's limit and of its part, and does not ask a person to raise it."""
+    own = Budget(cost_usd=1, tokens=500, on_limit="ask")
+    assert own.within(Budget(cost_usd=0.5, tokens=900, tool_calls=3)) == Budget(
+        cost_usd=0.5, tokens=500, tool_calls=3, on_limit="stop"
+    )

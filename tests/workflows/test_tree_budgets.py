@@ -80,9 +80,9 @@ async def test_20_parallel_children_never_over(priced: Lab, budget: dict[str, fl
 
 
 async def test_the_rest_of_a_part_is_given_back(priced: Lab) -> None:
-    """A child that uses little leaves the rest to the next one; the limits of its agent hold as well."""
+    """A child that uses little leaves the rest to the next one."""
     lab = priced
-    frugal = Agent(name="frugal", system_prompt="frugal", model_settings=BRIEF, budget={"tokens": 300})
+    frugal = Agent(name="frugal", system_prompt="frugal", model_settings=BRIEF)
     owner = Agent(name="owner", system_prompt="owner", agents=[frugal], model_settings=BRIEF)
     answer = Reply("Little.", usage=USED)
     again = [Reply(tool_calls=asks("frugal", f"{number}").tool_calls, usage=USED) for number in range(6)]
@@ -93,9 +93,8 @@ async def test_the_rest_of_a_part_is_given_back(priced: Lab) -> None:
         assert (result.status, result.output) == (RunStatus.COMPLETED, "Done.")
         assert result.tree_usage is not None
         assert (result.tree_usage.requests, result.tree_usage.total_tokens) == (13, 1_560)
-        plan = await lab.holdfast.handle(f"{handle.id}/1.0").status()
-        assert plan.budget is not None
-        assert plan.budget.tokens == 300
+        starts = [(await lab.entries(f"{handle.id}/{turn}.0"))[0].data["request"] for turn in (1, 6)]
+        assert [start["within"]["tokens"] for start in starts] == [(2_600 - 120) // 2, (2_600 - 11 * 120) // 2]
 
 
 async def test_a_child_that_cannot_tell_counts_with_its_whole_part(priced: Lab) -> None:
