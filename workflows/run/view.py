@@ -94,7 +94,7 @@ class View:
             wanted.append((AGENT_PARENT, indexed(state.request.parent)))
         if state.request.root:
             wanted.append((AGENT_ROOT, indexed(state.request.root)))
-        if tags := indexed_tags(state.request.tags):
+        if (tags := indexed_tags(state.request.tags)) and not state.plan.private:
             wanted.append((AGENT_TAGS, tags))
         kinds = sorted({wait.kind for wait in state.open_waits.values()})
         if kinds or AGENT_WAITS_FOR.name in self._shown:
