@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from holdfast import Agent, RunHandle, RunStatus, TextDelta, tool
+from holdfast import Agent, Budget, RunHandle, RunStatus, TextDelta, tool
 from holdfast.errors import RunOver
 from holdfast.scripted.chat import ChatToolCall
 from holdfast.testing import Reply
@@ -37,12 +37,18 @@ def hang_in_thread() -> str:
     return "late"
 
 
+@tool(read_only=True)
+def nod() -> str:
+    """Nods."""
+    return "yes"
+
+
 def calls(name: str) -> Reply:
     """A reply that calls a tool."""
     return Reply(tool_calls=[ChatToolCall(name, {})])
 
 
-agent = Agent(name="stages", system_prompt="You work.", tools=[hang_async, hang_in_thread])
+agent = Agent(name="stages", system_prompt="You work.", tools=[hang_async, hang_in_thread, nod])
 
 
 async def requested(lab: Lab, handle: RunHandle) -> None:
@@ -185,3 +191,20 @@ async def test_pause_races_finish(lab: Lab) -> None:
                 if (await handle.status()).status == RunStatus.PAUSED:
                     await handle.resume()
             assert (await handle.result(30)).content == "Done."
+
+
+async def test_a_budget_wait_is_withdrawn(lab: Lab) -> None:
+    """A run that is cancelled while it waits for a person says that nobody needs to decide any more."""
+    lab.server.respond = lambda _request: calls("nod")
+    async with lab.worker(agent, max_cached_workflows=100):
+        handle = await lab.holdfast.start("stages", "Work.", budget=Budget(tool_calls=1, on_limit="ask"))
+
+        async def waits() -> bool:
+            return [wait.kind for wait in (await handle.status()).waits_for] == ["budget"]
+
+        await eventually(waits)
+        await handle.cancel()
+        assert (await handle.result(30)).status == RunStatus.CANCELLED
+        [ended] = [entry for entry in await lab.entries(handle.id) if entry.kind == "wait_ended"]
+        assert ended.data["outcome"] == "withdrawn"
+        await lab.assert_mirrored(handle.id)

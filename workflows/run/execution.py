@@ -147,6 +147,7 @@ class Execution:
         await self.children.stop_all()
         self.state.drop_messages(workflow.now(), f"the run has ended ({outcome.status})")
         self._restoring.drop()
+        self.state.withdraw_waits(workflow.now())
         self.state.end(workflow.now(), outcome.status, outcome.error)
         result = result_of(self.state)
         self.state.finish(workflow.now(), result)

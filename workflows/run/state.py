@@ -37,6 +37,7 @@ from holdfast.workflows.run.messages import MessageQueue
 from holdfast.workflows.run.tree import Tree
 
 SUMMARY_CHARS = 200  # of the input, in lists
+UNRECORDED = frozenset({"message", "resume"})  # kinds of waits that other entries show
 MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution carries; later ones are only in the log
 
 
@@ -342,6 +343,14 @@ class RunState:
         """Ends a wait and records how."""
         del self.open_waits[wait_id]
         self._record("wait_ended", now, {"id": wait_id, "outcome": outcome, **facts})
+
+    def withdraw_waits(self, now: datetime) -> None:
+        """Ends all waits of a run that is about to end; nobody can end them any more."""
+        for wait in list(self.open_waits.values()):
+            if wait.kind in UNRECORDED:
+                del self.open_waits[wait.id]
+            else:
+                self.end_wait(now, wait.id, "withdrawn")
 
     def mark_turn(self, now: datetime) -> None:
         """Adds the checkpoint of a turn whose tool calls have ended."""
