@@ -35,7 +35,7 @@ async def step(number: int) -> str:
     return f"step {number}"
 
 
-walker = Agent(name="walker", system_prompt="You walk.", tools=[step], max_turns=1000)
+walker = Agent(name="walker", system_prompt="You walk.", tools=[step], max_turns=10_000)
 
 
 def walk(turns: int) -> Callable[[ChatRequest], Reply]:

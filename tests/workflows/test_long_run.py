@@ -11,14 +11,14 @@ from tests.support.lab import Lab
 from tests.support.many_turns import walk, walker
 
 
-async def assert_whole(lab: Lab, turns: int) -> None:
+async def assert_whole(lab: Lab, turns: int, timeout: float = 600) -> None:
     """Has a run of so many turns played, and checks everything that it says of itself."""
     lab.server.respond = walk(turns)
     store = open_store("mem://")
     try:
         async with lab.worker(walker, store=store, max_cached_workflows=100):
-            handle = await lab.holdfast.start("walker", "Walk.", timeout=600)
-            result = await handle.result(500)
+            handle = await lab.holdfast.start("walker", "Walk.", timeout=timeout)
+            result = await handle.result(timeout)
             assert result.content == f"walked {turns - 1} steps"
             assert result.usage.requests == turns
             assert len(lab.server.requests) == turns, "no model call was made twice"
@@ -45,6 +45,13 @@ async def test_a_run_of_several_executions_is_whole(short_histories: Lab) -> Non
 async def test_a_thousand_turns(lab: Lab) -> None:
     """A run of a thousand turns completes on a server with default limits, and is whole."""
     await assert_whole(lab, 1000)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+async def test_10000_turns(lab: Lab) -> None:
+    """A run of ten thousand turns completes on a server with default limits, and is whole."""
+    await assert_whole(lab, 10_000, timeout=6_000)
 
 
 async def test_a_mirror_that_is_lost_late_comes_back_from_history(short_histories: Lab) -> None:

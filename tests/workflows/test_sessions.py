@@ -178,6 +178,31 @@ async def test_update_at_can_x200(short_histories: Lab) -> None:
         await session.run.result(20)
 
 
+async def test_command_twice_across_can(short_histories: Lab) -> None:
+    """A command that is repeated after its run continued as new is not carried out again."""
+    lab = short_histories
+    lab.server.respond = lambda _request: Reply(text="Noted.")
+    async with lab.worker(talker, max_cached_workflows=100):
+        session = session_of(lab, "repeated")
+        await session.ask("Only once, please.", id="m1")
+        first = (await lab.client.get_workflow_handle(session.id).describe()).run_id
+
+        async def continued() -> bool:
+            temporal = lab.client.get_workflow_handle(session.id)
+            await asyncio.gather(*(temporal.signal("nonsense") for _ in range(50)))
+            return (await temporal.describe()).run_id != first
+
+        await eventually(continued)
+        await session.send("Only once, please.", id="m1")
+        with pytest.raises(CommandRefused, match="other content"):
+            await session.send("Something else.", id="m1")
+        await is_waiting(session)
+        texts = [entry.message.content async for entry in session.run.entries() if entry.message]
+        assert texts.count("Only once, please.") == 1
+        await session.run.cancel()
+        await session.run.result(20)
+
+
 async def test_2500_updates_to_a_waiting_run(short_histories: Lab) -> None:
     """A run that only waits takes any number of commands: its history is renewed while it waits."""
     lab = short_histories

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from temporalio.client import WorkflowFailureError
 
 from holdfast.protocol import CarriedState, Plan, RunRequest
 from holdfast.types import AgentSpec, RunResult
+from holdfast.workflows.run.carry import carried_state
+from holdfast.workflows.run.state import RunState
 from tests.support.lab import Lab, eventually
 from tests.support.many_turns import count_to, counter
 
@@ -61,7 +64,7 @@ async def test_a_request_that_only_a_newer_version_reads_waits_for_it(lab: Lab) 
         await run.terminate("there is no newer worker")
 
 
-async def test_fields_of_a_newer_version_survive_continue_as_new(short_histories: Lab) -> None:
+async def test_older_worker_takes_newer_run(short_histories: Lab) -> None:
     """An older worker that continues a run hands on what it does not understand, so that a newer one can use it."""
     lab = short_histories
     lab.server.respond = count_to(60)
@@ -98,7 +101,24 @@ def test_what_a_run_carries_keeps_fields_of_a_newer_version() -> None:
         "model": None,
         "files": [],
         "started_at": "2026-01-01T00:00:00Z",
+        "control": {
+            "paused": True,
+            "queue": [{"id": "m1", "text": "Be quick."} | NEWER],
+            "waits": [
+                {"id": "v", "kind": "vote", "since": "2026-01-01T00:00:00Z", "what": "a vote", "data": {}} | NEWER
+            ],
+            "answers": {"m1": {"digest": "d", "seq": 7, "state": "paused"} | NEWER},
+            **NEWER,
+        },
         **NEWER,
     }
     assert Plan.model_validate(plan).model_dump(mode="json", exclude_unset=True) == plan
     assert CarriedState.model_validate(carried).model_dump(mode="json", exclude_unset=True) == carried
+    request = RunRequest(agent="a", input="Count.", carried=CarriedState.model_validate(carried))
+    assert request.carried is not None
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    state = RunState.resume("r", request, request.carried, now=now)
+    assert (state.status, [wait.kind for wait in state.open_waits.values()]) == ("paused", ["vote"])
+    again = carried_state(state, now, "e").model_dump(mode="json", exclude_unset=True)
+    assert again["invented_later"] == NEWER["invented_later"]
+    assert again["control"] | carried["control"] == again["control"], "what an older worker does not know is handed on"
