@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.activities.announcer import Announcer
 from holdfast.activities.approvals import ApprovalActivities
+from holdfast.activities.children import ChildActivities
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.day_leases import DayLeases
 from holdfast.activities.deltas import Deltas
@@ -143,7 +144,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
 
     ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(slots).wait, model.call]
     ours += [mirror.append, mirror.finish, mirror.rebuild, approvals.check]
-    ours += [forks.page, forks.workspace]
+    ours += [forks.page, forks.workspace, ChildActivities(deps.run_log).find]
     ours += [RestoreActivities(deps.store, deps.run_log).restore_point]
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
     return [*ours, memory.embed, *tools, UnservedActivities(deps.catalog, serve).definition()]

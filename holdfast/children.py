@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from holdfast.bounds import Count, Text
 from holdfast.data import Tolerant
 from holdfast.progress import Wait
-from holdfast.types import ChildProgress, RunError, RunId, RunStatus, Usage
+from holdfast.types import ChildProgress, RunError, RunId, RunResult, RunStatus, Usage
 
 MAX_DEPTH = 5
 """Runs of a tree below one another, not counting the one at the top."""
@@ -27,6 +29,41 @@ class ChildReport(Tolerant):
     """Its answer, or what there is of it; empty before its end."""
     error: RunError | None = None
     """Why it did not complete."""
+
+    @classmethod
+    def of(cls, result: RunResult) -> Self:
+        """Returns the report of a child that has ended."""
+        return cls(
+            run=result.run_id,
+            status=result.status,
+            usage=result.tree_usage or result.usage,
+            tool_calls=result.tool_calls + result.tree_tool_calls,
+            output=result.output,
+            error=result.error,
+        )
+
+
+class ReportRequest(Tolerant):
+    """A parent's request to be told the end of a child by a signal."""
+
+    again: bool = False
+    """Whether it wants to be told the current status, too."""
+
+
+class EarlierChild(Tolerant):
+    """A child that an execution of its parent before a reset has started."""
+
+    run: RunId
+    parent: RunId
+    agent: str
+    input: Text
+
+
+class FoundChild(Tolerant):
+    """What is known of an `EarlierChild`."""
+
+    report: ChildReport | None = None
+    """`None` means that it cannot answer this call: it was asked something else, or was stopped."""
 
 
 class ChildRun(ChildProgress):

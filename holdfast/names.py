@@ -22,6 +22,7 @@ MIRROR_APPEND = "mirror.append"
 MIRROR_REBUILD = "mirror.rebuild"
 MIRROR_FINISH = "mirror.finish"
 APPROVAL_CHECK = "approval.check"
+CHILD_FIND = "child.find"
 MEMORY_EMBED = "memory.embed"
 MAX_WORKFLOW_ID = 1_000  # bytes; Temporal's limit
 RESERVED = 20  # bytes of an id, for `/mirror` behind it

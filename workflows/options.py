@@ -146,6 +146,13 @@ STORE_REBUILD = ActivityOptions(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
 )
 
+CHILD_FIND = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=1),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+    retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_attempts=10),
+)
+"""After a reset. If its history cannot be read, the child is asked again."""
+
 RESTORE_POINT = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=10),
     heartbeat_timeout=timedelta(seconds=30),

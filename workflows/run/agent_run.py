@@ -95,8 +95,8 @@ class AgentRun(CommandHandlers):
             self._reports.append(report)
 
     @override
-    def parent_asks(self) -> None:
-        self._parent.ask()
+    def parent_asks(self, *, again: bool) -> None:
+        self._parent.ask(again=again)
 
     @workflow.query(name=names.QUERY_STATUS)
     def status(self) -> RunProgress:

@@ -31,28 +31,17 @@ def end_of(run: RunId, handle: ChildWorkflowHandle[Any, Any]) -> ChildReport:
         return _silent(run, *SILENT[CancelledError])
     error = handle.exception()
     if error is None:
-        return _told(handle.result())
+        return ChildReport.of(handle.result())
     cause = error.cause if isinstance(error, ChildWorkflowError) else error
     if isinstance(cause, ApplicationError):
         try:
-            return _told(RunResult.model_validate(cause.details[0]))
+            return ChildReport.of(RunResult.model_validate(cause.details[0]))
         except (IndexError, ValueError):  # it failed before it began
             return _silent(run, RunStatus.FAILED, cause.type or ErrorType.INTERNAL, cause.message)
     for kind, facts in SILENT.items():
         if isinstance(cause, kind):
             return _silent(run, *facts)
     return _silent(run, RunStatus.FAILED, ErrorType.INTERNAL, str(cause or error))
-
-
-def _told(result: RunResult) -> ChildReport:
-    return ChildReport(
-        run=result.run_id,
-        status=result.status,
-        usage=result.tree_usage or result.usage,
-        tool_calls=result.tool_calls + result.tree_tool_calls,
-        output=result.output,
-        error=result.error,
-    )
 
 
 def _silent(run: RunId, status: RunStatus, kind: str, message: str) -> ChildReport:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
-from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
 from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -20,13 +20,14 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.approval import ALL
     from holdfast.bounds import indexed, shortened
     from holdfast.budgets import Amount, Budget
-    from holdfast.children import MAX_DEPTH, ChildReport, ChildRun
+    from holdfast.children import MAX_DEPTH, ChildReport, ChildRun, EarlierChild, FoundChild, ReportRequest
     from holdfast.definition import split_version
     from holdfast.errors import ErrorType
     from holdfast.protocol import RunRequest
     from holdfast.search_attributes import AGENT_NAME, AGENT_PARENT, AGENT_ROOT, AGENT_STATUS
     from holdfast.types import AgentSpec, RunError, RunId, RunResult, RunStatus, ToolCall, ToolResult, ToolSpec, Usage
-    from holdfast.workflows.calls import SUMMARY_CHARS
+    from holdfast.workflows import options
+    from holdfast.workflows.calls import SUMMARY_CHARS, call_activity
     from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.child_end import end_of
     from holdfast.workflows.run.gate import Gate
@@ -165,26 +166,54 @@ class Children:
                 return not_called(part)
             try:
                 handle = await self._start_workflow(run, self._request(agent, text, part))
-            except WorkflowAlreadyStartedError:
+            except WorkflowAlreadyStartedError:  # by an execution before a reset
+                if earlier := await self._earlier(run, call, agent, text):
+                    return earlier
                 self._budget.give_back(run)
-                await self._cancel(run)  # by an execution before a reset, which has not asked it
+                await self._cancel(run)
                 continue
             except FailureError as error:
                 self._budget.give_back(run)
                 return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: {error.message}")
             self._handles[run] = handle
             handle.add_done_callback(functools.partial(self._take_end, run))
-            child = ChildRun(
-                run=run,
-                agent=split_version(_name(agent))[0],
-                call=call.id,
-                turn=state.turns,
-                started_at=workflow.now(),
-            )
-            self._tree.add(child)
-            self._begin_cascade()
-            return child
+            return self._add(run, call, agent)
         return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: its run could not be named")
+
+    def _add(self, run: RunId, call: ToolCall, agent: str | AgentSpec) -> ChildRun:
+        child = ChildRun(
+            run=run,
+            agent=split_version(_name(agent))[0],
+            call=call.id,
+            turn=self._state.turns,
+            started_at=workflow.now(),
+        )
+        self._tree.add(child)
+        self._begin_cascade()
+        return child
+
+    async def _earlier(self, run: RunId, call: ToolCall, agent: str | AgentSpec, text: str) -> ChildRun | None:
+        """Returns a child that was asked the same before a reset, so that it is not asked twice; `None` if it was not.
+
+        One that is open reports what it does, and its end.
+        """
+        wanted = EarlierChild(run=run, parent=self._state.run_id, agent=split_version(_name(agent))[0], input=text)
+        summary = shortened(f"what {run} has answered", SUMMARY_CHARS)
+        while True:
+            try:
+                found = await call_activity(names.CHILD_FIND, wanted, FoundChild, summary=summary, **options.CHILD_FIND)
+            except ActivityError:
+                return None
+            if found.report is None:
+                return None
+            child = self._add(run, call, agent)
+            if found.report.status.is_final:
+                self.report(found.report)
+                return child
+            child.reports = await self._signal(child, names.SIGNAL_REPORT, ReportRequest(again=True))
+            if child.reports:
+                return child
+            self._tree.discard(child)  # it has ended meanwhile
 
     def _set_aside(self, run: RunId, call: ToolCall, agent: str | AgentSpec) -> Budget | Shortage | None:
         """Sets a part of the budget aside for a child: equal parts for those that start now, and one for this run."""

@@ -12,7 +12,7 @@ from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
-    from holdfast.children import ChildReport
+    from holdfast.children import ChildReport, ReportRequest
     from holdfast.commands import COMMANDS, Command, Receipt
     from holdfast.workflows.run.control import Control
 
@@ -28,8 +28,8 @@ class Controlled:
     def child_reports(self, report: ChildReport) -> None:
         """Takes note of what a child has reported."""
 
-    def parent_asks(self) -> None:
-        """Takes note that the parent wants to be told the end."""
+    def parent_asks(self, *, again: bool) -> None:
+        """Takes note that the parent wants to be told the end, and maybe the current status too."""
 
 
 class CommandHandlers(Controlled):
@@ -82,8 +82,9 @@ def _report_signal() -> Callable[..., Any]:
 
 
 def _ask_signal() -> Callable[..., Any]:
-    def signal(self: Controlled, *_given: Any) -> None:
-        self.parent_asks()
+    def signal(self: Controlled, *given: Any) -> None:
+        if (asked := self.control.parsed(names.SIGNAL_REPORT, ReportRequest, given or [{}])) is not None:
+            self.parent_asks(again=asked.again)
 
     handler: Callable[..., Any] = _taking_one_argument(signal)
     return workflow.signal(name=names.SIGNAL_REPORT, description="Sent by the parent run")(handler)

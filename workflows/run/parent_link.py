@@ -43,11 +43,17 @@ class ParentLink:
         if self._parent is not None:
             self._sender = asyncio.create_task(self._report_changes(state, self._parent))
 
-    def ask(self) -> None:
-        """Takes note that the parent wants to be told the end."""
+    def ask(self, *, again: bool) -> None:
+        """Takes note that the parent wants to be told the end.
+
+        Args:
+            again: whether it wants to be told the current status, too.
+        """
         self._wants_end = True
         if self._state is not None:
             self._state.tree.reports = True
+            if again:
+                self._state.tree.told = None
 
     async def settle(self) -> None:
         """Waits until the parent knows the current status, so that the run can continue as new."""
@@ -64,15 +70,7 @@ class ParentLink:
             return
         self._has_ended = True
         if self._wants_end or (self._state and self._state.tree.reports) or result.status == RunStatus.CANCELLED:
-            report = ChildReport(
-                run=workflow.info().workflow_id,
-                status=result.status,
-                usage=result.tree_usage or result.usage,
-                tool_calls=result.tool_calls + result.tree_tool_calls,
-                output=result.output,
-                error=result.error,
-            )
-            await _signal(self._parent, report)
+            await _signal(self._parent, ChildReport.of(result))
 
     async def fail(self, error: BaseException) -> None:
         """Reports the end of a run that has not begun."""

@@ -62,6 +62,11 @@ class Tree:
             del self._children[old.run]
             self._ended += old.usage
 
+    def discard(self, child: ChildRun) -> None:
+        """Removes a child that was added and that no call has asked."""
+        del self._children[child.run]
+        self.started -= 1
+
     def asked_by(self, turn: int, call: str) -> ChildRun | None:
         """Returns the child that a call has asked and whose answer it does not have yet."""
         found = (child for child in self._children.values() if (child.turn, child.call) == (turn, call))
