@@ -104,6 +104,11 @@ class Children:
         child.taken = True
         return _answer(child)
 
+    def answer(self, call: ToolCall) -> ToolResult | None:
+        """Returns the answer of a child that has ended; `None` if the call has asked none."""
+        child = self._tree.asked_by(self._state.turns, call.id)
+        return _answer(child) if child is not None and child.status.is_final else None
+
     def report(self, report: ChildReport) -> None:
         """Takes note of what a child reports."""
         state, wait = self._state, wait_id(report.run)

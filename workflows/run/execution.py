@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.forking import Prefix
     from holdfast.progress import RunProgress, Wait
     from holdfast.protocol import Plan, RunRequest
-    from holdfast.types import RunError, RunResult, RunStatus, ToolCall
+    from holdfast.types import RunError, RunResult, RunStatus, ToolCall, ToolResult
     from holdfast.workflows import options
     from holdfast.workflows.calls import SUMMARY_CHARS, must_retry, unexpected
     from holdfast.workflows.run.budget import Shortage
@@ -145,16 +145,19 @@ class Execution:
     async def end(self, outcome: Outcome) -> RunResult:
         """Records the end, and sends it to the mirror now or by a `MirrorCatchUp` workflow."""
         await self.children.stop_all()
+        for call in self.state.pending_calls:  # of a run that was paused, so that each call has a result
+            result = self.children.answer(call) or ToolResult(error="not called: the run has ended")
+            self.state.record_tool_result(workflow.now(), call, result, counts=result.run is not None)
         self.state.drop_messages(workflow.now(), f"the run has ended ({outcome.status})")
         self._restoring.drop()
         self.state.withdraw_waits(workflow.now())
         self.state.end(workflow.now(), outcome.status, outcome.error)
-        result = result_of(self.state)
-        self.state.finish(workflow.now(), result)
+        ended = result_of(self.state)
+        self.state.finish(workflow.now(), ended)
         self._view.update(final=True)
         if not await self._outbox.finish(options.FLUSH_TIMEOUT):
             await self._leave_mirror_to_catch_up()
-        return result
+        return ended
 
     def next_request(self) -> RunRequest:
         """Returns the request that the next execution starts with."""
