@@ -252,8 +252,13 @@ async def test_pause_over_can(short_histories: Lab) -> None:
 
         async def continued() -> bool:
             temporal = lab.client.get_workflow_handle(handle.id)
-            await temporal.signal("nonsense")
+            await asyncio.gather(*(temporal.signal("nonsense") for _ in range(50)))
+            await eventually(is_mirrored)
             return (await temporal.describe()).run_id != first
+
+        async def is_mirrored() -> bool:
+            progress = await handle.status()
+            return progress.head == progress.mirrored
 
         await eventually(continued)
         await has_status(handle, RunStatus.PAUSED)

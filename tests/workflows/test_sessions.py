@@ -190,7 +190,12 @@ async def test_command_twice_across_can(short_histories: Lab) -> None:
         async def continued() -> bool:
             temporal = lab.client.get_workflow_handle(session.id)
             await asyncio.gather(*(temporal.signal("nonsense") for _ in range(50)))
+            await eventually(is_mirrored)
             return (await temporal.describe()).run_id != first
+
+        async def is_mirrored() -> bool:
+            progress = await session.run.status()
+            return progress.head == progress.mirrored
 
         await eventually(continued)
         await session.send("Only once, please.", id="m1")
@@ -206,7 +211,7 @@ async def test_command_twice_across_can(short_histories: Lab) -> None:
 async def test_2500_updates_to_a_waiting_run(short_histories: Lab) -> None:
     """A run that only waits takes any number of commands: its history is renewed while it waits."""
     lab = short_histories
-    count = scaled(120, 2500)
+    count = scaled(180, 2500)
     async with lab.worker(talker, max_cached_workflows=100):
         session = session_of(lab, "busy")
         lab.server.say("Hello.")

@@ -128,7 +128,12 @@ class Execution:
             end = min((end for end in (state.clock.deadline, state.request.expires) if end), default=None)
             try:
                 await workflow.wait_condition(
-                    lambda: turns.done() or state.next_status != state.status or state.clock.limit != limit,  # noqa: B023
+                    lambda: (
+                        turns.done()
+                        or state.next_status != state.status
+                        or state.clock.limit != limit  # noqa: B023
+                        or (state.status != RunStatus.RUNNING and self._outbox.has_news)
+                    ),
                     timeout=None if end is None else max(end - workflow.now(), timedelta()),
                     timeout_summary="the run's time limit",
                 )

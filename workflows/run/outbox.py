@@ -64,6 +64,12 @@ class Outbox:
         """Whether the outbox has no append in flight, so that a model call may append."""
         return self._sender is None or self._sender.done()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether entries were recorded that are neither acknowledged nor on their way."""
+        head = self._log.head
+        return head is not None and head.seq > max(self._goal, self.acked_seq)
+
     def send(self) -> None:
         """Starts to send everything recorded so far; returns at once."""
         head = self._log.head
