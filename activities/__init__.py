@@ -13,6 +13,7 @@ from holdfast.activities.children import ChildActivities
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.day_leases import DayLeases
 from holdfast.activities.deltas import Deltas
+from holdfast.activities.events import EventActivities
 from holdfast.activities.fallback import Fallback
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.forking import ForkActivities
@@ -37,6 +38,7 @@ from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.budgets import DayBudget
 from holdfast.ports import ChatModel, EventBus, RunLog, Store
 from holdfast.ports.day_budgets import DayBudgets
+from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.ledger import Ledger
 from holdfast.ports.prices import PriceList
 from holdfast.ports.registry import RegistryProtocol
@@ -56,6 +58,7 @@ class Dependencies:
     registry: RegistryProtocol
     memories: TextMemory
     bus: EventBus
+    topics: EventTopics
     roots: WorkspaceRoots
     """Where the workspaces of runs may be."""
     default_timeout: float
@@ -77,6 +80,8 @@ class Dependencies:
     """Which tool calls have begun; `None` means that calls are made without claims."""
     ledger_required: bool
     """Whether a call that must not take effect twice waits for the ledger while the store is unavailable."""
+    approval_timeout: float | None
+    """Seconds that an approval or a question waits for a person, if the run sets no limit."""
     model_retry_for: timedelta
     """How long a model call is retried while its provider is unavailable."""
     model_patience: timedelta
@@ -105,6 +110,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         limiter=Limiter(deps.prices, deps.day_limits),
         has_ledger=deps.ledger is not None,
         model_queue=deps.model_queue,
+        approval_timeout=deps.approval_timeout,
     )
     writer = MirrorWriter(deps.store, Announcer(deps.bus))
     model = ModelActivities(
@@ -123,6 +129,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         retry_for=deps.model_retry_for,
     )
     mirror = MirrorActivities(writer, deps.run_log, contexts, finished)
+    events = EventActivities(deps.topics)
     memory = MemoryActivities(Embedding(deps.memories))
     forks = ForkActivities(deps.run_log, deps.store, deps.roots)
     runner = ToolRunner(own_loop=deps.isolate_tools)
@@ -143,7 +150,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         )
 
     ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(slots).wait, model.call]
-    ours += [mirror.append, mirror.finish, mirror.rebuild, approvals.check]
+    ours += [mirror.append, mirror.finish, mirror.rebuild, approvals.check, events.register, events.emit]
     ours += [forks.page, forks.workspace, ChildActivities(deps.run_log).find]
     ours += [RestoreActivities(deps.store, deps.run_log).restore_point]
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]

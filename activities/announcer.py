@@ -6,7 +6,7 @@ import asyncio
 
 from holdfast._util.logger import get_logger
 from holdfast.errors import StoreUnavailable
-from holdfast.events import RUNS, run_event, run_topic
+from holdfast.events import INBOX, RUNS, run_event, run_topic, wait_event
 from holdfast.ports import EventBus
 from holdfast.types import Entry, EntryBatch, RunId, RunStatus
 
@@ -17,7 +17,7 @@ NOTIFY_INTERVAL = 0.1  # seconds between two notifications of one run: progress 
 
 
 class Announcer:
-    """Publishes each status of a run once, even if it is announced repeatedly, and that a run has new entries."""
+    """Publishes each status of a run, and what waits for a person, once; and that a run has new entries."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
@@ -35,6 +35,8 @@ class Announcer:
             if status := _status(entry):
                 event = run_event(batch.run_id, batch.summary.agent, status)
                 await self._bus.publish(RUNS, event, key=f"{batch.run_id}/{entry.digest}")
+            if waits := wait_event(entry, batch.run_id, batch.summary.agent):
+                await self._bus.publish(INBOX, waits, key=f"{batch.run_id}/{entry.digest}")
         is_notifying = batch.run_id in self._pending
         self._pending[batch.run_id] = batch
         if not is_notifying:

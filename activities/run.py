@@ -43,6 +43,7 @@ class RunActivities:
         has_ledger: bool,
         model_queue: Callable[[str | None], str | None],
         limiter: Limiter,
+        approval_timeout: float | None = None,
     ) -> None:
         """
         Args:
@@ -58,6 +59,7 @@ class RunActivities:
             has_ledger: see `Plan.ledger`.
             model_queue: returns the task queue of a model's calls; `None` means that their rate is not limited.
             limiter: resolves budgets.
+            approval_timeout: see `Plan.approval_timeout`; of runs that set none.
         """
         self._agents = agents
         self._served = served
@@ -71,6 +73,7 @@ class RunActivities:
         self._limiter = limiter
         self._has_ledger = has_ledger
         self._model_queue = model_queue
+        self._approval_timeout = approval_timeout
 
     @activity.defn(name=names.RUN_PREPARE)
     async def prepare(self, wanted: RunOptions, input_bytes: int) -> Plan:
@@ -104,6 +107,8 @@ class RunActivities:
         if queue := self._model_queue(models[0] if models else None):
             plan.model_queue = queue
         await self._limiter.limit(plan, spec, wanted)
+        if (approval_timeout := wanted.approval_timeout or self._approval_timeout) is not None:
+            plan.approval_timeout = approval_timeout
         if self._limits.is_private:
             plan.private = True
         if not await self._slots.reserve(activity.info().workflow_id or ""):

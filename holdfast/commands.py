@@ -8,9 +8,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from holdfast.bounds import MAX_NAME, Json, Label, Seconds, Text, Turns
+from holdfast.bounds import MAX_ID_BYTES, MAX_NAME, Json, Label, Seconds, Text, Turns
 from holdfast.budgets import CallCount, Dollars, TokenCount
 from holdfast.checkpoints import MAX_DATA_BYTES
+from holdfast.names import SIGNAL_EVENT
 from holdfast.types import Data, Tolerant
 
 MAX_ID_CHARS = 200
@@ -37,6 +38,23 @@ def _checkpoint_data(data: Any) -> Any:
 
 MessageText = Annotated[Text, AfterValidator(_message)]
 """The text of a message to a run."""
+
+
+MAX_EDIT_BYTES = 256 * 1024
+"""Of arguments with which a call is approved, as JSON; a run carries them when it continues as new."""
+
+RUN_SENDER = "run:"
+"""How `by` begins if a run sends a command; only people approve, deny and answer."""
+
+
+def _edit(arguments: dict[str, Json]) -> dict[str, Json]:
+    if (size := len(json.dumps(arguments))) > MAX_EDIT_BYTES:
+        raise ValueError(f"it has {size:,} bytes as JSON, but at most {MAX_EDIT_BYTES:,} are accepted")
+    return arguments
+
+
+WaitName = Annotated[Text, Field(min_length=1, max_length=MAX_ID_BYTES)]
+"""Id of something that a run waits for."""
 
 
 class Policy(StrEnum):
@@ -188,11 +206,70 @@ class Compact(Command):
     """What the summary should keep in particular."""
 
 
+class Approve(Command):
+    """Approves a call of a tool, which is then made."""
+
+    NAME = "approve"
+    DESCRIPTION = 'Approves a call that waits: {"call": "2/call_1"}, or just its id'
+    TEXT = "call"
+
+    call: WaitName
+    """Id of the wait, or of the call if no other one with this id waits."""
+    edit: Annotated[dict[Text, Json], AfterValidator(_edit)] | None = None
+    """The arguments with which the call is made instead, all of them."""
+    always: bool | list[Text] = False
+    """Also approve later calls of this tool in this run that have the same arguments, or the same values for these."""
+
+
+class Deny(Command):
+    """Denies a call of a tool; the agent is told and continues."""
+
+    NAME = "deny"
+    DESCRIPTION = 'Denies a call that waits: {"call": "2/call_1", "reason": "…"}, or just its id'
+    TEXT = "call"
+
+    call: WaitName
+    """As in `Approve`."""
+    reason: Text | None = None
+    """For the agent."""
+
+
+class Answer(Command):
+    """Answers a question of the agent."""
+
+    NAME = "answer"
+    DESCRIPTION = 'Answers the question that waits: {"question": "2/call_1", "text": "…"}, or just the answer'
+    TEXT = "text"
+
+    text: MessageText
+    question: WaitName | None = None
+    """Id of the wait, or of the call that asks; `None` means the only question that waits."""
+
+
+class Event(Command):
+    """Tells the run of an event that it waits for; sent by an `EventTopic` workflow."""
+
+    NAME = SIGNAL_EVENT
+    DESCRIPTION = "Ends the wait for an event; `emit` reaches every run that waits"
+
+    wait: WaitName
+    """Id of the wait."""
+    offset: int = 0
+    """Of the event, among those of its name."""
+    data: Json = None
+    error: Text | None = None
+    """Why the run cannot wait for the event."""
+
+
 COMMANDS: tuple[type[Command], ...] = (
     Send,
     Pause,
     Resume,
     Interrupt,
+    Approve,
+    Deny,
+    Answer,
+    Event,
     RaiseBudget,
     Resolve,
     CreateCheckpoint,

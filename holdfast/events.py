@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, JsonValue
 
-from holdfast.progress import Wait
+from holdfast.progress import FOR_PEOPLE, Wait
 from holdfast.types import Data, Entry, RunId, RunStatus, Text
 
 
@@ -39,6 +39,26 @@ RUNS = "runs"
 def run_event(run_id: RunId, agent: str, status: RunStatus) -> dict[str, JsonValue]:
     """Returns the event for topic `runs` about the new status of a run."""
     return {"kind": "run", "run_id": run_id, "agent": agent, "status": status.value}
+
+
+INBOX = "inbox"
+"""Topic with an event for everything that begins, or ends, to wait for a person: see `wait_event`."""
+
+
+def wait_event(entry: Entry, run_id: RunId, agent: str) -> dict[str, JsonValue] | None:
+    """Returns the event for topic `inbox` about an entry; `None` if it is about nothing that waits for a person.
+
+    `kind` "wait" with `wait`, or `kind` "wait_ended" with the `id` of the wait, `outcome` and `by`; and `run_id`,
+    `agent`.
+    """
+    about: dict[str, JsonValue] = {"kind": entry.kind, "run_id": run_id, "agent": agent}
+    match entry.kind, entry.data:
+        case "wait", {"wait": {"kind": str(kind)} as wait} if kind in FOR_PEOPLE:
+            return about | {"wait": wait}
+        case "wait_ended", {"kind": str(kind), "id": str(wait_id)} if kind in FOR_PEOPLE:
+            ended = {name: entry.data.get(name) for name in ("outcome", "by")}
+            return about | {"wait": wait_id, **ended}
+    return None
 
 
 def run_topic(run_id: RunId) -> str:

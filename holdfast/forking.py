@@ -146,15 +146,15 @@ class Prefix:
         reply = next(replies, None)
         return reply.turn if reply else 0
 
-    def open_waits(self) -> list[str]:
-        """Returns the ids of the recorded waits that have not ended at the point."""
-        found: dict[str, None] = {}
+    def open_waits(self) -> list[Entry]:
+        """Returns the entries of the waits that have not ended at the point."""
+        found: dict[str, Entry] = {}
         for entry in self.entries:
             if entry.kind == "wait":
-                found[str(entry.data["wait"]["id"])] = None
+                found[str(entry.data["wait"]["id"])] = entry
             elif entry.kind == "wait_ended":
                 found.pop(str(entry.data.get("id")), None)
-        return list(found)
+        return list(found.values())
 
     def open_calls(self) -> list[ToolCall]:
         """Returns the calls that have no result at the point."""

@@ -10,7 +10,8 @@ import hashlib
 AGENT_RUN = "AgentRun"
 MIRROR_CATCH_UP = "MirrorCatchUp"
 EMBED_MEMORIES = "EmbedMemories"
-WORKFLOWS = (AGENT_RUN, MIRROR_CATCH_UP, EMBED_MEMORIES)
+EVENT_TOPIC = "EventTopic"
+WORKFLOWS = (AGENT_RUN, MIRROR_CATCH_UP, EMBED_MEMORIES, EVENT_TOPIC)
 
 RUN_PREPARE = "run.prepare"
 RUN_SLOT = "run.slot"
@@ -24,6 +25,8 @@ MIRROR_FINISH = "mirror.finish"
 APPROVAL_CHECK = "approval.check"
 CHILD_FIND = "child.find"
 MEMORY_EMBED = "memory.embed"
+EVENT_AWAIT = "event.await"
+EVENT_EMIT = "event.emit"
 MAX_WORKFLOW_ID = 1_000  # bytes; Temporal's limit
 RESERVED = 20  # bytes of an id, for `/mirror` behind it
 TOOL_PREFIX = "tool."
@@ -69,3 +72,12 @@ QUERY_TRANSCRIPT = "transcript"
 QUERY_USAGE = "usage"
 QUERY_CHECKPOINTS = "checkpoints"
 QUERY_PENDING_APPROVALS = "pending_approvals"
+
+SIGNAL_EMIT = "emit"
+"""To an `EventTopic`: an event."""
+SIGNAL_AWAIT = "await"
+"""To an `EventTopic`: a run waits for the next event."""
+SIGNAL_FORGET = "forget"
+"""To an `EventTopic`: a run no longer waits."""
+SIGNAL_EVENT = "event"
+"""To a run: the event that it waits for."""

@@ -31,6 +31,8 @@ class Wait(Tolerant):
     """For people: `your approval of delete_file(path=a.md)`."""
     data: dict[str, Any] = {}
     """Further facts, by kind."""
+    began: int | None = None
+    """Number of the entry that records it; `None` in that entry, and of a wait that none records."""
 
 
 class RunProgress(RunSummary):

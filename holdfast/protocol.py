@@ -11,6 +11,7 @@ from holdfast.bounds import MAX_PATH, Count, Indexed, Models, Name, Seconds, Tex
 from holdfast.budgets import Budget, CarriedBudget
 from holdfast.children import MAX_DEPTH, CarriedTree
 from holdfast.commands import Compact
+from holdfast.decisions import CarriedDecisions
 from holdfast.definition import AgentDefinition
 from holdfast.fork_of import ForkOf as ForkOf  # noqa: PLC0414 - exported
 from holdfast.messages import CarriedSize, CompactionOrder
@@ -61,6 +62,8 @@ class Plan(Tolerant):
     """The price of the model, by which calls are reserved; `None` if no cost is limited, or the price is not known."""
     day_budgets: list[str] = []
     """The scopes of daily budgets that the run belongs to."""
+    approval_timeout: float | None = None
+    """Seconds that an approval or a question waits for a person; `None` means without limit."""
     private: bool = False
     """Whether payloads are encrypted, so that content must not appear in Temporal's plain metadata."""
 
@@ -169,6 +172,9 @@ class CarriedState(Tolerant):
     """`seq` of the message that asked for these calls."""
     resolutions: dict[str, Resolution] = {}
     """What people have said of lost calls and has not been acted on, by the id of the wait."""
+    pending_places: list[int] = []
+    """The places of `pending_calls` among the calls of the turn."""
+    decisions: CarriedDecisions = CarriedDecisions()
     spent: float = 0.0
     """Seconds of running time so far."""
     control: CarriedControl = CarriedControl()
@@ -201,6 +207,8 @@ class RunOptions(Tolerant):
     approve: list[Text] | None = None
     """Names of tools whose calls a person must approve, although neither tool nor agent requires it; `all` stands for
     every tool that has effects outside of the run."""
+    approval_timeout: Seconds | None = None
+    """Seconds that an approval or a question waits for a person; `None` means the worker's APPROVAL_TIMEOUT."""
 
 
 class RunRequest(RunOptions):

@@ -123,6 +123,8 @@ class Settings(BaseSettings):
 
     max_tool_calls_per_turn: int = Field(default=128, ge=1, le=1_000)
     """Maximum number of tool calls that one turn makes; the model gets an error for each further call."""
+    approval_timeout: Seconds | None = None
+    """Seconds that an approval or a question waits for a person; `None` means without limit."""
 
     worker_deployment: Annotated[str, Field(pattern=r"^[^.:\s]{1,200}$")] | None = None
     """Worker Deployment of Temporal that the worker belongs to; `None` means that workers have no versions."""

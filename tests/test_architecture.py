@@ -122,9 +122,40 @@ class Layer:
 
 
 LEAVES = """
-    approval bounds budgets call_outcome chat_format checkpoints children commands context data definition endings
-    errors estimates events fork_of forking messages model_reply names ports pricing progress protocol
-    rejection request_problems run_status tags types usage
+    approval
+    bounds
+    budgets
+    call_outcome
+    chat_format
+    checkpoints
+    children
+    commands
+    context
+    data
+    decisions
+    definition
+    endings
+    errors
+    estimates
+    event_topics
+    events
+    fork_of
+    forking
+    inbox
+    json_schema
+    messages
+    model_reply
+    names
+    ports
+    pricing
+    progress
+    protocol
+    rejection
+    request_problems
+    run_status
+    tags
+    types
+    usage
 """
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (

@@ -1,9 +1,10 @@
 """Workflows: the deterministic code of runs. Side effects are in `activities`."""
 
 from holdfast.workflows.embed_memories import EmbedMemories
+from holdfast.workflows.event_topic import EventTopic
 from holdfast.workflows.mirror_catch_up import MirrorCatchUp
 from holdfast.workflows.run.agent_run import AgentRun
 from holdfast.workflows.unknown import UnknownWorkflow
 
-WORKFLOWS = [AgentRun, MirrorCatchUp, EmbedMemories, UnknownWorkflow]
+WORKFLOWS = [AgentRun, MirrorCatchUp, EmbedMemories, EventTopic, UnknownWorkflow]
 """The workflows that a worker registers."""

@@ -166,6 +166,12 @@ APPROVAL_CHECK = ActivityOptions(
 )
 """A condition looks at arguments. If none of the attempts answers, a person is asked."""
 
+EVENT_TOPIC = ActivityOptions(
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
+)
+"""One request to Temporal, retried until it succeeds."""
+
 MEMORY_EMBED = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=10),
     heartbeat_timeout=HEARTBEAT_TIMEOUT,

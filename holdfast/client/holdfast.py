@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue, ValidationError
 from temporalio.client import Client
 
 from holdfast.agents.agent import Agent
@@ -14,6 +15,7 @@ from holdfast.bounds import indexed
 from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
 from holdfast.client.forks import Forks
+from holdfast.client.inbox import Inbox
 from holdfast.client.known_agents import KnownAgents, Sources
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult
@@ -22,11 +24,16 @@ from holdfast.client.session import Session
 from holdfast.client.starter import RunStarter, checked_id
 from holdfast.definition import AgentDefinition
 from holdfast.errors import (
+    UsageError,
     WorkerUnavailable,
 )
+from holdfast.event_topics import EmittedEvent
+from holdfast.inbox import OpenWait
 from holdfast.ports import BusSource, MirrorSource
+from holdfast.rejection import reason_of
 from holdfast.tags import indexed_tags
 from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.event_topics import TemporalEventTopics
 from holdfast.temporal.executions import newest_first, quoted
 from holdfast.temporal.list_filter import check_filter
 from holdfast.temporal.polling_workers import PollingWorkers
@@ -73,13 +80,14 @@ class Holdfast:
             bus: returns the event bus, which delivers text as it is written; without one, text arrives up to a second
                 later.
             agents: returns where to look up names of agents; without it, a name that nobody knows is not refused.
-            mirror: returns the mirror, from which runs are forked that Temporal has deleted.
+            mirror: returns the mirror, which lists the inbox, and from which runs are forked that Temporal has deleted.
             may_run: returns whether the worker of a name in Temporal may be running; without it, all may.
         """
         self._client = client
         self._bus = bus
         self._task_queue = task_queue
         self._log = TemporalRunLog(client)
+        self._inbox = Inbox(client, self._log, mirror, bus)
         self._workers = PollingWorkers(client, task_queue, may_run) if may_run else PollingWorkers(client, task_queue)
         self._starter = RunStarter(
             client, KnownAgents(self._workers, agents), task_queue=task_queue, max_input_bytes=max_input_bytes
@@ -104,6 +112,7 @@ class Holdfast:
         workspace: str | Path | None = None,
         tags: dict[str, str] | None = None,
         approve: Sequence[str] | None = None,
+        approval_timeout: float | None = None,
     ) -> RunHandle:
         """Starts a run and returns at once.
 
@@ -120,6 +129,8 @@ class Holdfast:
             tags: stored with the run.
             approve: names of tools whose calls a person must approve in this run, although neither the tool nor the
                 agent requires it; "all" stands for every tool that has effects outside of the run.
+            approval_timeout: seconds that an approval or a question waits for a person; then a call is denied. `None`
+                means the worker's APPROVAL_TIMEOUT, which is without limit by default.
 
         Raises:
             UsageError: an argument is not accepted.
@@ -137,6 +148,7 @@ class Holdfast:
             "workspace": workspace,
             "tags": tags,
             "approve": list(approve) if approve is not None else None,
+            "approval_timeout": approval_timeout,
         }
         return self.handle(await self._starter.start(wanted, id))
 
@@ -208,6 +220,33 @@ class Holdfast:
         """Returns a handle of the run with this id; only the handle's methods check that the run exists."""
         return RunHandle(self._client, self._log, id, self._bus, self._forks)
 
+    async def emit(
+        self,
+        name: str,
+        data: JsonValue = None,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> None:
+        """Emits an event: each run that waits for this name receives it, as does one that begins to within an hour.
+
+        Args:
+            name: what the runs wait for, 1 to 200 characters.
+            data: what they are told, at most 64 KB as JSON.
+            id: an idempotency key; within an hour, an event with a known id is not emitted again.
+            by: who emits it, for people.
+
+        Raises:
+            UsageError: an argument is not accepted.
+            TemporalUnavailable: the server is unavailable.
+        """
+        try:
+            event = EmittedEvent(data=data, id=id, by=by)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UsageError(f"the event cannot be emitted: {first['loc'][0]}: {reason_of(first)}") from None
+        await TemporalEventTopics(self._client, self._task_queue).emit(name, event)
+
     async def list(
         self,
         *,
@@ -248,6 +287,18 @@ class Holdfast:
                 found = await newest_first(self._client, " AND ".join(conditions), limit)
             for execution in found:
                 yield await ListedRun.of(execution)
+
+    async def inbox(self) -> Sequence[OpenWait]:
+        """Returns everything that waits for a person, over all runs, oldest first.
+
+        Raises:
+            TemporalUnavailable: neither the mirror nor the server is available.
+        """
+        return await self._inbox.waits()
+
+    def watch_inbox(self) -> AsyncIterator[OpenWait]:
+        """Yields everything that waits for a person, and then whatever is new, without end."""
+        return self._inbox.watch()
 
     async def check_worker(self) -> None:
         """Checks that a worker polls the task queue.

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
+from temporalio import activity
 
 from holdfast.bounds import shortened
 from holdfast.client.commander import Commander
 from holdfast.commands import (
+    Answer,
+    Approve,
     Command,
     Compact,
     CreateCheckpoint,
+    Deny,
     Interrupt,
     Pause,
     Policy,
@@ -21,7 +26,7 @@ from holdfast.commands import (
     Resume,
     Send,
 )
-from holdfast.errors import UsageError
+from holdfast.errors import CommandRefused, UsageError
 from holdfast.rejection import reason_of
 from holdfast.types import RunId
 
@@ -197,8 +202,89 @@ class RunCommands:
         """
         return await self._command(Resolve, call=call, happened=happened, result=result or None, id=id, by=by)
 
+    async def approve(
+        self,
+        call: str,
+        *,
+        edit: Mapping[str, JsonValue] | None = None,
+        always: bool | Sequence[str] = False,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Approves a call that waits for a person, which is then made.
+
+        Args:
+            call: id of what waits, as in `status().waits_for` and `inbox`, or of the call if no other one has its id.
+            edit: all arguments with which the call is made instead of the model's.
+            always: also approve later calls of this tool in this run with the same arguments, or with the same values
+                for the arguments of these names.
+            id: as in `send`.
+            by: who approves; never a run or an agent.
+
+        Raises:
+            CommandRefused: no such call waits, somebody has decided before, the tool does not take the arguments, or a
+                tool tries to approve; RunOver if the run has ended.
+        """
+        _check_person()
+        chosen = always if isinstance(always, bool) else list(always)
+        return await self._command(Approve, call=call, edit=edit, always=chosen, id=id, by=by)
+
+    async def deny(
+        self,
+        call: str,
+        *,
+        reason: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Denies a call that waits for a person; the agent is told and continues.
+
+        Args:
+            call: as in `approve`.
+            reason: for the agent.
+            id: as in `send`.
+            by: as in `approve`.
+
+        Raises:
+            CommandRefused: as in `approve`.
+        """
+        _check_person()
+        return await self._command(Deny, call=call, reason=reason, id=id, by=by)
+
+    async def answer(
+        self,
+        question: str | None,
+        text: str,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's word
+        by: str | None = None,
+    ) -> Receipt:
+        """Answers a question that the agent has asked with `ask_human`.
+
+        Args:
+            question: id of what waits, or of the call that asks; `None` means the only question that waits.
+            text: the answer; if the question has options, one of them.
+            id: as in `send`.
+            by: as in `approve`.
+
+        Raises:
+            CommandRefused: no such question waits, somebody has answered before, or the text is none of the options.
+        """
+        _check_person()
+        return await self._command(Answer, question=question, text=text, id=id, by=by)
+
     async def _command(self, kind: type[Command], **fields: Any) -> Receipt:
         return await self._commander.send(self.id, checked_command(kind, **fields))
+
+
+def _check_person() -> None:
+    """Refuses decisions of code that runs for an agent: only people decide.
+
+    Raises:
+        CommandRefused: this is a call of a tool.
+    """
+    if activity.in_activity():
+        raise CommandRefused("only people approve, deny and answer; a tool that an agent calls cannot")
 
 
 def checked_command(kind: type[C], **fields: Any) -> C:

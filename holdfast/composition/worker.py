@@ -46,6 +46,7 @@ from holdfast.stack.serving import Serving, serving_file
 from holdfast.storage.memory import Embedding
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.connection import connect_temporal
+from holdfast.temporal.event_topics import TemporalEventTopics
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.temporal.replayed import BULK_QUERY_TIMEOUTS
 from holdfast.temporal.run_log import TemporalRunLog
@@ -69,7 +70,9 @@ PASSED_THROUGH = (
     "types",
     "model_reply",
     "chat_format",
+    "json_schema",
     "errors",
+    "event_topics",
     "events",
     "ports",
     "protocol",
@@ -137,6 +140,7 @@ def build_worker(
         bus=persistence.bus,
         ledger=persistence.ledger,
         ledger_required=settings.tool_ledger == "require",
+        topics=TemporalEventTopics(client, settings.temporal_task_queue),
         roots=WorkspaceRoots(_roots(settings), settings.holdfast_home),
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,
@@ -147,6 +151,7 @@ def build_worker(
         provider=settings.model_provider,
         max_concurrent_agents=settings.max_concurrent_agents,
         max_tool_calls=settings.max_tool_calls_per_turn,
+        approval_timeout=settings.approval_timeout,
         isolate_tools=isolate_tools,
         model_retry_for=timedelta(minutes=settings.model_retry_minutes),
         model_patience=timedelta(seconds=settings.model_patience),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -10,7 +10,9 @@ from typing import Protocol, Self, runtime_checkable
 
 from pydantic import JsonValue
 
+from holdfast.errors import StoreUnavailable
 from holdfast.events import BusEvent
+from holdfast.inbox import OpenWait
 from holdfast.model_reply import ModelReply
 from holdfast.protocol import RunSnapshot
 from holdfast.types import (
@@ -134,6 +136,17 @@ class Store(Protocol):
             unfinished: only runs whose row has no final status.
         """
         ...
+
+    async def open_waits(self, kinds: Collection[str], limit: int = 1000) -> list[OpenWait]:  # noqa: ARG002
+        """Returns what active runs wait for, oldest first, as far as their mirrors have it.
+
+        A store that does not implement it is unavailable for this question, which Temporal then answers.
+
+        Args:
+            kinds: kinds of waits.
+            limit: maximum number of waits.
+        """
+        raise StoreUnavailable("this store does not list what runs wait for")
 
     async def conclude(self, run: MirroredRun) -> bool:
         """Writes the end of a run that could not record it: it was terminated, or timed out by the server.

@@ -1,6 +1,19 @@
 """The tools that come with Holdfast, one file for each group."""
 
+from holdfast.tools.control import ask_human, emit, sleep, wait_for_event, wait_for_message
 from holdfast.tools.files import list_files, read_file, search_files, write_file
 from holdfast.tools.memory import remember, search_memory
 
-__all__ = ["list_files", "read_file", "remember", "search_files", "search_memory", "write_file"]
+__all__ = [
+    "ask_human",
+    "emit",
+    "list_files",
+    "read_file",
+    "remember",
+    "search_files",
+    "search_memory",
+    "sleep",
+    "wait_for_event",
+    "wait_for_message",
+    "write_file",
+]

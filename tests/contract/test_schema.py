@@ -63,6 +63,11 @@ QUESTIONS = (
         "SELECT id, error FROM run WHERE error_type = 'MaxTurnsExceeded'",
         "run_error_type",
     ),
+    Question(
+        "what waits for a person",
+        "SELECT run, kind, what, since, until FROM wait WHERE open = true AND kind IN ['approval', 'question']",
+        "wait_open",
+    ),
     Question("runs of an agent", "SELECT id, status, cost_usd FROM run WHERE agent = 'sample'", "run_agent"),
     Question("children of a run", "SELECT id, status FROM run WHERE parent = $run", "run_parent"),
     Question("messages of a run", "SELECT role, content FROM message:[$id, 0]..=[$id, ..]", "message:|'message'"),
@@ -87,6 +92,8 @@ async def fill(store: Store) -> None:
     for name, parent in FAMILY.items():
         await store.append(Log(turns=turns, ended=True, run_id=name, parent=parent).batch())
     await store.append(SampleRun(turns=1, status=RunStatus.WAITING).batch())
+    waits = (Turn("t", calls=("a",), answers=(), extra=None, waits=(False,)),)
+    await store.append(Log(turns=waits, ended=False, run_id="w").batch())
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)

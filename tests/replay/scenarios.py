@@ -13,6 +13,7 @@ from holdfast.storage.memory import InProcessTable, TextMemory
 from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
 from holdfast.testing import ChatToolCall, EmbeddingFault, Reply
+from holdfast.tools import ask_human
 from holdfast.types import Usage
 from tests.support.lab import Lab, eventually
 from tests.support.ledgers import LossyLedger, SwitchedLedger
@@ -186,6 +187,39 @@ async def waits_for_a_budget(lab: Lab) -> RunHandle:
     return handle
 
 
+async def waits_for_people(lab: Lab) -> RunHandle:
+    """A call that a condition clears, one that is approved with other arguments, one that is denied, and a question."""
+
+    @tool(approval=lambda word: word != "a")
+    async def mend(word: str) -> str:
+        """Mends a word."""
+        return f"{word}: mended"
+
+    waiter = Agent(name="waiter", tools=[mend, ask_human])
+    for word in "abc":
+        lab.server.call_tools(("mend", {"word": word}))
+    lab.server.call_tools(("ask_human", {"question": "Why?"}))
+    lab.server.say("Mended.")
+    async with lab.worker(waiter, max_cached_workflows=100):
+        handle = await lab.holdfast.start("waiter", "Mend it.")
+        await eventually(lambda: _is_calm(handle, "word=b"))
+        [wait] = (await handle.status()).waits_for
+        await handle.approve(wait.id, edit={"word": "d"}, by="Ada")
+        await eventually(lambda: _is_calm(handle, "word=c"))
+        [wait] = (await handle.status()).waits_for
+        await handle.deny(wait.id, reason="no", by="Ada")
+        await eventually(lambda: _is_calm(handle, "Why?"))
+        await handle.answer(None, "because")
+        await handle.result(60)
+    return handle
+
+
+async def _is_calm(handle: RunHandle, words: str) -> bool:
+    progress = await handle.status()
+    is_mirrored = progress.mirrored == progress.head and progress.status == RunStatus.WAITING
+    return is_mirrored and await _waits(handle, words)
+
+
 async def _waits(handle: RunHandle, words: str) -> bool:
     return any(words in wait.what for wait in (await handle.status()).waits_for)
 
@@ -258,5 +292,6 @@ SCENARIOS: dict[str, Scenario] = {
         waits_for_a_budget,
         goes_back,
         compacts,
+        waits_for_people,
     )
 }

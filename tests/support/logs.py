@@ -69,6 +69,8 @@ class Turn:
     """Carried by each entry."""
     checkpoint: str | None = None
     """Name of a checkpoint that is made at the end; `None` means none."""
+    waits: tuple[bool, ...] = ()
+    """What the calls wait for, and whether each wait has ended."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +167,22 @@ class Log:
     def _take(self, number: int, turn: Turn) -> None:
         calls = [ToolCall(id=call, name=f"tool {call}", arguments=turn.text) for call in turn.calls]
         self._say(number, "assistant", turn.text, tool_calls=calls, extra=turn.extra)
+        began = [self._begin_wait(number, place, turn) for place in range(len(turn.waits))]
         for index in turn.answers:
             facts = {"tool": calls[index].name, "error": index == 1, "seconds": index / 3, "extra": turn.extra}
             self._say(number, "tool", f"{turn.text} {index}", answers=calls[index].id, **facts)
+        for place, seq in enumerate(began):
+            if turn.waits[place]:
+                self._add("wait_ended", number, id=f"{number}/{place}", outcome="denied", by=turn.text, began=seq)
         if turn.checkpoint is not None:
             made = f"{turn.checkpoint}{number}"
             self._add("checkpoint", number, id=made, name=turn.checkpoint, data=turn.extra, by=turn.text)
+
+    def _begin_wait(self, number: int, place: int, turn: Turn) -> int:
+        since = (self.started_at + timedelta(seconds=len(self.entries))).isoformat()
+        wait = {"id": f"{number}/{place}", "kind": "approval", "since": since, "what": turn.text}
+        self._add("wait", number, wait=wait | {"data": {"call": turn.text}})
+        return len(self.entries) - 1
 
     def _say(
         self,
@@ -222,7 +234,8 @@ def turns(draw: st.DrawFn, *, last: bool) -> Turn:
     if last:
         answers = answers[: draw(st.integers(0, len(calls)))]
     made = draw(st.none() | texts)
-    return Turn(text=draw(texts), calls=calls, answers=answers, extra=draw(values), checkpoint=made)
+    waits = tuple(draw(st.lists(st.booleans(), max_size=2)))
+    return Turn(text=draw(texts), calls=calls, answers=answers, extra=draw(values), checkpoint=made, waits=waits)
 
 
 @st.composite

@@ -110,7 +110,7 @@ def test_a_log_that_went_back(log: Log) -> None:
 def test_what_is_open_at_the_point(log: Log) -> None:
     """Calls without a result, and waits that have not ended."""
     assert [call.id for call in prefix(log, 14).open_calls()] == ["e"]
-    assert prefix(log, 14).open_waits() == ["w2"]
+    assert [entry.data["wait"]["id"] for entry in prefix(log, 14).open_waits()] == ["w2"]
     assert [call.id for call in prefix(log, 3).open_calls()] == ["c", "d1"]
     assert prefix(log, 8).open_calls() == []
 

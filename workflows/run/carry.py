@@ -36,6 +36,8 @@ def carried_state(state: RunState, now: datetime, execution: str) -> CarriedStat
         asked=state.asked,
         resolutions=state.resolutions,
         forked=state.forked,
+        pending_places=state.pending_places,
+        decisions=state.decisions,
         spent=state.clock.spent(now),
         **({"budget": state.budget} if state.plan.budget else {}),
         context=state.context.carry(),

@@ -93,8 +93,10 @@ class Commands:
 
     @property
     def _is_free(self) -> bool:
-        """Whether the run is a session that has answered everything."""
-        return self._state.answered and not self._state.queue
+        """Whether the run waits for a message: a session that has answered everything, or a call that waits for one."""
+        if self._state.queue:
+            return False
+        return self._state.answered or any(wait.kind == "message" for wait in self._state.open_waits.values())
 
     def _stop_turn(self) -> None:
         self._state.interrupted = True

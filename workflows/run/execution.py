@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.bounds import shortened
-    from holdfast.commands import Compact, Resolve
+    from holdfast.commands import Compact
     from holdfast.errors import ErrorType
     from holdfast.forking import Prefix
     from holdfast.progress import RunProgress, Wait
@@ -23,15 +23,15 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.calls import SUMMARY_CHARS, must_retry, unexpected
     from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.budget_wait import BudgetWait, next_day
+    from holdfast.workflows.run.call_waits import CallWaits
     from holdfast.workflows.run.carry import carried_state
     from holdfast.workflows.run.children import Children
     from holdfast.workflows.run.commands import Commands
     from holdfast.workflows.run.compacting import CompactingCaller, ContextFull
     from holdfast.workflows.run.context_commands import context_handlers
-    from holdfast.workflows.run.control import Control, Handler
+    from holdfast.workflows.run.control import Control
     from holdfast.workflows.run.forked import fork_of
     from holdfast.workflows.run.gate import Gate
-    from holdfast.workflows.run.lost_calls import LostCalls
     from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
     from holdfast.workflows.run.outbox import Outbox
     from holdfast.workflows.run.report import progress_of, result_of, summary_of
@@ -88,8 +88,8 @@ class Execution:
         self._model = ModelCaller(self.state, self._outbox, self._view)
         self._gate = Gate(self.state, self._is_continuing)
         self.children = Children(self.state, self._gate)
-        lost = LostCalls(self.state, self._is_continuing)
-        self._tools = ToolCaller(self.state, self._view, self._gate, children=self.children, lost=lost)
+        waits = CallWaits(self.state, self._gate)
+        self._tools = ToolCaller(self.state, self._view, self._gate, children=self.children, waits=waits)
         self._step = Step()
         self._budget = RunBudget(self.state)
         self._budget_wait = BudgetWait(self.state, self._is_continuing)
@@ -102,8 +102,9 @@ class Execution:
 
         self._calls = CompactingCaller(self.state, self._model)
         self._restoring = Restoring(self.state, self._step, self._outbox)
-        commands = Commands(self.state, self._step).handlers() | {Resolve: Handler(lost.apply, lost.check)}
-        control.begin(self.state, commands | context_handlers(self.state, self._restoring))
+        commands = Commands(self.state, self._step).handlers() | waits.handlers()
+        commands |= context_handlers(self.state, self._restoring)
+        control.begin(self.state, commands)
 
     async def run(self) -> Outcome | None:
         """Takes turns until the run ends; returns `None` if it must continue in a new execution."""
@@ -133,6 +134,7 @@ class Execution:
                         or state.next_status != state.status
                         or state.clock.limit != limit  # noqa: B023
                         or (state.status != RunStatus.RUNNING and self._outbox.has_news)
+                        or state.waits_changed
                     ),
                     timeout=None if end is None else max(end - workflow.now(), timedelta()),
                     timeout_summary="the run's time limit",
@@ -143,9 +145,10 @@ class Execution:
                 return
             if not turns.done():
                 state.enter_status(workflow.now())
-                self._view.update()
-                if state.status != RunStatus.RUNNING:
+                self._view.update(waits=state.waits_changed)
+                if state.status != RunStatus.RUNNING or state.waits_changed:
                     self._outbox.send()
+                state.waits_changed = False
 
     async def end(self, outcome: Outcome) -> RunResult:
         """Records the end, and sends it to the mirror now or by a `MirrorCatchUp` workflow."""
@@ -203,7 +206,8 @@ class Execution:
             if not isinstance(step, Finish | GiveUp):
                 if await self._should_continue_as_new():
                     return None
-                if not await self._gate.is_open():
+                # Of the calls of a turn, each waits for itself: while the run is paused, deadlines go on.
+                if not isinstance(step, CallTools) and not await self._gate.is_open():
                     continue
                 step = self._next_step()
             outcome = await self._take(step)

@@ -10,6 +10,7 @@ from holdfast.types import Message, ToolResult
 from holdfast.workflows.run.clock import RunClock
 from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.state import RunState
+from holdfast.workflows.run.waiting import withdrawn
 
 
 def fork_of(run_id: str, request: RunRequest, plan: Plan, prefix: Prefix, *, now: datetime, chain: str) -> RunState:
@@ -37,7 +38,7 @@ def fork_of(run_id: str, request: RunRequest, plan: Plan, prefix: Prefix, *, now
     for entry, data in prefix.copies(plan.spec.system_prompt, fork.tool_results):
         state.log.append(entry.kind, at=entry.at, turn=entry.turn, data=data)
     for wait in prefix.open_waits():
-        state.log.append("wait_ended", at=now, turn=state.turns, data={"id": wait, "outcome": "withdrawn"})
+        state.log.append("wait_ended", at=now, turn=state.turns, data=withdrawn(wait))
     if prefix.is_restored:
         state.context.restored(prefix.answer)
     for call in prefix.open_calls():

@@ -42,6 +42,10 @@ class MessageQueue:
         self._messages = [message for message in self._messages if message not in taken]
         return taken
 
+    def hurry(self) -> None:
+        """Makes the next model call see all messages."""
+        self._messages = [message.model_copy(update={"after_answer": False}) for message in self._messages]
+
     @property
     def messages(self) -> list[QueuedMessage]:
         """The messages, oldest first."""

@@ -75,6 +75,8 @@ class Restoring:
         assert point is not None, "a restore is finished when its point was found"
         assert order is not None, "a point belongs to a restore"
         state.context.restore_to, state.context.restoring, state.interrupted = None, None, False
+        state.withdraw_waits(now, keeps_pause=True)
+        state.decisions.grants.clear()
         if state.pending_calls:
             for call in state.pending_calls:
                 state.record_tool_result(now, call, ToolResult(error=LAPSED))
@@ -101,7 +103,7 @@ class Restoring:
         is_answered = point.answered and not point.open_calls
         answer = Message(seq=-1, role="assistant", content=point.output) if is_answered else None
         state.context.restored(answer)
-        state.pending_calls, state.calls_made = [], 0
+        state.pending_calls, state.pending_places, state.calls_made = [], [], 0
         state.output, state.answer = point.output, point.output if is_answered else ""
         state.finish_reason = "stop" if is_answered else None
         if state.request.session:

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+from typing_extensions import override
+
 from holdfast.bounds import shortened
 from holdfast.budgets import CarriedBudget
 from holdfast.checkpoints import checkpoints_of
 from holdfast.commands import Command
 from holdfast.errors import ErrorType
 from holdfast.model_reply import ModelReply
-from holdfast.progress import Wait
 from holdfast.protocol import CarriedState, CommandAnswer, Plan, Resolution, RunRequest
 from holdfast.types import (
     Entry,
@@ -35,13 +36,13 @@ from holdfast.workflows.run.entry_data import plain, reply_data, result_data
 from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.messages import MessageQueue
 from holdfast.workflows.run.tree import Tree
+from holdfast.workflows.run.waiting import Waiting
 
 SUMMARY_CHARS = 200  # of the input, in lists
-UNRECORDED = frozenset({"message", "resume"})  # kinds of waits that other entries show
 MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution carries; later ones are only in the log
 
 
-class RunState:
+class RunState(Waiting):
     """The state of a run. The workflow makes the decisions, and this class records them."""
 
     forked: ForkedFrom | None = None
@@ -63,6 +64,7 @@ class RunState:
         clock: RunClock,
     ) -> None:
         """Use `begin`, `resume`, or `fork_of`."""
+        super().__init__()
         self.run_id = run_id
         self.request = request
         self.plan = plan
@@ -79,15 +81,12 @@ class RunState:
         """What calls wait for, as `a worker that serves tool 'x'`."""
         self.unserved: dict[str, None] = {}
         """What calls have waited for that have not ended yet, in order."""
-        self.paused = False
         self.answered = False
         """Whether a session has answered its last message."""
-        self.interrupted = False
-        """Whether the current turn was stopped by a command, and has not ended yet."""
+        self.exchange = 0
+        """Number of turns before the current exchange of a session."""
         self.queue = MessageQueue()
         self.budget = CarriedBudget()
-        self.open_waits: dict[str, Wait] = {}
-        """What the run waits for, by id, oldest first."""
         self.tree = Tree()
         """The runs that this one has started."""
         self.in_flight = 0
@@ -100,6 +99,8 @@ class RunState:
         """The number of calls of this turn with a result, and `seq` of the message that asked for them."""
         self.resolutions: dict[str, Resolution] = {}
         """What people have said of lost calls, see `LostCalls`."""
+        self.pending_places: list[int] = []
+        """The places of `pending_calls` among the calls of the turn."""
         self.turns, self.tool_calls = 0, 0
         self.usage = Usage()
         self.output = ""
@@ -149,6 +150,9 @@ class RunState:
         state.model = carried.model
         state.pending_calls = list(carried.pending_calls)
         state.calls_made = carried.calls_made
+        made = range(carried.calls_made, carried.calls_made + len(carried.pending_calls))
+        state.pending_places = list(carried.pending_places or made)
+        state.decisions = carried.decisions.model_copy(deep=True)
         state.asked = carried.asked
         state.resolutions = dict(carried.resolutions)
         state.forked = carried.forked
@@ -244,6 +248,7 @@ class RunState:
         # If the stream was closed early, the provider may not have named the model.
         self.model = (self.model or self.plan.expected_model) if reply.partial else reply.model
         self.pending_calls, self.calls_made = reply.tool_calls[:MAX_RECORDED_CALLS], 0
+        self.pending_places = list(range(len(self.pending_calls)))
         self.asked = self.log.next_message
         self.context.size.observe(reply)
         self.finish_reason = reply.finish_reason
@@ -261,7 +266,9 @@ class RunState:
             result: its result.
             counts: whether the budget counts it as made.
         """
-        self.pending_calls = [pending for pending in self.pending_calls if pending.id != call.id]
+        pending = zip(self.pending_calls, self.pending_places, strict=True)
+        left = [(each, place) for each, place in pending if each.id != call.id]
+        self.pending_calls, self.pending_places = [each for each, _ in left], [place for _, place in left]
         self.calls_made += 1
         self.tool_calls += counts
         self.add_tool_result(now, call, result)
@@ -333,25 +340,6 @@ class RunState:
         if self.request.session and not self.answered and not self.queue:
             self.record_answer(now, RunError(type=ErrorType.INTERRUPTED, message="the turn was interrupted"))
 
-    def begin_wait(self, now: datetime, wait: Wait) -> None:
-        """Begins a wait and records it; one that an earlier execution has begun continues."""
-        if wait.id not in self.open_waits:
-            self.open_waits[wait.id] = wait
-            self._record("wait", now, {"wait": plain(wait)})
-
-    def end_wait(self, now: datetime, wait_id: str, outcome: str, **facts: Any) -> None:
-        """Ends a wait and records how."""
-        del self.open_waits[wait_id]
-        self._record("wait_ended", now, {"id": wait_id, "outcome": outcome, **facts})
-
-    def withdraw_waits(self, now: datetime) -> None:
-        """Ends all waits of a run that is about to end; nobody can end them any more."""
-        for wait in list(self.open_waits.values()):
-            if wait.kind in UNRECORDED:
-                del self.open_waits[wait.id]
-            else:
-                self.end_wait(now, wait.id, "withdrawn")
-
     def mark_turn(self, now: datetime) -> None:
         """Adds the checkpoint of a turn whose tool calls have ended."""
         self.context.mark_turn(now, self.turns)
@@ -390,4 +378,6 @@ class RunState:
         """Appends an entry to the log; `turn` is the current one if not given."""
         return self.log.append(kind, at=now, turn=self.turns if turn is None else turn, data=data)
 
-    _record = record
+    @override
+    def _record(self, kind: EntryKind, now: datetime, data: dict[str, Any]) -> Entry:
+        return self.record(kind, now, data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutType
@@ -16,14 +15,16 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.run.call_waits import CallWaits
     from holdfast.workflows.run.children import Children
     from holdfast.workflows.run.claimed_calls import call_once
     from holdfast.workflows.run.gate import Gate
-    from holdfast.workflows.run.lost_calls import LostCalls
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.turn import describe_call, refuse_call, too_many_calls, tools_by_name
     from holdfast.workflows.run.view import View
     from holdfast.workflows.run.waits import Waits
+
+Started = tuple[ToolCall, "asyncio.Task[ToolResult | None]"]
 
 SHOWN_CALLS = 5  # of the calls that are running
 
@@ -31,12 +32,13 @@ SHOWN_CALLS = 5  # of the calls that are running
 class ToolCaller:
     """Calls tools; each tool is an activity type of its own."""
 
-    def __init__(self, state: RunState, view: View, gate: Gate, *, children: Children, lost: LostCalls) -> None:
+    def __init__(self, state: RunState, view: View, gate: Gate, *, children: Children, waits: CallWaits) -> None:
         self._state = state
         self._view = view
         self._gate = gate
         self._children = children
-        self._lost = lost
+        self._lost = waits.lost
+        self._call_waits = waits
         self._tools = tools_by_name(state.plan.spec)
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
         self._waits = Waits(state, view)
@@ -44,27 +46,47 @@ class ToolCaller:
     async def call_all(self, calls: list[ToolCall]) -> AsyncIterator[tuple[ToolCall, ToolResult]]:
         """Makes the calls side by side and yields each with its result, in the order of the calls.
 
-        Providers and readers of a transcript expect this order. A cancel cancels the calls in flight and still yields
-        their results. Calls that were not begun, as the run is to continue as new, are not yielded.
+        Readers of a transcript expect this order. Only calls that wait for a person, a time or an event are overtaken,
+        as that may take weeks. A cancel cancels the calls in flight and still yields their results. Calls that were not
+        begun, as the run is to continue as new, are not yielded.
 
         Args:
             calls: the calls of the turn without a result.
         """
-        running, made = dict(enumerate(calls)), self._state.calls_made
+        running = dict(zip(self._state.pending_places, calls, strict=False))  # a budget may allow only the first ones
         self._show(running)
 
         async def run(place: int, call: ToolCall) -> ToolResult | None:
             try:
-                return await self._call(made + place, call)
+                return await self._call(place, call)
             finally:
                 del running[place]
                 self._show(running)
 
-        tasks = [asyncio.create_task(run(place, call)) for place, call in enumerate(calls)]
-        for call, task in zip(calls, tasks, strict=True):
-            await _ended(task, tasks)
+        left = [(call, asyncio.create_task(run(place, call))) for place, call in running.items()]
+        while left:
+            call, task = await self._next_ended(left)
+            left.remove((call, task))
             if (result := task.result()) is not None:
                 yield call, result
+
+    async def _next_ended(self, left: list[Started]) -> Started:
+        """Waits for the first call that is not waiting for a person, a time or an event; a cancel cancels all."""
+        while (found := self._ended(left)) is None:
+            try:
+                await workflow.wait_condition(lambda: self._ended(left) is not None)
+            except asyncio.CancelledError:
+                for _, task in left:
+                    task.cancel()
+        return found
+
+    def _ended(self, left: list[Started]) -> Started | None:
+        for call, task in left:
+            if task.done():
+                return call, task
+            if not self._state.is_waiting(call):
+                return None
+        return None
 
     def _show(self, running: dict[int, ToolCall]) -> None:
         if running:
@@ -85,6 +107,25 @@ class ToolCaller:
         if refusal is not None:
             return ToolResult(error=refusal)
         tool = self._tools[call.name]
+        try:
+            return await self._admitted(place, call, tool)
+        except asyncio.CancelledError:
+            if self._state.keeps_waits:
+                return None
+            return ToolResult(error="the turn was stopped before this call was made")
+
+    async def _admitted(self, place: int, asked: ToolCall, tool: ToolSpec) -> ToolResult | None:
+        """Makes a call if it needs no approval or has it; `None` means that it was not begun."""
+        call = await self._call_waits.approvals.admit(asked, tool)
+        if not isinstance(call, ToolCall):
+            return call
+        if tool.operation is not None and tool.operation != names.ASK_AGENT:
+            is_open = self._state.is_waiting(call) or await self._gate.is_open()
+            return await self._call_waits.operations.perform(call, tool) if is_open else None
+        return await self._known(place, call, tool)
+
+    async def _known(self, place: int, call: ToolCall, tool: ToolSpec) -> ToolResult | None:
+        """Makes a call, and asks a person if its outcome is unknown and the tool says so."""
         result: ToolResult | None = ToolResult(outcome="unknown")
         if not self._lost.is_asked(call):
             result = await self._made(place, call, tool)
@@ -113,8 +154,6 @@ class ToolCaller:
             return ToolResult(error=explain(error, tool))
         except ApplicationError as error:
             return ToolResult(error=error.message)
-        except asyncio.CancelledError:
-            return ToolResult(error="the turn was stopped before this call was made")
 
     async def _in_slot(
         self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None
@@ -148,16 +187,6 @@ class ToolCaller:
         elif resolution is not None and resolution.happened:
             return ToolResult(content=resolution.result or "done", outcome="resolved")
         return await call_once(tool, invocation, invoke)
-
-
-async def _ended(task: asyncio.Task[Any], tasks: list[asyncio.Task[Any]]) -> None:
-    """Waits for a task; a cancel cancels all of them and is otherwise ignored."""
-    while not task.done():
-        try:
-            await workflow.wait([task])
-        except asyncio.CancelledError:
-            for each in tasks:
-                each.cancel()
 
 
 def explain(error: ActivityError, tool: ToolSpec) -> str:

@@ -43,8 +43,10 @@ class View:
         self._shown: dict[str, str | int | float | datetime | list[str]] = {}
         self._upserted_at: datetime | None = None
 
-    def update(self, *, final: bool = False) -> None:
+    def update(self, *, final: bool = False, waits: bool = False) -> None:
         """Updates the details, and the search attributes at most once per `UPSERT_INTERVAL` and at the end.
+
+        If what the run waits for has changed, they are updated at once.
 
         Called right before a model call, so that the server does this work while the model answers.
         """
@@ -53,6 +55,7 @@ class View:
         is_new_status = self._shown.get(AGENT_STATUS.name) != self._state.shown_status.value
         if (
             not final
+            and not waits
             and not is_new_status
             and self._upserted_at is not None
             and now - self._upserted_at < UPSERT_INTERVAL

@@ -69,7 +69,9 @@ async def run(
     ] = None,
     require_approval: Annotated[
         list[str] | None,
-        typer.Option(metavar="TOOL", help="Ask a person before each call of a tool; `all` means every tool."),
+        typer.Option(
+            metavar="TOOL", help="Ask a person before each call of a tool; `all` means every tool. May be repeated."
+        ),
     ] = None,
     max_cost_usd: MaxCostOption = None,
     max_tokens: MaxTokensOption = None,
@@ -77,6 +79,10 @@ async def run(
     on_limit: OnLimitOption = None,
     allow_unpriced: UnpricedOption = False,
     tag: TagOption = None,
+    approval_timeout: Annotated[
+        float | None,
+        typer.Option(metavar="S", callback=seconds, help="Seconds that an approval waits for a person; then: denied."),
+    ] = None,
     json: JsonOption = False,
 ) -> ExitCode:
     """Runs an agent and shows what happens until the run ends.
@@ -102,6 +108,7 @@ async def run(
                 tags=tags,
                 workspace=workspace,
                 approve=require_approval,
+                approval_timeout=approval_timeout,
             )
         code = await show_run(session, handle, mode)
         if workspace is None and agent == READER and mode is not Mode.BACKGROUND:

@@ -44,6 +44,7 @@ def expected_rows(log: EntryBatch) -> list[Row]:
         *rows.checkpoints,
         *_turns_closed_by_results(rows),
         *rows.edges,
+        *rows.waits.values(),
         rows.run,
     ]
 
@@ -125,6 +126,6 @@ def _row_difference(row: Row, what: str) -> RowDifference:
 
 
 def _place(differing: DifferingRow) -> tuple[Sequence[Any], str]:
-    order = ("event", "message", "tool_call", "agent_checkpoint", *EDGES, "run")
+    order = ("event", "message", "tool_call", "agent_checkpoint", "wait", *EDGES, "run")
     table = differing.difference.table
     return (order.index(table) if table in order else len(order), differing.difference.seq or 0), repr(differing.id.id)

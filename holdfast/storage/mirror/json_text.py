@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from holdfast.errors import MirrorDamaged
+from holdfast.progress import Wait
 from holdfast.types import Entry, RunSummary
 
 
@@ -44,6 +45,21 @@ def summary_from(text: str) -> RunSummary:
     """
     with _readable():
         return RunSummary.model_validate(json.loads(text), extra="allow")
+
+
+def wait_text(wait: Wait) -> str:
+    """Returns a wait as JSON."""
+    return _dumps(wait.model_dump(mode="json", exclude_unset=True))
+
+
+def wait_from(text: str) -> Wait:
+    """Parses a wait from `wait_text`.
+
+    Raises:
+        MirrorDamaged: the text is not what `wait_text` wrote.
+    """
+    with _readable():
+        return Wait.model_validate(json.loads(text))
 
 
 @contextmanager

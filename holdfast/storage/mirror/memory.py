@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import Any
 
 from typing_extensions import override
 
+from holdfast.inbox import OpenWait
 from holdfast.ports import EXTRA, MISSING, RowDifference, Store
+from holdfast.progress import Wait
 from holdfast.storage.mirror.append_plan import Stored, Write, check_batch, overlap, plan_append
 from holdfast.storage.mirror.context import build_context
 from holdfast.storage.mirror.json_text import entry_from, entry_text, summary_from, summary_text
@@ -105,6 +108,24 @@ class MemoryStore(Store):
     async def run_ids(self, after: RunId | None = None, limit: int = 1000, *, unfinished: bool = False) -> list[RunId]:
         runs = await self.runs(after, len(self._runs))
         return [run.summary.run_id for run in runs if not (unfinished and run.summary.status.is_final)][:limit]
+
+    @override
+    async def open_waits(self, kinds: Collection[str], limit: int = 1000) -> list[OpenWait]:
+        found = []
+        for run_id, run in self._runs.items():
+            summary = summary_from(run.summary)
+            if summary.status.is_final:
+                continue
+            waits: dict[Any, Wait] = {}
+            for entry in map(entry_from, run.texts):
+                if entry.kind == "wait":
+                    waits[entry.seq] = Wait.model_validate(entry.data["wait"])
+                elif entry.kind == "wait_ended":
+                    waits.pop(entry.data.get("began"), None)
+            found += [
+                OpenWait(run_id=run_id, agent=summary.agent, wait=wait) for wait in waits.values() if wait.kind in kinds
+            ]
+        return sorted(found, key=lambda each: each.wait.since)[:limit]
 
     @override
     async def conclude(self, run: MirroredRun) -> bool:

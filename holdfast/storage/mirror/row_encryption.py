@@ -16,13 +16,14 @@ from holdfast.storage.mirror.rows import Row, Rows
 from holdfast.storage.sealed import key_name_of, without_keys
 
 EXACT = ("text",)
-CONTENT = ("content", "arguments", "error", "input")
+CONTENT = ("content", "arguments", "error", "input", "what")
 
 
 def encrypt_rows(rows: Rows, cipher: Cipher | None) -> Rows:
     """Encrypts rows in place and returns them; without a cipher they stay as they are."""
     if cipher is not None:
-        for row in chain([rows.run], rows.events, rows.messages, rows.tool_calls.values(), rows.checkpoints):
+        rest = (rows.tool_calls.values(), rows.checkpoints, rows.waits.values())
+        for row in chain([rows.run], rows.events, rows.messages, *rest):
             encrypt_row(row, cipher)
     return rows
 

@@ -13,6 +13,7 @@ from surrealdb import RecordID
 
 from holdfast.checkpoints import turn_name
 from holdfast.storage.mirror.json_text import entry_text, summary_text
+from holdfast.storage.mirror.wait_rows import began, end_values, wait_id, wait_values
 from holdfast.types import Entry, EntryBatch, Message, RunId, RunSummary, ToolCall, TranscriptRef, clean_text
 
 Row = dict[str, Any]
@@ -36,6 +37,10 @@ class Rows:
     """A checkpoint at each tool result, since any of them may end its turn."""
     spawned: list[Row] = field(default_factory=list)
     """The edge from the run's parent, if it has one; only with entry 0."""
+    waits: dict[int, Row] = field(default_factory=dict)
+    """Waits that begin in the batch, by the entry with which they do; some end in it, too."""
+    ended_waits: list[Row] = field(default_factory=list)
+    """The columns that change at the end of waits that began before the batch."""
     forked: list[Row] = field(default_factory=list)
     """The edge from the run that it is a fork of, likewise."""
 
@@ -58,7 +63,23 @@ def project(batch: EntryBatch, entries: Sequence[Entry]) -> Rows:
             _add_tool_calls(rows, batch, entry, message)
         elif entry.kind == "checkpoint":
             rows.checkpoints.append(_made_checkpoint(batch, entry))
+        elif entry.kind in ("wait", "wait_ended"):
+            _add_wait(rows, batch.run_id, entry)
     return rows
+
+
+def _add_wait(rows: Rows, run: RunId, entry: Entry) -> None:
+    if entry.kind == "wait":
+        if values := wait_values(entry):
+            rows.waits[entry.seq] = _row(wait_id(run, entry.seq), run=run_id(run), **values)
+        return
+    if (seq := began(entry)) is None:
+        return
+    end = _row(wait_id(run, seq), **end_values(entry))
+    if seq in rows.waits:
+        rows.waits[seq] |= end
+    else:
+        rows.ended_waits.append(end)
 
 
 def _add_tool_calls(rows: Rows, batch: EntryBatch, entry: Entry, message: Message) -> None:

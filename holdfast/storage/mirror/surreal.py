@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,12 +13,13 @@ from surrealdb import RecordID
 from typing_extensions import override
 
 from holdfast.errors import MirrorDamaged, StoreUnavailable, TranscriptUnavailable
+from holdfast.inbox import OpenWait
 from holdfast.ports import Cipher, RowDifference, Store
 from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.storage.mirror.append_plan import Stored, check_batch, continues, overlap, plan_append
 from holdfast.storage.mirror.context import build_context
-from holdfast.storage.mirror.json_text import entry_from, summary_from
+from holdfast.storage.mirror.json_text import entry_from, summary_from, wait_from
 from holdfast.storage.mirror.row_encryption import decrypt_text, encrypt_row, encrypt_rows
 from holdfast.storage.mirror.rows import Row, event_id, project, run_id, summary_row
 from holdfast.storage.mirror.surreal_rows import SurrealRows
@@ -47,6 +48,8 @@ UNFINISHED = "SELECT VALUE id FROM run WHERE status IN $open AND id > $last ORDE
 CONCLUDE_UNBEGUN = "INSERT IGNORE INTO run $row RETURN VALUE head"
 CONCLUDE = """UPDATE $run MERGE $row
     WHERE [chain, head, digest] = $expected AND status NOT IN $final RETURN VALUE head"""
+OPEN_WAITS = """SELECT run, run.agent AS agent, since, text FROM wait
+    WHERE open = true AND kind IN $kinds AND run.status NOT IN $final ORDER BY since LIMIT $limit"""
 SUMMARY = "SELECT VALUE text FROM ONLY $run"
 DIGESTS = "SELECT id[1] AS seq, digest FROM event:[$id, $first]..=[$id, $last]"
 COMPLETENESS = """RETURN [
@@ -154,6 +157,14 @@ class SurrealStore(Store):
         values: dict[str, Any] = {"open": OPEN, "last": run_id(after or "")} if unfinished else {"after": after or ""}
         [ids] = await self._database.run(UNFINISHED if unfinished else IDS, limit=limit, **values)
         return [str(each.id) for each in ids]
+
+    @override
+    async def open_waits(self, kinds: Collection[str], limit: int = 1000) -> list[OpenWait]:
+        [rows] = await self._database.run(OPEN_WAITS, kinds=sorted(kinds), final=sorted(FINAL_STATUSES), limit=limit)
+        return [
+            OpenWait(run_id=row["run"].id, agent=row["agent"], wait=wait_from(decrypt_text(row["text"], self._cipher)))
+            for row in rows
+        ]
 
     @override
     async def conclude(self, run: MirroredRun) -> bool:
@@ -270,6 +281,8 @@ class SurrealStore(Store):
             results=rows.results,
             spawned=rows.spawned,
             forked=rows.forked,
+            waits=list(rows.waits.values()),
+            ended_waits=rows.ended_waits,
             begins=entries[0].seq == 0,
             final=sorted(FINAL_STATUSES),
             row=rows.run,

@@ -20,12 +20,14 @@ FIRST = {
     "message": "SELECT * FROM message:[$id, NONE]..=[$id, ..] LIMIT $limit",
     "tool_call": "SELECT * FROM tool_call:[$id, NONE]..=[$id, ..] LIMIT $limit",
     "agent_checkpoint": "SELECT * FROM agent_checkpoint:[$id, NONE]..=[$id, ..] LIMIT $limit",
+    "wait": "SELECT * FROM wait:[$id, NONE]..=[$id, ..] LIMIT $limit",
 }
 PAGES = {
     "event": "SELECT * FROM event:[$id, $key[0]]>..=[$id, ..] LIMIT $limit",
     "message": "SELECT * FROM message:[$id, $key[0]]>..=[$id, ..] LIMIT $limit",
     "tool_call": "SELECT * FROM tool_call:[$id, $key[0], $key[1]]>..=[$id, ..] LIMIT $limit",
     "agent_checkpoint": "SELECT * FROM agent_checkpoint:[$id, $key[0], $key[1]]>..=[$id, ..] LIMIT $limit",
+    "wait": "SELECT * FROM wait:[$id, $key[0]]>..=[$id, ..] LIMIT $limit",
 }
 PAGE = 200  # rows per statement, so that other statements run in between
 

@@ -1,0 +1,35 @@
+"""`answer`: answers a question of an agent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.options import ByOption, JsonOption, RunIdArgument
+from holdfast.cli.render.output import Output
+from holdfast.cli.session import connected
+
+EXAMPLES = """
+    $ answer clerk-3f9a12bc 2/call_1 "yes, both"
+"""
+
+
+async def answer(
+    run_id: RunIdArgument,
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="The question, as `inbox` shows it.", show_default=False)
+    ],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer.", show_default=False)],
+    *,
+    by: ByOption,
+    json: JsonOption = False,
+) -> None:
+    """Answers a question that an agent has asked with `ask_human`."""
+    out = Output(json=json)
+    async with connected(out) as session:
+        receipt = await session.run(run_id).answer(question, text, by=by)
+    if json:
+        out.document(receipt.model_dump(mode="json"))
+    else:
+        out.say(f"answered {question} of {run_id}")

@@ -1,0 +1,42 @@
+"""`deny`: refuses a call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.commands.approve import CallArgument
+from holdfast.cli.exit_code import ExitCode
+from holdfast.cli.open_waits import decide
+from holdfast.cli.options import ByOption, JsonOption, RunIdArgument
+from holdfast.cli.render.output import Output
+from holdfast.cli.session import connected
+
+EXAMPLES = """
+    $ deny clerk-3f9a12bc 2/call_1 --reason "pay at most 50"
+    $ deny clerk-3f9a12bc --all
+"""
+
+
+async def deny(
+    run_id: RunIdArgument,
+    call: CallArgument = None,
+    *,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; the agent reads it.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Deny each call of the run that waits.")] = False,
+    by: ByOption,
+    json: JsonOption = False,
+) -> ExitCode:
+    """Refuses a call that waits for a person's approval; the agent is told and continues."""
+    out = Output(json=json)
+    async with connected(out) as session:
+        run = session.run(run_id)
+        return await decide(
+            out,
+            run,
+            call,
+            everything=everything,
+            done="denied",
+            what=lambda each: run.deny(each, reason=reason, by=by),
+        )

@@ -1,0 +1,61 @@
+"""What a run waits for now, for commands that end all waits of a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from holdfast.cli.exit_code import ExitCode
+from holdfast.cli.render.output import Output
+from holdfast.errors import CommandRefused, UsageError
+
+if TYPE_CHECKING:
+    from holdfast.client.run_handle import RunHandle
+    from holdfast.commands import Receipt
+
+Decide = Callable[[str], "Awaitable[Receipt]"]
+"""Decides about the call with an id."""
+
+
+async def decide(
+    out: Output, run: RunHandle, call: str | None, *, everything: bool, done: str, what: Decide
+) -> ExitCode:
+    """Decides about one call, or about each that waits for approval, and says what was done.
+
+    Args:
+        out: receives what was done.
+        run: the run.
+        call: id of the call; `None` with `everything`.
+        everything: decide about each call that waits.
+        done: what has been done to a call, as `approved`.
+        what: makes the decision.
+
+    Raises:
+        UsageError: neither or both of a call and `everything` are given.
+        CommandRefused: the run refuses the decision about the only call.
+    """
+    if (call is None) != everything:
+        raise UsageError("name one call, as `inbox` shows it, or pass --all")
+    calls = [call] if call is not None else await waiting_calls(run)
+    receipts, refused = [], 0
+    for each in calls:
+        try:
+            receipts.append(await what(each))
+        except CommandRefused as error:
+            if not everything:
+                raise
+            refused += 1
+            out.warn(f"{each}: {error}")
+            continue
+        if not out.json:
+            out.say(f"{done} {each} of {run.id}")
+    if out.json:
+        out.document([receipt.model_dump(mode="json") for receipt in receipts])
+    elif not calls:
+        out.note(f"no call of {run.id} waits for approval")
+    return ExitCode.FAILED if refused else ExitCode.OK
+
+
+async def waiting_calls(run: RunHandle) -> list[str]:
+    """Returns the ids of the calls of a run that wait for approval, oldest first."""
+    return [wait.id for wait in (await run.status()).waits_for if wait.kind == "approval"]

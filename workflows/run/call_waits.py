@@ -1,0 +1,36 @@
+"""What the calls of a turn may wait for: a person's approval, and what the run itself performs."""
+
+from __future__ import annotations
+
+from holdfast.commands import Command, Resolve
+from holdfast.workflows.run.approvals import Approvals
+from holdfast.workflows.run.control import Handler
+from holdfast.workflows.run.decisions import Decisions
+from holdfast.workflows.run.gate import Gate
+from holdfast.workflows.run.lost_calls import LostCalls
+from holdfast.workflows.run.operations import Operations
+from holdfast.workflows.run.people import People
+from holdfast.workflows.run.state import RunState
+from holdfast.workflows.run.verdicts import Verdicts
+
+
+class CallWaits:
+    """Puts the parts together.
+
+    Attributes:
+        approvals: decides whether a call may be made.
+        operations: performs calls that need no worker.
+        lost: asks about calls whose outcome is unknown.
+    """
+
+    def __init__(self, state: RunState, gate: Gate) -> None:
+        decisions = Decisions(state)
+        people = People(state, decisions, gate)
+        self.approvals = Approvals(state, decisions, people)
+        self.operations = Operations(state, decisions, people)
+        self.lost = LostCalls(state, gate.is_continuing)
+        self._verdicts = Verdicts(state, decisions)
+
+    def handlers(self) -> dict[type[Command], Handler]:
+        """Returns what the commands do that end these waits."""
+        return self._verdicts.handlers() | {Resolve: Handler(self.lost.apply, self.lost.check)}
