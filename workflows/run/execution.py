@@ -99,7 +99,6 @@ class Execution:
         self._next_try = 0
         """Length of the history at which the run tries again to continue as new, after the mirror lagged."""
         self._out_of_time = ""
-
         self._calls = CompactingCaller(self.state, self._model)
         self._restoring = Restoring(self.state, self._step, self._outbox)
         commands = Commands(self.state, self._step).handlers() | waits.handlers()
