@@ -104,6 +104,11 @@ class Children:
         child.taken = True
         return _answer(child)
 
+    def is_waiting(self, call: ToolCall) -> bool:
+        """Whether a call of this turn has asked a child that waits itself."""
+        child = self._tree.asked_by(self._state.turns, call.id)
+        return child is not None and child.status in (RunStatus.WAITING, RunStatus.PAUSED)
+
     def answer(self, call: ToolCall) -> ToolResult | None:
         """Returns the answer of a child that has ended; `None` if the call has asked none."""
         child = self._tree.asked_by(self._state.turns, call.id)
@@ -271,7 +276,12 @@ class Children:
             "depth": request.depth + 1,
             "client_version": __version__,
         }
-        inherited = {"tags": request.tags, "expires": request.expires, "within": part}
+        inherited = {
+            "tags": request.tags,
+            "expires": request.expires,
+            "approval_timeout": request.approval_timeout,
+            "within": part,
+        }
         fields |= {name: value for name, value in inherited.items() if value}
         if ALL in (request.approve or ()):
             fields["approve"] = [ALL]

@@ -84,7 +84,7 @@ class ToolCaller:
         for call, task in left:
             if task.done():
                 return call, task
-            if not self._state.is_waiting(call):
+            if not (self._state.is_waiting(call) or self._children.is_waiting(call)):
                 return None
         return None
 
