@@ -226,6 +226,32 @@ async def test_commands_to_a_run_that_waits_for_a_budget(priced: Lab) -> None:
         assert outcomes == ["withdrawn", "raised"]
 
 
+async def test_restore_while_waiting_for_a_budget(priced: Lab) -> None:
+    """A run that waits for a budget goes back at once, also while it is paused; what it lacks then is asked anew."""
+    look_for_ever(priced)
+    async with priced.worker(short):
+        handle = await priced.holdfast.start("short", "Look.", budget={"tokens": 1_500, "on_limit": "ask"})
+        await waits(handle)
+        await handle.restore_from_checkpoint("turn-1")
+        await eventually(lambda: _kinds(priced, handle, "wait", 2))
+        await handle.pause()
+        await handle.restore_from_checkpoint("turn-1")
+        await eventually(lambda: _kinds(priced, handle, "restored", 2))
+        assert [wait.kind for wait in (await handle.status()).waits_for] == ["resume"]
+        priced.server.respond = None
+        priced.server.say("Done.")
+        await handle.raise_budget(tokens=10_000)
+        await handle.resume()
+        assert (await handle.result(30)).content == "Done."
+        outcomes = [entry.data["outcome"] for entry in await priced.entries(handle.id) if entry.kind == "wait_ended"]
+        assert outcomes == ["withdrawn", "withdrawn"]
+        await priced.assert_mirrored(handle.id)
+
+
+async def _kinds(lab: Lab, handle: RunHandle, kind: str, number: int) -> bool:
+    return [entry.kind for entry in await lab.entries(handle.id)].count(kind) == number
+
+
 async def _has_status(handle: RunHandle, status: RunStatus) -> bool:
     return (await handle.status()).status == status
 

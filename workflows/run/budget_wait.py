@@ -51,14 +51,19 @@ class BudgetWait:
         until = state.open_waits[BUDGET].until
         try:
             await workflow.wait_condition(
-                lambda: BUDGET not in state.open_waits or state.interrupted or self._is_continuing(),
+                lambda: BUDGET not in state.open_waits or self._is_given_up or self._is_continuing(),
                 timeout=None if until is None else max(until - now, timedelta()),
                 timeout_summary="the next day of the daily budget",
             )
         except TimeoutError:
             state.end_wait(workflow.now(), BUDGET, "due")
-        if state.interrupted and BUDGET in state.open_waits:
+        if self._is_given_up and BUDGET in state.open_waits:
             state.end_wait(workflow.now(), BUDGET, "withdrawn")
+
+    @property
+    def _is_given_up(self) -> bool:
+        """Whether a command has stopped the turn, or takes the run back."""
+        return self._state.interrupted or self._state.context.restore_to is not None
 
 
 class BudgetCommand:
