@@ -16,23 +16,9 @@ from temporalio.workflow import Info
 from typing_extensions import override
 
 from holdfast.errors import NOT_YET
+from holdfast.temporal.activation_order import activate_in_order
 
 NO_EVENTS = {"query_workflow", "notify_has_patch", "remove_from_cache"}  # jobs without new events
-UPDATE = "do_update"
-RESULTS = {
-    "resolve_activity",
-    "resolve_child_workflow_execution",
-    "resolve_child_workflow_execution_start",
-    "resolve_signal_external_workflow",
-    "resolve_request_cancel_external_workflow",
-}
-"""Jobs with the results of what a workflow has scheduled."""
-ENDS = {
-    "complete_workflow_execution",
-    "fail_workflow_execution",
-    "continue_as_new_workflow_execution",
-    "cancel_workflow_execution",
-}
 DESCRIBE_TIMEOUT = timedelta(seconds=1)  # Temporal considers a workflow deadlocked after 2 s
 
 
@@ -91,28 +77,7 @@ class _Instance(WorkflowInstance):
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         ahead = self._is_ahead(act)
         self._task = (act.timestamp.ToNanoseconds(), act.history_length)
-        return _refusal(act) if ahead and self._is_open() else self._activate(act)
-
-    def _activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
-        """Applies results before updates, and each of the two as if it came alone.
-
-        A workflow task without commands and the update that follows it at once are two activations for a worker that
-        has the run in memory, and a single one, with the update first, for a worker that replays it.
-        """
-        kinds = {job.WhichOneof("variant") for job in act.jobs}
-        if UPDATE not in kinds or not kinds & RESULTS:
-            return self._instance.activate(act)
-        first = self._instance.activate(_part(act, lambda kind: kind in RESULTS))
-        if first.HasField("failed"):
-            return first
-        second = self._instance.activate(_part(act, lambda kind: kind not in RESULTS))
-        if second.HasField("successful"):
-            later = list(second.successful.commands)
-            ends = [command for command in first.successful.commands if command.WhichOneof("variant") in ENDS]
-            before = [command for command in first.successful.commands if command.WhichOneof("variant") not in ENDS]
-            del second.successful.commands[:]
-            second.successful.commands.extend([*before, *later, *ends])
-        return second
+        return _refusal(act) if ahead and self._is_open() else activate_in_order(self._instance.activate, act)
 
     def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
         return self._instance.get_serialization_context(command_info)
@@ -136,15 +101,6 @@ class _Instance(WorkflowInstance):
             and act.history_length > events
             and any(job.WhichOneof("variant") not in NO_EVENTS for job in act.jobs)
         )
-
-
-def _part(act: WorkflowActivation, belongs: Callable[[str | None], bool]) -> WorkflowActivation:
-    """Returns an activation with some of its jobs."""
-    part = WorkflowActivation()
-    part.CopyFrom(act)
-    del part.jobs[:]
-    part.jobs.extend(job for job in act.jobs if belongs(job.WhichOneof("variant")))
-    return part
 
 
 def _refusal(act: WorkflowActivation) -> WorkflowActivationCompletion:

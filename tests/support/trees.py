@@ -74,4 +74,5 @@ async def assert_replays(lab: Lab, *runs: RunHandle) -> None:
     for run in runs:
         async for execution in lab.client.list_workflows(f"WorkflowId = '{run.id}'"):
             handle = lab.client.get_workflow_handle(execution.id, run_id=execution.run_id)
-            assert await replayer.replay(await handle.fetch_history()) is None
+            difference = await replayer.replay(await handle.fetch_history())
+            assert difference is None, f"{run.id}: {difference}"

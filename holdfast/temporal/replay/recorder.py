@@ -14,6 +14,8 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, Workflo
 from temporalio.workflow import Info
 from typing_extensions import override
 
+from holdfast.temporal.activation_order import activate_in_order
+
 
 @dataclass
 class Recording:
@@ -61,7 +63,7 @@ class _Instance(WorkflowInstance):
         if any(job.WhichOneof("variant") == "remove_from_cache" for job in act.jobs):
             self._recording.accepted = act.history_length
             return self._instance.activate(act)
-        completion = self._instance.activate(act)
+        completion = activate_in_order(self._instance.activate, act)
         commands = self._recording.tasks.setdefault(act.history_length, [])
         for command in completion.successful.commands:  # copied, as they are encoded in place
             kept = WorkflowCommand()
