@@ -95,7 +95,7 @@ class Send(Command):
     """Sends a message to the agent."""
 
     NAME = "send"
-    DESCRIPTION = 'Sends a message to the agent: {"text": "…", "policy": "steer"}, or just the text'
+    DESCRIPTION = 'Sends a message to the agent: {"text": "…", "policy": "steer"}, or just "the text"'
     TEXT = "text"
 
     text: MessageText
@@ -120,14 +120,14 @@ class Resume(Command):
     """Resumes a paused run."""
 
     NAME = "resume"
-    DESCRIPTION = "Resumes the paused run"
+    DESCRIPTION = "Resumes the paused run; needs no input"
 
 
 class Interrupt(Command):
     """Stops the current turn: a session then waits for a message, any other run pauses."""
 
     NAME = "interrupt"
-    DESCRIPTION = "Stops the current turn; with a text, the agent continues with it"
+    DESCRIPTION = 'Stops the current turn; with {"text": "…"}, or just "a text", the agent continues with it'
     TEXT = "text"
 
     text: MessageText | None = None
@@ -175,7 +175,7 @@ class CreateCheckpoint(Command):
     """Makes a checkpoint, whose id is that of the command."""
 
     NAME = "create_checkpoint"
-    DESCRIPTION = 'Makes a checkpoint: {"name": "…", "data": …}, or just the name'
+    DESCRIPTION = 'Makes a checkpoint: {"name": "…", "data": …}, or just "the name"'
     TEXT = "name"
     BULK = frozenset({"data"})
 
@@ -188,7 +188,7 @@ class Restore(Command):
     """Goes back to a checkpoint: what came after it no longer counts for the model, and the log keeps it."""
 
     NAME = "restore"
-    DESCRIPTION = 'Goes back to a checkpoint: {"checkpoint": "turn-3"}, or just its id or name'
+    DESCRIPTION = 'Goes back to a checkpoint: {"checkpoint": "turn-3"}, or just "turn-3"'
     TEXT = "checkpoint"
 
     checkpoint: Annotated[Text, Field(min_length=1, max_length=MAX_NAME)]
@@ -199,7 +199,7 @@ class Compact(Command):
     """Shortens the model's context before its next call: old results are cleared, and old messages summarized."""
 
     NAME = "compact"
-    DESCRIPTION = "Shortens the model's context before its next call; a text says what the summary should keep"
+    DESCRIPTION = 'Shortens the model\'s context before its next call; {"focus": "…"} says what the summary should keep'
     TEXT = "focus"
 
     focus: Annotated[Text, Field(min_length=1, max_length=MAX_FOCUS_CHARS)] | None = None
@@ -210,7 +210,7 @@ class Approve(Command):
     """Approves a call of a tool, which is then made."""
 
     NAME = "approve"
-    DESCRIPTION = 'Approves a call that waits: {"call": "2/call_1"}, or just its id'
+    DESCRIPTION = 'Approves a call that waits: {"call": "2/call_1"}, or just "2/call_1"'
     TEXT = "call"
 
     call: WaitName
@@ -225,7 +225,7 @@ class Deny(Command):
     """Denies a call of a tool; the agent is told and continues."""
 
     NAME = "deny"
-    DESCRIPTION = 'Denies a call that waits: {"call": "2/call_1", "reason": "…"}, or just its id'
+    DESCRIPTION = 'Denies a call that waits: {"call": "2/call_1", "reason": "…"}, or just "2/call_1"'
     TEXT = "call"
 
     call: WaitName
@@ -238,7 +238,7 @@ class Answer(Command):
     """Answers a question of the agent."""
 
     NAME = "answer"
-    DESCRIPTION = 'Answers the question that waits: {"question": "2/call_1", "text": "…"}, or just the answer'
+    DESCRIPTION = 'Answers the question that waits: {"question": "2/call_1", "text": "…"}, or just "the answer"'
     TEXT = "text"
 
     text: MessageText

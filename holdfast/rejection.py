@@ -45,7 +45,7 @@ def reason_of(error: Mapping[str, Any]) -> str:
     kind = error["type"]
     if kind not in _REASONS:
         return str(error["msg"]).removeprefix("Value error, ")
-    if kind == "string_too_short" and error["ctx"]["min_length"] == 1:
+    if kind in {"string_too_short", "too_short"} and error["ctx"]["min_length"] == 1:
         return "must not be empty"
     return _REASONS[kind].format(**{name: _shown(value) for name, value in error.get("ctx", {}).items()})
 

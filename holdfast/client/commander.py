@@ -147,7 +147,7 @@ class Commander:
     async def _check_open(self, run_id: RunId) -> None:
         description = await self._client.get_workflow_handle(run_id).describe()
         if description.status not in (None, WorkflowExecutionStatus.RUNNING):
-            raise RunOver(f"run {run_id!r} has ended ({description.status.name.lower()}); it takes no more commands")
+            raise RunOver(f"run {run_id!r} has ended ({description.status.name.lower()}); to continue from it, fork it")
 
     async def _unserved(self, run_id: RunId) -> str | None:
         """Returns the task queue of a run that no worker polls; `None` if one does."""

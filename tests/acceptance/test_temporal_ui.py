@@ -9,14 +9,24 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from holdfast import RunHandle, RunStatus, TextDelta
+from holdfast import Agent, RunHandle, RunStatus, TextDelta, tool
 from holdfast.testing import Reply
+from holdfast.tools import ask_human
 from tests.support.crash_agents import clerk
-from tests.support.lab import Lab, contents
+from tests.support.lab import Lab, contents, eventually
 from tests.support.temporal_ui import TemporalUi
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
 SOON = 3.0  # seconds from a click to the closed connection
+
+
+@tool(approval="always")
+async def pay(amount: int) -> str:
+    """Pays."""
+    return f"paid {amount}"
+
+
+payer = Agent(name="payer", system_prompt="You pay.", tools=[pay, ask_human])
 
 
 @pytest.fixture
@@ -81,3 +91,50 @@ async def test_a_run_can_be_asked_and_cancelled(ui: TemporalUi, lab: Lab) -> Non
         assert contents(await lab.entries(run.id))[-1] == ("assistant", result.content)
         await lab.assert_mirrored(run.id)
         await ui.shows("Canceled", run.id)
+
+
+async def test_a_run_can_be_controlled(ui: TemporalUi, lab: Lab) -> None:
+    """The details say what a run waits for and what ends it; calls are approved and messages sent in the UI."""
+    question = {"question": "Which account?", "options": ["private", "business"]}
+    lab.server.call_tools(("pay", {"amount": 500}), ("pay", {"amount": 50}), ("ask_human", question))
+    lab.server.say("Done.")
+    async with lab.worker(payer, max_cached_workflows=100):
+        run = await lab.holdfast.start("payer", "Pay 500 and 50.", tags={"team": "bills"})
+        calls = await waiting_for(run, "approval", "approval", "question")
+        await ui.show(run)
+        await ui.tab("User Metadata")
+        await ui.shows("waits for approval of pay(amount=500), since ", f"holdfast approve {run.id} {calls[0]}")
+        await ui.shows(f'approve with "{calls[0]}" or deny with {{"call": "{calls[0]}"')
+        await ui.signal("send", "Hurry.")
+        await ui.signal("pause")
+        await waiting_for(run, "approval", "approval", "question", "resume")
+        await ui.update("approve", {"call": "9/call_9"}, refused=f"those that wait: {calls[0]}, {calls[1]}")
+        await ui.signal("approve", calls[0])
+        await ui.update("deny", {"call": calls[1], "reason": "too little"})
+        await ui.update("resume")
+        await waiting_for(run, "question")
+        await ui.tab("Search Attributes")
+        await ui.shows("AgentWaitsFor", "question", "AgentTags", "team=bills")
+        await ui.update("answer", "business")
+        result = await run.result(30)
+        assert result.content == "Done."
+        assert contents(await lab.entries(run.id))[3:] == [
+            ("tool", "paid 500"),
+            ("tool", "error: a person denied this call, so it was not made: too little"),
+            ("tool", "business"),
+            ("user", "Hurry."),
+            ("assistant", "Done."),
+        ]
+
+
+async def waiting_for(run: RunHandle, *kinds: str) -> list[str]:
+    """Waits until a run waits for these kinds, and returns the ids of its waits."""
+    found: list[str] = []
+
+    async def reached() -> bool:
+        waits = (await run.status()).waits_for
+        found[:] = [wait.id for wait in waits]
+        return [wait.kind for wait in waits] == list(kinds)
+
+    await eventually(reached)
+    return found

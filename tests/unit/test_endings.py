@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import typer
 
+from holdfast.cli.app import application
 from holdfast.cli.render.waits import wait_documents, wait_lines
-from holdfast.endings import endings, shell_command
+from holdfast.commands import COMMANDS
+from holdfast.endings import NUMBER, endings, shell_command, signals
 from holdfast.progress import Wait
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
@@ -29,6 +33,10 @@ CASES = [
     (wait("message"), ["send run-1 TEXT"]),
     (wait("event", name="deploy finished"), ["emit 'deploy finished'"]),
     (wait("resume"), ["resume run-1"]),
+    (
+        wait("child", waits=[wait("approval", run="run-2").model_dump(mode="json")]),
+        ["approve run-2 2/call_1", "deny run-2 2/call_1 --reason REASON"],
+    ),
     (wait("timer"), []),
     (wait("something of a newer version"), []),
 ]
@@ -40,6 +48,26 @@ def test_each_wait_names_the_commands_that_end_it(waited: Wait, commands: list[s
     assert [shell_command(words) for words in endings("run-1", waited)] == [f"holdfast {each}" for each in commands]
     [document] = wait_documents("run-1", [waited])
     assert [shell_command(words, "").strip() for words in document["ends_with"]] == commands
+
+
+@pytest.mark.parametrize("waited", [waited for waited, _ in CASES], ids=lambda waited: waited.kind)
+def test_each_command_that_ends_a_wait_is_accepted_by_its_verb(waited: Wait) -> None:
+    """The command line parses the commands that are shown, once a person has put a number in the place of N."""
+    group: Any = typer.main.get_command(application())
+    for words in endings("run-1", waited):
+        given = ["5" if word == NUMBER else word for word in words]
+        context = group.make_context("holdfast", given)
+        name, verb, left = group.resolve_command(context, given)
+        verb.make_context(name, left, parent=context)
+
+
+@pytest.mark.parametrize("waited", [waited for waited, _ in CASES], ids=lambda waited: waited.kind)
+def test_each_signal_that_ends_a_wait_is_accepted(waited: Wait) -> None:
+    """The signals that are shown name commands of a run, and have arguments that these accept."""
+    commands = {command.NAME: command for command in COMMANDS}
+    for name, text in signals(waited):
+        given = json.loads(text.replace(f'"{NUMBER}"', "5")) if text else {}
+        commands[name].model_validate({commands[name].TEXT: given} if isinstance(given, str) else given)
 
 
 def test_a_wait_says_since_when_and_until_when() -> None:

@@ -48,8 +48,9 @@ async def test_a_wait_is_shown_with_the_command_that_ends_it(lab: Lab) -> None:
         metadata: WorkflowMetadata = await lab.client.get_workflow_handle(run.id).query(
             "__temporal_workflow_metadata", result_type=WorkflowMetadata
         )
-        assert f"- waits for {wait.what}, since {wait.since:%Y-%m-%d %H:%M:%S} UTC: " in metadata.current_details
+        assert f"- waits for **{wait.what}**, since {wait.since:%Y-%m-%d %H:%M:%S} UTC\n" in metadata.current_details
         assert f"`holdfast resume {run.id}`" in metadata.current_details
+        assert "with *Send a Signal*: `resume`\n" in metadata.current_details
         async for event in run.events():
             if isinstance(event, Notice) and event.waits_for:
                 assert (event.text, event.waits_for) == ("The run is paused.", [wait])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from temporalio import workflow
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
@@ -31,6 +32,19 @@ KEPT_ANSWERS = 1_000
 MAX_EARLY = 100
 """Commands that wait for a run to begin."""
 GIVEN_CHARS = 500  # of a refused signal, which its entry shows
+
+
+class RefusedCommand(ApplicationError):
+    """The error of an update that is refused."""
+
+    def __init__(self, message: str, kind: ErrorType) -> None:
+        super().__init__(message, type=kind, non_retryable=True)
+
+    @property
+    def failure(self) -> Failure:
+        """What Temporal is told: without a stack trace, which its UI and CLI would show to a person."""
+        info = ApplicationFailureInfo(type=self.type or "", non_retryable=True)
+        return Failure(message=self.message, source="PythonSDK", application_failure_info=info)
 
 
 class Refusal(Exception):
@@ -88,7 +102,7 @@ class Control:
             if not self._is_repeated(command):
                 self._check(command)
         except Refusal as refusal:
-            raise ApplicationError(str(refusal), type=self._refusal_type(), non_retryable=True) from None
+            raise RefusedCommand(str(refusal), self._refusal_type()) from None
 
     def update(self, kind: type[Command], given: RawValue) -> Receipt:
         """Carries out an update that has passed `validate`, and returns its receipt."""
@@ -124,11 +138,8 @@ class Control:
     def unknown(self, name: str) -> ApplicationError:
         """Returns the error for a command whose name is not known."""
         known = ", ".join(sorted(command.NAME for command in COMMANDS))
-        return ApplicationError(
-            f"there is no command {shortened(name, 80)!r}; the commands are {known}",
-            type=ErrorType.COMMAND_REFUSED,
-            non_retryable=True,
-        )
+        text = f"there is no command {shortened(name, 80)!r}; the commands are {known}"
+        return RefusedCommand(text, ErrorType.COMMAND_REFUSED)
 
     def _parse(self, kind: type[C], given: RawValue | None, update: workflow.UpdateInfo | None) -> C:
         """Returns the command; one without an id of its own has that of its update."""
@@ -140,11 +151,11 @@ class Control:
         elif isinstance(value, str) and not value:
             value = {}
         if not isinstance(value, dict):
-            raise Refusal(f"{kind.NAME} takes a JSON object, not {shortened(json.dumps(value), 80)}")
+            raise Refusal(f"{kind.NAME}: {shortened(json.dumps(value), 80)} is not a JSON object{_example(kind)}")
         try:
             command = kind.model_validate(value)
         except ValidationError as error:
-            raise Refusal(f"{kind.NAME}: {_problems(error)}") from None
+            raise Refusal(f"{kind.NAME}: {_problems(error)}{_example(kind)}") from None
         if command.id is None and update is not None:
             command.id = shortened(update.id, 200)
         return command
@@ -156,7 +167,7 @@ class Control:
                 raise Refusal(f"{MAX_EARLY} commands wait for the run to begin; send more when it has begun")
             return
         if state.status.is_final:
-            raise Refusal(f"run {state.run_id!r} has ended ({state.status}); it takes no more commands")
+            raise Refusal(f"run {state.run_id!r} has ended ({state.status}); to continue from it, fork it")
         handler = self._handlers.get(type(command))
         if handler is None:
             raise Refusal(f"this run takes no {command.NAME}")
@@ -256,6 +267,12 @@ def _problems(error: ValidationError) -> str:
             f"{place}: {reason_of(item)} (got {given})" if item["type"] != "missing" else f"{place} is missing"
         )
     return "; ".join(found)
+
+
+def _example(kind: type[Command]) -> str:
+    """Returns what a command takes, from the words that Temporal's UI shows."""
+    _, found, example = kind.DESCRIPTION.partition(": {")
+    return f"; it takes {{{example}" if found else ""
 
 
 def _content(command: Command) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def leaves(run: RunId, waits: list[Wait]) -> list[Wait]:
     found = []
     for wait in waits:
         if wait.kind != "child":
-            kept = {name: value for name, value in wait.data.items() if name in ("call", "tool")}
+            kept = {name: value for name, value in wait.data.items() if name in ("call", "tool", "limit")}
             found.append(wait.model_copy(update={"data": {**kept, "run": run}}))
             continue
         below = [Wait.model_validate(each) for each in wait.data.get("waits", [])]

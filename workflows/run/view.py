@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import indexed
-    from holdfast.endings import endings, shell_command
+    from holdfast.endings import endings, shell_command, signals
     from holdfast.search_attributes import (
         AGENT_COST,
         AGENT_FINISHED_AT,
@@ -27,11 +28,13 @@ with workflow.unsafe.imports_passed_through():
         AGENT_WAITS_FOR,
     )
     from holdfast.tags import indexed_tags
+    from holdfast.types import RunStatus
     from holdfast.workflows.run.state import RunState
 
 LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI cuts off the last lines of the details
 UPSERT_INTERVAL = timedelta(seconds=1)  # each upsert is an event and a write to the visibility store
 SHOWN_WAITS = 10  # in the details; `show` has all of them
+SHOWN_ENDINGS = 10  # of one wait, likewise
 SHOWN_CHARS = 2_000  # of the output in the details; `result` shows all of it
 
 
@@ -50,7 +53,7 @@ class View:
 
         Called right before a model call, so that the server does this work while the model answers.
         """
-        workflow.set_current_details(details(self._state))
+        self._show()
         now = workflow.now()
         is_new_status = self._shown.get(AGENT_STATUS.name) != self._state.shown_status.value
         if (
@@ -68,18 +71,22 @@ class View:
     def show_activity(self, text: str) -> None:
         """Shows what the run is doing now; it is not recorded in history."""
         self._state.doing = text
-        workflow.set_current_details(details(self._state))
+        self._show()
 
     @contextmanager
     def waiting_for(self, what: str) -> Iterator[None]:
         """Shows what the run waits for while the body runs, instead of what it is doing."""
         waits = self._state.waits
         waits.append(what)
-        workflow.set_current_details(details(self._state))
+        self._show()
         try:
             yield
         finally:
             waits.remove(what)
+
+    def _show(self) -> None:
+        if workflow.in_workflow():  # not in the clean-up of a run that the worker drops from its cache
+            workflow.set_current_details(details(self._state))
 
     def _updates(self, state: RunState) -> list[SearchAttributeUpdate[Any]]:
         wanted: list[tuple[SearchAttributeKey[Any], Any]] = [
@@ -117,13 +124,20 @@ def _version(number: int | None) -> str:
 
 
 def wait_lines(state: RunState) -> list[str]:
-    """Returns what a run waits for, since when, and the commands that end the wait, in Markdown."""
+    """Returns what a run waits for, since when, and what ends the wait, in Markdown."""
     lines = []
     for wait in list(state.open_waits.values())[:SHOWN_WAITS]:
         until = f", until {_utc(wait.until)}" if wait.until else ""
-        commands = " or ".join(f"`{shell_command(words)}`" for words in endings(state.run_id, wait))
-        lines.append(f"- waits for {wait.what}, since {_utc(wait.since)}{until}{f': {commands}' if commands else ''}")
+        lines.append(f"- waits for **{_plain(wait.what)}**, since {_utc(wait.since)}{until}")
+        lines += [f"  - `{shell_command(words)}`" for words in endings(state.run_id, wait)[:SHOWN_ENDINGS]]
+        if here := [f"`{name}`" + (f" with `{given}`" if given else "") for name, given in signals(wait)]:
+            lines.append(f"  - or here, with *Send a Signal*: {' or '.join(here)}")
     return lines
+
+
+def _plain(text: str) -> str:
+    """Returns a text whose characters mean nothing in Markdown."""
+    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text)
 
 
 def _utc(moment: datetime) -> str:
@@ -142,11 +156,17 @@ def _budget_lines(state: RunState) -> list[str]:
     return [f"- budget {', '.join(limits)}"] if limits else []
 
 
+def _headline(state: RunState) -> str:
+    status = state.shown_status
+    is_said_below = status in (RunStatus.WAITING, RunStatus.PAUSED) and state.open_waits
+    return f"**{status}**" if status.is_final or is_said_below else f"**{status}** · {state.activity}"
+
+
 def details(state: RunState) -> str:
     """Returns the current details of a run, in Markdown."""
     plan, usage = state.plan, state.usage
     lines = [
-        f"**{state.shown_status}**" + ("" if state.status.is_final else f" · {state.activity}"),
+        _headline(state),
         "",
         *wait_lines(state),
         f"- agent `{plan.spec.name}`{_version(plan.spec.version)}, model `{state.model or plan.expected_model}`",
