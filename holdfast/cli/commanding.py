@@ -21,6 +21,11 @@ KeyOption = Annotated[
     typer.Option("--key", metavar="KEY", help="Idempotency key: sent again under the same key, it is done once."),
 ]
 
+ByOption = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who you are, for the run's log. Default: your user name."),
+]
+
 
 async def send_command(run_id: str, send: Callable[[RunHandle], Awaitable[Receipt]], *, done: str, json: bool) -> None:
     """Sends a command to a run and reports its receipt.

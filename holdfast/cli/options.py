@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import math
 from collections.abc import Callable
 from typing import Annotated
@@ -68,9 +67,6 @@ RunIdArgument = Annotated[
 OptionalRunIdArgument = Annotated[
     str | None,
     typer.Argument(metavar="ID", help="The run's id, as `list` shows it.", callback=_id, show_default=False),
-]
-ByOption = Annotated[
-    str, typer.Option("--by", metavar="NAME", help="Who you are; the run records it.", default_factory=getpass.getuser)
 ]
 AgentNameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The agent's name, as `agents` shows it.", show_default=False)

@@ -46,7 +46,11 @@ REFUSED = [
     ("approve", '{"call": "call_2_0", "edit": {"amout": 3}}', "amout is not known; known: amount"),
     ("deny", "", 'call is missing; it takes {"call": "2/call_1", "reason": "…"}'),
     ("answer", '"other"', "the answer must be one of 'private', 'business', not 'other'"),
-    ("answer", '{"question": "x", "text": "private"}', "no question 'x' waits for a person; those that wait: 1/call_2_2"),
+    (
+        "answer",
+        '{"question": "x", "text": "private"}',
+        "no question 'x' waits for a person; those that wait: 1/call_2_2",
+    ),
     ("raise_budget", "", "name the limit to raise, and its new value: cost_usd, tokens"),
     ("raise_budget", '{"tokens": 5}', "is 100000 already; name a higher one"),
     ("create_checkpoint", '{"name": ""}', "name: must not be empty"),
@@ -205,7 +209,7 @@ async def waiting(cli: TemporalCli, lab: Lab) -> RunHandle:
 
 
 async def test_commands_as_updates(cli: TemporalCli, lab: Lab, waiting: RunHandle) -> None:
-    """Every command can be sent as an update with plain JSON; one that is refused says what to do, and has no effect."""
+    """Every command can be sent as an update with plain JSON; one that is refused says why, and has no effect."""
     before = await lab.entries(waiting.id)
     for name, given, words in REFUSED:
         told = await cli.update(waiting, name, given)
@@ -225,7 +229,7 @@ async def test_commands_as_updates(cli: TemporalCli, lab: Lab, waiting: RunHandl
 
 
 async def test_commands_as_signals(cli: TemporalCli, lab: Lab, waiting: RunHandle) -> None:
-    """A signal without an argument, with a text or with JSON is carried out; a wrong one is recorded with the reason."""
+    """A signal without an argument, with a text or with JSON is carried out; a wrong one is recorded with why."""
     for name, given in (
         ("pause", ""),
         ("send", '"Hurry."'),

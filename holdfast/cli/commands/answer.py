@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.options import ByOption, JsonOption, RunIdArgument
+from holdfast.cli.commanding import ByOption, user
+from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.cli.render.output import Output
 from holdfast.cli.session import connected
 
@@ -22,13 +23,13 @@ async def answer(
     ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer.", show_default=False)],
     *,
-    by: ByOption,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
     """Answers a question that an agent has asked with `ask_human`."""
     out = Output(json=json)
     async with connected(out) as session:
-        receipt = await session.run(run_id).answer(question, text, by=by)
+        receipt = await session.run(run_id).answer(question, text, by=by or user())
     if json:
         out.document(receipt.model_dump(mode="json"))
     else:

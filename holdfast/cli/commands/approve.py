@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from holdfast.cli.commanding import ByOption, user
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.open_waits import decide
-from holdfast.cli.options import ByOption, JsonOption, RunIdArgument
+from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.cli.render.output import Output
 from holdfast.cli.session import connected
 from holdfast.errors import UsageError
@@ -41,7 +42,7 @@ async def approve(
         typer.Option(metavar="KEY", help="With --always: only this argument must be the same; may be repeated."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Approve each call of the run that waits.")] = False,
-    by: ByOption,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
     """Lets a call be made that waits for a person's approval."""
@@ -59,7 +60,7 @@ async def approve(
             call,
             everything=everything,
             done="approved",
-            what=lambda each: run.approve(each, edit=arguments, always=matching or always, by=by),
+            what=lambda each: run.approve(each, edit=arguments, always=matching or always, by=by or user()),
         )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.budgets import dollars
+from holdfast.cli.commanding import ByOption, user
 from holdfast.cli.options import JsonOption, at_least, run_id
 from holdfast.cli.options import seconds as positive_seconds
 from holdfast.cli.program import command
@@ -48,7 +49,7 @@ async def budget(
         float | None, typer.Option(metavar="S", callback=positive_seconds, help="Raise its running time to this.")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Let a run that waits for a daily budget try again.")] = False,
-    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who raises it, for the run's log.")] = None,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
     """Shows what a run has used of its limits, and raises them.
@@ -67,7 +68,7 @@ async def budget(
     async with connected(out, whole=bool(limits)) as session:
         handle = session.run(run)
         if limits or retry:
-            receipt = await handle.raise_budget(**limits, by=by)  # type: ignore[arg-type]
+            receipt = await handle.raise_budget(**limits, by=by or user())  # type: ignore[arg-type]
             out.note(f"raised; the run is {receipt.state}")
         progress = await handle.status()
     if json:

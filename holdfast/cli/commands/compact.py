@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.commanding import KeyOption, send_command, user
+from holdfast.cli.commanding import ByOption, KeyOption, send_command, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 
 EXAMPLES = """
@@ -22,6 +22,7 @@ async def compact(
         str | None, typer.Option(metavar="TEXT", help="What the summary should keep in particular.")
     ] = None,
     key: KeyOption = None,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
     """Shortens what the model sees of a run, before its next call.
@@ -32,7 +33,7 @@ async def compact(
     """
     await send_command(
         run_id,
-        lambda run: run.compact(focus, id=key, by=user()),
+        lambda run: run.compact(focus, id=key, by=by or user()),
         done="{run} compacts its context before the next model call",
         json=json,
     )

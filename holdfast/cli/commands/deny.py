@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.commanding import ByOption, user
 from holdfast.cli.commands.approve import CallArgument
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.open_waits import decide
-from holdfast.cli.options import ByOption, JsonOption, RunIdArgument
+from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.cli.render.output import Output
 from holdfast.cli.session import connected
 
@@ -25,10 +26,13 @@ async def deny(
     *,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; the agent reads it.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Deny each call of the run that waits.")] = False,
-    by: ByOption,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Refuses a call that waits for a person's approval; the agent is told and continues."""
+    """Refuses a call that waits for a person's approval.
+
+    The call is not made. The agent is told who refused it and why, and continues.
+    """
     out = Output(json=json)
     async with connected(out) as session:
         run = session.run(run_id)
@@ -38,5 +42,5 @@ async def deny(
             call,
             everything=everything,
             done="denied",
-            what=lambda each: run.deny(each, reason=reason, by=by),
+            what=lambda each: run.deny(each, reason=reason, by=by or user()),
         )

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.options import ByOption, JsonOption
+from holdfast.cli.commanding import ByOption, user
+from holdfast.cli.options import JsonOption
 from holdfast.cli.render.output import Output
 from holdfast.cli.session import connected
 from holdfast.errors import UsageError
@@ -27,19 +28,21 @@ async def emit(
     ] = "null",
     *,
     event_id: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="Emit only once: within an hour, an id counts once.")
+        str | None,
+        typer.Option("--id", metavar="ID", help="Idempotency key: within an hour, the event counts once."),
     ] = None,
-    by: ByOption,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Emits an event, which wakes every run that waits for its name with `wait_for_event`.
+    """Emits an event, which wakes every run that waits for it.
 
-    A run that begins to wait within the next hour receives it, too.
+    Runs wait with the tool `wait_for_event`. One that begins to wait for this name within
+    the next hour receives the event, too.
     """
     out = Output(json=json)
     value = _parsed(sys.stdin.read() if data == "-" else data)
     async with connected(out) as session:
-        await session.runs.emit(name, value, id=event_id, by=by)
+        await session.runs.emit(name, value, id=event_id, by=by or user())
     if json:
         out.document({"name": name, "emitted": True})
     else:

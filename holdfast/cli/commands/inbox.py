@@ -20,7 +20,7 @@ EXAMPLES = """
 
 
 async def inbox(
-    watch: Annotated[bool, typer.Option("--watch", help="Go on with whatever is new, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Then show each new item as it comes, until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Lists everything that waits for a person, over all runs, oldest first.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.commanding import KeyOption, send_command, user
+from holdfast.cli.commanding import ByOption, KeyOption, send_command, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 
 EXAMPLES = """
@@ -19,10 +19,11 @@ async def interrupt(
     run_id: RunIdArgument,
     text: Annotated[
         str | None,
-        typer.Argument(metavar="[TEXT]", help="A message that the agent continues with.", show_default=False),
+        typer.Argument(metavar="TEXT", help="A message that the agent continues with.", show_default=False),
     ] = None,
     *,
     key: KeyOption = None,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
     """Stops the current turn of a run, but not the run.
@@ -31,5 +32,8 @@ async def interrupt(
     once. Without, a session waits for a message, and any other run pauses.
     """
     await send_command(
-        run_id, lambda run: run.interrupt(text, id=key, by=user()), done="the turn of {run} was stopped", json=json
+        run_id,
+        lambda run: run.interrupt(text, id=key, by=by or user()),
+        done="the turn of {run} was stopped",
+        json=json,
     )

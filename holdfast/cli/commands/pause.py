@@ -15,7 +15,7 @@ from holdfast.cli.bulk import (
     Selection,
     YesOption,
 )
-from holdfast.cli.commanding import KeyOption, send_command, user
+from holdfast.cli.commanding import ByOption, KeyOption, send_command, user
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption, OptionalRunIdArgument, WhereOption
 from holdfast.cli.render.output import Output
@@ -23,7 +23,7 @@ from holdfast.cli.session import Session, connected
 from holdfast.ops.bulk import BulkJob, Outcome
 from holdfast.types import RunId
 
-NOW = "now"  # name of the option in the file of a job
+NOW, BY = "now", "by"  # names of the options in the file of a job
 
 EXAMPLES = """
     $ pause researcher-3f9a12bc
@@ -39,6 +39,7 @@ async def pause(
         bool, typer.Option("--now", help="Also stop the calls in flight; the model is asked again after the pause.")
     ] = False,
     key: KeyOption = None,
+    by: ByOption = None,
     where: WhereOption = None,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
@@ -61,17 +62,22 @@ async def pause(
             _pause,
             "paused",
             states="ExecutionStatus = 'Running' AND AgentStatus != 'paused'",
-            options={NOW: "yes"} if now else {},
+            options=({NOW: "yes"} if now else {}) | ({BY: by} if by else {}),
         )
         async with connected(Output(json=json)) as session:
             return await BulkCommand(session, operation).run(many)
     assert run_id is not None, "else there are many"
     await send_command(
-        run_id, lambda run: run.pause(now=now, id=key, by=user()), done="{run} pauses; `resume` continues it", json=json
+        run_id,
+        lambda run: run.pause(now=now, id=key, by=by or user()),
+        done="{run} pauses; `resume` continues it",
+        json=json,
     )
     return ExitCode.OK
 
 
 async def _pause(session: Session, run_id: RunId, job: BulkJob) -> Outcome:
-    await session.run(run_id).pause(now=NOW in job.header.options, id=job.key(run_id), by=user())
+    await session.run(run_id).pause(
+        now=NOW in job.header.options, id=job.key(run_id), by=job.header.options.get(BY) or user()
+    )
     return Outcome.DONE

@@ -26,7 +26,7 @@ EXAMPLES = """
 async def replay(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID|FILE]...", help="Ids of runs, or files with histories.", show_default=False),
+        typer.Argument(metavar="ID|FILE", help="Ids of runs, or files with histories.", show_default=False),
     ] = None,
     *,
     open: Annotated[  # noqa: A002 - the option's name

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.commanding import KeyOption, send_command, user
+from holdfast.cli.commanding import ByOption, KeyOption, send_command, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.errors import UsageError
 
@@ -26,6 +26,7 @@ async def resolve(
     ] = None,
     did_not: Annotated[bool, typer.Option("--did-not", help="It did not take effect: it is made again.")] = False,
     key: KeyOption = None,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
     """Says whether a call took effect that was lost with its worker.
@@ -37,7 +38,7 @@ async def resolve(
         raise UsageError("say what became of the call: --happened RESULT, or --did-not")
     await send_command(
         run_id,
-        lambda run: run.resolve(call, happened=not did_not, result=happened or "", id=key, by=user()),
+        lambda run: run.resolve(call, happened=not did_not, result=happened or "", id=key, by=by or user()),
         done=f"{{run}} was told that {call} {'did not take effect' if did_not else 'took effect'}",
         json=json,
     )

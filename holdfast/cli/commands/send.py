@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.commanding import KeyOption, send_command, user
+from holdfast.cli.commanding import ByOption, KeyOption, send_command, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.commands import Policy
 
@@ -35,6 +35,7 @@ async def send(
         bool, typer.Option("--pin", help="Keep the message in the model's context when older ones are summarized.")
     ] = False,
     key: KeyOption = None,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
     """Sends a message to the agent of an open run.
@@ -45,7 +46,7 @@ async def send(
     message = sys.stdin.read() if text == "-" else text
     await send_command(
         run_id,
-        lambda run: run.send(message, policy=policy, pin=pin, id=key, by=user()),
+        lambda run: run.send(message, policy=policy, pin=pin, id=key, by=by or user()),
         done="{run} has received the message",
         json=json,
     )
