@@ -89,9 +89,8 @@ class Chat:
 
     async def _exchange(self, text: str) -> None:
         """Sends a message and shows what happens until it is answered."""
-        receipt = await self._conversation.send(text, by=user())
         async with self._interruptible(), waiting_shown(self._narrator):
-            await self._show(receipt)
+            await self._show(await self._conversation.send(text, by=user()))
 
     async def _show(self, receipt: Receipt) -> None:
         async for event in self._conversation.stream(receipt):
@@ -134,7 +133,7 @@ class Chat:
     async def _interrupt(self) -> None:
         try:
             await self._conversation.run.interrupt(by=user())
-        except CommandRefused as refusal:  # it was answered meanwhile
+        except (CommandRefused, RunNotFound) as refusal:  # it was answered meanwhile, or has not begun
             self._out.note(str(refusal))
 
 
