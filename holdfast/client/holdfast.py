@@ -87,7 +87,7 @@ class Holdfast:
         self._bus = bus
         self._task_queue = task_queue
         self._log = TemporalRunLog(client)
-        self._inbox = Inbox(client, self._log, mirror, bus)
+        self._inbox = Inbox(client, mirror, bus)
         self._workers = PollingWorkers(client, task_queue, may_run) if may_run else PollingWorkers(client, task_queue)
         self._starter = RunStarter(
             client, KnownAgents(self._workers, agents), task_queue=task_queue, max_input_bytes=max_input_bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecution
 
@@ -26,6 +27,8 @@ LIMIT = 1_000  # of what is listed, oldest first
 MIRROR_TIMEOUT = 5.0  # seconds to wait for the mirror, before Temporal is asked
 QUERIES_AT_ONCE = 10  # of runs, if Temporal is asked; each may replay a run
 POLL_INTERVAL = 2.0  # seconds between two looks without a bus; with one, each event causes a look
+QUERY_TIMEOUT = timedelta(seconds=3)
+"""A worker answers within milliseconds, or seconds if it has to replay a run; else only the kind of a wait is known."""
 UNKNOWN = "unknown, as no worker answers for the run: see `show`"
 
 
@@ -34,7 +37,6 @@ class Inbox:
 
     Args:
         client: connected to the namespace of the runs.
-        run_log: reads what a run waits for.
         mirror: returns the mirror.
         bus: returns the event bus, which tells at once about what is new.
     """
@@ -42,12 +44,11 @@ class Inbox:
     def __init__(
         self,
         client: Client,
-        run_log: TemporalRunLog,
         mirror: MirrorSource | None = None,
         bus: BusSource | None = None,
     ) -> None:
         self._client = client
-        self._log = run_log
+        self._log = TemporalRunLog(client, query_timeouts=(QUERY_TIMEOUT,), gives_up=True)
         self._mirror = mirror
         self._bus = bus
 

@@ -1,4 +1,4 @@
-"""What is told of the entries that change what the model sees: checkpoints, restores and compactions."""
+"""What is told of entries without a message: checkpoints, restores, compactions, and waits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def context_line(entry: Entry) -> str | None:
         return f"checkpoint {one_line(str(data.get('name')))}{by}"
     if entry.kind == "restored":
         return f"went back to {one_line(str(data.get('checkpoint')))}, entry {data.get('to')}{by}"
+    if entry.kind == "wait":
+        return f"begins to wait for {one_line(str(data.get('wait', {}).get('what')))}"
+    if entry.kind == "wait_ended":
+        edited = ", with other arguments" if data.get("edited") else ""
+        return f"{one_line(str(data.get('id')))}: {one_line(str(data.get('outcome')))}{edited}{by}"
     if entry.kind == "compaction":
         before, after = data.get("tokens_before", 0), data.get("tokens_after", 0)
         how = "summarized" if data.get("summarized") else "old results cleared" if data.get("cleared") else "unchanged"
