@@ -40,7 +40,7 @@ class Chat:
         self._out = session.out
         self._home = session.settings.holdfast_home
         self._conversation = conversation
-        self._narrator = Narrator(session.out)
+        self._narrator = Narrator(session.out, run_id=conversation.id)
 
     async def once(self, text: str, *, key: str | None) -> ExitCode:
         """Sends one message, prints the answer, and returns how it went."""
