@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -91,13 +92,17 @@ class Named:
         return self.open or bool(self.run_ids)
 
 
+CHILD = re.compile(r"/\d+\.\d+(-\d+)?$")
+"""How the id of a child run ends."""
+
+
 def _is_file(name: str) -> bool:
     from holdfast.temporal.replay.histories import SUFFIXES  # noqa: PLC0415 - `--help` needs no SDK
 
     path = Path(name)
     if path.is_file():
         return True
-    if "/" in name or name.endswith(SUFFIXES):
+    if ("/" in name and not CHILD.search(name)) or name.endswith(SUFFIXES):
         raise UsageError(f"{name!r} {'is not a file' if path.exists() else 'does not exist'}")
     return False
 
