@@ -31,6 +31,8 @@ from holdfast.types import Entry, EntryKind
             {"tokens_before": 9_000, "tokens_after": 9_000},
             "context compacted from some 9,000 to 9,000 tokens: unchanged",
         ),
+        ("refused", {"signal": "sned", "reason": "no such command", "given": []}, "sned was refused: no such command"),
+        ("dropped", {"id": "m1", "reason": "the run has ended"}, "a message was dropped: the run has ended"),
         ("status", {"status": "paused"}, None),
     ],
 )

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from holdfast._util.terminal import clean
 from holdfast.cli.render.live_text import LiveText
-from holdfast.cli.render.text import ago, cut, duration, head, tool_call, wrapped
+from holdfast.cli.render.text import ago, cut, duration, head, reason_after, tool_call, wrapped
 from holdfast.types import ToolCall
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -54,6 +54,20 @@ def test_ago(case: Shown) -> None:
 def test_duration(case: Shown) -> None:
     """Durations have one format."""
     assert duration(case.value) == case.expected
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "expected"),
+    [
+        ("waiting", "waiting for approval of pay()", "waiting for approval of pay()"),
+        ("paused", "paused", "paused"),
+        ("running", "turn 2", "running: turn 2"),
+        ("queued", "", "queued"),
+    ],
+)
+def test_a_reason_does_not_repeat_the_status(words: str, reason: str, expected: str) -> None:
+    """A reason follows its status, or continues it."""
+    assert words + reason_after(words, reason) == expected
 
 
 def test_clean_removes_control_characters() -> None:

@@ -1,6 +1,9 @@
-"""What is told of entries without a message: checkpoints, restores, compactions, and waits."""
+"""Entries without a message on one line: checkpoints, restores, compactions, waits, and what was refused."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from holdfast.cli.render.text import one_line
 from holdfast.types import Entry
@@ -8,19 +11,36 @@ from holdfast.types import Entry
 
 def context_line(entry: Entry) -> str | None:
     """Returns one of these entries on one line; `None` if it is another one."""
-    data = entry.data
-    by = f" ({one_line(str(data['by']))})" if data.get("by") else ""
-    if entry.kind == "checkpoint":
-        return f"checkpoint {one_line(str(data.get('name')))}{by}"
-    if entry.kind == "restored":
-        return f"went back to {one_line(str(data.get('checkpoint')))}, entry {data.get('to')}{by}"
-    if entry.kind == "wait":
-        return f"begins to wait for {one_line(str(data.get('wait', {}).get('what')))}"
-    if entry.kind == "wait_ended":
-        edited = ", with other arguments" if data.get("edited") else ""
-        return f"{one_line(str(data.get('id')))}: {one_line(str(data.get('outcome')))}{edited}{by}"
-    if entry.kind == "compaction":
-        before, after = data.get("tokens_before", 0), data.get("tokens_after", 0)
-        how = "summarized" if data.get("summarized") else "old results cleared" if data.get("cleared") else "unchanged"
-        return f"context compacted from some {before:,} to {after:,} tokens: {how}{by}"
-    return None
+    line = LINES.get(entry.kind)
+    return line(entry.data) + _by(entry.data) if line else None
+
+
+def _by(data: Mapping[str, Any]) -> str:
+    return f" ({_text(data, 'by')})" if data.get("by") else ""
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    return one_line(str(data.get(name)))
+
+
+def _wait_ended(data: Mapping[str, Any]) -> str:
+    edited = ", with other arguments" if data.get("edited") else ""
+    return f"{_text(data, 'id')}: {_text(data, 'outcome')}{edited}"
+
+
+def _compaction(data: Mapping[str, Any]) -> str:
+    before, after = data.get("tokens_before", 0), data.get("tokens_after", 0)
+    how = "summarized" if data.get("summarized") else "old results cleared" if data.get("cleared") else "unchanged"
+    return f"context compacted from some {before:,} to {after:,} tokens: {how}"
+
+
+LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "checkpoint": lambda data: f"checkpoint {_text(data, 'name')}",
+    "restored": lambda data: f"went back to {_text(data, 'checkpoint')}, entry {data.get('to')}",
+    "wait": lambda data: f"begins to wait for {_text(data.get('wait', {}), 'what')}",
+    "wait_ended": _wait_ended,
+    "refused": lambda data: f"{_text(data, 'signal')} was refused: {_text(data, 'reason')}",
+    "dropped": lambda data: f"a message was dropped: {_text(data, 'reason')}",
+    "compaction": _compaction,
+}
+"""By the kind of the entry."""

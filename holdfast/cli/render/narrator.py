@@ -11,7 +11,7 @@ from holdfast.cli.render.facts import tried_models
 from holdfast.cli.render.live_text import LiveText
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import STATUS_STYLES, status_words
-from holdfast.cli.render.text import cut, duration, head, one_line, tool_call
+from holdfast.cli.render.text import cut, duration, head, one_line, reason_after, tool_call
 from holdfast.cli.render.waiting import Waiting
 from holdfast.cli.render.waits import wait_lines
 from holdfast.events import Event, Notice, TextDelta
@@ -116,7 +116,8 @@ class Narrator:
 
     def _show_status(self, status: RunStatus, reason: str) -> None:
         self._text.end()
-        self._out.say((status_words(status), STATUS_STYLES[status]), f": {one_line(reason)}" if reason else "")
+        words = status_words(status)
+        self._out.say((words, STATUS_STYLES[status]), reason_after(words, one_line(reason)))
 
     def _show_input(self, message: Message) -> None:
         lines, more = head(message.content, INPUT_LINES)

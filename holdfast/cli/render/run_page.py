@@ -13,7 +13,7 @@ from holdfast.cli.render.context_text import context_line
 from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error, tried_models
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
-from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, tokens, tool_call
+from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, reason_after, tokens, tool_call
 from holdfast.cli.render.waits import wait_documents, wait_lines
 from holdfast.progress import RunProgress
 from holdfast.types import ChildProgress, Entry, Message
@@ -171,7 +171,11 @@ def describe(entry: Entry) -> str:
     if entry.kind == "start":
         return f"start of {one_line(str(entry.data.get('agent', {}).get('name', '')))}"
     if entry.kind == "status":
-        return f"{entry.data.get('status')}: {one_line(str(entry.data.get('reason') or ''))}".rstrip(": ")
+        words = str(entry.data.get("status"))
+        return words + reason_after(words, one_line(str(entry.data.get("reason") or "")))
+    if entry.kind == "command":
+        who = f" ({one_line(str(by))})" if (by := entry.data.get("by")) else ""
+        return f"command {one_line(str(entry.data.get('command')))}{who}"
     if line := context_line(entry):
         return line
     if message is None:

@@ -119,3 +119,10 @@ def pairs(rows: Iterable[tuple[str, str]], indent: int = 2) -> list[str]:
 def _argument(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return cut(one_line(text), SHOWN_ARGUMENT)
+
+
+def reason_after(words: str, reason: str) -> str:
+    """Returns what to write after a status, as `: turn 2`; a reason that begins with the status continues it."""
+    if reason.startswith(words):
+        return reason[len(words) :]
+    return f": {reason}" if reason else ""
