@@ -43,8 +43,11 @@ class Chat:
         self._narrator = Narrator(session.out, run_id=conversation.id)
 
     async def once(self, text: str, *, key: str | None) -> ExitCode:
-        """Sends one message, prints the answer, and returns how it went."""
-        answer = await self._conversation.ask(text, id=key, by=user())
+        """Sends one message, prints the answer, and returns how it went; says why nothing happens meanwhile."""
+        receipt = await self._conversation.send(text, id=key, by=user())
+        narrator = Narrator(self._out, run_id=self._conversation.id, notices_only=True)
+        async with waiting_shown(narrator):
+            answer = await self._conversation.answer(receipt, hear=narrator.show)
         if self._out.json:
             error = answer.error.model_dump(mode="json") if answer.error else None
             self._out.document(

@@ -110,16 +110,19 @@ class Session:
         """
         return await self.answer(await self.send(text, **options))
 
-    async def answer(self, receipt: Receipt) -> Answer:
+    async def answer(self, receipt: Receipt, *, hear: Callable[[Event], None] | None = None) -> Answer:
         """Waits for the answer to a message.
 
         Args:
             receipt: what `send` returned for it.
+            hear: called with each event until then.
 
         Raises:
             RunOver: the session ended before it answered.
         """
         async for event in self.stream(receipt):
+            if hear is not None:
+                hear(event)
             if isinstance(event, Entry) and event.kind == "answer":
                 return _answer(event)
         raise RunOver(f"session {self.id!r} ended before it answered; `show {self.id}` tells why")

@@ -57,6 +57,22 @@ def test_chat_from_a_script(cli: CliStack) -> None:
     assert cli("cancel", session).code == 0
 
 
+def test_chat_from_a_script_says_why_there_is_no_answer(cli: CliStack) -> None:
+    """A message to a paused session waits with it, and the command says so, with the command that ends the wait."""
+    session = f"chat-{uuid.uuid4().hex[:8]}"
+    options = ("--id", session, "--workspace", str(cli.documents))
+    assert cli("chat", "researcher", *options, "--message", QUESTION).code == 0
+    assert cli("pause", session).code == 0
+    command = (*STARTER, "chat", "researcher", *options, "--message", QUESTION)
+    with on_terminal(command, cli.environment()) as terminal:
+        terminal.wait_for(f"resume {session}")
+        assert [wait["kind"] for wait in cli("show", session, "--json").json["waits_for"]] == ["resume"]
+        assert cli("resume", session).code == 0
+        terminal.wait_for("no boat is lost")
+        assert terminal.ended() == 0
+    cli("cancel", session)
+
+
 def test_chat_on_a_terminal(cli: CliStack) -> None:
     """Ctrl-C stops an answer, Ctrl-D leaves the session open, and a later `chat` continues it."""
     session = f"chat-{uuid.uuid4().hex[:8]}"

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.control import Handler, Refusal
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.step import Step
+    from holdfast.workflows.run.waiting import NEXT_MESSAGE
 
 RESUMED = "resume"
 """Id of the wait of a paused run."""
@@ -108,6 +109,8 @@ class Commands:
         if pin:
             message.pinned = True
         self._state.queue.add(message)
+        if self._state.paused and self._state.open_waits.pop(NEXT_MESSAGE, None):  # else the session ends the wait
+            self._state.waits_changed = True
 
     def _pause(self, by: str | None) -> None:
         self._state.paused = True

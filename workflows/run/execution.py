@@ -42,9 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.tool_calls import ToolCaller
     from holdfast.workflows.run.turn import CallModel, CallTools, Finish, GiveUp, WaitForMessage, next_step
     from holdfast.workflows.run.view import View
-
-NEXT_MESSAGE = "message"
-"""Id of the wait of a session for its next message."""
+    from holdfast.workflows.run.waiting import NEXT_MESSAGE
 
 
 @dataclass(frozen=True)
@@ -310,7 +308,7 @@ class Execution:
                 del state.open_waits[NEXT_MESSAGE]
                 return Outcome(RunStatus.COMPLETED)
         if state.queue:
-            del state.open_waits[NEXT_MESSAGE]
+            state.open_waits.pop(NEXT_MESSAGE, None)
         return None
 
     async def _call_model(self) -> None:

@@ -11,6 +11,8 @@ from holdfast.progress import Wait
 from holdfast.types import Entry, EntryKind, ToolCall
 from holdfast.workflows.run.entry_data import plain
 
+NEXT_MESSAGE = "message"
+"""Id of the wait of a session for its next message."""
 OUTCOME = "/outcome"
 """End of the id of what a lost call waits for, see `LostCalls`."""
 APPROVAL = "/approval"
