@@ -109,7 +109,8 @@ class Commands:
         if pin:
             message.pinned = True
         self._state.queue.add(message)
-        if self._state.paused and self._state.open_waits.pop(NEXT_MESSAGE, None):  # else the session ends the wait
+        if self._state.paused and NEXT_MESSAGE in self._state.open_waits:  # else the session ends the wait
+            del self._state.open_waits[NEXT_MESSAGE]
             self._state.waits_changed = True
 
     def _pause(self, by: str | None) -> None:
