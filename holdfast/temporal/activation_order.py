@@ -7,7 +7,7 @@ from collections.abc import Callable
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 
-UPDATE = "do_update"
+START, UPDATE = "initialize_workflow", "do_update"
 EARLIER = {
     "resolve_activity",
     "resolve_child_workflow_execution",
@@ -33,14 +33,15 @@ def activate_in_order(activate: Activate, act: WorkflowActivation) -> WorkflowAc
     """Applies results, signals and timers before updates, and each of the two as if it came alone.
 
     A workflow task without commands and the update that follows it at once are two activations for a worker that
-    has the run in memory, and a single one, with the update first, for a worker that replays it.
+    has the run in memory, and a single one, with the update first, for a worker that replays it. The activation that
+    starts the workflow is applied as it is: nothing can be applied before the start.
 
     Args:
         activate: applies an activation to a workflow.
         act: the activation.
     """
     kinds = {job.WhichOneof("variant") for job in act.jobs}
-    if UPDATE not in kinds or not kinds & EARLIER:
+    if START in kinds or UPDATE not in kinds or not kinds & EARLIER:
         return activate(act)
     first = activate(_part(act, lambda kind: kind in EARLIER))
     if first.HasField("failed"):
