@@ -81,6 +81,7 @@ class ErrorType(enum.StrEnum):
     MIRROR_GAP = "MirrorGap"
     STORE_UNAVAILABLE = "StoreUnavailable"
     COMMAND_REFUSED = "CommandRefused"
+    CONTINUES = "ContinuesAsNew"
     RUN_OVER = "RunOver"
     SESSION_OVER = "SessionOver"
     MAX_TURNS = "MaxTurnsExceeded"

@@ -155,6 +155,10 @@ class CarriedState(Tolerant):
     """Temporal's id of the execution that this one continues."""
     plan: Plan
     head: TranscriptRef
+    acked: TranscriptRef | None = None
+    """The newest entry that the mirror has acknowledged; `None` means `head`."""
+    unsent: list[Entry] = []
+    """The entries after `acked`."""
     next_message: int
     """`seq` of the next transcript message."""
     turns: int

@@ -119,7 +119,9 @@ class Commander:
                     async with asyncio.timeout(ANSWER_TIMEOUT):
                         return await self._attempt(run_id, update)
             except WorkflowUpdateFailedError as error:
-                raise _refusal(error) from None
+                if not _continues(error):
+                    raise _refusal(error) from None
+                await asyncio.sleep(pause)
             except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
                 if task_queue := await self._unserved(run_id):
                     with translated_errors(run_id):
@@ -137,7 +139,8 @@ class Commander:
         try:
             return await update()
         except RPCError as error:
-            if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:  # Temporal takes ten updates of a run at a time
+            # Temporal takes ten updates of a run at a time, and none while a workflow task of the run is repeated.
+            if error.status in (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION):
                 raise _Again from None
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
@@ -173,6 +176,11 @@ def _update_id(command: Command) -> str:
 
 def _payload(command: Command) -> dict[str, Any]:
     return command.model_dump(mode="json", exclude_defaults=True)
+
+
+def _continues(error: WorkflowUpdateFailedError) -> bool:
+    """Whether the run continues as new at this moment, so that its next execution takes the command."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.CONTINUES
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> CommandRefused:

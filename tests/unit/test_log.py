@@ -92,3 +92,19 @@ def test_entries_after_a_point() -> None:
     assert [entry.seq for entry in log.after(-1)] == [0, 1, 2, 3]
     assert [entry.seq for entry in log.after(1)] == [2, 3]
     assert log.after(3) == []
+
+
+def test_a_log_begins_with_the_entries_that_were_handed_over() -> None:
+    """What an execution hands over is part of the next one's log: numbers, digests and messages go on from there."""
+    before = Log()
+    for number in range(3):
+        message = Message(seq=number, role="user", content=f"message {number}")
+        before.append("message", at=NOW, turn=0, data={"message": message.model_dump(mode="json", exclude_unset=True)})
+    acked = before.ref_at(0)
+    after = Log(head=acked, next_message=before.next_message, previous="e", carried=before.after(0))
+    assert (after.first, after.head, after.next_message) == (1, before.head, 3)
+    assert after.page(0).entries == before.after(0)
+    assert [message.seq for message in after.message_page(0).messages] == [1, 2]
+    entry = after.append("status", at=NOW, turn=0, data={"status": "waiting"})
+    assert before.head is not None
+    assert entry.follows(before.head.digest)

@@ -119,6 +119,6 @@ def test_what_a_run_carries_keeps_fields_of_a_newer_version() -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
     state = RunState.resume("r", request, request.carried, now=now)
     assert (state.status, [wait.kind for wait in state.open_waits.values()]) == ("paused", ["vote"])
-    again = carried_state(state, now, "e").model_dump(mode="json", exclude_unset=True)
+    again = carried_state(state, now, "e", acked=state.head).model_dump(mode="json", exclude_unset=True)
     assert again["invented_later"] == NEWER["invented_later"]
     assert again["control"] | carried["control"] == again["control"], "what an older worker does not know is handed on"

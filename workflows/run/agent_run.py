@@ -82,7 +82,9 @@ class AgentRun(CommandHandlers):
         outcome = await execution.run()
         if outcome is None:
             await self._parent.settle()
-            workflow.continue_as_new(execution.next_request())
+            following = execution.next_request()
+            self.control.hand_over()
+            workflow.continue_as_new(following)
         result = await execution.end(outcome)
         await self._parent.end(result)
         return conclude(outcome, result)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 from holdfast.protocol import CarriedControl, CarriedState
+from holdfast.types import TranscriptRef
 from holdfast.workflows.run.state import RunState
 
 
-def carried_state(state: RunState, now: datetime, execution: str) -> CarriedState:
+def carried_state(state: RunState, now: datetime, execution: str, *, acked: TranscriptRef | None) -> CarriedState:
     """Returns the state that the next execution resumes from; fields of a newer version are kept.
 
     Args:
         state: the run.
         now: workflow time.
         execution: Temporal's id of this execution.
+        acked: the newest entry that the mirror has acknowledged.
     """
     before = state.request.carried
     return CarriedState(
@@ -23,6 +25,7 @@ def carried_state(state: RunState, now: datetime, execution: str) -> CarriedStat
         previous=execution,
         plan=state.plan,
         head=state.head,
+        **({"acked": acked, "unsent": unsent} if acked and (unsent := state.log.after(acked.seq)) else {}),
         next_message=state.log.next_message,
         turns=state.turns,
         tool_calls=state.tool_calls,

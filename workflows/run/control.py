@@ -73,6 +73,7 @@ class Control:
     _answers: dict[str, CommandAnswer] = field(default_factory=dict)
     """By command id, oldest first."""
     _early: list[Command] = field(default_factory=list)
+    _is_handed_over: bool = False
     _early_signals: list[tuple[str, str, Any]] = field(default_factory=list)
 
     def begin(self, state: RunState, handlers: dict[type[Command], Handler]) -> None:
@@ -85,11 +86,18 @@ class Control:
         early, self._early = self._early, []
         for command in early:
             try:
-                self._check(command)
+                if not self._is_repeated(command):  # a run that continues as new knows the commands before
+                    self._check(command)
+                    self._carry_out(command)
             except Refusal as refusal:
                 state.record_refusal(workflow.now(), command.NAME, str(refusal), _content(command), id=command.id)
-            else:
-                self._carry_out(command)
+
+    def hand_over(self) -> None:
+        """Refuses all further commands, as the next execution of the run takes them: its state has been handed over.
+
+        An update that comes with the results that end an execution is handled after them.
+        """
+        self._is_handed_over = True
 
     def validate(self, kind: type[Command], given: RawValue) -> None:
         """Checks an update without changing anything.
@@ -162,6 +170,8 @@ class Control:
 
     def _check(self, command: Command) -> None:
         state = self._state
+        if self._is_handed_over:
+            raise Refusal("the run continues in a new execution at this moment; send the command again")
         if state is None:
             if len(self._early) >= MAX_EARLY:
                 raise Refusal(f"{MAX_EARLY} commands wait for the run to begin; send more when it has begun")
@@ -229,6 +239,8 @@ class Control:
 
     def _refusal_type(self) -> ErrorType:
         state = self._state
+        if self._is_handed_over:
+            return ErrorType.CONTINUES
         if state is None or not state.status.is_final:
             return ErrorType.COMMAND_REFUSED
         return ErrorType.SESSION_OVER if state.request.session else ErrorType.RUN_OVER

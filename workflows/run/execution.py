@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.commands import Compact
     from holdfast.errors import ErrorType
     from holdfast.forking import Prefix
-    from holdfast.progress import RunProgress, Wait
+    from holdfast.progress import RunProgress
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import RunError, RunResult, RunStatus, ToolCall, ToolResult
     from holdfast.workflows import options
@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.forked import fork_of
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
+    from holdfast.workflows.run.next_message import has_next_message
     from holdfast.workflows.run.outbox import Outbox
     from holdfast.workflows.run.report import progress_of, result_of, summary_of
     from holdfast.workflows.run.restoring import Restoring
@@ -42,7 +43,6 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.tool_calls import ToolCaller
     from holdfast.workflows.run.turn import CallModel, CallTools, Finish, GiveUp, WaitForMessage, next_step
     from holdfast.workflows.run.view import View
-    from holdfast.workflows.run.waiting import NEXT_MESSAGE
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Execution:
             self.state.chain,
             self.state.log,
             lambda: summary_of(self.state),
-            carried.head if carried else None,
+            (carried.acked or carried.head) if carried else None,
         )
         self._view = View(self.state)
         self._model = ModelCaller(self.state, self._outbox, self._view)
@@ -167,8 +167,11 @@ class Execution:
     def next_request(self) -> RunRequest:
         """Returns the request that the next execution starts with."""
         self._budget.fold()
-        carried = carried_state(self.state, workflow.now(), workflow.info().run_id)  # its plan has the definition
-        return self.state.request.model_copy(update={"agent": self.state.plan.spec.name, "carried": carried})
+        carried = carried_state(
+            self.state, workflow.now(), workflow.info().run_id, acked=self._outbox.acked
+        )  # its plan has the definition
+        name = self.state.plan.spec.name  # the plan has the definition
+        return self.state.request.model_copy(update={"agent": name, "carried": carried})
 
     def progress(self) -> RunProgress:
         """Returns the progress of the run."""
@@ -234,7 +237,8 @@ class Execution:
             case WaitForMessage() if self.state.context.compacting:
                 outcome = await self._compact_now()
             case WaitForMessage():
-                outcome = await self._wait_for_message()
+                is_open = await has_next_message(self.state, self._is_continuing)
+                outcome = None if is_open else Outcome(RunStatus.COMPLETED)
             case Finish(fault):
                 self.state.mark_turn(workflow.now())
                 reason = self._model.cut_off if fault and self._model.cut_off else fault
@@ -281,34 +285,6 @@ class Execution:
         if not self.state.request.session:
             return outcome
         self.state.record_answer(workflow.now(), outcome.error)
-        return None
-
-    async def _wait_for_message(self) -> Outcome | None:
-        """Waits until the session has a message; after its idle limit, it has ended."""
-        state, now = self.state, workflow.now()
-        idle = state.request.idle_limit
-        wait = state.open_waits.setdefault(
-            NEXT_MESSAGE,
-            Wait(
-                id=NEXT_MESSAGE,
-                kind="message",
-                since=now,
-                until=None if idle is None else now + timedelta(seconds=idle),
-                what="the next message",
-            ),
-        )
-        try:
-            await workflow.wait_condition(
-                lambda: bool(state.queue) or state.paused or state.context.is_disturbed or self._is_continuing(),
-                timeout=None if wait.until is None else max(wait.until - now, timedelta()),
-                timeout_summary="the idle limit of the session",
-            )
-        except TimeoutError:
-            if not state.queue and not state.context.is_disturbed:  # by a command of the same workflow task
-                del state.open_waits[NEXT_MESSAGE]
-                return Outcome(RunStatus.COMPLETED)
-        if state.queue:
-            state.open_waits.pop(NEXT_MESSAGE, None)
         return None
 
     async def _call_model(self) -> None:
@@ -376,12 +352,15 @@ class Execution:
         return Outcome(RunStatus.CANCELLED, RunError(type=ErrorType.CANCELLED, message="the run was cancelled"))
 
     async def _should_continue_as_new(self) -> bool:
-        """Whether to continue as new; the next execution reads the mirror, so the mirror must be complete first."""
+        """Whether to continue as new: not before the mirror is complete, as the next execution reads it.
+
+        Entries that are recorded at the last moment are handed over to the next execution.
+        """
         if self._stop or not self._is_continuing():
             return False
         await self.children.hand_over()
         must_continue = workflow.info().get_current_history_length() > options.MAX_EVENTS
-        if await self._outbox.drain(None if must_continue else options.FLUSH_TIMEOUT):
+        if await self._outbox.can_hand_over(None if must_continue else options.FLUSH_TIMEOUT):
             return True
         self._next_try = workflow.info().get_current_history_length() + options.EVENTS_BETWEEN_TRIES
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,21 +15,29 @@ class Log:
     """An append-only log; of the executions before this one, only the newest entry is known."""
 
     def __init__(
-        self, *, head: TranscriptRef | None = None, next_message: int = 0, previous: str | None = None
+        self,
+        *,
+        head: TranscriptRef | None = None,
+        next_message: int = 0,
+        previous: str | None = None,
+        carried: Sequence[Entry] = (),
     ) -> None:
         """
         Args:
-            head: the last entry of the previous execution; `None` in the first execution of a run.
+            head: the newest entry of the previous execution that is not carried; `None` in the first one of a run.
             next_message: `seq` of the next transcript message.
             previous: Temporal's id of the previous execution.
+            carried: the entries after `head` that the previous execution handed over.
         """
         self.first = head.seq + 1 if head else 0
-        self._first_message = next_message
+        self._first_message = next_message - sum(entry.message is not None for entry in carried)
         self._previous = previous
         self._before = head
         self._entries: list[Entry] = []
         self._messages: list[Message] = []
         self._message_entries: list[int] = []  # entry seq of each message
+        for entry in carried:
+            self._add(entry)
 
     @property
     def head(self) -> TranscriptRef | None:
@@ -56,11 +65,14 @@ class Log:
         entry = Entry.chained(
             head.digest if head else "", seq=head.seq + 1 if head else 0, at=at, kind=kind, turn=turn, data=data
         )
+        self._add(entry)
+        return entry
+
+    def _add(self, entry: Entry) -> None:
         self._entries.append(entry)
         if message := entry.message:
             self._messages.append(message)
             self._message_entries.append(entry.seq)
-        return entry
 
     def ref_at(self, seq: int) -> TranscriptRef | None:
         """Returns the point of the log at entry `seq` of this execution, or at its head before it; `None` for -1."""

@@ -111,7 +111,7 @@ class ModelCaller:
         if self._state.log.size_after(base.seq) > options.INLINE_LIMIT:
             self._view.show_activity("waiting for the store, as this turn is too large to send inline")
             await self._outbox.flush()
-            base = self._state.head
+            base = self._outbox.acked or base
         return self._request(base)
 
     async def _inline(self) -> ModelCall:
@@ -123,7 +123,7 @@ class ModelCaller:
         if log.size_after(-1) > options.INLINE_LIMIT:
             self._view.show_activity("waiting for the store, as the context is too large to send inline")
             await self._outbox.flush()
-            return self._request(self._state.head)
+            return self._request(self._outbox.acked)
         return self._request(None)
 
     def _request(self, base: TranscriptRef | None) -> ModelCall:

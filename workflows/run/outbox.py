@@ -20,6 +20,8 @@ with workflow.unsafe.imports_passed_through():
 
 MAX_BATCH_ENTRIES = 200
 MAX_BATCH_BYTES = 512 * 1024  # a quarter of Temporal's limit for an activity's input
+MAX_HANDED_OVER = 256 * 1024
+"""Bytes of entries that a run hands over to its next execution, of the 2 MB that Temporal accepts."""
 MAX_FAILURES = 5  # in a row; a mirror that cannot be repaired is not retried forever
 
 
@@ -55,11 +57,6 @@ class Outbox:
         return self.acked.seq if self.acked else -1
 
     @property
-    def is_drained(self) -> bool:
-        """Whether the mirror has every entry."""
-        return self.acked == self._log.head
-
-    @property
     def is_idle(self) -> bool:
         """Whether the outbox has no append in flight, so that a model call may append."""
         return self._sender is None or self._sender.done()
@@ -78,36 +75,31 @@ class Outbox:
             self._sender = asyncio.create_task(self._send_until_goal())
 
     async def flush(self, timeout: timedelta | None = None) -> bool:
-        """Sends everything, waits for the mirror, and returns whether the mirror has every entry.
+        """Sends everything recorded so far, and returns whether the mirror has it.
 
         Args:
             timeout: maximum time to wait; `None` waits until the mirror has everything or rejects it for good.
         """
+        head = self._log.head
+        goal = head.seq if head else -1
         self.send()
         try:
             await workflow.wait_condition(
-                lambda: self.is_idle, timeout=timeout, timeout_summary="waiting for the mirror"
+                lambda: self.acked_seq >= goal or self.is_idle,
+                timeout=timeout,
+                timeout_summary="waiting for the mirror",
             )
         except TimeoutError:
             return False
-        return self.is_drained
+        return self.acked_seq >= goal
 
-    async def drain(self, timeout: timedelta | None) -> bool:
-        """Sends until the mirror has every entry, also those recorded meanwhile, and returns whether it has.
+    async def can_hand_over(self, timeout: timedelta | None) -> bool:
+        """Does what `flush` does, and returns whether the entries recorded meanwhile can be handed over.
 
         Args:
-            timeout: maximum time; `None` means no limit, but a mirror that rejects entries ends it too.
+            timeout: as in `flush`.
         """
-        deadline = None if timeout is None else workflow.now() + timeout
-        while not self.is_drained:
-            goal = self._log.head
-            left = None if deadline is None else deadline - workflow.now()
-            if left is not None and left <= timedelta():
-                return False
-            await self.flush(left)
-            if goal is None or self.acked_seq < goal.seq:
-                return False
-        return True
+        return await self.flush(timeout) and self._log.size_after(self.acked_seq) <= MAX_HANDED_OVER
 
     async def finish(self, timeout: timedelta) -> bool:
         """Sends the end of the run and returns whether the mirror has every entry.

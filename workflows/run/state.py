@@ -138,7 +138,12 @@ class RunState(Waiting):
     @classmethod
     def resume(cls, run_id: str, request: RunRequest, carried: CarriedState, *, now: datetime) -> Self:
         """Resumes a run that continued as new: restores its counters and the head of its log."""
-        log = Log(head=carried.head, next_message=carried.next_message, previous=carried.previous)
+        log = Log(
+            head=carried.acked or carried.head,
+            next_message=carried.next_message,
+            previous=carried.previous,
+            carried=carried.unsent,
+        )
         clock = RunClock(carried.plan.timeout, spent=carried.spent, now=now)
         state = cls(
             run_id, request, carried.plan, chain=carried.chain, log=log, started_at=carried.started_at, clock=clock
