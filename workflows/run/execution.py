@@ -140,6 +140,7 @@ class Execution:
                 self._stop = RunStatus.TIMED_OUT
                 self._out_of_time = self._why_out_of_time()
                 return
+            await asyncio.sleep(0)  # what a command has woken takes its next step first
             if not turns.done():
                 state.enter_status(workflow.now())
                 self._view.update(waits=state.waits_changed)
