@@ -40,6 +40,21 @@ ARGUMENTS = {
     "agents register": ("agents", "register", "agent.toml"),
     "agents unregister": ("agents", "unregister", "kept"),
     "agents history": ("agents", "history", "kept"),
+    "inbox": ("inbox",),
+    "send": ("send", HELD, "Be quick."),
+    "pause": ("pause", HELD),
+    "resume": ("resume", HELD),
+    "interrupt": ("interrupt", HELD, "Be quick."),
+    "approve": ("approve", HELD, "call"),
+    "deny": ("deny", HELD, "call"),
+    "answer": ("answer", HELD, "call", "Yes."),
+    "resolve": ("resolve", HELD, "call", "--did-not"),
+    "emit": ("emit", "arrived", "{}"),
+    "budget": ("budget", FIRST),
+    "checkpoints": ("checkpoints", FIRST),
+    "restore": ("restore", HELD, "turn-1"),
+    "compact": ("compact", HELD),
+    "diff": ("diff", FIRST, FIRST),
     "remember": ("remember", "Meyer pays late."),
     "search": ("search", "Meyer"),
     "events": ("events", "orders"),
@@ -51,9 +66,10 @@ ARGUMENTS = {
     "prune": ("prune", "--older-than", "30d", "--yes"),
     "status": ("status",),
 }
-ELSEWHERE = {"up", "down", "restart", "demo crash"}
-"""Commands that start, stop or kill processes themselves; their own tests read their documents."""
+ELSEWHERE = {"up", "down", "restart", "demo crash", "chat", "fork", "rerun", "replay"}
+"""Commands that start, stop or kill processes or start runs themselves; their own tests read their documents."""
 
+REFUSED, WRONG_USE = 1, 2  # exit codes of a command to a run that does not wait for it, or has no such checkpoint
 DAMAGED = 4  # exit code of `doctor verify`, as this database does not mirror the run
 QUICK = ("watch", "events", "sql")  # a subscription, a read of the bus, a query
 ALL = [*QUICK, *slow(*(verb for verb in ARGUMENTS if verb not in QUICK))]
@@ -140,7 +156,7 @@ def test_only_the_document_is_on_standard_output(cli: CliStack, shared: Shared, 
     elif verb == "run":
         cli.server.hold()
     done = shared.with_killed_owner(*words, "--json")
-    assert done.code in {0, DAMAGED, 130}, done.err
+    assert done.code in {0, REFUSED, WRONG_USE, DAMAGED, 130}, done.err
     for text in done.out.splitlines() if verb == "events" else [done.out]:
         json.loads(text)
 

@@ -231,7 +231,7 @@ async def test_runs_that_need_nothing_are_left_alone(ward: Ward) -> None:
 async def test_what_is_being_completed_is_left_to_that(ward: Ward) -> None:
     """A run whose mirror is catching up is left alone."""
     async with ward.lab.worker(clerk, store=ward.store):
-        ward.store.on = False
+        ward.store.on, ward.store.is_readable = False, True
         ward.lab.server.say("It is noted.")
         result = await ward.lab.holdfast.run("clerk", "Note.")
         run = ward.lab.holdfast.handle(result.run_id)

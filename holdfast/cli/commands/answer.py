@@ -26,7 +26,10 @@ async def answer(
     by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Answers a question that an agent has asked with `ask_human`."""
+    """Answers a question of an agent.
+
+    The agent has asked it with the tool `ask_human`, and continues with the answer.
+    """
     out = Output(json=json)
     async with connected(out) as session:
         receipt = await session.run(run_id).answer(question, text, by=by or user())

@@ -23,7 +23,7 @@ async def inbox(
     watch: Annotated[bool, typer.Option("--watch", help="Then show each new item as it comes, until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Lists everything that waits for a person, over all runs, oldest first.
+    """Lists everything that waits for a person, over all runs.
 
     Each line is followed by the commands that end the wait. With --json and --watch,
     each line is one JSON object.
