@@ -92,10 +92,10 @@ class ParentLink:
             shown = _shown(state)
             report = ChildReport(
                 run=state.run_id,
-                status=state.status,
+                status=state.next_status,
                 usage=state.tree.usage(state.usage) or state.usage,
                 waits=leaves(state.run_id, list(state.open_waits.values()))
-                if state.status == RunStatus.WAITING
+                if state.next_status == RunStatus.WAITING
                 else [],
             )
             await _signal(parent, report)
@@ -104,8 +104,8 @@ class ParentLink:
 
 def _shown(state: RunState) -> str:
     """Identifies what the parent shows of the run: its status, and what it waits for."""
-    shown = [state.status.value]
-    if state.status == RunStatus.WAITING:
+    shown = [state.next_status.value]
+    if state.next_status == RunStatus.WAITING:
         shown += [wait.id for wait in leaves(state.run_id, list(state.open_waits.values()))]
     return json.dumps(shown)
 
