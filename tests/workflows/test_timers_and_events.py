@@ -24,6 +24,8 @@ async def waiting(handle: RunHandle, kind: str) -> Wait:
     found: list[Wait] = []
 
     async def reached() -> bool:
+        if (await handle.listed()).status == RunStatus.QUEUED:  # it has not begun
+            return False
         progress = await handle.status()
         found[:] = [wait for wait in progress.waits_for if wait.kind == kind]
         return bool(found) and progress.status == RunStatus.WAITING
@@ -44,7 +46,12 @@ async def continued(lab: Lab, handle: RunHandle) -> None:
 
     async def is_new() -> bool:
         await asyncio.gather(*(temporal.signal("nonsense") for _ in range(40)))
+        await eventually(is_mirrored)  # Temporal takes no continue-as-new while new signals arrive
         return (await temporal.describe()).run_id != first
+
+    async def is_mirrored() -> bool:
+        progress = await handle.status()
+        return progress.head == progress.mirrored
 
     await eventually(is_new)
 
