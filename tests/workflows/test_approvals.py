@@ -389,7 +389,12 @@ async def test_approvals_over_continue_as_new(short_histories: Lab, till: Till) 
 
         async def continued() -> bool:
             await asyncio.gather(*(temporal.signal("nonsense") for _ in range(40)))
+            await eventually(is_mirrored)  # Temporal takes no continue-as-new while new signals arrive
             return (await temporal.describe()).run_id != first
+
+        async def is_mirrored() -> bool:
+            progress = await handle.status()
+            return progress.head == progress.mirrored
 
         await eventually(continued)
         after = await waiting(handle, 2)
