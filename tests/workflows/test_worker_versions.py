@@ -114,6 +114,7 @@ async def test_a_version_without_runs_says_what_to_do(lab: Lab, caplog: pytest.L
     assert "worker version serves new runs" in caplog.text
 
 
+@pytest.mark.slow  # Temporal moves a run some time after the version has become current
 @pytest.mark.parametrize("versioning", ["auto-upgrade", "pinned"])
 async def test_runs_from_before_the_first_version_move_to_it(versioning: str, lab: Lab) -> None:
     """A run of workers without a version continues on the first version of a deployment, once that is current."""
