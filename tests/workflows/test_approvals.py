@@ -48,8 +48,6 @@ async def waiting(handle: RunHandle, count: int = 1) -> list[Wait]:
     found: list[Wait] = []
 
     async def reached() -> bool:
-        if (await handle.listed()).status == RunStatus.QUEUED:  # it has not begun
-            return False
         found[:] = [wait for wait in (await handle.status()).waits_for if wait.kind == "approval"]
         return len(found) == count
 

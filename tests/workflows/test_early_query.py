@@ -17,6 +17,7 @@ from holdfast.errors import NOT_YET
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatToolCall, Reply
 from tests.support.lab import Lab, contents, eventually
+from tests.support.tiers import scaled
 
 ROOT = Path(__file__).parents[2]
 
@@ -122,3 +123,21 @@ async def has_ended(lab: Lab, run: RunHandle, activity: str) -> bool:
     """Whether a call's result is in history."""
     description = (await lab.client.get_workflow_handle(run.id).describe()).raw_description
     return activity not in [each.activity_type.name for each in description.pending_activities]
+
+
+async def test_runs_that_are_asked_from_their_start_are_mirrored_as_they_replay(lab: Lab) -> None:
+    """A query in a run's first workflow task may divide it; what the run records does not depend on that."""
+    lab.server.respond = lambda _request: Reply(text="Hello.")
+    async with lab.worker(Agent(name="talker"), max_cached_workflows=100):
+
+        async def asked() -> RunHandle:
+            run = await lab.holdfast.start("talker", "Talk.")
+
+            async def has_ended() -> bool:
+                return (await run.status()).status.is_final
+
+            await eventually(has_ended)
+            return run
+
+        for run in await asyncio.gather(*(asked() for _ in range(scaled(20, 200)))):
+            await lab.assert_mirrored(run.id)

@@ -24,8 +24,6 @@ async def waiting(handle: RunHandle, kind: str) -> Wait:
     found: list[Wait] = []
 
     async def reached() -> bool:
-        if (await handle.listed()).status == RunStatus.QUEUED:  # it has not begun
-            return False
         progress = await handle.status()
         found[:] = [wait for wait in progress.waits_for if wait.kind == kind]
         return bool(found) and progress.status == RunStatus.WAITING

@@ -13,7 +13,6 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
-    from holdfast.workflows.local import attempt_locally
     from holdfast.workflows.run.decisions import Decisions
     from holdfast.workflows.run.people import People
     from holdfast.workflows.run.state import RunState
@@ -74,26 +73,19 @@ class Approvals:
             call=call,
             workspace=state.plan.workspace,
         )
-        arguments = (tool.activity, invocation)
-        if tool.task_queue is None:  # else this worker does not have the tool
-            answer = await attempt_locally(names.APPROVAL_CHECK, *arguments, result_type=bool)
-            if answer is not None:
-                return bool(answer)
+        shown = call.name if state.plan.private else describe_call(call)
         try:
-            return await self._asked(arguments, call, tool)
+            # Not a local activity: the time of its result, which the wait records, may differ in a replay.
+            return await call_activity(
+                names.APPROVAL_CHECK,
+                (tool.activity, invocation),
+                bool,
+                summary=f"does this need approval? {shown}",
+                **options.APPROVAL_CHECK | {"task_queue": tool.task_queue},
+            )
         except ActivityError as error:
             workflow.logger.warning("the condition of %s cannot be evaluated: %s", tool.name, error.cause)
             return True
-
-    async def _asked(self, arguments: tuple[str, ToolInvocation], call: ToolCall, tool: ToolSpec) -> bool:
-        shown = call.name if self._state.plan.private else describe_call(call)
-        return await call_activity(
-            names.APPROVAL_CHECK,
-            arguments,
-            bool,
-            summary=f"does this need approval? {shown}",
-            **options.APPROVAL_CHECK | {"task_queue": tool.task_queue},
-        )
 
     def _wait(self, wait_id: str, call: ToolCall, tool: ToolSpec) -> Wait:
         arguments = parsed_arguments(call.arguments)

@@ -74,7 +74,9 @@ class Execution:
             if prefix:
                 self.state = fork_of(run_id, request, plan, prefix, now=now, chain=chain)
             else:
-                self.state = RunState.begin(run_id, request, plan, now=now, chain=chain)
+                self.state = RunState.begin(
+                    run_id, request, plan, started_at=info.workflow_start_time, now=now, chain=chain
+                )
         self._outbox = Outbox(
             info.workflow_id,
             self.state.chain,
@@ -168,9 +170,7 @@ class Execution:
     def next_request(self) -> RunRequest:
         """Returns the request that the next execution starts with."""
         self._budget.fold()
-        carried = carried_state(
-            self.state, workflow.now(), workflow.info().run_id, acked=self._outbox.acked
-        )  # its plan has the definition
+        carried = carried_state(self.state, workflow.now(), workflow.info().run_id, acked=self._outbox.acked)
         name = self.state.plan.spec.name  # the plan has the definition
         return self.state.request.model_copy(update={"agent": name, "carried": carried})
 

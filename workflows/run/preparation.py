@@ -93,7 +93,7 @@ class Preparation:
             status=RunStatus.QUEUED,
             doing=self._doing,
             input=self._wanted.input[:SUMMARY_CHARS],
-            started_at=workflow.info().start_time,
+            started_at=workflow.info().workflow_start_time,
         )
 
     def _show_wait(self, error: FailureError) -> None:

@@ -115,22 +115,26 @@ class RunState(Waiting):
         self.context = ContextState(log)
 
     @classmethod
-    def begin(cls, run_id: str, request: RunRequest, plan: Plan, *, now: datetime, chain: str) -> Self:
+    def begin(
+        cls, run_id: str, request: RunRequest, plan: Plan, *, started_at: datetime, now: datetime, chain: str
+    ) -> Self:
         """Begins a run: records the definition, the system prompt and the input.
 
         Args:
             run_id: the workflow id.
             request: the run's input.
             plan: the agent and limits that the request was resolved to.
+            started_at: when the run was started, which is the time of what it records now. The time at which its plan
+                was ready is not the same in a replay: that depends on how Temporal divides the tasks.
             now: workflow time.
             chain: see CarriedState.chain.
         """
         clock = RunClock(plan.timeout, spent=0, now=now)
-        state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=now, clock=clock)
-        state.record_start(now)
-        state.add_message(now, Message(seq=0, role="system", content=plan.spec.system_prompt))
+        state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=started_at, clock=clock)
+        state.record_start(started_at)
+        state.add_message(started_at, Message(seq=0, role="system", content=plan.spec.system_prompt))
         if request.input:
-            state.add_message(now, Message(seq=1, role="user", content=request.input))
+            state.add_message(started_at, Message(seq=1, role="user", content=request.input))
         else:
             state.answered = True  # a session that begins with its first `send`
         return state
