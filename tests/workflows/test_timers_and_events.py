@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from holdfast import Agent, Entry, RunHandle, RunStatus
+from holdfast import Agent, Entry, RunHandle, RunStatus, names
 from holdfast.errors import CommandRefused, UsageError
-from holdfast.event_topics import event_topic_id
+from holdfast.event_topics import EventTopicState, event_topic_id
 from holdfast.progress import Wait
 from holdfast.tools import ask_human, emit, sleep, wait_for_event, wait_for_message
 from tests.support.lab import Lab, contents, eventually
@@ -235,6 +235,13 @@ async def test_an_event_wakes_every_run_that_waits(lab: Lab) -> None:
         await lab.assert_mirrored(tested.id)
 
 
+async def is_kept(lab: Lab, name: str) -> bool:
+    """Whether the keeper of an event has one, whose time is that of its arrival."""
+    topic = lab.client.get_workflow_handle(event_topic_id(lab.settings.temporal_task_queue, name))
+    state: EventTopicState = await topic.query(names.QUERY_STATUS, result_type=EventTopicState)
+    return bool(state.events)
+
+
 async def test_event_before_wait(lab: Lab) -> None:
     """An event that came before the run waited is not lost; one from before the run's start is not for it."""
     await lab.holdfast.emit("built", "too early")
@@ -244,6 +251,7 @@ async def test_event_before_wait(lab: Lab) -> None:
     lab.server.call_tools(("wait_for_event", {"name": "built", "seconds": 0.3}))
     lab.server.say("Done.")
     async with lab.worker(idler, max_cached_workflows=100):
+        await eventually(lambda: is_kept(lab, "built"))
         handle = await lab.holdfast.start("idler", "Wait.")
         await waiting(handle, "timer")
         await lab.holdfast.emit("built", 1, id="one")
