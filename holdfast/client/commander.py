@@ -38,7 +38,9 @@ REFUSALS: dict[str | None, type[CommandRefused]] = {
 
 
 class Commander:
-    """Sends commands as updates, which a worker answers; if no worker polls, as signals, which Temporal keeps for one.
+    """Sends commands as updates, which a worker answers; if none does, as signals, which Temporal keeps for one.
+
+    An update that has not been answered may still arrive: as both have one id, the command is carried out once.
 
     Args:
         client: connected to the namespace of the runs.
@@ -53,7 +55,6 @@ class Commander:
         Raises:
             CommandRefused: the run refuses it; RunOver if it has ended.
             RunNotFound: no run has this id.
-            WorkerUnavailable: workers poll, but none has answered; the command may still be carried out.
             TemporalUnavailable: the server is unavailable.
         """
         command = _with_id(command)
@@ -65,7 +66,7 @@ class Commander:
             )
             return receipt
 
-        async def signal(_task_queue: str) -> Receipt:
+        async def signal(_why: str) -> Receipt:
             await handle.signal(command.NAME, _payload(command))
             return Receipt(id=command.id or "", seq=None, state=QUEUED)
 
@@ -83,7 +84,7 @@ class Commander:
 
         Raises:
             CommandRefused: as in `send`.
-            WorkerUnavailable: no worker polls, or none has answered.
+            WorkerUnavailable: no worker polls, or none has answered; the run may still start and take the command.
         """
         command = _with_id(command)
 
@@ -98,10 +99,8 @@ class Commander:
                 )
                 return receipt
 
-        async def fail(task_queue: str) -> Receipt:
-            raise WorkerUnavailable(
-                f"no worker polls task queue {task_queue!r}, so nothing was started; `holdfast up` starts one"
-            )
+        async def fail(why: str) -> Receipt:
+            raise WorkerUnavailable(why)
 
         return await self._deliver(run_id, update, fail)
 
@@ -109,7 +108,7 @@ class Commander:
         self,
         run_id: RunId,
         update: Callable[[], Awaitable[Receipt]],
-        without_worker: Callable[[str], Awaitable[Receipt]],
+        unanswered: Callable[[str], Awaitable[Receipt]],
     ) -> Receipt:
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + LAST_TIMEOUT, FIRST_PAUSE
@@ -125,15 +124,16 @@ class Commander:
             except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
                 if task_queue := await self._unserved(run_id):
                     with translated_errors(run_id):
-                        return await without_worker(task_queue)
+                        return await unanswered(f"no worker polls task queue {task_queue!r}; `holdfast up` starts one")
             except _Again:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             if loop.time() > deadline:
-                raise WorkerUnavailable(
-                    f"no worker has answered the command to run {run_id!r} within {LAST_TIMEOUT:g} s; "
-                    "it may still be carried out: see `show`"
-                )
+                with translated_errors(run_id):
+                    return await unanswered(
+                        f"no worker has answered the command to run {run_id!r} within {LAST_TIMEOUT:g} s; "
+                        "it may still be carried out: see `show`"
+                    )
 
     async def _attempt(self, run_id: RunId, update: Callable[[], Awaitable[Receipt]]) -> Receipt:
         try:

@@ -236,6 +236,25 @@ async def test_without_a_worker_commands_wait_in_temporal(lab: Lab, monkeypatch:
         assert texts.count(("user", "Be quick.")) == 1
 
 
+async def test_a_command_that_no_worker_answers_is_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporal lists a worker for minutes after it was lost; a command that it does not answer is kept all the same."""
+    lab.server.call_tools(("nap", {"seconds": 0.0}))
+    async with lab.worker(worker_bee):
+        handle = await lab.holdfast.start("bee", "Work.")
+        await lab.server.wait_for_requests(1)
+        await handle.pause()
+        await has_status(handle, RunStatus.PAUSED)
+    monkeypatch.setattr("holdfast.client.commander.ANSWER_TIMEOUT", 0.2)
+    monkeypatch.setattr("holdfast.client.commander.LAST_TIMEOUT", 0.5)
+    assert [(await handle.send("Be quick.", id="s1")).seq for _ in range(2)] == [None, None]
+    assert (await handle.resume()).seq is None
+    monkeypatch.undo()
+    lab.server.say("Done.")
+    async with lab.worker(worker_bee):
+        await handle.result(20)
+        assert contents(await lab.entries(handle.id)).count(("user", "Be quick.")) == 1
+
+
 async def test_pause_over_can(short_histories: Lab) -> None:
     """A run that was paused over continue-as-new is still paused, and knows the ids of its commands."""
     lab = short_histories
