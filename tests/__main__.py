@@ -5,13 +5,17 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import bootstrap
 
 ROOT = Path(__file__).parent.parent
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 8 << 30  # bytes that must be free; a run of the suite uses 2 to 3 GiB
 
 
 def main() -> int:
@@ -21,7 +25,26 @@ def main() -> int:
     if arguments in ([], ["--slow"]):
         get_temporal_server()
         arguments += ["-n", str(max(2, os.cpu_count() or 2)), "--dist", "worksteal"]
-    return subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
+    folder = tempfile.mkdtemp(prefix="holdfast-", dir=MEMORY if has_room(MEMORY) else None)
+    command = [sys.executable, "-m", "pytest", *arguments]
+    tests = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": folder})
+    try:
+        return tests.wait()
+    except KeyboardInterrupt:
+        return tests.wait()  # interrupted as well, it ends what it has started
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def has_room(memory: Path) -> bool:
+    """Whether the tests can keep their files in memory: the servers wait for the disk at each write, which is most of
+    the suite's time on a slow one. A killed process loses nothing of such files either.
+    """
+    import psutil
+
+    if not os.access(memory, os.W_OK):
+        return False
+    return min(shutil.disk_usage(memory).free, psutil.virtual_memory().available) > MEMORY_NEEDED
 
 
 def get_temporal_server() -> None:
