@@ -193,7 +193,7 @@ class ModelServer:
         """Answers the held requests and later ones."""
         self._in_loop(self._open.set)
 
-    async def wait_for_requests(self, count: int, timeout: float = 10.0) -> None:
+    async def wait_for_requests(self, count: int, timeout: float = 30.0) -> None:
         """Waits until this many requests have arrived.
 
         Raises:
@@ -205,7 +205,7 @@ class ModelServer:
             lambda: f"{len(self.requests)} of {count} requests arrived",
         )
 
-    async def wait_disconnected(self, index: int, timeout: float = 10.0) -> float:
+    async def wait_disconnected(self, index: int, timeout: float = 30.0) -> float:
         """Waits until the client has closed the connection of a request; returns the time (`time.monotonic()`).
 
         Raises:

@@ -68,7 +68,7 @@ async def noted(site: Site) -> RunHandle:
     site.server.call_tools(("note", {"number": 1}))
     site.server.say("It is noted.")
     run = await site.start("Note 1.")
-    assert (await run.result(30)).success
+    assert (await run.result(60)).success
     return run
 
 

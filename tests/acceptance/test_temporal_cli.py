@@ -138,7 +138,7 @@ async def test_start_and_ask(cli: TemporalCli, lab: Lab) -> None:
     lab.server.call_tools(("note", {"number": 7}))
     lab.server.say("Noted.")
     run = await cli.start({"agent": "clerk", "input": "Note 7."})
-    result = await run.result(30)
+    result = await run.result(60)
     assert (result.content, result.status) == ("Noted.", RunStatus.COMPLETED)
     status = await cli.query(run, "status")
     assert (status["status"], status["turn"], status["output"]) == ("completed", 2, "Noted.")
@@ -165,7 +165,7 @@ async def test_cancel_during_streaming(cli: TemporalCli, lab: Lab) -> None:
     asked = time.monotonic()
     await cli.call("cancel", "--workflow-id", run.id)
     assert await lab.server.wait_disconnected(0) - asked < SOON
-    result = await run.result(30)
+    result = await run.result(60)
     assert result.status == RunStatus.CANCELLED
     assert result.content
     assert LONG.startswith(result.content.rstrip())
@@ -186,7 +186,7 @@ async def test_a_wrong_start_says_what_is_wrong(cli: TemporalCli) -> None:
         ("AgentRum", {"agent": "clerk", "input": "Note 7."}, "unknown workflow type 'AgentRum'"),
     ):
         run = await cli.start(request, name=name)
-        assert (await run.result(30)).status == RunStatus.FAILED
+        assert (await run.result(60)).status == RunStatus.FAILED
         shown = await cli.call("show", "--workflow-id", run.id)
         assert "WorkflowExecutionFailed" in shown
         assert words in " ".join(shown.split())
@@ -224,7 +224,7 @@ async def test_commands_as_updates(cli: TemporalCli, lab: Lab, waiting: RunHandl
         assert "was used for a command with other content; use a new id" in again
     lab.server.release()
     assert {name for name, *_ in (*REFUSED, *DONE)} - {"sned"} == {command.NAME for command in COMMANDS}
-    assert (await waiting.result(30)).status == RunStatus.COMPLETED
+    assert (await waiting.result(60)).status == RunStatus.COMPLETED
     assert "workflow execution already completed" in await cli.update(waiting, "pause")
 
 
@@ -242,7 +242,7 @@ async def test_commands_as_signals(cli: TemporalCli, lab: Lab, waiting: RunHandl
         ("resume", ""),
     ):
         await cli.signal(waiting, name, given)
-    assert (await waiting.result(30)).status == RunStatus.COMPLETED
+    assert (await waiting.result(60)).status == RunStatus.COMPLETED
     entries = await lab.entries(waiting.id)
     assert [entry.data["signal"] for entry in refused(entries)] == ["send", "approve", "sned"]
     assert "there is no command 'sned'" in refused(entries)[-1].data["reason"]

@@ -62,7 +62,7 @@ async def test_a_run_can_be_read(ui: TemporalUi, lab: Lab) -> None:
         await ui.tab("Search Attributes")
         await ui.shows("AgentName", "clerk", "AgentStatus", "running", "AgentTurn")
         await run.cancel()
-        await run.result(30)
+        await run.result(60)
         await ui.show(run)
         await ui.tab("User Metadata")
         await ui.shows("RunCancelled", "the run was cancelled")
@@ -84,7 +84,7 @@ async def test_a_run_can_be_asked_and_cancelled(ui: TemporalUi, lab: Lab) -> Non
         asked = time.monotonic()
         await confirm.click()
         assert await lab.server.wait_disconnected(1) - asked < SOON
-        result = await run.result(30)
+        result = await run.result(60)
         assert result.status == RunStatus.CANCELLED
         assert result.content
         assert LONG.startswith(result.content.rstrip())
@@ -116,7 +116,7 @@ async def test_a_run_can_be_controlled(ui: TemporalUi, lab: Lab) -> None:
         await ui.tab("Search Attributes")
         await ui.shows("AgentWaitsFor", "question", "AgentTags", "team=bills")
         await ui.update("answer", "business")
-        result = await run.result(30)
+        result = await run.result(60)
         assert result.content == "Done."
         assert contents(await lab.entries(run.id))[3:] == [
             ("tool", "paid 500"),

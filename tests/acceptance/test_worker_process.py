@@ -43,7 +43,7 @@ async def test_a_shutdown_lets_calls_in_flight_end(site: Site, number: signal.Si
     assert "Traceback" not in worker.output
     site.server.say("It is noted.")
     await site.worker()
-    assert (await run.result(30)).content == "It is noted."
+    assert (await run.result(60)).content == "It is noted."
     assert len(site.server.requests) == 2, "the answer of the call in flight was lost"
     assert ran(site.workspace) == {"note 1": 1}
 
@@ -52,10 +52,10 @@ async def test_workers_share_one_embedded_store(site: Site) -> None:
     """Two workers share one embedded database; if its owner is killed, the other one takes over."""
     holder, other = await site.worker(), await site.worker()
     first = await site.start("Say something.")
-    assert (await first.result(30)).success
+    assert (await first.result(60)).success
     holder.kill()
     second = await site.start("Say something else.")
-    assert (await second.result(30)).success
+    assert (await second.result(60)).success
     await site.assert_mirrored(other, first, second)
 
 
@@ -107,7 +107,7 @@ async def test_logs_as_json(site: Site) -> None:
     site.server.say("Done.")
     worker = await site.worker(LOG_FORMAT="json")
     run = await site.start("Do it.")
-    assert (await run.result(30)).success
+    assert (await run.result(60)).success
     assert await worker.stop() == 0
     lines = [json.loads(line) for line in worker.output.splitlines()]
     assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
@@ -122,7 +122,7 @@ async def test_agents_executing_at_once_are_limited(site: Site) -> None:
     site.server.respond = lambda _request: Reply("Done.", delay=DELAY)
     runs = [await site.start(f"Do {number}.") for number in range(3)]
     for run in runs:
-        assert (await run.result(30)).success
+        assert (await run.result(60)).success
     spans = sorted((request.received_at, request.finished_at or 0.0) for request in site.server.requests)
     assert len(spans) == len(runs)
     for (_, ended), (begun, _) in pairwise(spans):

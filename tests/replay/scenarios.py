@@ -237,7 +237,7 @@ async def asks_an_agent(lab: Lab) -> RunHandle:
         await child.resume()
         await has_status(handle, RunStatus.RUNNING)
         await handle.cancel()
-        await handle.result(20)
+        await handle.result(60)
     return handle
 
 

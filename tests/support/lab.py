@@ -29,7 +29,7 @@ from holdfast.temporal.replayed import ReplayedLog
 from holdfast.testing import ModelServer
 from holdfast.types import Entry, RunId
 
-TIMEOUT = 30.0  # seconds for a condition; reached only when a test fails
+TIMEOUT = 60.0  # seconds for a condition; reached only when a test fails
 
 
 @dataclass

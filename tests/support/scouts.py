@@ -90,7 +90,7 @@ def file_of(result: AgentResult) -> Path:
 
 async def why_refused(run: RunHandle) -> str:
     """Why a run could not start."""
-    refused = (await run.result(30)).run
+    refused = (await run.result(60)).run
     assert refused.error is not None
     assert refused.error.type == ErrorType.INVALID_REQUEST
     return refused.error.message

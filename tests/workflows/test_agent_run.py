@@ -48,7 +48,7 @@ async def test_a_run_takes_turns_until_the_model_answers(lab: Lab, tmp_path: Pat
     lab.server.say("It means something.")
     async with lab.worker(reader):
         handle = await lab.holdfast.start("reader", "What does durable mean?", workspace=tmp_path)
-        result = await handle.result(30)
+        result = await handle.result(60)
         assert (result.success, result.content) == (True, "It means something.")
         assert contents(await lab.entries(handle.id)) == [
             ("system", "You read."),
@@ -134,7 +134,7 @@ async def test_a_run_id_is_taken_once(lab: Lab) -> None:
         handle = await lab.holdfast.start("reader", "Go.", id=f"once-{lab.settings.temporal_task_queue}")
         with pytest.raises(RunExists, match="already"):
             await lab.holdfast.start("reader", "Go.", id=handle.id)
-        await handle.result(30)
+        await handle.result(60)
         with pytest.raises(RunExists, match="already"):
             await lab.holdfast.start("reader", "Go.", id=handle.id)
 

@@ -81,7 +81,7 @@ async def test_a_call_waits_for_its_approval(lab: Lab, till: Till) -> None:
         await eventually(is_waiting)
         assert till.paid == []
         await handle.approve(wait.id, by="Ada")
-        assert (await handle.result(20)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
         assert till.paid == [(5, "Bob")]
         assert ends(await lab.entries(handle.id)) == [("approved", "Ada")]
         await lab.assert_mirrored(handle.id)
@@ -95,7 +95,7 @@ async def test_a_denied_call_is_not_made(lab: Lab, till: Till) -> None:
         handle = await lab.holdfast.start("clerk", "Pay.")
         [wait] = await waiting(handle)
         await handle.deny(str(wait.data["call"]), reason="too much", by="Ada")
-        assert (await handle.result(20)).content == "I see."
+        assert (await handle.result(60)).content == "I see."
         assert results(await lab.entries(handle.id)) == ["error: Ada denied this call, so it was not made: too much"]
         assert till.paid == []
 
@@ -113,7 +113,7 @@ async def test_a_condition_decides_and_fails_closed(lab: Lab, till: Till, argume
         if asks:
             [wait] = await waiting(handle)
             await handle.deny(wait.id)
-        await handle.result(20)
+        await handle.result(60)
         assert till.paid == ([] if asks else [(50, "Bob")])
 
 
@@ -124,7 +124,7 @@ async def test_a_condition_that_raises_asks_a_person(lab: Lab, till: Till) -> No
     async with lab.worker(till.agent(lambda amount: 1 / amount > 1)):
         handle = await lab.holdfast.start("clerk", "Pay.")
         await handle.approve((await waiting(handle))[0].id)
-        await handle.result(20)
+        await handle.result(60)
         assert till.paid == [(0, "Bob")]
 
 
@@ -135,7 +135,7 @@ async def test_a_run_can_require_approval(lab: Lab, till: Till) -> None:
     async with lab.worker(till.agent("never")):
         handle = await lab.holdfast.start("clerk", "Look.", approve=["all"])
         await handle.approve((await waiting(handle))[0].id)
-        await handle.result(20)
+        await handle.result(60)
         refused = await lab.holdfast.run("clerk", "Look.", approve=["walk"])
         assert "requires approval for 'walk'" in str(refused.error)
 
@@ -156,7 +156,7 @@ async def test_approvals_out_of_order(lab: Lab, till: Till) -> None:
         await handle.deny(second.id)
         await waiting(handle, 1)
         await handle.approve(first.id)
-        await handle.result(20)
+        await handle.result(60)
         assert till.paid == [(3, "Bob"), (1, "Bob")]
         sent = [message for message in lab.server.requests[-1].messages if message["role"] == "tool"]
         assert [message["content"][:6] for message in sent] == ["paid 1", "looked", "error:", "paid 3"]
@@ -180,7 +180,7 @@ async def test_two_people(lab: Lab, till: Till) -> None:
             await handle.approve("9/none")
         await handle.approve(second.id, by="Ada", id="once")
         await handle.approve(second.id, by="Ada", id="once")
-        await handle.result(20)
+        await handle.result(60)
 
 
 async def test_edited_call_not_repeated(lab: Lab, till: Till) -> None:
@@ -194,7 +194,7 @@ async def test_edited_call_not_repeated(lab: Lab, till: Till) -> None:
             with pytest.raises(CommandRefused, match="does not take these arguments"):
                 await handle.approve(wait.id, edit=wrong)
         await handle.approve(wait.id, edit={"amount": 5}, by="Ada")
-        await handle.result(20)
+        await handle.result(60)
         assert till.paid == [(5, "Bob")]
         [asked] = [message for message in lab.server.requests[-1].messages if message.get("tool_calls")]
         assert json.loads(asked["tool_calls"][0]["function"]["arguments"]) == {"amount": 5}
@@ -233,7 +233,7 @@ async def test_always_covers_matching_calls(lab: Lab, till: Till) -> None:
 
         await eventually(stranger)
         await handle.deny((await waiting(handle))[0].id)
-        await handle.result(20)
+        await handle.result(60)
         assert [amount for amount, _ in till.paid] == [1, 1, 2, 3]
 
 
@@ -253,7 +253,7 @@ async def test_decision_and_deadline_in_one_task(lab: Lab, till: Till) -> None:
 
     await eventually(fired)
     async with lab.worker(till.agent(), max_cached_workflows=100):
-        await handle.result(20)
+        await handle.result(60)
         assert till.paid == [(5, "Bob")]
         assert ends(await lab.entries(handle.id)) == [("approved", "Ada")]
 
@@ -264,7 +264,7 @@ async def test_an_undecided_call_is_denied_at_its_deadline(lab: Lab, till: Till)
     lab.server.say("I see.")
     async with lab.worker(till.agent(), max_cached_workflows=100):
         handle = await lab.holdfast.start("clerk", "Pay.", approval_timeout=0.3)
-        await handle.result(20)
+        await handle.result(60)
         entries = await lab.entries(handle.id)
         assert results(entries) == ["error: nobody approved this call in time, so it was not made"]
         assert ends(entries) == [("expired", None)]
@@ -288,7 +288,7 @@ async def test_approve_while_paused(lab: Lab, till: Till) -> None:
         await waiting(handle, 0)  # the other one's deadline has come
         assert till.paid == []
         await handle.resume()
-        await handle.result(20)
+        await handle.result(60)
         assert till.paid == [(5, "Bob")]
         assert [outcome for outcome, _ in ends(await lab.entries(handle.id))] == ["approved", "expired"]
 
@@ -302,7 +302,7 @@ async def test_approve_then_kill_worker(lab: Lab, till: Till) -> None:
         [wait] = await waiting(handle)
     await lab.client.get_workflow_handle(handle.id).signal("approve", wait.id)
     async with lab.worker(till.agent(), max_cached_workflows=100):
-        assert (await handle.result(20)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
         assert till.paid == [(5, "Bob")]
 
 
@@ -341,7 +341,7 @@ async def test_agent_cannot_approve(lab: Lab) -> None:
             with pytest.raises(CommandRefused, match="only people decide"):
                 await handle.approve(wait.id, by=sender)
         await handle.deny(wait.id, by="Ada")
-        await handle.result(20)
+        await handle.result(60)
         assert ends(await lab.entries(handle.id)) == [("denied", "Ada")]
 
 
@@ -352,7 +352,7 @@ async def test_a_cancel_withdraws_what_waits(lab: Lab, till: Till) -> None:
         handle = await lab.holdfast.start("clerk", "Pay.")
         await waiting(handle)
         await handle.cancel()
-        await handle.result(20)
+        await handle.result(60)
         entries = await lab.entries(handle.id)
         assert ends(entries) == [("withdrawn", None)]
         assert len(results(entries)) == 1
@@ -367,7 +367,7 @@ async def test_an_interrupt_withdraws_what_waits(lab: Lab, till: Till) -> None:
         handle = await lab.holdfast.start("clerk", "Pay.")
         await waiting(handle)
         await handle.send("Do not pay.", policy="interrupt")
-        assert (await handle.result(20)).content == "All right."
+        assert (await handle.result(60)).content == "All right."
         entries = await lab.entries(handle.id)
         assert ends(entries) == [("withdrawn", None)]
         assert till.paid == []
@@ -399,6 +399,6 @@ async def test_approvals_over_continue_as_new(short_histories: Lab, till: Till) 
         assert after == before
         await handle.approve(after[1].id)
         await handle.approve(after[0].id, always=True)
-        assert (await handle.result(30)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
         assert sorted(till.paid) == [(1, "Bob"), (1, "Bob"), (2, "Bob")]
         await lab.assert_mirrored(handle.id)

@@ -55,7 +55,7 @@ def look_for_ever(lab: Lab) -> None:
 
 async def ended(lab: Lab, agent: str = "short", **options: Any) -> RunResult:
     """The result of a run."""
-    return (await (await lab.holdfast.start(agent, "Look.", **options)).result(30)).run
+    return (await (await lab.holdfast.start(agent, "Look.", **options)).result(60)).run
 
 
 async def waits(handle: RunHandle) -> str:
@@ -99,7 +99,7 @@ async def test_no_limit_costs_nothing(priced: Lab) -> None:
     priced.server.say("Hello.")
     async with priced.worker(looker):
         handle = await priced.holdfast.start("looker", "Look.")
-        await handle.result(30)
+        await handle.result(60)
     assert "max_tokens" not in priced.server.requests[0].body
     assert (await handle.status()).budget is None
     history = await priced.client.get_workflow_handle(handle.id).fetch_history()
@@ -165,7 +165,7 @@ async def test_raise_while_waiting(priced: Lab) -> None:
         priced.server.respond = None
         priced.server.say("Done.")
         await handle.raise_budget(tokens=10_000, by="Ada")
-        result = await handle.result(30)
+        result = await handle.result(60)
         assert result.content == "Done."
         entries = await priced.entries(handle.id)
         outcomes = [entry.data for entry in entries if entry.kind == "wait_ended"]
@@ -189,7 +189,7 @@ async def test_ask_for_turns_and_tool_calls(priced: Lab) -> None:
         await handle.raise_budget(tool_calls=3)
         await eventually(lambda: _waits_for(handle, "1 turns"))
         await handle.raise_budget(turns=2)
-        assert (await handle.result(30)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
 
 
 async def _waits_for(handle: RunHandle, words: str) -> bool:
@@ -202,7 +202,7 @@ async def test_cancel_while_waiting_for_a_budget(priced: Lab) -> None:
         handle = await priced.holdfast.start("looker", "Look.", budget={"tokens": 100, "on_limit": "ask"})
         await waits(handle)
         await handle.cancel()
-        assert (await handle.result(30)).status == RunStatus.CANCELLED
+        assert (await handle.result(60)).status == RunStatus.CANCELLED
 
 
 async def test_commands_to_a_run_that_waits_for_a_budget(priced: Lab) -> None:
@@ -221,7 +221,7 @@ async def test_commands_to_a_run_that_waits_for_a_budget(priced: Lab) -> None:
         await eventually(lambda: _has_status(handle, RunStatus.PAUSED))
         assert not priced.server.requests
         await handle.resume()
-        assert (await handle.result(30)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
         outcomes = [entry.data["outcome"] for entry in await priced.entries(handle.id) if entry.kind == "wait_ended"]
         assert outcomes == ["withdrawn", "raised"]
 
@@ -242,7 +242,7 @@ async def test_restore_while_waiting_for_a_budget(priced: Lab) -> None:
         priced.server.say("Done.")
         await handle.raise_budget(tokens=10_000)
         await handle.resume()
-        assert (await handle.result(30)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
         outcomes = [entry.data["outcome"] for entry in await priced.entries(handle.id) if entry.kind == "wait_ended"]
         assert outcomes == ["withdrawn", "withdrawn"]
         await priced.assert_mirrored(handle.id)
@@ -263,7 +263,7 @@ async def test_running_time_can_be_raised(priced: Lab) -> None:
         handle = await priced.holdfast.start("looker", "Look.", timeout=1.5)
         await priced.server.wait_for_requests(1)
         await handle.raise_budget(seconds=60)
-        assert (await handle.result(30)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
 
 
 async def test_an_unknown_price_is_refused(lab: Lab) -> None:
@@ -338,7 +338,7 @@ async def test_a_daily_budget_asks(priced: Lab) -> None:
         await eventually(lambda: _ended_waits(priced, handle, 1))
         assert "daily budget" in await waits(handle)
         await handle.cancel()
-        await handle.result(30)
+        await handle.result(60)
 
 
 async def _ended_waits(lab: Lab, handle: RunHandle, number: int) -> bool:
@@ -383,7 +383,7 @@ async def test_the_budget_of_a_declared_agent(priced: Lab) -> None:
     declared = AgentDefinition.model_validate(fields | {"budget": {"tool_calls": 1}})
     async with priced.worker(looker):
         handle = await priced.holdfast.start(declared, "Look.")
-        result = (await handle.result(30)).run
+        result = (await handle.result(60)).run
     assert result.error is not None
     assert "1 tool calls" in result.error.message
     with pytest.raises(ValueError, match="'cost' is not a field"):
@@ -395,12 +395,12 @@ async def test_the_budget_of_a_fork(priced: Lab) -> None:
     look_for_ever(priced)
     async with priced.worker(short):
         origin = await priced.holdfast.start("short", "Look.", budget={"tokens": 2_500})
-        await origin.result(30)
+        await origin.result(60)
         made = len(priced.server.requests)
         assert made == 2
-        await (await origin.fork(1)).result(30)
+        await (await origin.fork(1)).result(60)
         assert len(priced.server.requests) - made == 2, "the same budget suffices for as much again"
-        other = await (await origin.fork(1, budget={"tool_calls": 1})).result(30)
+        other = await (await origin.fork(1, budget={"tool_calls": 1})).result(60)
     assert other.error is not None
     assert "1 tool calls" in other.error
 
@@ -421,4 +421,4 @@ async def test_a_budget_over_continue_as_new(short_histories: Lab) -> None:
         lab.server.respond = None
         lab.server.say("Done.")
         await handle.raise_budget(tokens=2 * limit)
-        assert (await handle.result(30)).content == "Done."
+        assert (await handle.result(60)).content == "Done."

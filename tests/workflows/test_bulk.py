@@ -183,7 +183,7 @@ async def test_many_runs_are_paused_resumed_and_run_again(lab: Lab) -> None:
         resumed = await cli.run("resume", "--where", where, "--yes")
         assert resumed.out == "3 runs: 3 resumed\n"
         for run in runs:
-            assert (await run.result(20)).success
+            assert (await run.result(60)).success
             commands = [entry.data["command"] for entry in await lab.entries(run.id) if entry.kind == "command"]
             assert commands == ["pause", "resume"]
         await listed_as(lab, f'{where} AND AgentStatus = "completed"', 3)
@@ -194,7 +194,7 @@ async def test_many_runs_are_paused_resumed_and_run_again(lab: Lab) -> None:
         await listed_as(lab, where, 6)
         job = BulkJob.read(Path(started.json["ids_file"]))
         for run in runs:
-            assert (await lab.holdfast.handle(new_run_id(run.id, job)).result(20)).success
+            assert (await lab.holdfast.handle(new_run_id(run.id, job)).result(60)).success
 
 
 def test_each_run_is_run_again_under_an_id_of_its_own(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ async def test_reset_does_not_repeat(lab: Lab, bank: Bank, before: str) -> None:
             lab.server.call_tools(("pay", {"amount": 5}))
         lab.server.say("Paid, still.")
         await Resets(lab).reset(first.run_id, before)
-        assert (await lab.holdfast.handle(first.run_id).result(20)).content == "Paid, still."
+        assert (await lab.holdfast.handle(first.run_id).result(60)).content == "Paid, still."
         assert results(await lab.entries(first.run_id)) == [("receipt 1", "recorded")]
         assert bank.paid == [5]
 
@@ -288,7 +288,7 @@ async def test_after_a_reset_another_call_is_made(lab: Lab, bank: Bank) -> None:
             lab.server.reply(Reply(tool_calls=[ChatToolCall("pay", arguments)]))
             lab.server.say("Paid.")
             await Resets(lab).reset(first.run_id, "model.call")
-            await lab.holdfast.handle(first.run_id).result(20)
+            await lab.holdfast.handle(first.run_id).result(60)
             assert results(await lab.entries(first.run_id)) == [told]
     assert bank.paid == [5, 6]
 
@@ -350,7 +350,7 @@ async def test_a_large_secret_result_is_recorded_as_temporal_stores_it(temporal_
                 assert SECRET.encode() not in packed
             lab.server.say("Told, still.")
             await Resets(lab).reset(run.run_id, "tool.tell")
-            await lab.holdfast.handle(run.run_id).result(20)
+            await lab.holdfast.handle(run.run_id).result(60)
             assert results(await lab.entries(run.run_id)) == [(SECRET, "recorded"), (SECRET * 20_000, "recorded")]
 
 
@@ -404,7 +404,7 @@ async def test_a_person_resolves_a_lost_call(
         with pytest.raises(CommandRefused, match="has no result"):
             await run.resolve(wait.id, happened=False, result="receipt")
         await run.resolve(wait.data["call"], **resolution, by="Ada")
-        await run.result(20)
+        await run.result(60)
         entries = await lab.entries(run.id)
         assert (results(entries), bank.paid) == ([told], calls)
         [ended] = [entry.data for entry in entries if entry.kind == "wait_ended"]
@@ -412,7 +412,7 @@ async def test_a_person_resolves_a_lost_call(
         await lab.assert_mirrored(run.id)
         lab.server.say("Paid, still.")
         await Resets(lab).reset(run.id, "tool.pay")
-        await lab.holdfast.handle(run.id).result(20)
+        await lab.holdfast.handle(run.id).result(60)
         assert results(await lab.entries(run.id)) == [(told[0], "recorded")]
     assert bank.paid == calls
 
@@ -424,7 +424,7 @@ async def test_a_wait_for_a_resolution_is_withdrawn(lab: Lab, bank: Bank) -> Non
         run = await lab.holdfast.start("payer", "Pay.")
         await asked(lab, run)
         await run.cancel()
-        await run.result(20)
+        await run.result(60)
         entries = await lab.entries(run.id)
         [(content, outcome)] = results(entries)
         assert "it is unknown whether" in content
@@ -448,7 +448,7 @@ async def test_a_wait_for_a_resolution_is_carried_over_continue_as_new(short_his
         await eventually(continues)
         assert (await asked(lab, run)).id == wait.id
         await run.resolve(wait.id, happened=False)
-        await run.result(30)
+        await run.result(60)
         told = [entry async for entry in run.entries()]
         assert (results(told), bank.paid) == ([("receipt 1", None)], [5])
         assert [entry.kind for entry in told].count("wait") == 1

@@ -121,7 +121,7 @@ async def test_cancel_at_each_stage(lab: Lab, stage: str) -> None:
         await reached(lab, handle)
         asked = time.monotonic()
         await handle.cancel()
-        result = await handle.result(30)
+        result = await handle.result(60)
         took = time.monotonic() - asked
         assert result.status == RunStatus.CANCELLED
         assert took < SOON, f"it took {took:.1f} s"
@@ -155,7 +155,7 @@ async def test_interrupt_each_stage_then_send(lab: Lab, stage: str) -> None:
         lab.server.say("Done.")
         await handle.send("Go on.")
         await handle.resume()
-        assert (await handle.result(30)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
         await assert_no_dangling_call(lab, handle)
 
 
@@ -167,7 +167,7 @@ async def test_cancel_while_a_session_waits(lab: Lab) -> None:
         await session.ask("Hi.")
         asked = time.monotonic()
         await session.run.cancel()
-        assert (await session.run.result(30)).status == RunStatus.CANCELLED
+        assert (await session.run.result(60)).status == RunStatus.CANCELLED
         assert time.monotonic() - asked < SOON
 
 
@@ -190,7 +190,7 @@ async def test_pause_races_finish(lab: Lab) -> None:
                 await eventually(is_settled)
                 if (await handle.status()).status == RunStatus.PAUSED:
                     await handle.resume()
-            assert (await handle.result(30)).content == "Done."
+            assert (await handle.result(60)).content == "Done."
 
 
 async def test_a_budget_wait_is_withdrawn(lab: Lab) -> None:
@@ -204,7 +204,7 @@ async def test_a_budget_wait_is_withdrawn(lab: Lab) -> None:
 
         await eventually(waits)
         await handle.cancel()
-        assert (await handle.result(30)).status == RunStatus.CANCELLED
+        assert (await handle.result(60)).status == RunStatus.CANCELLED
         [ended] = [entry for entry in await lab.entries(handle.id) if entry.kind == "wait_ended"]
         assert ended.data["outcome"] == "withdrawn"
         await lab.assert_mirrored(handle.id)

@@ -32,10 +32,10 @@ async def test_an_agent_asks_another(lab: Lab) -> None:
     Cast(lab, boss=[asks("clerk", "How many ropes?"), Reply("We have 12 ropes.")], clerk=Reply("There are 12 ropes."))
     async with lab.worker(boss, max_cached_workflows=CACHED):
         handle = await lab.holdfast.start("boss", "Do we have ropes?", tags={"team": "stock"})
-        result = await handle.result(20)
+        result = await handle.result(60)
         assert result.content == "We have 12 ropes."
         child = lab.holdfast.handle(f"{handle.id}/1.0")
-        answered = await child.result(20)
+        answered = await child.result(60)
         assert answered.content == "There are 12 ropes."
         progress = await handle.status()
         assert [(each.run, each.agent, each.status) for each in progress.children] == [
@@ -65,7 +65,7 @@ async def test_a_child_that_fails_is_data_for_the_model(lab: Lab) -> None:
     lab.server.say("I do not know.")
     async with lab.worker(boss, max_cached_workflows=CACHED):
         handle = await lab.holdfast.start("boss", "How many?")
-        assert (await handle.result(20)).content == "I do not know."
+        assert (await handle.result(60)).content == "I do not know."
         failed, *malformed = [text for role, text in contents(await lab.entries(handle.id)) if role == "tool"]
         assert f"{handle.id}/1.0" in failed
         assert "no such model" in failed
@@ -83,7 +83,7 @@ async def test_the_depth_of_a_tree_is_limited(lab: Lab) -> None:
     lab.server.respond = respond
     async with lab.worker(agent("loop", "loop"), max_cached_workflows=CACHED):
         handle = await lab.holdfast.start("loop", "And you?")
-        result = await handle.result(30)
+        result = await handle.result(60)
         assert "which is the limit" in result.content
         deepest = lab.holdfast.handle(f"{handle.id}{'/1.0' * 5}")
         assert (await deepest.result(5)).run.status == RunStatus.COMPLETED
@@ -99,7 +99,7 @@ async def test_agents_that_nobody_knows_are_refused(lab: Lab) -> None:
         agent("boss", "a b", "a_b").spec()
     async with lab.worker(agent("lonely", "nobody"), max_cached_workflows=CACHED):
         handle = await lab.holdfast.start("lonely", "Hello?", timeout=1.5)
-        result = await handle.result(20)
+        result = await handle.result(60)
         assert result.run.status == RunStatus.FAILED
         assert result.run.error is not None
         assert "'nobody'" in result.run.error.message
@@ -114,7 +114,7 @@ async def test_cancel_at_each_stage_reaches_the_whole_tree(lab: Lab) -> None:
         await streaming(tree[-1])
         began = time.monotonic()
         await handle.cancel()
-        results = [await run.result(20) for run in tree]
+        results = [await run.result(60) for run in tree]
         assert time.monotonic() - began < 3
         assert [result.run.status for result in results] == [RunStatus.CANCELLED] * 3
         assert results[-1].content.startswith("This")
@@ -143,7 +143,7 @@ async def test_pause_and_resume_reach_the_whole_tree(lab: Lab) -> None:
             await has_status(run, RunStatus.PAUSED)
             assert (await run.status()).deadline is None
         await handle.resume()
-        assert (await handle.result(20)).content == "12, I am told."
+        assert (await handle.result(60)).content == "12, I am told."
         await assert_replays(lab, *tree)
         for run in tree:
             await lab.assert_mirrored(run.id)
@@ -157,8 +157,8 @@ async def test_interrupt_cancels_the_children_of_the_turn(lab: Lab) -> None:
         child = await exists(lab, f"{handle.id}/1.0")
         await streaming(child)
         await handle.interrupt("Forget it.")
-        assert (await handle.result(20)).content == "Never mind."
-        assert (await child.result(20)).run.status == RunStatus.CANCELLED
+        assert (await handle.result(60)).content == "Never mind."
+        assert (await child.result(60)).run.status == RunStatus.CANCELLED
         assert last_text(await lab.entries(handle.id), "user") == "Forget it."
         await assert_replays(lab, handle, child)
 
@@ -187,7 +187,7 @@ async def test_waits_below_are_visible_above(lab: Lab) -> None:
         assert (await middle.status()).status == RunStatus.WAITING
         await leaf.resume()
         await has_status(handle, RunStatus.RUNNING, RunStatus.COMPLETED)
-        assert (await handle.result(20)).content == "12, I am told."
+        assert (await handle.result(60)).content == "12, I am told."
         await assert_replays(lab, handle, middle, leaf)
         kinds = [entry.kind for entry in await lab.entries(handle.id)]
         assert (kinds.count("wait"), kinds.count("wait_ended")) == (1, 1)
@@ -219,7 +219,7 @@ async def test_children_outlive_continue_as_new(short_histories: Lab) -> None:
         lab.server.say("A is 1.")
         lab.server.say("Both.")
         await handle.resume()
-        result = await handle.result(20)
+        result = await handle.result(60)
         assert result.content == "Both."
         told = [text for role, text in contents(await lab.entries(handle.id)) if role == "tool"]
         cancelled, answered = told  # the other one was paused meanwhile
@@ -244,7 +244,7 @@ async def test_children_of_a_terminated_run_are_cancelled(lab: Lab) -> None:
         middle, leaf = await exists(lab, f"{handle.id}/1.0"), await exists(lab, f"{handle.id}/1.0/1.0")
         await streaming(leaf)
         await middle.terminate("by hand")
-        assert (await handle.result(20)).content == "Nobody knows."
+        assert (await handle.result(60)).content == "Nobody knows."
         assert "terminated" in last_text(await lab.entries(handle.id), "tool")
         finder = RunFinder(lab.client, lab.settings.temporal_task_queue, lab.store)
         reconciler = Reconciler(
@@ -256,4 +256,4 @@ async def test_children_of_a_terminated_run_are_cancelled(lab: Lab) -> None:
             return await leaf.ended() is not None
 
         await eventually(is_cancelled)
-        assert (await leaf.result(20)).run.status == RunStatus.CANCELLED
+        assert (await leaf.result(60)).run.status == RunStatus.CANCELLED

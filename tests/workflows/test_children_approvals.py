@@ -48,7 +48,7 @@ async def test_three_levels_with_approval_below(lab: Lab) -> None:
         ]
         assert (listed.run_id, listed.status) == (handle.id, RunStatus.WAITING)
         await leaf.approve(below["data"]["call"], by="Ada")
-        assert (await handle.result(20)).content == "All clean."
+        assert (await handle.result(60)).content == "All clean."
         assert ("tool", "deleted a.md") in contents(await lab.entries(leaf.id))
         await assert_replays(lab, handle, middle, leaf)
         for run in (handle, middle, leaf):
@@ -63,7 +63,7 @@ async def test_cancel_withdraws_the_approval_below(lab: Lab) -> None:
         await has_status(await exists(lab, handle.id), RunStatus.WAITING)
         leaf = lab.holdfast.handle(f"{handle.id}/1.0/1.0")
         await handle.cancel()
-        assert (await handle.result(20)).run.status == RunStatus.CANCELLED
+        assert (await handle.result(60)).run.status == RunStatus.CANCELLED
         entries = await lab.entries(leaf.id)
         [ended] = [entry.data["outcome"] for entry in entries if entry.kind == "wait_ended"]
         assert ended == "withdrawn"
@@ -88,4 +88,4 @@ async def test_siblings_of_a_waiting_child_are_recorded(lab: Lab) -> None:
         assert ("tool", "Noted.") in contents(await lab.entries(handle.id))
         [wait] = (await lab.holdfast.handle(f"{handle.id}/1.0").status()).waits_for
         await lab.holdfast.handle(f"{handle.id}/1.0").deny(wait.id, reason="keep it")
-        assert (await handle.result(20)).content == "Ok."
+        assert (await handle.result(60)).content == "Ok."

@@ -45,9 +45,9 @@ async def test_reset_does_not_repeat_a_child_that_has_answered(lab: Lab, before:
     Cast(lab, boss=[asks("clerk", "How many?"), Reply("One."), Reply("Two.")], clerk=TWELVE)
     async with lab.worker(boss, max_cached_workflows=CACHED):
         handle = await lab.holdfast.start("boss", "How many ropes?")
-        assert (await handle.result(20)).content == "One."
+        assert (await handle.result(60)).content == "One."
         await reset(lab, handle, before)
-        result = await handle.result(20)
+        result = await handle.result(60)
         assert result.content == "Two."
         assert ("tool", "12") in contents(await lab.entries(handle.id))
         assert result.run.children[0].run == f"{handle.id}/1.0"
@@ -72,7 +72,7 @@ async def test_reset_while_a_child_runs(lab: Lab) -> None:
 
             await eventually(is_reset)
             await child.interrupt("Now.")
-            assert (await handle.result(20)).content == "One."
+            assert (await handle.result(60)).content == "One."
             assert ("tool", "12") in contents(await lab.entries(handle.id))
             await assert_replays(lab, handle, child)
 
@@ -89,6 +89,6 @@ async def test_another_question_after_a_reset_is_another_child(lab: Lab) -> None
         first = await exists(lab, f"{handle.id}/1.0")
         await streaming(first)
         await reset(lab, handle, "ACTIVITY_TASK_SCHEDULED")
-        assert (await handle.result(20)).content == "B."
-        assert (await first.result(20)).run.status == RunStatus.CANCELLED
-        assert (await lab.holdfast.handle(f"{handle.id}/1.0-2").result(20)).content == "b"
+        assert (await handle.result(60)).content == "B."
+        assert (await first.result(60)).run.status == RunStatus.CANCELLED
+        assert (await lab.holdfast.handle(f"{handle.id}/1.0-2").result(60)).content == "b"

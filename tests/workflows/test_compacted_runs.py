@@ -90,7 +90,7 @@ async def test_old_results_are_cleared_at_80_percent(lab: Lab) -> None:
     lab.server.respond = provider = Provider(pages=20)
     async with lab.worker(reader, max_cached_workflows=100):
         handle = await lab.holdfast.start("reader", "Read.")
-        result = await handle.result(30)
+        result = await handle.result(60)
         assert result.content == "I have read everything."
         assert (provider.refused, provider.summaries) == (0, [])
         assert max(provider.sizes) < 0.95 * WINDOW
@@ -117,7 +117,7 @@ async def test_latest_request_survives_compaction(lab: Lab) -> None:
         await handle.send("My name is Ann.", pin=True)
         await lab.server.wait_for_requests(4)
         await handle.send("The latest request.")
-        result = await handle.result(30)
+        result = await handle.result(60)
         assert result.content == "I have read everything."
         assert provider.refused == 0
         assert len(provider.summaries) >= 2
@@ -161,7 +161,7 @@ async def test_thrash_stops(lab: Lab) -> None:
     lab.server.respond = provider = Provider(pages=50, chars=29_000)
     async with lab.worker(reader):
         handle = await lab.holdfast.start("reader", "Read.")
-        result = await handle.result(30)
+        result = await handle.result(60)
         assert result.status == RunStatus.FAILED
         error = (await handle.status()).error
         assert error is not None
@@ -179,7 +179,7 @@ async def test_an_overflow_compacts_and_retries(lab: Lab) -> None:
     lab.server.respond = provider = Provider(pages=12)
     async with lab.worker(agent):
         handle = await lab.holdfast.start("unsuspecting", "Read.")
-        result = await handle.result(30)
+        result = await handle.result(60)
         assert result.content == "I have read everything."
         assert provider.refused >= 1
         done = compactions(await lab.entries(handle.id))
@@ -194,7 +194,7 @@ async def test_an_overflow_that_nothing_helps_against_fails(lab: Lab) -> None:
     lab.server.respond = provider = Provider(pages=3)
     async with lab.worker(agent):
         handle = await lab.holdfast.start("unsuspecting", "Read. " * 10_000)
-        await handle.result(30)
+        await handle.result(60)
         error = (await handle.status()).error
         assert error is not None
         assert error.type == "ContextOverflow"
@@ -220,7 +220,7 @@ async def test_compact_command(lab: Lab) -> None:
         assert messages(lab)[1:3] == ["Read.", f"{SUMMARY}summary 1"]
         assert messages(lab)[-1] == "And now?"
         await handle.cancel()
-        await handle.result(20)
+        await handle.result(60)
         await lab.assert_mirrored(handle.id)
 
 
@@ -244,7 +244,7 @@ async def test_a_compaction_that_is_stopped(lab: Lab) -> None:
         await eventually(lambda: _is_paused(handle))
         assert compactions(await lab.entries(handle.id)) == []
         await handle.resume()
-        result = await handle.result(30)
+        result = await handle.result(60)
         assert result.content == "I have read everything."
         assert [message.partial for message in [m async for m in handle.transcript()] if message.partial] == []
 

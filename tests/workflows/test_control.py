@@ -67,7 +67,7 @@ async def test_pause_with_calls_in_flight(lab: Lab) -> None:
         with pytest.raises(CommandRefused, match="paused already"):
             await handle.pause()
         assert (await handle.resume()).state == "running"
-        result = await handle.result(20)
+        result = await handle.result(60)
         assert result.content == "Done."
         assert kinds(await lab.entries(handle.id)) == ["pause", "paused", "resume", "running"]
         await lab.assert_mirrored(handle.id)
@@ -83,7 +83,7 @@ async def test_pause_now_stops_the_stream(lab: Lab) -> None:
         await handle.pause(now=True)
         await has_status(handle, RunStatus.PAUSED)
         await handle.resume()
-        assert (await handle.result(20)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
 
 
 async def test_messages_reach_the_next_model_call(lab: Lab) -> None:
@@ -98,7 +98,7 @@ async def test_messages_reach_the_next_model_call(lab: Lab) -> None:
         assert again.id == "m1"
         with pytest.raises(CommandRefused, match="other content"):
             await handle.send("Be slow.", id="m1")
-        await handle.result(20)
+        await handle.result(60)
         entries = await lab.entries(handle.id)
         assert contents(entries)[-2:] == [("user", "Be quick."), ("assistant", "Done.")]
         assert kinds(entries) == ["send"]
@@ -115,7 +115,7 @@ async def test_message_during_last_answer(lab: Lab) -> None:
         await handle.send("One more thing.", policy="enqueue")
         lab.server.say("Second answer.")
         await handle.send("Now.", policy="interrupt")
-        result = await handle.result(20)
+        result = await handle.result(60)
         assert result.content == "Second answer."
         texts = contents(await lab.entries(handle.id))
         assert ("user", "One more thing.") in texts
@@ -133,7 +133,7 @@ async def test_interrupt_pauses_a_one_shot_run(lab: Lab) -> None:
         lab.server.say("In short.")
         await handle.send("Be brief.")
         await handle.resume()
-        assert (await handle.result(20)).content == "In short."
+        assert (await handle.result(60)).content == "In short."
         roles = [role for role, _ in contents(await lab.entries(handle.id))]
         assert roles == ["system", "user", "assistant", "user", "assistant"]
 
@@ -143,7 +143,7 @@ async def test_an_ended_run_takes_no_commands(lab: Lab) -> None:
     lab.server.say("Done.")
     async with lab.worker(worker_bee):
         handle = await lab.holdfast.start("bee", "Work.")
-        await handle.result(20)
+        await handle.result(60)
         with pytest.raises(RunOver, match="has ended"):
             await handle.send("Hello?")
         with pytest.raises(RunNotFound):
@@ -163,7 +163,7 @@ async def test_signals_do_the_same(lab: Lab, given: list[Any]) -> None:
         handle = await lab.holdfast.start("bee", "Work.")
         await lab.server.wait_for_requests(1)
         await lab.client.get_workflow_handle(handle.id).signal("send", args=given)
-        await handle.result(20)
+        await handle.result(60)
         entries = await lab.entries(handle.id)
         if given:
             assert contents(entries)[-2] == ("user", "Be quick.")
@@ -181,7 +181,7 @@ async def test_malformed_ui_signal_leaves_run_alive(lab: Lab, given: list[Any]) 
         handle = await lab.holdfast.start("bee", "Work.")
         await lab.server.wait_for_requests(1)
         await lab.client.get_workflow_handle(handle.id).signal("send", args=given)
-        assert (await handle.result(20)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
         [refused] = [entry for entry in await lab.entries(handle.id) if entry.kind == "refused"]
         assert refused.data["signal"] == "send"
 
@@ -198,7 +198,7 @@ async def test_unknown_signal_recorded(lab: Lab) -> None:
         with pytest.raises(Exception, match="update failed") as failure:
             await temporal.execute_update("halt", "please")
         assert "pause" in str(failure.value.__cause__)
-        await handle.result(20)
+        await handle.result(60)
         [refused] = [entry for entry in await lab.entries(handle.id) if entry.kind == "refused"]
         assert refused.data == {
             "signal": "halt",
@@ -219,7 +219,7 @@ async def test_commands_before_the_run_begins(lab: Lab) -> None:
         await has_status(handle, RunStatus.PAUSED)
         assert not lab.server.requests
         await handle.resume()
-        assert (await handle.result(20)).content == "Done."
+        assert (await handle.result(60)).content == "Done."
         assert contents(await lab.entries(handle.id))[2] == ("user", "Be quick.")
 
 
@@ -231,7 +231,7 @@ async def test_without_a_worker_commands_wait_in_temporal(lab: Lab, monkeypatch:
     assert (receipt.seq, receipt.state) == (None, "queued")
     lab.server.say("Done.")
     async with lab.worker(worker_bee):
-        await handle.result(20)
+        await handle.result(60)
         texts = contents(await lab.entries(handle.id))
         assert texts.count(("user", "Be quick.")) == 1
 
@@ -251,7 +251,7 @@ async def test_a_command_that_no_worker_answers_is_kept(lab: Lab, monkeypatch: p
     monkeypatch.undo()
     lab.server.say("Done.")
     async with lab.worker(worker_bee):
-        await handle.result(20)
+        await handle.result(60)
         assert contents(await lab.entries(handle.id)).count(("user", "Be quick.")) == 1
 
 

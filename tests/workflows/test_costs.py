@@ -33,7 +33,7 @@ async def test_a_call_costs_the_price_of_its_model(priced: Lab) -> None:
     priced.server.reply(Reply(text="Hello.", usage=USED))
     async with priced.worker(talker):
         handle = await priced.holdfast.start("talker", "Hi.")
-        result = await handle.result(30)
+        result = await handle.result(60)
     assert result.usage.cost_usd == pytest.approx((500 * 10 + 500 * 1 + 100 * 100) / 1e6)
     assert (await handle.status()).usage == result.usage
     assert result.usage.unpriced == 0
@@ -43,7 +43,7 @@ async def test_the_figure_of_the_provider_wins(priced: Lab) -> None:
     """A cost that the provider reports is the cost."""
     priced.server.reply(Reply(text="Hello.", usage=USED.model_copy(update={"cost_usd": 0.5})))
     async with priced.worker(talker):
-        result = await (await priced.holdfast.start("talker", "Hi.")).result(30)
+        result = await (await priced.holdfast.start("talker", "Hi.")).result(60)
     assert result.usage.cost_usd == pytest.approx(0.5)
 
 
@@ -51,7 +51,7 @@ async def test_an_unknown_price_is_counted_as_unknown(lab: Lab) -> None:
     """The cost of a model without a price is unknown, not 0."""
     priced_lab(lab, {}).server.say("Hello.")
     async with lab.worker(talker):
-        result = await (await lab.holdfast.start("talker", "Hi.")).result(30)
+        result = await (await lab.holdfast.start("talker", "Hi.")).result(60)
     assert (result.usage.cost_usd, result.usage.unpriced, result.usage.shown_cost) == (0, 1, "$?")
 
 
@@ -64,7 +64,7 @@ async def test_a_cancelled_call_has_a_cost(priced: Lab) -> None:
             if isinstance(event, TextDelta):
                 break
         await handle.cancel()
-        result = await handle.result(30)
+        result = await handle.result(60)
     assert result.content
     assert result.usage.output_tokens == -(-len(result.content) // 4)
     assert result.usage.cost_usd == pytest.approx(PRICE.cost(result.usage))
@@ -76,7 +76,7 @@ async def test_a_stream_that_breaks_is_counted(priced: Lab) -> None:
     priced.server.reply(Reply(text="A long answer. " * 50, cut_after=40))
     priced.server.reply(Reply(text="Hello.", usage=USED))
     async with priced.worker(talker, max_cached_workflows=100):
-        result = await (await priced.holdfast.start("talker", "Talk.")).result(30)
+        result = await (await priced.holdfast.start("talker", "Talk.")).result(60)
     assert result.usage.requests == 2
     assert result.usage.output_tokens > USED.output_tokens
     assert result.usage.cost_usd > PRICE.cost(USED)
@@ -86,7 +86,7 @@ async def test_a_reply_without_usage_is_estimated(priced: Lab) -> None:
     """Tokens that the provider does not report are estimated from the texts."""
     priced.server.reply(Reply(text="Hello, hello.", usage=Usage()))
     async with priced.worker(talker):
-        result = await (await priced.holdfast.start("talker", "Hi.")).result(30)
+        result = await (await priced.holdfast.start("talker", "Hi.")).result(60)
     assert result.usage.input_tokens > 0
     assert result.usage.output_tokens == 4
     assert result.usage.cost_usd > 0

@@ -298,7 +298,7 @@ async def test_a_live_run_may_be_behind_but_must_not_lose_what_was_acknowledged(
         assert (await clinic.rebuilder.rebuild(run.id)).written == 5
         assert await clinic.verdict(run.id) == Verdict.HEALTHY
         clinic.lab.server.release()
-        assert (await run.result(30)).success
+        assert (await run.result(60)).success
         await settled(clinic, [run])
         assert await clinic.verdict(run.id) == Verdict.HEALTHY
 

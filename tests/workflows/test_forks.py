@@ -24,7 +24,7 @@ async def test_a_fork_continues_from_a_turn_of_an_ended_run(lab: Lab) -> None:
         run = await scouted(lab)
         lab.server.say("There is a hut.")
         fork = await run.fork(at=2, message="Look again.", tool_results={"call_s": "south: a hut"})
-        result = await fork.result(30)
+        result = await fork.result(60)
         assert result.content == "There is a hut."
         assert sent(lab) == [
             ("system", "You scout."),
@@ -57,7 +57,7 @@ async def test_another_prompt_and_model(lab: Lab) -> None:
         fork = await run.fork(
             at="turn-0", system_prompt="You refuse.", model=["other-model", "spare-model"], id="refuser"
         )
-        assert (await fork.result(30)).content == "I would rather not."
+        assert (await fork.result(60)).content == "I would rather not."
         assert sent(lab) == [("system", "You refuse."), ("user", "Scout the area.")]
         assert lab.server.requests[-1].body["model"] == "other-model"
         [start, *_] = await lab.entries("refuser")
@@ -70,11 +70,11 @@ async def test_the_cut_leaves_no_call_open(lab: Lab) -> None:
         run = await scouted(lab)
         lab.server.say("So be it.")
         fork = await run.fork(at="message-2", message="Why?")
-        assert (await fork.result(30)).content == "So be it."
+        assert (await fork.result(60)).content == "So be it."
         assert sent(lab)[-3:] == [("assistant", "First."), ("tool", f"error: {NOT_RUN}"), ("user", "Why?")]
         lab.server.say("A lake.")
         again = await fork.fork(at=1, tool_results={"1/call_n": "north: a lake"})
-        assert (await again.result(30)).content == "A lake."
+        assert (await again.result(60)).content == "A lake."
         assert sent(lab)[-1] == ("tool", "north: a lake")
 
 
@@ -89,7 +89,7 @@ async def test_a_live_run_is_forked_beyond_its_mirror(lab: Lab) -> None:
         await lab.store.delete(run.id)
         lab.server.say("Enough.")
         fork = await run.fork(message="Hurry.")
-        assert (await fork.result(30)).content == "Enough."
+        assert (await fork.result(60)).content == "Enough."
         assert sent(lab)[-2:] == [("tool", "south: nothing"), ("user", "Hurry.")]
         assert await run.ended() is None
         await run.terminate("the test is over")
@@ -102,10 +102,10 @@ async def test_fork_of_fork(lab: Lab) -> None:
         run = await scouted(lab)
         lab.server.say("A hut.")
         first = await run.fork(at=2, message="Look again.", tool_results={"call_s": "south: a hut"})
-        await first.result(30)
+        await first.result(60)
         lab.server.say("It is red.")
         second = await first.fork(message="Which color?", system_prompt="You paint.")
-        assert (await second.result(30)).content == "It is red."
+        assert (await second.result(60)).content == "It is red."
         shown = sent(lab)
         assert (shown[0], shown[5:]) == (
             ("system", "You paint."),
@@ -118,7 +118,7 @@ async def test_fork_of_fork(lab: Lab) -> None:
         await lab.store.delete(run.id)
         lab.server.say("It is still red.")
         third = await second.fork(at=2)
-        assert (await third.result(30)).content == "It is still red."
+        assert (await third.result(60)).content == "It is still red."
         assert sent(lab)[0] == ("system", "You paint.")
         await lab.assert_mirrored(third.id)
 
@@ -162,7 +162,7 @@ async def test_a_fork_is_started_with_plain_json(lab: Lab) -> None:
         assert sent(lab)[-1] == ("user", "And?")
         wrong = {**by_hand, "fork": {**wanted, "at": "40"}}
         ended = await lab.client.start_workflow("AgentRun", wrong, id=f"{run.id}-no", task_queue=queue)
-        refused = await lab.holdfast.handle(ended.id).result(30)
+        refused = await lab.holdfast.handle(ended.id).result(60)
         assert refused.run.error is not None
         assert "has no point '40'" in refused.run.error.message
 
@@ -178,7 +178,7 @@ async def test_a_fork_has_a_workspace_of_its_own(lab: Lab) -> None:
         lab.server.call_tools(("write", {"name": "a.txt"}))
         lab.server.say("Read.")
         fork = await run.fork(message="Read a.txt.")
-        copied = file_of(await fork.result(30))
+        copied = file_of(await fork.result(60))
         assert f"by {run.id}" in [message.content async for message in fork.transcript()]
         assert (copied.read_text(), original.read_text()) == (f"by {fork.id}", f"by {run.id}")
         assert list(copied.parent.parent.glob(".*")) == []
@@ -211,7 +211,7 @@ async def test_the_limit_of_turns_is_the_forks_own(lab: Lab) -> None:
         for reply in scouting()[:2]:
             lab.server.reply(reply)
         fork = await run.fork(at=2, max_turns=2)
-        result = (await fork.result(30)).run
+        result = (await fork.result(60)).run
         assert result.error is not None
         assert (result.turns, result.error.type) == (4, "MaxTurnsExceeded")
 
@@ -222,7 +222,7 @@ async def test_budgets_are_repeated_and_count_anew(lab: Lab) -> None:
         for reply in scouting():
             lab.server.reply(reply)
         run = await lab.holdfast.start("scout", "Scout.", budget={"tool_calls": 2, "on_limit": "ask"})
-        await run.result(30)
+        await run.result(60)
         for reply in scouting()[:2]:
             lab.server.reply(reply)
         fork = await run.fork(at=2, max_turns=2)
@@ -235,7 +235,7 @@ async def test_budgets_are_repeated_and_count_anew(lab: Lab) -> None:
         assert "limit of 2 turns does not suffice: 2 used" in wait.what
         lab.server.say("Nothing.")
         await fork.raise_budget(turns=3)
-        result = (await fork.result(30)).run
+        result = (await fork.result(60)).run
         assert (result.output, result.turns, result.tool_calls) == ("Nothing.", 5, 2)
 
 
@@ -252,7 +252,7 @@ async def test_a_cancelled_run_continues_as_a_fork(lab: Lab) -> None:
         await lab.assert_mirrored(run.id)
         lab.server.say("Nothing.")
         fork = await run.fork()
-        assert (await fork.result(30)).content == "Nothing."
+        assert (await fork.result(60)).content == "Nothing."
         assert sent(lab)[-1] == ("tool", "north: nothing")
 
 
@@ -271,17 +271,17 @@ async def test_a_run_that_went_back_is_forked_as_its_model_sees_it(lab: Lab) -> 
         assert await run.restore_from_checkpoint("2")
         lab.server.respond = lambda request: Reply(text=f"forked with {len(request.messages)}")
         fork = await run.fork()
-        assert (await fork.result(30)).content == "forked with 6"
+        assert (await fork.result(60)).content == "forked with 6"
         assert [text for role, text in sent(lab) if role == "tool"] == ["step 0", "step 1"]
         await lab.assert_mirrored(fork.id)
         verdict = await Verifier(lab.store, TemporalRunLog(lab.client)).verify(fork.id)
         assert verdict.verdict == Verdict.HEALTHY
         went_back = await fork.fork(1)
-        assert (await went_back.result(30)).content == "forked with 4"
+        assert (await went_back.result(60)).content == "forked with 4"
         await run.cancel()
-        await run.result(30)
+        await run.result(60)
         restored = await run.restore("turn-1", message="Go on.")
-        assert (await restored.result(30)).content == "forked with 5"
+        assert (await restored.result(60)).content == "forked with 5"
         assert (await restored.status()).forked is not None
 
 
@@ -308,4 +308,4 @@ async def test_a_fork_of_a_session_waits_for_the_next_message(lab: Lab) -> None:
         await eventually(lambda: waits(other, 5))
         for run in (session, fork, other):
             await run.cancel()
-            await run.result(30)
+            await run.result(60)

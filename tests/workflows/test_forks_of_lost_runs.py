@@ -40,7 +40,7 @@ async def test_fork_after_retention(forgetful: Lab) -> None:
         await gone(lab, run.id)
         lab.server.say("Still nothing.")
         fork = await run.fork(at=1)
-        assert (await fork.result(30)).content == "Still nothing."
+        assert (await fork.result(60)).content == "Still nothing."
         assert sent(lab)[-1] == ("tool", "north: nothing")
         await lab.assert_mirrored(fork.id)
         assert (await Verifier(lab.store, TemporalRunLog(lab.client)).verify(fork.id)).verdict == Verdict.HEALTHY
@@ -74,7 +74,7 @@ async def test_altered_prefix_refused(lab: Lab, edited: bool) -> None:
         queue, point = lab.settings.temporal_task_queue, {"run": run.id, "at": "2"}
         by_hand = {"agent": "scout", "input": "And?", "fork": point}  # which only the worker checks
         await lab.client.start_workflow("AgentRun", by_hand, id=f"{run.id}-no", task_queue=queue)
-        refused = await lab.holdfast.handle(f"{run.id}-no").result(30)
+        refused = await lab.holdfast.handle(f"{run.id}-no").result(60)
         assert refused.run.error is not None
         assert "this run cannot start: entry 6 in the mirror" in refused.run.error.message
         assert len(lab.server.requests) == 3
@@ -108,7 +108,7 @@ async def test_a_mirror_whose_digests_were_made_anew_is_not_believed(lab: Lab) -
         await lab.store.append(batch)
         lab.server.say("Nothing at all.")
         fork = await run.fork(at=2)
-        assert (await fork.result(30)).content == "Nothing at all."
+        assert (await fork.result(60)).content == "Nothing at all."
         assert sent(lab)[-1] == ("tool", "south: nothing")
 
 
@@ -118,7 +118,7 @@ async def test_a_prefix_that_changes_between_client_and_worker_is_refused(lab: L
         run = await scouted(lab)
         point = {"run": run.id, "seq": 6, "digest": "0" * 64, "message": "Go on."}
         refused = await lab.holdfast._starter.start({"agent": "scout", "input": "x", "fork": point}, "refused")
-        ended = await lab.holdfast.handle(refused).result(30)
+        ended = await lab.holdfast.handle(refused).result(60)
         assert ended.run.error is not None
         assert "has another digest than the one to fork" in ended.run.error.message
 
@@ -170,7 +170,7 @@ async def test_a_workspace_that_is_not_there_or_too_large_is_not_copied(
         assert "is not on this worker's machine: name a folder" in await why_refused(await run.fork(0))
         lab.server.say("Hello again.")
         fork = await run.fork(0, workspace=tmp_path / "moved")
-        assert (await fork.result(30)).run.workspace == str(tmp_path / "moved")
+        assert (await fork.result(60)).run.workspace == str(tmp_path / "moved")
 
 
 def large_log(entries: int, size: int) -> EntryBatch:
@@ -222,7 +222,7 @@ async def test_the_store_is_unavailable(lab: Lab) -> None:
         await lab.server.wait_for_requests(4)
         store.on = True
         lab.server.release()
-        assert (await fork.result(30)).content == "All the same."
+        assert (await fork.result(60)).content == "All the same."
         await lab.assert_mirrored(fork.id)
 
 
@@ -250,7 +250,7 @@ async def test_a_fork_is_exported_and_imported(lab: Lab, tmp_path: Path) -> None
             run = await scouted(lab)
             lab.server.say("A hut.")
             fork = await run.fork(at=2, message="Look again.")
-            await fork.result(30)
+            await fork.result(60)
             await lab.assert_mirrored(fork.id)
         for name in (fork.id, run.id):
             mirrored = await store.run(name)

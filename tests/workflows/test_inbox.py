@@ -59,7 +59,7 @@ async def test_what_waits_is_found_wherever_it_is(lab: Lab, source: str) -> None
         assert [(each.agent, each.wait.kind) for each in found] == [("clerk", "approval"), ("clerk", "question")]
         assert found[0].wait.what == "approval of pay(amount=5)"
         await handle.cancel()
-        await handle.result(20)
+        await handle.result(60)
 
         async def is_gone() -> bool:
             return not any(each.run_id == handle.id for each in await runs.inbox())
@@ -106,7 +106,7 @@ async def test_who_watches_is_told_at_once(lab: Lab) -> None:
         for amount in (1, 2):
             await eventually(partial(_has, seen, f"approval of pay(amount={amount})"))
             await handle.approve(str((await handle.status()).waits_for[0].id), by="Ada")
-        await handle.result(20)
+        await handle.result(60)
         watching.cancel()
     assert seen == ["approval of pay(amount=1)", "approval of pay(amount=2)"]
     events = [event.data for event in await lab.bus.read(INBOX)]

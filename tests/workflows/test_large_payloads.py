@@ -91,7 +91,7 @@ async def test_a_result_beyond_the_limit_is_an_error_for_the_model(stored: tuple
     lab.server.say("I shall ask for less.")
     async with lab.worker(hoarder, max_cached_workflows=100):
         handle = await lab.holdfast.start("hoarder", "All of it!")
-        assert (await handle.result(30)).content == "I shall ask for less."
+        assert (await handle.result(60)).content == "I shall ask for less."
     told = [m["content"] for m in lab.server.requests[1].messages if m["role"] == "tool"]
     assert len(told) == 1
     assert "bytes; the maximum is 2,000,000: return less, or write a file" in told[0]
@@ -133,7 +133,7 @@ async def test_without_a_store_the_limit_is_temporal_s(lab: Lab) -> None:
     lab.server.reply(Reply(text="Less, then."))
     async with lab.worker(hoarder, max_cached_workflows=100):
         handle = await lab.holdfast.start("hoarder", "All of it!")
-        assert (await handle.result(30)).content == "Less, then."
+        assert (await handle.result(60)).content == "Less, then."
     told = [m["content"] for m in lab.server.requests[1].messages if m["role"] == "tool"]
     assert "the maximum is 1,000,000" in told[0]
 

@@ -113,7 +113,7 @@ async def test_the_client_tells_of_it_as_of_any_failed_run(lab: Lab) -> None:
     """The client reports such a run as failed, with the reason."""
     async with lab.worker(agent):
         handle = await lab.holdfast.start("unknwon", "Go.", timeout=1)
-        result = await handle.result(20)
+        result = await handle.result(60)
         listed = [run.status async for run in lab.holdfast.list(agent="unknwon")]
     assert (result.success, result.status) == (False, RunStatus.FAILED)
     assert "unknwon" in (result.error or "")

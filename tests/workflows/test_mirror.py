@@ -68,7 +68,7 @@ async def test_another_worker_takes_the_context_from_the_store(lab: Lab) -> None
         await lab.server.wait_for_requests(2)
     assert store.contexts == 0, "within one worker the cache answers"
     async with lab.worker(counter, store=store):
-        assert (await handle.result(20)).success
+        assert (await handle.result(60)).success
         assert store.contexts == 1
         history = await lab.client.get_workflow_handle(handle.id).fetch_history()
     assert lab.server.requests[1].body == lab.server.requests[2].body

@@ -164,7 +164,7 @@ async def test_a_run_from_before_the_setting_is_limited(lab: Lab) -> None:
         run = await lab.holdfast.start("asker", "Are you there?")
         await lab.server.wait_for_requests(1)
     async with serving(with_providers(lab, model_calls_per_second="50"), asker):
-        assert (await run.result(30)).success
+        assert (await run.result(60)).success
     assert await queues(lab, run.id) == [
         lab.settings.temporal_task_queue,
         f"{lab.settings.temporal_task_queue}/models/openai",
@@ -180,7 +180,7 @@ async def test_a_run_from_before_the_setting_was_removed_continues(lab: Lab, mon
         run = await lab.holdfast.start("asker", "Look.")
         await lab.server.wait_for_requests(1)
     async with serving(with_providers(lab), asker, sandboxed=False):
-        result = await run.result(30)
+        result = await run.result(60)
         assert (result.success, result.run.tool_calls) == (True, 1)
     own = lab.settings.temporal_task_queue
     assert await queues(lab, run.id) == [f"{own}/models/openai", own, own, own]

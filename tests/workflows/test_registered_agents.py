@@ -92,7 +92,7 @@ async def test_a_run_keeps_the_definition_that_it_was_started_with(lab: Lab, reg
         await lab.server.wait_for_requests(1)
         await registry.register(GUIDE.model_copy(update={"system_prompt": "two", "tools": [], "max_turns": 1}))
         lab.server.release()
-        result = await run.result(30)
+        result = await run.result(60)
         assert result.success, result.error
         assert [request.messages[0]["content"] for request in lab.server.requests] == ["one", "one"]
         assert len(lab.server.requests[1].body["tools"]) == 1

@@ -47,7 +47,7 @@ async def test_a_rerun_repeats_input_agent_limits_and_tags(lab: Lab) -> None:
     async with lab.worker(new):
         lab.server.say("Still nothing.")
         again = await run.rerun()
-        assert (await again.result(30)).content == "Still nothing."
+        assert (await again.result(60)).content == "Still nothing."
         assert prompt(lab) == ("m-1", "You scout.")
         [start, _, asked, *_] = await lab.entries(again.id)
         assert (start.data["request"]["timeout"], start.data["request"]["tags"]) == (77, {"team": "a"})
@@ -57,7 +57,7 @@ async def test_a_rerun_repeats_input_agent_limits_and_tags(lab: Lab) -> None:
         assert (status.rerun_of, status.max_turns, (await again.listed()).rerun_of) == (run.id, 7, run.id)
         lab.server.say("Less than nothing.")
         latest = await again.rerun(latest=True, id="latest-1")
-        assert (latest.id, (await latest.result(30)).content) == ("latest-1", "Less than nothing.")
+        assert (latest.id, (await latest.result(60)).content) == ("latest-1", "Less than nothing.")
         assert prompt(lab) == ("m-1", "You scout with care.")
         await lab.assert_mirrored(latest.id)
         summary = await lab.store.summary(latest.id)
@@ -71,11 +71,11 @@ async def test_a_fork_is_forked_again(lab: Lab) -> None:
         run = await scouted(lab)
         lab.server.say("A hut.")
         fork = await run.fork(at="message-2", message="Look again.")
-        await fork.result(30)
+        await fork.result(60)
         shown = lab.server.requests[-1].messages
         lab.server.say("A house.")
         again = await fork.rerun()
-        assert (await again.result(30)).content == "A house."
+        assert (await again.result(60)).content == "A house."
         assert lab.server.requests[-1].messages == shown
         status = await again.status()
         assert status.forked is not None
@@ -99,7 +99,7 @@ async def test_runs_are_compared(lab: Lab) -> None:
         lab.server.reply(Reply(tool_calls=[ChatToolCall("look", {"place": "south"})]))
         lab.server.say("A hut.")
         fork = await run.fork(at=1, message="Look south.")
-        await fork.result(30)
+        await fork.result(60)
         diff = await run.diff(fork.id)
         assert (diff.same, diff.a.status, diff.b.status) == (4, RunStatus.COMPLETED, RunStatus.COMPLETED)
         assert diff.first is not None

@@ -33,7 +33,7 @@ async def test_a_run_that_had_ended_is_reset(reset_lab: ResetLab) -> None:
         lab.server.respond = count_to(4)
         await reset_lab.reset(first.run_id, 4)
         run = lab.holdfast.handle(first.run_id)
-        assert (await run.result(20)).content == "counted to 3"
+        assert (await run.result(60)).content == "counted to 3"
         await lab.assert_mirrored(first.run_id)
         new = await lab.store.entries(first.run_id)
         assert (old[:4], len(old), len(new)) == (new[:4], 13, 11)

@@ -85,7 +85,7 @@ async def test_restore_during_stream(lab: Lab) -> None:
         assert [(effect.turn, effect.call.name) for effect in await handle.effects_since("1")] == [(2, "pay")]
         assert await handle.restore_from_checkpoint("turn-1", by="Ada")
         await lab.server.wait_disconnected(2)
-        result = await handle.result(20)
+        result = await handle.result(60)
         assert result.content == "Done."
         assert sent(lab, 3) == ["You work.", "Work.", "look", "saw bill"]
         entries = await lab.entries(handle.id)
@@ -128,7 +128,7 @@ async def test_restore_to_before_restore(lab: Lab) -> None:
         await lab.server.wait_for_requests(at_four + 1)
         assert len(sent(lab, at_four)) == 2 + 2 * 4, "turn 4 was left behind by the first restore"
         await handle.cancel()
-        await handle.result(20)
+        await handle.result(60)
         await lab.assert_mirrored(handle.id)
 
 
@@ -150,7 +150,7 @@ async def test_doctor_after_restore(lab: Lab) -> None:
             handle = await lab.holdfast.start("clerk", "Work.")
             await streaming(handle)
             assert await handle.restore_from_checkpoint("here")
-            assert (await handle.result(20)).content == "Done."
+            assert (await handle.result(60)).content == "Done."
             await lab.assert_mirrored(handle.id, store)
             entries = await lab.entries(handle.id)
             context = await store.context(handle.id, entries[-1].ref)
@@ -177,7 +177,7 @@ async def test_a_point_within_a_turn(lab: Lab) -> None:
         [point] = await handle.checkpoints()
         assert (point.id, point.name, point.data, point.by, point.turn) == ("mine", "mid", {"a": [1]}, "Ada", 1)
         assert await handle.restore_from_checkpoint("mid")
-        result = await handle.result(20)
+        result = await handle.result(60)
         assert result.content == "Done."
         assert sent(lab, 1)[3] == "saw bill"
         assert "went back" in sent(lab, 1)[4]
@@ -219,7 +219,7 @@ async def test_a_session_goes_back_to_an_answer(lab: Lab) -> None:
         assert sent(lab, 2) == ["You work.", "First.", "one", "Third."]
         await eventually(lambda: _is(handle, RunStatus.WAITING))
         await handle.cancel()
-        await handle.result(20)
+        await handle.result(60)
         await lab.assert_mirrored(handle.id)
 
 
@@ -235,7 +235,7 @@ async def test_a_paused_run_goes_back_and_stays_paused(lab: Lab) -> None:
         seen = len(lab.server.requests)
         assert (await handle.status()).status == RunStatus.PAUSED
         await handle.resume()
-        assert (await handle.result(20)).content == "walked 5 steps"
+        assert (await handle.result(60)).content == "walked 5 steps"
         assert len(sent(lab, seen)) == 4
 
 
@@ -271,7 +271,7 @@ async def test_what_is_refused(lab: Lab) -> None:
         await raw.signal("restore", "by hand")
         await eventually(lambda: _has_entry(handle, "restored"))
         await handle.cancel()
-        await handle.result(20)
+        await handle.result(60)
         with pytest.raises(RunOver):
             await handle.restore_from_checkpoint("by hand")
 
@@ -305,7 +305,7 @@ async def test_restore_over_continue_as_new(short_histories: Lab, is_lost: bool)
         await lab.server.wait_for_requests(seen + 1)
         assert len(sent(lab, seen)) == 2 + 2 * 3
         await handle.cancel()
-        await handle.result(20)
+        await handle.result(60)
         await lab.assert_mirrored(handle.id, store)
 
 

@@ -61,7 +61,7 @@ async def test_a_tool_is_waited_for(lab: Lab) -> None:
             told = [event.text async for event in until_notice(run)]
     assert told == ["The run is waiting for a worker that serves tool 'stamp' of agent 'clerk'."]
     async with lab.worker(clerk):
-        result = await run.result(30)
+        result = await run.result(60)
         assert result.success
         assert contents(await lab.entries(run.id))[3:5] == [("tool", "stamped a"), ("tool", "saw b")]
 
@@ -74,7 +74,7 @@ async def test_a_tool_that_never_comes_ends_at_the_time_limit(lab: Lab) -> None:
         run = await lab.holdfast.start("clerk", "Go.", timeout=6)
         await lab.server.wait_for_requests(1)
     async with lab.worker(other):
-        result = await run.result(30)
+        result = await run.result(60)
     assert result.status == RunStatus.TIMED_OUT
     assert "it was waiting for a worker that serves tool 'stamp' of agent 'clerk'" in (result.error or "")
 
@@ -89,7 +89,7 @@ async def test_a_wait_can_be_cancelled(lab: Lab) -> None:
     async with lab.worker(other):
         await waits(run, "tool 'stamp'")
         await run.cancel()
-        assert (await run.result(30)).status == RunStatus.CANCELLED
+        assert (await run.result(60)).status == RunStatus.CANCELLED
 
 
 async def test_an_agent_is_waited_for(lab: Lab) -> None:
@@ -99,7 +99,7 @@ async def test_an_agent_is_waited_for(lab: Lab) -> None:
         await waits(run, "waiting for a worker that serves agent 'clerk'", "known: other")
         assert (await run.status()).status == RunStatus.QUEUED
     async with lab.worker(clerk):
-        assert (await run.result(30)).success
+        assert (await run.result(60)).success
 
 
 @pytest.mark.parametrize("timeout", [1.5, None], ids=["of the run", "of the worker"])
@@ -134,7 +134,7 @@ async def test_tools_of_one_name_are_told_apart(lab: Lab) -> None:
     async with lab.worker(shop, depot):
         runs = [early, await lab.holdfast.start("depot", "Count."), await lab.holdfast.start(shop, "Count.")]
         for run in runs:
-            assert (await run.result(30)).success
+            assert (await run.result(60)).success
         told = [contents(await lab.entries(run.id))[3][1] for run in runs]
     assert told == ["the stock of shop", "the stock of depot", "the stock of shop"]
 
@@ -157,7 +157,7 @@ async def test_a_run_keeps_its_kind_of_model(lab: Lab, began: str, now: str) -> 
     lab.settings.openai_model = models[began]
     lab.settings.openai_base_url = url.replace("models", "elsewhere") if began == "real" else url
     async with lab.worker(other):
-        assert (await run.result(30)).success
+        assert (await run.result(60)).success
 
 
 def many(count: int) -> Callable[[ChatRequest], Reply]:

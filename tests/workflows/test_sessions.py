@@ -52,7 +52,7 @@ async def test_a_conversation(lab: Lab) -> None:
             ("assistant", "Fine."),
         ]
         await session.run.cancel()
-        assert (await session.run.result(20)).status == RunStatus.CANCELLED
+        assert (await session.run.result(60)).status == RunStatus.CANCELLED
         with pytest.raises(SessionOver, match="fork"):
             await session.send("Still there?")
         await lab.assert_mirrored(session.id)
@@ -76,7 +76,7 @@ async def test_a_session_ends_after_its_idle_limit(lab: Lab) -> None:
         session = session_of(lab, "idle", idle_limit=0.3)
         lab.server.say("Hello.")
         await session.ask("Hi.")
-        result = await session.run.result(20)
+        result = await session.run.result(60)
         assert (result.status, result.content) == (RunStatus.COMPLETED, "Hello.")
         with pytest.raises(SessionOver):
             await session.send("Hi?")
@@ -111,7 +111,7 @@ async def test_messages_to_what_is_no_session(lab: Lab) -> None:
         with pytest.raises(CommandRefused, match="not a session"):
             await lab.holdfast.session(run.id, "talker").send("Hi.")
         await run.cancel()
-        await run.result(20)
+        await run.result(60)
 
 
 async def test_send_races_finish_delivered_or_refused(lab: Lab) -> None:
@@ -127,7 +127,7 @@ async def test_send_races_finish_delivered_or_refused(lab: Lab) -> None:
                 expected = 0
             else:
                 expected = 1
-            await run.result(20)
+            await run.result(60)
             assert contents(await lab.entries(run.id)).count(("user", "One more thing.")) == expected
 
 
@@ -142,7 +142,7 @@ async def test_send_races_idle_end(lab: Lab) -> None:
             try:
                 assert (await session.ask("Still there?")).reply == "Hello."
             except SessionOver:
-                assert (await session.run.result(20)).status == RunStatus.COMPLETED
+                assert (await session.run.result(60)).status == RunStatus.COMPLETED
 
 
 async def test_100_senders_one_session(lab: Lab) -> None:
@@ -175,7 +175,7 @@ async def test_update_at_can_x200(short_histories: Lab) -> None:
         for number in range(count):
             assert texts.count(f"message {number}") == 1
         await session.run.cancel()
-        await session.run.result(20)
+        await session.run.result(60)
 
 
 async def test_command_twice_across_can(short_histories: Lab) -> None:
@@ -205,7 +205,7 @@ async def test_command_twice_across_can(short_histories: Lab) -> None:
         texts = [entry.message.content async for entry in session.run.entries() if entry.message]
         assert texts.count("Only once, please.") == 1
         await session.run.cancel()
-        await session.run.result(20)
+        await session.run.result(60)
 
 
 async def test_2500_updates_to_a_waiting_run(short_histories: Lab) -> None:
@@ -226,5 +226,5 @@ async def test_2500_updates_to_a_waiting_run(short_histories: Lab) -> None:
         lab.server.say("Still here.")
         assert (await session.ask("Are you there?")).reply == "Still here."
         await session.run.cancel()
-        await session.run.result(20)
+        await session.run.result(60)
         await lab.assert_mirrored(session.id)

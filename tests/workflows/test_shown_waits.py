@@ -57,7 +57,7 @@ async def test_a_wait_is_shown_with_the_command_that_ends_it(lab: Lab) -> None:
                 break
         lab.server.release()
         await run.resume()
-        assert (await run.result(20)).status == RunStatus.COMPLETED
+        assert (await run.result(60)).status == RunStatus.COMPLETED
     assert "waits" not in (await cli.run("list", "--agent", "talker", "--limit", "1")).out
 
 

@@ -62,7 +62,7 @@ async def test_a_run_that_waits_for_a_slot_says_so(lab: Lab) -> None:
 
         await eventually(is_listed)
         lab.server.release()
-        assert [(await each.result(30)).success for each in (first, run)] == [True, True]
+        assert [(await each.result(60)).success for each in (first, run)] == [True, True]
 
 
 async def test_a_run_that_waits_for_a_slot_can_be_cancelled(lab: Lab) -> None:
@@ -79,9 +79,9 @@ async def test_a_run_that_waits_for_a_slot_can_be_cancelled(lab: Lab) -> None:
 
         await eventually(is_queued)
         await second.cancel()
-        assert (await second.result(30)).status == RunStatus.CANCELLED
+        assert (await second.result(60)).status == RunStatus.CANCELLED
         lab.server.release()
-        assert (await first.result(30)).success
+        assert (await first.result(60)).success
         assert (await lab.holdfast.run("walker", "Go.")).success
 
 

@@ -43,7 +43,7 @@ async def test_cancel_during_streaming(lab: Lab) -> None:
         await handle.cancel()
         closed = await lab.server.wait_disconnected(0)
         assert closed - asked < SOON
-        result = await handle.result(30)
+        result = await handle.result(60)
         assert result.status == RunStatus.CANCELLED
         assert result.content
         assert LONG.startswith(result.content.rstrip())
@@ -69,7 +69,7 @@ async def test_cancel_during_a_tool(lab: Lab) -> None:
             if isinstance(event, Entry) and event.kind == "message" and event.turn == 1:
                 break
         await handle.cancel()
-        assert (await handle.result(30)).status == RunStatus.CANCELLED
+        assert (await handle.result(60)).status == RunStatus.CANCELLED
         entries = await lab.entries(handle.id)
         assert [entry.data["error"] for entry in entries if entry.kind == "tool_result"] == [True, True]
         assert entries[-1].data["result"]["status"] == "cancelled"
@@ -82,7 +82,7 @@ async def test_cancel_while_the_provider_is_unavailable(lab: Lab) -> None:
         handle = await lab.holdfast.start("talker", "Talk.")
         await lab.server.wait_for_requests(1)
         await handle.cancel()
-        assert (await handle.result(20)).status == RunStatus.CANCELLED
+        assert (await handle.result(60)).status == RunStatus.CANCELLED
 
 
 async def test_cancel_before_a_worker_is_running(lab: Lab) -> None:
@@ -90,7 +90,7 @@ async def test_cancel_before_a_worker_is_running(lab: Lab) -> None:
     handle = await lab.holdfast.start("talker", "Talk.")
     await handle.cancel()
     async with lab.worker(talker):
-        assert (await handle.result(20)).status == RunStatus.CANCELLED
+        assert (await handle.result(60)).status == RunStatus.CANCELLED
     assert not lab.server.requests
 
 
@@ -99,7 +99,7 @@ async def test_terminate_leaves_a_true_status(lab: Lab) -> None:
     async with lab.worker(talker, max_cached_workflows=100):
         handle = await started_streaming(lab)
         await handle.terminate("enough")
-        result = await handle.result(20)
+        result = await handle.result(60)
         assert result.status == RunStatus.TERMINATED
         assert "enough" in (result.error or "")
         listed = [run async for run in lab.holdfast.list(status=RunStatus.TERMINATED, agent="talker", limit=1000)]
@@ -112,6 +112,6 @@ async def test_cancel_after_the_end_changes_nothing(lab: Lab, answer: str) -> No
     lab.server.say(answer)
     async with lab.worker(talker):
         handle = await lab.holdfast.start("talker", "Talk.")
-        assert (await handle.result(20)).content == answer
+        assert (await handle.result(60)).content == answer
         await handle.cancel()
-        assert (await handle.result(20)).status == RunStatus.COMPLETED
+        assert (await handle.result(60)).status == RunStatus.COMPLETED

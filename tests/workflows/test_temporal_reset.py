@@ -38,11 +38,11 @@ async def test_temporal_reset_keeps_mirror_right(lab: Lab, task: int) -> None:
             await origin.result()
             lab.server.respond = count_to(6)
             fork = await origin.fork(at=2)
-            assert (await fork.result(30)).content == "counted to 5"
+            assert (await fork.result(60)).content == "counted to 5"
             old = await store.entries(fork.id)
             lab.server.respond = count_to(5)
             await reset_lab.reset(fork.id, task)
-            assert (await fork.result(30)).content in ("counted to 4", "counted to 5")
+            assert (await fork.result(60)).content in ("counted to 4", "counted to 5")
             await assert_right(reset_lab, fork.id)
             new = await store.entries(fork.id)
             copied = slice(1, 7)
@@ -50,12 +50,12 @@ async def test_temporal_reset_keeps_mirror_right(lab: Lab, task: int) -> None:
             assert new[0].data["forked"]["run"] == origin.id
             lab.server.respond = count_to(3)
             await reset_lab.reset(origin.id, 2)
-            assert (await origin.result(30)).content == "counted to 2"
+            assert (await origin.result(60)).content == "counted to 2"
             await assert_right(reset_lab, origin.id)
             assert await store.entries(fork.id) == new, "a fork does not care about resets of its origin"
             lab.server.respond = count_to(7)
             again = await fork.fork(at=3)
-            assert (await again.result(30)).content == "counted to 6"
+            assert (await again.result(60)).content == "counted to 6"
             await assert_right(reset_lab, again.id)
     finally:
         await store.close()
@@ -102,10 +102,10 @@ async def test_commands_after_the_reset_point_are_taken_again(lab: Lab) -> None:
         await lab.server.wait_for_requests(1)
         await run.send("Count slowly.", id="slowly")
         lab.server.release()
-        await run.result(30)
+        await run.result(60)
         await lab.assert_mirrored(run.id)
         await reset_lab.reset(run.id, 0)
-        await run.result(30)
+        await run.result(60)
         await assert_right(reset_lab, run.id)
         messages = [message.content async for message in run.transcript() if message.role == "user"]
         assert messages == ["Count.", "Count slowly."]

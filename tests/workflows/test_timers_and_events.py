@@ -56,7 +56,7 @@ async def continued(lab: Lab, handle: RunHandle) -> None:
 
 async def finished_at(lab: Lab, handle: RunHandle) -> datetime:
     """Waits for the end of a run, and returns when it was."""
-    await handle.result(30)
+    await handle.result(60)
     return (await lab.entries(handle.id))[-1].at
 
 
@@ -88,7 +88,7 @@ async def test_a_person_answers(lab: Lab) -> None:
         with pytest.raises(CommandRefused, match="only people"):
             await handle.answer(wait.id, "red", by="run:other")
         await handle.answer(None, "blue", by="Ada")
-        await handle.result(20)
+        await handle.result(60)
         assert results(await lab.entries(handle.id)) == ["blue"]
         await lab.assert_mirrored(handle.id)
 
@@ -106,7 +106,7 @@ async def test_a_question_without_options_takes_any_text(lab: Lab) -> None:
         with pytest.raises(CommandRefused, match="was answered by Ada"):
             await handle.answer(wait.id, "no")
         await lab.client.get_workflow_handle(handle.id).signal("answer", "so")
-        await handle.result(20)
+        await handle.result(60)
         assert results(await lab.entries(handle.id)) == ["because", "so"]
 
 
@@ -127,7 +127,7 @@ async def test_a_question_may_need_approval_itself(lab: Lab) -> None:
         handle = await lab.holdfast.start("idler", "Ask.", approve=["ask_human"])
         await handle.approve((await waiting(handle, "approval")).id)
         await handle.answer((await waiting(handle, "question")).id, "because")
-        await handle.result(20)
+        await handle.result(60)
         assert results(await lab.entries(handle.id)) == ["because"]
 
 
@@ -197,7 +197,7 @@ async def test_wait_for_a_message(lab: Lab) -> None:
         handle = await lab.holdfast.start("idler", "Wait.")
         await waiting(handle, "message")
         await handle.send("Hello.", policy="enqueue")
-        await handle.result(20)
+        await handle.result(60)
         assert contents(await lab.entries(handle.id))[-3:] == [
             ("tool", "a message arrived; it follows"),
             ("user", "Hello."),
@@ -226,11 +226,11 @@ async def test_an_event_wakes_every_run_that_waits(lab: Lab) -> None:
             lab.server.say("Done.")
         await lab.holdfast.emit("deployed", {"ok": True}, by="Ada")
         for handle in deployed:
-            await handle.result(20)
+            await handle.result(60)
             assert results(await lab.entries(handle.id)) == ['{"ok": true}']
         assert (await tested.status()).status == RunStatus.WAITING
         await lab.holdfast.emit("tested")
-        await tested.result(20)
+        await tested.result(60)
         assert results(await lab.entries(tested.id)) == ["null"]
         await lab.assert_mirrored(tested.id)
 
@@ -257,7 +257,7 @@ async def test_event_before_wait(lab: Lab) -> None:
         await lab.holdfast.emit("built", 1, id="one")
         await lab.holdfast.emit("built", "again", id="one")
         await lab.holdfast.emit("built", 2)
-        await handle.result(20)
+        await handle.result(60)
         assert results(await lab.entries(handle.id))[1:] == ["1", "2", "no event 'built' was emitted in time"]
 
 
@@ -272,7 +272,7 @@ async def test_an_agent_wakes_another_one(lab: Lab) -> None:
             lab.server.say("Done.")
         caller = await lab.holdfast.run("idler", "Emit.")
         assert results(await lab.entries(caller.run_id)) == ["emitted 'ready'"]
-        await sleeper.result(20)
+        await sleeper.result(60)
         [ended] = [entry for entry in await lab.entries(sleeper.id) if entry.kind == "wait_ended"]
         assert (ended.data["outcome"], ended.data["by"]) == ("event", f"run:{caller.run_id}")
 
@@ -289,7 +289,7 @@ async def test_events_over_continue_as_new(short_histories: Lab) -> None:
         await continued(lab, handle)
         await waiting(handle, "event")
         await lab.holdfast.emit("late", "now")
-        await handle.result(20)
+        await handle.result(60)
         assert results(await lab.entries(handle.id)) == ['"now"', "no event 'late' was emitted in time"]
 
 
@@ -301,7 +301,7 @@ async def test_a_run_that_is_gone_is_forgotten(lab: Lab) -> None:
         handle = await lab.holdfast.start("idler", "Wait.")
         await waiting(handle, "event")
         await handle.cancel()
-        await handle.result(20)
+        await handle.result(60)
 
         async def has_ended() -> bool:
             return (await topic.describe()).close_time is not None

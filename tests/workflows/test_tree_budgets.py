@@ -89,7 +89,7 @@ async def test_the_rest_of_a_part_is_given_back(priced: Lab) -> None:
     Cast(lab, owner=[*again, Reply("Done.", usage=USED)], frugal=answer)
     async with lab.worker(owner, max_cached_workflows=100):
         handle = await lab.holdfast.start("owner", "Ask.", budget={"tokens": 2_600})
-        result = (await handle.result(30)).run
+        result = (await handle.result(60)).run
         assert (result.status, result.output) == (RunStatus.COMPLETED, "Done.")
         assert result.tree_usage is not None
         assert (result.tree_usage.requests, result.tree_usage.total_tokens) == (13, 1_560)

@@ -89,7 +89,7 @@ async def test_open_runs_and_versions(versioning: str, second: str, lab: Lab) ->
         async with worker_of(lab, deployment, "v2", versioning):
             await make_current(lab, deployment, "v2")
             lab.server.release()
-            assert (await run.result(30)).success
+            assert (await run.result(60)).success
             told = [text for role, text in contents(await lab.entries(run.id)) if role == "tool"]
             assert told == [second, second]
             new = await lab.holdfast.run("clerk", "Go.")
@@ -139,6 +139,6 @@ async def test_runs_from_before_the_first_version_move_to_it(versioning: str, la
             await make_current(lab, deployment, "v1")
             await eventually(lambda: takes_new_runs(lab, "v1"))
             lab.server.release()
-            assert (await run.result(30)).success
+            assert (await run.result(60)).success
             told = [text for role, text in contents(await lab.entries(run.id)) if role == "tool"]
     assert told == ["v1", "v1"]
