@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -26,45 +27,54 @@ def dollars(context: typer.Context, option: typer.CallbackParam, value: float | 
     return value
 
 
-MaxCostOption = Annotated[
-    float | None,
-    typer.Option(
-        "--max-cost-usd", metavar="USD", callback=dollars, help="US dollars that it and its children may cost."
-    ),
-]
-MaxTokensOption = Annotated[
-    int | None,
-    typer.Option("--max-tokens", metavar="N", callback=at_least(1), help="Input and output tokens that they may use."),
-]
-MaxToolCallsOption = Annotated[
-    int | None,
-    typer.Option("--max-tool-calls", metavar="N", callback=at_least(0), help="Tool calls that they may make."),
-]
-OnLimitOption = Annotated[
-    OnLimit | None,
-    typer.Option(help="Before a limit is passed: stop the run, or ask a person (`budget` raises it). Default: stop."),
-]
-UnpricedOption = Annotated[
-    bool,
-    typer.Option("--allow-unpriced", help="Accept a limit of the cost although the price of the model is not known."),
-]
+@dataclass(frozen=True)
+class BudgetOptions:
+    """The limits of a run that is to start, and of its children: a group of options."""
+
+    max_cost_usd: Annotated[
+        float | None,
+        typer.Option(
+            "--max-cost-usd", metavar="USD", callback=dollars, help="US dollars that it and its children may cost."
+        ),
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens", metavar="N", callback=at_least(1), help="Input and output tokens that they may use."
+        ),
+    ] = None
+    max_tool_calls: Annotated[
+        int | None,
+        typer.Option("--max-tool-calls", metavar="N", callback=at_least(0), help="Tool calls that they may make."),
+    ] = None
+    on_limit: Annotated[
+        OnLimit | None,
+        typer.Option(
+            help="Before a limit is passed: stop the run, or ask a person (`budget` raises it). Default: stop."
+        ),
+    ] = None
+    allow_unpriced: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unpriced", help="Accept a limit of the cost although the price of the model is not known."
+        ),
+    ] = False
+
+    def budget(self) -> dict[str, Any] | None:
+        """The budget that the options stand for; `None` means none."""
+        fields = {
+            "cost_usd": self.max_cost_usd,
+            "tokens": self.max_tokens,
+            "tool_calls": self.max_tool_calls,
+            "on_limit": self.on_limit and self.on_limit.value,
+            "allow_unpriced": self.allow_unpriced or None,
+        }
+        return {name: value for name, value in fields.items() if value is not None} or None
+
+
 TagOption = Annotated[
     list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A tag of the run; can be repeated.")
 ]
-
-
-def budget_of(
-    cost_usd: float | None, tokens: int | None, tool_calls: int | None, on_limit: OnLimit | None, *, unpriced: bool
-) -> dict[str, Any] | None:
-    """The budget that options stand for; `None` means none."""
-    fields = {
-        "cost_usd": cost_usd,
-        "tokens": tokens,
-        "tool_calls": tool_calls,
-        "on_limit": on_limit and on_limit.value,
-        "allow_unpriced": unpriced or None,
-    }
-    return {name: value for name, value in fields.items() if value is not None} or None
 
 
 def tags_of(options: list[str] | None) -> dict[str, str] | None:

@@ -18,6 +18,7 @@ import typer
 
 from holdfast._util.terminal import clean
 from holdfast.cli.exit_code import ExitCode, for_error
+from holdfast.cli.option_groups import flattened
 from holdfast.cli.parsing import ParsedCommand
 from holdfast.cli.program import name
 from holdfast.cli.render.output import Output
@@ -39,7 +40,7 @@ def register(app: typer.Typer, verb: str, function: Command[P], *, examples: str
             (`None` means OK).
         examples: shell commands, one per line, with `$` for this program.
     """
-    app.command(verb, cls=ParsedCommand, help=_help(function, examples))(_guarded(function))
+    app.command(verb, cls=ParsedCommand, help=_help(function, examples))(_guarded(flattened(function)))
 
 
 def _help(function: Callable[..., object], examples: str) -> str:

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from holdfast.cli.app import application
+from holdfast.cli.option_groups import flattened
 from holdfast.cli.verbs import GROUPS, VERBS, Section, Verb, summaries
 
 WORDS = [verb.words for verb in VERBS]
@@ -104,7 +105,7 @@ def test_refused_numbers_are_explained(words: str, says: str) -> None:
 def typed_options() -> Iterator[tuple[str, str]]:
     """Each verb with each of its options that take a number or a choice."""
     for verb in VERBS:
-        for name, hint in get_type_hints(verb.load()[0]).items():
+        for name, hint in get_type_hints(flattened(verb.load()[0])).items():
             kinds = [kind for kind in (get_args(hint) or (hint,)) if isinstance(kind, type) and kind is not bool]
             if name != "return" and any(issubclass(kind, int | float | enum.Enum) for kind in kinds):
                 yield verb.words, name

@@ -7,14 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.budgets import (
-    MaxCostOption,
-    MaxTokensOption,
-    MaxToolCallsOption,
-    OnLimitOption,
-    UnpricedOption,
-    budget_of,
-)
+from holdfast.cli.budgets import BudgetOptions
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption, RunIdArgument, at_least, models_of, seconds
 from holdfast.cli.render.output import Output
@@ -55,11 +48,7 @@ async def fork(
         float | None,
         typer.Option(metavar="S", callback=seconds, help="Seconds that the fork may take. Default: the run's limit."),
     ] = None,
-    max_cost_usd: MaxCostOption = None,
-    max_tokens: MaxTokensOption = None,
-    max_tool_calls: MaxToolCallsOption = None,
-    on_limit: OnLimitOption = None,
-    allow_unpriced: UnpricedOption = False,
+    limits: BudgetOptions,
     fork_id: NewIdOption = None,
     mode: ModeOption = Mode.STREAMING,
     json: JsonOption = False,
@@ -85,7 +74,7 @@ async def fork(
             max_turns=max_turns,
             timeout=timeout,
             workspace=workspace,
-            budget=budget_of(max_cost_usd, max_tokens, max_tool_calls, on_limit, unpriced=allow_unpriced),
+            budget=limits.budget(),
         )
         return await show_run(session, handle, mode)
 

@@ -8,16 +8,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.budgets import (
-    MaxCostOption,
-    MaxTokensOption,
-    MaxToolCallsOption,
-    OnLimitOption,
-    TagOption,
-    UnpricedOption,
-    budget_of,
-    tags_of,
-)
+from holdfast.cli.budgets import BudgetOptions, TagOption, tags_of
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption, at_least, models_of, seconds
 from holdfast.cli.render.output import Output
@@ -73,11 +64,7 @@ async def run(
             metavar="TOOL", help="Ask a person before each call of a tool; `all` means every tool. May be repeated."
         ),
     ] = None,
-    max_cost_usd: MaxCostOption = None,
-    max_tokens: MaxTokensOption = None,
-    max_tool_calls: MaxToolCallsOption = None,
-    on_limit: OnLimitOption = None,
-    allow_unpriced: UnpricedOption = False,
+    limits: BudgetOptions,
     tag: TagOption = None,
     approval_timeout: Annotated[
         float | None,
@@ -104,7 +91,7 @@ async def run(
                 model=models_of(model),
                 max_turns=max_turns,
                 timeout=timeout,
-                budget=budget_of(max_cost_usd, max_tokens, max_tool_calls, on_limit, unpriced=allow_unpriced),
+                budget=limits.budget(),
                 tags=tags,
                 workspace=workspace,
                 approve=require_approval,
