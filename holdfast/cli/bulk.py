@@ -1,4 +1,4 @@
-"""Commands that do one thing to one run, or to all runs that match a condition."""
+"""Operations on one run, or on all runs that match a condition."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,10 +14,12 @@ from holdfast._util.concurrency import map_concurrently
 from holdfast._util.terminal import clean
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.program import command
+from holdfast.cli.render.output import Output
 from holdfast.cli.render.progress import Progress
 from holdfast.cli.render.run_list import show_runs
 from holdfast.cli.render.text import count
-from holdfast.cli.session import Session
+from holdfast.cli.run_selection import RunSelection
+from holdfast.cli.session import Session, connected
 from holdfast.errors import HoldfastError, RunOver, TemporalUnavailable, UsageError
 from holdfast.ops.bulk import BulkJob, Outcome, Treated, new_path, newest_unfinished
 from holdfast.types import RunId
@@ -29,15 +30,8 @@ if TYPE_CHECKING:
 WIDTH = 16  # runs at the same time; Temporal takes some hundred requests a second on one machine
 SAMPLE = 5  # runs that are shown before the question
 
-YesOption = Annotated[bool, typer.Option("--yes", help="With --where: do not ask.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="With --where: only show which runs match.")]
-IdsFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--ids-file", metavar="FILE", help="Keeps the ids, and what was done. Default: a new one.", show_default=False
-    ),
-]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Continue what was interrupted, and retry what failed.")]
+Options = dict[str, str]
+"""Options of an operation, by name, as the file of a job has them."""
 
 Act = Callable[[Session, RunId, BulkJob], Awaitable[Outcome]]
 """Does to a run what a job is for. An error is that of the run alone, unless Temporal is unavailable."""
@@ -45,54 +39,37 @@ Act = Callable[[Session, RunId, BulkJob], Awaitable[Outcome]]
 
 @dataclass(frozen=True)
 class Operation:
-    """What a command does to each run."""
+    """What a command does to one run, or to each of many."""
 
     verb: str
-    act: Act
+    one: Callable[[Session, RunId], Awaitable[ExitCode | None]]
+    """Does it to the only run, and reports."""
+    each: Act
     done: str
-    """What was done to a run, as `asked to stop`."""
+    """What was done to each of many runs, as `asked to stop`."""
     states: str = "ExecutionStatus = 'Running'"
     """List filter of the runs to which it can be done."""
-    options: dict[str, str] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     """Kept with the job, as it may be resumed."""
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The runs that the arguments of a bulk command name, and how to treat them."""
+async def treat(runs: RunSelection, operation: Operation, out: Output, *, whole: bool = False) -> ExitCode:
+    """Does an operation to the runs of a selection, and reports.
 
-    where: str | None
-    ids_file: Path | None
-    yes: bool
-    dry_run: bool
-    resume: bool
+    Args:
+        runs: the selection.
+        operation: what is done to them.
+        out: receives the report.
+        whole: as in `connected`.
 
-    @classmethod
-    def of(
-        cls,
-        run_id: RunId | None,
-        where: str | None,
-        ids_file: Path | None,
-        *,
-        yes: bool,
-        dry_run: bool,
-        resume: bool,
-        key: str | None = None,
-    ) -> Selection | None:
-        """Reads the arguments; `None` means that they name one run.
-
-        Raises:
-            UsageError: they contradict each other.
-        """
-        if [run_id is not None, where is not None, resume].count(True) != 1:
-            raise UsageError("name one run, or use --where QUERY for many, or --resume")
-        if run_id is not None and (ids_file or yes or dry_run):
-            raise UsageError("--yes, --dry-run and --ids-file need --where")
-        if run_id is None and key is not None:
-            raise UsageError("--key is for one run; many runs are each treated once")
-        if resume and dry_run:
-            raise UsageError("--resume and --dry-run contradict each other")
-        return None if run_id is not None else cls(where, ids_file, yes, dry_run, resume)
+    Raises:
+        UsageError: as `BulkCommand.run` does.
+        Unavailable: Temporal is unavailable.
+    """
+    async with connected(out, whole=whole) as session:
+        if runs.run_id is None:
+            return await BulkCommand(session, operation).run(runs)
+        return await operation.one(session, runs.run_id) or ExitCode.OK
 
 
 class BulkCommand:
@@ -108,7 +85,7 @@ class BulkCommand:
         self._out = session.out
         self._operation = operation
 
-    async def run(self, selection: Selection) -> ExitCode:
+    async def run(self, selection: RunSelection) -> ExitCode:
         """Does it, after a confirmation, and reports.
 
         Raises:
@@ -122,7 +99,7 @@ class BulkCommand:
         self._report(job)
         return ExitCode.FAILED if job.failures else ExitCode.OK
 
-    def _resumed(self, selection: Selection) -> BulkJob | None:
+    def _resumed(self, selection: RunSelection) -> BulkJob | None:
         verb, home = self._operation.verb, self._session.settings.holdfast_home
         job = BulkJob.read(selection.ids_file) if selection.ids_file else newest_unfinished(home, verb)
         if job is None:
@@ -135,7 +112,7 @@ class BulkCommand:
         self._out.note(f"{verb} of {count(len(job.runs), 'run')}, {len(job.left):,} left ({job.path})")
         return job
 
-    async def _new(self, selection: Selection) -> BulkJob | None:
+    async def _new(self, selection: RunSelection) -> BulkJob | None:
         assert selection.where is not None, "without it, a job is resumed"
         sample, ids = await self._matching(selection.where)
         if selection.dry_run or not ids:
@@ -186,7 +163,7 @@ class BulkCommand:
         if document:
             out.say(f"{count(len(ids), 'run')} to {self._operation.verb}")
 
-    def _is_confirmed(self, selection: Selection, sample: list[ListedRun], ids: list[RunId]) -> bool:
+    def _is_confirmed(self, selection: RunSelection, sample: list[ListedRun], ids: list[RunId]) -> bool:
         if selection.yes:
             return True
         verb, number = self._operation.verb, count(len(ids), "run")
@@ -217,7 +194,7 @@ class BulkCommand:
 
     async def _act(self, job: BulkJob, run: RunId) -> Treated:
         try:
-            return Treated(run=run, outcome=await self._operation.act(self._session, run, job))
+            return Treated(run=run, outcome=await self._operation.each(self._session, run, job))
         except RunOver:
             return Treated(run=run, outcome=Outcome.ENDED)
         except TemporalUnavailable:

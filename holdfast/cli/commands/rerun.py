@@ -8,21 +8,14 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.bulk import (
-    BulkCommand,
-    DryRunOption,
-    IdsFileOption,
-    Operation,
-    ResumeOption,
-    Selection,
-    YesOption,
-)
+from holdfast.cli.bulk import Operation, treat
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.options import JsonOption, OptionalRunIdArgument, WhereOption
+from holdfast.cli.options import JsonOption
 from holdfast.cli.render.output import Output
-from holdfast.cli.session import Session, connected
+from holdfast.cli.run_selection import RunSelection
+from holdfast.cli.session import Session
 from holdfast.cli.started_run import Mode, ModeOption, NewIdOption, show_run
-from holdfast.errors import RunExists, UsageError
+from holdfast.errors import RunExists
 from holdfast.ops.bulk import BulkJob, Outcome
 from holdfast.types import RunId
 
@@ -38,18 +31,13 @@ EXAMPLES = """
 
 
 async def rerun(
-    run_id: OptionalRunIdArgument = None,
     *,
     latest: Annotated[
         bool, typer.Option("--latest", help="Use the agent as it is now. Default: as it was then.")
     ] = False,
     new_id: NewIdOption = None,
     mode: ModeOption = Mode.STREAMING,
-    where: WhereOption = None,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    ids_file: IdsFileOption = None,
-    resume: ResumeOption = False,
+    runs: RunSelection,
     json: JsonOption = False,
 ) -> ExitCode:
     """Starts a run with the input of another one.
@@ -62,23 +50,20 @@ async def rerun(
     Temporal, and returns when all are started. It asks, and can be resumed, as
     `cancel --where`.
     """
-    out = Output(json=json)
-    many = Selection.of(run_id, where, ids_file, yes=yes, dry_run=dry_run, resume=resume)
-    if many is not None and new_id is not None:
-        raise UsageError("--id names one new run; those of many runs have the ids of their origins with a suffix")
-    async with connected(out, whole=True) as session:
-        if many is not None:
-            operation = Operation(
-                "rerun",
-                _rerun,
-                "started again",
-                states="ExecutionStatus != 'Running'",
-                options={LATEST: "yes"} if latest else {},
-            )
-            return await BulkCommand(session, operation).run(many)
-        assert run_id is not None, "else there are many"
-        handle = await session.run(run_id).rerun(latest=latest, id=new_id)
-        return await show_run(session, handle, mode)
+    runs.check_one(new_id, "--id names one new run; those of many runs have the ids of their origins with a suffix")
+
+    async def one(session: Session, run_id: RunId) -> ExitCode:
+        return await show_run(session, await session.run(run_id).rerun(latest=latest, id=new_id), mode)
+
+    operation = Operation(
+        "rerun",
+        one,
+        _rerun,
+        "started again",
+        states="ExecutionStatus != 'Running'",
+        options={LATEST: "yes"} if latest else {},
+    )
+    return await treat(runs, operation, Output(json=json), whole=True)
 
 
 async def _rerun(session: Session, run_id: RunId, job: BulkJob) -> Outcome:
