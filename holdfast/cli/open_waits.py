@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.render.output import Output
+from holdfast.cli.session import connected
 from holdfast.errors import CommandRefused, UsageError
+from holdfast.types import RunId
 
 if TYPE_CHECKING:
     from holdfast.client.run_handle import RunHandle
     from holdfast.commands import Receipt
 
-Decide = Callable[[str], "Awaitable[Receipt]"]
-"""Decides about the call with an id."""
+Decide = Callable[["RunHandle", str], "Awaitable[Receipt]"]
+"""Decides about the call of a run with an id."""
 
 
-async def decide(
-    out: Output, run: RunHandle, call: str | None, *, everything: bool, done: str, what: Decide
-) -> ExitCode:
+async def decide(run_id: RunId, call: str | None, what: Decide, *, everything: bool, done: str, json: bool) -> ExitCode:
     """Decides about one call, or about each that waits for approval, and says what was done.
 
     Args:
-        out: receives what was done.
-        run: the run.
+        run_id: the run.
         call: id of the call; `None` with `everything`.
+        what: makes the decision.
         everything: decide about each call that waits.
         done: what has been done to a call, as `approved`.
-        what: makes the decision.
+        json: whether to print the receipts as JSON.
 
     Raises:
         UsageError: neither or both of a call and `everything` are given.
@@ -36,11 +36,20 @@ async def decide(
     """
     if (call is None) != everything:
         raise UsageError("name one call, as `inbox` shows it, or pass --all")
-    calls = [call] if call is not None else await waiting_calls(run)
+    out = Output(json=json)
+    async with connected(out) as session:
+        run = session.run(run_id)
+        calls = [call] if call is not None else await waiting_calls(run)
+        return await _decided(out, run, calls, what, everything=everything, done=done)
+
+
+async def _decided(
+    out: Output, run: RunHandle, calls: list[str], what: Decide, *, everything: bool, done: str
+) -> ExitCode:
     receipts, refused = [], 0
     for each in calls:
         try:
-            receipts.append(await what(each))
+            receipts.append(await what(run, each))
         except CommandRefused as error:
             if not everything:
                 raise

@@ -11,8 +11,6 @@ from holdfast.cli.commanding import ByOption, user
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.open_waits import decide
 from holdfast.cli.options import JsonOption, RunIdArgument
-from holdfast.cli.render.output import Output
-from holdfast.cli.session import connected
 from holdfast.errors import UsageError
 
 EXAMPLES = """
@@ -46,22 +44,19 @@ async def approve(
     json: JsonOption = False,
 ) -> ExitCode:
     """Lets a call be made that waits for a person's approval."""
-    out = Output(json=json)
     if matching and not always:
         raise UsageError("--matching says which later calls --always covers; pass both")
     if edit is not None and everything:
         raise UsageError("--edit is for one call, not for --all")
     arguments = _parsed(edit)
-    async with connected(out) as session:
-        run = session.run(run_id)
-        return await decide(
-            out,
-            run,
-            call,
-            everything=everything,
-            done="approved",
-            what=lambda each: run.approve(each, edit=arguments, always=matching or always, by=by or user()),
-        )
+    return await decide(
+        run_id,
+        call,
+        lambda run, each: run.approve(each, edit=arguments, always=matching or always, by=by or user()),
+        everything=everything,
+        done="approved",
+        json=json,
+    )
 
 
 def _parsed(text: str | None) -> dict[str, Any] | None:

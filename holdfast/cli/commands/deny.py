@@ -11,8 +11,6 @@ from holdfast.cli.commands.approve import CallArgument
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.open_waits import decide
 from holdfast.cli.options import JsonOption, RunIdArgument
-from holdfast.cli.render.output import Output
-from holdfast.cli.session import connected
 
 EXAMPLES = """
     $ deny clerk-3f9a12bc 2/call_1 --reason "pay at most 50"
@@ -33,14 +31,11 @@ async def deny(
 
     The call is not made. The agent is told who refused it and why, and continues.
     """
-    out = Output(json=json)
-    async with connected(out) as session:
-        run = session.run(run_id)
-        return await decide(
-            out,
-            run,
-            call,
-            everything=everything,
-            done="denied",
-            what=lambda each: run.deny(each, reason=reason, by=by or user()),
-        )
+    return await decide(
+        run_id,
+        call,
+        lambda run, each: run.deny(each, reason=reason, by=by or user()),
+        everything=everything,
+        done="denied",
+        json=json,
+    )
