@@ -19,7 +19,9 @@ Decide = Callable[["RunHandle", str], "Awaitable[Receipt]"]
 """Decides about the call of a run with an id."""
 
 
-async def decide(run_id: RunId, call: str | None, what: Decide, *, everything: bool, done: str, json: bool) -> ExitCode:
+async def decide(
+    run_id: RunId, call: str | None, what: Decide, *, everything: bool, key: str | None, done: str, json: bool
+) -> ExitCode:
     """Decides about one call, or about each that waits for approval, and says what was done.
 
     Args:
@@ -27,15 +29,18 @@ async def decide(run_id: RunId, call: str | None, what: Decide, *, everything: b
         call: id of the call; `None` with `everything`.
         what: makes the decision.
         everything: decide about each call that waits.
+        key: idempotency key of the decision, which `what` sends.
         done: what has been done to a call, as `approved`.
         json: whether to print the receipts as JSON.
 
     Raises:
-        UsageError: neither or both of a call and `everything` are given.
+        UsageError: neither or both of a call and `everything` are given, or a key for more than one decision.
         CommandRefused: the run refuses the decision about the only call.
     """
     if (call is None) != everything:
         raise UsageError("name one call, as `inbox` shows it, or pass --all")
+    if everything and key is not None:
+        raise UsageError("--key is for one call, not for --all: each call is decided about once")
     out = Output(json=json)
     async with connected(out) as session:
         run = session.run(run_id)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.commanding import ByOption, user
+from holdfast.cli.commanding import ByOption, KeyOption, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.cli.render.output import Output
 from holdfast.cli.session import connected
@@ -23,6 +23,7 @@ async def answer(
     ],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer.", show_default=False)],
     *,
+    key: KeyOption = None,
     by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -32,7 +33,7 @@ async def answer(
     """
     out = Output(json=json)
     async with connected(out) as session:
-        receipt = await session.run(run_id).answer(question, text, by=by or user())
+        receipt = await session.run(run_id).answer(question, text, id=key, by=by or user())
     if json:
         out.document(receipt.model_dump(mode="json"))
     else:

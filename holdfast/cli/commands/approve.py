@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.commanding import ByOption, user
+from holdfast.cli.commanding import ByOption, KeyOption, user
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.open_waits import decide
 from holdfast.cli.options import JsonOption, RunIdArgument
@@ -40,6 +40,7 @@ async def approve(
         typer.Option(metavar="KEY", help="With --always: only this argument must be the same; may be repeated."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Approve each call of the run that waits.")] = False,
+    key: KeyOption = None,
     by: ByOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
@@ -52,8 +53,9 @@ async def approve(
     return await decide(
         run_id,
         call,
-        lambda run, each: run.approve(each, edit=arguments, always=matching or always, by=by or user()),
+        lambda run, each: run.approve(each, edit=arguments, always=matching or always, id=key, by=by or user()),
         everything=everything,
+        key=key,
         done="approved",
         json=json,
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.budgets import dollars
-from holdfast.cli.commanding import ByOption, user
+from holdfast.cli.commanding import ByOption, KeyOption, user
 from holdfast.cli.options import JsonOption, at_least, run_id
 from holdfast.cli.options import seconds as positive_seconds
 from holdfast.cli.program import command
@@ -49,6 +49,7 @@ async def budget(
         float | None, typer.Option(metavar="S", callback=positive_seconds, help="Raise its running time to this.")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Let a run that waits for a daily budget try again.")] = False,
+    key: KeyOption = None,
     by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -68,7 +69,7 @@ async def budget(
     async with connected(out, whole=bool(limits)) as session:
         handle = session.run(run)
         if limits or retry:
-            receipt = await handle.raise_budget(**limits, by=by or user())  # type: ignore[arg-type]
+            receipt = await handle.raise_budget(**limits, id=key, by=by or user())  # type: ignore[arg-type]
             out.note(f"raised; the run is {receipt.state}")
         progress = await handle.status()
     if json:

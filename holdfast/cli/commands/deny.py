@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.commanding import ByOption, user
+from holdfast.cli.commanding import ByOption, KeyOption, user
 from holdfast.cli.commands.approve import CallArgument
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.open_waits import decide
@@ -24,6 +24,7 @@ async def deny(
     *,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; the agent reads it.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Deny each call of the run that waits.")] = False,
+    key: KeyOption = None,
     by: ByOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
@@ -34,8 +35,9 @@ async def deny(
     return await decide(
         run_id,
         call,
-        lambda run, each: run.deny(each, reason=reason, by=by or user()),
+        lambda run, each: run.deny(each, reason=reason, id=key, by=by or user()),
         everything=everything,
+        key=key,
         done="denied",
         json=json,
     )
