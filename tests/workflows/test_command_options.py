@@ -53,3 +53,26 @@ async def test_a_decision_is_taken_once_under_its_key(lab: Lab) -> None:
         assert (await run.result(30)).success
         sent = [entry.data["command"] for entry in await lab.entries(run.id) if entry.kind == "command"]
         assert sent == ["approve", "deny", "answer", "deny"]
+
+
+async def test_checkpoints_and_restores_name_the_person(lab: Lab) -> None:
+    """`checkpoints --create` and `restore` record the name that `--by` gives."""
+    lab.server.call_tools(("ask_human", {"question": "Which one?"}))
+    cli = command_line(lab)
+    async with lab.worker(clerk, max_cached_workflows=10):
+        run = await lab.holdfast.start("clerk", "Pay.")
+
+        async def is_waiting() -> bool:
+            return bool((await run.status()).waits_for)
+
+        await eventually(is_waiting)
+        made = await cli.run("checkpoints", run.id, "--create", "before paying", "--by", "Ada")
+        assert made.code == 0, made.err
+        listed = await cli.run("checkpoints", run.id, "--json")
+        assert [(point["name"], point["by"]) for point in listed.json] == [("before paying", "Ada")]
+        lab.server.hold()
+        restored = await cli.run("restore", run.id, "before paying", "--message", "Only one.", "--by", "Eve")
+        assert restored.code == 0, restored.err
+        commands = [entry.data for entry in await lab.entries(run.id) if entry.kind == "command"]
+        assert [(data["command"], data["by"]) for data in commands[1:]] == [("restore", "Eve"), ("send", "Eve")]
+        await run.terminate("seen")

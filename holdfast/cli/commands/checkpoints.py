@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.checkpoints import Checkpoint
-from holdfast.cli.commanding import user
+from holdfast.cli.commanding import ByOption, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.cli.program import command
 from holdfast.cli.render.output import Output
@@ -31,6 +31,7 @@ async def checkpoints(
         str | None, typer.Option(metavar="NAME", help="Make one of this name now; the run must be open.")
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="JSON", help="With --create: data to keep with it.")] = None,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
     """Lists the checkpoints of a run, oldest first.
@@ -43,7 +44,7 @@ async def checkpoints(
     async with connected(out) as session:
         run = session.run(run_id)
         if create is not None:
-            made = await run.create_checkpoint(create, value, by=user())
+            made = await run.create_checkpoint(create, value, by=by or user())
             if json:
                 out.document({"run_id": run_id, "checkpoint": made})
             else:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from holdfast.checkpoints import Effect
-from holdfast.cli.commanding import user
+from holdfast.cli.commanding import ByOption, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.cli.program import command
 from holdfast.cli.render.output import Output
@@ -28,6 +28,7 @@ async def restore(
     ],
     *,
     message: Annotated[str | None, typer.Option(metavar="TEXT", help="A message to the agent that follows.")] = None,
+    by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
     """Takes a run back to a checkpoint.
@@ -41,7 +42,7 @@ async def restore(
     async with connected(out) as session:
         run = session.run(run_id)
         effects = await run.effects_since(checkpoint)
-        restored = await run.restore(checkpoint, message=message, by=user())
+        restored = await run.restore(checkpoint, message=message, by=by or user())
     if json:
         out.document(
             {
