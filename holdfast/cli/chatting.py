@@ -10,19 +10,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.cli.asking import ASKED, Asker, Prompt
 from holdfast.cli.commanding import user
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.following import waiting_shown
 from holdfast.cli.render.narrator import Narrator
 from holdfast.cli.session import Session
 from holdfast.errors import CommandRefused, RunNotFound
-from holdfast.types import Entry
+from holdfast.events import Event, Notice
+from holdfast.types import Entry, RunStatus
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
     from holdfast.client.session import Session as Conversation
-    from holdfast.commands import Receipt
 
 HISTORY = "chat_history"
 """File in HOLDFAST_HOME with the messages that were typed."""
@@ -41,6 +42,7 @@ class Chat:
         self._home = session.settings.holdfast_home
         self._conversation = conversation
         self._narrator = Narrator(session.out, run_id=conversation.id)
+        self._asker: Asker | None = None
 
     async def once(self, text: str, *, key: str | None) -> ExitCode:
         """Sends one message, prints the answer, and returns how it went; says why nothing happens meanwhile."""
@@ -62,23 +64,29 @@ class Chat:
 
     async def until_left(self) -> None:
         """Talks until the person presses Ctrl-D, or Ctrl-C twice."""
-        await self._greet()
         prompt = _prompt(self._home)
-        while True:
+        self._asker = Asker(self._out, self._conversation.run, _decisions())
+        try:
+            await self._greet()
+            while (text := await self._typed(prompt)) is not None:
+                try:
+                    await self._exchange(self._answer_to(text))
+                except CommandRefused as refusal:
+                    self._out.warn(str(refusal))
+        except _Left:
+            return
+
+    async def _typed(self, prompt: PromptSession[str]) -> str | None:
+        """Returns the next message; `None` means that the person leaves."""
+        text = ""
+        while not text.strip():
             try:
                 text = await prompt.prompt_async("> ")
             except EOFError:
-                return
+                return None
             except KeyboardInterrupt:
                 self._out.note("Ctrl-D leaves the session, which stays open")
-                continue
-            if text.strip():
-                try:
-                    await self._exchange(text)
-                except CommandRefused as refusal:
-                    self._out.warn(str(refusal))
-                except _Left:
-                    return
+        return text
 
     async def _greet(self) -> None:
         try:
@@ -87,22 +95,58 @@ class Chat:
             self._out.note(f"session {self._conversation.id} begins with your first message; Ctrl-D leaves it open")
             return
         self._out.note(f"session {self._conversation.id}, turn {progress.turn}, is {progress.status}")
-        if progress.output:
+        if progress.status == RunStatus.RUNNING or any(wait.kind in ASKED for wait in progress.waits_for):
+            await self._exchange(self._rest(progress.head))
+        elif progress.output:
             self._out.say(progress.output)
 
-    async def _exchange(self, text: str) -> None:
-        """Sends a message and shows what happens until it is answered."""
-        async with self._interruptible(), waiting_shown(self._narrator):
-            await self._show(await self._conversation.send(text, by=user()))
-
-    async def _show(self, receipt: Receipt) -> None:
+    async def _answer_to(self, text: str) -> AsyncIterator[Event]:
+        """Sends a message and yields what happens until it is answered, but for the message."""
+        receipt = await self._conversation.send(text, by=user())
         async for event in self._conversation.stream(receipt):
-            is_own = isinstance(event, Entry) and event.data.get("command") == receipt.id
-            if not is_own:
-                self._narrator.show(event)
-            if isinstance(event, Entry) and event.kind == "answer" and (error := event.data.get("error")):
-                self._narrator.end()
-                self._out.warn(error["message"])
+            if not (isinstance(event, Entry) and event.data.get("command") == receipt.id):
+                yield event
+
+    async def _rest(self, head: int) -> AsyncIterator[Event]:
+        """Yields what happens after an entry, until the run answers."""
+        async for event in self._conversation.run.events(head):
+            yield event
+            if isinstance(event, Entry) and event.kind == "answer":
+                return
+
+    async def _exchange(self, events: AsyncIterator[Event]) -> None:
+        """Shows what happens until the run answers.
+
+        Raises:
+            CommandRefused: the message is not taken.
+            _Left: the person leaves.
+        """
+        async with self._interruptible(), waiting_shown(self._narrator):
+            async for event in events:
+                await self._show(event)
+
+    async def _show(self, event: Event) -> None:
+        if isinstance(event, Notice) and any(wait.kind in ASKED for wait in event.waits_for):
+            await self._ask(event)
+            return
+        self._narrator.show(event)
+        if isinstance(event, Entry) and event.kind == "answer" and (error := event.data.get("error")):
+            self._narrator.end()
+            self._out.warn(error["message"])
+
+    async def _ask(self, notice: Notice) -> None:
+        """Lets the person decide what the run waits for; what happens meanwhile is shown afterwards."""
+        assert self._asker is not None
+        self._narrator.end()
+        self._narrator.is_held = True
+        try:
+            await self._asker.ask(notice.waits_for)
+        except KeyboardInterrupt:
+            await self._interrupt()
+        except EOFError:
+            raise _Left from None
+        finally:
+            self._narrator.is_held = False
 
     @asynccontextmanager
     async def _interruptible(self) -> AsyncIterator[None]:
@@ -142,6 +186,18 @@ class Chat:
 
 class _Left(Exception):
     """The person leaves in the middle of an answer."""
+
+
+def _decisions() -> Prompt:
+    """Returns a prompt for decisions, which are kept out of the history of messages."""
+    from prompt_toolkit import PromptSession  # noqa: PLC0415 - as below
+
+    session = PromptSession[str]()
+
+    async def ask(text: str) -> str:
+        return await session.prompt_async(text, handle_sigint=False)  # Ctrl-C has a meaning of its own here
+
+    return ask
 
 
 def _prompt(home: Path) -> PromptSession[str]:

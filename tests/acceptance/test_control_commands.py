@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import pytest
 
+from holdfast.client.holdfast import Holdfast
+from holdfast.temporal.connection import connect_temporal
 from tests.support.cli import STARTER
 from tests.support.cli_stack import ANSWER, QUESTION, CliStack
 from tests.support.terminal import CTRL_D, ENTER, PROMPT, on_terminal
@@ -100,4 +103,37 @@ def test_chat_on_a_terminal(cli: CliStack) -> None:
         terminal.wait_for(PROMPT)
         terminal.type(CTRL_D)
         assert terminal.ended() == 0
+    cli("cancel", session)
+
+
+def test_chat_asks_for_approvals(cli: CliStack) -> None:
+    """A person who opens a session is asked about the call that waits, and about later ones, and talks on."""
+    session = f"chat-{uuid.uuid4().hex[:8]}"
+
+    async def begin() -> None:
+        runs = Holdfast(await connect_temporal(cli.temporal_address()))
+        await runs.session(session, "researcher", workspace=cli.documents, approve=["write_file"]).send(QUESTION)
+
+    asyncio.run(begin())
+    command = (*STARTER, "chat", "researcher", "--id", session)
+    with on_terminal(command, cli.environment()) as terminal:
+        terminal.wait_for("approval of write_file(")
+        terminal.wait_for("[y]es, [n]o")
+        terminal.type(f"perhaps{ENTER}")
+        terminal.wait_for("[y]es, [n]o")
+        terminal.type(f"n{ENTER}")
+        terminal.wait_for("why, for the agent")
+        terminal.type(f"not on a Sunday{ENTER}")
+        terminal.wait_for("not on a Sunday")
+        terminal.wait_for(PROMPT)
+        terminal.type(f"{QUESTION}{ENTER}")
+        terminal.wait_for("[y]es, [n]o")
+        terminal.type(f"y{ENTER}")
+        terminal.wait_for("no boat is lost")
+        terminal.wait_for(PROMPT)
+        terminal.type(CTRL_D)
+        assert terminal.ended() == 0
+    told = [each["content"] for each in cli("transcript", session, "--json").json if each["role"] == "tool"]
+    assert [text for text in told if "not on a Sunday" in text]
+    assert [text for text in told if "wrote" in text], told
     cli("cancel", session)

@@ -40,6 +40,8 @@ class Narrator:
         self._text = LiveText(lambda text: out.say(text, end=""), width=out.width, indent=2)
         self._calls: dict[str, ToolCall] = {}
         self._waiting = Waiting()
+        self.is_held = False
+        """Whether a person is typing, so that nothing is shown of how long the run has been waiting."""
         self._copied: ForkedFrom | None = None
         """What the entries to come are a copy of."""
 
@@ -62,7 +64,7 @@ class Narrator:
 
     def show_waiting(self) -> None:
         """Shows on a terminal what the run has been waiting for, and for how long; call it every second."""
-        if not self._text.is_within_line:
+        if not self._text.is_within_line and not self.is_held:
             self._out.status(self._waiting.line(datetime.now(UTC)))
 
     def end(self) -> None:
