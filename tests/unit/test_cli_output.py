@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from holdfast.cli.render.narrator import Narrator
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.run_list import show_runs
-from holdfast.cli.render.run_page import LogSummary, describe, show_page
+from holdfast.cli.render.run_page import LogSummary, describe, lasted, show_page
 from holdfast.cli.render.table import Column, show_table
 from holdfast.client.listed_run import ListedRun
 from holdfast.events import Event, Notice, TextDelta
@@ -217,6 +217,33 @@ def test_show_says_that_the_mirror_is_behind(capsys: pytest.CaptureFixture[str])
     shown = capsys.readouterr().out
     assert "4 of 10 entries" in shown
     assert "● running · turn 6" in shown
+
+
+STATUSES: dict[str, tuple[dict[int, str], str, str]] = {
+    "runs": ({}, "running", ", running for 1m 00s"),
+    "waits": ({5: "waiting"}, "waiting", ", has run for 5.0 s"),
+    "waits from history": ({}, "waiting", ""),
+    "is queued": ({}, "queued", ""),
+    "runs again": ({5: "waiting", 45: "running"}, "running", ", has run for 20.0 s"),
+    "is paused while it waits": ({5: "waiting", 20: "paused", 45: "running"}, "running", ", has run for 20.0 s"),
+    "has ended": ({}, "completed", ", took 1m 00s"),
+    "has waited": ({5: "waiting", 45: "running"}, "completed", ", took 1m 00s, of which it ran 20.0 s"),
+    "ended while it waited": ({5: "waiting"}, "cancelled", ", took 1m 00s, of which it ran 5.0 s"),
+    "is a fork": ({1: "waiting"}, "completed", ", took 1m 00s"),
+}
+"""Statuses by the second in which they were recorded, the status a minute after the start, what is shown."""
+
+
+@pytest.mark.parametrize("case", STATUSES)
+def test_show_says_how_long_a_run_has_run(case: str) -> None:
+    """The time in which a run waited or was paused is not time in which it ran."""
+    recorded, status, expected = STATUSES[case]
+    log, now = LogSummary(), NOW + timedelta(seconds=60)
+    log.add(entry("start", forked={"turn": 1, "seq": 9}) if case == "is a fork" else entry("start"))
+    for second, name in recorded.items():
+        log.add(entry("status", seq=second, status=name).model_copy(update={"at": NOW + timedelta(seconds=second)}))
+    ended = now if RunStatus(status).is_final else None
+    assert lasted(progress(status=status, started_at=NOW, finished_at=ended), log, now) == expected
 
 
 @pytest.mark.parametrize(

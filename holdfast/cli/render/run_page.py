@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from holdfast.cli.render.budget import budget_line
@@ -16,9 +16,11 @@ from holdfast.cli.render.status import status_mark
 from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, reason_after, tokens, tool_call
 from holdfast.cli.render.waits import wait_documents, wait_lines
 from holdfast.progress import RunProgress
-from holdfast.types import ChildProgress, Entry, Message
+from holdfast.types import ChildProgress, Entry, Message, RunStatus
 
 LAST_ENTRIES = 8
+IDLE = {RunStatus.WAITING, RunStatus.PAUSED}
+"""Statuses in which nothing runs, so that the time limit does not count."""
 
 
 @dataclass
@@ -42,13 +44,20 @@ class LogSummary:
     tried: Counter[str] = field(default_factory=Counter)
     """How often another model answered instead, by the models that were tried and why."""
     last: deque[Entry] = field(default_factory=lambda: deque(maxlen=LAST_ENTRIES))
+    idle: timedelta = timedelta()
+    """How long the run has waited or was paused, until it ran again."""
+    idle_since: datetime | None = None
+    """When it began to wait, or was paused; `None` means that it runs, or has ended while it ran."""
+    _copied_to: int = -1
+    """The last entry that a fork has copied, whose times are those of its origin."""
 
     def add(self, entry: Entry) -> None:
         """Adds the next entry."""
         self.last.append(entry)
         if entry.kind == "start":
             self.agent_version = entry.data.get("agent", {}).get("version")
-            self.copied = entry.data.get("forked", {}).get("turn", 0)
+            forked = entry.data.get("forked", {})
+            self.copied, self._copied_to = forked.get("turn", 0), forked.get("seq", -1)
         if tried := tried_models(entry):
             self.tried[tried] += 1
         if entry.kind == "tool_result" and entry.turn > self.copied:
@@ -56,6 +65,19 @@ class LogSummary:
             use.calls += 1
             use.errors += bool(entry.data.get("error"))
             use.seconds += float(entry.data.get("seconds") or 0)
+        if entry.kind == "status" and entry.seq > self._copied_to:
+            self._add_status(entry)
+
+    def _add_status(self, entry: Entry) -> None:
+        self.idle += self._idle_for(entry.at)
+        self.idle_since = entry.at if entry.data.get("status") in IDLE else None
+
+    def idle_until(self, moment: datetime) -> timedelta:
+        """How long the run has waited or was paused in all until a moment after its last entry."""
+        return self.idle + self._idle_for(moment)
+
+    def _idle_for(self, moment: datetime) -> timedelta:
+        return moment - self.idle_since if self.idle_since else timedelta()
 
 
 def document(progress: RunProgress, log: LogSummary, ui: str | None) -> dict[str, Any]:
@@ -104,7 +126,7 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
         facts.append(("rerun", f"of {one_line(progress.rerun_of)}"))
     for number, line in enumerate(wait_lines(progress.run_id, progress.waits_for, datetime.now(UTC))):
         facts.append(("" if number else "waits for", line))
-    facts.append(("started", _started(progress)))
+    facts.append(("started", _started(progress, log)))
     facts.append(("turns", f"{progress.turn}{limit}"))
     facts.append(("usage", tokens(progress.usage)))
     if line := budget_line(progress):
@@ -141,12 +163,21 @@ def _wrapped(name: str, items: Sequence[str], room: int) -> list[tuple[str, str]
     return [(name if number == 0 else "", line) for number, line in enumerate(lines or ["none called"])]
 
 
-def _started(progress: RunProgress) -> str:
+def _started(progress: RunProgress, log: LogSummary) -> str:
     now = datetime.now(UTC)
-    ended = progress.finished_at
-    lasted = duration(((ended or now) - progress.started_at).total_seconds())
-    started = f"{ago(progress.started_at, now)} ({local_time(progress.started_at)})"
-    return f"{started}, {'took' if ended else 'running for'} {lasted}"
+    return f"{ago(progress.started_at, now)} ({local_time(progress.started_at)}){lasted(progress, log, now)}"
+
+
+def lasted(progress: RunProgress, log: LogSummary, now: datetime) -> str:
+    """How long the run took, and how much of it something ran; empty if that is not known."""
+    lasted = (progress.finished_at or now) - progress.started_at
+    idle = log.idle_until(progress.finished_at or now)
+    ran = duration((lasted - idle).total_seconds())
+    if progress.finished_at:
+        return f", took {duration(lasted.total_seconds())}" + (f", of which it ran {ran}" if idle else "")
+    if idle:
+        return f", has run for {ran}"
+    return f", running for {ran}" if progress.status is RunStatus.RUNNING else ""
 
 
 def _mirror(progress: RunProgress) -> str:
