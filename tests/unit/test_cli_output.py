@@ -219,6 +219,23 @@ def test_show_says_that_the_mirror_is_behind(capsys: pytest.CaptureFixture[str])
     assert "● running · turn 6" in shown
 
 
+@pytest.mark.parametrize(
+    ("status", "doing", "expected"),
+    [
+        ("waiting", "waiting for approval of pay(amount=5)", "r  ● waiting for approval of pay(amount=5)"),
+        ("queued", "waiting for a free slot", "r  ● queued · waiting for a free slot"),
+        ("paused", "paused", "r  ● paused"),
+        ("completed", "completed", "r  ✓ completed"),
+    ],
+)
+def test_show_says_once_that_a_run_waits(
+    status: str, doing: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a run does continues its status where it begins with it."""
+    show_page(Output(), progress(run_id="r", status=status, doing=doing), LogSummary(), None)
+    assert capsys.readouterr().out.splitlines()[0] == expected
+
+
 STATUSES: dict[str, tuple[dict[int, str], str, str]] = {
     "runs": ({}, "running", ", running for 1m 00s"),
     "waits": ({5: "waiting"}, "waiting", ", has run for 5.0 s"),

@@ -12,7 +12,7 @@ from holdfast.cli.render.budget import budget_line
 from holdfast.cli.render.context_text import context_line
 from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error, tried_models
 from holdfast.cli.render.output import Output
-from holdfast.cli.render.status import status_mark
+from holdfast.cli.render.status import status_mark, status_words
 from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, reason_after, tokens, tool_call
 from holdfast.cli.render.waits import wait_documents, wait_lines
 from holdfast.progress import RunProgress
@@ -98,7 +98,8 @@ def document(progress: RunProgress, log: LogSummary, ui: str | None) -> dict[str
 def show_page(out: Output, progress: RunProgress, log: LogSummary, ui: str | None) -> None:
     """Writes the page."""
     sign, style = status_mark(progress.status)
-    doing = "" if progress.status.is_final else f" · {one_line(progress.doing)}"
+    is_final, words = progress.status.is_final, status_words(progress.status)
+    doing = "" if is_final else reason_after(words, one_line(progress.doing), " · ")
     out.say((progress.run_id, "bold"), "  ", (sign, f"bold {style}"), cut(doing, out.width))
     show_error(out, progress.status, progress.error)
     out.lines(pairs(_facts(progress, log, ui, out.width)))

@@ -121,8 +121,14 @@ def _argument(value: object) -> str:
     return cut(one_line(text), SHOWN_ARGUMENT)
 
 
-def reason_after(words: str, reason: str) -> str:
-    """Returns what to write after a status, as `: turn 2`; a reason that begins with the status continues it."""
+def reason_after(words: str, reason: str, sign: str = ": ") -> str:
+    """Returns what to write after a status, as `: turn 2`; a reason that begins with the status continues it.
+
+    Args:
+        words: the status.
+        reason: what to write; empty means nothing.
+        sign: what stands between them.
+    """
     if reason.startswith(words):
         return reason[len(words) :]
-    return f": {reason}" if reason else ""
+    return f"{sign}{reason}" if reason else ""
