@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
-from temporalio.workflow import Info
 from typing_extensions import override
 
 from holdfast.errors import NOT_YET
 from holdfast.temporal.activation_order import activate_in_order
+from holdfast.temporal.delegating_runner import DelegatingInstance, DelegatingRunner
 
 NO_EVENTS = {"query_workflow", "notify_has_patch", "remove_from_cache"}  # jobs without new events
 DESCRIBE_TIMEOUT = timedelta(seconds=1)  # Temporal considers a workflow deadlocked after 2 s
 
 
-class ConsistentQueryRunner(WorkflowRunner):
+class ConsistentQueryRunner(DelegatingRunner):
     """Rejects queries that would apply events before a workflow task has delivered them.
 
     A query that waited for a worker arrives with the whole history up to then. The SDK applies all of it, including
@@ -41,16 +39,8 @@ class ConsistentQueryRunner(WorkflowRunner):
     """
 
     def __init__(self, runner: WorkflowRunner, client: Client) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self._client = client
-
-    @override
-    def prepare_workflow(self, defn: object) -> None:
-        self._runner.prepare_workflow(defn)  # type: ignore[arg-type]
-
-    @override
-    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
-        self._runner.set_worker_level_failure_exception_types(types)
 
     @override
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
@@ -67,29 +57,18 @@ class ConsistentQueryRunner(WorkflowRunner):
         return _Instance(self._runner.create_instance(det), is_open)
 
 
-class _Instance(WorkflowInstance):
+class _Instance(DelegatingInstance):
     def __init__(self, instance: WorkflowInstance, is_open: Callable[[], bool]) -> None:
-        self._instance = instance
+        super().__init__(instance)
         self._is_open = is_open
         self._task: tuple[int, int] | None = None
         """Start of the newest workflow task, in ns, and the number of events then."""
 
+    @override
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         ahead = self._is_ahead(act)
         self._task = (act.timestamp.ToNanoseconds(), act.history_length)
         return _refusal(act) if ahead and self._is_open() else activate_in_order(self._instance.activate, act)
-
-    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
-        return self._instance.get_serialization_context(command_info)
-
-    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
-        return self._instance.get_external_store_context(command_info)
-
-    def get_info(self) -> Info:
-        return self._instance.get_info()
-
-    def get_thread_id(self) -> int | None:
-        return self._instance.get_thread_id()
 
     def _is_ahead(self, act: WorkflowActivation) -> bool:
         """Returns whether there are new events without a new workflow task, which would have a later start."""

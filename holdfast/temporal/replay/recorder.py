@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
-from temporalio.converter import SerializationContext, StorageDriverStoreContext
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
-from temporalio.workflow import Info
 from typing_extensions import override
 
 from holdfast.temporal.activation_order import activate_in_order
+from holdfast.temporal.delegating_runner import DelegatingInstance, DelegatingRunner
 
 
 @dataclass
@@ -29,7 +26,7 @@ class Recording:
     """Id of the newest event that the replay agreed with, known when it has ended."""
 
 
-class RecordingRunner(WorkflowRunner):
+class RecordingRunner(DelegatingRunner):
     """Records the decisions of the one workflow that it runs.
 
     Args:
@@ -38,27 +35,20 @@ class RecordingRunner(WorkflowRunner):
     """
 
     def __init__(self, runner: WorkflowRunner, recording: Recording) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self._recording = recording
-
-    @override
-    def prepare_workflow(self, defn: object) -> None:
-        self._runner.prepare_workflow(defn)  # type: ignore[arg-type]
-
-    @override
-    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
-        self._runner.set_worker_level_failure_exception_types(types)
 
     @override
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         return _Instance(self._runner.create_instance(det), self._recording)
 
 
-class _Instance(WorkflowInstance):
+class _Instance(DelegatingInstance):
     def __init__(self, instance: WorkflowInstance, recording: Recording) -> None:
-        self._instance = instance
+        super().__init__(instance)
         self._recording = recording
 
+    @override
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         if any(job.WhichOneof("variant") == "remove_from_cache" for job in act.jobs):
             self._recording.accepted = act.history_length
@@ -73,15 +63,3 @@ class _Instance(WorkflowInstance):
             failure = completion.failed.failure
             self._recording.raised = f"{failure.application_failure_info.type}: {failure.message}".removeprefix(": ")
         return completion
-
-    def get_serialization_context(self, command_info: Any) -> SerializationContext | None:
-        return self._instance.get_serialization_context(command_info)
-
-    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
-        return self._instance.get_external_store_context(command_info)
-
-    def get_info(self) -> Info:
-        return self._instance.get_info()
-
-    def get_thread_id(self) -> int | None:
-        return self._instance.get_thread_id()
