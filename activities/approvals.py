@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.tool_context import tool_context
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.agents.catalog import AgentCatalog
-from holdfast.agents.tool import Tool, ToolContext
+from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import ErrorType
 from holdfast.protocol import ToolInvocation
@@ -58,19 +58,9 @@ class ApprovalActivities:
         if (condition := tool.condition) is None:
             return tool.spec.approval != "never"
         try:
-            said = await self._runner.call(condition, invocation.call.arguments, self._context(invocation))
+            context = tool_context(invocation, roots=self._roots)
+            said = await self._runner.call(condition, invocation.call.arguments, context)
         except Exception as error:  # noqa: BLE001 - code of the user; a call that nothing clears needs approval
             log.warning("a condition failed, so a person is asked", tool=tool.spec.name, reason=repr(error))
             return True
         return said.error is not None or said.content != NEEDS_NONE
-
-    def _context(self, invocation: ToolInvocation) -> ToolContext:
-        return ToolContext(
-            run_id=invocation.run_id,
-            call_id=invocation.call.id,
-            agent=invocation.agent,
-            turn=invocation.turn,
-            attempt=activity.info().attempt,
-            workspace=Path(invocation.workspace or "."),
-            roots=self._roots,
-        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from temporalio import activity
@@ -17,6 +16,7 @@ from holdfast.activities.finished import NEXT_ATTEMPT, FinishedCalls
 from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
 from holdfast.activities.ledger_calls import LATE_RESULT, LedgerCalls
 from holdfast.activities.slots import AgentSlots
+from holdfast.activities.tool_context import tool_context
 from holdfast.activities.tool_runner import BeginGuard, ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
 from holdfast.agents.tool import Tool, ToolContext, ToolError
@@ -143,16 +143,7 @@ class ToolActivity:
         return ToolResult(error=reason)
 
     def _context(self, invocation: ToolInvocation) -> ToolContext:
-        return ToolContext(
-            run_id=invocation.run_id,
-            call_id=invocation.call.id,
-            agent=invocation.agent,
-            turn=invocation.turn,
-            attempt=activity.info().attempt,
-            workspace=Path(invocation.workspace or "."),
-            memories=self._memories,
-            roots=self._roots,
-        )
+        return tool_context(invocation, roots=self._roots, memories=self._memories)
 
 
 def _seconds_since(started: float) -> float:

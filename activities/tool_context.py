@@ -1,0 +1,34 @@
+"""The context of a tool's function, as the input of its activity determines it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from temporalio import activity
+
+from holdfast.agents.tool import ToolContext
+from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.ports.retrieval import TextMemoryProtocol
+from holdfast.protocol import ToolInvocation
+
+
+def tool_context(
+    invocation: ToolInvocation, *, roots: WorkspaceRoots, memories: TextMemoryProtocol | None = None
+) -> ToolContext:
+    """Returns the context of a call in the current attempt of an activity.
+
+    Args:
+        invocation: the call.
+        roots: see `ToolContext.roots`.
+        memories: see `ToolContext.memories`.
+    """
+    return ToolContext(
+        run_id=invocation.run_id,
+        call_id=invocation.call.id,
+        agent=invocation.agent,
+        turn=invocation.turn,
+        attempt=activity.info().attempt,
+        workspace=Path(invocation.workspace or "."),
+        memories=memories,
+        roots=roots,
+    )
