@@ -9,11 +9,11 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.decisions import Decision, parsed_arguments
     from holdfast.progress import Wait
-    from holdfast.protocol import ToolInvocation
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.run.decisions import Decisions
+    from holdfast.workflows.run.invocations import invocation_of, shown_call
     from holdfast.workflows.run.people import People
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.turn import describe_call
@@ -65,22 +65,13 @@ class Approvals:
 
     async def _holds(self, call: ToolCall, tool: ToolSpec) -> bool:
         """Returns whether the tool's condition demands approval; it does unless the worker says that it does not."""
-        state = self._state
-        invocation = ToolInvocation(
-            run_id=state.run_id,
-            agent=state.plan.spec.name,
-            turn=state.turns,
-            call=call,
-            workspace=state.plan.workspace,
-        )
-        shown = call.name if state.plan.private else describe_call(call)
         try:
             # Not a local activity: the time of its result, which the wait records, may differ in a replay.
             return await call_activity(
                 names.APPROVAL_CHECK,
-                (tool.activity, invocation),
+                (tool.activity, invocation_of(self._state, call)),
                 bool,
-                summary=f"does this need approval? {shown}",
+                summary=f"does this need approval? {shown_call(self._state, call)}",
                 **options.APPROVAL_CHECK | {"task_queue": tool.task_queue},
             )
         except ActivityError as error:

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.children import Children
     from holdfast.workflows.run.claimed_calls import call_once
     from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.invocations import invocation_of, shown_call
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.turn import describe_call, refuse_call, too_many_calls, tools_by_name
     from holdfast.workflows.run.view import View
@@ -166,17 +167,10 @@ class ToolCaller:
 
     async def _execute(self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None) -> ToolResult:
         state = self._state
-        invocation = ToolInvocation(
-            run_id=state.run_id,
-            agent=state.plan.spec.name,
-            turn=state.turns,
-            call=call,
-            workspace=state.plan.workspace,
-        )
+        invocation = invocation_of(state, call)
 
         async def invoke(invocation: ToolInvocation, how: options.ActivityOptions) -> ToolResult:
-            summary = call.name if state.plan.private else describe_call(call)
-            return await call_activity(tool.activity, invocation, ToolResult, summary=summary, **how)
+            return await call_activity(tool.activity, invocation, ToolResult, summary=shown_call(state, call), **how)
 
         if tool.repeatable:
             return await invoke(invocation, options.tool_call(tool))

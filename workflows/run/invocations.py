@@ -1,0 +1,24 @@
+"""Calls of tools as the activities see them."""
+
+from __future__ import annotations
+
+from holdfast.protocol import ToolInvocation
+from holdfast.types import ToolCall
+from holdfast.workflows.run.state import RunState
+from holdfast.workflows.run.turn import describe_call
+
+
+def invocation_of(state: RunState, call: ToolCall) -> ToolInvocation:
+    """Returns the input of an activity that is about a call of this turn."""
+    return ToolInvocation(
+        run_id=state.run_id,
+        agent=state.plan.spec.name,
+        turn=state.turns,
+        call=call,
+        workspace=state.plan.workspace,
+    )
+
+
+def shown_call(state: RunState, call: ToolCall) -> str:
+    """Returns a call as the summary of an activity may show it: a private run hides the arguments."""
+    return call.name if state.plan.private else describe_call(call)
