@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -13,10 +12,14 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.commands import RAISABLE, RaiseBudget
     from holdfast.progress import Wait
     from holdfast.workflows.run.control import Refusal
+    from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.open_wait import wait_until_over
     from holdfast.workflows.run.state import RunState
 
 BUDGET = "budget"
 """Id of the wait of a run for a larger budget."""
+NEXT_DAY = "the next day of the daily budget"
+"""What the timer of such a wait is for, in Temporal's UI."""
 WORDS = {
     "cost_usd": "cost",
     "tokens": "tokens",
@@ -31,12 +34,12 @@ class BudgetWait:
 
     Args:
         state: the run.
-        is_continuing: whether the run is to continue as new; the wait is carried, and continues in the next execution.
+        gate: says when the run is to continue as new.
     """
 
-    def __init__(self, state: RunState, is_continuing: Callable[[], bool]) -> None:
+    def __init__(self, state: RunState, gate: Gate) -> None:
         self._state = state
-        self._is_continuing = is_continuing
+        self._gate = gate
 
     async def take(self, what: str, *, until: datetime | None = None, **facts: Any) -> None:
         """Waits; the caller then tries again.
@@ -47,20 +50,14 @@ class BudgetWait:
             facts: for programs.
         """
         state, now = self._state, workflow.now()
-        state.begin_wait(now, Wait(id=BUDGET, kind="budget", since=now, until=until, what=what, data=facts))
-        until = state.open_waits[BUDGET].until
+        wait = Wait(id=BUDGET, kind="budget", since=now, until=until, what=what, data=facts)
         try:
-            await workflow.wait_condition(
-                lambda: BUDGET not in state.open_waits or self._is_given_up or self._is_continuing(),
-                timeout=None if until is None else max(until - now, timedelta()),
-                timeout_summary="the next day of the daily budget",
-            )
+            await wait_until_over(state, wait, self._gate, ready=self._is_given_up, summary=NEXT_DAY)
         except TimeoutError:
             state.end_wait(workflow.now(), BUDGET, "due")
-        if self._is_given_up and BUDGET in state.open_waits:
+        if self._is_given_up() and BUDGET in state.open_waits:
             state.end_wait(workflow.now(), BUDGET, "withdrawn")
 
-    @property
     def _is_given_up(self) -> bool:
         """Whether a command has stopped the turn, or takes the run back."""
         return self._state.interrupted or self._state.context.restore_to is not None

@@ -28,7 +28,7 @@ class CallWaits:
         people = People(state, decisions, gate)
         self.approvals = Approvals(state, decisions, people)
         self.operations = Operations(state, decisions, people)
-        self.lost = LostCalls(state, gate.is_continuing)
+        self.lost = LostCalls(state, gate)
         self._verdicts = Verdicts(state, decisions)
 
     def handlers(self) -> dict[type[Command], Handler]:

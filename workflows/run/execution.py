@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
@@ -34,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
     from holdfast.workflows.run.next_message import has_next_message
+    from holdfast.workflows.run.open_wait import time_until
     from holdfast.workflows.run.outbox import Outbox
     from holdfast.workflows.run.report import progress_of, result_of, summary_of
     from holdfast.workflows.run.restoring import Restoring
@@ -92,7 +92,7 @@ class Execution:
         self._tools = ToolCaller(self.state, self._view, self._gate, children=self.children, waits=waits)
         self._step = Step()
         self._budget = RunBudget(self.state)
-        self._budget_wait = BudgetWait(self.state, self._is_continuing)
+        self._budget_wait = BudgetWait(self.state, self._gate)
         self._day_limit = ""
         """Why the last model call was not made, if a daily budget does not suffice."""
         self._stop: RunStatus | None = None
@@ -135,7 +135,7 @@ class Execution:
                         or (state.status != RunStatus.RUNNING and self._outbox.has_news)
                         or state.waits_changed
                     ),
-                    timeout=None if end is None else max(end - workflow.now(), timedelta()),
+                    timeout=time_until(end),
                     timeout_summary="the run's time limit",
                 )
             except TimeoutError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from temporalio import workflow
 
@@ -15,6 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.protocol import Resolution
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows.run.control import Refusal
+    from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.open_wait import wait_until_over
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.turn import describe_call
 
@@ -27,12 +28,12 @@ class LostCalls:
 
     Args:
         state: the run.
-        is_continuing: whether the run is to continue as new; the wait is carried, and continues in the next execution.
+        gate: says when the run is to continue as new.
     """
 
-    def __init__(self, state: RunState, is_continuing: Callable[[], bool]) -> None:
+    def __init__(self, state: RunState, gate: Gate) -> None:
         self._state = state
-        self._is_continuing = is_continuing
+        self._gate = gate
 
     def is_asked(self, call: ToolCall) -> bool:
         """Whether a person is asked about a call, or has answered, and nothing has followed from it yet."""
@@ -48,9 +49,8 @@ class LostCalls:
         """
         state, wait_id = self._state, self._wait_id(call)
         if wait_id not in state.resolutions:
-            state.begin_wait(workflow.now(), self._wait(wait_id, call, tool))
             try:
-                await workflow.wait_condition(lambda: wait_id not in state.open_waits or self._is_continuing())
+                await wait_until_over(state, self._wait(wait_id, call, tool), self._gate)
             except asyncio.CancelledError:
                 if wait_id in state.open_waits:
                     state.end_wait(workflow.now(), wait_id, "withdrawn")

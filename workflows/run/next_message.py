@@ -9,6 +9,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.progress import Wait
+    from holdfast.workflows.run.open_wait import time_until
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.waiting import NEXT_MESSAGE
 
@@ -37,7 +38,7 @@ async def has_next_message(state: RunState, is_continuing: Callable[[], bool]) -
     try:
         await workflow.wait_condition(
             lambda: bool(state.queue) or state.paused or state.context.is_disturbed or is_continuing(),
-            timeout=None if wait.until is None else max(wait.until - now, timedelta()),
+            timeout=time_until(wait.until),
             timeout_summary="the idle limit of the session",
         )
     except TimeoutError:

@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from holdfast.bounds import shortened
     from holdfast.decisions import Decision
     from holdfast.progress import Wait
-    from holdfast.workflows.calls import SUMMARY_CHARS
     from holdfast.workflows.run.decisions import Decisions
     from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.open_wait import wait_until_over
     from holdfast.workflows.run.state import RunState
 
 
@@ -53,19 +52,13 @@ class People:
         """
         state = self._state
         if wait.id not in state.open_waits:
-            state.begin_wait(workflow.now(), wait)
             state.waits_changed = True
 
         def is_over() -> bool:
             return wait.id not in state.open_waits or (ready is not None and ready())
 
-        remaining = None if wait.until is None else max(wait.until - workflow.now(), timedelta())
         try:
-            await workflow.wait_condition(
-                lambda: is_over() or self._gate.is_continuing(),
-                timeout=remaining,
-                timeout_summary=shortened(wait.what, SUMMARY_CHARS),
-            )
+            await wait_until_over(state, wait, self._gate, ready=ready)
         except TimeoutError:
             if not is_over():  # a decision in the same workflow task counts
                 self._decisions.end(workflow.now(), wait, Decision(outcome=expired))
