@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
     from holdfast import names
-    from holdfast.errors import ErrorType
     from holdfast.protocol import EmbedRequest
     from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.inputs import checked_input
     from holdfast.workflows.options import MEMORY_EMBED
 
 
@@ -31,7 +28,7 @@ class EmbedMemories:
         Raises:
             ApplicationError: `wanted` is not an EmbedRequest.
         """
-        request = _checked(wanted)
+        request = checked_input(EmbedRequest, wanted, name=names.EMBED_MEMORIES, example='{"namespace": "shared"}')
         done = batches = 0
         while embedded := await self._embed_batch(request):
             done, batches = done + embedded, batches + 1
@@ -47,14 +44,3 @@ class EmbedMemories:
             summary=f"the next that wait in {request.namespace}",
             **MEMORY_EMBED,
         )
-
-
-def _checked(wanted: object) -> EmbedRequest:
-    try:
-        return EmbedRequest.model_validate(wanted)
-    except ValidationError as error:
-        raise ApplicationError(
-            f'EmbedMemories needs an input such as {{"namespace": "shared"}}: {error.errors()[0]["msg"]}',
-            type=ErrorType.INVALID_REQUEST,
-            non_retryable=True,
-        ) from None

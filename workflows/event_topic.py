@@ -9,13 +9,12 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel, ValidationError
+    from pydantic import BaseModel
 
     from holdfast import names
-    from holdfast.errors import ErrorType
     from holdfast.event_topics import (
         EVENT_WINDOW,
         EXAMPLE,
@@ -26,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         EventWaiter,
         KeptEvent,
     )
+    from holdfast.workflows.inputs import checked_input
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -57,7 +57,7 @@ class EventTopic:
         Raises:
             ApplicationError: `wanted` is not an EventTopicState.
         """
-        state = _checked(wanted)
+        state = checked_input(EventTopicState, wanted, name=names.EVENT_TOPIC, example='{"name": "deploy finished"}')
         self._take_up(state)
         while True:
             self._is_changed = False
@@ -174,17 +174,6 @@ class EventTopic:
 def _told(event: KeptEvent) -> dict[str, Any]:
     told = event.model_dump(mode="json", include={"data", "by", "offset"}, exclude_none=True)
     return {"offset": event.offset, "data": None, **told}
-
-
-def _checked(wanted: object) -> EventTopicState:
-    try:
-        return EventTopicState.model_validate(wanted)
-    except ValidationError as error:
-        raise ApplicationError(
-            f'EventTopic needs an input such as {{"name": "deploy finished"}}: {error.errors()[0]["msg"]}',
-            type=ErrorType.INVALID_REQUEST,
-            non_retryable=True,
-        ) from None
 
 
 def _parsed(kind: type[M], given: RawValue, signal: str) -> M | None:
