@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from holdfast import Agent, RunHandle, RunStatus, TextDelta, tool
+from holdfast import Agent, RunHandle, RunStatus, TextDelta, ToolContext, tool
 from holdfast.models.embeddings import OpenAIEmbedder
 from holdfast.protocol import EmbedRequest
 from holdfast.storage.memory import InProcessTable, TextMemory
@@ -191,8 +191,10 @@ async def waits_for_people(lab: Lab) -> RunHandle:
     """A call that a condition clears, one that is approved with other arguments, one that is denied, and a question."""
 
     @tool(approval=lambda word: word != "a")
-    async def mend(word: str) -> str:
+    async def mend(word: str, context: ToolContext) -> str:
         """Mends a word."""
+        if word == "d":  # the mirror receives its approval meanwhile; the next model call begins after that
+            await eventually(lambda: _is_mirrored(lab.holdfast.handle(context.run_id)))
         return f"{word}: mended"
 
     waiter = Agent(name="waiter", tools=[mend, ask_human])
@@ -215,9 +217,13 @@ async def waits_for_people(lab: Lab) -> RunHandle:
 
 
 async def _is_calm(handle: RunHandle, words: str) -> bool:
+    is_waiting = (await handle.status()).status == RunStatus.WAITING
+    return is_waiting and await _is_mirrored(handle) and await _waits(handle, words)
+
+
+async def _is_mirrored(handle: RunHandle) -> bool:
     progress = await handle.status()
-    is_mirrored = progress.mirrored == progress.head and progress.status == RunStatus.WAITING
-    return is_mirrored and await _waits(handle, words)
+    return progress.mirrored == progress.head
 
 
 async def _waits(handle: RunHandle, words: str) -> bool:
