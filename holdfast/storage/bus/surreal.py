@@ -14,7 +14,7 @@ from holdfast.errors import StoreUnavailable
 from holdfast.ports import Cipher
 from holdfast.storage.bus.log import EventLog, Page, Publication, Stored
 from holdfast.storage.bus.rows import event_rows, pruned_rows, topic_id, topic_rows
-from holdfast.storage.database import Database, Watch, WriteConflict, retry_conflicts
+from holdfast.storage.database import Database, Watch, WriteConflict, old_rows, retry_conflicts
 from holdfast.storage.database.ephemeral import call_ephemeral
 from holdfast.storage.database.surql import statement
 
@@ -33,7 +33,6 @@ PRUNE_TOPICS = "DELETE bus_topic WHERE lasting = NONE AND at < $before RETURN NO
 
 KEPT_EPHEMERAL = 2000  # of one topic, on a server; an embedded database has `ephemeral.MAX_EVENTS`
 TRIM_EVERY = 500  # offsets between two deletions of older ephemeral events
-PRUNE_ROWS = 500  # in one statement
 
 
 class SurrealLog(EventLog):
@@ -97,10 +96,7 @@ class SurrealLog(EventLog):
     @override
     async def prune(self, before: datetime) -> int:
         before, pruned = before.astimezone(UTC), 0
-        while True:
-            [rows] = await self._database.run(OLD, before=before, limit=PRUNE_ROWS)
-            if not rows:
-                break
+        async for rows in old_rows(self._database, OLD, before=before):
             await self._drop(PRUNE, topics=pruned_rows(rows), events=[row["id"] for row in rows])
             pruned += len(rows)
         await self._drop(PRUNE_TOPICS, before=before)

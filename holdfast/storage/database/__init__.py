@@ -8,6 +8,7 @@ from holdfast.errors import UsageError
 from holdfast.storage.database.database import Database, SurrealDatabase
 from holdfast.storage.database.embedded import MemoryEndpoint, PathEndpoint
 from holdfast.storage.database.errors import StatementFailed, WriteConflict
+from holdfast.storage.database.old_rows import old_rows
 from holdfast.storage.database.remote import HttpEndpoint, Login, WebsocketEndpoint
 from holdfast.storage.database.retries import retry_conflicts
 from holdfast.storage.database.shared import SharedDatabase
@@ -21,6 +22,7 @@ __all__ = [
     "SurrealDatabase",
     "Watch",
     "WriteConflict",
+    "old_rows",
     "open_database",
     "retry_conflicts",
 ]

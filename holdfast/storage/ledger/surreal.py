@@ -10,12 +10,11 @@ from typing_extensions import override
 
 from holdfast.errors import StoreUnavailable
 from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, LostCall, Recorded
-from holdfast.storage.database import Database, retry_conflicts
+from holdfast.storage.database import Database, old_rows, retry_conflicts
 from holdfast.storage.database.surql import statement
 from holdfast.types import RunId
 
 TABLE = "ledger"
-PRUNE_ROWS = 500  # per statement, so that other statements run in between
 
 CLAIM, RECORD, GIVE_UP = (statement("holdfast.storage.ledger", name) for name in ("claim", "record", "give_up"))
 FIND = "SELECT owner, result, duration::millis(time::now() - at) AS age FROM $row"
@@ -73,12 +72,10 @@ class SurrealLedger(Ledger):
     @override
     async def prune(self, before: datetime) -> int:
         before, pruned = before.astimezone(UTC), 0
-        while True:
-            [rows] = await self._database.run(OLD, before=before, limit=PRUNE_ROWS)
-            if not rows:
-                return pruned
+        async for rows in old_rows(self._database, OLD, before=before):
             await self._database.run(DROP, rows=rows, before=before)
             pruned += len(rows)
+        return pruned
 
     async def _write(self, text: str, **values: Any) -> list[dict[str, Any]]:
         """Runs a transaction and returns the rows that it reads at its end."""

@@ -11,7 +11,7 @@ from surrealdb import RecordID
 
 from holdfast._util.batches import batches
 from holdfast.errors import StoreUnavailable
-from holdfast.storage.database import Database
+from holdfast.storage.database import Database, old_rows
 from holdfast.storage.database.surql import statement
 
 FRESH = timedelta(days=7)
@@ -108,12 +108,10 @@ class ChunkTable:
             [found] = await self._database.run(OLD_TOTAL, before=limit)
             return _amount(found)
         count = size = 0
-        while True:
-            [rows] = await self._database.run(OLD, before=limit, limit=NAMES)
-            if not rows:
-                return Amount(count, size)
+        async for rows in old_rows(self._database, OLD, before=limit):
             await self._database.run(DROP, rows=[row["id"] for row in rows], before=limit)
             count, size = count + len(rows), size + sum(row["size"] for row in rows)
+        return Amount(count, size)
 
 
 def _ids(names: Iterable[str]) -> list[RecordID]:
