@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from holdfast.bounds import MAX_COST, MAX_COUNT, Cost, Count
 from holdfast.data import Data, Tolerant
-from holdfast.rejection import reason_of
+from holdfast.rejection import place_of, reason_of
 
 EVERYTHING = "all"
 """The scope of the daily budget of all runs."""
@@ -136,5 +136,5 @@ def parse_day_budgets(text: str) -> dict[str, DayBudget]:
         return {scope: DayBudget.model_validate(limits) for scope, limits in found.items()}
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "a budget"
+        name = place_of(first) or "a budget"
         raise ValueError(f"{name} {reason_of(first)}; it must be a JSON object such as {EXAMPLE}") from None

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from holdfast.bounds import MAX_COST, MAX_COUNT
-from holdfast.rejection import reason_of
+from holdfast.rejection import place_of, reason_of
 from holdfast.types import Data, Usage
 
 MTOK = 1_000_000
@@ -74,5 +74,5 @@ def parse_prices(text: str) -> dict[str, ModelPrice]:
         return {name: ModelPrice.model_validate(price) for name, price in found.items()}
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "a price"
+        name = place_of(first) or "a price"
         raise ValueError(f"{name} {reason_of(first)}; it must be a JSON object such as {EXAMPLE}") from None

@@ -50,6 +50,16 @@ def reason_of(error: Mapping[str, Any]) -> str:
     return _REASONS[kind].format(**{name: _shown(value) for name, value in error.get("ctx", {}).items()})
 
 
+def place_of(error: Mapping[str, Any], *, below: str = "") -> str:
+    """Returns where a value stands in what was given, as `tools.0.name`; empty if it is the whole.
+
+    Args:
+        error: as in `reason_of`.
+        below: the field that the whole is the value of.
+    """
+    return ".".join([*([below] if below else []), *map(str, error["loc"])])
+
+
 def _shown(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -19,7 +19,7 @@ from holdfast.approval import Required
 from holdfast.budgets import Budget, checked_budget
 from holdfast.errors import AgentDefinitionError, NotAnAgent, UsageError
 from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
-from holdfast.rejection import reason_of
+from holdfast.rejection import place_of, reason_of
 from holdfast.types import AgentSpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
@@ -152,7 +152,7 @@ class Agent:
             )
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
+            where = place_of(first)
             message = f"agent {self.name!r}: {where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
             raise AgentDefinitionError(message) from error
         if self.budget is not None:
@@ -242,7 +242,7 @@ def _checked_budget(name: str, budget: Budget | Mapping[str, Any]) -> Budget:
         return checked_budget(budget)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(["budget", *map(str, first["loc"])])
+        where = place_of(first, below="budget")
         reason = f"{where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
     except ValueError as error:
         reason = f"budget: {error}"

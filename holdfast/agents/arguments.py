@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails, to_jsonable_python
 
 from holdfast.agents.docstring import Docstring
 from holdfast.errors import AgentDefinitionError
+from holdfast.rejection import place_of
 from holdfast.types import clean_text
 
 SHOWN_ERRORS = 10  # wrong arguments named in one message; a model corrects the first few and retries
@@ -189,7 +190,7 @@ def _without_titles(schema: Any) -> Any:
 
 
 def _describe_error(detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
+    where = place_of(detail)
     match detail["type"]:
         case "missing":
             return f"{where}: is required"

@@ -16,7 +16,7 @@ from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition, check_name
 from holdfast.errors import AgentDefinitionError, NotAnAgent
 from holdfast.names import TOOL_PREFIX
-from holdfast.rejection import reason_of
+from holdfast.rejection import place_of, reason_of
 from holdfast.types import AgentSpec
 
 UNSUPPORTED = ("handoffs", "mcp_servers", "input_guardrails", "output_guardrails", "output_type", "hooks", "prompt")
@@ -93,7 +93,7 @@ def _define(name: str, fields: Mapping[str, Any]) -> AgentDefinition:
         return AgentDefinition.model_validate({**fields, "name": name})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = place_of(first)
         message = f"agent {name!r}: {where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
         raise AgentDefinitionError(message) from error
 

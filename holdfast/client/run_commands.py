@@ -27,7 +27,7 @@ from holdfast.commands import (
     Send,
 )
 from holdfast.errors import CommandRefused, UsageError
-from holdfast.rejection import reason_of
+from holdfast.rejection import place_of, reason_of
 from holdfast.types import RunId
 
 C = TypeVar("C", bound=Command)
@@ -301,5 +301,5 @@ def checked_command(kind: type[C], **fields: Any) -> C:
         return kind.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = place_of(first)
         raise UsageError(f"{where}={shortened(repr(first['input']), 80)}: {reason_of(first)}") from None

@@ -26,7 +26,7 @@ from holdfast.client.known_agents import KnownAgents
 from holdfast.definition import split_version
 from holdfast.errors import RunExists, UsageError
 from holdfast.protocol import RunRequest
-from holdfast.rejection import reason_of
+from holdfast.rejection import place_of, reason_of
 from holdfast.request_problems import request_problems
 from holdfast.search_attributes import AGENT_NAME, AGENT_STATUS
 from holdfast.temporal.connection import translated_errors
@@ -168,7 +168,7 @@ def _checked_budget(budget: Budget | Mapping[str, Any]) -> dict[str, Any]:
         return plain_budget(checked_budget(budget))
     except ValidationError as error:
         first = error.errors()[0]
-        place, given = ".".join(["budget", *map(str, first["loc"])]), shortened(repr(first["input"]), 80)
+        place, given = place_of(first, below="budget"), shortened(repr(first["input"]), 80)
         raise UsageError(f"the run cannot be started: {place}={given}: {reason_of(first)}") from None
     except ValueError as error:
         raise UsageError(f"the run cannot be started: budget: {error}") from None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from holdfast.rejection import reason_of
+from holdfast.rejection import place_of, reason_of
 
 
 class Color(enum.StrEnum):
@@ -46,3 +46,16 @@ def test_a_reason_is_in_plain_words(kind: Any, value: object, reason: str) -> No
     with pytest.raises(ValidationError) as error:
         TypeAdapter(kind).validate_python(value)
     assert reason_of(error.value.errors()[0]) == reason
+
+
+def test_the_place_of_a_value_is_a_path() -> None:
+    """A place names each field and index on the way, below the field that the whole is the value of."""
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(dict[str, list[int]]).validate_python({"a": [1, "many"]})
+    [error] = caught.value.errors()
+    assert place_of(error) == "a.1"
+    assert place_of(error, below="limits") == "limits.a.1"
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(int).validate_python("many")
+    [error] = caught.value.errors()
+    assert (place_of(error), place_of(error, below="limits")) == ("", "limits")

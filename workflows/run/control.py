@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.commands import COMMANDS, Command, Receipt
     from holdfast.errors import ErrorType
     from holdfast.protocol import CommandAnswer
-    from holdfast.rejection import reason_of
+    from holdfast.rejection import place_of, reason_of
     from holdfast.types import RunStatus
     from holdfast.workflows.run.state import RunState
 
@@ -273,7 +273,7 @@ def _shown(given: Any) -> Any:
 def _problems(error: ValidationError) -> str:
     found = []
     for item in error.errors()[:5]:
-        place = ".".join(str(part) for part in item["loc"])
+        place = place_of(item)
         given = shortened(json.dumps(item["input"], default=str), 80)
         found.append(
             f"{place}: {reason_of(item)} (got {given})" if item["type"] != "missing" else f"{place} is missing"

@@ -13,6 +13,7 @@ from surrealdb import RecordID
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError
 from holdfast.ports.registry import AgentVersion
+from holdfast.rejection import place_of
 from holdfast.types import model_names
 
 PLACES = RecordID("agent_place", "last")
@@ -73,7 +74,7 @@ def version_from(row: dict[str, Any]) -> AgentVersion:
     try:
         definition = AgentDefinition.model_validate({**fields, "version": row["version"]})
     except ValidationError as error:
-        where = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
+        where = ", ".join(place_of(item) for item in error.errors())
         raise AgentDefinitionError(
             f"agent {fields.get('name')!r}, version {row['version']}, was registered by a newer version of Holdfast: "
             f"this version does not understand {where}. Update Holdfast"

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from holdfast.definition import AgentDefinition
 from holdfast.errors import AgentDefinitionError
-from holdfast.rejection import reason_of
+from holdfast.rejection import place_of, reason_of
 from holdfast.storage.registry.documents.format import Document, Format, NotReadable
 from holdfast.storage.registry.documents.parse_json import parse_json
 from holdfast.storage.registry.documents.parse_toml import parse_toml
@@ -86,7 +86,7 @@ def _first(errors: list[ErrorDetails]) -> ErrorDetails:
 
 
 def _describe(error: ErrorDetails) -> str:
-    field = ".".join(str(part) for part in error["loc"])
+    field = place_of(error)
     if error["type"] == "extra_forbidden":
         return f"{field} is unknown; accepted: {ACCEPTED}"
     if error["type"] == "missing":
