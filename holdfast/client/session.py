@@ -78,11 +78,11 @@ class Session:
         """Sends a message, and starts the session if there is none: one request, which can be repeated safely.
 
         Args:
-            text: not blank, at most 512 KB.
-            policy: what to do while the agent works on an earlier message, as in `RunHandle.send`.
-            pin: keep the message in the model's context when older ones are summarized.
-            id: idempotency key; the same message under the same id is taken once.
-            by: who sends it.
+            text: as in `RunHandle.send`.
+            policy: as in `RunHandle.send`.
+            pin: as in `RunHandle.send`.
+            id: as in `RunHandle.send`.
+            by: as in `RunHandle.send`.
 
         Raises:
             SessionOver: the session has ended; `fork` continues the conversation under another id.
