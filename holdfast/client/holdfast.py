@@ -48,6 +48,8 @@ from holdfast.types import (
 
 EACH_RUN = "WorkflowType = 'AgentRun' AND ExecutionStatus != 'ContinuedAsNew'"
 """List filter of all runs, each once."""
+AnyAgent = str | Agent | AgentSpec | AgentDefinition
+"""An agent by its name, or by its definition."""
 EXECUTION_STATUS = {
     "Completed": RunStatus.COMPLETED,
     "Failed": RunStatus.FAILED,
@@ -101,7 +103,7 @@ class Holdfast:
 
     async def start(
         self,
-        agent: str | Agent | AgentSpec | AgentDefinition,
+        agent: AnyAgent,
         input: str,  # noqa: A002 - the field's word
         *,
         id: RunId | None = None,  # noqa: A002 - the field's word
@@ -138,24 +140,24 @@ class Holdfast:
             RunExists: the id is taken.
             TemporalUnavailable: the server is unavailable.
         """
-        wanted = {
-            "agent": agent.spec() if isinstance(agent, Agent) else agent,
-            "input": input,
-            "model": model,
-            "max_turns": max_turns,
-            "timeout": timeout,
-            "budget": budget,
-            "workspace": workspace,
-            "tags": tags,
-            "approve": list(approve) if approve is not None else None,
-            "approval_timeout": approval_timeout,
-        }
+        wanted = _wanted(
+            agent,
+            approve,
+            input=input,
+            model=model,
+            max_turns=max_turns,
+            timeout=timeout,
+            budget=budget,
+            workspace=workspace,
+            tags=tags,
+            approval_timeout=approval_timeout,
+        )
         return self.handle(await self._starter.start(wanted, id))
 
     def session(
         self,
         id: RunId,  # noqa: A002 - the field's word
-        agent: str | Agent | AgentSpec | AgentDefinition,
+        agent: AnyAgent,
         *,
         idle_limit: float | None = None,
         expires: datetime | None = None,
@@ -188,27 +190,27 @@ class Holdfast:
         Raises:
             UsageError: the id is not accepted.
         """
-        wanted = {
-            "agent": agent.spec() if isinstance(agent, Agent) else agent,
-            "session": True,
-            "input": "",
-            "idle_limit": idle_limit,
-            "expires": expires,
-            "model": model,
-            "max_turns": max_turns,
-            "timeout": timeout,
-            "budget": budget,
-            "workspace": workspace,
-            "tags": tags,
-            "approve": list(approve) if approve is not None else None,
-        }
+        wanted = _wanted(
+            agent,
+            approve,
+            session=True,
+            input="",
+            idle_limit=idle_limit,
+            expires=expires,
+            model=model,
+            max_turns=max_turns,
+            timeout=timeout,
+            budget=budget,
+            workspace=workspace,
+            tags=tags,
+        )
         return Session(
             self.handle(checked_id(id)), Commander(self._client), lambda: self._starter.with_command(wanted, id)
         )
 
     async def run(
         self,
-        agent: str | Agent | AgentSpec | AgentDefinition,
+        agent: AnyAgent,
         input: str,  # noqa: A002 - the field's word
         **options: Any,
     ) -> AgentResult:
@@ -310,6 +312,15 @@ class Holdfast:
             raise WorkerUnavailable(
                 f"no worker polls task queue {self._task_queue!r}; `holdfast up` or `holdfast worker` starts one"
             )
+
+
+def _wanted(agent: AnyAgent, approve: Sequence[str] | None, **fields: Any) -> dict[str, Any]:
+    """Returns the fields of a request to start a run; None means that one is not set."""
+    return {
+        "agent": agent.spec() if isinstance(agent, Agent) else agent,
+        "approve": list(approve) if approve is not None else None,
+        **fields,
+    }
 
 
 def _status_condition(status: RunStatus) -> str:
