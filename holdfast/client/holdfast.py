@@ -168,6 +168,7 @@ class Holdfast:
         workspace: str | Path | None = None,
         tags: dict[str, str] | None = None,
         approve: Sequence[str] | None = None,
+        approval_timeout: float | None = None,
     ) -> Session:
         """Returns a session: a conversation with an agent that waits for the next message after each answer.
 
@@ -186,6 +187,7 @@ class Holdfast:
             workspace: as in `start`.
             tags: as in `start`.
             approve: as in `start`.
+            approval_timeout: as in `start`.
 
         Raises:
             UsageError: the id is not accepted.
@@ -203,6 +205,7 @@ class Holdfast:
             budget=budget,
             workspace=workspace,
             tags=tags,
+            approval_timeout=approval_timeout,
         )
         return Session(
             self.handle(checked_id(id)), Commander(self._client), lambda: self._starter.with_command(wanted, id)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from holdfast import Agent, RunStatus, TextDelta
+from holdfast import Agent, RunStatus, TextDelta, tool
 from holdfast.client.session import Session
 from holdfast.errors import CommandRefused, RunOver, SessionOver
 from holdfast.testing import Reply
@@ -17,9 +18,9 @@ LONG = "This is the beginning of a very long answer that never comes to its end.
 talker = Agent(name="talker", system_prompt="You talk.")
 
 
-def session_of(lab: Lab, name: str, **options: float) -> Session:
+def session_of(lab: Lab, name: str, **options: Any) -> Session:
     """A session with an id of its own in this lab."""
-    return lab.holdfast.session(f"{name}-{lab.settings.temporal_task_queue}", "talker", **options)  # type: ignore[arg-type]
+    return lab.holdfast.session(f"{name}-{lab.settings.temporal_task_queue}", "talker", **options)
 
 
 async def is_waiting(session: Session) -> None:
@@ -80,6 +81,24 @@ async def test_a_session_ends_after_its_idle_limit(lab: Lab) -> None:
         assert (result.status, result.content) == (RunStatus.COMPLETED, "Hello.")
         with pytest.raises(SessionOver):
             await session.send("Hi?")
+
+
+async def test_a_session_limits_how_long_approvals_wait(lab: Lab) -> None:
+    """At the deadline that the session sets, a call that nobody has approved is denied, and the agent answers."""
+
+    @tool
+    async def pay(amount: int) -> str:
+        """Pays."""
+        return f"paid {amount}"
+
+    lab.server.call_tools(("pay", {"amount": 5}))
+    lab.server.say("I see.")
+    async with lab.worker(Agent(name="talker", tools=[pay]), max_cached_workflows=100):
+        session = session_of(lab, "strict", approve=["pay"], approval_timeout=0.3)
+        assert (await session.ask("Pay.")).reply == "I see."
+        assert [entry.data["outcome"] for entry in await lab.entries(session.id) if entry.kind == "wait_ended"] == [
+            "expired"
+        ]
 
 
 async def test_interrupt_keeps_a_session(lab: Lab) -> None:
