@@ -76,6 +76,16 @@ WhereOption = Annotated[
     typer.Option(metavar="QUERY", help="All runs that match, as 'AgentStatus = \"failed\"'.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout, the rest to stderr.")]
+RequireApprovalOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TOOL", help="Ask a person before each call of a tool; `all` means every tool. May be repeated."
+    ),
+]
+ApprovalTimeoutOption = Annotated[
+    float | None,
+    typer.Option(metavar="S", callback=seconds, help="Seconds that an approval waits for a person; then: denied."),
+]
 ReloadOption = Annotated[
     bool, typer.Option("--reload", help="Restart the worker, in good order, whenever its source files change.")
 ]

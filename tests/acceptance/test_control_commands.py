@@ -137,3 +137,15 @@ def test_chat_asks_for_approvals(cli: CliStack) -> None:
     assert [text for text in told if "not on a Sunday" in text]
     assert [text for text in told if "wrote" in text], told
     cli("cancel", session)
+
+
+def test_chat_requires_approvals(cli: CliStack) -> None:
+    """A session that `chat` begins can require approvals, and deny at a deadline what nobody has decided about."""
+    session = f"chat-{uuid.uuid4().hex[:8]}"
+    options = ("--workspace", str(cli.documents), "--require-approval", "write_file", "--approval-timeout", "0.5")
+    done = cli("chat", "researcher", "--id", session, *options, "--message", QUESTION)
+    assert done.code == 0, done.err
+    assert ANSWER in done.out
+    told = [each["content"] for each in cli("transcript", session, "--json").json if each["role"] == "tool"]
+    assert [text for text in told if "nobody approved this call in time" in text], told
+    cli("cancel", session)

@@ -11,7 +11,7 @@ import typer
 
 from holdfast.cli.chatting import Chat
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.options import JsonOption, seconds
+from holdfast.cli.options import ApprovalTimeoutOption, JsonOption, RequireApprovalOption, seconds
 from holdfast.cli.program import command
 from holdfast.cli.render.output import Output
 from holdfast.cli.served import advised
@@ -22,6 +22,7 @@ EXAMPLES = """
     $ chat researcher --workspace docs
     $ chat researcher --id notes-1
     $ chat researcher --id notes-1 --message "And then?"
+    $ chat researcher --require-approval write_file
 """
 
 
@@ -53,13 +54,16 @@ async def chat(
         float | None,
         typer.Option(metavar="S", callback=seconds, help="Seconds without a message after which the session ends."),
     ] = None,
+    require_approval: RequireApprovalOption = None,
+    approval_timeout: ApprovalTimeoutOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
     """Talks with an agent in a session that stays open.
 
     You can leave and come back after weeks. Enter sends, Alt+Enter begins a new line,
     the arrow keys bring back earlier messages. Ctrl-C stops the answer, Ctrl-D leaves,
-    and `chat AGENT --id ID` continues.
+    and `chat AGENT --id ID` continues. An open session keeps
+    the workspace, the model, the limits and the approvals with which it began.
     """
     out = Output(json=json)
     if json and message is None:
@@ -72,7 +76,15 @@ async def chat(
         with advised(session.compare_worker(), agent):
             talk = Chat(
                 session,
-                session.runs.session(name, agent, workspace=workspace, model=model, idle_limit=idle_limit),
+                session.runs.session(
+                    name,
+                    agent,
+                    workspace=workspace,
+                    model=model,
+                    idle_limit=idle_limit,
+                    approve=require_approval,
+                    approval_timeout=approval_timeout,
+                ),
             )
             if text is not None:
                 return await talk.once(text, key=key)
