@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from temporalio.exceptions import ApplicationError
 
-from holdfast.budgets import Budget, DayBudget, scopes_of
+from holdfast.budgets import DayBudget, budget_of_run, scopes_of
 from holdfast.errors import ErrorType
 from holdfast.ports.prices import PriceList, highest_price
 from holdfast.protocol import Plan, RunOptions
@@ -32,10 +32,8 @@ class Limiter:
         Raises:
             ApplicationError: the cost is limited, and the price of the model is not known.
         """
-        if wanted.budget or spec.budget:
-            plan.budget = (wanted.budget or Budget()).over(spec.budget)
-        if wanted.within:
-            plan.budget = (plan.budget or Budget()).within(wanted.within)
+        if budget := budget_of_run(wanted.budget, spec.budget, wanted.within):
+            plan.budget = budget
         scopes = [scope for scope in scopes_of(wanted.tags) if scope in self._limits] if self._limits else []
         if scopes:
             plan.day_budgets = scopes

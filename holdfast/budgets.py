@@ -70,6 +70,18 @@ def checked_budget(given: Budget | Mapping[str, Any]) -> Budget:
     return budget
 
 
+def budget_of_run(wanted: Budget | None, of_agent: Budget | None, within: Budget | None) -> Budget | None:
+    """Returns the budget of a run; `None` if it has none.
+
+    Args:
+        wanted: what it was started with, whose fields override those of its agent.
+        of_agent: that of its agent.
+        within: the part of its parent's budget that is set aside for it; its own limits are no higher.
+    """
+    budget = (wanted or Budget()).over(of_agent) if wanted or of_agent else None
+    return (budget or Budget()).within(within) if within else budget
+
+
 def plain_budget(budget: Budget) -> dict[str, Any]:
     """Returns a budget as JSON values, without the fields that are not set."""
     return budget.model_dump(mode="json", exclude_none=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,12 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import one_line, pairs
 from holdfast.cli.session import connected
 from holdfast.cli.storage import check_kept, opened_persistence
-from holdfast.errors import UsageError
+from holdfast.errors import UsageError, WorkerUnavailable
 from holdfast.settings import Settings
+
+if TYPE_CHECKING:
+    from holdfast.client.run_handle import RunHandle
+    from holdfast.progress import RunProgress
 
 EXAMPLES = """
     $ budget researcher-3f9a12bc
@@ -71,7 +75,7 @@ async def budget(
         if limits or retry:
             receipt = await handle.raise_budget(**limits, id=key, by=by or user())  # type: ignore[arg-type]
             out.note(f"raised; the run is {receipt.state}")
-        progress = await handle.status()
+        progress = await _progress(out, handle)
     if json:
         out.document(budget_document(progress))
         return
@@ -79,6 +83,22 @@ async def budget(
     for wait in progress.waits_for:
         if wait.kind == "budget":
             out.note(f"the run waits for {one_line(wait.what)}")
+
+
+async def _progress(out: Output, run: RunHandle) -> RunProgress:
+    """Returns the progress of a run; of one that has ended, with the limits that its log has."""
+    progress = await run.status()
+    if not progress.status.is_final:
+        return progress
+    from holdfast.client.recorded_budget import RecordedBudget  # noqa: PLC0415 - `--help` needs no client
+
+    recorded = RecordedBudget()
+    try:
+        async for entry in run.entries():
+            recorded.add(entry)
+    except WorkerUnavailable as error:
+        out.note(str(error))
+    return recorded.of(progress)
 
 
 async def _show_day(out: Output) -> None:

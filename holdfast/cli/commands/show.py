@@ -30,6 +30,8 @@ async def show(run_id: RunIdArgument, json: JsonOption = False) -> None:
     It also shows the files that the run wrote, and its address in Temporal's UI. If
     no worker answers, it shows what Temporal's history has of the run.
     """
+    from holdfast.client.recorded_budget import RecordedBudget  # noqa: PLC0415 - `--help` needs no client
+
     out = Output(json=json)
     async with connected(out) as session:
         run = session.recorded_run(run_id, has_worker=await session.has_worker())
@@ -44,13 +46,14 @@ async def show(run_id: RunIdArgument, json: JsonOption = False) -> None:
         except HoldfastError:
             await _show_unbegun(session, run)
             return
-        log = LogSummary()
+        log, recorded = LogSummary(), RecordedBudget()
         try:
             async for entry in run.entries():
                 log.add(entry)
+                recorded.add(entry)
         except WorkerUnavailable as error:
             out.note(str(error))
-        ui = session.ui(run_id)
+        progress, ui = recorded.of(progress), session.ui(run_id)
     if json:
         out.document(document(progress, log, ui))
     else:
