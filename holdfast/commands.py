@@ -288,3 +288,5 @@ class Receipt(Tolerant):
     """The entry that records the command; `None` means that the run has not begun and will record it when it does."""
     state: str
     """The status of the run after the command."""
+    note: str | None = None
+    """What has to happen before the command takes effect; `None` means nothing."""

@@ -88,6 +88,7 @@ class CommandAnswer(Tolerant):
     """Of its name and fields."""
     seq: int | None = None
     state: str
+    note: str | None = None
 
 
 class RestoreOrder(Tolerant):

@@ -50,7 +50,7 @@ async def send_command(run_id: str, send: Callable[[RunHandle], Awaitable[Receip
     """
     async with connected(Output(json=json)) as session:
         receipt = await send(session.run(run_id))
-    _report(session.out, run_id, receipt, done)
+    report_receipt(session.out, run_id, receipt, done)
 
 
 class Send(Protocol):
@@ -103,7 +103,7 @@ async def command_runs(
 
     async def one(session: Session, run_id: RunId) -> None:
         receipt = await send(session.run(run_id), kept, id=key, by=by or user())
-        _report(session.out, run_id, receipt, said)
+        report_receipt(session.out, run_id, receipt, said)
 
     async def each(session: Session, run_id: RunId, job: BulkJob) -> Outcome:
         given = job.header.options
@@ -113,7 +113,15 @@ async def command_runs(
     return await treat(runs, Operation(verb, one, each, done, states, kept), Output(json=json))
 
 
-def _report(out: Output, run_id: RunId, receipt: Receipt, done: str) -> None:
+def report_receipt(out: Output, run_id: RunId, receipt: Receipt, done: str) -> None:
+    """Says what a command has done, and what has to happen before it takes effect.
+
+    Args:
+        out: writes it.
+        run_id: the run.
+        receipt: its answer.
+        done: what the command has done, as `{run} is paused`.
+    """
     if out.json:
         out.document({"run_id": run_id, **receipt.model_dump(mode="json")})
     elif receipt.seq is None:
@@ -121,6 +129,8 @@ def _report(out: Output, run_id: RunId, receipt: Receipt, done: str) -> None:
         out.note(f"  start a worker:  {command('up')}")
     else:
         out.say(done.format(run=run_id))
+        if receipt.note:
+            out.note(f"  {receipt.note}")
 
 
 def user() -> str | None:

@@ -202,6 +202,32 @@ async def test_an_overflow_that_nothing_helps_against_fails(lab: Lab) -> None:
         assert provider.refused == len(lab.server.requests) == 1
 
 
+async def test_compact_while_a_run_waits_for_a_budget(lab: Lab) -> None:
+    """The receipt says that the context is compacted once the budget is raised; then it is, before the next call."""
+    lab.server.respond = provider = Provider(pages=1)
+    async with lab.worker(reader, max_cached_workflows=100):
+        handle = await lab.holdfast.start("reader", "Read.", budget={"tokens": 9_000, "on_limit": "ask"})
+        await eventually(lambda: _waits_for_budget(handle))
+        receipt = await handle.compact("the prices", id="c1")
+        assert receipt.note is not None
+        assert "waits for a larger budget" in receipt.note
+        assert (await handle.compact("the prices", id="c1")).note == receipt.note
+        assert await _waits_for_budget(handle)
+        assert compactions(await lab.entries(handle.id)) == []
+        assert (await handle.raise_budget(tokens=100_000)).note is None
+        await handle.result(60)
+        assert len(provider.sizes) == 2
+        kinds = [entry.kind for entry in await lab.entries(handle.id) if entry.kind in {"compaction", "message"}]
+        assert kinds[-2:] == ["compaction", "message"]
+        assert [done["reason"] for done in compactions(await lab.entries(handle.id))] == ["command"]
+
+
+async def _waits_for_budget(handle: RunHandle) -> bool:
+    progress = await handle.status()
+    is_waiting = progress.status == RunStatus.WAITING
+    return is_waiting and [wait.kind for wait in progress.waits_for] == ["budget"]
+
+
 async def test_compact_command(lab: Lab) -> None:
     """A person compacts the context of a session that waits, and says what the summary keeps."""
     lab.server.respond = provider = Provider(pages=5, chars=400, text="I think. " * 40)

@@ -7,6 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from holdfast.checkpoints import turn_of
     from holdfast.commands import Command, Compact, CreateCheckpoint, Restore
+    from holdfast.workflows.run.budget_wait import BUDGET
     from holdfast.workflows.run.control import Handler, Refusal
     from holdfast.workflows.run.restoring import Restoring
     from holdfast.workflows.run.state import RunState
@@ -31,8 +32,14 @@ def context_handlers(state: RunState, restoring: Restoring) -> dict[type[Command
     def compact(command: Compact, _seq: int) -> None:
         state.context.compacting = command
 
+    def until_raised() -> str | None:
+        # Not at once: the summary is written by a call that costs almost what the budget has no room for.
+        if BUDGET not in state.open_waits:
+            return None
+        return "the run waits for a larger budget; its context is compacted when the budget suffices for the next call"
+
     return {
         CreateCheckpoint: Handler(create_checkpoint, check_checkpoint),
         Restore: Handler(restoring.request, restoring.check),
-        Compact: Handler(compact),
+        Compact: Handler(compact, note=until_raised),
     }

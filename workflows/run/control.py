@@ -59,6 +59,8 @@ class Handler:
     """Carries out a command; its second argument is the entry that records it. It never awaits."""
     check: Callable[[Any], None] = lambda _command: None
     """Raises a Refusal if the command cannot be carried out now; changes nothing."""
+    note: Callable[[], str | None] = lambda: None
+    """Returns what has to happen before the command takes effect, see `Receipt.note`."""
 
 
 @dataclass
@@ -187,7 +189,7 @@ class Control:
         if self._state is None:
             self._early.append(command)
             if command.id is not None:
-                self._remember(command, None, RunStatus.QUEUED)
+                self._remember(command, CommandAnswer(digest=_digest(command), seq=None, state=RunStatus.QUEUED))
             return Receipt(id=command.id or command.NAME, seq=None, state=RunStatus.QUEUED)
         return self._carry_out(command)
 
@@ -198,20 +200,23 @@ class Control:
         if command.id is None:
             command.id = f"{command.NAME}-{seq}"
         state.record_command(workflow.now(), command)
-        self._handlers[type(command)].apply(command, seq)
-        status = state.next_status
-        self._remember(command, seq, status)
-        return Receipt(id=command.id, seq=seq, state=status)
+        handler = self._handlers[type(command)]
+        handler.apply(command, seq)
+        answer = CommandAnswer(digest=_digest(command), seq=seq, state=state.next_status)
+        if (note := handler.note()) is not None:
+            answer.note = note
+        self._remember(command, answer)
+        return _receipt(command.id, answer)
 
-    def _remember(self, command: Command, seq: int | None, status: RunStatus) -> None:
+    def _remember(self, command: Command, answer: CommandAnswer) -> None:
         assert command.id is not None
-        self._answers[command.id] = CommandAnswer(digest=_digest(command), seq=seq, state=status)
+        self._answers[command.id] = answer
         while len(self._answers) > KEPT_ANSWERS:
             del self._answers[next(iter(self._answers))]
 
     def _known_receipt(self, command: Command) -> Receipt | None:
         known = self._answers.get(command.id or "")
-        return Receipt(id=command.id or "", seq=known.seq, state=known.state) if known else None
+        return _receipt(command.id or "", known) if known else None
 
     def _is_repeated(self, command: Command) -> bool:
         """Whether the command has been carried out already.
@@ -244,6 +249,13 @@ class Control:
         if state is None or not state.status.is_final:
             return ErrorType.COMMAND_REFUSED
         return ErrorType.SESSION_OVER if state.request.session else ErrorType.RUN_OVER
+
+
+def _receipt(command_id: str, answer: CommandAnswer) -> Receipt:
+    receipt = Receipt(id=command_id, seq=answer.seq, state=answer.state)
+    if answer.note is not None:
+        receipt.note = answer.note
+    return receipt
 
 
 def _decoded(given: RawValue | None) -> Any:
