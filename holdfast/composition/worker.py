@@ -61,6 +61,10 @@ GARBAGE_THRESHOLD = 5_000  # new objects between two collections; Python's 700 a
 OWN_THREADS = 32  # for the worker's own name lookups and files; tools have threads of their own
 STICKY_TIMEOUT = timedelta(seconds=1)  # time that a workflow task waits for a worker that was killed
 CONNECT_TIMEOUT = 30.0  # seconds to wait for Temporal at start
+UNCACHED_TASKS = 1
+"""Workflow tasks that a worker without a cache handles at a time. While a run is evicted, Temporal's SDK sets aside the
+tasks that arrive for it. It then continues with a query and drops a workflow task that has arrived as well, which
+Temporal repeats only after the task's timeout of 10 s. Without a cache every task ends with an eviction."""
 PASSED_THROUGH = (
     "_lazy",
     "call_outcome",
@@ -122,7 +126,8 @@ def build_worker(
         catalog: the agents to serve.
         model: makes the model calls.
         persistence: stores the mirror, the registry, memories and payloads.
-        max_cached_workflows: 0 replays a run from its start at each workflow task, which tests use.
+        max_cached_workflows: 0 replays a run from its start at each workflow task, which tests use; the worker then
+            handles one workflow task at a time.
         sandboxed: run workflows in Temporal's sandbox, which detects nondeterminism; tests use it. Workers do not, as
             it slows down each workflow task and all workflow code is part of Holdfast.
         isolate_tools: run async tools in an event loop of their own, so that one that blocks does not stop the
@@ -169,6 +174,7 @@ def build_worker(
         ),
         workflow_failure_exception_types=FAILURES,
         max_cached_workflows=max_cached_workflows,
+        max_concurrent_workflow_tasks=None if max_cached_workflows else UNCACHED_TASKS,
         max_concurrent_activities=_max_activities(settings),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
