@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli.budgets import BudgetOptions, TagOption, tags_of
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.options import JsonOption, at_least, models_of, seconds
+from holdfast.cli.options import ApprovalTimeoutOption, JsonOption, RequireApprovalOption, at_least, models_of, seconds
 from holdfast.cli.render.output import Output
 from holdfast.cli.served import advised
 from holdfast.cli.session import connected
@@ -58,18 +58,10 @@ async def run(
         float | None,
         typer.Option(metavar="S", callback=seconds, help="Seconds that the run may take. Default: the agent's limit."),
     ] = None,
-    require_approval: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TOOL", help="Ask a person before each call of a tool; `all` means every tool. May be repeated."
-        ),
-    ] = None,
+    require_approval: RequireApprovalOption = None,
     limits: BudgetOptions,
     tag: TagOption = None,
-    approval_timeout: Annotated[
-        float | None,
-        typer.Option(metavar="S", callback=seconds, help="Seconds that an approval waits for a person; then: denied."),
-    ] = None,
+    approval_timeout: ApprovalTimeoutOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
     """Runs an agent and shows what happens until the run ends.
