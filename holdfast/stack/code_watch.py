@@ -13,6 +13,7 @@ from holdfast.stack.serving import Serving
 from holdfast.stack.state import StateFile
 
 DEBOUNCE = 400  # milliseconds within which several changes count as one; editors write a file in several steps
+WATCH_INTERVAL = 1_000  # milliseconds after which a change is noticed that came before the watch had begun
 RETRY_INTERVAL = 0.3  # seconds between looks while no worker has reported what it has loaded
 
 
@@ -34,6 +35,7 @@ async def changes(serving: Callable[[], Serving | None]) -> AsyncIterator[Servin
         serving: returns what the current worker serves; `None` if there is none, or it has not loaded its code yet.
     """
     seen: Serving | None = None
+    times: list[int] = []
     while True:
         current = serving()
         if current is None:
@@ -41,16 +43,22 @@ async def changes(serving: Callable[[], Serving | None]) -> AsyncIterator[Servin
                 yield seen
             continue
         if current == seen:
-            await _next_change(current)
-        seen = current
+            await _next_change(current, times)
+        seen, times = current, _times(current)
         if current.changed_files():
             yield current
 
 
-async def _next_change(serving: Serving) -> None:
+async def _next_change(serving: Serving, times: list[int]) -> None:
+    """Waits for a change after that of the times, also for one that came before the watch had begun."""
     folders = sorted({path.parent for path in map(Path, serving.files) if path.parent.is_dir()})
-    async for _ in awatch(*folders, recursive=False, watch_filter=PythonFilter(), debounce=DEBOUNCE):
-        return
+    watch = awatch(
+        *folders, recursive=False, watch_filter=PythonFilter(), debounce=DEBOUNCE,
+        rust_timeout=WATCH_INTERVAL, yield_on_timeout=True,
+    )  # fmt: skip
+    async for found in watch:
+        if found or _times(serving) != times:
+            return
 
 
 async def _changes_meanwhile(seen: Serving | None) -> bool:
