@@ -1,10 +1,13 @@
-"""Attaching of public names that are loaded when they are first used."""
+"""Names and modules that are loaded when they are first used."""
 
 from __future__ import annotations
 
 import functools
 
 import lazy_loader  # type: ignore[import-untyped]
+
+load = lazy_loader.load
+"""Returns a module that is loaded when one of its attributes is first used."""
 
 attach_stub = functools.cache(lazy_loader.attach_stub)
 """Does what `lazy_loader.attach_stub` does, once per process.

@@ -181,7 +181,7 @@ LAYERS = [
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
-    Layer("models", f"{VOCABULARY} _util.batches _util.logger", "genai_prices httpx2 openai pydantic"),
+    Layer("models", f"{VOCABULARY} _lazy _util.batches _util.logger", "genai_prices httpx2 openai pydantic"),
     Layer("tools", f"{VOCABULARY} agents.tool agents.secret_files agents.workspaces", "pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger", "google pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),

@@ -84,7 +84,7 @@ def open_embedder(
     Raises:
         UsageError: the model has no provider, or a value cannot be used.
     """
-    from holdfast.models.embeddings import OpenAIEmbedder  # noqa: PLC0415  loads the SDK, which takes half a second
+    from holdfast.models.embeddings import OpenAIEmbedder  # noqa: PLC0415  loads an HTTP client
 
     if base_url:
         return OpenAIEmbedder(

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 from typing_extensions import override
 
+from holdfast import _lazy
 from holdfast._util.batches import batches
 from holdfast.errors import ModelRefused, ModelUnavailable
 from holdfast.models.provider import BROKEN, Provider
 from holdfast.ports.retrieval import Embedder
 from holdfast.types import clean_text
+
+if TYPE_CHECKING:
+    import openai
+else:
+    openai = _lazy.load("openai")
 
 READ_TIMEOUT = 60.0  # seconds without a byte; a batch usually takes a second or two, longer on a slow machine
 BATCH_TEXTS = 64  # texts in one request; providers accept up to 2,048, small servers fewer

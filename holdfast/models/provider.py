@@ -9,16 +9,22 @@ import socket
 import ssl
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import httpx2
-import openai
-from openai import AsyncOpenAI
 
+from holdfast import _lazy
 from holdfast.errors import FaultReason, ModelError, ModelRefused, ModelUnavailable, UsageError
 from holdfast.models.endpoint import Endpoint
 from holdfast.models.faults import Fault
+
+if TYPE_CHECKING:
+    import openai
+    from openai import AsyncOpenAI
+else:  # half a second, which most commands that open the database do without
+    openai = _lazy.load("openai")
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECT_TIMEOUT = 10.0  # seconds; a reachable host accepts much sooner
@@ -77,7 +83,7 @@ class Provider:
         endpoint = self._endpoint
         headers = {"Authorization": endpoint.authorization} if endpoint.authorization else None
         try:
-            return AsyncOpenAI(
+            return openai.AsyncOpenAI(
                 api_key=self._api_key,
                 base_url=endpoint.url,
                 default_headers=headers,
