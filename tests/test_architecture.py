@@ -196,7 +196,9 @@ LAYERS = [
     Layer(
         "storage.registry", f"{STORAGE} agents.agent agents.conversion", "pydantic pydantic_core surrealdb tomli_w yaml"
     ),
-    Layer("storage.vectors", f"{STORAGE} storage.row_cache _util.blocking", "cachetools numpy pydantic surrealdb"),
+    Layer(
+        "storage.vectors", f"{STORAGE} _lazy storage.row_cache _util.blocking", "cachetools numpy pydantic surrealdb"
+    ),
     Layer(
         "storage.memory",
         f"{STORAGE} storage.vectors storage.row_cache _util.blocking",

@@ -11,8 +11,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-
-from snowballstemmer import stemmer  # type: ignore[import-untyped]  # it has no stubs
+from typing import Any
 
 MAX_QUERY_WORDS = 16  # each costs an index read; the longest words are the most specific
 
@@ -32,7 +31,6 @@ _STOP_WORDS = frozenset(_STOP_TEXT.split())
 _SPELLINGS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"})
 MAX_STEMMED_CHARS = 40  # longer strings are not words of a language, and are slow to stem
 CACHED_STEMS = 50_000  # some 5 MB; stemming a word takes 50 microseconds
-_GERMAN, _ENGLISH = stemmer("german"), stemmer("english")
 _STEMMING = threading.Lock()  # stemmers are not thread-safe
 
 
@@ -56,7 +54,16 @@ def _stem(word: str) -> str:
     if len(folded) > MAX_STEMMED_CHARS or not folded.isalpha():
         return folded
     with _STEMMING:
-        return str(_ENGLISH.stemWord(_GERMAN.stemWord(folded)))
+        for stemmer in _stemmers():
+            folded = str(stemmer.stemWord(folded))
+        return folded
+
+
+@lru_cache(1)
+def _stemmers() -> list[Any]:
+    import snowballstemmer  # type: ignore[import-untyped]  # noqa: PLC0415 - 60 ms, which most commands do without
+
+    return [snowballstemmer.stemmer(language) for language in ("german", "english")]
 
 
 def _folded(word: str) -> str:

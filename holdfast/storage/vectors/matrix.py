@@ -6,18 +6,19 @@ import threading
 from array import array
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.storage.vectors.checks import norm_of
+from holdfast.storage.vectors.numbers import np
 from holdfast.storage.vectors.scores import cosines
 
-Floats = npt.NDArray[np.float64]
-Facets = Callable[[str], Collection[str]]
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
-N = TypeVar("N", np.float32, np.float64)
+    Floats = npt.NDArray[np.float64]
+    N = TypeVar("N", np.float32, np.float64)
+
+Facets = Callable[[str], Collection[str]]
 
 FIRST_CAPACITY = 64  # vectors; doubled when it is exceeded
 HALF_ULP = 2.0**-24  # relative error of one operation on 32-bit floats

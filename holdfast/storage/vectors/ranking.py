@@ -7,10 +7,9 @@ from array import array
 from collections.abc import Iterable
 from itertools import chain
 
-import numpy as np
-
 from holdfast.ports.retrieval import VectorMatch
 from holdfast.storage.vectors.checks import norm_of
+from holdfast.storage.vectors.numbers import np
 from holdfast.storage.vectors.record import Record
 from holdfast.storage.vectors.scores import cosines
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from array import array
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 from surrealdb import RecordID
 
 from holdfast.storage.vectors.metadata import exact_text
+from holdfast.storage.vectors.numbers import np
 from holdfast.storage.vectors.record import Record
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Row = dict[str, Any]
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
+
+from holdfast.storage.vectors.numbers import np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 
 DIGITS = 12  # of a score; vectors of one direction and of different lengths come out some 1e-16 apart
 
