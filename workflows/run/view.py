@@ -32,7 +32,9 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.state import RunState
 
 LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI cuts off the last lines of the details
-UPSERT_INTERVAL = timedelta(seconds=1)  # each upsert is an event and a write to the visibility store
+FIRST_INTERVAL, LONGEST_INTERVAL = timedelta(seconds=1), timedelta(seconds=30)
+"""Between two upserts of search attributes, each an event and a write to the visibility store. It grows with the run,
+whose figures change less and less: a run of a minute makes some seven upserts, not sixty."""
 SHOWN_WAITS = 10  # in the details; `show` has all of them
 SHOWN_ENDINGS = 10  # of one wait, likewise
 SHOWN_CHARS = 2_000  # of the output in the details; `result` shows all of it
@@ -44,29 +46,30 @@ class View:
     def __init__(self, state: RunState) -> None:
         self._state = state
         self._shown: dict[str, str | int | float | datetime | list[str]] = {}
+        self._began = workflow.now()
         self._upserted_at: datetime | None = None
 
     def update(self, *, final: bool = False, waits: bool = False) -> None:
-        """Updates the details, and the search attributes at most once per `UPSERT_INTERVAL` and at the end.
+        """Updates the details, and the search attributes after an interval that grows, and at the end.
 
-        If what the run waits for has changed, they are updated at once.
+        If the status or what the run waits for has changed, they are updated at once.
 
         Called right before a model call, so that the server does this work while the model answers.
         """
         self._show()
         now = workflow.now()
         is_new_status = self._shown.get(AGENT_STATUS.name) != self._state.shown_status.value
-        if (
-            not final
-            and not waits
-            and not is_new_status
-            and self._upserted_at is not None
-            and now - self._upserted_at < UPSERT_INTERVAL
-        ):
+        if not (final or waits or is_new_status or self._is_due(now)):
             return
         if updates := self._updates(self._state):
             workflow.upsert_search_attributes(updates)
             self._upserted_at = now
+
+    def _is_due(self, now: datetime) -> bool:
+        if self._upserted_at is None:
+            return True
+        interval = max(FIRST_INTERVAL, self._upserted_at - self._began)
+        return now - self._upserted_at >= min(interval, LONGEST_INTERVAL)
 
     def show_activity(self, text: str) -> None:
         """Shows what the run is doing now; it is not recorded in history."""
