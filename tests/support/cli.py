@@ -1,4 +1,4 @@
-"""The command line, run in a process of its own, as users and scripts run it."""
+"""The command line, run in processes of its own, as users and scripts run it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from holdfast.settings import Settings
+from tests.support import forked_commands, tiers
 
 ROOT = Path(__file__).parents[2]
 STARTER = (sys.executable, str(ROOT / "starter.py"))
@@ -64,7 +65,7 @@ class CommandLine:
         return {**inherited, "HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", **self.settings, **changes}
 
     def start(self, *words: str, changes: Mapping[str, str] = NO_CHANGES) -> subprocess.Popen[bytes]:
-        """Starts a command, with a pipe for each stream."""
+        """Starts a command in a fresh interpreter, with a pipe for each stream."""
         return subprocess.Popen(
             [*STARTER, *words],
             stdin=subprocess.PIPE,
@@ -81,7 +82,7 @@ class CommandLine:
         changes: Mapping[str, str] = NO_CHANGES,
         timeout: float = TIMEOUT,
     ) -> Done:
-        """Runs a command to its end.
+        """Runs a command to its end, outside the slow tier in a process that has loaded Holdfast already.
 
         Args:
             words: the command and its arguments.
@@ -94,14 +95,23 @@ class CommandLine:
             subprocess.TimeoutExpired: the command did not end in time.
         """
         given = stdin.encode() if isinstance(stdin, str) else stdin
+        run = self._forked if forked_commands.CAN_FORK and not tiers.is_slow() else self._fresh
+        done = run(words, given, changes, timeout)
+        assert "Traceback" not in done.err, done.err
+        return done
+
+    def _forked(self, words: Sequence[str], given: bytes, changes: Mapping[str, str], timeout: float) -> Done:
+        command, folder = [*STARTER[1:], *words], self.folder or Path.cwd()
+        environment = self.environment(changes)
+        return Done(*forked_commands.run(command, given, folder=folder, environment=environment, timeout=timeout))
+
+    def _fresh(self, words: Sequence[str], given: bytes, changes: Mapping[str, str], timeout: float) -> Done:
         with self.start(*words, changes=changes) as process:
             try:
                 out, err = process.communicate(given, timeout=timeout)
             finally:
                 process.kill()
-        done = Done(process.returncode, out, err)
-        assert "Traceback" not in done.err, done.err
-        return done
+        return Done(process.returncode, out, err)
 
     async def run(self, *words: str, stdin: str | bytes = b"", changes: Mapping[str, str] = NO_CHANGES) -> Done:
         """Runs a command to its end, while the loop of the test continues."""
