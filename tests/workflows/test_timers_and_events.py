@@ -11,8 +11,9 @@ import pytest
 
 from holdfast import Agent, Entry, RunHandle, RunStatus, names
 from holdfast.errors import CommandRefused, UsageError
-from holdfast.event_topics import EventTopicState, event_topic_id
+from holdfast.event_topics import EventTopicState, EventWaiter, event_topic_id
 from holdfast.progress import Wait
+from holdfast.temporal.event_topics import TemporalEventTopics
 from holdfast.tools import ask_human, emit, sleep, wait_for_event, wait_for_message
 from tests.support.lab import Lab, contents, eventually
 
@@ -302,6 +303,41 @@ async def test_a_run_that_is_gone_is_forgotten(lab: Lab) -> None:
         await waiting(handle, "event")
         await handle.cancel()
         await handle.result(60)
+
+        async def has_ended() -> bool:
+            return (await topic.describe()).close_time is not None
+
+        await eventually(has_ended)
+
+
+async def test_a_run_that_is_cancelled_while_it_registers_is_forgotten(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper of an event is told that a run no longer waits after it was told that the run waits."""
+    register, began, may_go_on = TemporalEventTopics.register, asyncio.Event(), asyncio.Event()
+
+    async def slow(self: TemporalEventTopics, name: str, waiter: EventWaiter) -> None:
+        began.set()
+        await may_go_on.wait()
+        await register(self, name, waiter)
+
+    monkeypatch.setattr(TemporalEventTopics, "register", slow)
+    topic = lab.client.get_workflow_handle(event_topic_id(lab.settings.temporal_task_queue, "never"))
+    lab.server.call_tools(("wait_for_event", {"name": "never"}))
+    async with lab.worker(idler, max_cached_workflows=100):
+        handle = await lab.holdfast.start("idler", "Wait.")
+        await began.wait()
+        await handle.cancel()
+
+        async def has_heard() -> bool:
+            history = await lab.client.get_workflow_handle(handle.id).fetch_history()
+            kinds = [event.WhichOneof("attributes") for event in history.events]
+            asked = kinds.index("workflow_execution_cancel_requested_event_attributes")
+            return "workflow_task_completed_event_attributes" in kinds[asked:]
+
+        await eventually(has_heard)
+        may_go_on.set()
+        assert (await handle.result(60)).status == RunStatus.CANCELLED
 
         async def has_ended() -> bool:
             return (await topic.describe()).close_time is not None

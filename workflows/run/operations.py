@@ -115,21 +115,12 @@ class Operations:
 
     async def _wait_for_event(self, call: ToolCall, arguments: Arguments) -> ToolResult | None:
         name, wait_id = str(arguments["name"]), self._state.wait_id(call)
-        if self._decisions.of(wait_id) is None:
-            # Registered again by each execution, as the run may have continued while it was being registered.
-            self._state.begin_wait(
-                workflow.now(),
-                self._wait(
-                    wait_id,
-                    "event",
-                    f"event {shortened(name, SHOWN_CHARS)}",
-                    _limit(arguments, workflow.now()),
-                    {"name": name},
-                ),
-            )
-            if refused := await self._register(name, wait_id):
-                return refused
         try:
+            # Registered again by each execution, as the run may have continued while it was being registered.
+            if self._decisions.of(wait_id) is None and (
+                refused := await self._begin_event_wait(name, wait_id, arguments)
+            ):
+                return refused
             decision = await self._decision(call, "event", "", until=None)
         except asyncio.CancelledError:
             if not self._state.keeps_waits:
@@ -143,6 +134,21 @@ class Operations:
             return ToolResult(error=decision.text or "")
         await self._forget(name, wait_id)
         return ToolResult(content=f"no event {name!r} was emitted in time")
+
+    async def _begin_event_wait(self, name: str, wait_id: str, arguments: Arguments) -> ToolResult | None:
+        """Begins to wait for an event; returns the result of the call if that is refused.
+
+        Raises:
+            CancelledError: the turn was stopped. The request has ended then, so that the run can be forgotten after it.
+        """
+        what, limit = f"event {shortened(name, SHOWN_CHARS)}", _limit(arguments, workflow.now())
+        self._state.begin_wait(workflow.now(), self._wait(wait_id, "event", what, limit, {"name": name}))
+        registering = asyncio.create_task(self._register(name, wait_id))
+        try:
+            return await asyncio.shield(registering)
+        except asyncio.CancelledError:
+            await workflow.wait([registering])
+            raise
 
     async def _emit(self, call: ToolCall, arguments: Arguments) -> ToolResult | None:
         state = self._state
