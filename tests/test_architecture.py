@@ -223,7 +223,7 @@ LAYERS = [
     ),
     Layer(
         "composition",
-        f"{VOCABULARY} settings _util agents {CALLERS} workflows activities",
+        f"{VOCABULARY} settings _util _version agents {CALLERS} workflows activities",
         "pydantic temporalio",
     ),
     Layer(

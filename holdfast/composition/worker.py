@@ -22,6 +22,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from holdfast._util.background import BackgroundTask, background_tasks
 from holdfast._util.logger import get_logger
+from holdfast._version import __version__
 from holdfast.activities import Dependencies, build_activities
 from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
 from holdfast.agents.catalog import AgentCatalog
@@ -55,6 +56,10 @@ from holdfast.temporal.workflow_runner import ConsistentQueryRunner
 from holdfast.workflows import WORKFLOWS
 
 log = get_logger(__name__)
+
+BUILD_ID = f"holdfast-{__version__}"
+"""Names the code of a worker that is not a version of a deployment. The SDK's default is a digest of all loaded
+modules, which takes a second at each start."""
 
 GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end sooner
 GARBAGE_THRESHOLD = 5_000  # new objects between two collections; Python's 700 are those of half a turn
@@ -163,6 +168,7 @@ def build_worker(
         model_queue=queues.find,
     )
     activities = build_activities(deps)
+    deployment = deployment_config(settings)
     runs = Worker(
         client,
         task_queue=settings.temporal_task_queue,
@@ -182,7 +188,8 @@ def build_worker(
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         graceful_shutdown_timeout=GRACE,
-        deployment_config=deployment_config(settings),
+        deployment_config=deployment,
+        build_id=None if deployment else BUILD_ID,
     )
     # Not versions of a deployment: each would have a rate of its own, and model calls do not depend on agents' code.
     rated = [
@@ -197,6 +204,7 @@ def build_worker(
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             graceful_shutdown_timeout=GRACE,
+            build_id=BUILD_ID,
         )
         for queue, rate in queues.rates.items()
     ]

@@ -63,6 +63,7 @@ class HistoryReplayer:
             workflow_failure_exception_types=self.failures,
             header_codec_behavior=HeaderCodecBehavior.CODEC,
             runtime=self.runtime,
+            build_id="replay",  # the SDK's default is a digest of all loaded modules, which takes a second
         )
         replaying = asyncio.ensure_future(replayer.replay_workflow(history, raise_on_replay_failure=False))
         done, _ = await asyncio.wait([replaying], timeout=TIME_LIMIT.total_seconds())
