@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections import Counter
@@ -151,16 +152,16 @@ async def stopped_in_a_write(site: Site, run: RunHandle, worker: Process) -> boo
     def bytes_written() -> int:
         return sum(file.stat().st_size for file in (site.folder / "mirror").rglob("*") if file.is_file())
 
-    requests = len(site.server.requests)
+    requests, written = len(site.server.requests), bytes_written()
     site.server.release()
     site.server.hold()
     while True:
-        before = bytes_written()
-        pending = await site.pending(run)
-        if "mirror.append" not in pending and len(site.server.requests) > requests:
-            return False
-        if pending.get("mirror.append") == "STARTED" and bytes_written() > before:
+        await asyncio.sleep(0)
+        if (now := bytes_written()) > written:
+            written = now
             freeze(worker.pid)
-            if "mirror.append" in await site.pending(run):
+            if (await site.pending(run)).get("mirror.append") == "STARTED":
                 return True
             worker.signal(signal.SIGCONT)
+        elif len(site.server.requests) > requests and "mirror.append" not in await site.pending(run):
+            return False
