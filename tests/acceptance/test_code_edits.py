@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.cli import ROOT, TIMEOUT
+from tests.support.cli import STARTER, TIMEOUT
 from tests.support.cli_stack import CliStack
 from tests.support.lab import eventually
 from tests.support.processes import Site
@@ -110,7 +109,7 @@ async def test_a_worker_in_the_foreground_reloads(temporal_address: str, tmp_pat
     project = Project(folder)
     async with Site.open(temporal_address, tmp_path) as site:
         environment = {**site.environment, **project.settings, "HOLDFAST_NO_BOOTSTRAP": "1"}
-        worker = site.run(sys.executable, str(ROOT / "starter.py"), "worker", "--reload", **environment)
+        worker = site.run(*STARTER, "worker", "--reload", forked=True, **environment)
         await worker.wait_for_output("worker serves")
         project.edit("PROMPT = 1 / 0")
         await worker.wait_for_output("The worker keeps the code that it has")

@@ -54,7 +54,7 @@ class Said:
 
 async def doctor(site: Site, *words: str) -> Said:
     """Runs `starter.py doctor`, and checks that its text output fits a terminal."""
-    process = site.run(*STARTER, "doctor", *words, **site.environment)
+    process = site.run(*STARTER, "doctor", *words, forked=True, **site.environment)
     code = await process.exit_code()
     said = Said(code, process.output)
     if code in (0, 4) and "--json" not in words:

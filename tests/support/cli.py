@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from holdfast.settings import Settings
-from tests.support import forked_commands, tiers
+from tests.support import forked_commands
 
 ROOT = Path(__file__).parents[2]
 STARTER = (sys.executable, str(ROOT / "starter.py"))
@@ -82,7 +82,7 @@ class CommandLine:
         changes: Mapping[str, str] = NO_CHANGES,
         timeout: float = TIMEOUT,
     ) -> Done:
-        """Runs a command to its end, outside the slow tier in a process that has loaded Holdfast already.
+        """Runs a command to its end; see `forked_commands`.
 
         Args:
             words: the command and its arguments.
@@ -95,7 +95,7 @@ class CommandLine:
             subprocess.TimeoutExpired: the command did not end in time.
         """
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        run = self._forked if forked_commands.CAN_FORK and not tiers.is_slow() else self._fresh
+        run = self._forked if forked_commands.may_fork() else self._fresh
         done = run(words, given, changes, timeout)
         assert "Traceback" not in done.err, done.err
         return done

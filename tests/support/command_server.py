@@ -1,4 +1,4 @@
-"""A process that has loaded Holdfast and forks into commands: loading it is most of what a short command costs.
+"""A process that has loaded Holdfast and forks into commands and workers: loading is most of what a short one costs.
 
 `python -m tests.support.command_server DESCRIPTOR` serves the socket of that number until its other end closes.
 """
@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
                     return dict(json.loads(request))
                 for descriptor in descriptors[:STREAMS]:
                     os.close(descriptor)
-                client.sendall(f"{pid}\n".encode())
+                client.send(str(pid).encode())
                 ended = os.pidfd_open(pid)
                 running[ended] = (pid, client)
                 selector.register(ended, selectors.EVENT_READ)
@@ -80,8 +81,8 @@ def report_end(ended: int, pid: int, client: socket.socket) -> None:
     """Tells the client the exit code of a command that has ended."""
     os.close(ended)
     _, status = os.waitpid(pid, 0)
-    with client:
-        client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    with client, suppress(BrokenPipeError):  # nobody waits for it
+        client.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def forget(running: dict[int, tuple[int, socket.socket]]) -> None:
@@ -102,7 +103,7 @@ def take_streams(descriptors: Sequence[int]) -> None:
 
 
 def run(wanted: dict[str, Any]) -> None:
-    """Runs `starter.py` as an interpreter does that has just been started."""
+    """Runs a script as an interpreter does that has just been started."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(wanted["folder"])
     os.environ.clear()

@@ -23,6 +23,7 @@ from holdfast.storage.mirror import open_store
 from holdfast.temporal.connection import connect_temporal, pollers
 from holdfast.testing import ModelServer, RecordedRequest
 from tests.support.cli import ROOT
+from tests.support.forked_commands import ForkedProcess, may_fork
 from tests.support.lab import eventually, replayed_entries
 
 AGENTS = "tests.support.crash_agents"
@@ -34,24 +35,28 @@ SHOWN_LINES = 40  # of each log, when a test fails
 class Process:
     """A program that a test has started."""
 
-    def __init__(self, command: list[str], *, environment: dict[str, str], log: Path, folder: Path) -> None:
+    def __init__(
+        self, command: list[str], *, environment: dict[str, str], log: Path, folder: Path, forked: bool = False
+    ) -> None:
         """
         Args:
             command: program and arguments.
             environment: added to this process's own.
             log: takes both of its output streams.
             folder: where it runs.
+            forked: whether the program is a Python script that may run in a process that has loaded Holdfast already.
         """
         self.log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
-                cwd=folder,
-            )
+        variables = {**os.environ, **environment}
+        self._process: subprocess.Popen[bytes] | ForkedProcess
+        with log.open("ab") as output, Path(os.devnull).open("rb") as empty:
+            if forked and may_fork():
+                streams = (empty.fileno(), output.fileno(), output.fileno())
+                self._process = ForkedProcess(command[1:], streams, folder=folder, environment=variables)
+            else:
+                self._process = subprocess.Popen(
+                    command, stdin=empty, stdout=output, stderr=subprocess.STDOUT, env=variables, cwd=folder
+                )
 
     @property
     def pid(self) -> int:
@@ -145,16 +150,16 @@ class Site:
                     process.kill()
                     print(f"--- {process.log.name}\n{process.tail()}")
 
-    def run(self, *command: str, **environment: str) -> Process:
-        """Starts a program whose log is shown when the test fails."""
+    def run(self, *command: str, forked: bool = False, **environment: str) -> Process:
+        """Starts a program whose log is shown when the test fails; see `Process`."""
         log = (self.logs or self.folder) / f"{len(self.processes)}-{Path(command[0]).name}.log"
-        process = Process(list(command), environment=environment, log=log, folder=self.folder)
+        process = Process(list(command), environment=environment, log=log, folder=self.folder, forked=forked)
         self.processes.append(process)
         return process
 
     def run_worker(self, **environment: str) -> Process:
         """Starts `worker.py` and returns at once; the arguments are added to its environment."""
-        return self.run(sys.executable, str(ROOT / "worker.py"), **{**self.environment, **environment})
+        return self.run(sys.executable, str(ROOT / "worker.py"), forked=True, **{**self.environment, **environment})
 
     async def worker(self, **environment: str) -> Process:
         """Starts `worker.py` and waits until it polls."""
