@@ -12,7 +12,9 @@ A partial reply that no message of a person follows is left out, as the next rep
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
+from itertools import islice, takewhile
 from typing import Any
 
 from pydantic import ValidationError
@@ -130,11 +132,16 @@ def _restored_to(entry: Entry) -> int:
 def _extended(context: Context, entries: Iterable[Entry]) -> Context:
     """Returns a context after entries that all count."""
     messages, held = list(context.messages), context.held
+    results: _Results | None = None
     for entry in entries:
         message = entry.message
         if message is not None and message.role == "tool":
-            _add_result(messages, message)
-        elif message is not None:
+            results = _results(messages, message.tool_call_id, results)
+            if results is not None:  # providers refuse a result without its call
+                results.add(message)
+            continue
+        results = None
+        if message is not None:
             if held is not None and message.role != "assistant":
                 messages.append(held)
             held = _add(messages, message)
@@ -153,34 +160,64 @@ def _add(messages: list[Message], message: Message) -> Message | None:
     return None
 
 
-def _add_result(messages: list[Message], result: Message) -> None:
-    """Adds a result among those of its reply; a second one for a call takes the place of the first.
+def _results(messages: list[Message], call_id: str | None, newest: _Results | None) -> _Results | None:
+    """Returns the results among which one for this call belongs; `None` if no reply made the call.
 
-    A result without its call is left out, as providers refuse it.
+    Args:
+        messages: the context.
+        call_id: the call.
+        newest: those of the newest reply, if they are known.
     """
-    asked = _find_call(messages, result.tool_call_id)
-    if asked is None:
-        return
-    calls = messages[asked].tool_calls
-    taken: list[int] = []
-    end = asked + 1
-    while end < len(messages) and messages[end].role == "tool":
-        taken.append(_place(calls, messages[end].tool_call_id, taken))
-        end += 1
-    place = _place(calls, result.tool_call_id, taken)
-    if editor := calls[place].edited_by:
-        note = f"[{editor} edited the arguments of this call when they approved it]"
-        result = _changed(result, content=f"{note}\n{result.content}")
-    if place in taken:
-        messages[asked + 1 + taken.index(place)] = result
-    else:
-        messages.insert(asked + 1 + sum(other < place for other in taken), result)
+    if newest is not None and newest.are_of_newest(call_id):
+        return newest
+    asked = _find_call(messages, call_id)
+    return None if asked is None else _Results(messages, asked)
 
 
-def _place(calls: list[ToolCall], call_id: str | None, taken: list[int]) -> int:
-    """Returns the index of the first call with this id that has no result, else of the last one with this id."""
-    places = [index for index, call in enumerate(calls) if call.id == call_id]
-    return next((index for index in places if index not in taken), places[-1])
+class _Results:
+    """The results that follow a reply, in the order of its calls.
+
+    Args:
+        messages: the context, which results are added to.
+        asked: index of the reply.
+    """
+
+    def __init__(self, messages: list[Message], asked: int) -> None:
+        self._messages, self._first = messages, asked + 1
+        self._calls = messages[asked].tool_calls
+        self._places: dict[str | None, list[int]] = {}
+        for place, call in enumerate(self._calls):
+            self._places.setdefault(call.id, []).append(place)
+        self._taken: list[int] = []
+        """Places of the calls that have a result, ascending."""
+        for message in takewhile(lambda each: each.role == "tool", islice(messages, self._first, None)):
+            insort(self._taken, self._place(message.tool_call_id))
+
+    def are_of_newest(self, call_id: str | None) -> bool:
+        """Returns whether the reply made this call, and no reply follows that may have made it, too."""
+        return call_id in self._places and self._first + len(self._taken) == len(self._messages)
+
+    def add(self, result: Message) -> None:
+        """Adds a result; a second one for a call takes the place of the first."""
+        place = self._place(result.tool_call_id)
+        if editor := self._calls[place].edited_by:
+            note = f"[{editor} edited the arguments of this call when they approved it]"
+            result = _changed(result, content=f"{note}\n{result.content}")
+        index = bisect_left(self._taken, place)
+        if self._is_taken(place):
+            self._messages[self._first + index] = result
+        else:
+            self._taken.insert(index, place)
+            self._messages.insert(self._first + index, result)
+
+    def _place(self, call_id: str | None) -> int:
+        """Returns the index of the first call with this id that has no result, else of the last one with this id."""
+        places = self._places[call_id]
+        return next((place for place in places if not self._is_taken(place)), places[-1])
+
+    def _is_taken(self, place: int) -> bool:
+        index = bisect_left(self._taken, place)
+        return index < len(self._taken) and self._taken[index] == place
 
 
 def _find_call(messages: list[Message], call_id: str | None) -> int | None:
