@@ -35,18 +35,24 @@ class Project:
         self.prompts.write_text(f"{code}\n")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with agents."""
-    return Project(tmp_path)
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def serving(cli_stack: CliStack, project: Project) -> Iterator[CliStack]:
+    """The stack, whose worker serves the project's agents during these tests."""
+    yield cli_stack
+    assert cli_stack("up").code == 0
 
 
 @pytest.fixture
-def served(cli: CliStack, project: Project) -> Iterator[CliStack]:
-    """The stack, whose worker serves the project's agents during the test."""
-    assert cli("up", changes=project.settings).code == 0
-    yield cli
-    assert cli("up").code == 0
+def served(serving: CliStack, project: Project) -> CliStack:
+    """The stack, whose worker serves the code that the project has now."""
+    assert serving("up", changes=project.settings).code == 0
+    return serving
 
 
 def worker_pid(cli: CliStack) -> int:
@@ -94,7 +100,7 @@ async def test_up_reloads(served: CliStack, project: Project) -> None:
         said = next(line for line in watcher.stderr if b"edited_prompts.py:1: ZeroDivisionError" in line)
         assert b"The worker keeps the code that it has" in said
         assert worker_pid(served) == before
-        project.edit("PROMPT = 'You edit well.'")
+        project.edit("PROMPT = 'You edit at once.'")
         assert next(line for line in watcher.stderr if line.startswith(b"worker started: pid "))
         watcher.send_signal(signal.SIGINT)
         watcher.communicate(timeout=TIMEOUT)
