@@ -13,6 +13,7 @@ import pytest
 
 from holdfast import Agent, SettingsError, tool
 from holdfast.composition.deployment import deployment_config, report_version
+from holdfast.composition.worker import BUILD_ID
 from holdfast.settings import Settings
 from holdfast.stack.binary import find_server
 from holdfast.temporal.connection import connect_temporal
@@ -142,3 +143,14 @@ async def test_runs_from_before_the_first_version_move_to_it(versioning: str, la
             assert (await run.result(60)).success
             told = [text for role, text in contents(await lab.entries(run.id)) if role == "tool"]
     assert told == ["v1", "v1"]
+
+
+async def test_a_worker_without_a_version_names_that_of_holdfast(lab: Lab) -> None:
+    """Histories say which version of Holdfast has made each decision, also where no deployment names it."""
+    lab.server.say("Done.")
+    async with lab.worker(Agent(name="clerk")):
+        run = await lab.holdfast.start("clerk", "Go.")
+        assert (await run.result()).success
+    history = await lab.client.get_workflow_handle(run.id).fetch_history()
+    made = [event.workflow_task_completed_event_attributes for event in history.events]
+    assert {each.worker_version.build_id for each in made if each.identity} == {BUILD_ID}
