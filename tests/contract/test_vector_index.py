@@ -207,10 +207,10 @@ async def test_a_builder_that_died_is_followed_by_another(kept: Persistence) -> 
     await database.run(f"CREATE {space.other_table}:left CONTENT {{ unit: [1, 2] }}")
     claim = "UPDATE $space SET builder = 'dead', until = time::now() {} RETURN NONE"
     await database.run(claim.format("+ 1h"), space=spaces.row)
-    await Index(database, NAMESPACE, spaces).build(space)
+    await Index(database, NAMESPACE, spaces).build()
     assert (await spaces.find()) == space, "one that may be alive is left alone"
     await database.run(claim.format("- 1s"), space=spaces.row)
-    await Index(database, NAMESPACE, spaces).build(space)
+    await Index(database, NAMESPACE, spaces).build()
     built = await spaces.find()
     assert built is not None
     assert (built.nearest, built.learned) == (space.other_table, MAX_BACKLOG)

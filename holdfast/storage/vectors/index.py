@@ -11,7 +11,9 @@ So a write adds its vector to a backlog. A search compares the backlog directly,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from surrealdb import RecordID
@@ -27,6 +29,7 @@ from holdfast.storage.vectors.space import Space, Spaces, fill
 ALL = statement("holdfast.storage.vectors", "all")
 CLAIM = statement("holdfast.storage.vectors", "claim")
 SWITCH = statement("holdfast.storage.vectors", "switch")
+RETIRE = statement("holdfast.storage.vectors", "retire")
 NOTES = "SELECT id, stamp FROM vector_backlog:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"
 HOW_MANY_NOTES = "SELECT count() FROM vector_backlog:[$namespace, '']..=[$namespace, ..] GROUP ALL"
 FORGET_NOTES = "DELETE $notes WHERE stamp IN $stamps RETURN NONE"
@@ -79,27 +82,30 @@ class Index:
         self._unseen = 0
         space = await self._spaces.find()
         if space and await self._notes() > max(MAX_BACKLOG, space.learned // SHARE):
-            await self.build(space)
+            await self.build()
 
-    async def build(self, space: Space) -> None:
+    async def build(self) -> None:
         """Builds it, unless another process does; searches use the old index until it is ready.
 
         Raises:
             StoreUnavailable: the database cannot build it.
         """
         builder = uuid.uuid4().hex
-        try:
+        with contextlib.suppress(WriteConflict):  # another process builds it
             await self._claim(builder)
-            notes = [row async for page in pages(self._database, NOTES, self._namespace) for row in page]
-            nearest = space.other_table
-            learned = await self._fill(nearest, builder)
-            await self._build(nearest, space.dimension, builder)
-            await self._switch(nearest, learned, builder)
-        except WriteConflict:
-            return  # another process builds it
-        await self._forget(notes)
-        if space.nearest is not None:
-            await self._database.run(fill(REMOVE, nearest=space.nearest))
+            space = await self._spaces.find()  # only now, as another process may have replaced the index meanwhile
+            if space is not None:
+                await self._replace(space, builder)
+
+    async def _replace(self, space: Space, builder: str) -> None:
+        notes = [row async for page in pages(self._database, NOTES, self._namespace) for row in page]
+        nearest = space.other_table
+        learned = await self._fill(nearest, builder)
+        await self._build(nearest, space.dimension, builder)
+        await self._switch(nearest, learned, builder)
+        await self._forget(notes, builder)
+        old = replace(space, nearest=nearest).other_table
+        await self._database.run(fill(RETIRE, nearest=old), space=self._spaces.row, builder=builder)
 
     async def _notes(self) -> int:
         [rows] = await self._database.run(HOW_MANY_NOTES, namespace=key(self._namespace))
@@ -144,10 +150,11 @@ class Index:
         if switched != [nearest]:
             raise WriteConflict("another process builds the index")
 
-    async def _forget(self, notes: list[Row]) -> None:
+    async def _forget(self, notes: list[Row], builder: str) -> None:
         """Drops the notes of vectors that were not written again since; those that stay cost a look each."""
         for first in range(0, len(notes), LOOK):
             some = notes[first : first + LOOK]
             await self._database.run(
                 FORGET_NOTES, notes=[each["id"] for each in some], stamps=[each["stamp"] for each in some]
             )
+            await self._claim(builder)
