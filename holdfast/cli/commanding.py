@@ -128,7 +128,7 @@ def report_receipt(out: Output, run_id: RunId, receipt: Receipt, done: str) -> N
         out.say(f"{run_id} has not taken it yet: no worker serves the run now; Temporal keeps it until one does")
         out.note(f"  start a worker:  {command('up')}")
     else:
-        out.say(done.format(run=run_id))
+        out.say(done.replace("{run}", run_id))
         if receipt.note:
             out.note(f"  {receipt.note}")
 

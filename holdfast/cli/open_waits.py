@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from holdfast.cli.commanding import report_receipt
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.render.output import Output
 from holdfast.cli.session import connected
@@ -62,7 +63,7 @@ async def _decided(
             out.warn(f"{each}: {error}")
             continue
         if not out.json:
-            out.say(f"{done} {each} of {run.id}")
+            report_receipt(out, run.id, receipts[-1], f"{done} {each} of {{run}}")
     if out.json:
         out.document([receipt.model_dump(mode="json") for receipt in receipts])
     elif not calls:

@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.commanding import ByOption, KeyOption, user
+from holdfast.cli.commanding import ByOption, KeyOption, send_command, user
 from holdfast.cli.options import JsonOption, RunIdArgument
-from holdfast.cli.render.output import Output
-from holdfast.cli.session import connected
 
 EXAMPLES = """
     $ answer clerk-3f9a12bc 2/call_1 "yes, both"
@@ -31,10 +29,9 @@ async def answer(
 
     The agent has asked it with the tool `ask_human`, and continues with the answer.
     """
-    out = Output(json=json)
-    async with connected(out) as session:
-        receipt = await session.run(run_id).answer(question, text, id=key, by=by or user())
-    if json:
-        out.document(receipt.model_dump(mode="json"))
-    else:
-        out.say(f"answered {question} of {run_id}")
+    await send_command(
+        run_id,
+        lambda run: run.answer(question, text, id=key, by=by or user()),
+        done=f"answered {question} of {{run}}",
+        json=json,
+    )
