@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ print(json.dumps(dict(demo=demo.VERSION, argv=sys.argv[1:], prefix=sys.prefix)))
 """
 UNREACHABLE_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
 TIMEOUT = 120  # seconds
+ROOT = Path(bootstrap.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -225,3 +227,12 @@ def test_an_old_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match=r"Python 3\.11 or newer is needed"):
         bootstrap.ensure("requirements/runtime.lock")
     assert time.monotonic() - began < 1
+
+
+def test_the_locks_agree() -> None:
+    """The packages for tests include those for running, so that no command in a test sets up the environment again."""
+    running, testing = (
+        dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
+        for name in ("runtime.lock", "dev.lock")
+    )
+    assert running.items() <= testing.items()
