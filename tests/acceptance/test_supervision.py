@@ -52,7 +52,7 @@ async def test_what_is_killed_comes_back(place: Place) -> None:
     environment = place.home / "environment.json"
     first = json.loads(environment.read_text())
     environment.unlink()
-    for part in (stack.worker, stack.temporal, stack.model):
+    for part in (stack.temporal, stack.model, stack.worker):  # a worker that starts without a server would end again
         assert part is not None
         await kill(part)
     worker = await comes_back(place, "worker", stack.worker)
