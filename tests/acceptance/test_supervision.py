@@ -34,12 +34,12 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 async def comes_back(place: Place, name: PartName, before: Part | None) -> Part:
-    """Waits until another process is this part."""
+    """Waits until another process is this part, and the supervisor has recorded how it started it."""
     assert before is not None
 
     async def is_back() -> bool:
         part = place.state().alive(name)
-        return part is not None and part.pid != before.pid
+        return part is not None and part.pid != before.pid and bool(part.command)
 
     await eventually(is_back, COMEBACK)
     return place.state().parts[name]
