@@ -168,9 +168,10 @@ APPROVAL_CHECK = ActivityOptions(
 
 EVENT_TOPIC = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=10),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
 )
-"""One request to Temporal, retried until it succeeds."""
+"""One request to Temporal, retried until it succeeds. If it is cancelled, it either has not begun or is over."""
 
 MEMORY_EMBED = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=10),

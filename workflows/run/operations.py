@@ -147,6 +147,7 @@ class Operations:
         try:
             return await asyncio.shield(registering)
         except asyncio.CancelledError:
+            registering.cancel()
             await workflow.wait([registering])
             raise
 
