@@ -36,6 +36,10 @@ class Asker:
         self._prompt = prompt
         self._asked: set[str] = set()
 
+    def has_questions(self, waits: Sequence[Wait]) -> bool:
+        """Returns whether it has not asked about one of the waits yet that a person ends by a word or two."""
+        return any(self._is_new(wait) for wait in waits)
+
     async def ask(self, waits: Sequence[Wait]) -> None:
         """Asks about those of the waits that it has not asked about, and sends what the person decides.
 
@@ -44,7 +48,7 @@ class Asker:
             KeyboardInterrupt: the person stops the turn.
         """
         for wait in waits:
-            if wait.kind in ASKED and wait.id not in self._asked:
+            if self._is_new(wait):
                 self._asked.add(wait.id)
                 try:
                     await (self._approval(wait) if wait.kind == "approval" else self._question(wait))
@@ -52,6 +56,9 @@ class Asker:
                     raise
                 except CommandRefused as refusal:  # such as one that another person has decided meanwhile
                     self._out.warn(str(refusal))
+
+    def _is_new(self, wait: Wait) -> bool:
+        return wait.kind in ASKED and wait.id not in self._asked
 
     async def _approval(self, wait: Wait) -> None:
         self._out.say(("? ", "yellow"), one_line(wait.what))

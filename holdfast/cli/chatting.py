@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli.asking import ASKED, Asker, Prompt
+from holdfast.cli.asking import Asker
 from holdfast.cli.commanding import user
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.following import waiting_shown
@@ -42,7 +42,7 @@ class Chat:
         self._home = session.settings.holdfast_home
         self._conversation = conversation
         self._narrator = Narrator(session.out, run_id=conversation.id)
-        self._asker: Asker | None = None
+        self._asker = Asker(session.out, conversation.run, _decided)
 
     async def once(self, text: str, *, key: str | None) -> ExitCode:
         """Sends one message, prints the answer, and returns how it went; says why nothing happens meanwhile."""
@@ -65,7 +65,6 @@ class Chat:
     async def until_left(self) -> None:
         """Talks until the person presses Ctrl-D, or Ctrl-C twice."""
         prompt = _prompt(self._home)
-        self._asker = Asker(self._out, self._conversation.run, _decisions())
         try:
             await self._greet()
             while (text := await self._typed(prompt)) is not None:
@@ -95,7 +94,7 @@ class Chat:
             self._out.note(f"session {self._conversation.id} begins with your first message; Ctrl-D leaves it open")
             return
         self._out.note(f"session {self._conversation.id}, turn {progress.turn}, is {progress.status}")
-        if progress.status == RunStatus.RUNNING or any(wait.kind in ASKED for wait in progress.waits_for):
+        if progress.status == RunStatus.RUNNING or self._asker.has_questions(progress.waits_for):
             await self._exchange(self._rest(progress.head))
         elif progress.output:
             self._out.say(progress.output)
@@ -126,7 +125,7 @@ class Chat:
                 await self._show(event)
 
     async def _show(self, event: Event) -> None:
-        if isinstance(event, Notice) and any(wait.kind in ASKED for wait in event.waits_for):
+        if isinstance(event, Notice) and self._asker.has_questions(event.waits_for):
             await self._ask(event)
             return
         self._narrator.show(event)
@@ -136,7 +135,6 @@ class Chat:
 
     async def _ask(self, notice: Notice) -> None:
         """Lets the person decide what the run waits for; what happens meanwhile is shown afterwards."""
-        assert self._asker is not None
         self._narrator.end()
         self._narrator.is_held = True
         try:
@@ -188,16 +186,11 @@ class _Left(Exception):
     """The person leaves in the middle of an answer."""
 
 
-def _decisions() -> Prompt:
-    """Returns a prompt for decisions, which are kept out of the history of messages."""
+async def _decided(text: str) -> str:
+    """Asks for a decision, which is kept out of the history of messages."""
     from prompt_toolkit import PromptSession  # noqa: PLC0415 - as below
 
-    session = PromptSession[str]()
-
-    async def ask(text: str) -> str:
-        return await session.prompt_async(text, handle_sigint=False)  # Ctrl-C has a meaning of its own here
-
-    return ask
+    return await PromptSession[str]().prompt_async(text, handle_sigint=False)  # Ctrl-C has a meaning of its own here
 
 
 def _prompt(home: Path) -> PromptSession[str]:
