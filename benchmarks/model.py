@@ -37,25 +37,20 @@ class ScriptedModel:
     async def complete(self, request: Request) -> Response:
         """Responds to a request for a chat completion."""
         body = await request.body()
+        if SUMMARY in body:  # of the middle of a conversation, which need not quote its script
+            return _streamed(ChatReply("Pages were looked up; nothing else happened.", usage=_measured(body)), body)
         script, turn = Script.find(body), turn_of(body)
         if script.counted:
             return self._counted(script, body)
         self._arrivals[script.run].append({"turn": turn, "at": time.time(), "bytes": len(body)})
         if script.latency:
             await asyncio.sleep(script.latency)
-        chunks = StreamChunks.of(ChatRequest(_ASKED, len(body), {}), reply(script, turn))
-        return Response(b"".join(chunks), media_type="text/event-stream")
+        return _streamed(reply(script, turn), body)
 
     def _counted(self, script: Script, body: bytes) -> Response:
-        usage = Usage(requests=1, input_tokens=len(body) // 4, output_tokens=20)
-        if SUMMARY in body:
-            answer = ChatReply("Pages were looked up; nothing else happened.", usage=usage)
-        else:
-            turn = len(self._arrivals[script.run]) + 1
-            self._arrivals[script.run].append({"turn": turn, "at": time.time(), "bytes": len(body)})
-            answer = replace(reply(script, turn), usage=usage)
-        chunks = StreamChunks.of(ChatRequest(_ASKED, len(body), {}), answer)
-        return Response(b"".join(chunks), media_type="text/event-stream")
+        turn = len(self._arrivals[script.run]) + 1
+        self._arrivals[script.run].append({"turn": turn, "at": time.time(), "bytes": len(body)})
+        return _streamed(replace(reply(script, turn), usage=_measured(body)), body)
 
     async def arrivals(self, request: Request) -> Response:
         """Returns the requests of a run so far."""
@@ -78,6 +73,15 @@ def reply(script: Script, turn: int) -> ChatReply:
     names = [f"{turn}-{number}" for number in range(script.calls)]
     calls = [ChatToolCall(script.tool, {"key": name}, id=f"call_{name}") for name in names]
     return ChatReply(tool_calls=calls, usage=_USAGE)
+
+
+def _measured(body: bytes) -> Usage:
+    return Usage(requests=1, input_tokens=len(body) // 4, output_tokens=20)
+
+
+def _streamed(answer: ChatReply, body: bytes) -> Response:
+    chunks = StreamChunks.of(ChatRequest(_ASKED, len(body), {}), answer)
+    return Response(b"".join(chunks), media_type="text/event-stream")
 
 
 def main() -> None:
