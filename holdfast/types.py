@@ -109,6 +109,8 @@ class AgentSpec(Tolerant):
     """The most tokens that the model accepts; `None` means what the worker knows of the model."""
     version: int | None = None
     """Version of a registered agent; `None` if it is not from a registry with versions."""
+    code_queue: Annotated[TemporalName | None, Field(exclude_if=lambda queue: queue is None)] = None
+    """Task queue of the process that has the agent's code; `None` means that of the run."""
 
     @property
     def models(self) -> list[str]:
