@@ -15,7 +15,7 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import ErrorType
-from holdfast.protocol import ToolInvocation
+from holdfast.invocations import ToolInvocation
 
 log = get_logger(__name__)
 

@@ -13,8 +13,8 @@ import uuid
 
 from holdfast.activities.tool_runner import BeginGuard
 from holdfast.errors import StoreUnavailable
+from holdfast.invocations import ToolInvocation
 from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry
-from holdfast.protocol import ToolInvocation
 
 CLAIM_TIMEOUT = 4.0  # seconds in which the store must acknowledge a claim
 CLAIM_VALID = 5.0

@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 
 from holdfast._util.logger import get_logger
 from holdfast.commands import MAX_ID_CHARS, Resolve
-from holdfast.protocol import ToolInvocation
+from holdfast.invocations import ToolInvocation
 from holdfast.types import ToolSpec
 
 log = get_logger(__name__)

@@ -26,8 +26,8 @@ from holdfast.activities.tool_runner import BeginGuard, ToolRunner
 from holdfast.agents.tool import Tool, ToolContext
 from holdfast.call_outcome import OUTCOME_UNKNOWN
 from holdfast.errors import ErrorType, StoreUnavailable
+from holdfast.invocations import Resolution, ToolInvocation
 from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
-from holdfast.protocol import Resolution, ToolInvocation
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult, clean_text
 

@@ -8,8 +8,8 @@ from temporalio import activity
 
 from holdfast.agents.tool import ToolContext
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.invocations import ToolInvocation
 from holdfast.ports.retrieval import TextMemoryProtocol
-from holdfast.protocol import ToolInvocation
 
 
 def tool_context(

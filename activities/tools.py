@@ -22,8 +22,8 @@ from holdfast.activities.tool_threads import UnfinishedCall
 from holdfast.agents.tool import Tool, ToolContext, ToolError
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import ErrorType
+from holdfast.invocations import ToolInvocation
 from holdfast.ports.retrieval import TextMemoryProtocol
-from holdfast.protocol import ToolInvocation
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult
 

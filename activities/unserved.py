@@ -14,8 +14,8 @@ from holdfast.activities.tools import ToolActivity
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.tool import Tool
 from holdfast.errors import ErrorType
+from holdfast.invocations import ToolInvocation
 from holdfast.names import TOOL_PREFIX
-from holdfast.protocol import ToolInvocation
 from holdfast.types import ToolResult
 
 log = get_logger(__name__)

@@ -14,6 +14,7 @@ from holdfast.commands import Compact
 from holdfast.decisions import CarriedDecisions
 from holdfast.definition import AgentDefinition
 from holdfast.fork_of import ForkOf as ForkOf  # noqa: PLC0414 - exported
+from holdfast.invocations import Resolution
 from holdfast.messages import CarriedSize, CompactionOrder
 from holdfast.model_reply import TriedModel
 from holdfast.pricing import ModelPrice
@@ -135,15 +136,6 @@ class CarriedControl(Tolerant):
     waits: list[Wait] = []
     answers: dict[str, CommandAnswer] = {}
     """By the id of the command, oldest first."""
-
-
-class Resolution(Tolerant):
-    """What a person said about a call of which it was unknown whether it took effect."""
-
-    happened: bool
-    """Whether it took effect; if not, it is made."""
-    result: Text = ""
-    """What it returned, if it took effect."""
 
 
 class CarriedState(Tolerant):
@@ -327,32 +319,6 @@ class ModelProgress(Tolerant):
     """The newest text."""
     spent: Usage | None = None
     """What this attempt and earlier ones have used, estimated, in case they are lost; `None` means nothing."""
-
-
-class CallClaim(Tolerant):
-    """What a call needs that must not take effect twice: its place in the run, by which the ledger knows it."""
-
-    chain: str
-    """The run's chain, as in `CarriedState.chain`."""
-    message: int
-    """`seq` of the transcript message that asked for the call."""
-    index: int
-    """Place of the call in that message, from 0."""
-    resolution: Resolution | None = None
-
-
-class ToolInvocation(Tolerant):
-    """The input of an activity that calls a tool."""
-
-    run_id: RunId
-    agent: str
-    turn: int
-    call: ToolCall
-    workspace: str | None = None
-    claim: CallClaim | None = None
-    """The claim that the call needs; `None` means that it is made without one."""
-    lost: bool = False
-    """Whether an earlier attempt without a claim was lost, so that the tool's `verify` must be asked first."""
 
 
 class EntryPage(Tolerant):

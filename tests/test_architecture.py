@@ -142,6 +142,7 @@ LEAVES = """
     fork_of
     forking
     inbox
+    invocations
     json_schema
     messages
     model_reply

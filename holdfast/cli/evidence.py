@@ -11,7 +11,8 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, Hist
 from temporalio.converter import DataConverter
 
 from holdfast import names
-from holdfast.protocol import ModelCall, ToolInvocation
+from holdfast.invocations import ToolInvocation
+from holdfast.protocol import ModelCall
 
 
 @dataclass

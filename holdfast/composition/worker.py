@@ -83,6 +83,7 @@ PASSED_THROUGH = (
     "errors",
     "event_topics",
     "events",
+    "invocations",
     "ports",
     "protocol",
     "estimates",

@@ -12,7 +12,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 from holdfast.activities import claims
 from holdfast.activities.claims import Claim, ClaimedByAnother, ClaimExpired, NotClaimed, key_of
 from holdfast.errors import ErrorType
-from holdfast.protocol import CallClaim, ToolInvocation
+from holdfast.invocations import CallClaim, ToolInvocation
 from holdfast.types import ToolCall, ToolResult, ToolSpec
 from holdfast.workflows.options import ActivityOptions, claimed_call, tool_call
 from holdfast.workflows.run.claimed_calls import call_once

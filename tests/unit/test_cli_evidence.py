@@ -11,7 +11,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from holdfast.cli.evidence import Crash, Evidence, calls_in
 from holdfast.cli.render.crash_report import document, show_evidence, show_verdict, verdict
 from holdfast.cli.render.output import Output
-from holdfast.protocol import ModelCall, ToolInvocation
+from holdfast.invocations import ToolInvocation
+from holdfast.protocol import ModelCall
 from holdfast.temporal.converter import DATA_CONVERTER
 from holdfast.types import RunResult, RunStatus, ToolCall, TranscriptRef
 

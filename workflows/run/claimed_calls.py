@@ -11,7 +11,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 with workflow.unsafe.imports_passed_through():
     from holdfast.call_outcome import OUTCOME_UNKNOWN
     from holdfast.errors import ErrorType
-    from holdfast.protocol import ToolInvocation
+    from holdfast.invocations import ToolInvocation
     from holdfast.types import ToolResult, ToolSpec
     from holdfast.workflows import options
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.protocol import ToolInvocation
+from holdfast.invocations import ToolInvocation
 from holdfast.types import ToolCall
 from holdfast.workflows.run.state import RunState
 from holdfast.workflows.run.turn import describe_call

@@ -10,8 +10,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import shortened
     from holdfast.call_outcome import DID_NOT_HAPPEN, HAPPENED, OUTCOME_UNKNOWN
     from holdfast.commands import Resolve
+    from holdfast.invocations import Resolution
     from holdfast.progress import Wait
-    from holdfast.protocol import Resolution
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows.run.control import Refusal
     from holdfast.workflows.run.gate import Gate

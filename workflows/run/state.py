@@ -14,8 +14,9 @@ from holdfast.budgets import CarriedBudget
 from holdfast.checkpoints import checkpoints_of
 from holdfast.commands import Command
 from holdfast.errors import ErrorType
+from holdfast.invocations import Resolution
 from holdfast.model_reply import ModelReply
-from holdfast.protocol import CarriedState, CommandAnswer, Plan, Resolution, RunRequest
+from holdfast.protocol import CarriedState, CommandAnswer, Plan, RunRequest
 from holdfast.types import (
     Entry,
     EntryKind,

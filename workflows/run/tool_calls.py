@@ -11,7 +11,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
-    from holdfast.protocol import CallClaim, Resolution, ToolInvocation
+    from holdfast.invocations import CallClaim, Resolution, ToolInvocation
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity

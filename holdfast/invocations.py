@@ -1,0 +1,43 @@
+"""Calls of tools as their activities receive them."""
+
+from __future__ import annotations
+
+from holdfast.bounds import Text
+from holdfast.data import Tolerant
+from holdfast.messages import ToolCall
+from holdfast.types import RunId
+
+
+class Resolution(Tolerant):
+    """What a person said about a call of which it was unknown whether it took effect."""
+
+    happened: bool
+    """Whether it took effect; if not, it is made."""
+    result: Text = ""
+    """What it returned, if it took effect."""
+
+
+class CallClaim(Tolerant):
+    """What a call needs that must not take effect twice: its place in the run, by which the ledger knows it."""
+
+    chain: str
+    """The run's chain, as in `CarriedState.chain`."""
+    message: int
+    """`seq` of the transcript message that asked for the call."""
+    index: int
+    """Place of the call in that message, from 0."""
+    resolution: Resolution | None = None
+
+
+class ToolInvocation(Tolerant):
+    """The input of an activity that calls a tool."""
+
+    run_id: RunId
+    agent: str
+    turn: int
+    call: ToolCall
+    workspace: str | None = None
+    claim: CallClaim | None = None
+    """The claim that the call needs; `None` means that it is made without one."""
+    lost: bool = False
+    """Whether an earlier attempt without a claim was lost, so that the tool's `verify` must be asked first."""
