@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.activities.announcer import Announcer
 from holdfast.activities.approvals import ApprovalActivities
 from holdfast.activities.children import ChildActivities
+from holdfast.activities.code_ready import code_ready
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.day_leases import DayLeases
 from holdfast.activities.deltas import Deltas
@@ -27,6 +28,7 @@ from holdfast.activities.restoring import RestoreActivities
 from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots, SlotActivities
 from holdfast.activities.spending import Spending
+from holdfast.activities.tool_loop import CallerLoop
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tools import ToolActivity
 from holdfast.activities.unserved import UnservedActivities
@@ -45,22 +47,36 @@ from holdfast.ports.registry import RegistryProtocol
 from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.temporal.payload_limits import PayloadLimits
 
+NO_LIMIT = 1_000_000  # runs at the same time
 
-@dataclass(frozen=True)
-class Dependencies:
-    """What the activities are built from."""
+
+@dataclass(frozen=True, kw_only=True)
+class CodeDependencies:
+    """What the activities are built from that call the code of agents."""
 
     catalog: AgentCatalog
+    limits: PayloadLimits
+    memories: TextMemory
+    roots: WorkspaceRoots
+    """Where the workspaces of runs may be."""
+    ledger: Ledger | None
+    """Which tool calls have begun; `None` means that calls are made without claims."""
+    ledger_required: bool
+    """Whether a call that must not take effect twice waits for the ledger while the store is unavailable."""
+    tool_loop: CallerLoop
+    """Where async tools run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependencies(CodeDependencies):
+    """What all activities are built from."""
+
     model: ChatModel
     store: Store
     run_log: RunLog
-    limits: PayloadLimits
     registry: RegistryProtocol
-    memories: TextMemory
     bus: EventBus
     topics: EventTopics
-    roots: WorkspaceRoots
-    """Where the workspaces of runs may be."""
     default_timeout: float
     """Maximum seconds of a run, if neither the run nor its agent sets a limit."""
     default_model: str
@@ -76,10 +92,6 @@ class Dependencies:
     max_concurrent_agents: int
     max_tool_calls: int
     """Maximum number of tool calls that one turn makes."""
-    ledger: Ledger | None
-    """Which tool calls have begun; `None` means that calls are made without claims."""
-    ledger_required: bool
-    """Whether a call that must not take effect twice waits for the ledger while the store is unavailable."""
     approval_timeout: float | None
     """Seconds that an approval or a question waits for a person, if the run sets no limit."""
     model_retry_for: timedelta
@@ -90,8 +102,6 @@ class Dependencies:
     """Returns the task queue of a model's calls; `None` means that their rate is not limited."""
     context_window: int | None = None
     """The most tokens that models accept whose agents do not say so; `None` means as the price list says."""
-    isolate_tools: bool = False
-    """Run async tools in an event loop of their own; see `ToolRunner`."""
 
 
 def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
@@ -132,9 +142,25 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     events = EventActivities(deps.topics)
     memory = MemoryActivities(Embedding(deps.memories))
     forks = ForkActivities(deps.run_log, deps.store, deps.roots)
-    runner = ToolRunner(own_loop=deps.isolate_tools)
-    approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
+    ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(slots).wait, model.call]
+    ours += [mirror.append, mirror.finish, mirror.rebuild, events.register, events.emit]
+    ours += [forks.page, forks.workspace, ChildActivities(deps.run_log).find]
+    ours += [RestoreActivities(deps.store, deps.run_log).restore_point]
+    return [*ours, memory.embed, *build_code_activities(deps, slots, finished)]
 
+
+def build_code_activities(
+    deps: CodeDependencies, slots: AgentSlots | None = None, finished: FinishedCalls | None = None
+) -> list[Callable[..., Any]]:
+    """Returns the activities that call the code of agents: all that a process registers which only serves its own.
+
+    Args:
+        deps: what they are built from.
+        slots: limits the agents that are executed at the same time; `None` means no limit.
+        finished: remembers results; `None` means that these activities have a memory of their own.
+    """
+    slots, finished = slots or AgentSlots(NO_LIMIT), finished or FinishedCalls()
+    runner = ToolRunner(deps.tool_loop)
     ledger = LedgerCalls(deps.ledger, runner, deps.limits, is_required=deps.ledger_required)
 
     def serve(tool: Tool) -> ToolActivity:
@@ -149,9 +175,6 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
             memories=deps.memories,
         )
 
-    ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(slots).wait, model.call]
-    ours += [mirror.append, mirror.finish, mirror.rebuild, approvals.check, events.register, events.emit]
-    ours += [forks.page, forks.workspace, ChildActivities(deps.run_log).find]
-    ours += [RestoreActivities(deps.store, deps.run_log).restore_point]
+    approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
-    return [*ours, memory.embed, *tools, UnservedActivities(deps.catalog, serve).definition()]
+    return [code_ready, approvals.check, *tools, UnservedActivities(deps.catalog, serve).definition()]

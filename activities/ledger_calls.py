@@ -26,7 +26,7 @@ from holdfast.activities.tool_runner import BeginGuard, ToolRunner
 from holdfast.agents.tool import Tool, ToolContext
 from holdfast.call_outcome import OUTCOME_UNKNOWN
 from holdfast.errors import ErrorType, StoreUnavailable
-from holdfast.invocations import Resolution, ToolInvocation
+from holdfast.invocations import CallClaim, Resolution, ToolInvocation
 from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, Recorded
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult, clean_text
@@ -81,7 +81,7 @@ class LedgerCalls:
         if resolution is not None and resolution.happened:
             return await self._settled(tool, invocation, resolution)
         if self._ledger is None:
-            raise self._not_claimed("this worker has no ledger of tool calls")
+            raise self._not_claimed("this worker has no ledger of tool calls", invocation.claim)
         return await self._claimed(self._ledger, tool, invocation, context, make)
 
     async def _claimed(
@@ -101,7 +101,7 @@ class LedgerCalls:
             except ClaimExpired:
                 log.warning("a tool call did not begin in time and is claimed again", tool=tool.spec.name)
             except NotClaimed as error:
-                raise self._not_claimed(str(error)) from error
+                raise self._not_claimed(str(error), invocation.claim) from error
             else:
                 if claim.has_begun and await self._record(ledger, key, claim.owner, tool, result) == Recorded.LATE:
                     self._late_results.report(invocation, tool.spec, owner)
@@ -191,9 +191,10 @@ class LedgerCalls:
             else:
                 return result.model_copy(update={"outcome": "recorded"})
 
-    def _not_claimed(self, reason: str) -> ApplicationError:
+    def _not_claimed(self, reason: str, claim: CallClaim | None) -> ApplicationError:
         """Returns a failure that says whether the call may be made without a claim: only if no other attempt was."""
-        if not self._is_required and activity.info().attempt > 1:
+        is_first = activity.info().attempt == 1 and not (claim and claim.again)
+        if not self._is_required and not is_first:
             return ApplicationError(
                 f"it is unknown whether an earlier attempt made the call: {reason}",
                 type=ErrorType.CALL_LOST,

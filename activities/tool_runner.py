@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from holdfast._util.logger import get_logger
 from holdfast._util.streams import StandardStreams
-from holdfast.activities.tool_loop import CallerLoop, ToolLoop
+from holdfast.activities.tool_loop import CallerLoop
 from holdfast.activities.tool_threads import ToolThreads
 from holdfast.agents.tool import Tool, ToolContext
 from holdfast.ports.retrieval import MemoryMatch, TextMemoryProtocol
@@ -39,16 +39,15 @@ class ToolRunner:
     """Calls tools: blocking ones in threads, async ones in an event loop, and shipped ones apart from users' tools.
 
     Args:
-        own_loop: run users' async tools in the event loop of a thread of its own, so that one that blocks does not
-            stop the worker's heartbeats and model calls; otherwise in the worker's event loop, whose objects they
-            can then use.
+        loop: where users' async tools run. In a loop apart from the worker's, one that blocks does not stop the
+            worker's heartbeats and model calls.
     """
 
-    def __init__(self, *, own_loop: bool) -> None:
+    def __init__(self, loop: CallerLoop) -> None:
         self._threads = ToolThreads("tool", TOOL_THREADS)
         self._shipped_threads = ToolThreads("shipped-tool", SHIPPED_THREADS)
         self._caller_loop = CallerLoop()
-        self._loop = ToolLoop() if own_loop else self._caller_loop
+        self._loop = loop
 
     async def call(
         self, tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None = None
@@ -69,7 +68,7 @@ class ToolRunner:
         is_shipped = tool.function.__module__.startswith(SHIPPED)
         threads = self._shipped_threads if is_shipped else self._threads
         loop = self._caller_loop if is_shipped else self._loop
-        if loop is not self._caller_loop and context.memories is not None:
+        if type(loop) is not CallerLoop and context.memories is not None:
             context = replace(context, memories=_WorkersMemory(context.memories, asyncio.get_running_loop()))
         if tool.is_async:
             if claim:

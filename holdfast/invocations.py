@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from holdfast.bounds import Text
 from holdfast.data import Tolerant
 from holdfast.messages import ToolCall
@@ -27,6 +31,8 @@ class CallClaim(Tolerant):
     index: int
     """Place of the call in that message, from 0."""
     resolution: Resolution | None = None
+    again: Annotated[bool, Field(exclude_if=lambda again: not again)] = False
+    """Whether another activity may have attempted the call before."""
 
 
 class ToolInvocation(Tolerant):

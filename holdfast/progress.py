@@ -9,9 +9,9 @@ from pydantic import AwareDatetime
 from holdfast.budgets import Amount, Budget
 from holdfast.types import ChildProgress, RunSummary, Text, Tolerant
 
-WaitKind = Literal["approval", "question", "budget", "call", "message", "timer", "event", "resume", "child"]
+WaitKind = Literal["approval", "question", "budget", "call", "message", "timer", "event", "resume", "child", "process"]
 """What a run waits for: a person's decision, answer, budget, or word on a call whose outcome is unknown; a message, a
-time, an event, to be resumed, or a child run that waits itself."""
+time, an event, to be resumed, a child run that waits itself, or the process that has the agent's code."""
 
 FOR_PEOPLE = frozenset({"approval", "question", "budget", "call"})
 """The kinds of waits that only a person ends."""

@@ -166,6 +166,10 @@ APPROVAL_CHECK = ActivityOptions(
 )
 """A condition looks at arguments. If none of the attempts answers, a person is asked."""
 
+CODE_START = timedelta(seconds=5)
+"""How soon the process that has an agent's code begins a call. Then the call is withdrawn, and the run says that it
+waits for the process."""
+
 EVENT_TOPIC = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=10),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -199,6 +203,15 @@ def prepare(limit: timedelta | None) -> ActivityOptions:
     """
     return ActivityOptions(
         schedule_to_close_timeout=limit,
+        start_to_close_timeout=timedelta(seconds=10),
+        retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
+    )
+
+
+def code_ready(queue: str | None) -> ActivityOptions:
+    """Returns the options of what stays in the task queue of such a process until the process answers."""
+    return ActivityOptions(
+        task_queue=queue,
         start_to_close_timeout=timedelta(seconds=10),
         retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10)),
     )

@@ -25,6 +25,7 @@ from holdfast._util.logger import get_logger
 from holdfast._version import __version__
 from holdfast.activities import Dependencies, build_activities
 from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
+from holdfast.activities.tool_loop import CallerLoop, ToolLoop
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.composition.deployment import deployment_config, report_version
@@ -163,7 +164,7 @@ def build_worker(
         max_concurrent_agents=settings.max_concurrent_agents,
         max_tool_calls=settings.max_tool_calls_per_turn,
         approval_timeout=settings.approval_timeout,
-        isolate_tools=isolate_tools,
+        tool_loop=ToolLoop() if isolate_tools else CallerLoop(),
         model_retry_for=timedelta(minutes=settings.model_retry_minutes),
         model_patience=timedelta(seconds=settings.model_patience),
         model_queue=queues.find,

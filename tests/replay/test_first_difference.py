@@ -44,9 +44,9 @@ def before_each_tool(step: Callable[[], Awaitable[object]]) -> Callable[[Patch],
     def change(patch: Patch) -> None:
         execute = ToolCaller._execute
 
-        async def changed(caller: ToolCaller, *arguments: Any) -> Any:
+        async def changed(caller: ToolCaller, *arguments: Any, **options: Any) -> Any:
             await step()
-            return await execute(caller, *arguments)
+            return await execute(caller, *arguments, **options)
 
         patch.setattr(ToolCaller, "_execute", changed)
 

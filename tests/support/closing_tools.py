@@ -12,6 +12,7 @@ from pathlib import Path
 from holdfast import ToolContext, tool
 from holdfast._util.logs import configure_logging
 from holdfast._util.streams import StandardStreams
+from holdfast.activities.tool_loop import ToolLoop
 from holdfast.activities.tool_runner import ToolRunner
 
 CONTEXT = ToolContext(run_id="r1", call_id="c1", agent="a", turn=1, attempt=1, workspace=Path("/nowhere"))
@@ -50,7 +51,7 @@ async def close_streams() -> str:
 async def main() -> None:
     """Calls the tools and writes afterwards."""
     configure_logging("INFO", "console", stream=StandardStreams.protect().writer(2))
-    runner = ToolRunner(own_loop=True)
+    runner = ToolRunner(ToolLoop())
     for each in (close_descriptors, close_streams):
         print((await runner.call(each, "{}", CONTEXT)).content)
         logging.getLogger("any").warning("logged after %s", each.spec.name)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from holdfast import Tool, ToolContext, ToolError, tool
-from holdfast.activities.tool_loop import ToolLoop
+from holdfast.activities.tool_loop import CallerLoop, ToolLoop
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tool_threads import ToolThreads, UnfinishedCall
 from holdfast.storage.memory import TextMemory
@@ -64,7 +64,7 @@ async def call(runner: ToolRunner, called: Tool) -> str:
 @pytest.mark.usefixtures("log")
 async def test_calls_that_never_end_starve_no_other(release: threading.Event) -> None:
     """Blocking calls that never end starve neither later tools, nor the shipped ones, nor the loop's executor."""
-    runner, hang = ToolRunner(own_loop=True), hanging(release)
+    runner, hang = ToolRunner(ToolLoop()), hanging(release)
     hung = [asyncio.create_task(call(runner, hang)) for _ in range(64)]
     with pytest.raises(ToolError, match="the workspace is empty"):
         await runner.call(list_files, "{}", CONTEXT)
@@ -108,7 +108,7 @@ async def test_lost_threads_are_counted_until_their_calls_end(release: threading
 
 async def test_an_async_tool_that_blocks_leaves_the_worker_free(release: threading.Event, log: list[Any]) -> None:
     """A tool that blocks its event loop does not block the caller's; the log names it and its place."""
-    runner = ToolRunner(own_loop=True)
+    runner = ToolRunner(ToolLoop())
 
     @tool
     async def block() -> str:
@@ -167,7 +167,7 @@ async def test_async_tools_end_at_their_timeout_and_may_clean_up() -> None:
             return "what I have"
         return "never"
 
-    runner = ToolRunner(own_loop=True)
+    runner = ToolRunner(ToolLoop())
     with pytest.raises(UnfinishedCall, match=r"^the tool did not end within 0.05 s$"):
         await call(runner, tidy)
     assert cleaned == ["tidy"]
@@ -175,8 +175,8 @@ async def test_async_tools_end_at_their_timeout_and_may_clean_up() -> None:
 
 
 @pytest.mark.parametrize("raised", [asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3), GeneratorExit()])
-@pytest.mark.parametrize("own_loop", [True, False])
-async def test_what_ends_loops_is_an_error_of_the_tool(raised: BaseException, own_loop: bool) -> None:
+@pytest.mark.parametrize("loop", [ToolLoop, CallerLoop])
+async def test_what_ends_loops_is_an_error_of_the_tool(raised: BaseException, loop: type[CallerLoop]) -> None:
     """CancelledError, KeyboardInterrupt and the like, raised by a tool itself, are its errors; later calls work."""
 
     @tool
@@ -187,7 +187,7 @@ async def test_what_ends_loops_is_an_error_of_the_tool(raised: BaseException, ow
     def blocking() -> str:
         raise raised
 
-    runner = ToolRunner(own_loop=own_loop)
+    runner = ToolRunner(loop())
     for raising in (cooperative, blocking):
         with pytest.raises(RuntimeError, match=r"^the tool (raised (\w+)|called sys.exit\(3\))"):
             await call(runner, raising)
@@ -216,7 +216,7 @@ async def test_a_tool_in_its_own_loop_uses_the_workers_memory() -> None:
 
     context = replace(CONTEXT, memories=Memories(InProcessTable()))
     for tool_ in (note, note_in_thread):
-        assert (await ToolRunner(own_loop=True).call(tool_, "{}", context)).content == "notes: a thing"
+        assert (await ToolRunner(ToolLoop()).call(tool_, "{}", context)).content == "notes: a thing"
 
 
 def _async(condition: Callable[[], object]) -> Callable[[], Awaitable[bool]]:

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.run.code_process import CodeProcess
     from holdfast.workflows.run.decisions import Decisions
     from holdfast.workflows.run.invocations import invocation_of, shown_call
     from holdfast.workflows.run.people import People
@@ -30,12 +31,14 @@ class Approvals:
         state: the run.
         decisions: what people have decided.
         people: waits for them.
+        process: evaluates the conditions of tools that only it has.
     """
 
-    def __init__(self, state: RunState, decisions: Decisions, people: People) -> None:
+    def __init__(self, state: RunState, decisions: Decisions, people: People, process: CodeProcess) -> None:
         self._state = state
         self._decisions = decisions
         self._people = people
+        self._process = process
 
     async def admit(self, call: ToolCall, tool: ToolSpec) -> ToolCall | ToolResult | None:
         """Waits until a call may be made.
@@ -49,8 +52,8 @@ class Approvals:
         """
         wait_id = self._state.wait_id(call) + (APPROVAL if tool.operation else "")
         if self._decisions.of(wait_id) is None:
-            if wait_id not in self._state.open_waits and not await self._needs_person(call, tool):
-                return call
+            if wait_id not in self._state.open_waits and not (needs := await self._needs_person(call, tool)):
+                return None if needs is None else call
             wait = self._state.open_waits.get(wait_id) or self._wait(wait_id, call, tool)
             if not await self._people.decide(wait):
                 return None
@@ -58,21 +61,27 @@ class Approvals:
         assert decision is not None, "a wait that has ended has a decision"
         return _admitted(call, decision)
 
-    async def _needs_person(self, call: ToolCall, tool: ToolSpec) -> bool:
+    async def _needs_person(self, call: ToolCall, tool: ToolSpec) -> bool | None:
+        """Returns whether a call needs approval; `None` means that the run continues as new before this is known."""
         if tool.approval == "never" or self._decisions.granted(call):
             return False
         return tool.approval == "always" or await self._holds(call, tool)
 
-    async def _holds(self, call: ToolCall, tool: ToolSpec) -> bool:
+    async def _holds(self, call: ToolCall, tool: ToolSpec) -> bool | None:
         """Returns whether the tool's condition demands approval; it does unless the worker says that it does not."""
+        how = options.ActivityOptions(
+            **options.APPROVAL_CHECK, **self._process.limits(tool.task_queue), task_queue=tool.task_queue
+        )
         try:
             # Not a local activity: the time of its result, which the wait records, may differ in a replay.
-            return await call_activity(
-                names.APPROVAL_CHECK,
-                (tool.activity, invocation_of(self._state, call)),
-                bool,
-                summary=f"does this need approval? {shown_call(self._state, call)}",
-                **options.APPROVAL_CHECK | {"task_queue": tool.task_queue},
+            return await self._process.served(
+                lambda _: call_activity(
+                    names.APPROVAL_CHECK,
+                    (tool.activity, invocation_of(self._state, call)),
+                    bool,
+                    summary=f"does this need approval? {shown_call(self._state, call)}",
+                    **how,
+                )
             )
         except ActivityError as error:
             workflow.logger.warning("the condition of %s cannot be evaluated: %s", tool.name, error.cause)

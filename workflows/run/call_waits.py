@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.commands import Command, Resolve
 from holdfast.workflows.run.approvals import Approvals
+from holdfast.workflows.run.code_process import CodeProcess
 from holdfast.workflows.run.control import Handler
 from holdfast.workflows.run.decisions import Decisions
 from holdfast.workflows.run.gate import Gate
@@ -21,12 +22,14 @@ class CallWaits:
         approvals: decides whether a call may be made.
         operations: performs calls that need no worker.
         lost: asks about calls whose outcome is unknown.
+        process: makes calls of code that only one process has.
     """
 
     def __init__(self, state: RunState, gate: Gate) -> None:
         decisions = Decisions(state)
         people = People(state, decisions, gate)
-        self.approvals = Approvals(state, decisions, people)
+        self.process = CodeProcess(state, gate)
+        self.approvals = Approvals(state, decisions, people, self.process)
         self.operations = Operations(state, decisions, people)
         self.lost = LostCalls(state, gate)
         self._verdicts = Verdicts(state, decisions)

@@ -40,6 +40,7 @@ class ToolCaller:
         self._children = children
         self._lost = waits.lost
         self._call_waits = waits
+        self._process = waits.process
         self._tools = tools_by_name(state.plan.spec)
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
         self._waits = Waits(state, view)
@@ -148,7 +149,7 @@ class ToolCaller:
                 return await self._children.ask(place, call, tool)
             return await self._waits.until_served(
                 f"a worker that serves tool {tool.name!r} of agent {self._state.plan.spec.name!r}",
-                lambda: self._in_slot(place, call, tool, resolution),
+                lambda: self._process.served(lambda again: self._in_slot(place, call, tool, resolution, again=again)),
                 pauses=self._gate.is_continuing,
             )
         except ActivityError as error:
@@ -157,19 +158,22 @@ class ToolCaller:
             return ToolResult(error=error.message)
 
     async def _in_slot(
-        self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None
+        self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None, *, again: bool
     ) -> ToolResult | None:
         async with self._slots:
             if not await self._gate.is_open():
                 return None
             with self._state.calling():
-                return await self._execute(place, call, tool, resolution)
+                return await self._execute(place, call, tool, resolution, again=again)
 
-    async def _execute(self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None) -> ToolResult:
+    async def _execute(
+        self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None, *, again: bool
+    ) -> ToolResult:
         state = self._state
         invocation = invocation_of(state, call)
 
         async def invoke(invocation: ToolInvocation, how: options.ActivityOptions) -> ToolResult:
+            how = options.ActivityOptions(**how, **self._process.limits(tool.task_queue))
             return await call_activity(tool.activity, invocation, ToolResult, summary=shown_call(state, call), **how)
 
         if tool.repeatable:
@@ -178,6 +182,8 @@ class ToolCaller:
             invocation.claim = CallClaim(chain=state.chain, message=state.asked, index=place)
             if resolution is not None:
                 invocation.claim.resolution = resolution
+            if again:
+                invocation.claim.again = True
         elif resolution is not None and resolution.happened:
             return ToolResult(content=resolution.result or "done", outcome="resolved")
         return await call_once(tool, invocation, invoke)
