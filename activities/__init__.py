@@ -172,6 +172,8 @@ def build_code_activities(
             finished=finished,
             limits=deps.limits,
             roots=deps.roots,
+            bus=deps.bus,
+            topics=deps.topics,
             memories=deps.memories,
         )
 

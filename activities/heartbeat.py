@@ -18,7 +18,8 @@ async def heartbeats(details: Callable[[], Any] | None = None) -> AsyncIterator[
     """Heartbeats in the background while the body runs.
 
     Args:
-        details: returns the details of each heartbeat, which Temporal's UI shows with the pending activity.
+        details: returns the details of each heartbeat, which Temporal's UI shows with the pending activity; `None`
+            means none.
     """
     loop = asyncio.get_running_loop()
     interval = HEARTBEAT_INTERVAL.total_seconds()
@@ -27,7 +28,8 @@ async def heartbeats(details: Callable[[], Any] | None = None) -> AsyncIterator[
     def beat() -> None:
         nonlocal timer
         timer = loop.call_later(interval, beat)
-        activity.heartbeat(*([details()] if details else []))
+        told = details() if details else None
+        activity.heartbeat(*([] if told is None else [told]))
 
     timer = loop.call_later(interval, beat)
     try:

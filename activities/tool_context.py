@@ -6,14 +6,18 @@ from pathlib import Path
 
 from temporalio import activity
 
-from holdfast.agents.tool import ToolContext
+from holdfast.agents.tool_context import ToolChannel, ToolContext
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.invocations import ToolInvocation
 from holdfast.ports.retrieval import TextMemoryProtocol
 
 
 def tool_context(
-    invocation: ToolInvocation, *, roots: WorkspaceRoots, memories: TextMemoryProtocol | None = None
+    invocation: ToolInvocation,
+    *,
+    roots: WorkspaceRoots,
+    memories: TextMemoryProtocol | None = None,
+    channel: ToolChannel | None = None,
 ) -> ToolContext:
     """Returns the context of a call in the current attempt of an activity.
 
@@ -21,6 +25,7 @@ def tool_context(
         invocation: the call.
         roots: see `ToolContext.roots`.
         memories: see `ToolContext.memories`.
+        channel: see `ToolContext.channel`.
     """
     return ToolContext(
         run_id=invocation.run_id,
@@ -31,4 +36,6 @@ def tool_context(
         workspace=Path(invocation.workspace or "."),
         memories=memories,
         roots=roots,
+        tool=invocation.call.name,
+        channel=channel,
     )

@@ -17,13 +17,13 @@ from typing import Generic, TypeVar
 from typing_extensions import override
 
 from holdfast._util.logger import get_logger
-from holdfast.activities.tool_threads import UnfinishedCall
+from holdfast.activities.tool_threads import CANCEL_GRACE, UnfinishedCall
+from holdfast.agents.cancellation import Cancellation
 
 T = TypeVar("T")
 
 log = get_logger(__name__)
 
-CANCEL_GRACE = 5.0  # seconds for the clean-up of a tool that was cancelled; less than TOOL_TIMEOUT_GRACE
 PING_INTERVAL = 0.5  # seconds between two checks that the loop answers
 BLOCKED_AFTER = 1.0  # seconds without an answer, after which a tool is reported as blocking
 LOOP_THREADS = 64  # of the loop's own executor: for `asyncio.to_thread` and name lookups of tools
@@ -33,7 +33,14 @@ MAX_REPLACED = 64  # loops that tools blocked for good; after that, async tools 
 class Job(Generic[T]):
     """One call in an event loop, observed from another one."""
 
-    def __init__(self, tool: str, loop: AbstractEventLoop, work: Callable[[], Awaitable[T]]) -> None:
+    def __init__(
+        self,
+        tool: str,
+        loop: AbstractEventLoop,
+        work: Callable[[], Awaitable[T]],
+        cancellation: Cancellation | None = None,
+    ) -> None:
+        self._cancellation = cancellation
         self.tool = tool
         self.loop = loop
         self.outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
@@ -44,6 +51,8 @@ class Job(Generic[T]):
 
     def cancel(self) -> None:
         """Cancels the call; returns at once."""
+        if self._cancellation is not None:
+            self._cancellation.cancel()
         self.loop.call_soon_threadsafe(self._cancel)
 
     def _begin(self) -> None:
@@ -75,19 +84,26 @@ class Job(Generic[T]):
 class CallerLoop:
     """Runs async functions in the event loop of the caller, which they can block."""
 
-    async def run(self, tool: str, work: Callable[[], Awaitable[T]], timeout: float) -> T:
+    async def run(
+        self,
+        tool: str,
+        work: Callable[[], Awaitable[T]],
+        timeout: float,
+        cancellation: Cancellation | None = None,
+    ) -> T:
         """Runs an async function and returns its result.
 
         Args:
             tool: name of the tool, for messages.
             work: sees the caller's context variables.
             timeout: maximum seconds; then it is cancelled, as it is if the caller is cancelled.
+            cancellation: is told of that.
 
         Raises:
             UnfinishedCall: it did not end in time.
             Exception: whatever the function raises.
         """
-        return await self._result(Job(tool, asyncio.get_running_loop(), work), timeout)
+        return await self._result(Job(tool, asyncio.get_running_loop(), work, cancellation), timeout)
 
     def blocked_by(self, _loop: AbstractEventLoop) -> str | None:
         """Returns the name of the tool that blocks a loop; `None` if none does."""
@@ -139,7 +155,13 @@ class ToolLoop(CallerLoop):
         self._blocked: dict[AbstractEventLoop, str] = {}
 
     @override
-    async def run(self, tool: str, work: Callable[[], Awaitable[T]], timeout: float) -> T:
+    async def run(
+        self,
+        tool: str,
+        work: Callable[[], Awaitable[T]],
+        timeout: float,
+        cancellation: Cancellation | None = None,
+    ) -> T:
         if self._thread is None:
             self._thread = _LoopThread()
         thread = self._thread
@@ -147,7 +169,7 @@ class ToolLoop(CallerLoop):
         if self._watch is None:
             self._watch = asyncio.create_task(self._keep_watch())
         try:
-            return await self._result(Job(tool, thread.loop, work), timeout)
+            return await self._result(Job(tool, thread.loop, work, cancellation), timeout)
         except UnfinishedCall:
             self._replace_if_blocked(thread)
             raise

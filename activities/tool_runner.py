@@ -73,12 +73,14 @@ class ToolRunner:
         if tool.is_async:
             if claim:
                 await claim.make()
-            return await loop.run(name, lambda: _call(tool, arguments, context, claim), timeout)
+            return await loop.run(name, lambda: _call(tool, arguments, context, claim), timeout, context.cancellation)
         begin = claim.make if claim else None
-        returned = await threads.run(name, lambda: _start(tool, arguments, context, claim), timeout, begin)
+        returned = await threads.run(
+            name, lambda: _start(tool, arguments, context, claim), timeout, begin, context.cancellation
+        )
         if isinstance(returned, ToolResult):
             return returned
-        return await loop.run(name, lambda: tool.finish(returned), timeout)
+        return await loop.run(name, lambda: tool.finish(returned), timeout, context.cancellation)
 
 
 async def _call(tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None) -> ToolResult:

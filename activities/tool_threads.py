@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from holdfast._util.logger import get_logger
+from holdfast.agents.cancellation import Cancellation
 from holdfast.errors import HoldfastError
 
 T = TypeVar("T")
@@ -19,6 +20,7 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 MAX_LOST = 256  # threads that never came back, before calls are refused: each costs some 30 KB until the worker ends
+CANCEL_GRACE = 5.0  # seconds for the clean-up of a tool that was cancelled; less than TOOL_TIMEOUT_GRACE
 MAX_NAMED = 5  # tools in one message
 NOTABLE_WAIT = 1.0  # seconds; a shorter wait for a thread is not worth a word
 
@@ -55,7 +57,12 @@ class ToolThreads:
             return self._lost.total()
 
     async def run(
-        self, tool: str, function: Callable[[], T], timeout: float, begin: Callable[[], Awaitable[None]] | None = None
+        self,
+        tool: str,
+        function: Callable[[], T],
+        timeout: float,
+        begin: Callable[[], Awaitable[None]] | None = None,
+        cancellation: Cancellation | None = None,
     ) -> T:
         """Calls a function in a thread and returns its result.
 
@@ -64,6 +71,8 @@ class ToolThreads:
             function: sees the caller's context variables.
             timeout: maximum seconds, including the wait for a thread.
             begin: awaited when a thread is free; the function is not called if it raises.
+            cancellation: is told if the call is cancelled or exceeds its timeout; a function that observes it gets some
+                seconds to end by itself.
 
         Raises:
             UnfinishedCall: it did not end in time, or no thread was free.
@@ -77,7 +86,7 @@ class ToolThreads:
             if begin:
                 await begin()
             future = self._pool.submit(contextvars.copy_context().run, function)
-            return await self._result(tool, future, timeout, waited)
+            return await self._result(tool, future, timeout, waited, cancellation)
         finally:
             self._running[tool] -= 1
             self._free.release()
@@ -101,18 +110,34 @@ class ToolThreads:
                 f"{timeout:g} s; they run {_listed(self._running)}"
             ) from None
 
-    async def _result(self, tool: str, future: Future[T], timeout: float, waited: float) -> T:
+    async def _result(
+        self, tool: str, future: Future[T], timeout: float, waited: float, cancellation: Cancellation | None
+    ) -> T:
         done = asyncio.wrap_future(future)
         try:
             finished, _ = await asyncio.wait([done], timeout=max(timeout - waited, 0))
         except asyncio.CancelledError:
-            self._lose(tool, future, done)
+            if await self._has_ended_after_cancel(tool, future, done, cancellation):
+                return done.result()
             raise
-        if finished:
+        if finished or await self._has_ended_after_cancel(tool, future, done, cancellation):
             return done.result()
-        self._lose(tool, future, done)
         wait = f", of which it waited {waited:.0f} s for a free thread" if waited > NOTABLE_WAIT else ""
         raise UnfinishedCall(f"the tool did not end within {timeout:g} s{wait}; it may still be running")
+
+    async def _has_ended_after_cancel(
+        self, tool: str, future: Future[T], done: asyncio.Future[T], cancellation: Cancellation | None
+    ) -> bool:
+        """Tells a function that it should end, and returns whether it has; only one that listens gets time to."""
+        try:
+            if cancellation is not None:
+                cancellation.cancel()
+                if cancellation.is_observed:
+                    await asyncio.wait([done], timeout=CANCEL_GRACE)
+        finally:
+            if not done.done():
+                self._lose(tool, future, done)
+        return not done.cancelled()
 
     def _lose(self, tool: str, future: Future[T], done: asyncio.Future[T]) -> None:
         done.cancel()

@@ -16,13 +16,17 @@ from holdfast.activities.finished import NEXT_ATTEMPT, FinishedCalls
 from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
 from holdfast.activities.ledger_calls import LATE_RESULT, LedgerCalls
 from holdfast.activities.slots import AgentSlots
+from holdfast.activities.tool_channel import CallChannel
 from holdfast.activities.tool_context import tool_context
 from holdfast.activities.tool_runner import BeginGuard, ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
 from holdfast.agents.tool import Tool, ToolContext, ToolError
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.call_progress import ToolProgress
 from holdfast.errors import ErrorType
 from holdfast.invocations import ToolInvocation
+from holdfast.ports import EventBus
+from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult
@@ -47,6 +51,8 @@ class ToolActivity:
         finished: FinishedCalls,
         limits: PayloadLimits,
         roots: WorkspaceRoots,
+        bus: EventBus,
+        topics: EventTopics,
         memories: TextMemoryProtocol | None = None,
     ) -> None:
         self._tool = tool
@@ -56,7 +62,11 @@ class ToolActivity:
         self._finished = finished
         self._limits = limits
         self._roots = roots
+        self._bus = bus
+        self._topics = topics
         self._memories = memories
+        self._channels: dict[str, CallChannel] = {}
+        """Of the calls that are running, by their task in Temporal."""
 
     def definition(self) -> Callable[..., Any]:
         """Returns the activity to register, under the tool's own type."""
@@ -75,7 +85,7 @@ class ToolActivity:
         """
         started = time.monotonic()
         try:
-            async with heartbeats():
+            async with heartbeats(self._progress):
                 alone_for = LATE_RESULT if invocation.claim else NEXT_ATTEMPT
                 result = await self._finished.joined(lambda: self._in_slot(invocation), alone_for)
         except asyncio.CancelledError:
@@ -118,11 +128,26 @@ class ToolActivity:
         )
 
     async def _attempt(self, invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
-        context = self._context(invocation)
-        result = context.marks.mark(await self._attempt_in(context, invocation.call.arguments, claim))
+        channel = CallChannel(invocation, activity.info().attempt, self._bus, self._topics)
+        context = self._context(invocation, channel)
+        call = _call_id()
+        self._channels[call] = channel
+        try:
+            result = await self._attempt_in(context, invocation.call.arguments, claim)
+        except ApplicationError:
+            await channel.drain()
+            raise
+        finally:
+            del self._channels[call]
+        await channel.drain()
         for fault in context.marks.faults:
             log.warning("a checkpoint is incomplete", tool=self._tool.spec.name, reason=fault)
-        return result
+        return context.marks.mark(result)
+
+    def _progress(self) -> ToolProgress | None:
+        """Returns the details of a heartbeat, also of an attempt that has joined the call of an earlier one."""
+        channel = self._channels.get(_call_id())
+        return None if channel is None else channel.newest
 
     async def _attempt_in(self, context: ToolContext, arguments: str, claim: BeginGuard | None) -> ToolResult:
         spec, attempt = self._tool.spec, activity.info().attempt
@@ -142,8 +167,13 @@ class ToolActivity:
             raise ApplicationError(reason, category=EXPECTED)  # logged here; the SDK would log it once more
         return ToolResult(error=reason)
 
-    def _context(self, invocation: ToolInvocation) -> ToolContext:
-        return tool_context(invocation, roots=self._roots, memories=self._memories)
+    def _context(self, invocation: ToolInvocation, channel: CallChannel | None = None) -> ToolContext:
+        return tool_context(invocation, roots=self._roots, memories=self._memories, channel=channel)
+
+
+def _call_id() -> str:
+    info = activity.info()
+    return f"{info.workflow_run_id}/{info.activity_id}"
 
 
 def _seconds_since(started: float) -> float:

@@ -8,6 +8,7 @@ from .agents.tool import ToolError as ToolError
 from .agents.tool import tool as tool
 from .agents.verification import Happened as Happened
 from .budgets import Budget as Budget
+from .call_progress import ToolProgress as ToolProgress
 from .client.holdfast import Holdfast as Holdfast
 from .client.listed_run import ListedRun as ListedRun
 from .client.result import AgentResult as AgentResult
@@ -99,6 +100,7 @@ __all__ = [
     "ToolCall",
     "ToolContext",
     "ToolError",
+    "ToolProgress",
     "ToolResult",
     "ToolSpec",
     "Unavailable",

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter
 
 from holdfast.bounds import Json, Label, Text, name_fault
 from holdfast.types import RunId, Tolerant
@@ -44,6 +44,18 @@ def _data(value: Json) -> Json:
 
 EventName = Annotated[Text, AfterValidator(_event_name)]
 EventData = Annotated[Json, AfterValidator(_data)]
+
+
+_NAME: TypeAdapter[str] = TypeAdapter(EventName)
+
+
+def checked_event_name(name: str) -> str:
+    """Returns the name of an event.
+
+    Raises:
+        ValidationError: it is not accepted.
+    """
+    return _NAME.validate_python(name)
 
 
 class EmittedEvent(Tolerant):

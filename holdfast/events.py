@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, JsonValue
 
+from holdfast.call_progress import ToolProgress
 from holdfast.progress import FOR_PEOPLE, Wait
 from holdfast.types import Data, Entry, RunId, RunStatus, Text
 
@@ -29,7 +30,7 @@ class Notice(Data):
     """What the run waits for, other than a worker."""
 
 
-Event = Entry | TextDelta | Notice
+Event = Entry | TextDelta | Notice | ToolProgress
 
 
 RUNS = "runs"
@@ -66,6 +67,7 @@ def run_topic(run_id: RunId) -> str:
 
     `kind` "delta": `turn`, `attempt`, `offset` (characters before it), `text`, from a model call in progress; and
     `tried`, if other models were asked before.
+    `kind` "progress": the fields of ToolProgress, from a call of a tool that is in flight.
     `kind` "entries": the mirror has entries up to `head`.
     """
     return f"run/{run_id}"

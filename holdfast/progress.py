@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from holdfast.budgets import Amount, Budget
+from holdfast.call_progress import ToolProgress
 from holdfast.types import ChildProgress, RunSummary, Text, Tolerant
 
 WaitKind = Literal["approval", "question", "budget", "call", "message", "timer", "event", "resume", "child", "process"]
@@ -44,6 +45,8 @@ class RunProgress(RunSummary):
     """What it waits for, oldest first."""
     children: list[ChildProgress] = []
     """The newest runs that it has started, oldest first."""
+    progress: Annotated[list[ToolProgress], Field(exclude_if=lambda calls: not calls)] = []
+    """What the calls in flight report of how far they are; if none does, what the last one reported at its end."""
     max_turns: int | None = None
     """`None` means not known yet."""
     budget: Budget | None = None

@@ -9,6 +9,7 @@ from pydantic_core import PydanticKnownError
 
 from holdfast.bounds import MAX_PATH, Count, Indexed, Models, Name, Seconds, Text, Turns
 from holdfast.budgets import Budget, CarriedBudget
+from holdfast.call_progress import ToolProgress
 from holdfast.children import MAX_DEPTH, CarriedTree
 from holdfast.commands import Compact
 from holdfast.decisions import CarriedDecisions
@@ -179,6 +180,8 @@ class CarriedState(Tolerant):
     """`None` if the run is not a fork."""
     budget: CarriedBudget | None = None
     """`None` means that the run has no budget."""
+    reported: ToolProgress | None = None
+    """What the last call that reported its progress reported at its end."""
     context: CarriedContext = CarriedContext()
     tree: Annotated[CarriedTree, Field(exclude_if=lambda tree: tree == CarriedTree())] = CarriedTree()
 

@@ -28,6 +28,7 @@ from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
 from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
 from holdfast.budgets import Budget
 from holdfast.call_outcome import CallOutcome
+from holdfast.call_progress import CallProgress
 from holdfast.data import Data as Data  # noqa: PLC0414 - exported
 from holdfast.data import Tolerant as Tolerant  # noqa: PLC0414 - exported
 from holdfast.messages import MadeCheckpoint
@@ -164,7 +165,7 @@ class Entry(Tolerant):
         message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`, and `tried` (of
             TriedModel) if other models were asked before
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
-            (CallOutcome); of an answer of a child run also `run` (its id), `usage`
+            (CallOutcome), `progress` (CallProgress); of an answer of a child run also `run` (its id), `usage`
         command: `command` (its name), `id`, `by`, and the fields of the command that were set
         dropped: `id` (of the `send` command), `reason`: a message that no model call will see
         refused: `signal`, `reason`, `given`: a signal that could not be carried out
@@ -380,3 +381,5 @@ class ToolResult(Tolerant):
     """The child run whose answer it is."""
     usage: Usage | None = None
     """What the child run and its own children have used."""
+    progress: CallProgress | None = None
+    """What the call reported last of how far it was; `None` means that it reported nothing."""

@@ -20,7 +20,8 @@ MAX_LINES = 400
 PUBLIC_NAMES = """
     Agent AgentDefinitionError AgentResult AgentSpec Entry Event Happened Holdfast HoldfastError ListedRun Memory
     MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
-    Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError ToolResult
+    Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError
+    ToolProgress ToolResult
     ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
     AgentDefinition Budget BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
     StoredVector VectorMatch VectorStore
@@ -126,6 +127,7 @@ LEAVES = """
     bounds
     budgets
     call_outcome
+    call_progress
     chat_format
     checkpoints
     children
@@ -177,8 +179,9 @@ LAYERS = [
     # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
     Layer(
         "activities",
-        f"{VOCABULARY} _util.logger _util.streams agents.approvals agents.catalog agents.directory agents.secret_files "
-        "agents.tool agents.workspaces temporal.payload_limits temporal.prefix storage.memory",
+        f"{VOCABULARY} _util.logger _util.streams agents.approvals agents.cancellation agents.catalog agents.directory "
+        "agents.secret_files agents.tool agents.tool_context agents.workspaces temporal.payload_limits "
+        "temporal.prefix storage.memory",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
@@ -213,7 +216,7 @@ LAYERS = [
     Layer("storage.persistence", "errors ports storage"),
     Layer("scripted", "types models", "pydantic starlette uvicorn"),
     # Users' code.
-    Layer("agents", f"{VOCABULARY} tools", "griffe pydantic pydantic_core"),
+    Layer("agents", f"{VOCABULARY} tools _util.logger", "griffe pydantic pydantic_core"),
     Layer("client", f"{VOCABULARY} _version _util.logger temporal agents.agent", "pydantic temporalio"),
     # Programs: what composes the parts, and what calls them.
     Layer("ops", f"{VOCABULARY} _util temporal storage", "pydantic surrealdb temporalio"),

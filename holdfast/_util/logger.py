@@ -17,11 +17,15 @@ class FieldLogger(logging.LoggerAdapter[logging.Logger]):
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         """Writes the fields behind the event."""
-        fields = {name: value for name, value in kwargs.items() if name not in _OF_LOGGING}
+        fields = {**(self.extra or {}), **{name: value for name, value in kwargs.items() if name not in _OF_LOGGING}}
         options = {name: value for name, value in kwargs.items() if name in _OF_LOGGING}
         options["extra"] = {**(options.get("extra") or {}), FIELDS: {"event": msg, **fields}}
         shown = ", ".join(f"{name}={value!r}" for name, value in fields.items())
         return f"{msg} ({shown})" if shown else msg, options
+
+    def bind(self, **fields: Any) -> FieldLogger:
+        """Returns a logger that adds these fields to each line."""
+        return FieldLogger(self.logger, {**(self.extra or {}), **fields})
 
 
 def get_logger(name: str) -> FieldLogger:

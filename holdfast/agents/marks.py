@@ -1,8 +1,9 @@
-"""What a tool asks of its run beside its result: checkpoints, and to keep the result in the context."""
+"""What a tool asks of its run beside its result: checkpoints, a place in the context, and to show its progress."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from holdfast.bounds import MAX_NAME, Json, clean_text, shortened
+from holdfast.call_progress import MAX_CHARS, CallProgress
 from holdfast.checkpoints import MAX_DATA_BYTES
 from holdfast.messages import MadeCheckpoint
 from holdfast.types import ToolResult
@@ -27,6 +29,10 @@ class Marks:
     pinned: bool = False
     faults: list[str] = field(default_factory=list)
     """What could not be stored, for the worker's log."""
+    progress: CallProgress | None = None
+    """What the call has reported last."""
+    events: int = 0
+    """Number of events that it has emitted."""
     _room: int = MAX_CALL_BYTES
 
     def add_checkpoint(self, call: str, name: str, data: Any) -> str:
@@ -49,13 +55,38 @@ class Marks:
         self.checkpoints.append(made)
         return made.id
 
+    def enter_stage(self, name: str, percent: float | None) -> CallProgress:
+        """Notes the stage that the call has entered, and returns its progress."""
+        known = self.progress.percent if self.progress else None
+        return self._note(stage=_line(name), percent=known if percent is None else _percent(percent), text=None)
+
+    def add_progress(self, done: float | str, text: str | None) -> CallProgress:
+        """Notes how far the call is, and returns its progress.
+
+        Args:
+            done: the fraction that is done, or a text.
+            text: what it is doing, beside a fraction.
+        """
+        known = self.progress or CallProgress()
+        if isinstance(done, str):
+            return self._note(stage=known.stage, percent=known.percent, text=_line(done))
+        return self._note(
+            stage=known.stage, percent=_percent(done, 100), text=known.text if text is None else _line(text)
+        )
+
     def mark(self, result: ToolResult) -> ToolResult:
         """Returns a result with what the call has asked for."""
         if self.checkpoints:
             result.checkpoints = self.checkpoints
         if self.pinned:
             result.pinned = True
+        if self.progress is not None:
+            result.progress = self.progress
         return result
+
+    def _note(self, **reported: Any) -> CallProgress:
+        self.progress = CallProgress(**{name: value for name, value in reported.items() if value is not None})
+        return self.progress
 
     def _admitted(self, data: Any) -> Any:
         """Returns data as JSON values.
@@ -69,3 +100,16 @@ class Marks:
             raise ValueError(f"it has {size:,} bytes as JSON; the maximum is {limit:,}")
         self._room -= size
         return plain
+
+
+def _line(text: Any) -> str:
+    return shortened(" ".join(clean_text(str(text)).split()), MAX_CHARS)
+
+
+def _percent(value: Any, times: int = 1) -> float | None:
+    """Returns a number of percent within its bounds; `None` if it is not a number."""
+    try:
+        percent = float(value) * times
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if math.isnan(percent) else round(min(max(percent, 0.0), 100.0), 2)

@@ -7,8 +7,6 @@ import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -17,13 +15,11 @@ from pydantic import ValidationError
 from holdfast.agents.approvals import CONDITION_TIMEOUT, checked_condition
 from holdfast.agents.arguments import Arguments, BadArguments
 from holdfast.agents.docstring import Docstring
-from holdfast.agents.marks import Marks
 from holdfast.agents.results import as_result, shortened_error
+from holdfast.agents.tool_context import ToolContext as ToolContext  # noqa: PLC0414 - exported
 from holdfast.agents.verification import Verify, bound, verification
-from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import AgentDefinitionError, HoldfastError
 from holdfast.names import TOOL_PREFIX
-from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.rejection import reason_of
 from holdfast.types import ToolResult, ToolSpec
 
@@ -38,45 +34,6 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers of models accept
 
 class ToolError(HoldfastError):
     """Raised by a tool to report an error to the model, which reads the message verbatim."""
-
-
-@dataclass(frozen=True)
-class ToolContext:
-    """The context of a tool call; a tool that declares a parameter of this type receives it."""
-
-    run_id: str
-    call_id: str
-    agent: str
-    turn: int
-    attempt: int
-    """1 for the first attempt."""
-    workspace: Path
-    """The folder that the run works in; it may not exist yet."""
-    memories: TextMemoryProtocol | None = field(default=None, repr=False, compare=False)
-    """Text memory of the agents; `None` means that the worker has none."""
-    roots: WorkspaceRoots | None = field(default=None, repr=False, compare=False)
-    """The folders that the worker may use; `None`, as in tests that call a tool directly, means any."""
-
-    marks: Marks = field(default_factory=Marks, repr=False, compare=False)
-    """What the call has asked for with the methods below."""
-
-    @property
-    def idempotency_key(self) -> str:
-        """Identifies this call; the same in each of its attempts."""
-        return f"{self.run_id}/{self.turn}/{self.call_id}"
-
-    def create_checkpoint(self, name: str, data: Any = None) -> str:
-        """Makes a checkpoint of the run, recorded with the result of this call, and returns its id; never raises.
-
-        Args:
-            name: for people, who can restore it by this name or by the id.
-            data: JSON values, dataclasses or models of up to 64 KB. What cannot be stored is left out, and logged.
-        """
-        return self.marks.add_checkpoint(f"{self.turn}.{self.call_id}", name, data)
-
-    def pin_result(self) -> None:
-        """Keeps the result of this call in the model's context, also when older results are cleared or summarized."""
-        self.marks.pinned = True
 
 
 class Tool:

@@ -10,6 +10,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from holdfast._util.logger import get_logger
+from holdfast.call_progress import ToolProgress
 from holdfast.errors import HoldfastError, SubscriberTooSlow
 from holdfast.events import BusEvent, run_topic
 from holdfast.ports import BusSource, EventBus
@@ -17,6 +18,8 @@ from holdfast.protocol import ModelProgress
 from holdfast.types import RunId
 
 log = get_logger(__name__)
+
+MAX_REPORTS = 1_000  # of tools that were not consumed yet; the oldest are dropped
 
 
 class DeltaFeed:
@@ -28,6 +31,7 @@ class DeltaFeed:
 
     Attributes:
         deltas: text that has arrived and was not consumed yet, in order.
+        progress: reports of tools that have arrived and were not consumed yet, in order.
         has_entries: whether new entries were announced since this was last set to False.
     """
 
@@ -37,6 +41,7 @@ class DeltaFeed:
         self._task: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
         self.deltas: deque[ModelProgress] = deque()
+        self.progress: deque[ToolProgress] = deque(maxlen=MAX_REPORTS)
         self.has_entries = False
 
     async def __aenter__(self) -> Self:
@@ -83,14 +88,17 @@ class DeltaFeed:
         return None
 
     def _take(self, event: BusEvent) -> None:
-        if event.data.get("kind") == "delta":
-            try:
-                self.deltas.append(_progress(event))
-            except ValidationError as error:
-                log.debug("ignored a malformed event of a run", reason=str(error))
-                return
-        else:
-            self.has_entries = True
+        try:
+            match event.data.get("kind"):
+                case "delta":
+                    self.deltas.append(_progress(event))
+                case "progress":
+                    self.progress.append(ToolProgress.model_validate(event.data))
+                case _:
+                    self.has_entries = True
+        except ValidationError as error:
+            log.debug("ignored a malformed event of a run", reason=str(error))
+            return
         self._arrived.set()
 
 

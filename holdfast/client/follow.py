@@ -14,6 +14,7 @@ from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionSta
 
 from holdfast import names
 from holdfast.client.delta_feed import DeltaFeed
+from holdfast.client.reports import Reports
 from holdfast.errors import HoldfastError, WorkerUnavailable
 from holdfast.events import Event, Notice, TextDelta
 from holdfast.model_reply import TriedModel
@@ -21,6 +22,7 @@ from holdfast.ports import BusSource
 from holdfast.progress import Wait
 from holdfast.protocol import ModelProgress
 from holdfast.search_attributes import AGENT_WAITS_FOR
+from holdfast.temporal.live_progress import live_progress
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.types import Entry, RunId
 
@@ -57,6 +59,7 @@ class Follower:
         """The execution and the length of its history when the run was asked what it waits for."""
         self._delta_of = (0, 0)  # turn and attempt
         self._delta_chars = 0
+        self._reports = Reports(self._feed.progress)
         self._noticed: set[str] = set()  # since the newest entry
 
     async def events(self) -> AsyncIterator[Event]:
@@ -68,7 +71,7 @@ class Follower:
     async def _events(self) -> AsyncIterator[Event]:
         while True:
             self._feed.has_entries = False
-            known = len(self._feed.deltas)
+            known, reported = len(self._feed.deltas), len(self._feed.progress)
             description = await self._log.describe(self._run_id)
             state = (description.run_id, description.history_length)
             closed = description.status not in (None, WorkflowExecutionStatus.RUNNING)
@@ -80,7 +83,7 @@ class Follower:
                 return
             for event in [*await self._deltas(description), *await self._notices(description)]:
                 yield event
-            for event in self._consume(known):
+            for event in [*self._consume(known), *self._reports.take(reported, self._complete_turn)]:
                 yield event
             async for event in self._live():
                 yield event
@@ -90,7 +93,7 @@ class Follower:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + POLL_INTERVAL
         while (left := deadline - loop.time()) > 0 and await self._feed.wait(left):
-            for event in self._consume(0):
+            for event in [*self._consume(0), *self._reports.take(0, self._complete_turn)]:
                 yield event
             if self._feed.deltas or self._feed.has_entries:  # a new turn: the entries before it come first
                 return
@@ -132,6 +135,8 @@ class Follower:
                 if entry.message and entry.message.role == "assistant":
                     self._complete_turn = entry.turn
                 self._noticed.clear()
+                for report in self._reports.end(entry):
+                    yield report
                 yield entry
         except WorkerUnavailable as error:
             self._seen = (None, -1)
@@ -170,7 +175,8 @@ class Follower:
             if pending.activity_type.name == names.MODEL_CALL and pending.heartbeat_details.payloads:
                 [progress] = await self._log.converter.decode(pending.heartbeat_details.payloads, [ModelProgress])
                 events += [*self._new_text(progress), *self._release_early()]
-        return events
+        live = await live_progress(description, self._log.converter)
+        return [*events, *(report for found in live for report in self._reports.new(found))]
 
     def _chars_of(self, progress: ModelProgress) -> int:
         """Returns how many characters of an attempt were yielded."""

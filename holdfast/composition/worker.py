@@ -74,6 +74,7 @@ Temporal repeats only after the task's timeout of 10 s. Without a cache every ta
 PASSED_THROUGH = (
     "_lazy",
     "call_outcome",
+    "call_progress",
     "approval",
     "bounds",
     "budgets",

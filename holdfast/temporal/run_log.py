@@ -22,6 +22,7 @@ from holdfast.progress import RunProgress
 from holdfast.protocol import RunSnapshot
 from holdfast.search_attributes import AGENT_NAME
 from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.live_progress import live_progress
 from holdfast.temporal.recorded import RecordedLog
 from holdfast.temporal.replayed import QUERY_TIMEOUTS, ReplayedLog
 from holdfast.types import (
@@ -116,6 +117,8 @@ class TemporalRunLog:
             progress = await self._recorded_progress(description, error)
         if ended and not progress.status.is_final:
             progress = await self._ended_from_outside(progress, description, ended)
+        if not ended and (reported := await live_progress(description, self.converter)):
+            progress.progress = reported
         return progress
 
     async def _recorded_progress(self, description: WorkflowExecutionDescription, reason: HoldfastError) -> RunProgress:

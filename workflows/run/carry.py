@@ -43,6 +43,7 @@ def carried_state(state: RunState, now: datetime, execution: str, *, acked: Tran
         decisions=state.decisions,
         spent=state.clock.spent(now),
         **({"budget": state.budget} if state.plan.budget else {}),
+        **({"reported": state.reported} if state.reported else {}),
         context=state.context.carry(),
         control=_control(state, before.control if before else CarriedControl()),
         tree=state.tree.carry(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from holdfast.call_progress import ToolProgress
 from holdfast.model_reply import ModelReply
 from holdfast.types import Message, ToolCall, ToolResult
 
@@ -43,8 +44,16 @@ def result_data(seq: int, call: ToolCall, result: ToolResult) -> dict[str, Any]:
         "seconds": result.seconds,
         **_attempts(result.attempts),
         **({"outcome": result.outcome} if result.outcome else {}),
+        **({"progress": plain(result.progress)} if result.progress else {}),
         **({"run": result.run, "usage": plain(result.usage)} if result.run else {}),
     }
+
+
+def reported(call: ToolCall, result: ToolResult, turn: int) -> ToolProgress | None:
+    """Returns what a call reported last of its progress; `None` if it reported nothing."""
+    if result.progress is None:
+        return None
+    return ToolProgress(turn=turn, tool=call.name, call=call.id, **plain(result.progress))
 
 
 def plain(model: Any) -> dict[str, Any]:

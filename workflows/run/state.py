@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from holdfast.bounds import shortened
 from holdfast.budgets import CarriedBudget
+from holdfast.call_progress import ToolProgress
 from holdfast.checkpoints import checkpoints_of
 from holdfast.commands import Command
 from holdfast.errors import ErrorType
@@ -33,7 +34,7 @@ from holdfast.types import (
 from holdfast.workflows.options import MAX_RECORDED_CALLS
 from holdfast.workflows.run.clock import RunClock
 from holdfast.workflows.run.context_state import ContextState
-from holdfast.workflows.run.entry_data import plain, reply_data, result_data
+from holdfast.workflows.run.entry_data import plain, reply_data, reported, result_data
 from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.messages import MessageQueue
 from holdfast.workflows.run.tree import Tree
@@ -50,6 +51,8 @@ class RunState(Waiting):
     """What the run copied from another one; `None` if it is not a fork."""
     exchange = 0
     """Number of turns before the current exchange of a session."""
+    reported: ToolProgress | None = None
+    """What the last call that reported its progress reported at its end."""
     is_stopping = False
     """Whether the run is being stopped for good."""
 
@@ -165,7 +168,7 @@ class RunState(Waiting):
         state.decisions = carried.decisions.model_copy(deep=True)
         state.asked = carried.asked
         state.resolutions = dict(carried.resolutions)
-        state.forked = carried.forked
+        state.forked, state.reported = carried.forked, carried.reported
         state._add_files(carried.files)
         state.budget = carried.budget.model_copy() if carried.budget else CarriedBudget()
         state.tree = Tree(carried.tree)
@@ -283,6 +286,7 @@ class RunState(Waiting):
         self.tool_calls += counts
         self.add_tool_result(now, call, result)
         self._add_files(result.files)
+        self.reported = reported(call, result, self.turns) or self.reported
         for made in result.checkpoints:
             self.record_checkpoint(now, made.id, made.name, data=made.data, by=call.name)
 

@@ -182,6 +182,8 @@ def details(state: RunState) -> str:
     if (tree := state.tree.usage(usage)) is not None:
         below = f"{tree.total_tokens:,} tokens" + (f", {tree.shown_cost}" if tree.shown_cost else "")
         lines.append(f"- {counted(state.tree.started, 'child run')}; with them {below}")
+    if (reported := state.reported) is not None:
+        lines.append(f"- last stage: {_plain(str(reported))} (`{reported.tool}`, turn {reported.turn})")
     if state.files:
         lines.append(f"- wrote {', '.join(f'`{file}`' for file in state.files)}")
     if state.error:

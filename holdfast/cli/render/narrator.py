@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 
 from holdfast._util.terminal import clean
+from holdfast.call_progress import ToolProgress
 from holdfast.cli.render.context_text import context_line
 from holdfast.cli.render.facts import tried_models
 from holdfast.cli.render.live_text import LiveText
@@ -39,6 +40,7 @@ class Narrator:
         self._heard = ""  # text of this attempt that was streamed
         self._text = LiveText(lambda text: out.say(text, end=""), width=out.width, indent=2)
         self._calls: dict[str, ToolCall] = {}
+        self._stages: dict[str, str] = {}  # the stage that was shown last, by call
         self._waiting = Waiting()
         self.is_held = False
         """Whether a person is typing, so that nothing is shown of how long the run has been waiting."""
@@ -59,6 +61,8 @@ class Narrator:
             self._begin_turn(event.turn)
             self._begin_attempt(event.attempt)
             self._hear(event.text)
+        elif isinstance(event, ToolProgress):
+            self._show_progress(event)
         else:
             self._show_entry(event)
 
@@ -71,6 +75,14 @@ class Narrator:
         """Ends a line that has begun."""
         self._out.status(None)
         self._text.end()
+
+    def _show_progress(self, report: ToolProgress) -> None:
+        """Shows that a tool has entered a stage, once; how far it is in between is shown while one waits."""
+        if report.stage and self._stages.get(report.call) != report.stage:
+            self._stages[report.call] = report.stage
+            self._text.end()
+            line = cut(one_line(f"{report.tool}: {report}"), self._out.width - 4)
+            self._out.say(("  · ", "cyan"), (line, "dim"))
 
     def _show_entry(self, entry: Entry) -> None:
         self._show_fork(entry)
@@ -141,6 +153,7 @@ class Narrator:
         if message.partial:
             self._out.say(("  (incomplete)", "dim"))
         self._calls.clear()
+        self._stages.clear()
         for call in message.tool_calls:
             self._calls[call.id] = call
             self._out.say(("  → ", "cyan"), cut(tool_call(call), self._out.width - 4))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from holdfast.call_progress import ToolProgress
 from holdfast.cli.render.budget import budget_line
 from holdfast.cli.render.context_text import context_line
 from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error, tried_models
@@ -127,6 +128,7 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
         facts.append(("rerun", f"of {one_line(progress.rerun_of)}"))
     for number, line in enumerate(wait_lines(progress.run_id, progress.waits_for, datetime.now(UTC))):
         facts.append(("" if number else "waits for", line))
+    facts += [("" if place else "progress", cut(_report(made), room)) for place, made in enumerate(progress.progress)]
     facts.append(("started", _started(progress, log)))
     facts.append(("turns", f"{progress.turn}{limit}"))
     facts.append(("usage", tokens(progress.usage)))
@@ -140,6 +142,10 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
     if progress.workspace:
         facts.append(("workspace", one_line(progress.workspace)))
     return [*facts, *place_facts(progress.files, progress.workspace, ui)]
+
+
+def _report(made: ToolProgress) -> str:
+    return one_line(f"{made} ({made.tool}, turn {made.turn})")
 
 
 def _child(child: ChildProgress) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from holdfast.call_progress import ToolProgress
 from holdfast.cli.render.text import cut, one_line
 from holdfast.events import Event, Notice, TextDelta
 from holdfast.progress import Wait
 from holdfast.types import Entry
 
 SHOWN_AFTER = 2.0  # seconds; a model that answers sooner needs no explanation
-MAX_TOOLS = 40  # characters of the names of tools
+MAX_TOOLS = 60  # characters of the names of tools and of what they report
 MAX_WAIT = 50  # characters of what a run waits for
 
 
@@ -28,6 +29,9 @@ class Waiting:
         self._waits = event.waits_for if isinstance(event, Notice) else []
         if isinstance(event, TextDelta):
             self._turn, self._since = event.turn, datetime.now(UTC)
+        elif isinstance(event, ToolProgress):
+            if event.call in self._calls:
+                self._calls[event.call] = f"{event.tool} ({event})"
         elif not isinstance(event, Notice):
             self._hear_entry(event)
 

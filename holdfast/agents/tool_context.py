@@ -1,0 +1,149 @@
+"""The context of a tool's call: what its function knows of the run, and what it can ask of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from holdfast._util.logger import FieldLogger, get_logger
+from holdfast.agents.cancellation import Cancellation
+from holdfast.agents.marks import Marks
+from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.call_progress import CallProgress
+from holdfast.errors import UsageError
+from holdfast.event_topics import MAX_NAME_CHARS, EmittedEvent, checked_event_name
+from holdfast.ports.retrieval import TextMemoryProtocol
+from holdfast.rejection import reason_of
+
+CallbackT = TypeVar("CallbackT", bound=Callable[[], object])
+
+
+class ToolChannel(Protocol):
+    """What carries reports and events of a call out of the thread that it runs in; both return at once."""
+
+    def report(self, progress: CallProgress) -> None:
+        """Shows observers of the run how far the call is."""
+
+    def emit(self, name: str, event: EmittedEvent) -> None:
+        """Emits an event, at the latest before the result of the call is returned."""
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """The context of a tool call; a tool that declares a parameter of this type receives it."""
+
+    run_id: str
+    call_id: str
+    agent: str
+    turn: int
+    attempt: int
+    """1 for the first attempt."""
+    workspace: Path
+    """The folder that the run works in; it may not exist yet."""
+    memories: TextMemoryProtocol | None = field(default=None, repr=False, compare=False)
+    """Text memory of the agents; `None` means that the worker has none."""
+    roots: WorkspaceRoots | None = field(default=None, repr=False, compare=False)
+    """The folders that the worker may use; `None`, as in tests that call a tool directly, means any."""
+    tool: str = ""
+    """The name of the tool."""
+    context: Mapping[str, JsonValue] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
+    """What the run was started with as `context=`; the model does not see it."""
+
+    marks: Marks = field(default_factory=Marks, repr=False, compare=False)
+    """What the call has asked for with the methods below."""
+    cancellation: Cancellation = field(default_factory=Cancellation, repr=False, compare=False)
+    channel: ToolChannel | None = field(default=None, repr=False, compare=False)
+    """`None`, as in tests that call a tool directly, means that nobody observes the call."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """Identifies this call; the same in each of its attempts."""
+        return f"{self.run_id}/{self.turn}/{self.call_id}"
+
+    @property
+    def logger(self) -> FieldLogger:
+        """Writes to the worker's log, with the run and the tool on each line: `logger.info("found", rows=3)`."""
+        return get_logger("holdfast.tool").bind(run_id=self.run_id, tool=self.tool)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the run was cancelled, or the call has exceeded its timeout, so that the function should return.
+
+        A plain function must look, as a thread cannot be stopped. An `async def` receives a CancelledError instead.
+        """
+        return self.cancellation.is_cancelled
+
+    def on_cancel(self, callback: CallbackT) -> CallbackT:
+        """Calls a function without arguments when the call is cancelled, or exceeds its timeout; returns the function.
+
+        It is called once, in a thread of its own, the last one that was added first; at once if it is too late already.
+        An example is `context.on_cancel(process.kill)`.
+        """
+        self.cancellation.add(callback)
+        return callback
+
+    def stage(self, name: str, progress: float | None = None) -> None:
+        """Tells everyone who observes the run which stage the call has entered; never raises.
+
+        The last stage is recorded with the result of the call.
+
+        Args:
+            name: of the stage, at most 200 characters.
+            progress: how much of the call is done, 0 to 100; `None` leaves it as it is.
+        """
+        self._report(self.marks.enter_stage(name, progress))
+
+    def progress(self, done: float | str, text: str | None = None) -> None:
+        """Tells everyone who observes the run how far the call is; never raises.
+
+        Args:
+            done: the fraction that is done, 0 to 1, or a text that says what the call is doing.
+            text: what the call is doing, beside a fraction.
+        """
+        self._report(self.marks.add_progress(done, text))
+
+    def emit(self, name: str, data: JsonValue = None) -> None:
+        """Emits an event, which wakes every run that waits for its name; returns at once.
+
+        It is emitted before the result of this call is recorded, and once, however often the call is attempted.
+
+        Args:
+            name: what the runs wait for, 1 to 200 characters.
+            data: what they are told, at most 64 KB as JSON.
+
+        Raises:
+            UsageError: the name or the data is not accepted.
+        """
+        key = f"{self.idempotency_key}/{self.marks.events}"
+        key = key if len(key) <= MAX_NAME_CHARS else hashlib.sha256(key.encode()).hexdigest()
+        try:
+            name = checked_event_name(name)
+            event = EmittedEvent(data=data, id=key, by=f"run:{self.run_id}")
+        except ValidationError as error:
+            raise UsageError(f"the event {name!r:.80} cannot be emitted: {reason_of(error.errors()[0])}") from None
+        self.marks.events += 1
+        if self.channel is not None:
+            self.channel.emit(name, event)
+
+    def create_checkpoint(self, name: str, data: Any = None) -> str:
+        """Makes a checkpoint of the run, recorded with the result of this call, and returns its id; never raises.
+
+        Args:
+            name: for people, who can restore it by this name or by the id.
+            data: JSON values, dataclasses or models of up to 64 KB. What cannot be stored is left out, and logged.
+        """
+        return self.marks.add_checkpoint(f"{self.turn}.{self.call_id}", name, data)
+
+    def pin_result(self) -> None:
+        """Keeps the result of this call in the model's context, also when older results are cleared or summarized."""
+        self.marks.pinned = True
+
+    def _report(self, progress: CallProgress) -> None:
+        if self.channel is not None:
+            self.channel.report(progress)
