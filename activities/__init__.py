@@ -65,6 +65,9 @@ class CodeDependencies:
     """Whether a call that must not take effect twice waits for the ledger while the store is unavailable."""
     tool_loop: CallerLoop
     """Where async tools run."""
+    bus: EventBus
+    """Carries what tools report of their progress."""
+    topics: EventTopics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +78,6 @@ class Dependencies(CodeDependencies):
     store: Store
     run_log: RunLog
     registry: RegistryProtocol
-    bus: EventBus
-    topics: EventTopics
     default_timeout: float
     """Maximum seconds of a run, if neither the run nor its agent sets a limit."""
     default_model: str
