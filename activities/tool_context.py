@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 from temporalio import activity
 
@@ -37,5 +38,6 @@ def tool_context(
         memories=memories,
         roots=roots,
         tool=invocation.call.name,
+        context=MappingProxyType(invocation.context or {}),
         channel=channel,
     )

@@ -9,6 +9,7 @@ from pydantic import Field
 from holdfast.bounds import Text
 from holdfast.data import Tolerant
 from holdfast.messages import ToolCall
+from holdfast.run_context import RunContext
 from holdfast.types import RunId
 
 
@@ -47,3 +48,5 @@ class ToolInvocation(Tolerant):
     """The claim that the call needs; `None` means that it is made without one."""
     lost: bool = False
     """Whether an earlier attempt without a claim was lost, so that the tool's `verify` must be asked first."""
+    context: Annotated[RunContext | None, Field(exclude_if=lambda context: context is None)] = None
+    """What the run was started with for its tools."""

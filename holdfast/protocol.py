@@ -20,6 +20,7 @@ from holdfast.messages import CarriedSize, CompactionOrder
 from holdfast.model_reply import TriedModel
 from holdfast.pricing import ModelPrice
 from holdfast.progress import Wait
+from holdfast.run_context import RunContext
 from holdfast.types import (
     AgentSpec,
     Data,
@@ -231,6 +232,8 @@ class RunRequest(RunOptions):
     """The run whose input this is."""
     depth: int = Field(default=0, ge=0, le=MAX_DEPTH)
     """Number of runs above it in the tree."""
+    context: Annotated[RunContext | None, Field(exclude_if=lambda context: context is None)] = None
+    """What its tools are told, and those of the runs that it starts; the model does not see it."""
     client_version: str | None = None
     """Version of the Holdfast client that wrote the request; `None` means that it was written by hand, so that unknown
     fields are typing errors."""

@@ -155,6 +155,7 @@ LEAVES = """
     protocol
     rejection
     request_problems
+    run_context
     run_status
     tags
     types

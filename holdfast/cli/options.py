@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from holdfast.errors import UsageError
 
 MAX_ID = 1000  # characters that Temporal accepts
 
@@ -86,9 +89,32 @@ ApprovalTimeoutOption = Annotated[
     float | None,
     typer.Option(metavar="S", callback=seconds, help="Seconds that an approval waits for a person; then: denied."),
 ]
+ContextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--context", metavar="JSON", help="Facts for the tools as a JSON object; the model does not see them."
+    ),
+]
 ReloadOption = Annotated[
     bool, typer.Option("--reload", help="Restart the worker, in good order, whenever its source files change.")
 ]
+
+
+def context_of(text: str | None) -> dict[str, Any] | None:
+    """Parses the value of `--context`.
+
+    Raises:
+        UsageError: it is not a JSON object.
+    """
+    if text is None:
+        return None
+    try:
+        facts = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--context is not JSON: {error}; it is an object, such as '{{\"customer\": 7}}'") from None
+    if not isinstance(facts, dict):
+        raise UsageError(f"--context must be a JSON object, such as '{{\"customer\": 7}}', not {text!r:.80}")
+    return facts
 
 
 def models_of(text: str | None) -> list[str] | None:

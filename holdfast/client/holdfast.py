@@ -113,6 +113,7 @@ class Holdfast:
         budget: Budget | Mapping[str, Any] | None = None,
         workspace: str | Path | None = None,
         tags: dict[str, str] | None = None,
+        context: Mapping[str, JsonValue] | None = None,
         approve: Sequence[str] | None = None,
         approval_timeout: float | None = None,
     ) -> RunHandle:
@@ -129,6 +130,8 @@ class Holdfast:
                 agent's, field by field.
             workspace: folder that the tools work in, on the worker's machine; `None` means a new folder for the run.
             tags: stored with the run.
+            context: JSON values for the tools of this run and of the runs that it starts, as `ToolContext.context`; at
+                most 64 KB. The model does not see them, but they are stored with the run: pass no secrets.
             approve: names of tools whose calls a person must approve in this run, although neither the tool nor the
                 agent requires it; "all" stands for every tool that has effects outside of the run.
             approval_timeout: seconds that an approval or a question waits for a person; then a call is denied. `None`
@@ -150,6 +153,7 @@ class Holdfast:
             budget=budget,
             workspace=workspace,
             tags=tags,
+            context=context,
             approval_timeout=approval_timeout,
         )
         return self.handle(await self._starter.start(wanted, id))
@@ -167,6 +171,7 @@ class Holdfast:
         budget: Budget | Mapping[str, Any] | None = None,
         workspace: str | Path | None = None,
         tags: dict[str, str] | None = None,
+        context: Mapping[str, JsonValue] | None = None,
         approve: Sequence[str] | None = None,
         approval_timeout: float | None = None,
     ) -> Session:
@@ -186,6 +191,7 @@ class Holdfast:
             budget: as in `start`, for the whole session.
             workspace: as in `start`.
             tags: as in `start`.
+            context: as in `start`.
             approve: as in `start`.
             approval_timeout: as in `start`.
 
@@ -205,6 +211,7 @@ class Holdfast:
             budget=budget,
             workspace=workspace,
             tags=tags,
+            context=context,
             approval_timeout=approval_timeout,
         )
         return Session(

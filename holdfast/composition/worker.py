@@ -75,6 +75,7 @@ PASSED_THROUGH = (
     "_lazy",
     "call_outcome",
     "call_progress",
+    "run_context",
     "approval",
     "bounds",
     "budgets",

@@ -6,7 +6,9 @@ import asyncio
 import threading
 from typing import Any
 
-from holdfast import Agent, Event, ToolContext, ToolProgress, tool
+import pytest
+
+from holdfast import Agent, Event, ToolContext, ToolProgress, UsageError, tool
 from holdfast.agents.tool import Tool
 from tests.support.lab import TIMEOUT, Lab, eventually
 from tests.support.log_lines import log_lines
@@ -162,3 +164,38 @@ async def test_the_logger_names_run_and_tool(lab: Lab) -> None:
             result = await lab.holdfast.run("chatty", "Go.")
     [line] = [line for line in lines if line["event"] == "counted"]
     assert (line["run_id"], line["tool"], line["rows"]) == (result.run_id, "chatty", 3)
+
+
+async def test_context_reaches_the_tools_of_a_run_its_children_and_its_forks(lab: Lab) -> None:
+    """What a run is started with as `context=` is a read-only mapping for its tools, and never part of a request."""
+
+    @tool(read_only=True)
+    def whoami(context: ToolContext) -> str:
+        """Names the customer."""
+        return f"customer {context.context['customer']}, {type(context.context).__name__}"
+
+    told = "customer 7, mappingproxy"
+    helper = Agent(name="helper", tools=[whoami])
+    clerk = Agent(name="clerk", tools=[whoami], agents=[helper])
+    lab.server.call_tools(("whoami", {}))
+    lab.server.call_tools(("ask_helper", {"input": "Who?"}))
+    lab.server.call_tools(("whoami", {}))
+    for text in ("Yours.", "You.", "You still."):
+        lab.server.say(text)
+    async with lab.worker(clerk, helper):
+        run = await lab.holdfast.start("clerk", "Who am I?", context={"customer": 7, "note": "for tools only"})
+        result = await run.result(TIMEOUT)
+        lab.server.call_tools(("whoami", {}))
+        lab.server.say("You once more.")
+        fork = await run.fork(1, message="Again?")
+        await fork.result(TIMEOUT)
+        [child] = result.run.children
+        logs = [await lab.entries(each) for each in (run.id, child.run, fork.id)]
+    for log in logs:
+        answers = [entry.data["message"]["content"] for entry in log if entry.data.get("tool") == "whoami"]
+        assert answers[-1] == told
+    assert "for tools only" not in str(lab.server.requests)
+    with pytest.raises(UsageError, match="context"):
+        await lab.holdfast.start("clerk", "Go.", context={"when": object()})  # type: ignore[dict-item]
+    with pytest.raises(UsageError, match="65,536"):
+        await lab.holdfast.start("clerk", "Go.", context={"much": "x" * 70_000})

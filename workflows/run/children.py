@@ -278,6 +278,7 @@ class Children:
         }
         inherited = {
             "tags": request.tags,
+            "context": request.context,
             "expires": request.expires,
             "approval_timeout": request.approval_timeout,
             "within": part,

@@ -10,13 +10,16 @@ from holdfast.workflows.run.turn import describe_call
 
 def invocation_of(state: RunState, call: ToolCall) -> ToolInvocation:
     """Returns the input of an activity that is about a call of this turn."""
-    return ToolInvocation(
+    invocation = ToolInvocation(
         run_id=state.run_id,
         agent=state.plan.spec.name,
         turn=state.turns,
         call=call,
         workspace=state.plan.workspace,
     )
+    if state.request.context is not None:
+        invocation.context = state.request.context
+    return invocation
 
 
 def shown_call(state: RunState, call: ToolCall) -> str:

@@ -11,7 +11,14 @@ import typer
 
 from holdfast.cli.chatting import Chat
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.options import ApprovalTimeoutOption, JsonOption, RequireApprovalOption, seconds
+from holdfast.cli.options import (
+    ApprovalTimeoutOption,
+    ContextOption,
+    JsonOption,
+    RequireApprovalOption,
+    context_of,
+    seconds,
+)
 from holdfast.cli.program import command
 from holdfast.cli.render.output import Output
 from holdfast.cli.served import advised
@@ -54,6 +61,7 @@ async def chat(
         float | None,
         typer.Option(metavar="S", callback=seconds, help="Seconds without a message after which the session ends."),
     ] = None,
+    context: ContextOption = None,
     require_approval: RequireApprovalOption = None,
     approval_timeout: ApprovalTimeoutOption = None,
     json: JsonOption = False,
@@ -71,6 +79,7 @@ async def chat(
     if message is None and not sys.stdin.isatty():
         raise UsageError("chat needs a terminal; to send one message from a script, use --message")
     text = sys.stdin.read() if message == "-" else message
+    facts = context_of(context)
     name = session_id or f"chat-{uuid.uuid4().hex[:8]}"
     async with connected(out, whole=True) as session:
         with advised(session.compare_worker(), agent):
@@ -82,6 +91,7 @@ async def chat(
                     workspace=workspace,
                     model=model,
                     idle_limit=idle_limit,
+                    context=facts,
                     approve=require_approval,
                     approval_timeout=approval_timeout,
                 ),

@@ -10,7 +10,16 @@ import typer
 
 from holdfast.cli.budgets import BudgetOptions, TagOption, tags_of
 from holdfast.cli.exit_code import ExitCode
-from holdfast.cli.options import ApprovalTimeoutOption, JsonOption, RequireApprovalOption, at_least, models_of, seconds
+from holdfast.cli.options import (
+    ApprovalTimeoutOption,
+    ContextOption,
+    JsonOption,
+    RequireApprovalOption,
+    at_least,
+    context_of,
+    models_of,
+    seconds,
+)
 from holdfast.cli.render.output import Output
 from holdfast.cli.served import advised
 from holdfast.cli.session import connected
@@ -26,6 +35,7 @@ EXAMPLES = """
     $ run researcher "Who decides?" --id q-1 --mode background
     $ run researcher "Who decides?" --json --timeout 60
     $ run researcher "Who decides?" --max-cost-usd 0.5
+    $ run clerk "Order rope." --context '{"customer": 7}'
 """
 
 
@@ -61,6 +71,7 @@ async def run(
     require_approval: RequireApprovalOption = None,
     limits: BudgetOptions,
     tag: TagOption = None,
+    context: ContextOption = None,
     approval_timeout: ApprovalTimeoutOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
@@ -73,7 +84,7 @@ async def run(
     out = Output(json=json)
     question = _read_input(text)
     check_folder(workspace)
-    tags = tags_of(tag)
+    tags, facts = tags_of(tag), context_of(context)
     async with connected(out, whole=True) as session:
         with advised(session.compare_worker(), agent):
             handle = await session.runs.start(
@@ -85,6 +96,7 @@ async def run(
                 timeout=timeout,
                 budget=limits.budget(),
                 tags=tags,
+                context=facts,
                 workspace=workspace,
                 approve=require_approval,
                 approval_timeout=approval_timeout,
