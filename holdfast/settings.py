@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     openrouter_api_key: SecretStr | None = None
     openrouter_strong_model: str | None = None
 
+    holdfast_allow_model_requests: bool = True
+    """Whether models may be asked that are on another machine; tests of the pytest plugin refuse it."""
     model_idle_timeout: float = Field(default=300, gt=0, le=3600)
     """Seconds without a byte from the model, after which a call is repeated."""
     model_retry_minutes: float = Field(default=60, ge=0, le=1_000_000)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from holdfast.settings import Settings
-from holdfast.stack import down, up
+from holdfast.testing.session_stack import SessionStack
 from tests.support import tiers
 from tests.support.lab import Lab
-from tests.support.session import TEST_HOME, shared_settings
 
 SETTINGS = [name.upper() for name in Settings.model_fields]
 
@@ -36,29 +32,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The controlling process makes the folder that all test processes share."""
+    """Removes settings of the environment, which are not the tests'."""
     if config.option.slow:
         os.environ[tiers.SLOW] = "1"
     for name in SETTINGS:
         os.environ.pop(name, None)
     # A shell starts background jobs with SIGINT ignored, and so would everything be that tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if not hasattr(config, "workerinput"):
-        os.environ[TEST_HOME] = tempfile.mkdtemp(prefix="holdfast-tests-")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """The controlling process ends what the test processes have started."""
-    if not hasattr(config, "workerinput"):
-        home = Path(os.environ.pop(TEST_HOME))
-        asyncio.run(down(Settings(holdfast_home=home), lambda _line: None))
-        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def temporal_address() -> str:
+def temporal_address(stack: SessionStack) -> str:
     """A Temporal server, started by the first test that needs it."""
-    return asyncio.run(up(shared_settings(), print, worker=False)).address
+    return stack.address
 
 
 @pytest.fixture

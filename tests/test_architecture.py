@@ -233,8 +233,8 @@ LAYERS = [
     ),
     Layer(
         "testing",
-        f"{VOCABULARY} settings agents client composition models scripted stack",
-        "pydantic starlette",
+        f"{VOCABULARY} _lazy settings agents client composition models scripted stack storage temporal",
+        "pydantic pytest starlette temporalio",
     ),
     Layer("api", VOCABULARY, "google starlette temporalio"),
     Layer(
@@ -356,6 +356,12 @@ SERVERS_AND_SDKS = (
 def test_defining_agents_loads_no_sdk(statement: str) -> None:
     """A script that only defines agents and tools loads no local stack, no database, no model's SDK and no Temporal."""
     assert loaded_by(statement, *SERVERS_AND_SDKS) == []
+
+
+def test_the_pytest_plugin_loads_nothing() -> None:
+    """The plugin, which pytest loads in each project of an environment, loads nothing of ours until it is used."""
+    unwanted = ("asyncio", "pydantic", "starlette", "holdfast.testing.bench", "holdfast.client", *SERVERS_AND_SDKS)
+    assert loaded_by("import holdfast.testing.pytest_plugin", *unwanted) == []
 
 
 def test_workflows_load_no_adapter() -> None:

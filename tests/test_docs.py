@@ -84,6 +84,7 @@ def run(command: str, desk: Path, folder: Path | None = None) -> str:
         "HOLDFAST_HOME": str(desk / ".holdfast"),
         "PATH": os.pathsep.join([str(programs(desk)), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(desk),
+        "PYTEST_PLUGINS": "holdfast.testing.pytest_plugin",  # an installed package has an entry point for it
     }
     done = subprocess.run(
         ["bash", "-c", command],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.errors import SettingsError, UsageError
 from holdfast.models import open_embedder
+from holdfast.models.outside import refuse_outside
 from holdfast.ports.retrieval import Embedder
 from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.settings import Settings, revealed
@@ -27,6 +28,8 @@ def configured_embedder(settings: Settings) -> Embedder | None:
             return None
     if model is None:
         return None
+    if not settings.holdfast_allow_model_requests:
+        refuse_outside()
     try:
         return open_embedder(
             model=model,

@@ -6,6 +6,7 @@ from holdfast.errors import UsageError
 from holdfast.models import open_model
 from holdfast.models.breaker import Breaker, BreakerLimits
 from holdfast.models.guard import GuardedModel
+from holdfast.models.outside import refuse_outside
 from holdfast.models.router import ModelRouter
 from holdfast.models.routes import OPENAI, OPENROUTER, Routes
 from holdfast.ports import ChatModel
@@ -54,6 +55,8 @@ def configured_models(settings: Settings) -> ChatModel:
     Raises:
         UsageError: no model is configured, or a value cannot be used.
     """
+    if not settings.holdfast_allow_model_requests:
+        refuse_outside()
     limits = BreakerLimits(
         settings.model_breaker_failures, settings.model_breaker_window, settings.model_breaker_seconds
     )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import socket
 import ssl
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import httpx2
@@ -19,6 +17,7 @@ from holdfast import _lazy
 from holdfast.errors import FaultReason, ModelError, ModelRefused, ModelUnavailable, UsageError
 from holdfast.models.endpoint import Endpoint
 from holdfast.models.faults import Fault
+from holdfast.models.outside import check_allowed, is_local
 
 if TYPE_CHECKING:
     import openai
@@ -71,7 +70,12 @@ class Provider:
         self._clients = WeakKeyDictionary()
 
     async def client(self) -> AsyncOpenAI:
-        """Returns the client of the running event loop; connections cannot be shared between loops."""
+        """Returns the client of the running event loop; connections cannot be shared between loops.
+
+        Raises:
+            ModelRefused: requests to other machines are refused, or the environment allows no connection.
+        """
+        check_allowed(self._endpoint.url)
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
             client = self._new_client()
@@ -192,9 +196,4 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _http_client(url: str) -> httpx2.AsyncClient | None:
     """Returns a client that ignores proxies, for endpoints on this machine; `None` means the default client."""
-    host = urlsplit(url).hostname or ""
-    try:
-        is_local = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_local = False
-    return openai.DefaultAsyncHttpx2Client(trust_env=False) if is_local else None
+    return openai.DefaultAsyncHttpx2Client(trust_env=False) if is_local(url) else None

@@ -1,15 +1,9 @@
-"""Tools for tests of agents."""
+"""Tools for tests of agents.
 
-from holdfast.testing.environment import AgentEnvironment, serve_agents
-from holdfast.testing.model_server import ChatRequest, ChatToolCall, EmbeddingFault, ModelServer, RecordedRequest, Reply
+The names are listed in `__init__.pyi`. Each is loaded when it is first used, as pytest loads the plugin in this package
+in every project of an environment.
+"""
 
-__all__ = [
-    "AgentEnvironment",
-    "ChatRequest",
-    "ChatToolCall",
-    "EmbeddingFault",
-    "ModelServer",
-    "RecordedRequest",
-    "Reply",
-    "serve_agents",
-]
+from holdfast._lazy import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 from starlette.types import Send
@@ -26,74 +26,12 @@ from holdfast.scripted.server import (
     send_reply,
     start_stream,
 )
+from holdfast.testing.replies import EmbeddingFault, Reply, call_tools, described, last_message, say
 
 POLL_INTERVAL = 0.005  # seconds between checks of a condition
 STOP_TIMEOUT = 10.0  # seconds; a server that stops takes a fraction of one
 
 __all__ = ["ChatRequest", "ChatToolCall", "EmbeddingFault", "ModelServer", "RecordedRequest", "Reply"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply(ChatReply):
-    """A reply of the model, or a failure of the provider.
-
-    The faults that come after some `pieces` need a streamed request; a piece is some words of the text, or a
-    part of a tool call.
-    """
-
-    hang: bool = False
-    """Sends nothing, not even headers, for as long as the client waits."""
-    hang_after: int | None = None
-    """Sends this many pieces, then nothing for as long as the client waits."""
-    cut_after: int | None = None
-    """Sends this many pieces, then closes the connection."""
-    unfinished: bool = False
-    """Sends its pieces, then ends the response normally, but without a finish reason."""
-    malformed: bool = False
-    """Sends its pieces, then an event that is not JSON."""
-    stream_error: bool = False
-    """Sends its pieces, then an event with `error_message`, `error_type` and `error_code`."""
-    unstreamed: bool = False
-    """Sends one JSON object although a stream was requested, as some gateways do; with `stream_error`, an error."""
-    body: bytes | None = None
-    """Sends these bytes, as `content_type`, instead of a reply or an error."""
-    content_type: str = "text/event-stream"
-    """Content type of `body`."""
-    status: int = 200
-    """A status other than 200 sends `error_message` instead of a reply."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers of an error, such as `Retry-After`."""
-    error_message: str = "the test requested this error"
-    error_code: str | None = None
-    error_type: str = "test_error"
-
-    @classmethod
-    def error(cls, status: int, message: str = "the test requested this error", **fields: Any) -> Self:
-        """Returns an error response; `fields` are those of the class."""
-        return cls(status=status, error_message=message, **fields)
-
-    @classmethod
-    def overflow(cls) -> Self:
-        """Returns the error that providers send if the context is too large."""
-        message = "This model's maximum context length is 8192 tokens, but the messages resulted in 9000 tokens."
-        return cls.error(400, message, error_code="context_length_exceeded", error_type="invalid_request_error")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmbeddingFault:
-    """A failure of a provider in response to a request for embeddings."""
-
-    status: int = 200
-    """A status other than 200 sends `message` instead of embeddings."""
-    message: str = "the test requested this error"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers of an error, such as `Retry-After`."""
-    dimensions: int | None = None
-    """Sends vectors with this many dimensions, regardless of the request."""
-    count: int | None = None
-    """Sends at most this many vectors."""
-    hang: bool = False
-    """Sends nothing for as long as the client waits."""
 
 
 @dataclass
@@ -124,9 +62,9 @@ class ModelServer:
     """A model provider for tests: a local HTTP server with replies that the test decides.
 
     Each request takes the next of the replies that `say`, `call_tools` and `reply` have queued; when there is
-    none, `respond` decides; when that is None the model says "done". A request that goes away while it is held
-    takes none. The server runs in a thread of its own, so a blocked event loop does not stall it. Use it with
-    `with` or `async with`:
+    none, `respond` decides; when that is None the model says "done", or a strict server refuses the request. A
+    request that goes away while it is held takes none. The server runs in a thread of its own, so a blocked event
+    loop does not stall it. Use it with `with` or `async with`:
 
         async with ModelServer() as server:
             server.call_tools(("read_file", {"path": "notes.md"}))
@@ -134,6 +72,12 @@ class ModelServer:
             model = OpenAIModel(api_key="test", base_url=server.url, default_model="test")
 
     Embeddings are made by `embed`, or as the next of the faults says that `fail_embeddings` has queued.
+
+    Args:
+        respond: see the attribute.
+        strict: refuse requests for which there is no reply, so that the run fails and names the request.
+        host: the address to listen on.
+        port: 0 means a free one.
 
     Attributes:
         requests: all chat requests in order of arrival.
@@ -144,7 +88,12 @@ class ModelServer:
     """
 
     def __init__(
-        self, respond: Callable[[ChatRequest], ChatReply] | None = None, *, host: str = "127.0.0.1", port: int = 0
+        self,
+        respond: Callable[[ChatRequest], ChatReply] | None = None,
+        *,
+        strict: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.requests: list[RecordedRequest] = []
         self.respond = respond
@@ -152,6 +101,8 @@ class ModelServer:
         self.embed: Callable[[EmbeddingRequest], Sequence[Sequence[float]] | EmbeddingFault] = hashed_vectors
         self._embedding_faults: deque[EmbeddingFault] = deque()
         self._replies: deque[ChatReply] = deque()
+        self._is_strict = strict
+        self._refused: list[RecordedRequest] = []
         self._address = (host, port)
         self._server = chat_server(chat_app(self._answer, models=["test"], embed=self._embed))
         self._thread: threading.Thread | None = None
@@ -171,15 +122,30 @@ class ModelServer:
 
     def say(self, text: str, **fields: Any) -> None:
         """Queues a text reply; `fields` are those of `Reply`."""
-        self.reply(Reply(text, **fields))
+        self.reply(say(text, **fields))
 
-    def call_tools(self, *calls: tuple[str, Mapping[str, Any] | str], text: str = "", **fields: Any) -> None:
-        """Queues a reply that calls tools, each a name and its arguments; `fields` are those of `Reply`."""
-        self.reply(Reply(text, tool_calls=[ChatToolCall(name, arguments) for name, arguments in calls], **fields))
+    def call_tools(self, *calls: tuple[str, Mapping[str, Any] | str], text: str = "", **named: Any) -> None:
+        """Queues a reply that calls tools; the arguments are those of `holdfast.testing.call_tools`."""
+        self.reply(call_tools(*calls, text=text, **named))
 
     def reply(self, *replies: ChatReply) -> None:
         """Queues replies."""
         self._replies.extend(replies)
+
+    def assert_complete(self) -> None:
+        """Asserts that the queued replies were used, and that a strict server has refused no request.
+
+        Raises:
+            AssertionError: the message shows which replies are left, and what the model was asked instead.
+        """
+        if not self._replies and not self._refused:
+            return
+        lines = ["the model was asked for more than the script has:" if self._refused else "the script is not used up:"]
+        lines += [f"  left   {described(reply)}" for reply in self._replies]
+        for number, request in enumerate(self.requests, 1):
+            remark = "  <- no reply was left" if request in self._refused else ""
+            lines.append(f"  asked  {number}. {last_message(request.messages)}{remark}")
+        raise AssertionError("\n".join(lines if self.requests else [*lines, "  asked  nothing"]))
 
     def fail_embeddings(self, *faults: EmbeddingFault) -> None:
         """Queues faults, one for each of the next requests for embeddings."""
@@ -267,7 +233,7 @@ class ModelServer:
         self.requests.append(record)
         try:
             await self._open.wait()
-            await _play(request, self._next_reply(request), send)
+            await _play(request, self._next_reply(request, record), send)
             record.finished_at = time.monotonic()
         except asyncio.CancelledError:
             record.disconnected_at = time.monotonic()
@@ -287,9 +253,12 @@ class ModelServer:
     def _next_vectors(self, request: EmbeddingRequest) -> Sequence[Sequence[float]] | EmbeddingFault:
         return self._embedding_faults.popleft() if self._embedding_faults else self.embed(request)
 
-    def _next_reply(self, request: ChatRequest) -> ChatReply:
+    def _next_reply(self, request: ChatRequest, record: RecordedRequest) -> ChatReply:
         if self._replies:
             return self._replies.popleft()
+        if not self.respond and self._is_strict:
+            self._refused.append(record)
+            return Reply.error(400, f"the test's script has no reply left for {last_message(request.messages)}")
         if not self.respond:
             return Reply("done")
         try:

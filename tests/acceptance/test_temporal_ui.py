@@ -11,6 +11,7 @@ from playwright.async_api import expect
 
 from holdfast import Agent, RunHandle, RunStatus, TextDelta, tool
 from holdfast.testing import Reply
+from holdfast.testing.session_stack import SessionStack
 from holdfast.tools import ask_human
 from tests.support.crash_agents import clerk
 from tests.support.lab import Lab, contents, eventually
@@ -30,9 +31,9 @@ payer = Agent(name="payer", system_prompt="You pay.", tools=[pay, ask_human])
 
 
 @pytest.fixture
-async def ui(tmp_path: Path) -> AsyncIterator[TemporalUi]:
+async def ui(tmp_path: Path, stack: SessionStack) -> AsyncIterator[TemporalUi]:
     """A browser for Temporal's UI."""
-    async with TemporalUi.open(tmp_path) as ui:
+    async with TemporalUi.open(tmp_path, stack.ui) as ui:
         yield ui
 
 

@@ -13,9 +13,7 @@ import pytest
 from playwright.async_api import Error, Locator, Page, async_playwright, expect
 
 from holdfast import RunHandle
-from holdfast.stack import ui_url
 from tests.support.lab import eventually
-from tests.support.session import shared_settings
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -33,17 +31,19 @@ TIMEOUT = 20_000.0  # milliseconds for a page to show something; a busy machine 
 class TemporalUi:
     """The pages of Temporal's UI, in a browser."""
 
-    def __init__(self, page: Page, shots: Path) -> None:
+    def __init__(self, page: Page, shots: Path, url: str | None) -> None:
         self.page = page
         self._shots = shots
+        self._url = url
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, shots: Path) -> AsyncIterator[TemporalUi]:
+    async def open(cls, shots: Path, url: str | None = None) -> AsyncIterator[TemporalUi]:
         """Starts a browser.
 
         Args:
             shots: folder for screenshots.
+            url: address of the UI, for `show`.
         """
         program = next(filter(None, map(shutil.which, BROWSERS)), None)
         if program is None:
@@ -54,15 +54,14 @@ class TemporalUi:
             page = await browser.new_page(viewport={"width": 1400, "height": 1000})
             page.set_default_timeout(TIMEOUT)
             try:
-                yield cls(page, shots)
+                yield cls(page, shots, url)
             finally:
                 await browser.close()
 
     async def show(self, run: RunHandle | None = None) -> None:
         """Goes to the page of a run, or to the list of all."""
-        url = ui_url(shared_settings(), run.id if run else None)
-        assert url is not None
-        await self.page.goto(url)
+        assert self._url is not None
+        await self.page.goto(f"{self._url}/{run.id}" if run else self._url)
 
     async def tab(self, name: str) -> None:
         """Goes to one of the tabs of a run's page."""

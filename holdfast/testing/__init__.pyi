@@ -1,0 +1,24 @@
+# What the package offers to tests. `holdfast/testing/__init__.py` loads each name from here when it is first used.
+from .environment import AgentEnvironment as AgentEnvironment
+from .environment import serve_agents as serve_agents
+from .model_server import ChatRequest as ChatRequest
+from .model_server import ChatToolCall as ChatToolCall
+from .model_server import ModelServer as ModelServer
+from .model_server import RecordedRequest as RecordedRequest
+from .replies import EmbeddingFault as EmbeddingFault
+from .replies import Reply as Reply
+from .replies import call_tools as call_tools
+from .replies import say as say
+
+__all__ = [
+    "AgentEnvironment",
+    "ChatRequest",
+    "ChatToolCall",
+    "EmbeddingFault",
+    "ModelServer",
+    "RecordedRequest",
+    "Reply",
+    "call_tools",
+    "say",
+    "serve_agents",
+]

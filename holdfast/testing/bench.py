@@ -1,0 +1,125 @@
+"""The bench: what the fixtures of one test share."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+from pydantic import SecretStr
+
+from holdfast.client.holdfast import Holdfast
+from holdfast.models.outside import refused_outside
+from holdfast.settings import Settings
+from holdfast.testing.agent_server import AgentServer
+from holdfast.testing.model_server import ModelServer
+from holdfast.testing.session_stack import SessionStack
+
+MODEL = "test"  # the model of agents that name none
+
+
+class Bench:
+    """The model server, the settings and the worker of a test.
+
+    Attributes:
+        model: answers the model calls.
+        settings: what the test's worker and clients use; the environment has the same values.
+    """
+
+    def __init__(self, model: ModelServer, home: Path) -> None:
+        self.model = model
+        self.settings = _settings(home, model)
+        self._exits = ExitStack()
+        self._connected: Holdfast | None = None
+        self._server: AgentServer | None = None
+
+    def connected(self, stack: SessionStack) -> Holdfast:
+        """Returns a client of the session's Temporal server, with a task queue of the test's own."""
+        if self._connected is None:
+            own = {"temporal_address": stack.address, "temporal_task_queue": f"test-{uuid.uuid4().hex[:12]}"}
+            self.settings = self.settings.model_copy(update=own)
+            self._exits.enter_context(_environment(self.settings))
+            self._connected = Holdfast(stack.client, task_queue=self.settings.temporal_task_queue)
+        return self._connected
+
+    def server(self, stack: SessionStack) -> AgentServer:
+        """Returns what serves the test's agents."""
+        if self._server is None:
+            self.connected(stack)
+            self._server = self._exits.enter_context(AgentServer(stack, self.settings))
+        return self._server
+
+    def close(self) -> None:
+        """Stops the worker and restores the environment."""
+        self._exits.close()
+
+
+@contextmanager
+def open_bench(folder: Path) -> Iterator[Bench]:
+    """Starts a model server; agents can reach no other model, and no setting of the environment has an effect.
+
+    Args:
+        folder: for files of the test's runs.
+    """
+    with ModelServer(strict=True) as model, refused_outside():
+        bench = Bench(model, folder)
+        with _environment(bench.settings):
+            try:
+                yield bench
+            finally:
+                bench.close()
+
+
+def _settings(home: Path, model: ModelServer) -> Settings:
+    return Settings(
+        _env_file=None,
+        holdfast_home=home,
+        holdfast_allow_model_requests=False,
+        holdfast_agents=(),
+        holdfast_encryption_key=None,
+        workspace_roots=("/",),  # whoever runs the test chooses the folders
+        agent_registry=None,
+        temporal_address=None,
+        temporal_namespace="default",
+        temporal_task_queue="holdfast",
+        state_persistence_backend="memory",
+        event_bus_backend="memory",
+        surrealdb_url=None,
+        openai_api_key=SecretStr("test"),
+        openai_base_url=model.url,
+        openai_model=MODEL,
+        openrouter_api_key=None,
+        model_providers=None,
+        model_provider_keys=None,
+        model_calls_per_second=None,
+        embedding_model=None,
+        embedding_base_url=None,
+        embedding_api_key=None,
+        worker_deployment=None,
+        worker_build_id=None,
+    )
+
+
+@contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    """Sets the variables of these settings, for code that reads them, as `holdfast.connect`, and removes all others."""
+    names = {name.upper() for name in Settings.model_fields}
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    with patch.dict(os.environ, kept | _variables(settings), clear=True):
+        yield
+
+
+def _variables(settings: Settings) -> dict[str, str]:
+    given = {name: value for name, value in settings if name in settings.model_fields_set and value not in (None, ())}
+    return {name.upper(): _text(value) for name, value in given.items()}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, bool):
+        return str(int(value))
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

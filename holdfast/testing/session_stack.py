@@ -1,0 +1,71 @@
+"""The Temporal server that all tests of a session share, also those in other processes of pytest-xdist."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from holdfast import stack
+from holdfast.settings import Settings
+from holdfast.temporal.connection import connect_temporal
+from holdfast.testing.loop_thread import LoopThread
+
+
+@dataclass(frozen=True)
+class SessionStack:
+    """A local Temporal server with temporary state, and this process's connection to it."""
+
+    address: str
+    """host:port of Temporal."""
+    ui: str | None
+    """URL of Temporal's UI; `None` if the server has none."""
+    home: Path
+    """The state folder; it is deleted at the end of the session."""
+    loop: LoopThread = field(repr=False)
+    """Runs the workers of this process."""
+    client: Client = field(repr=False)
+    """Works in every event loop."""
+
+
+@contextmanager
+def session_stack(home: Path) -> Iterator[SessionStack]:
+    """Starts the server, unless another process of the session has; the last process that uses it stops it.
+
+    Raises:
+        TemporalUnavailable: no Temporal server is installed, and none could be downloaded.
+    """
+    model = SecretStr("unused")  # without one, the stack starts the scripted model server
+    settings = Settings(_env_file=None, holdfast_home=home, temporal_address=None, openai_api_key=model)
+    with home.with_name(f"{home.name}.users").open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        loop = LoopThread()
+        try:
+            running = loop.run(stack.up(settings, _say_nothing, worker=False))
+            client = loop.run(connect_temporal(running.address))
+            yield SessionStack(running.address, running.ui, home, loop, client)
+        finally:
+            if _is_last(users.fileno()):
+                loop.run(stack.down(settings, _say_nothing))
+                shutil.rmtree(home, ignore_errors=True)
+            loop.close()
+
+
+def _is_last(users: int) -> bool:
+    """Whether no other process uses the stack; none can begin to while this one holds the lock."""
+    fcntl.flock(users, fcntl.LOCK_UN)
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _say_nothing(_line: str) -> None:
+    pass
