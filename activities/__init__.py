@@ -68,6 +68,8 @@ class CodeDependencies:
     bus: EventBus
     """Carries what tools report of their progress."""
     topics: EventTopics
+    max_result: int | None = None
+    """Most bytes of a tool's result, if the tool sets no limit; `None` means as much as a payload may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +178,7 @@ def build_code_activities(
             bus=deps.bus,
             topics=deps.topics,
             memories=deps.memories,
+            max_result=deps.max_result,
         )
 
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)

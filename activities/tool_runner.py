@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from typing_extensions import override
 from holdfast._util.logger import get_logger
 from holdfast._util.streams import StandardStreams
 from holdfast.activities.tool_loop import CallerLoop
-from holdfast.activities.tool_threads import ToolThreads
+from holdfast.activities.tool_threads import ToolThreads, UnfinishedCall
 from holdfast.agents.tool import Tool, ToolContext
 from holdfast.ports.retrieval import MemoryMatch, TextMemoryProtocol
 from holdfast.types import ToolResult
@@ -23,6 +24,7 @@ log = get_logger(__name__)
 TOOL_THREADS = 64  # calls of users' blocking tools at the same time
 SHIPPED_THREADS = 16  # calls of the shipped file tools at the same time; each takes seconds at most
 SHIPPED = "holdfast.tools."
+MAX_QUEUED = 3_600.0  # seconds that a call waits for others of its tool; less than options.CONCURRENCY_WAIT
 
 
 class BeginGuard(Protocol):
@@ -47,6 +49,8 @@ class ToolRunner:
         self._threads = ToolThreads("tool", TOOL_THREADS)
         self._shipped_threads = ToolThreads("shipped-tool", SHIPPED_THREADS)
         self._caller_loop = CallerLoop()
+        self._limits: dict[str, asyncio.Semaphore] = {}
+        """Of the tools that limit their calls, by activity type."""
         self._loop = loop
 
     async def call(
@@ -64,6 +68,30 @@ class ToolRunner:
             UnfinishedCall: it did not end within its timeout, or could not be called.
             Exception: any error of the tool.
         """
+        async with self._turn(tool):
+            return await self._call(tool, arguments, context, claim)
+
+    @asynccontextmanager
+    async def _turn(self, tool: Tool) -> AsyncIterator[None]:
+        """Waits until the tool has fewer calls than it may have at once."""
+        if tool.spec.concurrency is None:
+            yield
+            return
+        limit = self._limits.setdefault(tool.spec.activity, asyncio.Semaphore(tool.spec.concurrency))
+        try:
+            async with asyncio.timeout(MAX_QUEUED):
+                await limit.acquire()
+        except TimeoutError:
+            raise UnfinishedCall(
+                f"the tool was not called: it is called {tool.spec.concurrency} times at once, and it was not its turn "
+                f"within {MAX_QUEUED:g} s"
+            ) from None
+        try:
+            yield
+        finally:
+            limit.release()
+
+    async def _call(self, tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None) -> ToolResult:
         name, timeout = tool.spec.name, tool.spec.timeout
         is_shipped = tool.function.__module__.startswith(SHIPPED)
         threads = self._shipped_threads if is_shipped else self._threads
@@ -80,7 +108,7 @@ class ToolRunner:
         )
         if isinstance(returned, ToolResult):
             return returned
-        return await loop.run(name, lambda: tool.finish(returned), timeout, context.cancellation)
+        return await loop.run(name, lambda: tool.finish(returned, context), timeout, context.cancellation)
 
 
 async def _call(tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None) -> ToolResult:

@@ -15,6 +15,7 @@ from holdfast.activities.claims import NotBegun
 from holdfast.activities.finished import NEXT_ATTEMPT, FinishedCalls
 from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
 from holdfast.activities.ledger_calls import LATE_RESULT, LedgerCalls
+from holdfast.activities.result_cut import cut
 from holdfast.activities.slots import AgentSlots
 from holdfast.activities.tool_channel import CallChannel
 from holdfast.activities.tool_context import tool_context
@@ -54,6 +55,7 @@ class ToolActivity:
         bus: EventBus,
         topics: EventTopics,
         memories: TextMemoryProtocol | None = None,
+        max_result: int | None = None,
     ) -> None:
         self._tool = tool
         self._runner = runner
@@ -65,6 +67,7 @@ class ToolActivity:
         self._bus = bus
         self._topics = topics
         self._memories = memories
+        self._max_result = max_result
         self._channels: dict[str, CallChannel] = {}
         """Of the calls that are running, by their task in Temporal."""
 
@@ -129,7 +132,7 @@ class ToolActivity:
 
     async def _attempt(self, invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
         channel = CallChannel(invocation, activity.info().attempt, self._bus, self._topics)
-        context = self._context(invocation, channel)
+        context, limit = self._context(invocation, channel), self._tool.spec.max_result or self._max_result
         call = _call_id()
         self._channels[call] = channel
         try:
@@ -142,7 +145,7 @@ class ToolActivity:
         await channel.drain()
         for fault in context.marks.faults:
             log.warning("a checkpoint is incomplete", tool=self._tool.spec.name, reason=fault)
-        return context.marks.mark(result)
+        return context.marks.mark(await cut(result, limit, context))
 
     def _progress(self) -> ToolProgress | None:
         """Returns the details of a heartbeat, also of an attempt that has joined the call of an earlier one."""

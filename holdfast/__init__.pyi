@@ -2,6 +2,7 @@
 from ._util.blocking import run_blocking as run_blocking
 from ._version import __version__ as __version__
 from .agents.agent import Agent as Agent
+from .agents.files import File as File
 from .agents.tool import Tool as Tool
 from .agents.tool import ToolContext as ToolContext
 from .agents.tool import ToolError as ToolError
@@ -71,6 +72,7 @@ __all__ = [
     "Event",
     "EventBus",
     "EventsPruned",
+    "File",
     "Happened",
     "Holdfast",
     "HoldfastError",

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field
 
 from holdfast.approval import Approval
 from holdfast.bounds import (
+    MAX_COUNT,
     MAX_NAME,
     MAX_RETRIES,
     Count,
@@ -80,6 +81,10 @@ class ToolSpec(Tolerant):
     """Whether its worker can find out whether a call took effect."""
     task_queue: TemporalName | None = None
     """Task queue of its worker; `None` means that of the run."""
+    max_result: Annotated[int | None, Field(ge=1_000, le=MAX_COUNT, exclude_if=lambda limit: limit is None)] = None
+    """Most bytes of the content of a result; `None` means what the worker allows."""
+    concurrency: Annotated[int | None, Field(ge=1, le=1_000, exclude_if=lambda calls: calls is None)] = None
+    """Most calls that one worker makes at once; `None` means no limit of its own."""
 
     @property
     def repeatable(self) -> bool:
@@ -383,3 +388,5 @@ class ToolResult(Tolerant):
     """What the child run and its own children have used."""
     progress: CallProgress | None = None
     """What the call reported last of how far it was; `None` means that it reported nothing."""
+    left_out: Count = 0
+    """Number of bytes at the end of the content that were left out."""

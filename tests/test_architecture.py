@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "holdfast"
 MAX_LINES = 400
 PUBLIC_NAMES = """
-    Agent AgentDefinitionError AgentResult AgentSpec Entry Event Happened Holdfast HoldfastError ListedRun Memory
+    Agent AgentDefinitionError AgentResult AgentSpec Entry Event File Happened Holdfast HoldfastError ListedRun Memory
     MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
     Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError
     ToolProgress ToolResult

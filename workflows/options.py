@@ -32,6 +32,10 @@ CLAIMED_ATTEMPTS = 20
 """Attempts of a call that is claimed in the ledger. However many there are, the call is made once. A worker that is
 frozen, or cut off, may take several of them: Temporal gives it one for each poll that it had sent before."""
 
+CONCURRENCY_WAIT = 3_700.0
+"""Further seconds for a call of a tool that limits how many are made at once: it waits in its worker. Heartbeats still
+show within seconds that the worker is lost."""
+
 LEDGER_GRACE = 30.0
 """Further seconds for an attempt that asks the ledger: for the store, and for the late result of an earlier attempt."""
 
@@ -222,12 +226,17 @@ def tool_attempts(tool: ToolSpec) -> int:
     return max(tool.retries + 1, REPEATABLE_TOOL_ATTEMPTS) if tool.repeatable else 1
 
 
+def _queued(tool: ToolSpec) -> float:
+    """Returns the most seconds that a call waits for others of its tool."""
+    return 0.0 if tool.concurrency is None else CONCURRENCY_WAIT
+
+
 def tool_call(tool: ToolSpec) -> ActivityOptions:
     """Returns the options of a tool call: a repeatable tool is retried if its worker dies, any other runs once."""
     heartbeat = HEARTBEAT_TIMEOUT if tool.repeatable else UNREPEATABLE_HEARTBEAT_TIMEOUT
     return ActivityOptions(
         task_queue=tool.task_queue,
-        start_to_close_timeout=timedelta(seconds=tool.timeout + TOOL_TIMEOUT_GRACE),
+        start_to_close_timeout=timedelta(seconds=tool.timeout + TOOL_TIMEOUT_GRACE + _queued(tool)),
         heartbeat_timeout=heartbeat,
         retry_policy=RetryPolicy(
             initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10), maximum_attempts=tool_attempts(tool)
@@ -242,7 +251,7 @@ def claimed_call(tool: ToolSpec) -> ActivityOptions:
     It is retried if its worker dies: an attempt that finds the claim of another one does not make the call. An attempt
     that finds out what became of the call may also ask the tool's `verify`, which has the tool's timeout.
     """
-    seconds = (2 if tool.verifies else 1) * tool.timeout + TOOL_TIMEOUT_GRACE + LEDGER_GRACE
+    seconds = (2 if tool.verifies else 1) * tool.timeout + TOOL_TIMEOUT_GRACE + LEDGER_GRACE + _queued(tool)
     return ActivityOptions(
         task_queue=tool.task_queue,
         start_to_close_timeout=timedelta(seconds=seconds),

@@ -161,10 +161,17 @@ def _build_model(
         settings: dict[str, Any] = {"alias": parameter.name}
         if parameter.default is not parameter.empty:
             settings["default"] = parameter.default
-        if not described and parameter.name in docstring.arguments:
-            settings["description"] = docstring.arguments[parameter.name]
+        told = described or _noted(parameter.annotation) or docstring.arguments.get(parameter.name)
+        if told and not described:
+            settings["description"] = told
         fields[_field_name(number)] = (parameter.annotation, Field(**settings))
     return create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _noted(annotation: Any) -> str | None:
+    """Returns the text in `Annotated[type, "text"]`, which other frameworks read as the description."""
+    notes = (note for note in getattr(annotation, "__metadata__", ()) if isinstance(note, str))
+    return next(notes, None)
 
 
 def _field_name(number: int) -> str:

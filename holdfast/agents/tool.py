@@ -114,12 +114,18 @@ class Tool:
         """The condition on which calls need approval, as a tool that takes the same arguments; `None` means none."""
         if self._condition is None:
             return None
-        return Tool(self._condition, self.spec.model_copy(update={"timeout": CONDITION_TIMEOUT}), self._arguments)
+        return Tool(
+            self._condition,
+            self.spec.model_copy(update={"timeout": CONDITION_TIMEOUT, "concurrency": None}),
+            self._arguments,
+        )
 
     @property
     def verifier(self) -> Tool | None:
         """What says whether a call took effect, as a tool that takes the same arguments; see `verification`."""
-        return None if self._verify is None else Tool(self._verify, self.spec, self._arguments)
+        if self._verify is None:
+            return None
+        return Tool(self._verify, self.spec.model_copy(update={"concurrency": None}), self._arguments)
 
     async def call(self, arguments: str, context: ToolContext) -> ToolResult:
         """Calls the function with a model's arguments and returns the result.
@@ -135,8 +141,8 @@ class Tool:
             Exception: any error of the function.
         """
         if self.is_async:
-            return await self.finish(self.start(arguments, context))
-        return await self.finish(await asyncio.to_thread(self.start, arguments, context))
+            return await self.finish(self.start(arguments, context), context)
+        return await self.finish(await asyncio.to_thread(self.start, arguments, context), context)
 
     def start(self, arguments: str, context: ToolContext) -> ToolResult | Awaitable[Any]:
         """Calls the function, see `call`; returns its result, or what `finish` must await. It may block."""
@@ -147,16 +153,16 @@ class Tool:
         values.update(dict.fromkeys(self._arguments.injected, context))
         try:
             returned = self.function(**values)
-            return returned if inspect.isawaitable(returned) else as_result(returned)
+            return returned if inspect.isawaitable(returned) else as_result(returned, context.workspace)
         except BaseException as error:  # noqa: BLE001 - every one is raised again
             raise _plain_error(error)  # noqa: B904 - it is this error, or has it as its cause
 
-    async def finish(self, returned: ToolResult | Awaitable[Any]) -> ToolResult:
+    async def finish(self, returned: ToolResult | Awaitable[Any], context: ToolContext) -> ToolResult:
         """Awaits what `start` returned, and returns the result."""
         if isinstance(returned, ToolResult):
             return returned
         try:
-            return as_result(await returned)
+            return as_result(await returned, context.workspace)
         except BaseException as error:  # noqa: BLE001 - every one is raised again
             raise _plain_error(error)  # noqa: B904 - it is this error, or has it as its cause
 
@@ -193,6 +199,8 @@ def tool(
     approval: Literal["never", "always"] | Callable[..., bool | Awaitable[bool]] = "never",
     on_unknown: Literal["tell", "ask"] = "tell",
     verify: Verify | None = None,
+    max_result: int | None = None,
+    concurrency: int | None = None,
     task_queue: str | None = None,
 ) -> Callable[[Callable[P, R]], FunctionTool[P, R]]: ...
 def tool(
@@ -225,6 +233,8 @@ def tool(
                 whether it took effect: "tell" tells the model, "ask" asks a person.
             verify: a function of those arguments that it names, which says whether such a call took effect. It returns
                 `Happened(result)`, False, or `None` if it does not know.
+            max_result: most bytes of a result; the rest is kept in a file of the workspace, and the model is told.
+            concurrency: most calls at once in one worker; further ones wait, which does not count as their time.
             task_queue: the task queue of its worker, if it differs from the run's.
 
     Raises:

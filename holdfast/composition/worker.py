@@ -165,6 +165,7 @@ def build_worker(
         provider=settings.model_provider,
         max_concurrent_agents=settings.max_concurrent_agents,
         max_tool_calls=settings.max_tool_calls_per_turn,
+        max_result=settings.max_tool_result_bytes,
         approval_timeout=settings.approval_timeout,
         tool_loop=ToolLoop() if isolate_tools else CallerLoop(),
         model_retry_for=timedelta(minutes=settings.model_retry_minutes),
