@@ -215,7 +215,7 @@ LAYERS = [
         "cachetools surrealdb temporalio",
     ),
     Layer("storage.persistence", "errors ports storage"),
-    Layer("scripted", "types models", "pydantic starlette uvicorn"),
+    Layer("scripted", f"{VOCABULARY} models", "pydantic starlette uvicorn"),
     # Users' code.
     Layer("agents", f"{VOCABULARY} tools _util.logger", "griffe pydantic pydantic_core"),
     Layer("client", f"{VOCABULARY} _version _util.logger temporal agents.agent", "pydantic temporalio"),

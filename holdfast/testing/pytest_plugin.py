@@ -6,7 +6,7 @@ used. All fixtures are synchronous: they serve plain tests, and those of pytest-
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.client.holdfast import Holdfast
+    from holdfast.scripted.cassette import Cassette
     from holdfast.testing.agent_server import AgentServer
     from holdfast.testing.bench import Bench
     from holdfast.testing.calls import Called
@@ -64,3 +65,22 @@ def called(serve: AgentServer) -> Called:
     from holdfast.testing.calls import Called
 
     return Called(serve.calls)
+
+
+@pytest.fixture
+def cassette(request: pytest.FixtureRequest, _holdfast_bench: Bench) -> Iterator[Callable[..., Cassette]]:
+    """A function that lets recorded calls answer: `cassette("clerk.jsonl")`, beside the file of the test."""
+    from holdfast.scripted.cassette import Cassette
+    from holdfast.testing.bench import MODEL
+
+    played: list[Cassette] = []
+
+    def play(*paths: str | Path, ignore: Iterable[str] = ()) -> Cassette:
+        files = [request.path.parent / path for path in paths]
+        played.append(Cassette.load(*files, default_model=MODEL, ignore=ignore))
+        _holdfast_bench.model.respond = played[-1].respond
+        return played[-1]
+
+    yield play
+    if misses := [miss for each in played for miss in each.misses]:
+        pytest.fail("\n\n".join(misses), pytrace=False)
