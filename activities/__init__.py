@@ -44,6 +44,7 @@ from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.ledger import Ledger
 from holdfast.ports.prices import PriceList
 from holdfast.ports.registry import RegistryProtocol
+from holdfast.ports.sandbox import SandboxProtocol
 from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.temporal.payload_limits import PayloadLimits
 
@@ -70,6 +71,8 @@ class CodeDependencies:
     topics: EventTopics
     max_result: int | None = None
     """Most bytes of a tool's result, if the tool sets no limit; `None` means as much as a payload may have."""
+    sandbox: SandboxProtocol | None = None
+    """Where commands of models run; `None` means that the tools which run them refuse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +182,7 @@ def build_code_activities(
             topics=deps.topics,
             memories=deps.memories,
             max_result=deps.max_result,
+            sandbox=deps.sandbox,
         )
 
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)

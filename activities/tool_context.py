@@ -11,6 +11,7 @@ from holdfast.agents.tool_context import ToolChannel, ToolContext
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.invocations import ToolInvocation
 from holdfast.ports.retrieval import TextMemoryProtocol
+from holdfast.ports.sandbox import SandboxProtocol
 
 
 def tool_context(
@@ -19,6 +20,7 @@ def tool_context(
     roots: WorkspaceRoots,
     memories: TextMemoryProtocol | None = None,
     channel: ToolChannel | None = None,
+    sandbox: SandboxProtocol | None = None,
 ) -> ToolContext:
     """Returns the context of a call in the current attempt of an activity.
 
@@ -27,6 +29,7 @@ def tool_context(
         roots: see `ToolContext.roots`.
         memories: see `ToolContext.memories`.
         channel: see `ToolContext.channel`.
+        sandbox: see `ToolContext.sandbox`.
     """
     return ToolContext(
         run_id=invocation.run_id,
@@ -40,4 +43,5 @@ def tool_context(
         tool=invocation.call.name,
         context=MappingProxyType(invocation.context or {}),
         channel=channel,
+        sandbox=sandbox,
     )

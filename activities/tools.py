@@ -29,6 +29,7 @@ from holdfast.invocations import ToolInvocation
 from holdfast.ports import EventBus
 from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.retrieval import TextMemoryProtocol
+from holdfast.ports.sandbox import SandboxProtocol
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult
 
@@ -56,6 +57,7 @@ class ToolActivity:
         topics: EventTopics,
         memories: TextMemoryProtocol | None = None,
         max_result: int | None = None,
+        sandbox: SandboxProtocol | None = None,
     ) -> None:
         self._tool = tool
         self._runner = runner
@@ -70,6 +72,7 @@ class ToolActivity:
         self._max_result = max_result
         self._channels: dict[str, CallChannel] = {}
         """Of the calls that are running, by their task in Temporal."""
+        self._sandbox = sandbox
 
     def definition(self) -> Callable[..., Any]:
         """Returns the activity to register, under the tool's own type."""
@@ -171,7 +174,9 @@ class ToolActivity:
         return ToolResult(error=reason)
 
     def _context(self, invocation: ToolInvocation, channel: CallChannel | None = None) -> ToolContext:
-        return tool_context(invocation, roots=self._roots, memories=self._memories, channel=channel)
+        return tool_context(
+            invocation, roots=self._roots, memories=self._memories, channel=channel, sandbox=self._sandbox
+        )
 
 
 def _call_id() -> str:

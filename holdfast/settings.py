@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     workspace_roots: Annotated[tuple[str, ...], NoDecode] = ()
     """Folders below which runs may have their workspace; none means the current folder of the worker.
     Comma-separated."""
+    holdfast_sandbox: Literal["bwrap", "container", "off"] = "bwrap"
+    """How commands of agents are confined: by bubblewrap, by the container in which the worker runs, or not at all."""
+    sandbox_memory_mb: int = Field(default=2048, ge=64, le=1_000_000)
+    """Memory of one command, with all its processes, in MB."""
+    sandbox_paths: Annotated[tuple[str, ...], NoDecode] = ()
+    """Further files and folders that commands in bubblewrap can read; comma-separated."""
     holdfast_encryption_key: SecretStr | None = None
     """Keys for payloads and mirror, `[name:]base64`, comma-separated: the first encrypts, all decrypt."""
     max_payload_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=1024**3)
@@ -142,7 +148,7 @@ class Settings(BaseSettings):
     """Whether a tool call that must not take effect twice is made without a claim in the ledger while the store is
     unavailable, or waits for it."""
 
-    @field_validator("holdfast_agents", "workspace_roots", mode="before")
+    @field_validator("holdfast_agents", "workspace_roots", "sandbox_paths", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):

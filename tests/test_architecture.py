@@ -165,7 +165,7 @@ VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (
     f"{VOCABULARY} _util.batches _util.logger storage.assertions storage.edge_cases storage.sealed storage.database"
 )
-CALLERS = "storage temporal client composition stack ops scripted models"
+CALLERS = "storage temporal client composition stack ops scripted models sandbox"
 LAYERS = [
     Layer(LEAVES, "", "pydantic pydantic_core"),
     Layer("search_attributes", LEAVES, "temporalio"),
@@ -188,6 +188,7 @@ LAYERS = [
     # Adapters: the vocabulary and their own SDK.
     Layer("models", f"{VOCABULARY} _lazy _util.batches _util.logger", "genai_prices httpx2 openai pydantic"),
     Layer("tools", f"{VOCABULARY} agents.tool agents.secret_files agents.workspaces", "pydantic"),
+    Layer("sandbox", VOCABULARY),
     Layer("temporal", f"{VOCABULARY} _util.logger", "google pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
     Layer(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
+from fnmatch import translate
 from pathlib import PurePath
 
 SECRET_NAMES = (
@@ -53,8 +54,11 @@ def secret_part(path: PurePath) -> str | None:
 
 
 def _is_secret(name: str) -> bool:
-    return _matches(name, SECRET_NAMES) and not _matches(name, HARMLESS_NAMES)
+    return bool(_SECRET.match(name)) and not _HARMLESS.match(name)
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)))
+
+
+_SECRET, _HARMLESS = _any_of(SECRET_NAMES), _any_of(HARMLESS_NAMES)

@@ -19,6 +19,7 @@ from holdfast.call_progress import CallProgress
 from holdfast.errors import UsageError
 from holdfast.event_topics import MAX_NAME_CHARS, EmittedEvent, checked_event_name
 from holdfast.ports.retrieval import TextMemoryProtocol
+from holdfast.ports.sandbox import SandboxProtocol
 from holdfast.rejection import reason_of
 
 CallbackT = TypeVar("CallbackT", bound=Callable[[], object])
@@ -50,6 +51,8 @@ class ToolContext:
     """Text memory of the agents; `None` means that the worker has none."""
     roots: WorkspaceRoots | None = field(default=None, repr=False, compare=False)
     """The folders that the worker may use; `None`, as in tests that call a tool directly, means any."""
+    sandbox: SandboxProtocol | None = field(default=None, repr=False, compare=False)
+    """Runs commands of the model; `None` means that the worker has none."""
     tool: str = ""
     """The name of the tool."""
     context: Mapping[str, JsonValue] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)

@@ -33,6 +33,7 @@ from holdfast.composition.models import ModelQueues, configured_models
 from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
 from holdfast.composition.replay import FAILURES
+from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.workers import Workers
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
 from holdfast.models.prices import BundledPrices
@@ -168,6 +169,7 @@ def build_worker(
         max_result=settings.max_tool_result_bytes,
         approval_timeout=settings.approval_timeout,
         tool_loop=ToolLoop() if isolate_tools else CallerLoop(),
+        sandbox=configured_sandbox(settings),
         model_retry_for=timedelta(minutes=settings.model_retry_minutes),
         model_patience=timedelta(seconds=settings.model_patience),
         model_queue=queues.find,

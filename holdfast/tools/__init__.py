@@ -3,6 +3,7 @@
 from holdfast.tools.control import ask_human, emit, sleep, wait_for_event, wait_for_message
 from holdfast.tools.files import list_files, read_file, search_files, write_file
 from holdfast.tools.memory import remember, search_memory
+from holdfast.tools.shell import run_python, run_shell
 
 __all__ = [
     "ask_human",
@@ -10,6 +11,8 @@ __all__ = [
     "list_files",
     "read_file",
     "remember",
+    "run_python",
+    "run_shell",
     "search_files",
     "search_memory",
     "sleep",

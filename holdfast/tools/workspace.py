@@ -21,7 +21,7 @@ from holdfast.types import clean_text
 
 MAX_NAMES = 20_000  # of a folder that are searched for another Unicode form, which takes some hundredths of a second
 
-_TEMPORARY = ".holdfast-"  # begins the names of files that are still being written
+TEMPORARY_PREFIX = ".holdfast-"  # begins the names of files that are still being written
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: opening a pipe must not wait
@@ -67,6 +67,16 @@ class Workspace:
         """Returns the workspace of the run that a tool was called in."""
         return cls(context.workspace, context.roots)
 
+    def folder(self) -> Path:
+        """Returns the folder with all links resolved, which it creates if it does not exist."""
+        with _plain_errors(PurePosixPath(".")):
+            self._root.mkdir(parents=True, exist_ok=True)
+        return self._root
+
+    def is_protected(self, path: PurePosixPath) -> bool:
+        """Whether tools may not use a path, relative to the workspace and without links."""
+        return self._protection(path) is not None
+
     def look_up(self, path: PurePosixPath) -> Item:
         """Returns what a path leads to."""
         with _plain_errors(path):
@@ -105,7 +115,7 @@ class Workspace:
             real = self._real(path)
             with self._folder(real.parent, create=True) as folder:
                 mode = _mode_to_keep(path, _name(real), folder)
-                temporary = f"{_TEMPORARY}{secrets.token_hex(8)}"
+                temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
                 descriptor = os.open(temporary, _CREATE, 0o666, dir_fd=folder)
                 try:
                     _write_through(descriptor, data, mode)
@@ -170,7 +180,7 @@ class Workspace:
     def _item(self, folder: PurePosixPath, entry: os.DirEntry[str]) -> Item:
         if entry.is_dir(follow_symlinks=False):
             return Item(entry.name, is_folder=True, size=None)
-        if entry.name.startswith(_TEMPORARY):
+        if entry.name.startswith(TEMPORARY_PREFIX):
             return Item(entry.name, is_folder=False, size=None)
         try:
             status = self._status(folder / entry.name) if entry.is_symlink() else entry.stat(follow_symlinks=False)

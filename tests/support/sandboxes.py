@@ -1,0 +1,53 @@
+"""Sandboxes that work on this machine, and a way to see whether a process that ran in one still lives."""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from holdfast.ports.sandbox import Command, SandboxUnavailable
+from holdfast.sandbox import Limits, Mode, Sandbox
+from holdfast.sandbox.sandbox import temporary_folder
+
+LIMITED: list[Mode] = ["bwrap", "container"]
+"""The modes with limits; `container` works on every machine."""
+LOCK = "held"  # in the workspace
+HOLD = f"exec 9>{LOCK}; flock 9"
+"""Shell code after which the lock is held by the shell and everything that it starts, as long as one of them lives."""
+
+
+_works: dict[Mode, str] = {"off": ""}  # why a mode does not work; empty if it does
+
+
+async def working(mode: Mode, **limits: int) -> Sandbox:
+    """Returns a sandbox of this mode; skips the test, and says why, if there cannot be one on this machine."""
+    sandbox = Sandbox(mode, Limits(**limits))
+    if mode not in _works:
+        _works[mode] = await _fault_of(Sandbox(mode))
+    if _works[mode]:
+        assert mode == "bwrap", _works[mode]
+        pytest.skip(f"commands cannot be confined here: {_works[mode]}")
+    sandbox._works = True
+    return sandbox
+
+
+async def _fault_of(sandbox: Sandbox) -> str:
+    with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
+        try:
+            await sandbox.run(Command("true", "shell", Path(folder), 10))
+        except SandboxUnavailable as error:
+            return str(error)
+    return ""
+
+
+def is_held(workspace: Path) -> bool:
+    """Whether a process lives that has inherited the lock, in whatever namespace it is."""
+    with (workspace / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
