@@ -14,12 +14,14 @@ from .client.holdfast import Holdfast as Holdfast
 from .client.listed_run import ListedRun as ListedRun
 from .client.result import AgentResult as AgentResult
 from .client.run_handle import RunHandle as RunHandle
+from .client.tool_runs import ExecutedTool as ExecutedTool
 from .composition.client import connect as connect
 from .composition.event_bus import event_bus as event_bus
 from .composition.registry import registry_factory as registry_factory
 from .composition.vector_store import VectorStore as VectorStore
 from .definition import AgentDefinition as AgentDefinition
 from .errors import AgentDefinitionError as AgentDefinitionError
+from .errors import ApprovalRequired as ApprovalRequired
 from .errors import EventsPruned as EventsPruned
 from .errors import HoldfastError as HoldfastError
 from .errors import RunExists as RunExists
@@ -29,6 +31,7 @@ from .errors import SettingsError as SettingsError
 from .errors import StoreUnavailable as StoreUnavailable
 from .errors import SubscriberTooSlow as SubscriberTooSlow
 from .errors import TemporalUnavailable as TemporalUnavailable
+from .errors import ToolCallFailed as ToolCallFailed
 from .errors import Unavailable as Unavailable
 from .errors import UnknownAgent as UnknownAgent
 from .errors import UsageError as UsageError
@@ -65,6 +68,7 @@ __all__ = [
     "AgentDefinitionError",
     "AgentResult",
     "AgentSpec",
+    "ApprovalRequired",
     "BaseRegistry",
     "Budget",
     "BusEvent",
@@ -72,6 +76,7 @@ __all__ = [
     "Event",
     "EventBus",
     "EventsPruned",
+    "ExecutedTool",
     "File",
     "Happened",
     "Holdfast",
@@ -100,6 +105,7 @@ __all__ = [
     "TextDelta",
     "Tool",
     "ToolCall",
+    "ToolCallFailed",
     "ToolContext",
     "ToolError",
     "ToolProgress",

@@ -64,6 +64,7 @@ class ErrorType(enum.StrEnum):
     INVALID_REQUEST = "InvalidRunRequest"
     UNKNOWN_AGENT = "UnknownAgent"
     NOT_SERVED = "NotServed"
+    APPROVAL_REQUIRED = "ApprovalRequired"
     NO_SLOT = "NoSlot"
     CALL_LOST = "CallLost"
     NO_CLAIM = "NoClaim"
@@ -175,6 +176,14 @@ def _shown(names: Sequence[str]) -> str:
 
 class RunExists(UsageError):
     """A run has this id already."""
+
+
+class ApprovalRequired(UsageError):
+    """A tool that is called without a run needs the approval of the person who calls it."""
+
+
+class ToolCallFailed(HoldfastError):
+    """A tool that was called without a run has failed; the message is the one that a model would read."""
 
 
 class RunNotFound(HoldfastError):

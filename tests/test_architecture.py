@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "holdfast"
 MAX_LINES = 400
 PUBLIC_NAMES = """
+    ApprovalRequired ExecutedTool ToolCallFailed
     Agent AgentDefinitionError AgentResult AgentSpec Entry Event File Happened Holdfast HoldfastError ListedRun Memory
     MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
     Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError
@@ -158,6 +159,7 @@ LEAVES = """
     run_context
     run_status
     tags
+    tool_runs
     types
     usage
 """
@@ -219,7 +221,11 @@ LAYERS = [
     Layer("scripted", f"{VOCABULARY} models", "pydantic starlette uvicorn"),
     # Users' code.
     Layer("agents", f"{VOCABULARY} tools _util.logger", "griffe pydantic pydantic_core"),
-    Layer("client", f"{VOCABULARY} _version _util.logger temporal agents.agent", "pydantic temporalio"),
+    Layer(
+        "client",
+        f"{VOCABULARY} _version _util.logger temporal agents.agent agents.typed_results",
+        "pydantic pydantic_core temporalio",
+    ),
     # Programs: what composes the parts, and what calls them.
     Layer("ops", f"{VOCABULARY} _util temporal storage", "pydantic surrealdb temporalio"),
     Layer(

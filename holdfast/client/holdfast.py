@@ -22,7 +22,7 @@ from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
 from holdfast.client.starter import RunStarter, checked_id
-from holdfast.definition import AgentDefinition
+from holdfast.client.tool_runs import AnyAgent, ExecutedTool, ToolCallOptions, ToolRuns
 from holdfast.errors import (
     UsageError,
     WorkerUnavailable,
@@ -41,15 +41,12 @@ from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.temporal.visibility import explained_rejections
 from holdfast.types import (
     MAX_INPUT_BYTES,
-    AgentSpec,
     RunId,
     RunStatus,
 )
 
 EACH_RUN = "WorkflowType = 'AgentRun' AND ExecutionStatus != 'ContinuedAsNew'"
 """List filter of all runs, each once."""
-AnyAgent = str | Agent | AgentSpec | AgentDefinition
-"""An agent by its name, or by its definition."""
 EXECUTION_STATUS = {
     "Completed": RunStatus.COMPLETED,
     "Failed": RunStatus.FAILED,
@@ -95,6 +92,7 @@ class Holdfast:
             client, KnownAgents(self._workers, agents), task_queue=task_queue, max_input_bytes=max_input_bytes
         )
         self._forks = Forks(self._log, mirror, self._starter)
+        self._tool_runs = ToolRuns(client, self._starter, task_queue)
 
     @property
     def temporal(self) -> Client:
@@ -227,6 +225,47 @@ class Holdfast:
         """Starts a run as `start` does, waits for its end and returns its result."""
         handle = await self.start(agent, input, **options)
         return await handle.result()
+
+    async def execute_tool(
+        self,
+        agent: AnyAgent,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's word
+        approve: bool = False,
+        timeout: float | None = None,
+        context: Mapping[str, JsonValue] | None = None,
+        workspace: str | Path | None = None,
+        **params: Any,
+    ) -> ExecutedTool:
+        """Calls a tool of an agent without a run and without a model, and returns its result, also of a failed call.
+
+        The call is as durable as in a run: it survives the crash of its worker, and takes effect at most once if the
+        tool is neither read-only nor idempotent. If it is awaited no longer, it is cancelled.
+
+        Args:
+            agent: as in `start`. With an `Agent`, `content` of the result has the type that the function returns.
+            tool: the name of the tool.
+            arguments: arguments of the tool, needed for those that are called as an option is.
+            id: an idempotency key: the same call under the same id is made once.
+            approve: the approval of the person who makes the call, for a tool that needs one.
+            timeout: seconds to wait; then the call is cancelled.
+            context: as in `start`.
+            workspace: as in `start`.
+            **params: further arguments of the tool.
+
+        Raises:
+            ApprovalRequired: the call needs a person's approval.
+            UnknownAgent: as in `start`.
+            UsageError: the agent has no such tool, or only a run can perform it.
+            RunExists: the id belongs to another call.
+            WaitTimedOut: the call has not ended in time.
+            TemporalUnavailable: the server is unavailable.
+        """
+        options = ToolCallOptions(id, approve, timeout, context, workspace)
+        return await self._tool_runs.execute(agent, tool, {**(arguments or {}), **params}, options)
 
     def handle(self, id: RunId) -> RunHandle:  # noqa: A002 - the field's word
         """Returns a handle of the run with this id; only the handle's methods check that the run exists."""

@@ -129,6 +129,14 @@ class RunStarter:
             "static_details": f"**{name}**\n\n{request.input[:2000]}",
         }
 
+    async def check_agent(self, name: str) -> None:
+        """Checks the name of an agent, with or without a version.
+
+        Raises:
+            UnknownAgent: workers are running, but neither they nor the registry know it.
+        """
+        await self._known_agents.check(name)
+
     def checked_text(self, text: Any, what: str = "input of a run") -> str:
         """Returns the text of an input or a message.
 

@@ -77,6 +77,7 @@ PASSED_THROUGH = (
     "call_outcome",
     "call_progress",
     "run_context",
+    "tool_runs",
     "approval",
     "bounds",
     "budgets",

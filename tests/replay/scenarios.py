@@ -9,6 +9,7 @@ from dataclasses import replace
 from holdfast import Agent, RunHandle, RunStatus, TextDelta, ToolContext, tool
 from holdfast.models.embeddings import OpenAIEmbedder
 from holdfast.protocol import EmbedRequest
+from holdfast.storage.ledger import MemoryLedger
 from holdfast.storage.memory import InProcessTable, TextMemory
 from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
@@ -156,6 +157,20 @@ async def embeds_memories(lab: Lab) -> RunHandle:
     return lab.holdfast.handle(started.id)
 
 
+async def calls_a_tool_alone(lab: Lab) -> RunHandle:
+    """A call without a run, which its condition clears and the ledger claims."""
+
+    @tool(approval=lambda amount: amount > 10)
+    def pay(amount: int) -> str:
+        """Pays."""
+        return f"paid {amount}"
+
+    payer = Agent(name="payer", tools=[pay])
+    async with lab.worker(payer, ledger=MemoryLedger()):
+        done = await lab.holdfast.execute_tool("payer", "pay", amount=5)
+    return lab.holdfast.handle(done.id)
+
+
 async def begins_as_a_fork(lab: Lab) -> RunHandle:
     """A fork between a call and its result, with a message: it reads the log, copies the workspace, and answers."""
     lab.server.call_tools(("find", {"word": "a"}))
@@ -295,6 +310,7 @@ SCENARIOS: dict[str, Scenario] = {
         runs_out_of_time,
         outlives_its_worker_and_store,
         embeds_memories,
+        calls_a_tool_alone,
         begins_as_a_fork,
         waits_for_a_budget,
         goes_back,

@@ -1,0 +1,176 @@
+"""Tools that are called without a run."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from holdfast import (
+    Agent,
+    ApprovalRequired,
+    File,
+    RunExists,
+    ToolCallFailed,
+    ToolContext,
+    ToolError,
+    UsageError,
+    WaitTimedOut,
+    tool,
+)
+from holdfast.storage.ledger import MemoryLedger
+from tests.support.lab import Lab
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Item(BaseModel):
+    name: str
+    at: datetime | None = None
+
+
+@dataclass
+class Point:
+    x: int
+
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+class Clerk(Agent):
+    """Its tools return one value of each kind."""
+
+    name = "clerk"
+
+    @tool(read_only=True)
+    async def text(self, word: str, times: int = 1) -> str:
+        """Returns text."""
+        return word * times
+
+    @tool(read_only=True)
+    def facts(self) -> dict[str, list[int]]:
+        """Returns a dict."""
+        return {"a": [1, 2]}
+
+    @tool(read_only=True)
+    def item(self, at: datetime) -> Item:
+        """Returns a model."""
+        return Item(name="rope", at=at)
+
+    @tool(read_only=True)
+    def items(self) -> list[Item]:
+        """Returns models."""
+        return [Item(name="rope"), Item(name="tar")]
+
+    @tool(read_only=True)
+    def mixed(self, colour: Colour, point: Point) -> tuple[Colour, Point]:
+        """Returns an enum and a dataclass."""
+        return colour, point
+
+    @tool(read_only=True)
+    def later(self, hours: int) -> datetime | None:
+        """Returns a time, or nothing."""
+        return NOON + timedelta(hours=hours) if hours else None
+
+    @tool(idempotent=True)
+    def file(self, context: ToolContext) -> File:
+        """Writes a file."""
+        context.workspace.mkdir(parents=True, exist_ok=True)
+        (context.workspace / "a.txt").write_text(str(context.context["customer"]))
+        return File("a.txt")
+
+    @tool(read_only=True)
+    def fails(self) -> int:
+        """Fails."""
+        raise ToolError("there is no rope")
+
+
+async def test_execute_tool_name_params_returns_content_and_error(lab: Lab) -> None:
+    """A tool is called without a run and a model; several at once by `gather`; types come back."""
+    clerk = Clerk()
+    hf = lab.holdfast
+    async with lab.worker(clerk):
+        found = await asyncio.gather(
+            hf.execute_tool(clerk, "text", word="ab", times=2),
+            hf.execute_tool(clerk, "facts"),
+            hf.execute_tool(clerk, "item", at=NOON),
+            hf.execute_tool(clerk, "items"),
+            hf.execute_tool(clerk, "mixed", colour=Colour.RED, point=Point(3)),
+            hf.execute_tool(clerk, "later", hours=1),
+            hf.execute_tool(clerk, "later", hours=0),
+            hf.execute_tool(clerk, "file", context={"customer": 7}),
+        )
+        by_name = await asyncio.gather(hf.execute_tool("clerk", "items"), hf.execute_tool("clerk", "text", word="x"))
+        failed = await hf.execute_tool(clerk, "fails")
+        wrong = await hf.execute_tool(clerk, "text", {"word": 3})
+        for name, params, said in (
+            ("nothing", {}, "there is no tool 'nothing'"),
+            ("text", {"word": object()}, "not a JSON value"),
+        ):
+            with pytest.raises(UsageError, match=said):
+                await hf.execute_tool(clerk, name, params)
+    assert [each.content for each in found] == [
+        "abab",
+        {"a": [1, 2]},
+        Item(name="rope", at=NOON),
+        [Item(name="rope"), Item(name="tar")],
+        (Colour.RED, Point(3)),
+        NOON + timedelta(hours=1),
+        None,
+        File("a.txt"),
+    ]
+    assert all(each.success for each in found)
+    assert found[-1].files == ["a.txt"]
+    assert [each.content for each in by_name] == [[{"name": "rope", "at": None}, {"name": "tar", "at": None}], "x"]
+    assert (failed.content, failed.error) == (None, "there is no rope")
+    assert "word: Input should be a valid string" in (wrong.error or "")
+    with pytest.raises(ToolCallFailed, match="there is no rope"):
+        failed.raise_on_failure()
+    assert not lab.server.requests
+
+
+async def test_execute_tool_has_the_guarantees_of_a_run(lab: Lab) -> None:
+    """A call is made once under its id, a person approves what needs it, and who waits no longer cancels it."""
+    paid: list[int] = []
+    stopped = asyncio.Event()
+
+    @tool(approval=lambda amount: amount > 100)
+    def pay(amount: int) -> str:
+        """Pays."""
+        paid.append(amount)
+        return f"paid {amount}"
+
+    @tool
+    async def hang() -> None:
+        """Never ends."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    payer = Agent(name="payer", tools=[pay, hang])
+    hf = lab.holdfast
+    early = asyncio.create_task(hf.execute_tool("payer", "pay", amount=1))
+    async with lab.worker(payer, ledger=MemoryLedger()):
+        assert (await early).content == "paid 1", "it waited for a worker"
+        with pytest.raises(ApprovalRequired, match="approve=True"):
+            await hf.execute_tool("payer", "pay", amount=500)
+        approved = await hf.execute_tool("payer", "pay", amount=500, approve=True, id="pay-1")
+        again = await hf.execute_tool("payer", "pay", amount=500, approve=True, id="pay-1")
+        with pytest.raises(RunExists):
+            await hf.execute_tool("payer", "pay", amount=501, approve=True, id="pay-1")
+        small = await hf.execute_tool("payer", "pay", amount=5)
+        with pytest.raises(WaitTimedOut):
+            await hf.execute_tool("payer", "hang", timeout=1)
+        await asyncio.wait_for(stopped.wait(), 30)
+        listed: list[Any] = [run async for run in hf.list()]
+    assert (approved.content, again.content, small.content) == ("paid 500", "paid 500", "paid 5")
+    assert paid == [1, 500, 5]
+    assert not [run for run in listed if run.agent == "payer"], "it is no run"
