@@ -14,6 +14,7 @@ from holdfast._lazy import attach_stub
 from holdfast.agents import services
 
 if TYPE_CHECKING:
+    from holdfast.client.agent_runner import AgentRunner
     from holdfast.ports.retrieval import TextMemoryProtocol
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
@@ -25,4 +26,10 @@ def _text_memory() -> "TextMemoryProtocol":
     return shared_persistence().memories
 
 
-services.provide(text_memory=_text_memory)
+def _agent_runner() -> "AgentRunner":
+    from holdfast.composition.own_agents import own_agents  # noqa: PLC0415 - loads the clients
+
+    return own_agents()
+
+
+services.provide(text_memory=_text_memory, agent_runner=_agent_runner)

@@ -1,7 +1,6 @@
 # The public surface. `holdfast/__init__.py` loads each name from here when it is first used.
 from ._util.blocking import run_blocking as run_blocking
 from ._version import __version__ as __version__
-from .agents.agent import Agent as Agent
 from .agents.files import File as File
 from .agents.tool import Tool as Tool
 from .agents.tool import ToolContext as ToolContext
@@ -10,6 +9,7 @@ from .agents.tool import tool as tool
 from .agents.verification import Happened as Happened
 from .budgets import Budget as Budget
 from .call_progress import ToolProgress as ToolProgress
+from .client.agent import Agent as Agent
 from .client.holdfast import Holdfast as Holdfast
 from .client.listed_run import ListedRun as ListedRun
 from .client.result import AgentResult as AgentResult

@@ -13,7 +13,7 @@ from holdfast.call_progress import ToolProgress
 from holdfast.children import MAX_DEPTH, CarriedTree
 from holdfast.commands import Compact
 from holdfast.decisions import CarriedDecisions
-from holdfast.definition import AgentDefinition
+from holdfast.definition import AgentDefinition, split_version
 from holdfast.fork_of import ForkOf as ForkOf  # noqa: PLC0414 - exported
 from holdfast.invocations import Resolution
 from holdfast.messages import CarriedSize, CompactionOrder
@@ -246,6 +246,11 @@ class RunRequest(RunOptions):
         if not text and not info.data.get("session"):
             raise PydanticKnownError("string_too_short", {"min_length": 1})
         return text
+
+    @property
+    def agent_name(self) -> str:
+        """Name of the agent, without a version."""
+        return split_version(self.agent)[0] if isinstance(self.agent, str) else self.agent.name
 
     def options(self) -> RunOptions:
         """Returns the options that were set, without the input."""

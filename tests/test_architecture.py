@@ -158,6 +158,7 @@ LEAVES = """
     request_problems
     run_context
     run_status
+    start_options
     tags
     tool_runs
     types
@@ -223,7 +224,8 @@ LAYERS = [
     Layer("agents", f"{VOCABULARY} tools _util.logger", "griffe pydantic pydantic_core"),
     Layer(
         "client",
-        f"{VOCABULARY} _version _util.logger temporal agents.agent agents.typed_results",
+        f"{VOCABULARY} _version _util.logger _util.loop_thread temporal agents.agent agents.services "
+        "agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.
@@ -323,7 +325,11 @@ def test_only_the_worker_knows_workflows_and_activities() -> None:
         for module, names in IMPORTS.items()
         if any(within(name, code) for name in names) and not within(module, code)
     }
-    assert importers == {"holdfast.composition.worker", "holdfast.composition.replay"}
+    assert importers == {
+        "holdfast.composition.worker",
+        "holdfast.composition.code_worker",
+        "holdfast.composition.replay",
+    }
 
 
 def test_decisions_about_the_next_step_need_no_temporal() -> None:

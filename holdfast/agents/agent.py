@@ -14,6 +14,7 @@ from pydantic import JsonValue, ValidationError
 from holdfast.agents import services
 from holdfast.agents.approvals import tightened
 from holdfast.agents.asking import ask_tools
+from holdfast.agents.code_place import code_queue, defining_file, remember
 from holdfast.agents.tool import Tool, tool
 from holdfast.approval import Required
 from holdfast.budgets import Budget, checked_budget
@@ -50,6 +51,7 @@ class Agent:
             def weather(self, city: str) -> str: ...
 
     Attributes:
+        code_queue: task queue of the processes that serve the agent's code when they run it.
         name: the name that runs and people use; a subclass without one is named after the class.
         description: what the agent does, for people and for the agents that may ask it.
         system_prompt: the first message to the model.
@@ -126,6 +128,8 @@ class Agent:
         self.tools = _check_unique(self.name, (*functions, *self._bind_methods()))
         self.agents = _check_agents(self.name, type(self).agents if agents is None else agents)
         self.spec()
+        self.code_queue = code_queue(self.name, defining_file(self, inspect.currentframe()))
+        remember(self)
 
     def spec(self) -> AgentSpec:
         """Returns the definition as data, in the form that a run carries.

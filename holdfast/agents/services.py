@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.ports.retrieval import TextMemoryProtocol
 
 _text_memory: Callable[[], TextMemoryProtocol] | None = None
+_agent_runner: Callable[[], Any] | None = None
 
 
-def provide(*, text_memory: Callable[[], TextMemoryProtocol]) -> None:
-    """Sets where `Agent.add_text_memory` and `Agent.search_text` store and search.
-
-    `import holdfast` provides the text memory that the settings name.
+def provide(*, text_memory: Callable[[], TextMemoryProtocol], agent_runner: Callable[[], Any]) -> None:
+    """Sets what the methods of agents use; `import holdfast` provides what the settings name.
 
     Args:
-        text_memory: returns the text memory; called at each use.
+        text_memory: returns where `add_text_memory` and `search_text` store and search; called at each use.
+        agent_runner: returns the `AgentRunner` of the methods that run agents; called at each use.
     """
-    global _text_memory  # noqa: PLW0603 - one per process is what this is
-    _text_memory = text_memory
+    global _text_memory, _agent_runner
+    _text_memory, _agent_runner = text_memory, agent_runner
+
+
+def agent_runner() -> Any:
+    """Returns what runs the agents of this process, an `AgentRunner`."""
+    assert _agent_runner is not None, "`import holdfast` provides it"
+    return _agent_runner()
 
 
 def text_memory() -> TextMemoryProtocol:

@@ -114,6 +114,7 @@ class Holdfast:
         context: Mapping[str, JsonValue] | None = None,
         approve: Sequence[str] | None = None,
         approval_timeout: float | None = None,
+        attach: bool = False,
     ) -> RunHandle:
         """Starts a run and returns at once.
 
@@ -134,11 +135,13 @@ class Holdfast:
                 agent requires it; "all" stands for every tool that has effects outside of the run.
             approval_timeout: seconds that an approval or a question waits for a person; then a call is denied. `None`
                 means the worker's APPROVAL_TIMEOUT, which is without limit by default.
+            attach: return the run with this id if it has the same agent and the same input, active or ended, so that a
+                program that is started again goes on with it.
 
         Raises:
             UsageError: an argument is not accepted.
             UnknownAgent: workers are running, but neither they nor the registry know the name.
-            RunExists: the id is taken.
+            RunExists: the id is taken; with `attach`, by another agent or input.
             TemporalUnavailable: the server is unavailable.
         """
         wanted = _wanted(
@@ -154,7 +157,7 @@ class Holdfast:
             context=context,
             approval_timeout=approval_timeout,
         )
-        return self.handle(await self._starter.start(wanted, id))
+        return self.handle(await self._starter.start(wanted, id, attach=attach))
 
     def session(
         self,
@@ -163,7 +166,7 @@ class Holdfast:
         *,
         idle_limit: float | None = None,
         expires: datetime | None = None,
-        model: str | None = None,
+        model: str | list[str] | tuple[str, ...] | None = None,
         max_turns: int | None = None,
         timeout: float | None = None,
         budget: Budget | Mapping[str, Any] | None = None,

@@ -22,8 +22,8 @@ from holdfast import names
 from holdfast._version import __version__
 from holdfast.bounds import shortened
 from holdfast.budgets import Budget, checked_budget, plain_budget
+from holdfast.client.attaching import check_same
 from holdfast.client.known_agents import KnownAgents
-from holdfast.definition import split_version
 from holdfast.errors import RunExists, UsageError
 from holdfast.protocol import RunRequest
 from holdfast.rejection import place_of, reason_of
@@ -53,12 +53,13 @@ class RunStarter:
         self._task_queue = task_queue
         self._max_input_bytes = max_input_bytes
 
-    async def start(self, fields: Mapping[str, Any], run_id: RunId | None = None) -> RunId:
+    async def start(self, fields: Mapping[str, Any], run_id: RunId | None = None, *, attach: bool = False) -> RunId:
         """Starts a run and returns its id.
 
         Args:
             fields: of the RunRequest; those that are `None` were not given.
             run_id: its id; `None` means a new one.
+            attach: whether a run with this id, the same agent and the same input is the one that is wanted.
 
         Raises:
             UsageError: a field is not accepted.
@@ -67,7 +68,7 @@ class RunStarter:
             TemporalUnavailable: the server is unavailable.
         """
         request = await self._request(fields)
-        name = agent_name(request)
+        name = request.agent_name
         run_id = checked_id(run_id) if run_id else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
         try:
             with translated_errors(run_id):
@@ -76,6 +77,9 @@ class RunStarter:
                         names.AGENT_RUN, request, id=run_id, **self._options(name, request)
                     )
         except WorkflowAlreadyStartedError:
+            if attach:
+                await check_same(self._client, run_id, request)
+                return run_id
             raise RunExists(f"run {run_id!r} exists already; follow it, or start a run with another id") from None
         return run_id
 
@@ -89,7 +93,7 @@ class RunStarter:
             UnknownAgent: see `start`.
         """
         request = await self._request(fields)
-        options = self._options(agent_name(request), request)
+        options = self._options(request.agent_name, request)
         return lambda: WithStartWorkflowOperation(
             names.AGENT_RUN,
             request,
@@ -160,11 +164,6 @@ class RunStarter:
                 f"the {what} has {size:,} bytes, but at most {self._max_input_bytes:,} are accepted; "
                 "put it in a file of the workspace"
             )
-
-
-def agent_name(request: RunRequest) -> str:
-    """Returns the name of the agent of a request, without a version."""
-    return split_version(request.agent)[0] if isinstance(request.agent, str) else request.agent.name
 
 
 def _absolute(folder: str | Path) -> str:

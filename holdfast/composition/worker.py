@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.converter import DataConverter
@@ -22,7 +21,6 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from holdfast._util.background import BackgroundTask, background_tasks
 from holdfast._util.logger import get_logger
-from holdfast._version import __version__
 from holdfast.activities import Dependencies, build_activities
 from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
 from holdfast.activities.tool_loop import CallerLoop, ToolLoop
@@ -34,6 +32,7 @@ from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
 from holdfast.composition.replay import FAILURES
 from holdfast.composition.sandbox import configured_sandbox
+from holdfast.composition.worker_options import BUILD_ID, workspace_roots
 from holdfast.composition.workers import Workers
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
 from holdfast.models.prices import BundledPrices
@@ -58,10 +57,6 @@ from holdfast.temporal.workflow_runner import ConsistentQueryRunner
 from holdfast.workflows import WORKFLOWS
 
 log = get_logger(__name__)
-
-BUILD_ID = f"holdfast-{__version__}"
-"""Names the code of a worker that is not a version of a deployment. The SDK's default is a digest of all loaded
-modules, which takes a second at each start."""
 
 GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end sooner
 GARBAGE_THRESHOLD = 5_000  # new objects between two collections; Python's 700 are those of half a turn
@@ -157,7 +152,7 @@ def build_worker(
         ledger=persistence.ledger,
         ledger_required=settings.tool_ledger == "require",
         topics=TemporalEventTopics(client, settings.temporal_task_queue),
-        roots=WorkspaceRoots(_roots(settings), settings.holdfast_home),
+        roots=WorkspaceRoots(workspace_roots(settings), settings.holdfast_home),
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,
         prices=BundledPrices(settings.model_provider, settings.model_prices),
@@ -221,14 +216,6 @@ def build_worker(
 
 def _max_activities(settings: Settings) -> int:
     return max(100, 20 * settings.max_concurrent_agents)
-
-
-def _roots(settings: Settings) -> list[Path]:
-    """Returns the folders below which workspaces may be: by default the current one, if it is not everything."""
-    if settings.workspace_roots:
-        return [Path(root) for root in settings.workspace_roots]
-    here = Path.cwd()
-    return [] if here == Path(here.anchor) else [here]
 
 
 async def serve(settings: Settings) -> None:

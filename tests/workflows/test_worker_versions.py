@@ -13,7 +13,7 @@ import pytest
 
 from holdfast import Agent, SettingsError, tool
 from holdfast.composition.deployment import deployment_config, report_version
-from holdfast.composition.worker import BUILD_ID
+from holdfast.composition.worker_options import BUILD_ID
 from holdfast.settings import Settings
 from holdfast.stack.binary import find_server
 from holdfast.temporal.connection import connect_temporal

@@ -1,0 +1,64 @@
+"""The code that only the process of an agent has: the tools that it defines, and those of the agents that it asks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from holdfast.agents.agent import Agent
+from holdfast.agents.tool import Tool
+from holdfast.types import AgentSpec, ToolSpec
+
+SHIPPED_TOOLS = "holdfast.tools."
+"""Begins the modules whose tools each worker has."""
+
+
+def current(tool: Tool) -> Tool:
+    """Returns what a tool was redefined as: a cell of a notebook may define a function again, without its agent."""
+    function = tool.function
+    if function.__module__ != "__main__" or "." in function.__qualname__:
+        return tool
+    found: Any = vars(sys.modules["__main__"]).get(function.__name__)
+    same = getattr(getattr(found, "spec", None), "name", None) == tool.spec.name
+    return found if same and isinstance(found, type(tool)) else tool
+
+
+def spec_of(agent: Agent) -> AgentSpec:
+    """Returns the definition of an agent whose code this process serves, and likewise of those that it asks."""
+    spec = agent.spec()
+    changes: dict[str, Any] = {}
+    if has_code(agent):
+        queue, own = agent.code_queue, {tool.spec.name for tool in agent.tools if _is_own(tool)}
+        changes["tools"] = [_served_by(queue, tool) if tool.name in own else tool for tool in spec.tools]
+        changes["code_queue"] = queue
+    if spec.agents:
+        changes["agents"] = [spec_of(each) if not isinstance(each, str | AgentSpec) else each for each in agent.agents]
+    return spec.model_copy(update=changes) if changes else spec
+
+
+def has_code(agent: Agent) -> bool:
+    """Whether a run of an agent needs code that only the process has which defines the agent."""
+    return any(map(_is_own, agent.tools))
+
+
+def with_asked(agent: Agent) -> list[Agent]:
+    """Returns an agent and all that it may ask, which this process has too, each once."""
+    found: dict[int, Agent] = {}
+    left = [agent]
+    while left:
+        each = left.pop()
+        if id(each) not in found:
+            found[id(each)] = each
+            left += [other for other in each.agents if not isinstance(other, str | AgentSpec)]
+    return list(found.values())
+
+
+def _is_own(tool: Tool) -> bool:
+    """Whether a tool is neither shipped nor served elsewhere."""
+    spec = tool.spec
+    is_shipped = tool.function.__module__.startswith(SHIPPED_TOOLS)
+    return not is_shipped and spec.task_queue is None and spec.operation is None
+
+
+def _served_by(queue: str, tool: ToolSpec) -> ToolSpec:
+    return tool.model_copy(update={"task_queue": queue})

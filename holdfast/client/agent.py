@@ -1,0 +1,116 @@
+"""Agents that a program runs itself."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Unpack
+
+from holdfast.agents import agent as definition
+from holdfast.agents import services
+from holdfast.start_options import SessionOptions, StartOptions
+
+if TYPE_CHECKING:
+    from holdfast.client.agent_runner import AgentRunner
+    from holdfast.client.blocking import BlockingAgent
+    from holdfast.client.own_session import OwnSession
+    from holdfast.client.result import AgentResult
+    from holdfast.client.run_handle import RunHandle
+    from holdfast.client.session import Answer, Session
+    from holdfast.events import Event
+
+
+class Agent(definition.Agent):
+    """An agent: its definition, and the methods that run it from a program of yours.
+
+        clerk = Agent(name="clerk", system_prompt="You answer about the stock.", tools=[stock])
+        result = await clerk.run("How many ropes?", id="stock-1")
+
+    The run itself, its model calls and its storage are the worker's, which is started if need be. The functions of the
+    agent's tools run in this process. If it ends, the run waits for it; started again, it serves the run again.
+
+    The arguments are those of `holdfast.agents.agent.Agent`; a subclass may define them as class attributes.
+    """
+
+    name = ""
+
+    async def run(
+        self,
+        input: str,  # noqa: A002 - the field's word
+        *,
+        max_iterations: int | None = None,
+        **options: Unpack[StartOptions],
+    ) -> AgentResult:
+        """Runs the agent, and returns its answer when it has one.
+
+        With an `id`, the call is resumable: a program that is started again, and asks the same under the same id, gets
+        the result of the first run, whether that is still active or has ended. If the call is cancelled, as by
+        `asyncio.timeout`, so is the run.
+
+        Args:
+            input: what the agent is asked.
+            max_iterations: the same as `max_turns`.
+            options: see `Holdfast.start`.
+
+        Raises:
+            UsageError: an argument is not accepted.
+            RunExists: a run with this id has another agent or another input.
+            TemporalUnavailable: the server is unavailable, and could not be started.
+        """
+        if max_iterations is not None:
+            options["max_turns"] = max_iterations
+        return await (await _runner()).run(self, input, options)
+
+    async def start(self, input: str, **options: Unpack[StartOptions]) -> RunHandle:  # noqa: A002
+        """Starts a run as `run` does, and returns at once; the run goes on whatever becomes of the handle."""
+        return await (await _runner()).start(self, input, options)
+
+    async def stream(
+        self,
+        input: str,  # noqa: A002 - the field's word
+        **options: Unpack[StartOptions],
+    ) -> AsyncIterator[Event]:
+        """Runs the agent as `run` does, and yields what happens until the end: entries of the log, and pieces of text.
+
+        Leaving the iteration leaves the run alone.
+        """
+        async for event in (await _runner()).stream(self, input, options):
+            yield event
+
+    def session(self, id: str, **options: Unpack[SessionOptions]) -> OwnSession:  # noqa: A002
+        """Returns a conversation with the agent that survives crashes; see `Holdfast.session`."""
+        from holdfast.client.own_session import OwnSession  # noqa: PLC0415 - a definition needs no client
+
+        async def opened() -> Session:
+            return await (await _runner()).session(self, id, options)
+
+        return OwnSession(id, opened)
+
+    async def chat(self, message: str, *, id: str | None = None) -> Answer:  # noqa: A002
+        """Sends a message in a conversation, and returns the agent's answer, whose text is its `reply`.
+
+        Args:
+            message: the text.
+            id: of the conversation, which goes on under it after a crash as well. `None` means a conversation of this
+                object, which begins with its first message.
+        """
+        return await self.session(id or self._own_chat).ask(message)
+
+    @cached_property
+    def sync(self) -> BlockingAgent:
+        """The methods of the agent for code without an event loop: `agent.sync.run(...)` blocks until the run ends."""
+        from holdfast.client.blocking import BlockingAgent  # noqa: PLC0415 - a definition needs no client
+
+        return BlockingAgent(self)
+
+    @cached_property
+    def _own_chat(self) -> str:
+        return f"chat-{uuid.uuid4().hex[:12]}"
+
+
+async def _runner() -> AgentRunner:
+    """Returns what runs agents; in a thread, as its modules take half a second to load."""
+    found: AgentRunner = await asyncio.to_thread(services.agent_runner)
+    return found

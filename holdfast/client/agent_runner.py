@@ -1,0 +1,29 @@
+"""What runs the agents of a program: given by the composition, as it needs the settings and the local stack."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from holdfast.agents.agent import Agent
+from holdfast.client.result import AgentResult
+from holdfast.client.run_handle import RunHandle
+from holdfast.client.session import Session
+from holdfast.events import Event
+from holdfast.start_options import SessionOptions, StartOptions
+
+
+class AgentRunner(Protocol):
+    """Runs agents, and serves their code from this process."""
+
+    async def run(self, agent: Agent, text: str, options: StartOptions) -> AgentResult:
+        """Runs an agent to its end; a cancel of the caller cancels the run."""
+
+    async def start(self, agent: Agent, text: str, options: StartOptions) -> RunHandle:
+        """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
+
+    def stream(self, agent: Agent, text: str, options: StartOptions) -> AsyncIterator[Event]:
+        """Runs an agent and yields what happens until the end; a cancel of the caller cancels the run."""
+
+    async def session(self, agent: Agent, run_id: str, options: SessionOptions) -> Session:
+        """Returns a session of an agent whose code is served."""

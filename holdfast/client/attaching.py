@@ -1,0 +1,39 @@
+"""Whether a run was started as another request asks, so that a program that is started again can go on with it."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+
+from holdfast.errors import RunExists
+from holdfast.protocol import RunRequest
+from holdfast.temporal.connection import translated_errors
+from holdfast.types import RunId
+
+
+async def check_same(client: Client, run_id: RunId, wanted: RunRequest) -> None:
+    """Checks that a run has the agent and the input of a request.
+
+    Raises:
+        RunExists: it has others, or Temporal no longer knows with which it was started.
+    """
+    found = await _first_request(client, run_id)
+    if found is None:
+        raise RunExists(f"run {run_id!r} exists already, and it is no longer known what it was asked; take another id")
+    if found.agent_name != wanted.agent_name:
+        raise RunExists(f"run {run_id!r} exists already: it is one of agent {found.agent_name!r}; take another id")
+    if found.session or found.fork or found.input != wanted.input:
+        raise RunExists(
+            f"run {run_id!r} exists already, with another input: the same input would go on with it; take another id"
+        )
+
+
+async def _first_request(client: Client, run_id: RunId) -> RunRequest | None:
+    with translated_errors(run_id):
+        description = await client.get_workflow_handle(run_id).describe()
+        first = description.raw_description.workflow_execution_info.first_run_id or description.run_id
+        events = client.get_workflow_handle(run_id, run_id=first).fetch_history_events(page_size=1)
+        async for event in events:
+            payloads = event.workflow_execution_started_event_attributes.input.payloads
+            [request] = await client.data_converter.decode(payloads, [RunRequest])
+            return request if isinstance(request, RunRequest) else None
+    return None

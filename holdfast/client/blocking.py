@@ -1,0 +1,130 @@
+"""Methods of agents and runs for code without an event loop: each blocks until it has its result."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import functools
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Unpack
+
+from holdfast._util.loop_thread import LoopThread
+from holdfast.errors import UsageError
+from holdfast.start_options import StartOptions
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from holdfast.client.result import AgentResult
+    from holdfast.client.session import Answer
+    from holdfast.events import Event
+    from holdfast.ports.retrieval import MemoryMatch
+
+GRACE = 15.0  # seconds for the end of a run that is cancelled with Ctrl-C
+EXIT_TIMEOUT = 5.0  # seconds for what still runs when the process ends
+
+
+class Blocking:
+    """An object whose async methods block, and whose async iterators are plain ones.
+
+    Args:
+        target: the object.
+    """
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        return functools.partial(_called, found) if callable(found) else found
+
+    def __repr__(self) -> str:
+        return f"<blocking {self._target!r}>"
+
+
+class BlockingAgent(Blocking):
+    """The methods of an agent that block; `Agent.sync` returns it.
+
+    They run in an event loop of their own, in a thread, and so do the async tools of the agent.
+    """
+
+    def run(self, input: str, *, max_iterations: int | None = None, **options: Unpack[StartOptions]) -> AgentResult:  # noqa: A002
+        """Runs the agent, as `Agent.run` does; Ctrl-C cancels the run."""
+        result: AgentResult = _called(self._target.run, input, max_iterations=max_iterations, **options)
+        return result
+
+    def start(self, input: str, **options: Unpack[StartOptions]) -> Any:  # noqa: A002
+        """Starts a run, as `Agent.start` does; the methods of the handle block as well."""
+        return _called(self._target.start, input, **options)
+
+    def stream(self, input: str, **options: Unpack[StartOptions]) -> Iterator[Event]:  # noqa: A002
+        """Runs the agent and yields what happens, as `Agent.stream` does."""
+        events: Iterator[Event] = _called(self._target.stream, input, **options)
+        return events
+
+    def chat(self, message: str, *, id: str | None = None) -> Answer:  # noqa: A002
+        """Sends a message and returns the answer, as `Agent.chat` does."""
+        answer: Answer = _called(self._target.chat, message, id=id)
+        return answer
+
+    def add_text_memory(self, text: str, *, wait: bool = True, **metadata: JsonValue) -> str:
+        """Stores a text in the agent's memory, as `Agent.add_text_memory` does."""
+        found: str = _called(self._target.add_text_memory, text, wait=wait, **metadata)
+        return found
+
+    def search_text(self, query: str, top_k: int = 5) -> list[MemoryMatch]:
+        """Searches the agent's memories, as `Agent.search_text` does."""
+        found: list[MemoryMatch] = _called(self._target.search_text, query, top_k)
+        return found
+
+
+@functools.cache
+def _thread() -> LoopThread:
+    thread = LoopThread("holdfast-sync")
+    atexit.register(thread.end, EXIT_TIMEOUT)
+    return thread
+
+
+def _called(method: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls a method, and returns its result; handles and sessions block as well.
+
+    Raises:
+        UsageError: an event loop runs here, which would stand still.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise UsageError(
+            f"an event loop is running here, and would stand still: await {method.__qualname__} of the agent itself "
+            "instead of its `sync`"
+        )
+    returned = method(*args, **kwargs)
+    if inspect.isasyncgen(returned) or isinstance(returned, AsyncIterator):
+        return _items(returned)
+    if inspect.isawaitable(returned):
+        returned = _thread().wait(_awaited(returned), grace=GRACE)
+    return _blocking(returned)
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
+
+
+def _items(source: AsyncIterator[Any]) -> Iterator[Any]:
+    end = object()
+    try:
+        while (item := _thread().wait(_awaited(anext(source, end)), grace=GRACE)) is not end:
+            yield item
+    finally:
+        if inspect.isasyncgen(source):
+            _thread().wait(source.aclose(), grace=GRACE)
+
+
+def _blocking(returned: Any) -> Any:
+    from holdfast.client.own_session import OwnSession  # noqa: PLC0415 - a definition needs no client
+    from holdfast.client.run_handle import RunHandle  # noqa: PLC0415
+
+    return Blocking(returned) if isinstance(returned, RunHandle | OwnSession) else returned

@@ -1,0 +1,103 @@
+"""Workers that serve the code of agents which only this process has."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
+from typing_extensions import override
+
+from holdfast.activities import CodeDependencies, build_code_activities
+from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
+from holdfast.activities.tool_loop import CallerLoop, Job, ToolLoop
+from holdfast.agents.agent import Agent
+from holdfast.agents.cancellation import Cancellation
+from holdfast.agents.live_catalog import LiveCatalog
+from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.composition.worker_options import BUILD_ID, workspace_roots
+from holdfast.settings import Settings
+from holdfast.storage.persistence import Persistence
+from holdfast.temporal.event_topics import TemporalEventTopics
+from holdfast.temporal.payload_limits import PayloadLimits
+
+T = TypeVar("T")
+
+GRACE = timedelta(seconds=2)  # for calls in flight when the program ends; then they are lost, as in a crash
+MAX_CALLS = 100  # of one agent at the same time
+POLLERS = 2
+
+
+class ProgramLoop(CallerLoop):
+    """Runs async tools in the event loop of the program, whose objects they may use; without one, in a thread."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._otherwise = ToolLoop()
+
+    def use(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Sets the loop for the calls that begin from now on."""
+        self._loop = loop
+
+    @override
+    async def run(
+        self, tool: str, work: Callable[[], Awaitable[T]], timeout: float, cancellation: Cancellation | None = None
+    ) -> T:
+        if self._loop is None or self._loop.is_closed():
+            return await self._otherwise.run(tool, work, timeout, cancellation)
+        return await self._result(Job(tool, self._loop, work, cancellation), timeout)
+
+
+class CodeWorker:
+    """Serves the code of one agent; it lives in the event loop that starts it.
+
+    Args:
+        client: connected to the namespace of the runs.
+        settings: limits and folders.
+        persistence: has the ledger of tool calls, memories and large payloads.
+        agent: whose code it serves.
+    """
+
+    def __init__(self, client: Client, settings: Settings, persistence: Persistence, agent: Agent) -> None:
+        self._loop = ProgramLoop()
+        dependencies = CodeDependencies(
+            catalog=LiveCatalog(agent),
+            limits=PayloadLimits(client.data_converter, settings.max_payload_bytes),
+            memories=persistence.memories,
+            roots=WorkspaceRoots(workspace_roots(settings), settings.holdfast_home),
+            ledger=persistence.ledger,
+            ledger_required=settings.tool_ledger == "require",
+            tool_loop=self._loop,
+            max_result=settings.max_tool_result_bytes,
+            bus=persistence.bus,
+            topics=TemporalEventTopics(client, settings.temporal_task_queue),
+        )
+        self._worker = Worker(
+            client,
+            task_queue=agent.code_queue,
+            activities=build_code_activities(dependencies),
+            identity=f"{agent.name}-{os.getpid()}@{socket.gethostname()}",
+            max_concurrent_activities=MAX_CALLS,
+            activity_task_poller_behavior=PollerBehaviorSimpleMaximum(POLLERS),
+            max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+            default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+            graceful_shutdown_timeout=GRACE,
+            build_id=BUILD_ID,
+        )
+
+    def use(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs async tools in another event loop from now on."""
+        self._loop.use(loop)
+
+    async def start(self) -> None:
+        """Starts to take calls."""
+        await self._worker.__aenter__()
+
+    async def stop(self) -> None:
+        """Stops; calls in flight may end for a moment, and are then lost."""
+        await self._worker.__aexit__(None, None, None)

@@ -1,0 +1,249 @@
+"""The agents that a program runs itself: it serves their code, and a worker does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import sys
+import threading
+from asyncio import AbstractEventLoop
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from temporalio.client import Client
+
+from holdfast._util.logger import get_logger
+from holdfast._util.loop_thread import LoopThread
+from holdfast.agents.agent import Agent
+from holdfast.agents.own_code import has_code, spec_of, with_asked
+from holdfast.client.holdfast import Holdfast
+from holdfast.client.result import AgentResult
+from holdfast.client.run_handle import RunHandle
+from holdfast.client.session import Session
+from holdfast.composition.keys import key_ring
+from holdfast.errors import HoldfastError, WaitTimedOut, WorkerUnavailable
+from holdfast.events import Event
+from holdfast.ports import EventBus
+from holdfast.settings import Settings
+from holdfast.stack import Replace, await_comeback, up
+from holdfast.start_options import SessionOptions, StartOptions
+from holdfast.storage.payloads.data_converter import data_converter
+from holdfast.temporal.connection import connect_temporal
+from holdfast.temporal.payload_limits import largest_input
+
+if TYPE_CHECKING:
+    from holdfast.composition.code_worker import CodeWorker
+    from holdfast.storage.payloads.chunk_store import ChunkStore
+    from holdfast.storage.persistence import Persistence
+
+log = get_logger(__name__)
+
+CANCEL_TIMEOUT = 10.0  # seconds until a run that is cancelled with its caller must have ended; it takes up to 3
+EXIT_TIMEOUT = 10.0  # seconds for the end of calls in flight when the process ends
+
+_guard = threading.Lock()
+_own_agents: OwnAgents | None = None
+
+
+def own_agents() -> OwnAgents:
+    """Returns what runs the agents of this process; it reads the settings when it is first requested.
+
+    Raises:
+        SettingsError: a setting has a bad value.
+    """
+    global _own_agents  # noqa: PLW0603 - one per process is what this is
+    with _guard:
+        if _own_agents is None:
+            _own_agents = OwnAgents(Settings.load())
+            atexit.register(close_own_agents)
+        return _own_agents
+
+
+def close_own_agents() -> None:
+    """Stops to serve the agents of this process; the next run of one reads the settings again."""
+    global _own_agents
+    with _guard:
+        old, _own_agents = _own_agents, None
+    if old is not None:
+        old.close()
+
+
+@dataclass
+class Connection:
+    """What a program needs to run agents."""
+
+    runs: Holdfast
+    workers: dict[str, CodeWorker] = field(default_factory=dict)
+    """By the task queue that each serves."""
+    serving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class OwnAgents:
+    """Runs agents, and serves their code in a thread of its own, so that a program that is busy counts as alive.
+
+    Args:
+        settings: of the program.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._thread = LoopThread("holdfast")
+        self._connecting: asyncio.Task[Connection] | None = None
+        self._guarded: dict[AbstractEventLoop, tuple[AsyncGenerator[None, None], set[str]]] = {}
+
+    async def run(self, agent: Agent, text: str, options: StartOptions) -> AgentResult:
+        """Runs an agent to its end; a cancel of the caller cancels the run."""
+        handle = await self.start(agent, text, options)
+        try:
+            return await handle.result()
+        except asyncio.CancelledError:
+            await _cancel(handle)
+            raise
+
+    async def start(self, agent: Agent, text: str, options: StartOptions) -> RunHandle:
+        """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
+        connection = await self._thread.call(self._connected())
+        handle = await connection.runs.start(spec_of(agent), text, attach=True, **options)
+        await self._serve(agent, connection)
+        return handle
+
+    async def stream(self, agent: Agent, text: str, options: StartOptions) -> AsyncIterator[Event]:
+        """Runs an agent and yields what happens until the end; a cancel of the caller cancels the run."""
+        handle = await self.start(agent, text, options)
+        try:
+            async for event in handle.events():
+                yield event
+        except asyncio.CancelledError:
+            await _cancel(handle)
+            raise
+
+    async def session(self, agent: Agent, run_id: str, options: SessionOptions) -> Session:
+        """Returns a session of an agent whose code is served."""
+        connection = await self._thread.call(self._connected())
+        await self._serve(agent, connection)
+        return connection.runs.session(run_id, spec_of(agent), **options)
+
+    def close(self) -> None:
+        """Stops serving, and ends the thread."""
+        with suppress(TimeoutError, HoldfastError):
+            self._thread.submit(self._stop()).result(EXIT_TIMEOUT)
+        self._thread.end(EXIT_TIMEOUT)
+
+    async def _connected(self) -> Connection:
+        if self._connecting is None or (self._connecting.done() and self._connecting.exception()):
+            self._connecting = asyncio.create_task(self._connect())
+        return await asyncio.shield(self._connecting)
+
+    async def _serve(self, agent: Agent, connection: Connection) -> None:
+        """Serves the code of an agent and of those that it asks, in the caller's event loop."""
+        loop = asyncio.get_running_loop()
+        agents = [each for each in with_asked(agent) if has_code(each)]
+        await self._thread.call(self._start_workers(agents, connection, loop))
+        await self._guard_loop(loop, {each.code_queue for each in agents})
+
+    async def _start_workers(self, agents: list[Agent], connection: Connection, loop: AbstractEventLoop) -> None:
+        async with connection.serving:
+            make = await asyncio.to_thread(_code_worker)
+            for agent in agents:
+                worker = connection.workers.get(agent.code_queue)
+                if worker is None:
+                    worker = make(connection.runs.temporal, self._settings, agent)
+                    worker.use(loop)
+                    await worker.start()
+                    connection.workers[agent.code_queue] = worker
+                worker.use(loop)
+
+    async def _connect(self) -> Connection:
+        settings, keys = self._settings, key_ring(self._settings)
+
+        def chunk_store() -> ChunkStore:
+            from holdfast.storage.payloads.chunk_store import ChunkStore  # noqa: PLC0415 - see `_persistence`
+
+            payloads = _persistence().payloads
+            assert payloads is not None, "every database stores payloads"
+            return ChunkStore(payloads, keys)
+
+        converter = data_converter(chunk_store if settings.store_url != "memory://" else None, keys)
+        address = settings.temporal_address or await _local_address(settings)
+        temporal = await connect_temporal(address, settings.temporal_namespace, converter=converter)
+
+        def bus() -> EventBus | None:
+            return None if settings.event_bus_backend == "memory" else _persistence().bus
+
+        runs = Holdfast(
+            temporal,
+            task_queue=settings.temporal_task_queue,
+            max_input_bytes=largest_input(converter, settings.max_payload_bytes),
+            bus=bus,
+            mirror=lambda: _persistence().store,
+        )
+        if settings.temporal_address is not None:
+            await _warn_without_worker(runs)
+        return Connection(runs)
+
+    async def _guard_loop(self, loop: AbstractEventLoop, queues: set[str]) -> None:
+        """Stops serving when the program's event loop ends, in which async tools run."""
+        if known := self._guarded.get(loop):
+            known[1].update(queues)
+            return
+        served = set(queues)
+
+        async def guard() -> AsyncGenerator[None, None]:
+            try:
+                yield
+            finally:  # `asyncio.run` closes the generators of its loop at its end
+                del self._guarded[loop]
+                if not self._thread.has_ended:
+                    await self._thread.call(self._stop(served))
+
+        generator = guard()
+        self._guarded[loop] = (generator, served)
+        await anext(generator)
+
+    async def _stop(self, queues: set[str] | None = None) -> None:
+        if self._connecting is None or not self._connecting.done() or self._connecting.exception():
+            return
+        workers = self._connecting.result().workers
+        stopped = [workers.pop(queue) for queue in list(workers) if queues is None or queue in queues]
+        await asyncio.gather(*(worker.stop() for worker in stopped))
+
+
+def _code_worker() -> Callable[[Client, Settings, Agent], CodeWorker]:
+    """Returns what makes workers; its modules take a second to load, in which the model is asked already."""
+    from holdfast.composition.code_worker import CodeWorker  # noqa: PLC0415
+
+    persistence = _persistence()
+    return lambda client, settings, agent: CodeWorker(client, settings, persistence, agent)
+
+
+def _persistence() -> Persistence:
+    """Returns the storage of the process, which is not needed to start a run: it takes half a second to load."""
+    from holdfast.composition.persistence import shared_persistence  # noqa: PLC0415
+
+    return shared_persistence()
+
+
+async def _cancel(handle: RunHandle) -> None:
+    """Cancels a run and waits for its end, within a limit."""
+    with suppress(HoldfastError, WaitTimedOut):
+        await handle.cancel()
+        await handle.result(CANCEL_TIMEOUT)
+
+
+async def _local_address(settings: Settings) -> str:
+    """Returns the address of the local stack, and starts what of it does not run."""
+    await await_comeback(settings)
+    return (await up(settings, _say, replace=Replace.NEVER)).address
+
+
+def _say(line: str) -> None:
+    print(f"holdfast: {line}", file=sys.stderr)
+
+
+async def _warn_without_worker(runs: Holdfast) -> None:
+    try:
+        await runs.check_worker()
+    except WorkerUnavailable as error:
+        log.warning("%s; runs wait until one does", error)

@@ -1,0 +1,247 @@
+"""Agents that a script runs itself: the script has their code, and the stack does the rest."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import ROOT, TIMEOUT, CommandLine, Done
+from tests.support.cli_stack import CliStack
+
+PATH = {"PYTHONPATH": str(ROOT)}  # an installed package needs none
+CLERK = """
+    import asyncio
+    from pathlib import Path
+    from holdfast import Agent, tool
+
+    @tool
+    async def order(article: str) -> str:
+        \"\"\"Orders an article.\"\"\"
+        with Path("orders").open("a") as orders:
+            orders.write(f"{article}\\n")
+        return f"ordered {article} by VERSION"
+
+    clerk = Agent(name="clerk", system_prompt="You order.", tools=[order])
+
+    async def main():
+        result = await clerk.run('Please order "rope".', id="RUN")
+        print(result.content)
+
+    asyncio.run(main())
+"""
+
+
+@dataclass
+class Scripts:
+    """Scripts in a folder of their own, which use a stack."""
+
+    cli: CommandLine
+    folder: Path
+
+    def write(self, code: str, name: str = "shop.py", **words: str) -> Path:
+        """Writes a script, with words replaced."""
+        code = textwrap.dedent(code)
+        for word, text in words.items():
+            code = code.replace(word, text)
+        file = self.folder / name
+        file.write_text(code)
+        return file
+
+    def start(self, file: Path, *options: str) -> subprocess.Popen[bytes]:
+        """Starts a script."""
+        pipe = subprocess.PIPE
+        command = [sys.executable, *options, str(file)]
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, cwd=self.folder, env=self.cli.environment(PATH))
+
+    def run(self, file: Path, *options: str) -> Done:
+        """Runs a script to its end."""
+        with self.start(file, *options) as process:
+            try:
+                out, err = process.communicate(timeout=TIMEOUT)
+            finally:
+                process.kill()
+        return Done(process.returncode, out, err)
+
+    def orders(self) -> list[str]:
+        """Returns what the tool has ordered."""
+        file = self.folder / "orders"
+        return file.read_text().split() if file.exists() else []
+
+
+@pytest.fixture
+def scripts(cli: CliStack, tmp_path: Path) -> Scripts:
+    """Scripts that use the shared stack."""
+    return Scripts(cli, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scripts, Done]]:
+    """A script that runs where no stack does, in Python's development mode."""
+    folder = tmp_path_factory.mktemp("first")
+    scripts = Scripts(CommandLine({"HOLDFAST_HOME": str(folder / "home")}, folder), folder)
+    try:
+        yield scripts, scripts.run(scripts.write(CLERK, VERSION="one", RUN="first-1"), "-X", "dev")
+    finally:
+        assert scripts.cli("down").code == 0
+
+
+def test_script_agent_runs_without_worker(first: tuple[Scripts, Done]) -> None:
+    scripts, done = first
+    assert "ordered rope by one" in done.out
+    assert scripts.orders() == ["rope"]
+    assert "holdfast: worker started" in done.err
+
+
+def test_exit_is_clean_with_X_dev(first: tuple[Scripts, Done]) -> None:  # noqa: N802 - the name of the option
+    _, done = first
+    said = [line for line in done.err.splitlines() if not line.startswith("holdfast: ")]
+    assert (done.code, said) == (0, [])
+
+
+@dataclass
+class TakenUp:
+    """What was seen of the script that was started again."""
+
+    scripts: Scripts
+    waiting: Done
+    ordered_before: list[str]
+    again: Done
+
+
+@pytest.fixture(scope="module")
+def taken_up(cli_stack: CliStack, tmp_path_factory: pytest.TempPathFactory) -> TakenUp:
+    """A script that is killed while the model is asked, waited for, edited, and started again."""
+    scripts = Scripts(cli_stack, tmp_path_factory.mktemp("killed"))
+    cli_stack.server.hold()
+    seen = len(cli_stack.server.requests)
+    with scripts.start(scripts.write(CLERK, VERSION="one", RUN="killed-1")) as process:
+        try:
+            cli_stack.wait_for_requests(seen + 1)
+        finally:
+            process.kill()
+    cli_stack.server.release()
+    waits = cli_stack("show", "killed-1", "--json")
+    while waits.json["status"] != "waiting":
+        waits = cli_stack("show", "killed-1", "--json")
+    before = scripts.orders()
+    again = scripts.run(scripts.write(CLERK, VERSION="two", RUN="killed-1"))
+    return TakenUp(scripts, waits, before, again)
+
+
+def test_script_dead_tool_waits_then_runs_once(taken_up: TakenUp) -> None:
+    [wait] = taken_up.waiting.json["waits_for"]
+    assert (wait["kind"], wait["what"]) == ("process", "the process that serves clerk")
+    assert taken_up.ordered_before == []
+    assert taken_up.scripts.orders() == ["rope"]
+
+
+def test_edited_script_takes_up_its_run(taken_up: TakenUp) -> None:
+    assert "ordered rope by two" in taken_up.again.out
+
+
+def test_script_killed_second_start_attaches(taken_up: TakenUp) -> None:
+    scripts = taken_up.scripts
+    third = scripts.run(scripts.write(CLERK, VERSION="three", RUN="killed-1"))
+    assert "ordered rope by two" in third.out
+    other = scripts.run(scripts.write(CLERK.replace("Please order", "Order"), RUN="killed-1"))
+    assert other.code == 1
+    assert "RunExists: run 'killed-1' exists already, with another input" in other.err
+    assert scripts.orders() == ["rope"]
+
+
+TWO_AGENTS = """
+    import asyncio
+    from holdfast import Agent, tool
+
+    @tool(read_only=True, name="stock")
+    async def ropes(article: str) -> str:
+        \"\"\"Pieces in stock.\"\"\"
+        return f"twelve {article}"
+
+    @tool(read_only=True, name="stock")
+    def anchors(article: str) -> str:
+        \"\"\"Pieces in stock.\"\"\"
+        return f"two {article}"
+
+    rope_clerk = Agent(name="rope-clerk", tools=[ropes])
+    anchor_clerk = Agent(name="anchor-clerk", tools=[anchors])
+
+    async def main():
+        asked = [rope_clerk.run('What is in stock of "rope"?'), anchor_clerk.run('What is in stock of "anchor"?')]
+        for result in await asyncio.gather(*asked):
+            print(result.content.splitlines()[2])
+
+    asyncio.run(main())
+"""
+
+
+def test_same_tool_name_two_agents(scripts: Scripts) -> None:
+    assert scripts.run(scripts.write(TWO_AGENTS)).out.splitlines() == ["twelve rope", "two anchor"]
+
+
+GIVES_UP = """
+    import asyncio
+    from pathlib import Path
+    from holdfast import Agent, tool
+
+    @tool
+    async def order(article: str) -> str:
+        \"\"\"Orders an article.\"\"\"
+        giving_up.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            Path("cleaned up").touch()
+
+    async def main():
+        global giving_up
+        giving_up = asyncio.Event()
+        asked = asyncio.create_task(Agent(name="clerk", tools=[order]).run('Order "rope".', id="given-up"))
+        await giving_up.wait()
+        asked.cancel()
+        await asyncio.wait([asked])
+        print(asked.cancelled())
+
+    asyncio.run(main())
+"""
+
+
+def test_a_cancel_of_the_caller_cancels_the_run(scripts: Scripts, cli: CliStack) -> None:
+    assert scripts.run(scripts.write(GIVES_UP)).out == "True\n"
+    assert (scripts.folder / "cleaned up").exists()
+    assert cli("show", "given-up", "--json").json["status"] == "cancelled"
+
+
+BLOCKING = """
+    import asyncio
+    from holdfast import Agent, tool
+
+    @tool(read_only=True)
+    async def stock(article: str) -> str:
+        \"\"\"Pieces in stock.\"\"\"
+        return f"twelve {article}"
+
+    clerk = Agent(name="clerk", tools=[stock])
+    handle = clerk.sync.start('What is in stock of "rope"?', id="blocking-1")
+    print("twelve rope" in handle.result().content, len(list(handle.transcript())))
+    print("twelve sail" in clerk.sync.chat('What is in stock of "sail"?', id="blocking-2").reply)
+    events = clerk.sync.stream('What is in stock of "rope"?', id="blocking-1")
+    print([event.seq for event in events if event.kind == "finish"])
+
+    async def main():
+        clerk.sync.run("What is in stock?")
+
+    asyncio.run(main())
+"""
+
+
+def test_sync_refuses_in_loop(scripts: Scripts) -> None:
+    done = scripts.run(scripts.write(BLOCKING))
+    assert done.out.splitlines() == ["True 5", "True", "[6]"]
+    assert "UsageError: an event loop is running here, and would stand still: await Agent.run" in done.err
