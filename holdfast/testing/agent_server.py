@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -19,7 +20,9 @@ from holdfast.composition.worker import build_worker
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
 from holdfast.storage.ledger import MemoryLedger
+from holdfast.temporal.connection import connect_temporal
 from holdfast.testing.calls import MadeCall, calls_of
+from holdfast.testing.killed_worker import MOMENTS, KillPoint, LedgerOfLife, Moment, WorkerLife
 from holdfast.testing.observed_calls import Interceptor, ObservedCalls
 from holdfast.testing.session_stack import SessionStack
 from holdfast.types import RunId
@@ -40,10 +43,13 @@ class AgentServer:
         self._stack = stack
         self._settings = settings
         self._agents: list[Agent] = []
-        self._persistence = replace(open_configured(settings), ledger=MemoryLedger())
+        self._persistence = open_configured(settings)
+        self._ledger = MemoryLedger()
         self._worker = AsyncExitStack()
-        self.observed = ObservedCalls()
-        """What the workers did."""
+        self._lives: list[WorkerLife] = []
+        self._points: list[KillPoint] = []
+        self._deaths: list[asyncio.Task[None]] = []
+        self._observed = ObservedCalls()
 
     def __call__(self, *agents: Agent) -> None:
         """Serves agents until the end of the test.
@@ -56,11 +62,33 @@ class AgentServer:
             if not isinstance(agent, Agent):
                 raise UsageError(f"serve() takes agents, not {agent!r:.80}")
         self._agents += [agent for agent in agents if agent not in self._agents]
-        self._stack.loop.run(self._restart(self._agents))
+        self._stack.loop.run(self._restart())
+
+    def kill_at(self, activity: str, moment: Moment) -> None:
+        """Ends the worker at the next such moment, and starts another one.
+
+        Raises:
+            UsageError: there is no such moment.
+        """
+        if moment not in MOMENTS:
+            raise UsageError(f"kill_at({activity!r}, {moment!r}): the moments are {', '.join(map(repr, MOMENTS))}")
+        if activity != "model.call" and not activity.startswith("tool."):
+            raise UsageError(f"kill_at({activity!r}, …): name a tool, as 'tool.order', or 'model.call'")
+        self._points.append(KillPoint(activity, moment))
+
+    def assert_killed(self) -> None:
+        """Asserts that each moment of `kill_at` was reached.
+
+        Raises:
+            AssertionError: one was not; the message says which calls were made.
+        """
+        if waiting := [str(point) for point in self._points if not point.reached]:
+            made = ", ".join(self._observed.activities) or "none"
+            raise AssertionError(f"{', '.join(waiting)} was not reached; the calls that were made: {made}")
 
     def calls(self, run_id: RunId | None = None) -> list[MadeCall]:
         """Returns the tool calls of a run, or of all runs that were served, oldest first."""
-        return self._stack.loop.run(self._calls([run_id] if run_id else list(self.observed.runs)))
+        return self._stack.loop.run(self._calls([run_id] if run_id else list(self._observed.runs)))
 
     async def _calls(self, run_ids: Sequence[RunId]) -> list[MadeCall]:
         runs = Holdfast(self._stack.client, task_queue=self._settings.temporal_task_queue)
@@ -69,20 +97,41 @@ class AgentServer:
             found += calls_of(run_id, [entry async for entry in runs.handle(run_id).entries()])
         return found
 
-    async def _restart(self, agents: Sequence[Agent]) -> None:
+    async def _restart(self) -> None:
         await self._worker.aclose()
+        await self._start(self._stack.client)
+
+    async def _start(self, client: Client) -> None:
+        self._lives.append(WorkerLife(self._points, self._died))
         model = configured_models(self._settings)
+        ledger = LedgerOfLife(self._ledger, self._lives[-1], self._is_lost)
         worker = build_worker(
-            _intercepted(self._stack.client, self.observed),
+            _intercepted(client, self._observed, self._lives[-1]),
             self._settings,
-            catalog=AgentCatalog(agents),
+            catalog=AgentCatalog(self._agents),
             model=model,
-            persistence=self._persistence,
+            persistence=replace(self._persistence, ledger=ledger),
         )
+        self._worker = AsyncExitStack()
         self._worker.push_async_callback(model.close)
         await self._worker.enter_async_context(worker)
 
+    def _died(self, _life: WorkerLife) -> None:
+        self._deaths.append(asyncio.create_task(self._replace(self._worker)))
+
+    async def _replace(self, dead: AsyncExitStack) -> None:
+        """Starts another worker; the dead one shuts down meanwhile, so that it takes no more calls."""
+        shutdown = asyncio.create_task(dead.aclose())
+        await self._start(await connect_temporal(self._stack.address))  # one connection cannot have both workers
+        await shutdown
+
+    def _is_lost(self, owner: str) -> bool:
+        return any(life.is_over and owner in life.owners for life in self._lives)
+
     async def _close(self) -> None:
+        for life in self._lives:
+            life.bury()
+        await asyncio.gather(*self._deaths)
         await self._worker.aclose()
         await self._persistence.close()
 

@@ -18,28 +18,32 @@ class Interceptor(client.Interceptor, WorkerInterceptor):
 
 
 class ObservedCalls(Interceptor):
-    """Remembers the runs whose calls a worker makes.
+    """Remembers what a worker does.
 
     Attributes:
-        runs: their ids, in the order in which they began.
+        runs: ids of the runs whose calls it makes, in the order in which they began.
+        activities: the types of these calls, likewise.
     """
 
     def __init__(self) -> None:
         self.runs: dict[RunId, None] = {}
+        self.activities: dict[str, None] = {}
 
     @override
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Observed(next, self.runs)
+        return _Observed(next, self)
 
 
 class _Observed(ActivityInboundInterceptor):
-    def __init__(self, following: ActivityInboundInterceptor, runs: dict[RunId, None]) -> None:
+    def __init__(self, following: ActivityInboundInterceptor, seen: ObservedCalls) -> None:
         super().__init__(following)
-        self._runs = runs
+        self._seen = seen
 
     @override
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = activity.info()
         if info.workflow_type == AGENT_RUN and info.workflow_id is not None:
-            self._runs[info.workflow_id] = None
+            self._seen.runs[info.workflow_id] = None
+            if not info.is_local:
+                self._seen.activities[info.activity_type] = None
         return await super().execute_activity(input)

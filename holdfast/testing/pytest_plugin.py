@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.testing.agent_server import AgentServer
     from holdfast.testing.bench import Bench
     from holdfast.testing.calls import Called
+    from holdfast.testing.killed_worker import Moment
     from holdfast.testing.model_server import ModelServer
     from holdfast.testing.session_stack import SessionStack
 
@@ -65,6 +66,13 @@ def called(serve: AgentServer) -> Called:
     from holdfast.testing.calls import Called
 
     return Called(serve.calls)
+
+
+@pytest.fixture
+def kill_at(serve: AgentServer) -> Iterator[Callable[[str, Moment], None]]:
+    """A function that kills the worker once and starts another: `kill_at("tool.order", "before"|"during"|"after")`."""
+    yield serve.kill_at
+    serve.assert_killed()
 
 
 @pytest.fixture
