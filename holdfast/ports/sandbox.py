@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 
 from holdfast.errors import HoldfastError
 
-Stopped = Literal["time", "memory", "output"]
-"""The limit for which a command was killed, with all the processes that it started."""
+Stopped = Literal["time", "memory", "output", "lost"]
+"""The limit for which a command and all its processes were killed; `lost` if what ran it was killed."""
 
 
 class SandboxUnavailable(HoldfastError):

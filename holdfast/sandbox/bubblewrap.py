@@ -108,7 +108,7 @@ def arguments(workspace: Path, hidden: Iterable[Path], paths: Sequence[str], lim
     arguments += ["--bind", str(workspace), WORKSPACE]
     for secret in hidden:
         arguments += _hide(workspace / secret, f"{WORKSPACE}/{secret}")
-    return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORKSPACE]
+    return [*arguments, "--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORKSPACE]
 
 
 def _as_it_is(path: str) -> list[str]:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import sys
 import tempfile
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from typing_extensions import override
 
-from holdfast.ports.sandbox import Command, CommandResult, SandboxProtocol, SandboxUnavailable, Stopped
+from holdfast.ports.sandbox import Command, CommandResult, SandboxProtocol, SandboxUnavailable
 from holdfast.sandbox import bubblewrap
-from holdfast.sandbox.limits import MB, Limits, counts_per_namespace
-from holdfast.sandbox.output import BoundedOutput
+from holdfast.sandbox.call import ISOLATED, PYTHON, SupervisedCall
+from holdfast.sandbox.limits import Limits, counts_per_namespace
 from holdfast.sandbox.supervisor import is_root
 
 Mode = Literal["bwrap", "container", "off"]
@@ -28,15 +25,8 @@ Mode = Literal["bwrap", "container", "off"]
 worker's container confines them. `off` runs them directly, with the worker's environment, and limits only their time
 and output."""
 
-PYTHON = str(Path(sys.executable).resolve())
-SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 STAGE = Path(__file__).with_name("stage.py")
-ISOLATED = ("-I", "-S", "-B")  # options of Python: no site packages, no environment, no files written
-MAX_OUTPUT = 64 * MB  # of one command, before it is killed: reading it costs the worker time
-END_GRACE = 3.0  # seconds for the processes of a command to end after a cancel
-SUPERVISOR_GRACE = 20.0  # seconds that the supervisor may take longer than the command
 PROBE_SECONDS = 20.0
-CHUNK = 64 * 1024  # bytes
 SUFFIXES = {"shell": ".sh", "python": ".py"}
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -81,23 +71,23 @@ class Sandbox(SandboxProtocol):
         temporary = None if self.mode == "bwrap" else tempfile.mkdtemp(prefix="holdfast-command-")
         try:
             request = await asyncio.to_thread(self._request, command, temporary)
-        except BaseException:
-            if temporary:
+            return await SupervisedCall(request).result()
+        finally:
+            if temporary:  # the supervisor removes it as well, as it may outlive this process
                 shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        return await _Call(request, command.seconds).result()
 
     def _request(self, command: Command, temporary: str | None) -> dict[str, Any]:
         """Returns what the supervisor does; see `supervisor.py`."""
         in_bwrap, is_limited = self.mode == "bwrap", self.mode != "off"
         folder = temporary or bubblewrap.TEMPORARY
+        workspace = bubblewrap.WORKSPACE if in_bwrap else str(command.workspace)
         script = f"{folder}/command{SUFFIXES[command.language]}"
         shares_user = is_limited and not is_root() and not (in_bwrap and counts_per_namespace())
         stage = {
             "argv": [*_interpreter(command.language), script],
             "script": command.script,
             "script_file": script,
-            "environment": _environment(folder) if is_limited else dict(os.environ),
+            "environment": _environment(folder, workspace) if is_limited else dict(os.environ),
             "limits": self._limits.of_process(shares_user=shares_user) if is_limited else {},
             "workspace": _identity(command.workspace),
         }
@@ -118,83 +108,9 @@ class Sandbox(SandboxProtocol):
         return bubblewrap.arguments(command.workspace, command.hidden, self._paths, self._limits)
 
 
-class _Call:
-    """One process of the supervisor."""
-
-    def __init__(self, request: dict[str, Any], seconds: float) -> None:
-        self._request = request
-        self._seconds = seconds
-        self._output = BoundedOutput(), BoundedOutput()
-        self._has_too_much_output = False
-
-    async def result(self) -> CommandResult:
-        """Runs the command.
-
-        Raises:
-            SandboxUnavailable: it could not begin.
-        """
-        status, status_end = os.pipe()
-        try:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *(PYTHON, *ISOLATED, SUPERVISOR, str(status_end)),
-                    stdin=PIPE,
-                    stdout=PIPE,
-                    stderr=PIPE,
-                    pass_fds=(status_end,),
-                    env={},
-                    cwd="/",
-                    start_new_session=True,
-                )
-            finally:
-                os.close(status_end)
-            try:
-                await asyncio.wait_for(self._follow(process), self._seconds + SUPERVISOR_GRACE)
-            finally:
-                await _end(process)
-            return self._result(json.loads(os.read(status, CHUNK) or "{}"))
-        finally:
-            os.close(status)
-
-    async def _follow(self, process: Process) -> None:
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(self._request).encode() + b"\n")
-        await asyncio.gather(
-            self._collect(process, process.stdout, self._output[0]),
-            self._collect(process, process.stderr, self._output[1]),
-            process.wait(),
-        )
-
-    async def _collect(self, process: Process, stream: asyncio.StreamReader | None, output: BoundedOutput) -> None:
-        assert stream is not None
-        assert process.stdin is not None
-        while data := await stream.read(CHUNK):
-            output.add(data)
-            if output.total > MAX_OUTPUT and not self._has_too_much_output:
-                self._has_too_much_output = True
-                process.stdin.close()
-
-    def _result(self, status: dict[str, Any]) -> CommandResult:
-        stdout, stderr = (output.text() for output in self._output)
-        stopped: Stopped | None = "output" if self._has_too_much_output else status.get("stopped")
-        exit_code = status.get("exit_code")
-        if status.get("fault"):
-            raise SandboxUnavailable(f"the command could not be started ({status['fault']})")
-        if exit_code is None and not stopped:
-            raise bubblewrap.fault(stderr) if self._request["sandbox"] else _lost(stderr)
-        killed = 128 + 9
-        return CommandResult(
-            killed if exit_code is None else exit_code, stdout, stderr, round(status.get("seconds", 0.0), 3), stopped
-        )
-
-
 def temporary_folder() -> Path:
     """Returns the folder of temporary files, with all links resolved."""
     return Path(tempfile.gettempdir()).resolve()
-
-
-def _lost(said: str) -> SandboxUnavailable:
-    return SandboxUnavailable(f"the process that supervises the command failed ({said.strip()[-500:]})")
 
 
 def _require_linux() -> None:
@@ -202,20 +118,6 @@ def _require_linux() -> None:
         "HOLDFAST_SANDBOX=container needs Linux: run the worker in a Linux container, or, if commands of models may do "
         "on this machine whatever you may do, set HOLDFAST_SANDBOX=off"
     )
-
-
-async def _end(process: Process) -> None:
-    """Ends the supervisor: it kills the command first, and is itself killed if it does not end."""
-    if process.returncode is not None:
-        return
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        await asyncio.wait_for(process.wait(), END_GRACE)
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 def _identity(folder: Path) -> list[int]:
@@ -241,7 +143,7 @@ def _interpreter(language: str) -> tuple[str, ...]:
     return (shutil.which("bash", path=SYSTEM_PATH) or "/bin/sh",)
 
 
-def _environment(temporary: str) -> dict[str, str]:
+def _environment(temporary: str, workspace: str) -> dict[str, str]:
     """Returns the environment of commands, which has nothing of the worker's."""
     return {
         "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
@@ -249,7 +151,7 @@ def _environment(temporary: str) -> dict[str, str]:
         "TMPDIR": temporary,
         "USER": "agent",
         "LANG": "C.UTF-8",
-        "PYTHONPATH": ".",
+        "PYTHONPATH": workspace,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

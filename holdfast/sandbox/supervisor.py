@@ -9,11 +9,11 @@ the descriptor STATUS as JSON.
 from __future__ import annotations
 
 import ctypes
-import errno
 import json
 import os
 import select
 import signal
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -30,6 +30,8 @@ WATCH_SHARE = 20  # the interval is at least this many times as long as a look, 
 KILL_TIMEOUT = 5.0  # seconds for the processes to end; those in uninterruptible I/O may take longer
 KILL_PAUSE = 0.005  # seconds
 MAX_REPORT = 64 * 1024  # bytes
+CLOCK_STEP = 0.1  # seconds that the times of files may be behind the clock
+SET_ID = stat.S_ISUID | stat.S_ISGID
 
 
 class Tree:
@@ -92,6 +94,7 @@ class Supervisor:
 
     def __init__(self, request: dict[str, Any]) -> None:
         self._request = request
+        self._worker = os.getppid()
         self._tree = Tree()
         self._users = _free_users() if request["drops_root"] and is_root() else None
         self._report, self._report_end = _pipe()
@@ -99,14 +102,14 @@ class Supervisor:
 
     def run(self) -> dict[str, Any]:
         """Runs the command, and returns what happened."""
-        began = time.monotonic()
+        began, date = time.monotonic(), time.time()
         child = self._start()
         stopped = self._watch(child, began + self._request["seconds"])
         seconds = time.monotonic() - began
         direct = self._users[0] if self._users and not self._request["sandbox"] else None
         self._tree.kill(child, direct)
-        if self._users:
-            _give_back(self._request["workspace"], *self._users)
+        if self._request["limited"]:
+            _give_back(self._request["workspace"], self._users, date)
         fault = _content(self._fault)
         return {"exit_code": self._exit_code(child), "stopped": stopped, "seconds": seconds, "fault": fault}
 
@@ -169,7 +172,8 @@ class Supervisor:
                 return None if child in self._tree.exits else excess
             pause = max(WATCH_INTERVAL, WATCH_SHARE * (time.monotonic() - began)) if IS_LINUX else 0.05
             events = poll.poll(1000 * max(0.0, min(pause, deadline - time.monotonic())))
-            if any(descriptor == 0 for descriptor, _ in events):
+            has_lost_worker = os.getppid() != self._worker  # a process that it has forked may hold the pipe
+            if has_lost_worker or any(descriptor == 0 for descriptor, _ in events):
                 return "cancelled"
 
     def _excess(self, deadline: float) -> str | None:
@@ -221,8 +225,7 @@ def _user_namespace(user: int, group: int) -> int:
             Path("/proc/sys/user/max_user_namespaces").write_text("0")
         os._exit(0)
     if fault := os.read(begun, 1)[0]:
-        os.write(2, f"bwrap: No permissions to create a new user namespace: {os.strerror(fault)}\n".encode())
-        raise SystemExit(1)
+        raise OSError(fault, os.strerror(fault))
     for kind, outer in (("uid", user), ("gid", group)):
         Path(f"/proc/{holder}/{kind}_map").write_text(f"0 0 1\n{INNER_USER} {outer} 1\n")
     namespace = os.open(f"/proc/{holder}/ns/user", os.O_RDONLY)
@@ -266,15 +269,25 @@ def _kill_all_of(user: int) -> None:
     os.waitpid(killer, 0)
 
 
-def _give_back(workspace: str, user: int, group: int) -> None:
-    """Makes what the command created in the workspace a possession of the workspace's owner."""
+def _give_back(workspace: str, users: list[int] | None, began: float) -> None:
+    """Makes what the command created in the workspace a possession of its owner, whom no program may become.
+
+    Args:
+        workspace: the folder.
+        users: the user and the group of the command, if it had its own.
+        began: when the command did.
+    """
     owner = Path(workspace).stat()
     for _, folders, files, folder in os.fwalk(workspace):
         for name in (*folders, *files):
             with suppress(OSError):
                 found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                if found.st_uid == user or found.st_gid == group:
+                if found.st_ctime < began - CLOCK_STEP:
+                    continue
+                if users and (found.st_uid == users[0] or found.st_gid == users[1]):
                     os.chown(name, owner.st_uid, owner.st_gid, dir_fd=folder, follow_symlinks=False)
+                elif stat.S_ISREG(found.st_mode) and found.st_mode & SET_ID:
+                    os.chmod(name, stat.S_IMODE(found.st_mode) & ~SET_ID, dir_fd=folder)
 
 
 def _pipe() -> tuple[int, int]:
@@ -319,8 +332,9 @@ def main() -> None:
     try:
         os.write(status, json.dumps(Supervisor(request).run()).encode())
     except OSError as error:
-        if error.errno != errno.EPIPE:
+        with suppress(OSError):  # the worker may be what has ended
             os.write(2, f"{error}\n".encode())
+            os.write(status, b'{"exit_code": null}')
     finally:
         if request["temporary"]:
             import shutil  # noqa: PLC0415 - slow, and a sandbox does not need it

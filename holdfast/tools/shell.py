@@ -87,7 +87,8 @@ def _report(result: CommandResult, written: list[str], deleted: list[str], secon
         parts.append("(no output)")
     parts += [f"{what}: {_named(names)}" for what, names in (("written", written), ("deleted", deleted)) if names]
     text = clean_text("\n".join(parts).replace("\0", "\N{REPLACEMENT CHARACTER}"))
-    return ToolResult(error=text, files=written) if result.stopped else ToolResult(content=text, files=written)
+    files = [shown(name) for name in written]
+    return ToolResult(error=text, files=files) if result.stopped else ToolResult(content=text, files=files)
 
 
 def _end(result: CommandResult, seconds: float) -> str:
@@ -98,6 +99,8 @@ def _end(result: CommandResult, seconds: float) -> str:
             return f"killed, as it did not end within {seconds:g} s; pass more seconds, at most {MAX_SECONDS:g}"
         case "memory":
             return "killed, as its processes together used more memory than a command may use; process less at a time"
+        case "lost":
+            return "what ran it was killed, so that it is unknown how far it came"
         case "output":
             return "killed, as it wrote too much output; write to a file, and read parts of it"
 

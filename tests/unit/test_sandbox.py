@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,11 @@ def context(workspace: Path, sandbox: Sandbox, roots: WorkspaceRoots | None = No
 def names(folder: Path) -> list[str]:
     """What is in a folder."""
     return sorted(path.name for path in folder.iterdir())
+
+
+def mode_of(file: Path) -> int:
+    """The permissions of a file."""
+    return stat.S_IMODE(file.stat().st_mode)
 
 
 def owners(folder: Path) -> set[int]:
@@ -220,18 +226,26 @@ async def test_files_and_computing_are_limited(workspace: Path) -> None:
 @pytest.mark.parametrize("mode", LIMITED)
 async def test_result_says_what_a_command_did(workspace: Path, mode: Mode) -> None:
     """The result has the exit code, both streams, and which files are new, changed or gone; they belong to the owner
-    of the workspace.
+    of the workspace, whom no program there may become.
     """
     sandbox = await working(mode)
     for name in ("old.txt", "gone.txt", "same.txt"):
         (workspace / name).write_text(name)
-    script = "echo out; echo err >&2; mkdir -p a; echo new > a/new.txt; echo more >> old.txt; rm gone.txt; exit 3"
+    script = "echo out; echo err >&2; mkdir -p a; echo new > a/new.txt; echo more >> old.txt; rm gone.txt; chmod 4755 same.txt; exit 3"
     result = await run_shell(script, context=context(workspace, sandbox))
     lines = result.content.splitlines()
     assert lines[0].startswith("exit code 3 after ")
-    assert lines[1:] == ["stdout:", "out", "stderr:", "err", "written: a/new.txt, old.txt", "deleted: gone.txt"]
-    assert result.files == ["a/new.txt", "old.txt"]
+    assert lines[1:] == [
+        "stdout:",
+        "out",
+        "stderr:",
+        "err",
+        "written: a/new.txt, old.txt, same.txt",
+        "deleted: gone.txt",
+    ]
+    assert result.files == ["a/new.txt", "old.txt", "same.txt"]
     assert len(owners(workspace)) == 1
+    assert mode_of(workspace / "same.txt") == 0o755
 
 
 async def test_long_output_is_cut_with_a_remark(workspace: Path) -> None:
