@@ -231,7 +231,8 @@ async def test_result_says_what_a_command_did(workspace: Path, mode: Mode) -> No
     sandbox = await working(mode)
     for name in ("old.txt", "gone.txt", "same.txt"):
         (workspace / name).write_text(name)
-    script = "echo out; echo err >&2; mkdir -p a; echo new > a/new.txt; echo more >> old.txt; rm gone.txt; chmod 4755 same.txt; exit 3"
+    script = "echo out; echo err >&2; mkdir a; echo new > a/new.txt; echo more >> old.txt; rm gone.txt"
+    script += "; chmod 4755 same.txt; exit 3"
     result = await run_shell(script, context=context(workspace, sandbox))
     lines = result.content.splitlines()
     assert lines[0].startswith("exit code 3 after ")
