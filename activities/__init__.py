@@ -38,6 +38,7 @@ from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.budgets import DayBudget
+from holdfast.http_access import HttpAccess
 from holdfast.ports import ChatModel, EventBus, RunLog, Store
 from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.event_topics import EventTopics
@@ -73,6 +74,8 @@ class CodeDependencies:
     """Most bytes of a tool's result, if the tool sets no limit; `None` means as much as a payload may have."""
     sandbox: SandboxProtocol | None = None
     """Where commands of models run; `None` means that the tools which run them refuse."""
+    http: HttpAccess | None = None
+    """The hosts that tools may reach over HTTP; `None` means all that are public."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +186,7 @@ def build_code_activities(
             memories=deps.memories,
             max_result=deps.max_result,
             sandbox=deps.sandbox,
+            http=deps.http,
         )
 
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)

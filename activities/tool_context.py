@@ -9,6 +9,7 @@ from temporalio import activity
 
 from holdfast.agents.tool_context import ToolChannel, ToolContext
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.http_access import HttpAccess
 from holdfast.invocations import ToolInvocation
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
@@ -21,6 +22,7 @@ def tool_context(
     memories: TextMemoryProtocol | None = None,
     channel: ToolChannel | None = None,
     sandbox: SandboxProtocol | None = None,
+    http: HttpAccess | None = None,
 ) -> ToolContext:
     """Returns the context of a call in the current attempt of an activity.
 
@@ -30,6 +32,7 @@ def tool_context(
         memories: see `ToolContext.memories`.
         channel: see `ToolContext.channel`.
         sandbox: see `ToolContext.sandbox`.
+        http: see `ToolContext.http`.
     """
     return ToolContext(
         run_id=invocation.run_id,
@@ -44,4 +47,5 @@ def tool_context(
         context=MappingProxyType(invocation.context or {}),
         channel=channel,
         sandbox=sandbox,
+        http=http or HttpAccess(),
     )

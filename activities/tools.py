@@ -25,6 +25,7 @@ from holdfast.agents.tool import Tool, ToolContext, ToolError
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.call_progress import ToolProgress
 from holdfast.errors import ErrorType
+from holdfast.http_access import HttpAccess
 from holdfast.invocations import ToolInvocation
 from holdfast.ports import EventBus
 from holdfast.ports.event_topics import EventTopics
@@ -58,6 +59,7 @@ class ToolActivity:
         memories: TextMemoryProtocol | None = None,
         max_result: int | None = None,
         sandbox: SandboxProtocol | None = None,
+        http: HttpAccess | None = None,
     ) -> None:
         self._tool = tool
         self._runner = runner
@@ -70,6 +72,7 @@ class ToolActivity:
         self._topics = topics
         self._memories = memories
         self._max_result = max_result
+        self._http = http
         self._channels: dict[str, CallChannel] = {}
         """Of the calls that are running, by their task in Temporal."""
         self._sandbox = sandbox
@@ -175,7 +178,12 @@ class ToolActivity:
 
     def _context(self, invocation: ToolInvocation, channel: CallChannel | None = None) -> ToolContext:
         return tool_context(
-            invocation, roots=self._roots, memories=self._memories, channel=channel, sandbox=self._sandbox
+            invocation,
+            roots=self._roots,
+            memories=self._memories,
+            channel=channel,
+            sandbox=self._sandbox,
+            http=self._http,
         )
 
 

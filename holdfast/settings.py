@@ -17,6 +17,7 @@ from holdfast._util.named_values import ALL, named_values
 from holdfast.bounds import MAX_NAME, MAX_SECONDS, Seconds, TemporalName, is_encodable
 from holdfast.budgets import EVERYTHING, DayBudget, Dollars, parse_day_budgets
 from holdfast.errors import SettingsError
+from holdfast.http_access import HttpAccess
 from holdfast.pricing import ModelPrice, parse_prices
 from holdfast.rejection import reason_of
 
@@ -45,6 +46,11 @@ class Settings(BaseSettings):
     """Memory of one command, with all its processes, in MB."""
     sandbox_paths: Annotated[tuple[str, ...], NoDecode] = ()
     """Further files and folders that commands in bubblewrap can read; comma-separated."""
+    http_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """The only hosts that tools may reach over HTTP, as `example.org` or `*.example.org:8443`; none means all that are
+    public. Comma-separated."""
+    http_private_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Hosts that tools may reach also if their addresses are private. Comma-separated."""
     holdfast_encryption_key: SecretStr | None = None
     """Keys for payloads and mirror, `[name:]base64`, comma-separated: the first encrypts, all decrypt."""
     max_payload_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=1024**3)
@@ -148,11 +154,19 @@ class Settings(BaseSettings):
     """Whether a tool call that must not take effect twice is made without a claim in the ledger while the store is
     unavailable, or waits for it."""
 
-    @field_validator("holdfast_agents", "workspace_roots", "sandbox_paths", mode="before")
+    @field_validator(
+        "holdfast_agents", "workspace_roots", "sandbox_paths", "http_allowed_hosts", "http_private_hosts", mode="before"
+    )
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("http_allowed_hosts", "http_private_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        HttpAccess.parse(value)
         return value
 
     @field_validator("model_prices", mode="before")
@@ -284,6 +298,11 @@ class Settings(BaseSettings):
     def is_in_memory(self) -> bool:
         """Whether the store is in the memory of each process."""
         return self.store_url.partition("://")[0] in ("memory", "mem")
+
+    @property
+    def http_access(self) -> HttpAccess:
+        """The hosts that tools may reach."""
+        return HttpAccess.parse(self.http_allowed_hosts, self.http_private_hosts)
 
     @property
     def missing_database(self) -> Path | None:

@@ -144,6 +144,7 @@ LEAVES = """
     events
     fork_of
     forking
+    http_access
     inbox
     invocations
     json_schema
@@ -173,7 +174,9 @@ LAYERS = [
     Layer(LEAVES, "", "pydantic pydantic_core"),
     Layer("search_attributes", LEAVES, "temporalio"),
     Layer(
-        "settings", "bounds budgets errors pricing _util.age _util.named_values rejection", "pydantic pydantic_settings"
+        "settings",
+        "bounds budgets errors http_access pricing _util.age _util.named_values rejection",
+        "pydantic pydantic_settings",
     ),
     Layer("_version", ""),
     Layer("_lazy", "", "lazy_loader"),
@@ -190,8 +193,8 @@ LAYERS = [
     ),
     # Adapters: the vocabulary and their own SDK.
     Layer("models", f"{VOCABULARY} _lazy _util.batches _util.logger", "genai_prices httpx2 openai pydantic"),
-    Layer("tools", f"{VOCABULARY} agents.tool agents.secret_files agents.workspaces", "pydantic"),
     Layer("sandbox", VOCABULARY),
+    Layer("tools", f"{VOCABULARY} _lazy agents.tool agents.secret_files agents.workspaces", "httpx2 pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger", "google pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
     Layer(

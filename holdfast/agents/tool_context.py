@@ -18,6 +18,7 @@ from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.call_progress import CallProgress
 from holdfast.errors import UsageError
 from holdfast.event_topics import MAX_NAME_CHARS, EmittedEvent, checked_event_name
+from holdfast.http_access import HttpAccess
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
 from holdfast.rejection import reason_of
@@ -60,6 +61,8 @@ class ToolContext:
 
     marks: Marks = field(default_factory=Marks, repr=False, compare=False)
     """What the call has asked for with the methods below."""
+    http: HttpAccess = field(default_factory=HttpAccess, repr=False, compare=False)
+    """The hosts that the worker's settings let tools reach over HTTP."""
     cancellation: Cancellation = field(default_factory=Cancellation, repr=False, compare=False)
     channel: ToolChannel | None = field(default=None, repr=False, compare=False)
     """`None`, as in tests that call a tool directly, means that nobody observes the call."""

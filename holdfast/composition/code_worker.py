@@ -76,6 +76,7 @@ class CodeWorker:
             max_result=settings.max_tool_result_bytes,
             bus=persistence.bus,
             topics=TemporalEventTopics(client, settings.temporal_task_queue),
+            http=settings.http_access,
         )
         self._worker = Worker(
             client,

@@ -153,6 +153,7 @@ def build_worker(
         ledger_required=settings.tool_ledger == "require",
         topics=TemporalEventTopics(client, settings.temporal_task_queue),
         roots=WorkspaceRoots(workspace_roots(settings), settings.holdfast_home),
+        http=settings.http_access,
         default_timeout=settings.agent_execution_timeout,
         default_model=settings.default_model,
         prices=BundledPrices(settings.model_provider, settings.model_prices),
