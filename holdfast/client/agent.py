@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from pydantic import JsonValue
 
 from holdfast.agents import agent as definition
 from holdfast.agents import services
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.client.result import AgentResult
     from holdfast.client.run_handle import RunHandle
     from holdfast.client.session import Answer, Session
+    from holdfast.client.tool_runs import ExecutedTool
     from holdfast.events import Event
 
 
@@ -78,6 +82,26 @@ class Agent(definition.Agent):
         """
         async for event in (await _runner()).stream(self, input, options):
             yield event
+
+    async def execute_tool(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | None = None,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's word
+        approve: bool = False,
+        timeout: float | None = None,
+        context: Mapping[str, JsonValue] | None = None,
+        workspace: str | Path | None = None,
+        **params: Any,
+    ) -> ExecutedTool:
+        """Calls a tool of the agent without a run and without a model; see `Holdfast.execute_tool`."""
+        runner = await _runner()  # loads the client
+        from holdfast.client.tool_runs import ToolCallOptions  # noqa: PLC0415 - a definition needs no client
+
+        options = ToolCallOptions(id, approve, timeout, context, workspace)
+        return await runner.execute_tool(self, tool, {**(arguments or {}), **params}, options)
 
     def session(self, id: str, **options: Unpack[SessionOptions]) -> OwnSession:  # noqa: A002
         """Returns a conversation with the agent that survives crashes; see `Holdfast.session`."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
 
 from holdfast.agents.agent import Agent
 from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
+from holdfast.client.tool_runs import ExecutedTool, ToolCallOptions
 from holdfast.events import Event
 from holdfast.start_options import SessionOptions, StartOptions
 
@@ -24,6 +25,11 @@ class AgentRunner(Protocol):
 
     def stream(self, agent: Agent, text: str, options: StartOptions) -> AsyncIterator[Event]:
         """Runs an agent and yields what happens until the end; a cancel of the caller cancels the run."""
+
+    async def execute_tool(
+        self, agent: Agent, tool: str, arguments: Mapping[str, Any], options: ToolCallOptions
+    ) -> ExecutedTool:
+        """Calls a tool of an agent whose code is served."""
 
     async def session(self, agent: Agent, run_id: str, options: SessionOptions) -> Session:
         """Returns a session of an agent whose code is served."""

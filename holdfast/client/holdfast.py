@@ -92,7 +92,8 @@ class Holdfast:
             client, KnownAgents(self._workers, agents), task_queue=task_queue, max_input_bytes=max_input_bytes
         )
         self._forks = Forks(self._log, mirror, self._starter)
-        self._tool_runs = ToolRuns(client, self._starter, task_queue)
+        self.tool_runs = ToolRuns(client, self._starter, task_queue)
+        """Makes the calls of `execute_tool`."""
 
     @property
     def temporal(self) -> Client:
@@ -268,7 +269,7 @@ class Holdfast:
             TemporalUnavailable: the server is unavailable.
         """
         options = ToolCallOptions(id, approve, timeout, context, workspace)
-        return await self._tool_runs.execute(agent, tool, {**(arguments or {}), **params}, options)
+        return await self.tool_runs.execute(agent, tool, {**(arguments or {}), **params}, options)
 
     def handle(self, id: RunId) -> RunHandle:  # noqa: A002 - the field's word
         """Returns a handle of the run with this id; only the handle's methods check that the run exists."""

@@ -81,6 +81,8 @@ class ToolCallOptions:
     timeout: float | None = None
     context: Mapping[str, JsonValue] | None = None
     workspace: str | Path | None = None
+    spec: AgentSpec | None = None
+    """The definition to send, if it is not that of the agent itself."""
 
 
 class ToolRuns:
@@ -132,7 +134,7 @@ class ToolRuns:
         try:
             return ToolRunRequest.model_validate(
                 {
-                    "agent": agent.spec() if isinstance(agent, Agent) else agent,
+                    "agent": options.spec or (agent.spec() if isinstance(agent, Agent) else agent),
                     "tool": tool,
                     "arguments": plain,
                     **{name: value for name, value in given.items() if value is not None},

@@ -7,10 +7,10 @@ import atexit
 import sys
 import threading
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from temporalio.client import Client
 
@@ -22,12 +22,13 @@ from holdfast.client.holdfast import Holdfast
 from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
+from holdfast.client.tool_runs import ExecutedTool, ToolCallOptions
 from holdfast.composition.keys import key_ring
 from holdfast.errors import HoldfastError, WaitTimedOut, WorkerUnavailable
 from holdfast.events import Event
 from holdfast.ports import EventBus
 from holdfast.settings import Settings
-from holdfast.stack import Replace, await_comeback, up
+from holdfast.stack import Replace, await_comeback, compare, up
 from holdfast.start_options import SessionOptions, StartOptions
 from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.temporal.connection import connect_temporal
@@ -118,6 +119,14 @@ class OwnAgents:
         except asyncio.CancelledError:
             await _cancel(handle)
             raise
+
+    async def execute_tool(
+        self, agent: Agent, tool: str, arguments: Mapping[str, Any], options: ToolCallOptions
+    ) -> ExecutedTool:
+        """Calls a tool of an agent whose code is served."""
+        connection = await self._thread.call(self._connected())
+        await self._serve(agent, connection)
+        return await connection.runs.tool_runs.execute(agent, tool, arguments, replace(options, spec=spec_of(agent)))
 
     async def session(self, agent: Agent, run_id: str, options: SessionOptions) -> Session:
         """Returns a session of an agent whose code is served."""
@@ -235,7 +244,14 @@ async def _cancel(handle: RunHandle) -> None:
 async def _local_address(settings: Settings) -> str:
     """Returns the address of the local stack, and starts what of it does not run."""
     await await_comeback(settings)
-    return (await up(settings, _say, replace=Replace.NEVER)).address
+    address = (await up(settings, _say, replace=Replace.NEVER)).address
+    if compared := compare(settings):
+        changed = [*compared.differences, *(file.name for file in compared.changed_files)]
+        if changed:
+            _say(
+                f"the running worker has another version of {', '.join(changed)}; `holdfast up` restarts it with yours"
+            )
+    return address
 
 
 def _say(line: str) -> None:
