@@ -18,12 +18,14 @@ from holdfast.activities.events import EventActivities
 from holdfast.activities.fallback import Fallback
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.forking import ForkActivities
+from holdfast.activities.guards import GuardActivities
 from holdfast.activities.ledger_calls import LedgerCalls
 from holdfast.activities.limiter import Limiter
 from holdfast.activities.memory import MemoryActivities
 from holdfast.activities.mirror import MirrorActivities
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.model import ModelActivities
+from holdfast.activities.outputs import OutputActivities
 from holdfast.activities.restoring import RestoreActivities
 from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots, SlotActivities
@@ -191,4 +193,6 @@ def build_code_activities(
 
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
-    return [code_ready, approvals.check, *tools, UnservedActivities(deps.catalog, serve).definition()]
+    checks: list[Callable[..., Any]]
+    checks = [OutputActivities(deps.catalog.find, runner).validate, GuardActivities(deps.catalog.find, runner).guard]
+    return [code_ready, approvals.check, *checks, *tools, UnservedActivities(deps.catalog, serve).definition()]

@@ -111,7 +111,8 @@ def summary_request(context: Context, cut: Cut, order: CompactionOrder, *, part:
     focus = f"\n\nThe person asks that the summary keeps in particular: {order.focus}" if order.focus else ""
     settings = {name: value for name, value in context.spec.model_settings.items() if name not in DROPPED_SETTINGS}
     instructions = INSTRUCTIONS.format(words=round(cut.summary_bytes * cut.tokens_per_byte * WORDS_PER_TOKEN))
-    spec = context.spec.model_copy(update={"tools": [], "system_prompt": instructions, "model_settings": settings})
+    changes = {"system_prompt": instructions, "model_settings": settings}
+    spec = context.spec.model_copy(update={**changes, "tools": [], "output": None})
     request = f"<conversation>\n{source}\n</conversation>\n\nSummarize this part of the conversation.{focus}"
     asked = [Message(seq=0, role="system", content=instructions), Message(seq=1, role="user", content=request)]
     return Context.model_construct(spec=spec, messages=asked)

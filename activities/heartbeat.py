@@ -9,6 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from holdfast.errors import ErrorType
 
 HEARTBEAT_INTERVAL = timedelta(seconds=0.8)  # a third of the shortest timeout; a cancel arrives with the next one
 
@@ -36,6 +39,24 @@ async def heartbeats(details: Callable[[], Any] | None = None) -> AsyncIterator[
         yield
     finally:
         timer.cancel()
+
+
+@asynccontextmanager
+async def repeated_if_lost() -> AsyncIterator[None]:
+    """Heartbeats while the body runs, which is repeated if the worker is shut down meanwhile.
+
+    Raises:
+        ApplicationError: retryable, at a shutdown; otherwise the run would take that for a cancel of its own.
+    """
+    try:
+        async with heartbeats():
+            yield
+    except asyncio.CancelledError:
+        if stopped_by_user():
+            raise
+        raise ApplicationError(
+            "the worker was shut down", type=ErrorType.CALL_LOST, category=ApplicationErrorCategory.BENIGN
+        ) from None
 
 
 def stopped_by_user() -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -109,6 +110,24 @@ class ToolRunner:
         if isinstance(returned, ToolResult):
             return returned
         return await loop.run(name, lambda: tool.finish(returned, context), timeout, context.cancellation)
+
+    async def run(self, name: str, function: Callable[[], Any], timeout: float, *, is_async: bool = False) -> Any:
+        """Calls another function of a user, in a thread unless it is async, and returns what it has returned.
+
+        Args:
+            name: of the function, for messages.
+            function: what it returns is awaited if need be.
+            timeout: maximum seconds.
+            is_async: whether it is a coroutine function, which does not block.
+
+        Raises:
+            UnfinishedCall: it did not end in time, or could not be called.
+            Exception: whatever it raises.
+        """
+        if is_async:
+            return await self._loop.run(name, function, timeout)
+        returned = await self._threads.run(name, function, timeout)
+        return await self._loop.run(name, lambda: returned, timeout) if inspect.isawaitable(returned) else returned
 
 
 async def _call(tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None) -> ToolResult:

@@ -2,10 +2,12 @@
 from ._util.blocking import run_blocking as run_blocking
 from ._version import __version__ as __version__
 from .agents.files import File as File
+from .agents.guards import Block as Block
 from .agents.tool import Tool as Tool
 from .agents.tool import ToolContext as ToolContext
 from .agents.tool import ToolError as ToolError
 from .agents.tool import tool as tool
+from .agents.user_functions import RunContext as RunContext
 from .agents.verification import Happened as Happened
 from .budgets import Budget as Budget
 from .call_progress import ToolProgress as ToolProgress
@@ -23,7 +25,9 @@ from .definition import AgentDefinition as AgentDefinition
 from .errors import AgentDefinitionError as AgentDefinitionError
 from .errors import ApprovalRequired as ApprovalRequired
 from .errors import EventsPruned as EventsPruned
+from .errors import GuardBlocked as GuardBlocked
 from .errors import HoldfastError as HoldfastError
+from .errors import OutputInvalid as OutputInvalid
 from .errors import RunExists as RunExists
 from .errors import RunFailed as RunFailed
 from .errors import RunNotFound as RunNotFound
@@ -70,6 +74,7 @@ __all__ = [
     "AgentSpec",
     "ApprovalRequired",
     "BaseRegistry",
+    "Block",
     "Budget",
     "BusEvent",
     "Entry",
@@ -78,6 +83,7 @@ __all__ = [
     "EventsPruned",
     "ExecutedTool",
     "File",
+    "GuardBlocked",
     "Happened",
     "Holdfast",
     "HoldfastError",
@@ -87,7 +93,9 @@ __all__ = [
     "MemoryMatch",
     "Message",
     "Notice",
+    "OutputInvalid",
     "RegistryProtocol",
+    "RunContext",
     "RunError",
     "RunExists",
     "RunFailed",

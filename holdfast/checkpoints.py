@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import AwareDatetime
 
 from holdfast.bounds import Json, Text
-from holdfast.context import context_of, open_calls
+from holdfast.context import context_of, open_calls, up_to
 from holdfast.errors import UsageError
 from holdfast.types import AgentSpec, Entry, RunId, Tolerant, ToolCall, TranscriptRef
 
@@ -128,7 +128,7 @@ def restore_point(entries: Sequence[Entry], reference: str, run_id: RunId) -> Re
         TranscriptUnavailable: the log cannot be read.
     """
     checkpoint = find_checkpoint(entries, reference, run_id)
-    context = context_of(entries[: checkpoint.ref.seq + 1])
+    context = context_of(up_to(entries, checkpoint.ref.seq))
     replies = [message for message in context.messages if message.role == "assistant"]
     turns = {entry.message.seq: entry.turn for entry in entries if entry.message}
     last = context.messages[-1] if context.messages else None

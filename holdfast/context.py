@@ -5,6 +5,8 @@ An entry counts unless a later one, `restored`, goes back to before it. Of those
     message, tool_result    add a message. A result follows its call, in the order of the calls, whichever ended first.
     wait_ended              a person edited a call when they approved it: the model sees their arguments, and is told
     compaction              clears results of tools, or replaces messages by a summary
+    guard                   a guard has blocked or replaced a message; it counts with the message, also if a later entry
+                            goes back to before it
 
 A partial reply that no message of a person follows is left out, as the next reply takes its place.
 """
@@ -23,6 +25,7 @@ from holdfast.errors import TranscriptUnavailable
 from holdfast.types import AgentSpec, Context, Entry, Message, ToolCall
 
 CLEARED = "[this result was cleared to save space; call the tool again if you need it]"
+BLOCKED = "[this message was blocked: {reason}]"
 SUMMARY = "[the messages before this one were replaced by this summary]\n\n"
 
 
@@ -64,7 +67,26 @@ def in_force(entries: Sequence[Entry]) -> list[Entry]:
         entry = entries[seq]
         found.append(entry)
         seq = _restored_to(entry) if entry.kind == "restored" else seq - 1
-    return found[::-1]
+    return _with_guards(found[::-1], entries)
+
+
+def up_to(entries: Sequence[Entry], seq: int) -> list[Entry]:
+    """Returns the entries up to a point, and what guards have said later about the messages among them.
+
+    Args:
+        entries: the log from entry 0, without gaps.
+        seq: the last entry before the point.
+    """
+    return _with_guards(list(entries[: seq + 1]), entries)
+
+
+def _with_guards(found: list[Entry], entries: Sequence[Entry]) -> list[Entry]:
+    said = [entry for entry in entries if entry.kind == "guard"]
+    if not said:
+        return found
+    seqs, messages = {entry.seq for entry in found}, {entry.message.seq for entry in found if entry.message}
+    later = [entry for entry in said if entry.seq not in seqs and entry.data.get("message") in messages]
+    return [*found, *later]
 
 
 def open_calls(context: Context) -> list[ToolCall]:
@@ -149,6 +171,8 @@ def _extended(context: Context, entries: Iterable[Entry]) -> Context:
             _edit_call(messages, entry.data)
         elif entry.kind == "compaction":
             messages = compacted(messages, entry.data)
+        elif entry.kind == "guard":
+            _guard(messages, entry.data)
     return Context.model_construct(spec=context.spec, messages=messages, held=held)
 
 
@@ -241,6 +265,15 @@ def _edit_call(messages: list[Message], data: dict[str, Any]) -> None:
     change = {"arguments": text, "edited_by": str(data.get("by") or "a person")}
     calls = [call.model_copy(update=change) if call.id == call_id else call for call in messages[asked].tool_calls]
     messages[asked] = _changed(messages[asked], tool_calls=calls)
+
+
+def _guard(messages: list[Message], data: dict[str, Any]) -> None:
+    """Replaces a message by what a guard has made of it."""
+    content = data.get("content")
+    text = BLOCKED.format(reason=data.get("blocked")) if content is None else str(content)
+    for index, message in enumerate(messages):
+        if message.seq == data.get("message") and not message.summary:
+            messages[index] = _changed(message, content=text)
 
 
 def _numbers(pairs: list[list[int]] | None) -> set[int]:

@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
 )
 
+from holdfast.answers import MAX_REPAIRS, OUTPUT_RETRIES
 from holdfast.approval import ALL, Required
 from holdfast.bounds import Json, Models, Seconds, Text, Turns, Window, name_fault
 from holdfast.budgets import Budget, checked_budget, plain_budget
@@ -98,6 +99,12 @@ class AgentDefinition(Data):
     approvals: dict[str, Required] = {}
     """`always` by the name, as in `tools`, of each tool whose calls a person must approve; `all` stands for every tool
     that has effects outside of the run."""
+    output_schema: Annotated[dict[Text, Json] | None, Field(exclude_if=lambda schema: schema is None)] = None
+    """JSON schema of its answers; `None` means text."""
+    output_retries: Annotated[int, Field(ge=0, le=MAX_REPAIRS, exclude_if=lambda times: times == OUTPUT_RETRIES)] = (
+        OUTPUT_RETRIES
+    )
+    """Times that the model may repair an answer that does not match it; then the run fails."""
     version: int | None = None
     """Assigned by the registry; `None` means that it is not registered."""
 

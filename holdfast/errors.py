@@ -15,6 +15,9 @@ HoldfastError
 │   └── RunOver                it has ended
 │       └── SessionOver        it was a session
 ├── RunFailed                  the run did not complete; carries its RunResult
+│   ├── OutputInvalid          its answer never had the form that the agent declares
+│   └── GuardBlocked           a guard has blocked the input or the answer
+├── NoAnswer                   an agent has not answered a message in a session
 ├── WaitTimedOut               a run has not ended within the caller's timeout; it stays active
 ├── Unavailable                a service that Holdfast needs is unavailable
 │   ├── TemporalUnavailable
@@ -76,6 +79,8 @@ class ErrorType(enum.StrEnum):
     ANSWER_CUT_OFF = "AnswerCutOff"
     ANSWER_FILTERED = "AnswerFiltered"
     ANSWER_EMPTY = "AnswerEmpty"
+    OUTPUT_INVALID = "OutputInvalid"
+    GUARD_BLOCKED = "GuardBlocked"
     CONTEXT_OVERFLOW = "ContextOverflow"
     REPLY_TOO_LARGE = "ReplyTooLarge"
     TRANSCRIPT_UNAVAILABLE = "TranscriptUnavailable"
@@ -217,6 +222,25 @@ class RunFailed(HoldfastError):
         reason = result.error.message if result.error else "no reason was given"
         super().__init__(f"run {result.run_id!r} {result.status}: {reason}")
         self.result = result
+
+    @classmethod
+    def of(cls, result: RunResult) -> RunFailed:
+        """Returns the error for a result, of the class that its type has."""
+        kinds: dict[str, type[RunFailed]]
+        kinds = {ErrorType.OUTPUT_INVALID: OutputInvalid, ErrorType.GUARD_BLOCKED: GuardBlocked}
+        return kinds.get(result.error.type if result.error else "", RunFailed)(result)
+
+
+class OutputInvalid(RunFailed):
+    """The answer never had the form that the agent declares; `result.output` is the model's last text."""
+
+
+class GuardBlocked(RunFailed):
+    """A guard of the agent has blocked the input or the answer; the message says which, and why."""
+
+
+class NoAnswer(HoldfastError):
+    """An agent has not answered a message in a session; the message says why."""
 
 
 class WaitTimedOut(HoldfastError, TimeoutError):

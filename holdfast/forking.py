@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from holdfast.checkpoints import find_checkpoint
@@ -38,6 +39,10 @@ def point_of(entries: Sequence[Entry], at: str | None, run_id: str) -> int:
         raise UsageError(f"run {run_id!r} has recorded nothing yet: fork it when it has begun")
     if at is None:
         return _newest(entries)
+    return _with_verdict(entries, _named_point(entries, at, run_id))
+
+
+def _named_point(entries: Sequence[Entry], at: str, run_id: str) -> int:
     if match := _TURN.fullmatch(at):
         found = [entry.seq for entry in in_force(entries) if entry.turn == int(match[1]) and _ends_turn(entry)]
     elif match := _MESSAGE.fullmatch(at):
@@ -124,6 +129,11 @@ class Prefix:
                 yield entry, _with_content(entry, edits[entry.seq]) if entry.seq in edits else entry.data
 
     @property
+    def messages(self) -> list[Message]:
+        """The context at the point."""
+        return context_of(self.entries).messages
+
+    @property
     def answer(self) -> Message | None:
         """The answer of the model at the point; `None` if it has not answered there."""
         messages = context_of(self.entries).messages
@@ -165,6 +175,13 @@ def _with_content(entry: Entry, content: str) -> dict[str, Any]:
     """Returns the data of an entry whose message has another content; an edited result is not an error."""
     data = {**entry.data, "message": {**entry.data["message"], "content": content}}
     return {**data, "error": False} if entry.kind == "tool_result" else data
+
+
+def _with_verdict(entries: Sequence[Entry], seq: int) -> int:
+    """Returns a point after what the guards have said about an answer at a point."""
+    following = takewhile(lambda entry: entry.message is None, entries[seq + 1 :])
+    said = [entry.seq for entry in following if entry.kind == "guard" and entry.data.get("on") == "output"]
+    return said[-1] if said else seq
 
 
 def _newest(entries: Sequence[Entry]) -> int:

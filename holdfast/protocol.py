@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
+from holdfast.answers import CarriedChecks
 from holdfast.bounds import MAX_PATH, Count, Indexed, Models, Name, Seconds, Text, Turns
 from holdfast.budgets import Budget, CarriedBudget
 from holdfast.call_progress import ToolProgress
@@ -184,6 +185,7 @@ class CarriedState(Tolerant):
     reported: ToolProgress | None = None
     """What the last call that reported its progress reported at its end."""
     context: CarriedContext = CarriedContext()
+    checks: Annotated[CarriedChecks, Field(exclude_if=lambda checks: not checks.model_fields_set)] = CarriedChecks()
     tree: Annotated[CarriedTree, Field(exclude_if=lambda tree: tree == CarriedTree())] = CarriedTree()
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field
 
+from holdfast.answers import OutputSpec
 from holdfast.approval import Approval
 from holdfast.bounds import (
     MAX_COUNT,
@@ -32,6 +33,8 @@ from holdfast.call_outcome import CallOutcome
 from holdfast.call_progress import CallProgress
 from holdfast.data import Data as Data  # noqa: PLC0414 - exported
 from holdfast.data import Tolerant as Tolerant  # noqa: PLC0414 - exported
+from holdfast.log_points import ForkedFrom as ForkedFrom  # noqa: PLC0414 - exported
+from holdfast.log_points import TranscriptRef as TranscriptRef  # noqa: PLC0414 - exported
 from holdfast.messages import MadeCheckpoint
 from holdfast.messages import Message as Message  # noqa: PLC0414 - exported
 from holdfast.messages import ToolCall as ToolCall  # noqa: PLC0414 - exported
@@ -117,6 +120,12 @@ class AgentSpec(Tolerant):
     """Version of a registered agent; `None` if it is not from a registry with versions."""
     code_queue: Annotated[TemporalName | None, Field(exclude_if=lambda queue: queue is None)] = None
     """Task queue of the process that has the agent's code; `None` means that of the run."""
+    output: Annotated[OutputSpec | None, Field(exclude_if=lambda output: output is None)] = None
+    """The form of its answers; `None` means text."""
+    input_guards: Annotated[list[Text], Field(exclude_if=lambda guards: not guards)] = []
+    """Names of the functions that see each message of a person before the model does."""
+    output_guards: Annotated[list[Text], Field(exclude_if=lambda guards: not guards)] = []
+    """Names of the functions that see each answer before it is given."""
 
     @property
     def models(self) -> list[str]:
@@ -134,15 +143,6 @@ def model_names(model: str | list[str] | None) -> list[str]:
 AgentSpec.model_rebuild()
 
 
-class TranscriptRef(Tolerant):
-    """A point in a run's log: everything up to and including this entry."""
-
-    seq: int
-    """Number of the entry."""
-    digest: str
-    """Digest of the entry, which covers all earlier ones."""
-
-
 EntryKind = Literal[
     "start",
     "message",
@@ -156,6 +156,7 @@ EntryKind = Literal[
     "checkpoint",
     "restored",
     "compaction",
+    "guard",
     "status",
     "finish",
 ]
@@ -168,19 +169,23 @@ class Entry(Tolerant):
         start: `agent` (AgentSpec), `request` (the RunRequest, without `agent` and `carried`); of a fork also `forked`
             (ForkedFrom), and the entries up to its `seq` are those of the origin
         message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`, and `tried` (of
-            TriedModel) if other models were asked before
+            TriedModel) if other models were asked before; from the run itself `repair` (its number), if it asks the
+            model to repair its answer
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
             (CallOutcome), `progress` (CallProgress); of an answer of a child run also `run` (its id), `usage`
         command: `command` (its name), `id`, `by`, and the fields of the command that were set
         dropped: `id` (of the `send` command), `reason`: a message that no model call will see
         refused: `signal`, `reason`, `given`: a signal that could not be carried out
-        answer: `output`, `finish_reason`, `error`, `turns` (of this answer): the end of an exchange in a session
+        answer: `output`, `finish_reason`, `error`, `turns` (of this answer), and `typed` as in RunResult: the end of an
+            exchange in a session
         wait: `wait` (Wait): a wait that is recorded because it may be long
         wait_ended: `id`, `outcome`; of an approval with edited arguments also `edited` (`arguments`), `by`, and `call`,
             the id of the call, if `id` is another
         checkpoint: `id`, `name`, and if there are any `data`, `by`
         restored: `to` (seq of the newest entry that counts), `checkpoint`, `by`
         compaction: `cleared` and `summarized` (`[first, last]` pairs of message seqs), `summary`
+        guard: `on` (`input` or `output`), `guard` (its name), `message` (seq of the message that it has blocked or
+            replaced), and either `blocked` (why) or `content` (the text that replaces it)
         status: `status` (RunStatus), `reason`
         finish: `result` (RunResult)
     """
@@ -271,6 +276,8 @@ class RunResult(Tolerant):
     status: RunStatus
     output: Text = ""
     """The model's answer; of an answer that was cut off or interrupted, the part that had arrived."""
+    typed: Annotated[bool, Field(exclude_if=lambda typed: not typed)] = False
+    """Whether `output` is the JSON text of an answer in the form that the agent declares."""
     finish_reason: str | None = None
     """Why the model's last reply ended, in OpenAI's terms, as `stop` or `length`; `None` without a reply."""
     error: RunError | None = None
@@ -292,18 +299,6 @@ class RunResult(Tolerant):
     """The tools' folder on the worker's machine; `None` means that the run never started."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
-
-
-class ForkedFrom(Tolerant):
-    """The point of another run that a run began with."""
-
-    run: RunId
-    seq: int
-    """The last entry of the origin that both have; the fork may have edited it or earlier ones."""
-    digest: str
-    """Digest of that entry in the origin's log."""
-    turn: int = 0
-    """Number of turns up to that entry, which do not count against the fork's limit."""
 
 
 class RunSummary(Tolerant):

@@ -21,6 +21,7 @@ PUBLIC_NAMES = """
     ApprovalRequired ExecutedTool ToolCallFailed
     Agent AgentDefinitionError AgentResult AgentSpec Entry Event File Happened Holdfast HoldfastError ListedRun Memory
     MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
+    Block GuardBlocked OutputInvalid RunContext
     Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError
     ToolProgress ToolResult
     ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
@@ -124,6 +125,7 @@ class Layer:
 
 
 LEAVES = """
+    answers
     approval
     bounds
     budgets
@@ -148,9 +150,11 @@ LEAVES = """
     inbox
     invocations
     json_schema
+    log_points
     messages
     model_reply
     names
+    output_schema
     ports
     pricing
     progress
@@ -186,9 +190,9 @@ LAYERS = [
     # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
     Layer(
         "activities",
-        f"{VOCABULARY} _util.logger _util.streams agents.approvals agents.cancellation agents.catalog agents.directory "
-        "agents.secret_files agents.tool agents.tool_context agents.workspaces temporal.payload_limits "
-        "temporal.prefix storage.memory",
+        f"{VOCABULARY} _util.logger _util.streams agents.agent agents.approvals agents.cancellation agents.catalog "
+        "agents.directory agents.guards agents.output agents.secret_files agents.tool agents.tool_context "
+        "agents.user_functions agents.workspaces temporal.payload_limits temporal.prefix storage.memory",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
@@ -224,7 +228,7 @@ LAYERS = [
     Layer("storage.persistence", "errors ports storage"),
     Layer("scripted", f"{VOCABULARY} models", "pydantic starlette uvicorn"),
     # Users' code.
-    Layer("agents", f"{VOCABULARY} tools _util.logger", "griffe pydantic pydantic_core"),
+    Layer("agents", f"{VOCABULARY} _lazy tools _util.logger", "griffe jsonschema pydantic pydantic_core referencing"),
     Layer(
         "client",
         f"{VOCABULARY} _version _util.logger _util.loop_thread temporal agents.agent agents.services "

@@ -170,6 +170,14 @@ APPROVAL_CHECK = ActivityOptions(
 )
 """A condition looks at arguments. If none of the attempts answers, a person is asked."""
 
+CODE_CHECK = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+    retry_policy=RetryPolicy(initial_interval=QUICK_RETRY, maximum_interval=timedelta(seconds=10), maximum_attempts=5),
+)
+"""Guards and validators of answers, each with a timeout of its own. A validator that fails, and whatever kills its
+worker, is called again a few times."""
+
 CODE_START = timedelta(seconds=5)
 """How soon the process that has an agent's code begins a call. Then the call is withdrawn, and the run says that it
 waits for the process."""

@@ -15,7 +15,11 @@ from holdfast.agents import services
 from holdfast.agents.approvals import tightened
 from holdfast.agents.asking import ask_tools
 from holdfast.agents.code_place import code_queue, defining_file, remember
+from holdfast.agents.guards import Guard, as_guards
+from holdfast.agents.output import Output
 from holdfast.agents.tool import Tool, tool
+from holdfast.agents.user_functions import UserFunction
+from holdfast.answers import OUTPUT_RETRIES, GuardedText
 from holdfast.approval import Required
 from holdfast.budgets import Budget, checked_budget
 from holdfast.errors import AgentDefinitionError, NotAnAgent, UsageError
@@ -69,6 +73,16 @@ class Agent:
             is compacted.
         approvals: "always" by the name of each tool whose calls a person must approve, although the tool itself does
             not require it; "all" stands for every tool that has effects outside of the run.
+        output_type: the type of its answers: a pydantic model, a dataclass, whatever else pydantic validates, or a JSON
+            schema; `None` means text.
+        output_retries: times that the model may repair an answer that is not valid; then the run fails.
+        output_validator: called with each valid answer, and with a `RunContext` if it has a second parameter. It raises
+            ToolError or ValueError to have the answer repaired, and may return another answer.
+        input_guards: called with each message of a person before the model is. They return `None`, `Block(reason)`, or
+            the text that replaces the message.
+        output_guards: called with each answer before it is given, likewise.
+        typed_output: the type of its answers, as workers use it; made from `output_type`.
+        guards: the guards of each kind, likewise.
     """
 
     name: str = ""
@@ -83,6 +97,13 @@ class Agent:
     model_settings: Mapping[str, Any] = MappingProxyType({})
     context_window: int | None = None
     approvals: Mapping[str, Required] = MappingProxyType({})
+    output_type: Any = None
+    output_retries: int = OUTPUT_RETRIES
+    output_validator: Callable[..., Any] | None = None
+    input_guards: Sequence[Guard] = ()
+    output_guards: Sequence[Guard] = ()
+    typed_output: Output | None = None
+    guards: Mapping[GuardedText, tuple[UserFunction, ...]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Names the agents of a subclass after the class, unless it sets a name."""
@@ -105,6 +126,11 @@ class Agent:
         model_settings: Mapping[str, Any] | None = None,
         context_window: int | _Unset | None = UNSET,
         approvals: Mapping[str, Required] | None = None,
+        output_type: Any = UNSET,
+        output_retries: int | None = None,
+        output_validator: Callable[..., Any] | None = None,
+        input_guards: Sequence[Guard] | None = None,
+        output_guards: Sequence[Guard] | None = None,
     ) -> None:
         """Defines an agent; omitted values are taken from the class.
 
@@ -127,6 +153,15 @@ class Agent:
         functions = _as_tools(self.name, type(self).tools if tools is None else tools)
         self.tools = _check_unique(self.name, (*functions, *self._bind_methods()))
         self.agents = _check_agents(self.name, type(self).agents if agents is None else agents)
+        self.output_type = type(self).output_type if output_type is UNSET else output_type
+        self.output_retries = type(self).output_retries if output_retries is None else output_retries
+        self.typed_output = self._typed_output(output_validator)
+        self.input_guards = type(self).input_guards if input_guards is None else input_guards
+        self.output_guards = type(self).output_guards if output_guards is None else output_guards
+        self.guards = {
+            "input": as_guards(self.name, "input_guards", self.input_guards),
+            "output": as_guards(self.name, "output_guards", self.output_guards),
+        }
         self.spec()
         self.code_queue = code_queue(self.name, defining_file(self, inspect.currentframe()))
         remember(self)
@@ -142,6 +177,9 @@ class Agent:
             "description": self.description,
             "agents": agents,
             "context_window": self.context_window,
+            "output": self.typed_output.spec if self.typed_output else None,
+            "input_guards": [guard.name for guard in self.guards["input"]],
+            "output_guards": [guard.name for guard in self.guards["output"]],
         }
         try:
             spec = AgentSpec(
@@ -207,6 +245,16 @@ class Agent:
     def __repr__(self) -> str:
         tools = ", ".join(tool.spec.name for tool in self.tools)
         return f"<{type(self).__name__} {self.name!r} model={self.model!r} tools=[{tools}]>"
+
+    def _typed_output(self, validator: Callable[..., Any] | None) -> Output | None:
+        """Returns the type of its answers; `None` means text that nobody validates."""
+        given = inspect.getattr_static(type(self), "output_validator") if validator is None else validator
+        given = given.__func__ if isinstance(given, staticmethod) else given
+        checks = UserFunction.of(self.name, "output_validator", given, self) if given is not None else None
+        wanted = str if self.output_type is None else self.output_type
+        if wanted is str and checks is None:
+            return None
+        return Output(self.name, wanted, retries=self.output_retries, validator=checks)
 
     def _bind_methods(self) -> Iterator[Tool]:
         """Binds the tools among the class's attributes, so that `self.method` is the bound tool."""

@@ -64,7 +64,7 @@ class Arguments:
         self.injected = tuple(names_injected)
         self.names = tuple(parameter.name for parameter in given)
         self._model = _build_model(function, given, docstring)
-        self.schema = _without_titles(self._model.model_json_schema(schema_generator=_Schema))
+        self.schema = without_titles(self._model.model_json_schema(schema_generator=PlainSchema))
 
     def parse(self, text: str) -> dict[str, Any]:
         """Parses JSON text and returns keyword arguments; blank text means no arguments.
@@ -90,7 +90,7 @@ class Arguments:
         return f"{problem}\nPass one JSON object with {_describe_schema(self.schema)}."
 
 
-class _Schema(GenerateJsonSchema):
+class PlainSchema(GenerateJsonSchema):
     """Omits defaults that JSON cannot express; the function still applies them."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
@@ -150,7 +150,7 @@ def _build_model(
     fields: dict[str, Any] = {}
     for number, parameter in enumerate(parameters):
         try:
-            TypeAdapter(parameter.annotation).json_schema(schema_generator=_Schema)
+            TypeAdapter(parameter.annotation).json_schema(schema_generator=PlainSchema)
             described = FieldInfo.from_annotation(parameter.annotation).description
         except (PydanticUserError, NameError, TypeError) as error:
             reason = str(error).partition("\n")[0]
@@ -179,20 +179,20 @@ def _field_name(number: int) -> str:
     return f"p{number}"
 
 
-def _without_titles(schema: Any) -> Any:
+def without_titles(schema: Any) -> Any:
     """Removes the titles that pydantic derives from names: they tell the model nothing and cost tokens each turn."""
     if isinstance(schema, list):
-        return [_without_titles(item) for item in schema]
+        return [without_titles(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     compact: dict[str, Any] = {}
     for key, value in schema.items():
         if key in ("properties", "$defs"):
-            compact[key] = {name: _without_titles(item) for name, item in value.items()}
+            compact[key] = {name: without_titles(item) for name, item in value.items()}
         elif key in ("default", "const", "enum", "examples"):
             compact[key] = value
         elif key != "title":
-            compact[key] = _without_titles(value)
+            compact[key] = without_titles(value)
     return compact
 
 

@@ -84,6 +84,10 @@ class AgentCatalog:
         except KeyError:
             raise UnknownAgent.named(name, self.names()) from None
 
+    def find(self, name: str) -> Agent | None:
+        """Returns the agent of this name; `None` if there is none."""
+        return self._agents.get(name)
+
     def names(self) -> tuple[str, ...]:
         """Returns the names of all agents, sorted."""
         return tuple(sorted(self._agents))

@@ -12,6 +12,7 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.asking import is_ask_tool, without_ask_tools
 from holdfast.agents.asking import name_of as asked_name
 from holdfast.agents.foreign_settings import model_settings
+from holdfast.agents.output import check_schema
 from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition, check_name
 from holdfast.errors import AgentDefinitionError, NotAnAgent
@@ -58,6 +59,8 @@ def definition_of(agent: object) -> AgentDefinition:
     name = name_of(agent)
     definition = agent if isinstance(agent, AgentDefinition) else _converted(name, agent)
     definition.check_size()
+    if definition.output_schema is not None:
+        check_schema(name, definition.output_schema)
     return definition
 
 
@@ -65,9 +68,12 @@ def _converted(name: str, agent: object) -> AgentDefinition:
     if isinstance(agent, type) and issubclass(agent, Agent):
         agent = _instance(agent)
     if isinstance(agent, Agent):
+        _check_expressible(name, agent)
         agent = agent.spec()
     if isinstance(agent, AgentSpec):
-        fields = agent.model_dump(exclude={"tools", "agents", "version"})
+        fields = agent.model_dump(exclude={"tools", "agents", "version", "output"})
+        if agent.output:
+            fields |= {"output_schema": agent.output.json_schema, "output_retries": agent.output.retries}
         fields["tools"] = [_short(name, tool.activity) for tool in without_ask_tools(agent.tools)]
         fields["agents"] = [asked_name(other) for other in agent.agents]
         fields["approvals"] = {
@@ -77,6 +83,20 @@ def _converted(name: str, agent: object) -> AgentDefinition:
         }
         return _define(name, fields)
     return _define(name, _lookalike(name, agent))
+
+
+def _check_expressible(name: str, agent: Agent) -> None:
+    """Refuses functions: of an agent's own code, only the JSON schema of its answers can be stored."""
+    validator = agent.typed_output.validator if agent.typed_output else None
+    functions = {
+        "input_guards": agent.input_guards,
+        "output_guards": agent.output_guards,
+        "output_validator": validator,
+    }
+    if given := [field for field, found in functions.items() if found]:
+        raise AgentDefinitionError(
+            f"agent {name!r} has {given[0]}, which a definition cannot express; name its module in HOLDFAST_AGENTS"
+        )
 
 
 def _instance(cls: type[Agent]) -> Agent:

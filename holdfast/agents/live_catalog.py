@@ -31,6 +31,10 @@ class LiveCatalog(AgentCatalog):
         return agent
 
     @override
+    def find(self, name: str) -> Agent | None:
+        return newest(self._agent) if name == self._agent.name else None
+
+    @override
     def names(self) -> tuple[str, ...]:
         return (self._agent.name,)
 

@@ -1,4 +1,6 @@
-"""The code that only the process of an agent has: the tools that it defines, and those of the agents that it asks."""
+"""The code that only the process of an agent has: its tools, its guards, the type of its answers, and those of the
+agents that it asks.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ def spec_of(agent: Agent) -> AgentSpec:
 
 def has_code(agent: Agent) -> bool:
     """Whether a run of an agent needs code that only the process has which defines the agent."""
-    return any(map(_is_own, agent.tools))
+    output = agent.typed_output
+    return any(map(_is_own, agent.tools)) or any(agent.guards.values()) or (output is not None and output.spec.code)
 
 
 def with_asked(agent: Agent) -> list[Agent]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from holdfast.agents.approvals import tightened
 from holdfast.agents.asking import ask_tools
+from holdfast.agents.output import check_schema
 from holdfast.agents.tool import Tool
+from holdfast.answers import OutputSpec
 from holdfast.approval import ALL, Approval
 from holdfast.definition import MAX_DEFINITION_BYTES, AgentDefinition
 from holdfast.errors import AgentDefinitionError, ToolNotServed
@@ -36,6 +38,7 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
         "description": definition.description,
         "agents": definition.agents,
         "context_window": definition.context_window,
+        "output": _output(definition),
     }
     return checked(
         AgentSpec(
@@ -51,6 +54,13 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
             **{name: value for name, value in extra.items() if value},
         )
     )
+
+
+def _output(definition: AgentDefinition) -> OutputSpec | None:
+    if definition.output_schema is None:
+        return None
+    check_schema(definition.name, definition.output_schema)
+    return OutputSpec(json_schema=definition.output_schema, retries=definition.output_retries)
 
 
 def checked(spec: AgentSpec) -> AgentSpec:

@@ -18,7 +18,7 @@ from holdfast.client.forks import Forks
 from holdfast.client.inbox import Inbox
 from holdfast.client.known_agents import KnownAgents, Sources
 from holdfast.client.listed_run import ListedRun
-from holdfast.client.result import AgentResult
+from holdfast.client.result import AgentResult, reader_of
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
 from holdfast.client.starter import RunStarter, checked_id
@@ -158,7 +158,7 @@ class Holdfast:
             context=context,
             approval_timeout=approval_timeout,
         )
-        return self.handle(await self._starter.start(wanted, id, attach=attach))
+        return self._handle(await self._starter.start(wanted, id, attach=attach), agent)
 
     def session(
         self,
@@ -217,7 +217,10 @@ class Holdfast:
             approval_timeout=approval_timeout,
         )
         return Session(
-            self.handle(checked_id(id)), Commander(self._client), lambda: self._starter.with_command(wanted, id)
+            self._handle(checked_id(id), agent),
+            Commander(self._client),
+            lambda: self._starter.with_command(wanted, id),
+            reader_of(agent),
         )
 
     async def run(
@@ -273,7 +276,10 @@ class Holdfast:
 
     def handle(self, id: RunId) -> RunHandle:  # noqa: A002 - the field's word
         """Returns a handle of the run with this id; only the handle's methods check that the run exists."""
-        return RunHandle(self._client, self._log, id, self._bus, self._forks)
+        return self._handle(id)
+
+    def _handle(self, run_id: RunId, agent: AnyAgent | None = None) -> RunHandle:
+        return RunHandle(self._client, self._log, run_id, self._bus, self._forks, read=reader_of(agent))
 
     async def emit(
         self,

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from holdfast.agents.agent import Agent
 from holdfast.errors import RunFailed
 from holdfast.types import RunResult, RunStatus, Usage
 
 _SHOWN_CHARS = 80  # of a text, in a repr
+Read = Callable[[str], Any]
+
+
+def reader_of(agent: object) -> Read | None:
+    """Returns what makes values of an agent's answers; `None` if it has no type, or is known by its name only."""
+    typed = agent.typed_output if isinstance(agent, Agent) else None
+    return typed.read if typed else None
+
+
+def typed_answer(text: str, read: Read | None, *, is_json: bool) -> Any:
+    """Returns an answer as a value.
+
+    Args:
+        text: the text of the answer.
+        read: makes a value of the agent's type of it.
+        is_json: whether it is the JSON text of such a value.
+    """
+    if read is not None:
+        return read(text)
+    return json.loads(text) if is_json else text
 
 
 @dataclass(frozen=True)
@@ -28,10 +51,17 @@ class AgentResult:
     """`agent`, `turns`, `tool_calls`, `model`, `finish_reason`, `files`, `started_at`, `finished_at`; see RunResult."""
     run: RunResult = field(repr=False)
     """The complete result."""
+    read: Read | None = field(default=None, repr=False, compare=False)
+    """Makes a value of the agent's type of its JSON text; `None` means that the agent is not known here."""
 
     @classmethod
-    def from_run(cls, result: RunResult) -> Self:
-        """Converts a run's result."""
+    def from_run(cls, result: RunResult, read: Read | None = None) -> Self:
+        """Converts a run's result.
+
+        Args:
+            result: the result.
+            read: makes a value of the agent's type of its JSON text.
+        """
         success = result.status is RunStatus.COMPLETED
         reason = result.error.message if result.error else f"the run ended as {result.status}"
         return cls(
@@ -52,7 +82,23 @@ class AgentResult:
                 "finished_at": result.finished_at,
             },
             run=result,
+            read=read,
         )
+
+    @property
+    def output(self) -> Any:
+        """The answer as a value of the agent's `output_type`.
+
+        It is plain JSON data if the run was found by its id, or its agent by a name; and text if the agent has no type.
+
+        Raises:
+            OutputInvalid: the answer never had the form that the agent declares.
+            GuardBlocked: a guard has blocked the input or the answer.
+            RunFailed: the run did not complete for another reason.
+            ValueError: the type does not accept the answer any more.
+        """
+        self.raise_on_failure()
+        return typed_answer(self.content, self.read, is_json=self.run.typed)
 
     @property
     def reply(self) -> str:
@@ -66,7 +112,7 @@ class AgentResult:
             RunFailed: it did not; the error carries the RunResult.
         """
         if not self.success:
-            raise RunFailed(self.run)
+            raise RunFailed.of(self.run)
         return self
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from holdfast.client.comparison import RunDiff
 from holdfast.client.follow import Follower
 from holdfast.client.forks import ForkEdits, Forks
 from holdfast.client.listed_run import ListedRun
-from holdfast.client.result import AgentResult
+from holdfast.client.result import AgentResult, Read
 from holdfast.client.run_commands import RunCommands
 from holdfast.commands import Restore
 from holdfast.errors import CommandRefused, RunOver, UsageError, WaitTimedOut
@@ -39,12 +39,16 @@ class RunHandle(RunCommands):
         id: RunId,  # noqa: A002 - the field's word
         bus: BusSource | None = None,
         forks: Forks | None = None,
+        *,
+        read: Read | None = None,
     ) -> None:
         super().__init__(Commander(client), id)
         self._forks = forks
         self._client = client
         self._log = log
         self._bus = bus
+        self.read = read
+        """Makes a value of the agent's type of the text of its answer; `None` if the agent is not known here."""
 
     async def result(self, timeout: float | None = None) -> AgentResult:
         """Waits for the end and returns the result, also of a failed run; `raise_on_failure()` on it raises.
@@ -58,7 +62,7 @@ class RunHandle(RunCommands):
         """
         try:
             async with asyncio.timeout(timeout):
-                return AgentResult.from_run(await self._ended())
+                return AgentResult.from_run(await self._ended(), self.read)
         except TimeoutError:
             raise WaitTimedOut(f"run {self.id!r} has not ended within {timeout:g} s; it is still active") from None
 
@@ -249,7 +253,7 @@ class RunHandle(RunCommands):
         return self._forks
 
     def _other(self, run_id: RunId) -> RunHandle:
-        return RunHandle(self._client, self._log, run_id, self._bus, self._forks)
+        return RunHandle(self._client, self._log, run_id, self._bus, self._forks, read=self.read)
 
     async def terminate(self, reason: str) -> None:
         """Ends the run immediately, without cleanup; prefer `cancel`.

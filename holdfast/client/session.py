@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio.client import WithStartWorkflowOperation
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from holdfast.client.commander import Commander
+from holdfast.client.result import Read, typed_answer
 from holdfast.client.run_commands import checked_command
 from holdfast.client.run_handle import RunHandle
 from holdfast.commands import Policy, Receipt, Send
-from holdfast.errors import CommandRefused, RunOver, SessionOver
+from holdfast.errors import CommandRefused, NoAnswer, RunOver, SessionOver
 from holdfast.events import Event
 from holdfast.types import Entry, RunError
 
@@ -34,11 +35,26 @@ class Answer:
     """Why the model's last reply ended, in OpenAI's terms."""
     seq: int
     """The entry of the log that records it."""
+    typed: bool = False
+    """Whether `content` is the JSON text of an answer in the form that the agent declares."""
+    read: Read | None = field(default=None, repr=False, compare=False)
+    """As in `AgentResult`."""
 
     @property
     def success(self) -> bool:
         """Whether the agent has answered."""
         return self.error is None
+
+    @property
+    def output(self) -> Any:
+        """The answer as a value of the agent's `output_type`, as `AgentResult.output`.
+
+        Raises:
+            NoAnswer: there is none; `error` says why.
+        """
+        if self.error is not None:
+            raise NoAnswer(f"the agent has not answered: {self.error.message}")
+        return typed_answer(self.content, self.read, is_json=self.typed)
 
     @property
     def reply(self) -> str:
@@ -49,13 +65,15 @@ class Answer:
 class Session:
     """A conversation that survives crashes, and waits for weeks if need be; `Holdfast.session` returns one."""
 
-    def __init__(self, run: RunHandle, commander: Commander, start: Start) -> None:
+    def __init__(self, run: RunHandle, commander: Commander, start: Start, read: Read | None = None) -> None:
         """
         Args:
             run: the run of the session, which may not exist yet.
             commander: sends messages.
             start: checks how the run is started, and returns it.
+            read: makes a value of the agent's type of its JSON text.
         """
+        self.read = read
         self.run = run
         self._commander = commander
         self._prepare = start
@@ -124,7 +142,7 @@ class Session:
             if hear is not None:
                 hear(event)
             if isinstance(event, Entry) and event.kind == "answer":
-                return _answer(event)
+                return _answer(event, self.read)
         raise RunOver(f"session {self.id!r} ended before it answered; `show {self.id}` tells why")
 
     async def stream(self, receipt: Receipt) -> AsyncIterator[Event]:
@@ -148,7 +166,7 @@ class Session:
                 return
 
 
-def _answer(entry: Entry) -> Answer:
+def _answer(entry: Entry, read: Read | None) -> Answer:
     data = entry.data
     error = data.get("error")
     return Answer(
@@ -157,4 +175,6 @@ def _answer(entry: Entry) -> Answer:
         turns=data.get("turns", 0),
         finish_reason=data.get("finish_reason"),
         seq=entry.seq,
+        typed=bool(data.get("typed")),
+        read=read,
     )

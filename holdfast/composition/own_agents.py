@@ -19,7 +19,7 @@ from holdfast._util.loop_thread import LoopThread
 from holdfast.agents.agent import Agent
 from holdfast.agents.own_code import has_code, spec_of, with_asked
 from holdfast.client.holdfast import Holdfast
-from holdfast.client.result import AgentResult
+from holdfast.client.result import AgentResult, reader_of
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
 from holdfast.client.tool_runs import ExecutedTool, ToolCallOptions
@@ -107,6 +107,7 @@ class OwnAgents:
         """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
         connection = await self._thread.call(self._connected())
         handle = await connection.runs.start(spec_of(agent), text, attach=True, **options)
+        handle.read = reader_of(agent)
         await self._serve(agent, connection)
         return handle
 
@@ -132,7 +133,9 @@ class OwnAgents:
         """Returns a session of an agent whose code is served."""
         connection = await self._thread.call(self._connected())
         await self._serve(agent, connection)
-        return connection.runs.session(run_id, spec_of(agent), **options)
+        session = connection.runs.session(run_id, spec_of(agent), **options)
+        session.read = reader_of(agent)
+        return session
 
     def close(self) -> None:
         """Stops serving, and ends the thread."""

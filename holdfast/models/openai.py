@@ -115,9 +115,8 @@ class OpenAIModel(ChatModel):
             try:
                 stream = await self._post(_body(spec, messages, model, left_out, max_output))
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                further = left_out.further(
-                    f"{error.message} {error.body}", messages, limits_output=max_output is not None
-                )
+                refusal, is_limited = f"{error.message} {error.body}", max_output is not None
+                further = left_out.further(refusal, spec, messages, model, limits_output=is_limited)
                 if further is None:
                     raise
                 left_out = further

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from holdfast.estimates import output_setting
+from holdfast.models.output_format import RefusedFormats, prompted, wire_format
 from holdfast.names import SCRIPTED_MODEL
 from holdfast.types import AgentSpec, Message, ToolSpec
 
@@ -33,26 +34,37 @@ class Concessions:
     """The name of the field by which a budget limits a reply."""
     no_output: bool = False
     """Whether that field is left out, as it is larger than what the model writes at most."""
+    formats: RefusedFormats = field(default_factory=RefusedFormats)
+    """Forms of answers that it refuses."""
 
     def __bool__(self) -> bool:
-        return self.usage or bool(self.fields)
+        return self.usage or bool(self.fields or self.formats)
 
     @property
     def lasting(self) -> Concessions:
         """What holds for further requests too: that one limit was too large says nothing about a smaller one."""
         return replace(self, no_output=False) if self.no_output else self
 
-    def further(self, refusal: str, messages: list[Message], *, limits_output: bool = False) -> Concessions | None:
+    def further(
+        self, refusal: str, spec: AgentSpec, messages: list[Message], model: str, *, limits_output: bool = False
+    ) -> Concessions | None:
         """Returns what to leave out after a refusal, in addition; `None` if nothing in it explains the refusal.
 
         Args:
             refusal: the server's words.
+            spec: the agent of the refused request.
             messages: those of the refused request.
+            model: the model.
             limits_output: whether a budget limits the reply.
         """
+        if formats := self.formats.further(refusal, spec, model):
+            return replace(self, formats=formats)
         if limits_output and not self.no_output and _OUTPUT.search(refusal):
             is_renamed = self.output == "max_tokens" and "max_completion_tokens" in refusal
             return replace(self, output="max_completion_tokens") if is_renamed else replace(self, no_output=True)
+        return self._without_fields(refusal, spec, messages, model)
+
+    def _without_fields(self, refusal: str, spec: AgentSpec, messages: list[Message], model: str) -> Concessions | None:
         if not self.usage and re.search("stream_options|include_usage", refusal):
             return replace(self, usage=True)
         sent = _provider_fields(messages) - self.fields
@@ -62,12 +74,16 @@ class Concessions:
         if _UNKNOWN.search(refusal) and not named:
             if not self.usage:
                 return replace(self, usage=True)
-            return replace(self, fields=self.fields | sent) if sent else None
+            if sent:
+                return replace(self, fields=self.fields | sent)
+            formats = self.formats.without_format(spec, model)
+            return replace(self, formats=formats) if formats else None
         return None
 
     def __str__(self) -> str:
         renamed = ["max_tokens"] if self.output != "max_tokens" else []
-        return ", ".join([*(["stream_options"] if self.usage else []), *renamed, *sorted(self.fields)])
+        formats = filter(None, [str(self.formats)])
+        return ", ".join([*(["stream_options"] if self.usage else []), *renamed, *formats, *sorted(self.fields)])
 
 
 def request_body(
@@ -87,10 +103,13 @@ def request_body(
         fields.pop(name, None)
     if max_output is not None:
         _limit_output(fields, max_output, None if left_out.no_output else left_out.output)
+    if (form := wire_format(spec, model, left_out.formats)) is not None:
+        fields["response_format"] = form
     if not left_out.usage:
         fields["stream_options"] = {"include_usage": True}
     if spec.tools:  # providers refuse an empty list
         fields["tools"] = [_wire_tool(tool, model) for tool in spec.tools]
+    messages = prompted(spec, messages, model, left_out.formats)
     sent = (message for message in messages if message.role != "system" or message.content)
     said = b",".join(_without(message, left_out.fields) for message in sent)
     rest = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

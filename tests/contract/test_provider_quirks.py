@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.answers import OutputSpec
 from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable, OutOfCredit, UsageError
 from holdfast.model_reply import ModelReply
 from holdfast.models import chunks
@@ -286,10 +287,10 @@ async def test_responses_that_are_no_reply_have_their_error(
 
 
 def refusing(name: str, words: str, status: int = 422) -> Callable[[ChatRequest], ChatReply]:
-    """Returns a server's rule that refuses requests in which a field occurs."""
+    """Returns a server's rule that refuses requests in which a text occurs."""
 
     def respond(request: ChatRequest) -> ChatReply:
-        if f'"{name}"' in json.dumps(request.body):
+        if name in json.dumps(request.body):
             return Reply.error(status, words)
         return ChatReply("hello")
 
@@ -311,6 +312,38 @@ async def test_refused_stream_options_are_left_out(
     server.respond = refusing("stream_options", words, status)
     assert [(await ask(model)).content for _ in range(3)] == ["hello"] * 3
     assert ["stream_options" in request.body for request in server.requests] == [True, False, False, False]
+
+
+TYPED = AgentSpec(
+    name="typed",
+    output=OutputSpec(json_schema={"type": "object", "properties": {"a": {"type": "integer", "default": 1}}}),
+)
+
+
+@pytest.mark.parametrize(
+    ("refused", "words", "forms"),
+    [
+        ("json_schema", "Invalid parameter: 'response_format' of type 'json_schema' is not supported", [True, None]),
+        ("response_format", "This response_format type is unavailable now", [True, None]),
+        ("json_schema", "Function calling with a response mime type: 'application/json' is unsupported", [True, None]),
+        ('strict": true', "Invalid schema for response_format 'output': 'minimum' is not permitted", [True, False]),
+        ("json_schema", "Invalid schema for response_format 'output': In context=()", [True, False, None]),
+    ],
+)
+async def test_refused_forms_of_answers_are_asked_for_in_the_prompt(
+    server: ModelServer, model: OpenAIModel, refused: str, words: str, forms: list[bool | None]
+) -> None:
+    """A server that refuses a schema gets it in its simpler form, or in the prompt, and at once from then on."""
+    server.respond = refusing(refused, words, 400)
+    for _ in range(2):
+        assert (await model.complete(TYPED, asked(), on_text=lambda _: None)).content == "hello"
+    sent = [request.body.get("response_format", {}).get("json_schema", {}).get("strict") for request in server.requests]
+    assert sent == [*forms, forms[-1]]
+    is_prompted = forms[-1] is None
+    assert ("It must match this JSON schema" in str(server.requests[-1].messages[0])) is is_prompted
+    other = TYPED.model_copy(update={"model": "other"})
+    await model.complete(other, asked(), on_text=lambda _: None)
+    assert server.requests[-len(forms)].body["response_format"], "another model of the server is asked by itself"
 
 
 SIGNED = Message(

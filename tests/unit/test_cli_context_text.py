@@ -31,6 +31,16 @@ from holdfast.types import Entry, EntryKind
             {"tokens_before": 9_000, "tokens_after": 9_000},
             "context compacted from some 9,000 to 9,000 tokens: unchanged",
         ),
+        (
+            "guard",
+            {"on": "input", "guard": "safe", "message": 1, "blocked": "no\nnames"},
+            "safe: a message is blocked: no names",
+        ),
+        (
+            "guard",
+            {"on": "output", "guard": "safe", "message": 2, "content": "fine"},
+            "safe: the answer is replaced by: fine",
+        ),
         ("refused", {"signal": "sned", "reason": "no such command", "given": []}, "sned was refused: no such command"),
         ("dropped", {"id": "m1", "reason": "the run has ended"}, "a message was dropped: the run has ended"),
         ("status", {"status": "paused"}, None),

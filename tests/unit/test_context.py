@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.checkpoints import restore_point
 from holdfast.context import CLEARED, SUMMARY, context_of, extend, in_force, open_calls, spans
 from holdfast.errors import TranscriptUnavailable
 from holdfast.types import AgentSpec, Context, Entry, EntryKind, Message, ToolCall
@@ -250,3 +251,18 @@ def test_providers_accept_the_order(entries: list[Entry]) -> None:
         else:
             ids = [call.id for call in message.tool_calls]
     assert not messages or not messages[-1].partial
+
+
+def test_what_a_guard_has_said_counts_with_its_message() -> None:
+    """The model sees the text of a guard, also after the run went back to a point between the message and the guard."""
+    log = Log()
+    log.say("user", "Ada asks")
+    between = log.add("checkpoint", id="c", name="c")
+    log.add("guard", on="input", guard="g", message=0, content="somebody asks")
+    log.say("assistant", "You fool.")
+    log.add("guard", on="output", guard="g", message=1, blocked="rude")
+    assert log.said == ["somebody asks", "[this message was blocked: rude]"]
+    point = restore_point(log.entries, "c", "run")
+    assert (point.ref.seq, point.output) == (between, "")
+    log.add("restored", to=between, checkpoint="c")
+    assert log.said == ["somebody asks"]

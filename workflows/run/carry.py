@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from holdfast.protocol import CarriedControl, CarriedState
-from holdfast.types import TranscriptRef
+from holdfast.types import Message, TranscriptRef
 from holdfast.workflows.run.state import RunState
 
 
@@ -46,8 +46,16 @@ def carried_state(state: RunState, now: datetime, execution: str, *, acked: Tran
         **({"reported": state.reported} if state.reported else {}),
         context=state.context.carry(),
         control=_control(state, before.control if before else CarriedControl()),
+        checks=state.checks.carry(_unchecked_reply(state), state.finish_reason),
         tree=state.tree.carry(),
     )
+
+
+def _unchecked_reply(state: RunState) -> Message | None:
+    """Returns the newest message, if it is a reply that may be an answer."""
+    last = state.last_message
+    is_reply = last is not None and last.role == "assistant" and not last.partial
+    return last if is_reply and not state.pending_calls and not state.answered else None
 
 
 def _control(state: RunState, before: CarriedControl) -> CarriedControl:

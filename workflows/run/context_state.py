@@ -32,6 +32,8 @@ class ContextState:
         """The point that the run goes back to when its current step has stopped."""
         self.checkpoints: list[Checkpoint] = []
         """Those of this execution, oldest first."""
+        self._marked: int | None = None
+        """The last turn that has one."""
         self._first = 0
         self._before: Message | None = None
 
@@ -57,6 +59,10 @@ class ContextState:
         messages = self._log.messages
         return messages[-1] if messages and self._log.next_message > self._first else self._before
 
+    def resume(self, last: Message) -> None:
+        """Takes note of the newest message of the execution before."""
+        self._before = last
+
     def restored(self, before: Message | None) -> None:
         """Makes the messages so far count no more.
 
@@ -69,5 +75,6 @@ class ContextState:
     def mark_turn(self, now: datetime, turn: int) -> None:
         """Adds the checkpoint of a turn that has ended, at its last message."""
         name, ref = turn_name(turn), self._log.last_message_ref
-        if ref is not None:
+        if ref is not None and turn != self._marked:  # a reply that is checked again ends its turn once
+            self._marked = turn
             self.checkpoints.append(Checkpoint(id=name, name=name, turn=turn, at=now, ref=ref))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import asdict, dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from holdfast import names
-    from holdfast.bounds import shortened
     from holdfast.commands import Compact
     from holdfast.errors import ErrorType
     from holdfast.forking import Prefix
@@ -19,11 +16,14 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import RunError, RunResult, RunStatus, ToolCall, ToolResult
     from holdfast.workflows import options
-    from holdfast.workflows.calls import SUMMARY_CHARS, must_retry, unexpected
+    from holdfast.workflows.calls import must_retry, unexpected
+    from holdfast.workflows.catch_up import leave_to_catch_up
+    from holdfast.workflows.run.answer import AnswerCheck
     from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.budget_wait import BudgetWait, next_day
     from holdfast.workflows.run.call_waits import CallWaits
     from holdfast.workflows.run.carry import carried_state
+    from holdfast.workflows.run.check_calls import CheckCalls
     from holdfast.workflows.run.children import Children
     from holdfast.workflows.run.commands import Commands
     from holdfast.workflows.run.compacting import CompactingCaller, ContextFull
@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.control import Control
     from holdfast.workflows.run.forked import fork_of
     from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.guarding import InputGuards
     from holdfast.workflows.run.model_calls import ModelCaller, out_of_time, run_error
     from holdfast.workflows.run.next_message import has_next_message
     from holdfast.workflows.run.open_wait import time_until
@@ -101,6 +102,8 @@ class Execution:
         self._out_of_time = ""
         self._calls = CompactingCaller(self.state, self._model)
         self._restoring = Restoring(self.state, self._step, self._outbox)
+        calls = CheckCalls(self.state, self._view, self._gate, waits.process)
+        self._guards, self._answer = InputGuards(self.state, calls), AnswerCheck(self.state, calls)
         commands = Commands(self.state, self._step).handlers() | waits.handlers()
         commands |= context_handlers(self.state, self._restoring)
         control.begin(self.state, commands)
@@ -164,7 +167,7 @@ class Execution:
         self.state.finish(workflow.now(), ended)
         self._view.update(final=True)
         if not await self._outbox.finish(options.FLUSH_TIMEOUT):
-            await self._leave_mirror_to_catch_up()
+            await leave_to_catch_up(self.state.run_id)
         return ended
 
     def next_request(self) -> RunRequest:
@@ -204,7 +207,7 @@ class Execution:
             if self.state.interrupted:
                 self.state.end_interrupted_turn(workflow.now())
             step = self._next_step()
-            if not isinstance(step, Finish | GiveUp):
+            if not self._ends_at_once(step):
                 if await self._should_continue_as_new():
                     return None
                 # Of the calls of a turn, each waits for itself: while the run is paused, deadlines go on.
@@ -228,6 +231,12 @@ class Execution:
             answered=state.answered,
         )
 
+    def _ends_at_once(self, step: CallModel | CallTools | Finish | GiveUp | WaitForMessage) -> bool:
+        """Whether a step calls nothing, so that the run neither pauses nor continues as new before it."""
+        if isinstance(step, Finish):
+            return step.fault is not None or not self.state.checks.of_answers
+        return isinstance(step, GiveUp)
+
     async def _take(self, step: CallModel | CallTools | Finish | GiveUp | WaitForMessage) -> Outcome | None:
         """Takes a step, and returns how the run ended; `None` means that it continues."""
         match step:
@@ -241,9 +250,7 @@ class Execution:
                 is_open = await has_next_message(self.state, self._is_continuing)
                 outcome = None if is_open else Outcome(RunStatus.COMPLETED)
             case Finish(fault):
-                self.state.mark_turn(workflow.now())
-                reason = self._model.cut_off if fault and self._model.cut_off else fault
-                outcome = self._conclude(Outcome(RunStatus.FAILED if reason else RunStatus.COMPLETED, reason))
+                outcome = await self._finish(fault)
             case GiveUp(error):
                 if error.type == ErrorType.MAX_TURNS and self._budget.asks:
                     outcome = await self._stop_or_ask(self._budget.turns())
@@ -251,8 +258,25 @@ class Execution:
                     outcome = self._conclude(Outcome(RunStatus.FAILED, error))
         return outcome
 
+    async def _finish(self, fault: RunError | None) -> Outcome | None:
+        """Gives the model's last reply as the answer, if it is one."""
+        self.state.mark_turn(workflow.now())
+        reason = self._model.cut_off if fault and self._model.cut_off else fault
+        if reason is None and self.state.checks.of_answers:
+            await self._step.run(self._answer.check())
+            if self._answer.settled is None:
+                return None
+            reason = self._answer.settled.error
+        return self._conclude(Outcome(RunStatus.FAILED if reason else RunStatus.COMPLETED, reason))
+
     async def _take_turn(self) -> Outcome | None:
-        """Calls the model, if the budget allows it."""
+        """Calls the model, if the guards let it have the messages, and the budget allows the call."""
+        if self.state.plan.spec.input_guards:
+            self._deliver()
+            if self.state.checks.pending:
+                await self._step.run(self._guards.check())
+                blocked, self._guards.error = self._guards.error, None
+                return self._conclude(Outcome(RunStatus.FAILED, blocked)) if blocked else None
         plan = self._budget.plan_call()
         if isinstance(plan, Shortage):
             return await self._stop_or_ask(plan)
@@ -291,9 +315,8 @@ class Execution:
     async def _call_model(self) -> None:
         """Calls the model with what it has not seen yet, and records its reply, if it was called."""
         state = self.state
-        last = state.last_message
-        is_answered = state.answered or (last is not None and last.role == "assistant")
-        state.deliver(workflow.now(), after_answer=is_answered)
+        if not state.plan.spec.input_guards:  # else all that may be delivered was guarded before
+            self._deliver()
         self._view.update()
         try:
             reply = await self._calls.call(self._is_continuing)
@@ -311,6 +334,12 @@ class Execution:
         if reply is not None:
             state.record_reply(workflow.now(), reply)
             self._budget.count_reply(reply)
+
+    def _deliver(self) -> None:
+        """Adds the messages that wait to the transcript."""
+        last = self.state.last_message
+        is_answered = self.state.answered or (last is not None and last.role == "assistant")
+        self.state.deliver(workflow.now(), after_answer=is_answered)
 
     async def _compact_now(self) -> Outcome | None:
         """Compacts the context of a session that waits, if the budget allows it."""
@@ -365,14 +394,3 @@ class Execution:
             return True
         self._next_try = workflow.info().get_current_history_length() + options.EVENTS_BETWEEN_TRIES
         return False
-
-    async def _leave_mirror_to_catch_up(self) -> None:
-        run_id = self.state.run_id
-        with contextlib.suppress(WorkflowAlreadyStartedError):  # by an execution before a reset; it reads the newest
-            await workflow.start_child_workflow(
-                names.MIRROR_CATCH_UP,
-                run_id,
-                id=names.catch_up_id(run_id),
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                static_summary=shortened(f"the mirror of {run_id}, once the store is back", SUMMARY_CHARS),
-            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import takewhile
 
 from holdfast.forking import NOT_RUN, Prefix
 from holdfast.protocol import Plan, RunRequest
@@ -43,7 +44,17 @@ def fork_of(run_id: str, request: RunRequest, plan: Plan, prefix: Prefix, *, now
         state.context.restored(prefix.answer)
     for call in prefix.open_calls():
         state.add_tool_result(now, call, ToolResult(error=NOT_RUN), turn=prefix.turn_of_calls)
+    _guard_again(state, prefix)
     if fork.message:
         state.add_message(now, Message(seq=state.log.next_message, role="user", content=fork.message))
     state.answered = request.session and not fork.message and prefix.answer is not None
     return state
+
+
+def _guard_again(state: RunState, prefix: Prefix) -> None:
+    """Has the input guards see the messages that no reply follows, as those of the origin may be others."""
+    entries = {message.seq: entry for entry in prefix.entries if (message := entry.message)}
+    unanswered = takewhile(lambda message: message.role == "user", reversed(prefix.messages))
+    for message in reversed(list(unanswered)):
+        if not message.summary:
+            state.checks.saw(message, entries[message.seq])

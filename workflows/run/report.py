@@ -21,6 +21,7 @@ def result_of(state: RunState) -> RunResult:
         agent=state.plan.spec.name,
         status=state.status,
         output=state.answer,
+        **({"typed": True} if state.checks.typed else {}),
         finish_reason=state.finish_reason,
         error=state.error,
         usage=state.usage,

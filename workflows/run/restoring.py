@@ -104,7 +104,9 @@ class Restoring:
         answer = Message(seq=-1, role="assistant", content=point.output) if is_answered else None
         state.context.restored(answer)
         state.pending_calls, state.pending_places, state.calls_made = [], [], 0
-        state.output, state.answer = point.output, point.output if is_answered else ""
+        state.checks.went_back(point.ref.seq)
+        state.answer = state.checks.replied(point.output if is_answered else "")
+        state.output = "" if state.checks.hides_replies else point.output
         state.finish_reason = "stop" if is_answered else None
         if state.request.session:
             state.answered, state.exchange = is_answered, state.turns

@@ -32,6 +32,7 @@ from holdfast.types import (
     Usage,
 )
 from holdfast.workflows.options import MAX_RECORDED_CALLS
+from holdfast.workflows.run.checks import Checks
 from holdfast.workflows.run.clock import RunClock
 from holdfast.workflows.run.context_state import ContextState
 from holdfast.workflows.run.entry_data import plain, reply_data, reported, result_data
@@ -49,12 +50,8 @@ class RunState(Waiting):
 
     forked: ForkedFrom | None = None
     """What the run copied from another one; `None` if it is not a fork."""
-    exchange = 0
-    """Number of turns before the current exchange of a session."""
     reported: ToolProgress | None = None
     """What the last call that reported its progress reported at its end."""
-    is_stopping = False
-    """Whether the run is being stopped for good."""
 
     def __init__(
         self,
@@ -116,7 +113,7 @@ class RunState(Waiting):
         self.files: list[str] = []
         self._file_chars = 0
         self.error: RunError | None = None
-        self.context = ContextState(log)
+        self.context, self.checks = ContextState(log), Checks(plan.spec)
 
     @classmethod
     def begin(
@@ -179,6 +176,10 @@ class RunState(Waiting):
         state.open_waits = {wait.id: wait for wait in control.waits}
         state.answers = dict(control.answers)
         state.context = ContextState(log, carried.context)
+        state.checks.resume(carried.checks)
+        if (reply := carried.checks.reply) is not None:
+            state.finish_reason, state.answer = carried.checks.finish_reason, state.checks.replied(reply.text)
+            state.context.resume(Message(seq=reply.message, role="assistant", content=reply.text))
         state.status = state.next_status
         if state.status != RunStatus.RUNNING:
             clock.stop(now)
@@ -265,9 +266,9 @@ class RunState(Waiting):
         self.asked = self.log.next_message
         self.context.size.observe(reply)
         self.finish_reason = reply.finish_reason
-        if reply.content:
+        if reply.content and not self.checks.hides_replies:
             self.output = reply.content
-        self.answer = "" if reply.tool_calls else reply.content
+        self.answer = self.checks.replied("" if reply.tool_calls else reply.content)
         self.record("message", now, reply_data(self.asked, reply, self.pending_calls))
 
     def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult, *, counts: bool = True) -> None:
@@ -342,6 +343,7 @@ class RunState(Waiting):
                 "output": self.answer,
                 "finish_reason": self.finish_reason,
                 "turns": self.turns - self.exchange,
+                **({"typed": True} if self.checks.typed else {}),
                 **({"error": error.model_dump(mode="json")} if error else {}),
             },
         )
@@ -386,7 +388,7 @@ class RunState(Waiting):
 
     def add_message(self, now: datetime, message: Message, **facts: Any) -> None:
         """Adds a message to the transcript."""
-        self._record("message", now, {"message": plain(message), **facts})
+        self.checks.saw(message, self.record("message", now, {"message": plain(message), **facts}))
 
     def record(self, kind: EntryKind, now: datetime, data: dict[str, Any], *, turn: int | None = None) -> Entry:
         """Appends an entry to the log; `turn` is the current one if not given."""

@@ -34,6 +34,12 @@ def _compaction(data: Mapping[str, Any]) -> str:
     return f"context compacted from some {before:,} to {after:,} tokens: {how}"
 
 
+def _guard(data: Mapping[str, Any]) -> str:
+    what = "a message" if data.get("on") == "input" else "the answer"
+    how = f"blocked: {_text(data, 'blocked')}" if "blocked" in data else f"replaced by: {_text(data, 'content')}"
+    return f"{_text(data, 'guard')}: {what} is {how}"
+
+
 LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "checkpoint": lambda data: f"checkpoint {_text(data, 'name')}",
     "restored": lambda data: f"went back to {_text(data, 'checkpoint')}, entry {data.get('to')}",
@@ -42,5 +48,6 @@ LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "refused": lambda data: f"{_text(data, 'signal')} was refused: {_text(data, 'reason')}",
     "dropped": lambda data: f"a message was dropped: {_text(data, 'reason')}",
     "compaction": _compaction,
+    "guard": _guard,
 }
 """By the kind of the entry."""

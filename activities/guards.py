@@ -1,0 +1,74 @@
+"""The activity that calls the guards of an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from holdfast import names
+from holdfast._util.logger import get_logger
+from holdfast.activities.heartbeat import repeated_if_lost
+from holdfast.activities.tool_runner import ToolRunner
+from holdfast.activities.tool_threads import UnfinishedCall
+from holdfast.agents.agent import Agent
+from holdfast.agents.guards import Guarding
+from holdfast.agents.user_functions import RunContext, UserFunction
+from holdfast.answers import GuardCheck, GuardVerdict, GuardVerdicts
+from holdfast.errors import ErrorType
+
+log = get_logger(__name__)
+
+TIMEOUT = 30.0  # seconds for one guard and one text
+
+
+class GuardActivities:
+    """Calls guards.
+
+    Args:
+        find: returns the agent of a name that is served here; `None` means that there is none.
+        runner: calls the guards, so that one that blocks does not stop the worker.
+    """
+
+    def __init__(self, find: Callable[[str], Agent | None], runner: ToolRunner) -> None:
+        self._find = find
+        self._runner = runner
+
+    @activity.defn(name=names.AGENT_GUARD)
+    async def guard(self, check: GuardCheck) -> GuardVerdicts:
+        """Returns what the guards of an agent say about each text.
+
+        Raises:
+            ApplicationError: of type NotServed; another worker has the guards with which the run began.
+        """
+        agent = self._find(check.agent)
+        guards = agent.guards[check.on] if agent else ()
+        if missing := [name for name in check.guards if name not in {guard.name for guard in guards}]:
+            raise ApplicationError(
+                f"this worker does not have the guard {missing[0]!r} of agent {check.agent!r}",
+                type=ErrorType.NOT_SERVED,
+                category=ApplicationErrorCategory.BENIGN,
+            )
+        async with repeated_if_lost():
+            return GuardVerdicts(verdicts=[await self._verdict(text, check, guards) for text in check.texts])
+
+    async def _verdict(self, text: str, check: GuardCheck, guards: Sequence[UserFunction]) -> GuardVerdict:
+        guarding = Guarding(text, RunContext(check.run_id, check.agent, check.turn))
+        for guard in guards:
+            await self._ask(guard, guarding)
+            if guarding.is_blocked:
+                break
+        return guarding.verdict
+
+    async def _ask(self, guard: UserFunction, guarding: Guarding) -> None:
+        try:
+            said = await self._runner.run(guard.name, lambda: guarding.ask(guard), TIMEOUT, is_async=guard.is_async)
+        except Exception as error:  # code of the user; what no guard has seen to its end does not pass
+            log.warning("a guard failed, so the text is blocked", guard=guard.name, exc_info=error)
+            late = isinstance(error, UnfinishedCall)
+            guarding.block(
+                guard, "the guard did not end in time" if late else f"the guard failed: {type(error).__name__}: {error}"
+            )
+        else:
+            guarding.take(guard, said)

@@ -1,0 +1,97 @@
+"""The activity that validates answers, where the class of the answers is, or else by their JSON schema."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from holdfast import names
+from holdfast._util.logger import get_logger
+from holdfast.activities.heartbeat import repeated_if_lost
+from holdfast.activities.tool_runner import ToolRunner
+from holdfast.activities.tool_threads import UnfinishedCall
+from holdfast.agents.agent import Agent
+from holdfast.agents.output import BadOutput, Output, check_text, repair_request, validated
+from holdfast.agents.tool import ToolError
+from holdfast.agents.user_functions import RunContext
+from holdfast.answers import OutputCheck, OutputVerdict
+from holdfast.errors import ErrorType
+from holdfast.output_schema import is_text
+
+log = get_logger(__name__)
+
+TIMEOUT = 60.0  # seconds for one answer, with the user's validators
+EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line
+REPAIRABLE = (ToolError, ValueError, AssertionError)
+"""What a validator raises to have an answer repaired, as pydantic's do; any other error is one of its own."""
+
+
+class OutputActivities:
+    """Validates answers.
+
+    Args:
+        find: returns the agent of a name that is served here; `None` means that there is none.
+        runner: calls the users' validators, so that one that blocks does not stop the worker.
+    """
+
+    def __init__(self, find: Callable[[str], Agent | None], runner: ToolRunner) -> None:
+        self._find = find
+        self._runner = runner
+
+    @activity.defn(name=names.AGENT_OUTPUT)
+    async def validate(self, check: OutputCheck) -> OutputVerdict:
+        """Validates an answer.
+
+        Raises:
+            ApplicationError: of type NotServed, if another worker has the agent's code; of type OutputInvalid, if a
+                validator fails, which is retried.
+        """
+        try:
+            async with repeated_if_lost():
+                text = await self._validated(check)
+        except BadOutput as error:
+            return OutputVerdict(error=str(error))
+        except ApplicationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - code of the user; it is logged where it is described
+            raise self._failure(check, error) from None
+        return OutputVerdict() if text == check.text else OutputVerdict(content=text)
+
+    async def _validated(self, check: OutputCheck) -> str:
+        if (schema := check.json_schema) is not None:
+            by_schema = check_text if is_text(schema) else validated
+            return await asyncio.to_thread(by_schema, check.text, schema)
+        agent = self._find(check.agent)
+        if agent is None or agent.typed_output is None:
+            raise ApplicationError(
+                f"this worker does not have the output type of agent {check.agent!r}",
+                type=ErrorType.NOT_SERVED,
+                category=EXPECTED,
+            )
+        return await self._by_code(agent.typed_output, check)
+
+    async def _by_code(self, output: Output, check: OutputCheck) -> str:
+        """Validates an answer by the type of the agent, and by its own validator."""
+        name = f"the output type of {check.agent}"
+        value = await self._runner.run(name, lambda: output.parse(check.text), TIMEOUT)
+        written: str | None = check.text
+        if (validator := output.validator) is not None:
+            context = RunContext(check.run_id, check.agent, check.turn)
+            try:
+                said = await self._runner.run(
+                    validator.name, lambda: validator(value, context), TIMEOUT, is_async=validator.is_async
+                )
+            except REPAIRABLE as error:
+                raise BadOutput(repair_request([str(error) or type(error).__name__])) from None
+            if said is not None and said is not value:
+                value, written = said, None
+        return output.shown(value, written)
+
+    def _failure(self, check: OutputCheck, error: Exception) -> ApplicationError:
+        told = str(error) if isinstance(error, UnfinishedCall) else f"{type(error).__name__}: {error}"
+        log.warning("validating an answer failed", agent=check.agent, run_id=check.run_id, reason=told, exc_info=error)
+        reason = f"the answer could not be validated: {told}"
+        return ApplicationError(reason, type=ErrorType.OUTPUT_INVALID, category=EXPECTED)
