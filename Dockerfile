@@ -1,9 +1,10 @@
 # One image for the worker and the scripted model server; docker-compose.yml runs both.
 FROM python:3.12.14-slim-trixie AS packages
 
-COPY requirements/runtime.lock .
+# What a worker needs, and all extras.
+COPY requirements/image.lock .
 RUN python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --only-binary :all: --require-hashes --requirement runtime.lock
+    && /opt/venv/bin/pip install --no-cache-dir --only-binary :all: --require-hashes --requirement image.lock
 
 
 FROM python:3.12.14-slim-trixie

@@ -48,6 +48,7 @@ from holdfast.ports.ledger import Ledger
 from holdfast.ports.prices import PriceList
 from holdfast.ports.registry import RegistryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
+from holdfast.ports.telemetry import Telemetry
 from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.temporal.payload_limits import PayloadLimits
 
@@ -78,6 +79,8 @@ class CodeDependencies:
     """Where commands of models run; `None` means that the tools which run them refuse."""
     http: HttpAccess | None = None
     """The hosts that tools may reach over HTTP; `None` means all that are public."""
+    telemetry: Telemetry | None = None
+    """Receives traces and metrics; `None` means that there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         model_queue=deps.model_queue,
         approval_timeout=deps.approval_timeout,
     )
-    writer = MirrorWriter(deps.store, Announcer(deps.bus))
+    writer = MirrorWriter(deps.store, Announcer(deps.bus), deps.telemetry)
     model = ModelActivities(
         Fallback(deps.model, deps.model_queue, deps.model_patience),
         deps.store,
@@ -148,8 +151,9 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         windows=ContextWindows(deps.prices, deps.default_model, deps.context_window),
         provider=deps.provider,
         retry_for=deps.model_retry_for,
+        telemetry=deps.telemetry,
     )
-    mirror = MirrorActivities(writer, deps.run_log, contexts, finished)
+    mirror = MirrorActivities(writer, deps.run_log, contexts, finished, deps.telemetry)
     events = EventActivities(deps.topics)
     memory = MemoryActivities(Embedding(deps.memories))
     forks = ForkActivities(deps.run_log, deps.store, deps.roots)
@@ -189,6 +193,7 @@ def build_code_activities(
             max_result=deps.max_result,
             sandbox=deps.sandbox,
             http=deps.http,
+            telemetry=deps.telemetry,
         )
 
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)

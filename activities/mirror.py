@@ -13,6 +13,7 @@ from holdfast.activities.heartbeat import heartbeats
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.errors import ErrorType, MirrorGap, RunNotFound, StoreUnavailable, Unavailable, UsageError
 from holdfast.ports import RunLog
+from holdfast.ports.telemetry import NoTelemetry, Telemetry
 from holdfast.types import EntryBatch, RunId, TranscriptRef
 
 log = get_logger(__name__)
@@ -23,11 +24,19 @@ EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK w
 class MirrorActivities:
     """Appends batches to the mirror; a repeated append changes nothing."""
 
-    def __init__(self, writer: MirrorWriter, run_log: RunLog, contexts: ContextCache, finished: FinishedCalls) -> None:
+    def __init__(
+        self,
+        writer: MirrorWriter,
+        run_log: RunLog,
+        contexts: ContextCache,
+        finished: FinishedCalls,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._writer = writer
         self._run_log = run_log
         self._contexts = contexts
         self._finished = finished
+        self._telemetry = telemetry or NoTelemetry()
 
     @activity.defn(name=names.MIRROR_APPEND)
     async def append(self, batch: EntryBatch) -> TranscriptRef:
@@ -71,7 +80,7 @@ class MirrorActivities:
             self._contexts.drop(batch.run_id)
             self._finished.forget(activity.info().workflow_run_id)
         try:
-            return await self._writer.append(batch)
+            head = await self._writer.append(batch)
         except MirrorGap as gap:
             raise ApplicationError(
                 str(gap), gap.expected, type=ErrorType.MIRROR_GAP, non_retryable=True, category=EXPECTED
@@ -81,3 +90,6 @@ class MirrorActivities:
         except StoreUnavailable as error:
             log.warning("the mirror lags, will retry", attempt=activity.info().attempt, reason=str(error))
             raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
+        if batch.entries[-1].kind == "finish":
+            await self._telemetry.run_ended(batch)
+        return head

@@ -40,6 +40,7 @@ from holdfast.errors import (
 from holdfast.messages import CompactionOrder
 from holdfast.model_reply import ModelReply, OverflowReport, TriedModel
 from holdfast.ports import Store
+from holdfast.ports.telemetry import ModelObservation, NoTelemetry, Telemetry
 from holdfast.protocol import ModelCall
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import Context, EntryBatch, TranscriptRef
@@ -113,6 +114,7 @@ class ModelActivities:
         windows: ContextWindows,
         provider: str,
         retry_for: timedelta,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """
         Args:
@@ -129,6 +131,7 @@ class ModelActivities:
             windows: the sizes of the models' contexts.
             provider: where this worker's models are, see `Plan.provider`.
             retry_for: how long a call is retried while the provider is unavailable.
+            telemetry: receives each attempt.
         """
         self._fallback = fallback
         self._store = store
@@ -143,6 +146,7 @@ class ModelActivities:
         self._windows = windows
         self._provider = provider
         self._retry_for = retry_for
+        self._telemetry = telemetry or NoTelemetry()
 
     @activity.defn(name=names.MODEL_CALL)
     async def call(self, call: ModelCall) -> ModelReply:
@@ -152,11 +156,22 @@ class ModelActivities:
             ApplicationError: of a type in ErrorType; carries whether and when Temporal retries.
         """
         self._check_provider(call)
-        return await self._finished.once(lambda: self._attempt(call))
+        return await self._finished.once(lambda: self._observed(call))
 
-    async def _attempt(self, call: ModelCall) -> ModelReply:
+    async def _observed(self, call: ModelCall) -> ModelReply:
+        with self._telemetry.model_call(call) as observation:
+            try:
+                reply = await self._attempt(call, observation)
+            except ApplicationError as error:
+                observation.failed(error.type or ErrorType.INTERNAL)
+                raise
+            observation.replied(reply)
+            return reply
+
+    async def _attempt(self, call: ModelCall, observation: ModelObservation) -> ModelReply:
         attempt = Attempt.of(call)
         partial, lease = PartialText(call.turn, lost_usage(call.spent)), self._leases.lease(call)
+        partial.observation = observation
         append = ConcurrentAppend(self._writer, call)
         started = time.monotonic()
         try:
@@ -211,6 +226,7 @@ class ModelActivities:
 
     async def _complete(self, call: ModelCall, lease: Lease, partial: PartialText, context: Context) -> ModelReply:
         if call.compact is None:
+            partial.observation.asks(context)
             reply = await self._fallback.complete(call, context, self._requests(call, partial), lease.max_output)
         else:
             reply = await self._compact(call, call.compact, lease, partial, context)
@@ -227,6 +243,7 @@ class ModelActivities:
 
         async def summarize(request: Context) -> ModelReply:
             partial.context = request
+            partial.observation.asks(request)
             return await self._fallback.complete(call, request, self._unheard(partial), lease.max_output)
 
         return await compact(context, order, summarize)

@@ -8,6 +8,7 @@ from temporalio import activity
 
 from holdfast.estimates import request_tokens, text_size, tokens
 from holdfast.model_reply import ModelReply, TriedModel
+from holdfast.ports.telemetry import ModelObservation
 from holdfast.protocol import ModelProgress
 from holdfast.types import Context, Usage
 
@@ -31,6 +32,8 @@ class PartialText:
         self._has_told = False
         self.context: Context | None = None
         """What the request has sent; `None` means that it is not sent yet."""
+        self.observation = ModelObservation()
+        """Receives what the attempt does."""
         self.listener: Callable[[str], None] | None = None
         """Called with each piece."""
         self.tried: list[TriedModel] = []

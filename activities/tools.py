@@ -31,6 +31,7 @@ from holdfast.ports import EventBus
 from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
+from holdfast.ports.telemetry import NoTelemetry, Telemetry
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult
 
@@ -38,6 +39,7 @@ log = get_logger(__name__)
 
 EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
 CALLS_TOOLS = Tool.start.__code__.co_filename
+TOOL_ERROR = "tool_error"  # the kind of all errors that tools raise, as telemetry reports it
 MAX_FILES = 1000  # listed with the error if a result is too large
 
 
@@ -60,6 +62,7 @@ class ToolActivity:
         max_result: int | None = None,
         sandbox: SandboxProtocol | None = None,
         http: HttpAccess | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._tool = tool
         self._runner = runner
@@ -73,6 +76,7 @@ class ToolActivity:
         self._memories = memories
         self._max_result = max_result
         self._http = http
+        self._telemetry = telemetry or NoTelemetry()
         self._channels: dict[str, CallChannel] = {}
         """Of the calls that are running, by their task in Temporal."""
         self._sandbox = sandbox
@@ -122,8 +126,17 @@ class ToolActivity:
 
     async def _made(self, invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
         started = time.monotonic()
-        result = self._within_limits(await self._attempt(invocation, claim))
-        result.seconds = _seconds_since(started)
+        with self._telemetry.tool_call(invocation, self._tool.spec) as observation:
+            try:
+                result = self._within_limits(await self._attempt(invocation, claim))
+            except NotBegun:
+                observation.not_made()
+                raise
+            except ApplicationError:
+                observation.failed(TOOL_ERROR)
+                raise
+            result.seconds = _seconds_since(started)
+            observation.returned(result)
         return result
 
     def _within_limits(self, result: ToolResult) -> ToolResult:

@@ -85,3 +85,8 @@ SIGNAL_FORGET = "forget"
 """To an `EventTopic`: a run no longer waits."""
 SIGNAL_EVENT = "event"
 """To a run: the event that it waits for."""
+
+TRACE_HEADER = "holdfast-trace"
+"""Temporal header of the activities and children of a run that is traced."""
+TRACE_LINK_HEADER = "traceparent"
+"""Temporal header of a run that a client has started within a span: its W3C trace context."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from holdfast._util.age import ACCEPTED_AGES, age
 from holdfast._util.named_values import ALL, named_values
@@ -18,6 +18,7 @@ from holdfast.bounds import MAX_NAME, MAX_SECONDS, Seconds, TemporalName, is_enc
 from holdfast.budgets import EVERYTHING, DayBudget, Dollars, parse_day_budgets
 from holdfast.errors import SettingsError
 from holdfast.http_access import HttpAccess
+from holdfast.observability_settings import ObservabilitySettings
 from holdfast.pricing import ModelPrice, parse_prices
 from holdfast.rejection import reason_of
 
@@ -28,7 +29,7 @@ DEFAULT_OPENAI_MODEL = "gpt-5-mini"
 DEFAULT_OPENROUTER_MODEL = "openai/gpt-5-mini"
 
 
-class Settings(BaseSettings):
+class Settings(ObservabilitySettings):
     """All settings with their units and defaults; environment variables have the same names in capitals."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)

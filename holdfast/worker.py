@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryFilter
 
 from holdfast._util.logs import configure_logging
 from holdfast._util.streams import StandardStreams, open_closed
@@ -16,13 +16,18 @@ from holdfast._util.terminal import clean
 from holdfast.composition.worker import check, serve
 from holdfast.errors import BrokenAgentModule, HoldfastError, UsageError
 from holdfast.settings import Settings
+from holdfast.telemetry.endpoint import open_runtime
 
 
-def _forward_core_logs() -> None:
-    """Forwards logs of the SDK's native part to Python's logging; by default they go to standard output."""
+def _set_runtime(settings: Settings) -> None:
+    """Sets the SDK's native part up: its logs go to Python's logging, by default to standard output; and metrics.
+
+    Raises:
+        SettingsError: metrics cannot be served.
+    """
     forwarding = LogForwardingConfig(logging.getLogger("temporalio.core"), prepend_target_on_message=False)
-    kept = TelemetryFilter(core_level="WARN", other_level="ERROR")
-    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(kept, forwarding))))
+    kept = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding)
+    Runtime.set_default(open_runtime(kept, host=settings.metrics_host, port=settings.metrics_port))
 
 
 def main() -> int:
@@ -40,7 +45,7 @@ def main() -> int:
         streams.relay()
         log = streams.writer(2)
         configure_logging(settings.log_level, settings.log_format, private=private, stream=log)
-        _forward_core_logs()
+        _set_runtime(settings)
         asyncio.Runner().run(serve(settings))
     except UsageError as error:
         _print_cause(error)

@@ -173,12 +173,12 @@ VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (
     f"{VOCABULARY} _util.batches _util.logger storage.assertions storage.edge_cases storage.sealed storage.database"
 )
-CALLERS = "storage temporal client composition stack ops scripted models sandbox"
+CALLERS = "storage temporal client composition stack ops scripted models sandbox telemetry"
 LAYERS = [
     Layer(LEAVES, "", "pydantic pydantic_core"),
     Layer("search_attributes", LEAVES, "temporalio"),
     Layer(
-        "settings",
+        "settings observability_settings",
         "bounds budgets errors http_access pricing _util.age _util.named_values rejection",
         "pydantic pydantic_settings",
     ),
@@ -227,6 +227,11 @@ LAYERS = [
     ),
     Layer("storage.persistence", "errors ports storage"),
     Layer("scripted", f"{VOCABULARY} models", "pydantic starlette uvicorn"),
+    Layer(
+        "telemetry",
+        f"{VOCABULARY} _version _util.background _util.logger temporal.executions",
+        "cachetools opentelemetry temporalio",
+    ),
     # Users' code.
     Layer("agents", f"{VOCABULARY} _lazy tools _util.logger", "griffe jsonschema pydantic pydantic_core referencing"),
     Layer(
@@ -258,7 +263,7 @@ LAYERS = [
         f"{VOCABULARY} settings _util _version agents api {CALLERS}",
         "google prompt_toolkit pydantic pydantic_core rich surrealdb temporalio typer uvicorn",
     ),
-    Layer("worker", "_util errors settings composition.worker", "temporalio"),
+    Layer("worker", "_util errors settings composition.worker telemetry.endpoint", "temporalio"),
     Layer("__main__", "cli"),
 ]
 ENTRY_POINTS = ("holdfast", "holdfast.cli", "holdfast.testing", "holdfast.worker")
@@ -389,6 +394,12 @@ def test_workflows_load_no_adapter() -> None:
     assert (
         loaded_by("import holdfast.workflows", "openai", "surrealdb", "starlette", "numpy", "holdfast.settings") == []
     )
+
+
+def test_a_worker_that_is_not_observed_loads_nothing_for_it() -> None:
+    """A worker loads OpenTelemetry, and our spans and metrics, only if settings ask for them."""
+    unwanted = ("opentelemetry", "holdfast.telemetry.tracing", "holdfast.telemetry.metrics")
+    assert loaded_by("import holdfast.worker", *unwanted) == []
 
 
 def test_the_supervisor_is_small() -> None:

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from io import StringIO
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
@@ -44,6 +44,7 @@ def configure_logging(
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.stdlib.ExtraAdder(allow={"temporal_workflow", "temporal_activity"}),
         _add_run,
+        _add_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
@@ -120,4 +121,13 @@ def _add_run(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
         run_id = activity.info().workflow_id
     if run_id is not None:
         event.setdefault("run_id", run_id)
+    return event
+
+
+def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Adds the ids of the current span, if there is one; OpenTelemetry is not loaded for this."""
+    trace: Any = sys.modules.get("opentelemetry.trace")
+    if trace is not None and (span := trace.get_current_span().get_span_context()).is_valid:
+        event.setdefault("trace_id", f"{span.trace_id:032x}")
+        event.setdefault("span_id", f"{span.span_id:016x}")
     return event

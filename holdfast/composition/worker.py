@@ -32,6 +32,7 @@ from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
 from holdfast.composition.replay import FAILURES
 from holdfast.composition.sandbox import configured_sandbox
+from holdfast.composition.telemetry import Observability, observability
 from holdfast.composition.worker_options import BUILD_ID, workspace_roots
 from holdfast.composition.workers import Workers
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
@@ -123,6 +124,7 @@ def build_worker(
     max_cached_workflows: int = 1000,
     sandboxed: bool = False,
     isolate_tools: bool = False,
+    observed: Observability | None = None,
 ) -> Workers:
     """Creates a worker without running it.
 
@@ -138,7 +140,9 @@ def build_worker(
             it slows down each workflow task and all workflow code is part of Holdfast.
         isolate_tools: run async tools in an event loop of their own, so that one that blocks does not stop the
             worker. Workers do; in tests, tools share the test's event loop and its objects.
+        observed: traces and metrics; `None` means that there are none.
     """
+    observed = observed or Observability()
     queues = ModelQueues(settings)
     deps = Dependencies(
         catalog=catalog,
@@ -170,6 +174,7 @@ def build_worker(
         model_retry_for=timedelta(minutes=settings.model_retry_minutes),
         model_patience=timedelta(seconds=settings.model_patience),
         model_queue=queues.find,
+        telemetry=observed.telemetry,
     )
     activities = build_activities(deps)
     deployment = deployment_config(settings)
@@ -179,6 +184,7 @@ def build_worker(
         workflows=WORKFLOWS,
         activities=activities,
         identity=identity(),
+        interceptors=observed.interceptors,
         workflow_runner=ConsistentQueryRunner(
             SandboxedWorkflowRunner(SANDBOX) if sandboxed else UnsandboxedWorkflowRunner(), client
         ),
@@ -202,6 +208,7 @@ def build_worker(
             task_queue=queue,
             activities=activities,
             identity=identity(),
+            interceptors=observed.interceptors,
             max_concurrent_activities=_max_activities(settings),
             max_task_queue_activities_per_second=rate,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
@@ -234,12 +241,19 @@ async def serve(settings: Settings) -> None:
     await check_search_attributes(client)
     if version := deployment_config(settings):
         await report_version(client, version)
-    async with _adapters(settings, persistence) as model:
+    async with _adapters(settings, persistence) as model, observability(settings, client) as observed:
         worker = build_worker(
-            client, settings, catalog=catalog, model=model, persistence=persistence, isolate_tools=True
+            client,
+            settings,
+            catalog=catalog,
+            model=model,
+            persistence=persistence,
+            isolate_tools=True,
+            observed=observed,
         )
+        background = _background_tasks(client, settings, persistence, catalog.names(), observed)
         _relieve_collector()
-        async with worker, background_tasks(*_background_tasks(client, settings, persistence, catalog.names())):
+        async with worker, background_tasks(*background):
             log.info(
                 "worker serves",
                 task_queue=settings.temporal_task_queue,
@@ -285,18 +299,28 @@ def _persistence(settings: Settings) -> Persistence:
 
 
 def _background_tasks(
-    client: Client, settings: Settings, persistence: Persistence, agents: Sequence[str]
+    client: Client, settings: Settings, persistence: Persistence, agents: Sequence[str], observed: Observability
 ) -> list[BackgroundTask]:
     """Creates the background tasks of this worker."""
     store, task_queue = persistence.store, settings.temporal_task_queue
     found: list[BackgroundTask] = [EmbeddingWatch(client, task_queue, Embedding(persistence.memories))]
+    found += observed.background
     if settings.reconcile_interval:
         finder, run_log = (
             RunFinder(client, task_queue, store),
             TemporalRunLog(client, query_timeouts=BULK_QUERY_TIMEOUTS),
         )
-        interval, relatives = settings.reconcile_interval, Relatives(client)
-        found.append(Reconciler(finder, store, run_log, persistence.bus, interval=interval, relatives=relatives))
+        found.append(
+            Reconciler(
+                finder,
+                store,
+                run_log,
+                persistence.bus,
+                interval=settings.reconcile_interval,
+                relatives=Relatives(client),
+                telemetry=observed.telemetry,
+            )
+        )
     if persistence.served is not None and settings.agent_registry is None:
         found.append(Announcement(persistence.served, task_queue, identity(), agents))
     if settings.retention is not None:

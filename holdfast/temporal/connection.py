@@ -28,6 +28,7 @@ from holdfast.errors import (
     WorkerUnavailable,
 )
 from holdfast.temporal.converter import DATA_CONVERTER
+from holdfast.temporal.trace_link import TraceLink
 
 TASK_FAILS = "Workflow Task in failed state"
 """Part of the server's answer to a query of a run whose newest workflow task failed, open or closed."""
@@ -71,6 +72,7 @@ async def connect_temporal(
             identity=identity,
             runtime=runtime or quiet_runtime(),
             header_codec_behavior=HeaderCodecBehavior.CODEC,
+            interceptors=[TraceLink()],
         )
     except (RPCError, RuntimeError) as error:
         raise TemporalUnavailable(f"no Temporal server answers at {address}: {error}") from error

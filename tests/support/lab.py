@@ -15,6 +15,7 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition import worker
+from holdfast.composition.telemetry import Observability
 from holdfast.models import open_model
 from holdfast.ports import ChatModel, EventBus, Store
 from holdfast.ports.day_budgets import DayBudgets
@@ -77,6 +78,7 @@ class Lab:
         max_cached_workflows: int = 0,
         isolate_tools: bool = False,
         model: ChatModel | None = None,
+        observed: Observability | None = None,
     ) -> AsyncIterator[None]:
         """Runs a worker that serves these agents; by default each workflow task replays the whole run."""
         kept = Persistence(database=None, store=store or self.store, bus=bus or self.bus, ledger=ledger)
@@ -94,6 +96,7 @@ class Lab:
             max_cached_workflows=max_cached_workflows,
             sandboxed=True,
             isolate_tools=isolate_tools,
+            observed=observed,
         )
         async with running:
             yield

@@ -230,9 +230,11 @@ def test_an_old_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_locks_agree() -> None:
-    """The packages for tests include those for running, so that no command in a test sets up the environment again."""
-    running, testing = (
+    """The packages for tests include those for running, so that no command in a test sets up the environment again; and
+    they include those of the image, which has all extras.
+    """
+    running, testing, image = (
         dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
-        for name in ("runtime.lock", "dev.lock")
+        for name in ("runtime.lock", "dev.lock", "image.lock")
     )
-    assert running.items() <= testing.items()
+    assert running.items() <= image.items() <= testing.items()

@@ -239,7 +239,7 @@ def test_the_image_gets_all_that_it_copies() -> None:
 
 def test_the_image_is_locked_down() -> None:
     """The image installs by hash, runs as a plain user and does not bootstrap."""
-    assert any("--require-hashes" in line and "runtime.lock" in line for line in instructions("RUN"))
+    assert any("--require-hashes" in line and "image.lock" in line for line in instructions("RUN"))
     assert list(instructions("USER")) == ["holdfast"]
     assert "HOLDFAST_NO_BOOTSTRAP=1" in " ".join(instructions("ENV"))
     assert "HOLDFAST_HOME=/var/lib/holdfast" in " ".join(instructions("ENV"))

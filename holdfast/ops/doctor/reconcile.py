@@ -16,6 +16,7 @@ from holdfast.ops.doctor.recorded_log import UNREADABLE
 from holdfast.ops.doctor.relatives import Relatives
 from holdfast.ops.doctor.run_finder import RunFinder
 from holdfast.ports import EventBus, RunLog, Store
+from holdfast.ports.telemetry import NoTelemetry, Telemetry
 from holdfast.protocol import RunSnapshot
 from holdfast.types import MirroredRun, RunError, RunId, RunStatus
 
@@ -59,6 +60,7 @@ class Reconciler:
         bus: receives one event for each end.
         interval: seconds between two rounds.
         relatives: learn of each end.
+        telemetry: likewise.
     """
 
     def __init__(
@@ -70,9 +72,11 @@ class Reconciler:
         *,
         interval: float,
         relatives: Relatives | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._finder = finder
         self._relatives = relatives
+        self._telemetry = telemetry or NoTelemetry()
         self._bus = bus
         self._store = store
         self._log = run_log
@@ -147,7 +151,9 @@ class Reconciler:
         """Writes the end of a run."""
         run_id = snapshot.run.summary.run_id
         # First: a run with a correct mirror is not considered again.
-        await self._announce(snapshot.run)
+        is_recorded = await self._has_recorded_end(snapshot.run)
+        if not is_recorded:
+            await self._announce(snapshot.run)
         await self._tell_relatives(snapshot.run)
         # Entries first: an append in flight, with an older summary, then has nothing to write.
         changed = False
@@ -156,6 +162,8 @@ class Reconciler:
         changed |= await self._store.conclude(snapshot.run)
         if changed:
             log.info("run reconciled", run_id=run_id, status=snapshot.run.summary.status.value)
+            if not is_recorded:
+                await self._telemetry.run_ended_outside(snapshot.run)
         return changed
 
     async def _conclude_deleted(self, row: MirroredRun) -> bool:
@@ -167,6 +175,7 @@ class Reconciler:
         if not await self._store.conclude(run):
             return False
         log.warning("run ended: its execution was deleted", run_id=run.summary.run_id)
+        await self._telemetry.run_ended_outside(run)
         event = run_event(run.summary.run_id, run.summary.agent, RunStatus.TERMINATED)
         await self._bus.publish(RUNS, event, key=f"{run.summary.run_id}/{run.chain}/deleted")
         return True
@@ -194,13 +203,16 @@ class Reconciler:
         if self._relatives is not None:
             await self._relatives.run_ended(run.summary)
 
+    async def _has_recorded_end(self, run: MirroredRun) -> bool:
+        if run.head.seq >= 0:
+            async for entry in self._log.entries(run.summary.run_id, run.head.seq - 1):
+                if entry.kind == "finish":
+                    return True
+        return False
+
     async def _announce(self, run: MirroredRun) -> None:
         """Publishes the end of a run that did not record it; other ends were published by the append."""
         summary = run.summary
-        if run.head.seq >= 0:
-            async for entry in self._log.entries(summary.run_id, run.head.seq - 1):
-                if entry.kind == "finish":
-                    return
         event = run_event(summary.run_id, summary.agent, summary.status)
         await self._bus.publish(RUNS, event, key=f"{summary.run_id}/{run.chain}/end/{summary.finished_at}")
 
