@@ -254,7 +254,8 @@ LAYERS = [
     ),
     Layer(
         "testing",
-        f"{VOCABULARY} _lazy settings agents client composition models scripted stack storage temporal",
+        f"{VOCABULARY} _lazy _util.loop_thread settings agents client composition models scripted stack storage "
+        "temporal",
         "pydantic pytest starlette temporalio",
     ),
     Layer("api", VOCABULARY, "google starlette temporalio"),

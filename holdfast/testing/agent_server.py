@@ -31,8 +31,9 @@ from holdfast.types import RunId
 class AgentServer:
     """Serves agents by a worker in the thread of the session's stack.
 
-    Called with agents, it serves them until the end of the test; called again, with the further ones too. Tools that
-    must not take effect twice are claimed in a ledger, as in production.
+    Called with agents, it serves them until the end of the test; called again, with the further ones too. Without any,
+    it is the worker of agents that the test runs itself, as by `Agent.run`. Tools that must not take effect twice are
+    claimed in a ledger, as in production.
 
     Args:
         stack: the Temporal server.
@@ -62,7 +63,7 @@ class AgentServer:
             if not isinstance(agent, Agent):
                 raise UsageError(f"serve() takes agents, not {agent!r:.80}")
         self._agents += [agent for agent in agents if agent not in self._agents]
-        self._stack.loop.run(self._restart())
+        self._stack.loop.submit(self._restart()).result()
 
     def kill_at(self, activity: str, moment: Moment) -> None:
         """Ends the worker at the next such moment, and starts another one.
@@ -88,7 +89,7 @@ class AgentServer:
 
     def calls(self, run_id: RunId | None = None) -> list[MadeCall]:
         """Returns the tool calls of a run, or of all runs that were served, oldest first."""
-        return self._stack.loop.run(self._calls([run_id] if run_id else list(self._observed.runs)))
+        return self._stack.loop.submit(self._calls([run_id] if run_id else list(self._observed.runs))).result()
 
     async def _calls(self, run_ids: Sequence[RunId]) -> list[MadeCall]:
         runs = Holdfast(self._stack.client, task_queue=self._settings.temporal_task_queue)
@@ -141,7 +142,7 @@ class AgentServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.loop.run(self._close())
+        self._stack.loop.submit(self._close()).result()
 
 
 def _intercepted(client: Client, *interceptors: Interceptor) -> Client:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -12,7 +14,10 @@ from unittest.mock import patch
 from pydantic import SecretStr
 
 from holdfast.client.holdfast import Holdfast
+from holdfast.composition.own_agents import close_own_agents
+from holdfast.composition.persistence import close_shared_persistence
 from holdfast.models.outside import refused_outside
+from holdfast.scripted.cassette import Cassette as Cassette  # noqa: PLC0414 - exported
 from holdfast.settings import Settings
 from holdfast.testing.agent_server import AgentServer
 from holdfast.testing.model_server import ModelServer
@@ -33,6 +38,7 @@ class Bench:
         self.model = model
         self.settings = _settings(home, model)
         self._exits = ExitStack()
+        self._played: list[Cassette] = []
         self._connected: Holdfast | None = None
         self._server: AgentServer | None = None
 
@@ -52,8 +58,32 @@ class Bench:
             self._server = self._exits.enter_context(AgentServer(stack, self.settings))
         return self._server
 
+    def play(self, folder: Path, *paths: str | Path, ignore: Iterable[str] = ()) -> Cassette:
+        """Lets the recorded calls of cassettes answer what is not scripted.
+
+        Args:
+            folder: which the paths are relative to.
+            paths: the files.
+            ignore: regular expressions; what they match in texts may differ from what was recorded.
+
+        Raises:
+            UsageError: a file cannot be read, or is not a cassette.
+        """
+        cassette = Cassette.load(*(folder / path for path in paths), default_model=MODEL, ignore=ignore)
+        self._played.append(cassette)
+        self.model.respond = cassette.respond
+        return cassette
+
+    @property
+    def misses(self) -> list[str]:
+        """What was asked of cassettes, but not recorded."""
+        return [miss for cassette in self._played for miss in cassette.misses]
+
     def close(self) -> None:
-        """Stops the worker and restores the environment."""
+        """Stops the worker, forgets what the process has made from the settings, and restores the environment."""
+        close_own_agents()
+        with ThreadPoolExecutor(1) as thread:  # the test's thread may have an event loop
+            thread.submit(asyncio.run, close_shared_persistence()).result()
         self._exits.close()
 
 

@@ -6,7 +6,8 @@ used. All fixtures are synchronous: they serve plain tests, and those of pytest-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,17 +79,6 @@ def kill_at(serve: AgentServer) -> Iterator[Callable[[str, Moment], None]]:
 @pytest.fixture
 def cassette(request: pytest.FixtureRequest, _holdfast_bench: Bench) -> Iterator[Callable[..., Cassette]]:
     """A function that lets recorded calls answer: `cassette("clerk.jsonl")`, beside the file of the test."""
-    from holdfast.scripted.cassette import Cassette
-    from holdfast.testing.bench import MODEL
-
-    played: list[Cassette] = []
-
-    def play(*paths: str | Path, ignore: Iterable[str] = ()) -> Cassette:
-        files = [request.path.parent / path for path in paths]
-        played.append(Cassette.load(*files, default_model=MODEL, ignore=ignore))
-        _holdfast_bench.model.respond = played[-1].respond
-        return played[-1]
-
-    yield play
-    if misses := [miss for each in played for miss in each.misses]:
+    yield partial(_holdfast_bench.play, request.path.parent)
+    if misses := _holdfast_bench.misses:
         pytest.fail("\n\n".join(misses), pytrace=False)

@@ -13,9 +13,11 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from holdfast import stack
+from holdfast._util.loop_thread import LoopThread
 from holdfast.settings import Settings
 from holdfast.temporal.connection import connect_temporal
-from holdfast.testing.loop_thread import LoopThread
+
+END_TIMEOUT = 10.0  # seconds for the end of the thread; it takes milliseconds
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class SessionStack:
     home: Path
     """The state folder; it is deleted at the end of the session."""
     loop: LoopThread = field(repr=False)
-    """Runs the workers of this process."""
+    """Runs the workers of this process: they serve plain tests and those of any asyncio plugin alike, and a test that
+    blocks does not stop them."""
     client: Client = field(repr=False)
     """Works in every event loop."""
 
@@ -45,16 +48,16 @@ def session_stack(home: Path) -> Iterator[SessionStack]:
     settings = Settings(_env_file=None, holdfast_home=home, temporal_address=None, openai_api_key=model)
     with home.with_name(f"{home.name}.users").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        loop = LoopThread()
+        loop = LoopThread("holdfast-testing")
         try:
-            running = loop.run(stack.up(settings, _say_nothing, worker=False))
-            client = loop.run(connect_temporal(running.address))
+            running = loop.submit(stack.up(settings, _say_nothing, worker=False)).result()
+            client = loop.submit(connect_temporal(running.address)).result()
             yield SessionStack(running.address, running.ui, home, loop, client)
         finally:
             if _is_last(users.fileno()):
-                loop.run(stack.down(settings, _say_nothing))
+                loop.submit(stack.down(settings, _say_nothing)).result()
                 shutil.rmtree(home, ignore_errors=True)
-            loop.close()
+            loop.end(END_TIMEOUT)
 
 
 def _is_last(users: int) -> bool:

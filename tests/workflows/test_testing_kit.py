@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 
 import pytest
 
 import holdfast
 from holdfast import Agent, Holdfast, tool
 from holdfast.errors import UsageError
-from holdfast.testing import ModelServer, call_tools, say
-from holdfast.testing.calls import Called
-
-Serve = Callable[..., None]
+from holdfast.testing import AgentServer, Called, ModelServer, call_tools, say
 
 
 @tool(read_only=True)
@@ -33,7 +29,7 @@ clerk = Agent(name="clerk", system_prompt="You answer.", tools=[stock, price])
 porter = Agent(name="porter", system_prompt="You carry.")
 
 
-def test_a_plain_test_runs_an_agent(model: ModelServer, hf: Holdfast, serve: Serve, called: Called) -> None:
+def test_a_plain_test_runs_an_agent(model: ModelServer, hf: Holdfast, serve: AgentServer, called: Called) -> None:
     """A synchronous test serves an agent, scripts its model, runs it, and asserts what it called."""
     serve(clerk)
     model.reply(
@@ -53,7 +49,7 @@ def test_a_plain_test_runs_an_agent(model: ModelServer, hf: Holdfast, serve: Ser
     model.assert_complete()
 
 
-async def test_code_under_test_connects_by_itself(model: ModelServer, hf: Holdfast, serve: Serve) -> None:
+async def test_code_under_test_connects_by_itself(model: ModelServer, hf: Holdfast, serve: AgentServer) -> None:
     """`holdfast.connect()` reaches the test's agents; served ones stay when others are added; none else is reached."""
     serve(clerk)
     serve(porter)
@@ -64,10 +60,10 @@ async def test_code_under_test_connects_by_itself(model: ModelServer, hf: Holdfa
     assert (await hf.handle(second.id).result(30)).content == "I carry."
     assert os.environ["HOLDFAST_ALLOW_MODEL_REQUESTS"] == "0"
     with pytest.raises(UsageError, match="takes agents"):
-        serve("clerk")
+        serve("clerk")  # type: ignore[arg-type]
 
 
-def test_a_script_that_is_too_short_fails_the_run(model: ModelServer, hf: Holdfast, serve: Serve) -> None:
+def test_a_script_that_is_too_short_fails_the_run(model: ModelServer, hf: Holdfast, serve: AgentServer) -> None:
     """A run that asks the model for more than the script has fails at once, and says what was asked."""
     serve(clerk)
     model.call_tools(stock={"article": "rope"})
@@ -75,3 +71,13 @@ def test_a_script_that_is_too_short_fails_the_run(model: ModelServer, hf: Holdfa
     assert "no reply left for tool: '12'" in str(result.error)
     with pytest.raises(AssertionError, match="<- no reply was left"):
         model.assert_complete()
+
+
+@pytest.mark.parametrize("way", ["async", "blocking"])
+def test_agents_that_a_program_runs_itself(model: ModelServer, serve: AgentServer, called: Called, way: str) -> None:
+    """`Agent.run` in a test uses the test's worker, model and state, in each test anew."""
+    serve()
+    model.reply(call_tools(stock={"article": "rope"}), say(f"Twelve, {way}."))
+    result = asyncio.run(clerk.run("How many?", id="own-1")) if way == "async" else clerk.sync.run("Many?", id="own-2")
+    assert result.content == f"Twelve, {way}."
+    assert [call.result for call in called("stock")] == ["12"]
