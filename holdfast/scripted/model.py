@@ -1,6 +1,7 @@
 """The scripted model: a server that answers by fixed rules, so that agents run without a model.
 
-With the four file tools it researches a question (see `researcher`). Other tools it calls by plain rules (see
+With the four file tools it researches a question (see `researcher`). If it can run commands as well, it writes and runs
+what a task quotes (see `coder`). Other tools it calls by plain rules (see
 `toolbox`). If none fits, it repeats the question and says that it is a script. It has no state: a reply depends only on
 the messages and tools of the request. Token counts are estimates, at four characters per token. Embeddings are computed
 by feature hashing.
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import Send
 
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
+from holdfast.scripted import coder
 from holdfast.scripted.chat import ChatReply, ChatRequest, text_pieces
 from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.scripted.researcher import TOOLS, Research
@@ -129,7 +131,10 @@ def respond(request: ChatRequest) -> ChatReply:
         raise BadRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     research = conversation.research()
     offered = conversation.offered
-    if {tool.name for tool in offered} >= TOOLS:
+    names = {tool.name for tool in offered}
+    if names >= coder.TOOLS:
+        reply = coder.Coding(research.question, research.uses).next_reply()
+    elif names >= TOOLS:
         reply = research.next_reply()
     else:
         reply = Toolbox(research.question, offered, research.uses).next_reply()

@@ -24,17 +24,26 @@ _works: dict[Mode, str] = {"off": ""}  # why a mode does not work; empty if it d
 
 async def working(mode: Mode, **limits: int) -> Sandbox:
     """Returns a sandbox of this mode; skips the test, and says why, if there cannot be one on this machine."""
+    if fault := await _fault_of(mode):
+        assert mode == "bwrap", fault
+        pytest.skip(f"commands cannot be confined here: {fault}")
     sandbox = Sandbox(mode, Limits(**limits))
-    if mode not in _works:
-        _works[mode] = await _fault_of(Sandbox(mode))
-    if _works[mode]:
-        assert mode == "bwrap", _works[mode]
-        pytest.skip(f"commands cannot be confined here: {_works[mode]}")
     sandbox._works = True
     return sandbox
 
 
-async def _fault_of(sandbox: Sandbox) -> str:
+async def best() -> Mode:
+    """Returns the mode that confines most on this machine."""
+    return "container" if await _fault_of("bwrap") else "bwrap"
+
+
+async def _fault_of(mode: Mode) -> str:
+    if mode not in _works:
+        _works[mode] = await _probe(Sandbox(mode))
+    return _works[mode]
+
+
+async def _probe(sandbox: Sandbox) -> str:
     with tempfile.TemporaryDirectory(dir=temporary_folder()) as folder:
         try:
             await sandbox.run(Command("true", "shell", Path(folder), 10))
