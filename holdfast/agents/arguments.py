@@ -87,7 +87,7 @@ class Arguments:
             if len(found) > SHOWN_ERRORS:
                 lines.append(f"- and {len(found) - SHOWN_ERRORS} more")
             problem = "\n".join(["The arguments are wrong:", *lines])
-        return f"{problem}\nPass one JSON object with {_describe_schema(self.schema)}."
+        return f"{problem}\nPass one JSON object with {describe_schema(self.schema)}."
 
 
 class PlainSchema(GenerateJsonSchema):
@@ -209,7 +209,7 @@ def _describe_error(detail: ErrorDetails) -> str:
             return f"{where or 'all arguments'}: {detail['msg']} (got {shown})"
 
 
-def _describe_schema(schema: Mapping[str, Any]) -> str:
+def describe_schema(schema: Mapping[str, Any]) -> str:
     """Returns the properties of an object in short: `path: string (required), max_hits: integer (default 40)`."""
     properties: dict[str, dict[str, JsonValue]] = schema["properties"]
     if not properties:
@@ -220,11 +220,12 @@ def _describe_schema(schema: Mapping[str, Any]) -> str:
         note = " (required)" if name in required else ""
         if "default" in part:
             note = f" (default {json.dumps(part['default'], ensure_ascii=False)})"
-        described.append(f"{name}: {_describe_type(part, schema)}{note}")
+        described.append(f"{name}: {describe_type(part, schema)}{note}")
     return ", ".join(described)
 
 
-def _describe_type(part: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+def describe_type(part: Mapping[str, Any], root: Mapping[str, Any]) -> str:
+    """Returns what a property may be, in short: `array of string or null`."""
     if "$ref" in part:
         part = root["$defs"][part["$ref"].rpartition("/")[2]]
     if "enum" in part:
@@ -232,7 +233,7 @@ def _describe_type(part: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     if "const" in part:
         return json.dumps(part["const"], ensure_ascii=False)
     if "anyOf" in part:
-        return " or ".join(dict.fromkeys(_describe_type(choice, root) for choice in part["anyOf"]))
+        return " or ".join(dict.fromkeys(describe_type(choice, root) for choice in part["anyOf"]))
     if part.get("type") == "array" and "items" in part:
-        return f"array of {_describe_type(part['items'], root)}"
+        return f"array of {describe_type(part['items'], root)}"
     return str(part.get("type", "anything"))

@@ -60,6 +60,7 @@ VERBS = (
     Verb("init", "Starts a project: an agent, a test of it, and settings.", Section.RUN),
     Verb("run", "Runs an agent and shows what happens until the run ends.", Section.RUN),
     Verb("chat", "Talks with an agent in a session that stays open.", Section.RUN),
+    Verb("tool", "Calls one tool of an agent, without a run and without a model.", Section.RUN),
     Verb("demo crash", "Kills the worker in mid-turn and shows what is lost.", Section.RUN),
     Verb("agents list", "Lists the agents that can be run.", Section.RUN),
     Verb("agents show", "Shows one agent: its prompt, model, tools and limits.", Section.RUN),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import enum
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from holdfast import (
     Agent,
@@ -17,79 +14,15 @@ from holdfast import (
     File,
     RunExists,
     ToolCallFailed,
-    ToolContext,
-    ToolError,
     UsageError,
     WaitTimedOut,
     tool,
 )
 from holdfast.storage.ledger import MemoryLedger
+from tests.support.cli import Done
 from tests.support.lab import Lab
-
-
-class Colour(enum.Enum):
-    RED = "red"
-
-
-class Item(BaseModel):
-    name: str
-    at: datetime | None = None
-
-
-@dataclass
-class Point:
-    x: int
-
-
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-
-
-class Clerk(Agent):
-    """Its tools return one value of each kind."""
-
-    name = "clerk"
-
-    @tool(read_only=True)
-    async def text(self, word: str, times: int = 1) -> str:
-        """Returns text."""
-        return word * times
-
-    @tool(read_only=True)
-    def facts(self) -> dict[str, list[int]]:
-        """Returns a dict."""
-        return {"a": [1, 2]}
-
-    @tool(read_only=True)
-    def item(self, at: datetime) -> Item:
-        """Returns a model."""
-        return Item(name="rope", at=at)
-
-    @tool(read_only=True)
-    def items(self) -> list[Item]:
-        """Returns models."""
-        return [Item(name="rope"), Item(name="tar")]
-
-    @tool(read_only=True)
-    def mixed(self, colour: Colour, point: Point) -> tuple[Colour, Point]:
-        """Returns an enum and a dataclass."""
-        return colour, point
-
-    @tool(read_only=True)
-    def later(self, hours: int) -> datetime | None:
-        """Returns a time, or nothing."""
-        return NOON + timedelta(hours=hours) if hours else None
-
-    @tool(idempotent=True)
-    def file(self, context: ToolContext) -> File:
-        """Writes a file."""
-        context.workspace.mkdir(parents=True, exist_ok=True)
-        (context.workspace / "a.txt").write_text(str(context.context["customer"]))
-        return File("a.txt")
-
-    @tool(read_only=True)
-    def fails(self) -> int:
-        """Fails."""
-        raise ToolError("there is no rope")
+from tests.support.lab_cli import command_line
+from tests.support.tool_agents import NOON, Clerk, Colour, Item, Point
 
 
 async def test_execute_tool_name_params_returns_content_and_error(lab: Lab) -> None:
@@ -174,3 +107,27 @@ async def test_execute_tool_has_the_guarantees_of_a_run(lab: Lab) -> None:
     assert (approved.content, again.content, small.content) == ("paid 500", "paid 500", "paid 5")
     assert paid == [1, 500, 5]
     assert not [run for run in listed if run.agent == "payer"], "it is no run"
+
+
+async def test_tool_agent_tool_k_v_calls_it_from_the_command_line(lab: Lab) -> None:
+    """Values are read as the tool's types say; a call that needs an approval needs `--yes`; without a tool, all are
+    listed.
+    """
+    cli = command_line(lab)
+
+    async def tool_command(*words: str) -> Done:
+        return await cli.run("tool", "clerk", *words, changes={"HOLDFAST_AGENTS": "tests.support.tool_agents"})
+
+    async with lab.worker(Clerk()):
+        paid, refused, failed, listed = await asyncio.gather(
+            tool_command("pay", "amount=5", "--yes", "--json"),
+            tool_command("pay", "amount=5"),
+            tool_command("fails"),
+            tool_command(),
+        )
+    assert (paid.code, paid.json["content"]) == (0, "paid 5")
+    assert (refused.code, "--yes" in refused.err) == (2, True)
+    assert (failed.code, failed.out, "there is no rope" in failed.err) == (1, "", True)
+    assert "text  read-only" in listed.out
+    assert "takes word: string (required), times: integer (default 1)" in listed.out
+    assert "pay  needs approval" in listed.out
