@@ -29,6 +29,7 @@ from holdfast.events import Event
 from holdfast.ports import EventBus
 from holdfast.settings import Settings
 from holdfast.stack import Replace, await_comeback, compare, up
+from holdfast.stack.serving import shown_files
 from holdfast.start_options import SessionOptions, StartOptions
 from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.temporal.connection import connect_temporal
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 CANCEL_TIMEOUT = 10.0  # seconds until a run that is cancelled with its caller must have ended; it takes up to 3
+RESTART = "`holdfast up` restarts it with yours"
 EXIT_TIMEOUT = 10.0  # seconds for the end of calls in flight when the process ends
 
 _guard = threading.Lock()
@@ -249,11 +251,10 @@ async def _local_address(settings: Settings) -> str:
     await await_comeback(settings)
     address = (await up(settings, _say, replace=Replace.NEVER)).address
     if compared := compare(settings):
-        changed = [*compared.differences, *(file.name for file in compared.changed_files)]
-        if changed:
-            _say(
-                f"the running worker has another version of {', '.join(changed)}; `holdfast up` restarts it with yours"
-            )
+        if compared.differences:
+            _say(f"the running worker has other settings: {', '.join(compared.differences)}. {RESTART}")
+        if compared.changed_files:
+            _say(f"the running worker serves older code: {shown_files(compared.changed_files)} changed. {RESTART}")
     return address
 
 

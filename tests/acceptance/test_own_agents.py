@@ -233,6 +233,7 @@ BLOCKING = """
     print("twelve sail" in clerk.sync.chat('What is in stock of "sail"?', id="blocking-2").reply)
     events = clerk.sync.stream('What is in stock of "rope"?', id="blocking-1")
     print([event.seq for event in events if event.kind == "finish"])
+    print(clerk.sync.execute_tool("stock", article="rope").content)
 
     async def main():
         clerk.sync.run("What is in stock?")
@@ -243,5 +244,5 @@ BLOCKING = """
 
 def test_sync_refuses_in_loop(scripts: Scripts) -> None:
     done = scripts.run(scripts.write(BLOCKING))
-    assert done.out.splitlines() == ["True 5", "True", "[6]"]
+    assert done.out.splitlines() == ["True 5", "True", "[6]", "twelve rope"]
     assert "UsageError: an event loop is running here, and would stand still: await Agent.run" in done.err
