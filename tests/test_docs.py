@@ -16,7 +16,7 @@ from signal import SIGABRT
 import pytest
 
 from holdfast.settings import Settings
-from tests.support import cli_reference
+from tests.support import cli_reference, forked_commands
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -31,10 +31,14 @@ NOT_RUN = {
 """Languages of blocks that are not run, with the reason; for other blocks, a comment in the page states it."""
 NOT_HERE = ("python3 -m tests",)  # would run these tests again
 INSTALLED = """\
-#!/bin/sh
-exec python3 -c 'import sys; from holdfast.cli import main; sys.argv[0] = "holdfast"; sys.exit(main())' "$@"
+import sys
+
+from holdfast.cli import main
+
+sys.argv[0] = "holdfast"
+sys.exit(main())
 """
-"""The command `holdfast`, as an installed package puts it on PATH."""
+"""The script of the command `holdfast`, as an installed package has it."""
 LINKED = ("holdfast", "workflows", "activities", "requirements", "worker.py", "starter.py", "bootstrap.py", "README.md")
 
 
@@ -64,12 +68,20 @@ def desk(tmp_path: Path) -> Iterator[Path]:
         copy = folder / page.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(page.read_text())
-    program = programs(folder) / "holdfast"
-    program.parent.mkdir()
-    program.write_text(INSTALLED)
-    program.chmod(0o755)
+    programs(folder).mkdir()
+    write_programs(programs(folder))
     yield folder
     run("python3 starter.py down", folder)
+
+
+def write_programs(folder: Path) -> None:
+    """Writes the programs that are on PATH: `holdfast`, and a `python3` that starts faster if this session forks."""
+    script, program = folder / "installed.py", folder / "holdfast"
+    script.write_text(INSTALLED)
+    program.write_text(f'#!/bin/sh\nexec python3 {shlex.quote(str(script))} "$@"\n')
+    program.chmod(0o755)
+    if forked_commands.may_fork():
+        forked_commands.write_python(folder / "python3")
 
 
 def programs(desk: Path) -> Path:

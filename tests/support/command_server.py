@@ -1,10 +1,13 @@
 """A process that has loaded Holdfast and forks into commands and workers: loading is most of what a short one costs.
 
-`python -m tests.support.command_server DESCRIPTOR` serves the socket of that number until its other end closes.
+`python -m tests.support.command_server DESCRIPTOR` serves the listening socket of that number until its standard input
+closes. Each connection is one forked process: a request with its descriptors, then its pid and exit code as answers.
 """
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import importlib
 import json
 import os
@@ -14,26 +17,30 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import holdfast
+from holdfast.stack import part_locks
+from tests.support import forked_parts
 
-ROOT = Path(__file__).parents[2]
 LARGEST_REQUEST = 200_000  # bytes; Linux sends no longer packets
-STREAMS = 3
-DESCRIPTORS = STREAMS + 1  # of a request: the command's streams, and the socket that takes its pid and exit code
+MOST_DESCRIPTORS = 8  # of a request
+UNUSED = 500  # descriptors from here on are free when a forked process begins
+ENV_START, ENV_END = 47, 48  # fields of /proc/self/stat after the command's name
 
 
 def main() -> None:
     """Serves requests, and in each forked process runs the requested command."""
     load()
-    with socket.socket(fileno=int(sys.argv[1])) as requests:
-        wanted = serve(requests)
-    if wanted is not None:
-        run(wanted)
+    with socket.socket(fileno=int(sys.argv[1])) as listener, Server(listener) as server:
+        request = server.serve()
+    if request is not None:
+        request.run()
 
 
 def load() -> None:
@@ -45,56 +52,106 @@ def load() -> None:
     assert len(threads) == 1, f"{len(threads)} threads run"
 
 
-def serve(requests: socket.socket) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Request:
+    """What a forked process is to do.
+
+    Attributes:
+        content: the request as `ForkedProcess` sends it.
+        received: its descriptors, under the numbers that they have in this process.
+    """
+
+    content: dict[str, Any]
+    received: Sequence[int]
+
+    def run(self) -> None:
+        """Runs the script as an interpreter does that has just been started."""
+        if self.content["in_background"]:
+            os.setsid()
+        else:
+            forked_parts.install()
+        place_descriptors(self.received, self.content["descriptors"])
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.chdir(self.content["folder"])
+        take_environment(self.content["environment"])
+        part_locks._imported_ns = time.time_ns()  # files of a user that are older have not been loaded yet
+        sys.argv = self.content["command"]
+        places = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+        if sys.argv[0] == "-P":
+            del sys.argv[0]
+        else:
+            places.insert(0, str(Path(sys.argv[0]).resolve().parent))
+        sys.path[:1] = [str(Path(place).absolute()) for place in places]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+class Server:
     """Forks for each request.
 
-    Returns:
-        In a forked process its request; in the server `None`, when the other end has closed.
+    Args:
+        listener: the socket to which clients connect.
     """
-    running: dict[int, tuple[int, socket.socket]] = {}  # pid and client of each command, by its pidfd
-    with selectors.DefaultSelector() as selector:
-        selector.register(requests, selectors.EVENT_READ)
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._events = selectors.DefaultSelector()
+        self._running: dict[int, tuple[int, socket.socket]] = {}
+        """Pid and client of each forked process, by its pidfd."""
+
+    def __enter__(self) -> Self:
+        self._events.register(0, selectors.EVENT_READ)
+        self._events.register(self._listener, selectors.EVENT_READ)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._events.close()
+        for ended, (_, client) in self._running.items():
+            os.close(ended)
+            client.close()
+
+    def serve(self) -> Request | None:
+        """Returns in each forked process its request; in the server `None`, when its standard input has closed."""
         while True:
-            for key, _ in selector.select():
-                if key.fileobj is not requests:
-                    selector.unregister(key.fileobj)
-                    report_end(key.fd, *running.pop(key.fd))
-                    continue
-                request, descriptors, _, _ = socket.recv_fds(requests, LARGEST_REQUEST, DESCRIPTORS)
-                if not request:
+            for key, _ in self._events.select():
+                if key.fd == 0:
                     return None
-                client = socket.socket(fileno=descriptors[STREAMS])
-                if not (pid := os.fork()):
-                    client.close()
-                    forget(running)
-                    take_streams(descriptors[:STREAMS])
-                    return dict(json.loads(request))
-                for descriptor in descriptors[:STREAMS]:
-                    os.close(descriptor)
-                client.send(str(pid).encode())
-                ended = os.pidfd_open(pid)
-                running[ended] = (pid, client)
-                selector.register(ended, selectors.EVENT_READ)
+                if key.fileobj is not self._listener:
+                    self._report_end(key.fd)
+                elif request := self._accept():
+                    return request
 
+    def _accept(self) -> Request | None:
+        client, _ = self._listener.accept()
+        content, received, *_ = socket.recv_fds(client, LARGEST_REQUEST, MOST_DESCRIPTORS)
+        if not (pid := os.fork()):
+            client.close()
+            return Request(json.loads(content), received)
+        for descriptor in received:
+            os.close(descriptor)
+        self._watch(pid, client)
+        return None
 
-def report_end(ended: int, pid: int, client: socket.socket) -> None:
-    """Tells the client the exit code of a command that has ended."""
-    os.close(ended)
-    _, status = os.waitpid(pid, 0)
-    with client, suppress(BrokenPipeError):  # nobody waits for it
-        client.send(str(os.waitstatus_to_exitcode(status)).encode())
+    def _watch(self, pid: int, client: socket.socket) -> None:
+        client.send(str(pid).encode())
+        ended = os.pidfd_open(pid)
+        self._running[ended] = (pid, client)
+        self._events.register(ended, selectors.EVENT_READ)
 
-
-def forget(running: dict[int, tuple[int, socket.socket]]) -> None:
-    """Closes what the server holds of other commands."""
-    for ended, (_, client) in running.items():
+    def _report_end(self, ended: int) -> None:
+        pid, client = self._running.pop(ended)
+        self._events.unregister(ended)
         os.close(ended)
-        client.close()
+        _, status = os.waitpid(pid, 0)
+        with client, suppress(BrokenPipeError):  # nobody waits for it
+            client.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def take_streams(descriptors: Sequence[int]) -> None:
-    """Makes these the standard streams of the process."""
-    for number, descriptor in enumerate(descriptors):
+def place_descriptors(received: Sequence[int], wanted: Sequence[int]) -> None:
+    """Gives the received descriptors the wanted numbers, and makes the first three the standard streams."""
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, UNUSED) for descriptor in received]
+    for descriptor in received:
+        os.close(descriptor)
+    for descriptor, number in zip(moved, wanted, strict=True):
         os.dup2(descriptor, number)
         os.close(descriptor)
     sys.stdin = os.fdopen(0, closefd=False)
@@ -102,16 +159,16 @@ def take_streams(descriptors: Sequence[int]) -> None:
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
 
 
-def run(wanted: dict[str, Any]) -> None:
-    """Runs a script as an interpreter does that has just been started."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.chdir(wanted["folder"])
+def take_environment(variables: dict[str, str]) -> None:
+    """Makes these the environment of this process, also where /proc shows it: the stack reads its worker's there."""
     os.environ.clear()
-    os.environ.update(wanted["environment"])
-    places = os.environ.get("PYTHONPATH", "")
-    sys.path[1:1] = [str(Path(place).absolute()) for place in places.split(os.pathsep) if place]
-    sys.argv = list(wanted["command"])
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = int(fields[ENV_START]), int(fields[ENV_END])
+    content = b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in variables.items())
+    assert len(content) < end - start
+    ctypes.memset(start, 0, end - start)
+    ctypes.memmove(start, content, len(content))
+    os.environ.update(variables)
 
 
 if __name__ == "__main__":

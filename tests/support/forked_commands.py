@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import atexit
 import functools
-import json
 import os
-import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support import tiers
+from tests.support import fork_client, tiers
+from tests.support.fork_client import SERVER, ForkedProcess
 
 ROOT = Path(__file__).parents[2]
 
-LONGEST_ANSWER = 32  # bytes; a pid or an exit code
+ROOM = "x" * 60_000
+"""In the environment of the server, so that each forked process has room for its own; see `show_environment`."""
 
 
 def may_fork() -> bool:
@@ -27,53 +28,12 @@ def may_fork() -> bool:
     return hasattr(os, "pidfd_open") and not tiers.is_slow()
 
 
-class ForkedProcess:
-    """A Python script in a process that the server has forked.
-
-    Args:
-        command: path and arguments of the script.
-        streams: descriptors of its standard streams.
-        folder: its working directory.
-        environment: its whole environment.
-    """
-
-    def __init__(
-        self, command: Sequence[str], streams: tuple[int, int, int], *, folder: Path, environment: Mapping[str, str]
-    ) -> None:
-        request = {"command": [*command], "folder": str(folder), "environment": dict(environment)}
-        self._answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            socket.send_fds(_server(), [json.dumps(request).encode()], [*streams, theirs.fileno()])
-        self.pid = int(self._answers.recv(LONGEST_ANSWER))
-        self._code: int | None = None
-
-    def poll(self) -> int | None:
-        """Returns the exit code; `None` means that it has not ended."""
-        try:
-            return self.wait(0)
-        except BlockingIOError:
-            return None
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Waits until it has ended, and returns the exit code.
-
-        Raises:
-            TimeoutError: it has not ended in that many seconds.
-        """
-        if self._code is None:
-            self._answers.settimeout(timeout)
-            self._code = int(self._answers.recv(LONGEST_ANSWER))
-            self._answers.close()
-        return self._code
-
-    def send_signal(self, number: int) -> None:
-        """Sends it a signal, unless it has ended."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        """Ends it as a crash would."""
-        self.send_signal(signal.SIGKILL)
+def start(
+    command: Sequence[str], streams: Sequence[int], *, folder: Path, environment: Mapping[str, str]
+) -> ForkedProcess:
+    """Starts a Python script in a forked process; see `ForkedProcess`."""
+    start_server()
+    return ForkedProcess(command, streams, folder=folder, environment=environment)
 
 
 def run(
@@ -93,7 +53,7 @@ def run(
     """
     with ThreadPoolExecutor(3) as threads:
         (stdin, writing), (reading_out, stdout), (reading_err, stderr) = os.pipe(), os.pipe(), os.pipe()
-        process = ForkedProcess(command, (stdin, stdout, stderr), folder=folder, environment=environment)
+        process = start(command, (stdin, stdout, stderr), folder=folder, environment=environment)
         for descriptor in (stdin, stdout, stderr):
             os.close(descriptor)
         threads.submit(_write, writing, given)
@@ -107,6 +67,14 @@ def run(
         return code, written[0].result(), written[1].result()
 
 
+def write_python(path: Path) -> None:
+    """Writes a program that acts as `python3`, which runs scripts in forked processes."""
+    start_server()
+    client = f'exec {sys.executable} -IS {fork_client.__file__} "$@"'
+    path.write_text(f'#!/bin/sh\ncase "$1" in\n  *.py) {client};;\n  *) exec {sys.executable} "$@";;\nesac\n')
+    path.chmod(0o755)
+
+
 def _write(descriptor: int, content: bytes) -> None:
     with suppress(BrokenPipeError), open(descriptor, "wb") as stream:
         stream.write(content)
@@ -118,22 +86,18 @@ def _read(descriptor: int) -> bytes:
 
 
 @functools.cache
-def _server() -> socket.socket:
+def start_server() -> None:
     """Starts the server of this test process, which ends with it."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+    os.environ[SERVER] = f"holdfast-tests-{uuid.uuid4().hex}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind("\0" + os.environ[SERVER])
+        listener.listen()
         server = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.command_server", str(theirs.fileno())],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "tests.support.command_server", str(listener.fileno())],
+            stdin=subprocess.PIPE,  # ends the server when it closes
             stdout=subprocess.DEVNULL,
             cwd=ROOT,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # it would start threads when it is loaded
-            pass_fds=[theirs.fileno()],
+            env={**os.environ, "ROOM": ROOM, "OPENBLAS_NUM_THREADS": "1"},  # it would start threads when it is loaded
+            pass_fds=[listener.fileno()],
         )
-
-    def end() -> None:
-        ours.close()
-        server.wait()
-
-    atexit.register(end)
-    return ours
+    atexit.register(server.communicate)

@@ -22,8 +22,9 @@ from holdfast.stack.worker import identity
 from holdfast.storage.mirror import open_store
 from holdfast.temporal.connection import connect_temporal, pollers
 from holdfast.testing import ModelServer, RecordedRequest
+from tests.support import forked_commands
 from tests.support.cli import ROOT
-from tests.support.forked_commands import ForkedProcess, may_fork
+from tests.support.fork_client import ForkedProcess
 from tests.support.lab import eventually, replayed_entries
 
 AGENTS = "tests.support.crash_agents"
@@ -50,9 +51,9 @@ class Process:
         variables = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | ForkedProcess
         with log.open("ab") as output, Path(os.devnull).open("rb") as empty:
-            if forked and may_fork():
+            if forked and forked_commands.may_fork():
                 streams = (empty.fileno(), output.fileno(), output.fileno())
-                self._process = ForkedProcess(command[1:], streams, folder=folder, environment=variables)
+                self._process = forked_commands.start(command[1:], streams, folder=folder, environment=variables)
             else:
                 self._process = subprocess.Popen(
                     command, stdin=empty, stdout=output, stderr=subprocess.STDOUT, env=variables, cwd=folder
