@@ -19,7 +19,7 @@ from tests.support.lab import eventually
 from tests.support.processes import Process, Site
 
 RETRY_AFTER = 2.0  # seconds
-DUMPS = 4  # tool results of one turn, 0.4 MB together: one write to the mirror
+DUMPS = 6  # tool results of one turn, 0.6 MB together: more than a model call carries to the mirror
 KILLS = 2
 
 
