@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.cancellation import Cancellation
 from holdfast.agents.live_catalog import LiveCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.composition.telemetry import Observability, traces
 from holdfast.composition.worker_options import BUILD_ID, workspace_roots
 from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
@@ -64,7 +66,28 @@ class CodeWorker:
     """
 
     def __init__(self, client: Client, settings: Settings, persistence: Persistence, agent: Agent) -> None:
+        self._client = client
+        self._settings = settings
+        self._persistence = persistence
+        self._agent = agent
         self._loop = ProgramLoop()
+        self._parts = AsyncExitStack()
+
+    def use(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Runs async tools in another event loop from now on."""
+        self._loop.use(loop)
+
+    async def start(self) -> None:
+        """Starts to take calls."""
+        observed = await self._parts.enter_async_context(traces(self._settings, self._client))
+        await self._parts.enter_async_context(self._worker(observed))
+
+    async def stop(self) -> None:
+        """Stops; calls in flight may end for a moment, and are then lost."""
+        await self._parts.aclose()
+
+    def _worker(self, observed: Observability) -> Worker:
+        client, settings, persistence, agent = self._client, self._settings, self._persistence, self._agent
         dependencies = CodeDependencies(
             catalog=LiveCatalog(agent),
             limits=PayloadLimits(client.data_converter, settings.max_payload_bytes),
@@ -77,11 +100,13 @@ class CodeWorker:
             bus=persistence.bus,
             topics=TemporalEventTopics(client, settings.temporal_task_queue),
             http=settings.http_access,
+            telemetry=observed.telemetry,
         )
-        self._worker = Worker(
+        return Worker(
             client,
             task_queue=agent.code_queue,
             activities=build_code_activities(dependencies),
+            interceptors=observed.interceptors,
             identity=f"{agent.name}-{os.getpid()}@{socket.gethostname()}",
             max_concurrent_activities=MAX_CALLS,
             activity_task_poller_behavior=PollerBehaviorSimpleMaximum(POLLERS),
@@ -90,15 +115,3 @@ class CodeWorker:
             graceful_shutdown_timeout=GRACE,
             build_id=BUILD_ID,
         )
-
-    def use(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Runs async tools in another event loop from now on."""
-        self._loop.use(loop)
-
-    async def start(self) -> None:
-        """Starts to take calls."""
-        await self._worker.__aenter__()
-
-    async def stop(self) -> None:
-        """Stops; calls in flight may end for a moment, and are then lost."""
-        await self._worker.__aexit__(None, None, None)

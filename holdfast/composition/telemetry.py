@@ -44,30 +44,39 @@ async def observability(settings: Settings, client: Client) -> AsyncIterator[Obs
         settings: what is configured.
         client: of the worker.
     """
-    parts: list[Telemetry] = []
-    background: Sequence[BackgroundTask] = ()
-    if settings.metrics_port is not None:
-        background = _metrics(settings, client, Runtime.default().metric_meter, parts)
-    if not _traces(settings):
-        yield Observability(_joined(parts), (), background)
+    async with traces(settings, client) as traced:
+        if settings.metrics_port is None:
+            yield traced
+            return
+        meter = Runtime.default().metric_meter
+        metrics, background = _metrics(settings, client, meter)
+        telemetry = Telemetries([traced.telemetry, metrics]) if traced.telemetry else metrics
+        yield Observability(telemetry, traced.interceptors, background)
+
+
+@asynccontextmanager
+async def traces(settings: Settings, client: Client) -> AsyncIterator[Observability]:
+    """Opens traces alone, as for a program that only serves the code of agents.
+
+    Args:
+        settings: what is configured.
+        client: of the worker.
+    """
+    if not _can_trace(settings):
+        yield Observability()
         return
     async with _tracing(settings, client) as (tracing, interceptor):
-        yield Observability(_joined([tracing, *parts]), [interceptor], background)
+        yield Observability(tracing, [interceptor])
 
 
-def _joined(parts: Sequence[Telemetry]) -> Telemetry | None:
-    return Telemetries(parts) if len(parts) > 1 else next(iter(parts), None)
-
-
-def _metrics(settings: Settings, client: Client, meter: MetricMeter, parts: list[Telemetry]) -> list[BackgroundTask]:
+def _metrics(settings: Settings, client: Client, meter: MetricMeter) -> tuple[Telemetry, list[BackgroundTask]]:
     from holdfast.telemetry.metrics import Metrics  # noqa: PLC0415 - loaded only if metrics are on
     from holdfast.telemetry.open_runs import OpenRuns  # noqa: PLC0415
 
-    parts.append(Metrics(meter, settings.default_model))
-    return [OpenRuns(client, settings.temporal_task_queue, meter)]
+    return Metrics(meter, settings.default_model), [OpenRuns(client, settings.temporal_task_queue, meter)]
 
 
-def _traces(settings: Settings) -> bool:
+def _can_trace(settings: Settings) -> bool:
     """Whether spans are sent; says so if they cannot be."""
     if settings.traces_endpoint is None:
         return False
@@ -96,13 +105,11 @@ async def _tracing(settings: Settings, client: Client) -> AsyncIterator[tuple[Te
     # Loaded only if traces are on, and installed.
     from holdfast.telemetry.interceptors import TraceInterceptor  # noqa: PLC0415
     from holdfast.telemetry.otlp import open_provider  # noqa: PLC0415
-    from holdfast.telemetry.span_ids import RunSpanIds  # noqa: PLC0415
     from holdfast.telemetry.started_runs import StartedRuns  # noqa: PLC0415
     from holdfast.telemetry.tracing import Tracing  # noqa: PLC0415
 
     _pass_on(settings)
-    ids = RunSpanIds()
-    provider = open_provider(ids)
+    provider, ids = open_provider()
     tracing = Tracing(
         provider,
         ids,
@@ -114,7 +121,7 @@ async def _tracing(settings: Settings, client: Client) -> AsyncIterator[tuple[Te
     try:
         yield tracing, TraceInterceptor(tracing.enter)
     finally:
-        closing = asyncio.create_task(asyncio.to_thread(provider.shutdown))
+        closing = asyncio.create_task(asyncio.to_thread(provider.force_flush))
         await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
 
 

@@ -14,8 +14,11 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from holdfast import Agent, tool
+from holdfast.agents.own_code import spec_of
+from holdfast.composition.code_worker import CodeWorker
 from holdfast.composition.telemetry import Observability, observability
 from holdfast.ops.doctor import Reconciler, RunFinder
+from holdfast.storage.persistence import Persistence
 from holdfast.telemetry.attributes import CONTENT
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import Reply
@@ -172,6 +175,25 @@ async def test_a_tool_without_a_run_is_below_its_caller(lab: Lab, receiver: Otlp
     assert below.parent == trace.format_span_id(request.get_span_context().span_id)
     assert below.trace == trace.format_trace_id(request.get_span_context().trace_id)
     assert (alone.parent, alone.trace != below.trace) == ("", True)
+
+
+async def test_a_program_that_serves_its_tools_traces_them(lab: Lab, receiver: OtlpReceiver) -> None:
+    """Calls of tools that only a program has are in the trace of the run, which the worker writes."""
+    looked.clear()
+    looked["rope"] = 1
+    lab.server.call_tools(("look", {"word": "rope"}))
+    lab.server.say("Found.")
+    settings = lab.settings.model_copy(update={"otel_exporter_otlp_endpoint": receiver.url})
+    program = CodeWorker(lab.client, settings, Persistence(database=None, store=lab.store, bus=lab.bus), seeker)
+    async with traced(lab, receiver) as observed, lab.worker(observed=observed):
+        await program.start()
+        try:
+            await lab.holdfast.run(spec_of(seeker), "Seek a rope.")
+        finally:
+            await program.stop()
+    root = assert_one_tree(receiver.spans)
+    [called] = receiver.named("execute_tool look")
+    assert (root.name, called.parent) == ("invoke_agent seeker", root.id)
 
 
 async def test_a_terminated_run_gets_its_root(lab: Lab, receiver: OtlpReceiver) -> None:
