@@ -9,24 +9,24 @@ from urllib.parse import urlsplit
 
 from holdfast.errors import ModelRefused
 
-_refusals = 0  # of `refused_outside`, and one if the settings say so
+_is_refused = False
 
 
 def refuse_outside() -> None:
-    """Refuses, for the rest of the process, each model request to another machine."""
-    global _refusals  # noqa: PLW0603 - a switch of the process is what this is
-    _refusals += 1
+    """Refuses, from now on, each model request of the process to another machine."""
+    global _is_refused  # noqa: PLW0603 - a switch of the process is what this is
+    _is_refused = True
 
 
 @contextmanager
 def refused_outside() -> Iterator[None]:
-    """Refuses each model request to another machine while the body runs."""
-    global _refusals  # noqa: PLW0603 - as above
-    _refusals += 1
+    """Refuses each model request to another machine while the body runs, whatever the body sets."""
+    global _is_refused  # noqa: PLW0603 - as above
+    before, _is_refused = _is_refused, True
     try:
         yield
     finally:
-        _refusals -= 1
+        _is_refused = before
 
 
 def check_allowed(url: str) -> None:
@@ -35,7 +35,7 @@ def check_allowed(url: str) -> None:
     Raises:
         ModelRefused: it is on another machine, and requests to others are refused.
     """
-    if _refusals and not is_local(url):
+    if _is_refused and not is_local(url):
         raise ModelRefused(
             f"HOLDFAST_ALLOW_MODEL_REQUESTS=0 allows no request to {urlsplit(url).netloc}, only to this machine; "
             "in a test, the fixture `model` answers the agents' model calls"

@@ -94,7 +94,7 @@ def open_bench(folder: Path) -> Iterator[Bench]:
     Args:
         folder: for files of the test's runs.
     """
-    with ModelServer(strict=True) as model, refused_outside():
+    with ModelServer(strict=True) as model, refused_outside(), _environment():
         bench = Bench(model, folder)
         with _environment(bench.settings):
             try:
@@ -134,11 +134,11 @@ def _settings(home: Path, model: ModelServer) -> Settings:
 
 
 @contextmanager
-def _environment(settings: Settings) -> Iterator[None]:
+def _environment(settings: Settings | None = None) -> Iterator[None]:
     """Sets the variables of these settings, for code that reads them, as `holdfast.connect`, and removes all others."""
     names = {name.upper() for name in Settings.model_fields}
-    kept = {name: value for name, value in os.environ.items() if name not in names}
-    with patch.dict(os.environ, kept | _variables(settings), clear=True):
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in names}
+    with patch.dict(os.environ, kept | (_variables(settings) if settings else {}), clear=True):
         yield
 
 

@@ -6,7 +6,9 @@ used. All fixtures are synchronous: they serve plain tests, and those of pytest-
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,8 +33,16 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     from holdfast.testing.session_stack import session_stack
 
     base = tmp_path_factory.getbasetemp()
-    with session_stack((base.parent if hasattr(request.config, "workerinput") else base) / "holdfast") as running:
+    home = (base.parent if hasattr(request.config, "workerinput") else base) / "holdfast"
+    with session_stack(home, partial(_show, request.config)) as running:
         yield running
+
+
+def _show(config: pytest.Config, line: str) -> None:
+    """Shows a line at once, although pytest captures output."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        print(f"holdfast: {line}", file=sys.stderr, flush=True)
 
 
 @pytest.fixture

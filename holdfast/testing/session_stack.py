@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from holdfast._util.loop_thread import LoopThread
 from holdfast.settings import Settings
 from holdfast.temporal.connection import connect_temporal
 
+USUAL_START = 5.0  # seconds; a server that is installed starts in one or two
 END_TIMEOUT = 10.0  # seconds for the end of the thread; it takes milliseconds
 
 
@@ -38,19 +40,25 @@ class SessionStack:
 
 
 @contextmanager
-def session_stack(home: Path) -> Iterator[SessionStack]:
+def session_stack(home: Path, report: Callable[[str], object]) -> Iterator[SessionStack]:
     """Starts the server, unless another process of the session has; the last process that uses it stops it.
+
+    Args:
+        home: the state folder.
+        report: receives lines on what takes long, as a download of the server.
 
     Raises:
         TemporalUnavailable: no Temporal server is installed, and none could be downloaded.
     """
     model = SecretStr("unused")  # without one, the stack starts the scripted model server
-    settings = Settings(_env_file=None, holdfast_home=home, temporal_address=None, openai_api_key=model)
+    settings = Settings(
+        _env_file=None, holdfast_home=home, temporal_address=None, temporal_namespace="default", openai_api_key=model
+    )
     with home.with_name(f"{home.name}.users").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         loop = LoopThread("holdfast-testing")
         try:
-            running = loop.submit(stack.up(settings, _say_nothing, worker=False)).result()
+            running = loop.submit(stack.up(settings, _patient(report), worker=False)).result()
             client = loop.submit(connect_temporal(running.address)).result()
             yield SessionStack(running.address, running.ui, home, loop, client)
         finally:
@@ -68,6 +76,17 @@ def _is_last(users: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _patient(report: Callable[[str], object]) -> Callable[[str], None]:
+    """Returns what passes on the lines that come later than a start usually takes."""
+    began = time.monotonic()
+
+    def pass_on(line: str) -> None:
+        if time.monotonic() - began > USUAL_START:
+            report(line)
+
+    return pass_on
 
 
 def _say_nothing(_line: str) -> None:

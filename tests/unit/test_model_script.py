@@ -75,7 +75,7 @@ def test_a_request_beyond_the_script_is_refused(model: ModelServer) -> None:
 
 async def test_requests_to_other_machines_are_refused(monkeypatch: pytest.MonkeyPatch, model: ModelServer) -> None:
     """With HOLDFAST_ALLOW_MODEL_REQUESTS=0, a provider elsewhere is not asked, and one on this machine is."""
-    monkeypatch.setattr(outside, "_refusals", 0)
+    monkeypatch.setattr(outside, "_is_refused", False)
     messages = [Message(seq=0, role="user", content="Hello")]
 
     async def answer(url: str | None) -> str:
@@ -89,3 +89,7 @@ async def test_requests_to_other_machines_are_refused(monkeypatch: pytest.Monkey
     assert await answer(model.url) == "Hello!"
     with pytest.raises(ModelRefused, match=r"HOLDFAST_ALLOW_MODEL_REQUESTS=0 allows no request to api\.openai\.com"):
         await answer(None)
+    monkeypatch.setattr(outside, "_is_refused", False)
+    with outside.refused_outside():
+        outside.refuse_outside()  # as code of a test does that reads the test's settings
+    outside.check_allowed("https://api.openai.com/v1")
