@@ -237,7 +237,7 @@ LAYERS = [
     Layer(
         "client",
         f"{VOCABULARY} _version _util.logger _util.loop_thread temporal agents.agent agents.services "
-        "agents.typed_results",
+        "agents.conversion agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.

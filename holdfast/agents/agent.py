@@ -15,6 +15,7 @@ from holdfast.agents import services
 from holdfast.agents.approvals import tightened
 from holdfast.agents.asking import ask_tools
 from holdfast.agents.code_place import code_queue, defining_file, remember
+from holdfast.agents.foreign_tools import foreign_tool
 from holdfast.agents.guards import Guard, as_guards
 from holdfast.agents.output import Output
 from holdfast.agents.tool import Tool, tool
@@ -61,8 +62,9 @@ class Agent:
         system_prompt: the first message to the model.
         model: the model, or several of which the first that is available answers; `None` means the worker's default
             model.
-        tools: the functions that the model may call. On an instance it is a tuple of `Tool`: first the functions, then
-            the methods in the order of their definition, inherited ones first.
+        tools: the functions that the model may call, and tools of openai-agents, LangChain and pydantic-ai. On an
+            instance it is a tuple of `Tool`: first these, then the methods in the order of their definition, inherited
+            ones first.
         agents: agents that it may ask, each by a tool `ask_<name>`: instances of Agent, names of agents with or without
             a version (`NAME@3`), or specifications. Each question is a run of its own.
         max_turns: maximum number of model calls of a run.
@@ -118,7 +120,7 @@ class Agent:
         description: str | None = None,
         system_prompt: str | None = None,
         model: str | list[str] | tuple[str, ...] | _Unset | None = UNSET,
-        tools: Sequence[Callable[..., Any]] | None = None,
+        tools: Sequence[Any] | None = None,
         agents: Sequence[Agent | AgentSpec | str] | None = None,
         max_turns: int | None = None,
         timeout: float | _Unset | None = UNSET,
@@ -332,15 +334,17 @@ def _check_method_name(cls: type[Agent], name: str) -> None:
         )
 
 
-def _as_tools(agent: str, functions: Sequence[Callable[..., Any]]) -> Iterator[Tool]:
+def _as_tools(agent: str, functions: Sequence[Any]) -> Iterator[Tool]:
     if not isinstance(functions, list | tuple):
         raise AgentDefinitionError(f"agent {agent!r}: tools must be a list of functions, not {functions!r}")
     for function in functions:
-        if not callable(function):
+        made = function if isinstance(function, Tool) else foreign_tool(function)
+        if made is None and not callable(function):
             raise AgentDefinitionError(
-                f"agent {agent!r}: {function!r:.80} cannot be a tool; only functions and methods can"
+                f"agent {agent!r}: {function!r:.80} cannot be a tool; only functions and methods can, and tools of "
+                "openai-agents, LangChain and pydantic-ai"
             )
-        made = function if isinstance(function, Tool) else tool(function)
+        made = made or tool(function)
         if made.needs_instance:
             raise AgentDefinitionError(f"agent {agent!r}: {made.place} is a method; pass it from an instance")
         yield made

@@ -75,10 +75,11 @@ class Arguments:
         try:
             model = self._model.model_validate_json(clean_text(text).strip() or "{}")
         except ValidationError as error:
-            raise BadArguments(self._explain(error)) from None
+            raise self.explained(error) from None
         return {name: getattr(model, _field_name(number)) for number, name in enumerate(self.names)}
 
-    def _explain(self, error: ValidationError) -> str:
+    def explained(self, error: ValidationError) -> BadArguments:
+        """Returns what is wrong with arguments, and what is accepted, in words for the model."""
         found = error.errors(include_url=False, include_context=False)
         if found[0]["type"] == "json_invalid":
             problem = f"The arguments are not well-formed JSON ({found[0]['msg'].removeprefix('Invalid JSON: ')})."
@@ -87,7 +88,7 @@ class Arguments:
             if len(found) > SHOWN_ERRORS:
                 lines.append(f"- and {len(found) - SHOWN_ERRORS} more")
             problem = "\n".join(["The arguments are wrong:", *lines])
-        return f"{problem}\nPass one JSON object with {describe_schema(self.schema)}."
+        return BadArguments(f"{problem}\nPass one JSON object with {describe_schema(self.schema)}.")
 
 
 class PlainSchema(GenerateJsonSchema):
@@ -211,7 +212,7 @@ def _describe_error(detail: ErrorDetails) -> str:
 
 def describe_schema(schema: Mapping[str, Any]) -> str:
     """Returns the properties of an object in short: `path: string (required), max_hits: integer (default 40)`."""
-    properties: dict[str, dict[str, JsonValue]] = schema["properties"]
+    properties: dict[str, dict[str, JsonValue]] = schema.get("properties", {})
     if not properties:
         return "no properties: {}"
     required = schema.get("required", [])

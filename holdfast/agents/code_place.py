@@ -49,7 +49,7 @@ def defining_file(agent: object, frame: FrameType | None) -> str:
     cls = type(agent)
     if not cls.__module__.startswith(OURS):
         return _file_of(cls.__module__, vars(sys.modules.get(cls.__module__, object)))
-    while frame and frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is agent:
+    while frame and (frame.f_locals.get("self") is agent or frame.f_locals.get("cls") is cls):  # `__init__`, `Agent.of`
         frame = frame.f_back
     return _file_of(str(frame.f_globals.get("__name__")), frame.f_globals) if frame else _session_place()
 

@@ -64,6 +64,25 @@ def definition_of(agent: object) -> AgentDefinition:
     return definition
 
 
+def agent_fields(agent: object) -> dict[str, Any]:
+    """Returns the arguments of `Agent` for an agent of another library, with its tools themselves.
+
+    Raises:
+        NotAnAgent: it has no name.
+        AgentDefinitionError: it has something that Holdfast cannot express; the message says what.
+    """
+    name = name_of(agent)
+    fields = _lookalike(name, agent, supported="output_type")
+    fields |= {"name": name, "tools": list(_iterable(name, getattr(agent, "tools", None)))}
+    if output := getattr(agent, "output_type", None):
+        fields["output_type"] = output
+    model = fields["model"]
+    if model is not None and not isinstance(model, str | list | tuple):
+        raise AgentDefinitionError(f"agent {name!r}: its model is {_shown(model)}; give its name as text")
+    described = getattr(agent, "handoff_description", None)
+    return ({"description": described} if isinstance(described, str) else {}) | fields
+
+
 def _converted(name: str, agent: object) -> AgentDefinition:
     if isinstance(agent, type) and issubclass(agent, Agent):
         agent = _instance(agent)
@@ -118,8 +137,8 @@ def _define(name: str, fields: Mapping[str, Any]) -> AgentDefinition:
         raise AgentDefinitionError(message) from error
 
 
-def _lookalike(name: str, agent: object) -> dict[str, Any]:
-    unsupported = [field for field in UNSUPPORTED if getattr(agent, field, None)]
+def _lookalike(name: str, agent: object, *, supported: str = "") -> dict[str, Any]:
+    unsupported = [field for field in UNSUPPORTED if field != supported and getattr(agent, field, None)]
     if unsupported:
         raise AgentDefinitionError(
             f"agent {name!r} has {', '.join(unsupported)}, which a definition cannot express: remove them"

@@ -256,11 +256,22 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
         )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise AgentDefinitionError(f"tool {function.__qualname__}: it yields; a tool returns its whole result")
-    name = function.__name__ if name is None else name
-    if not _NAME.fullmatch(name):
-        raise AgentDefinitionError(f"tool name {name!r}: 1 to 64 of the characters a-z, A-Z, 0-9, _ and - are accepted")
     docstring = Docstring.parse(function.__doc__)
     arguments = Arguments(function, docstring, injected=ToolContext)
+    name = function.__name__ if name is None else name
+    return assembled(function, name, docstring.description if description is None else description, arguments, traits)
+
+
+def assembled(
+    function: Callable[..., Any], name: str, description: str, arguments: Arguments, traits: dict[str, Any]
+) -> Tool:
+    """Returns the tool that consists of these parts; see `tool`.
+
+    Raises:
+        AgentDefinitionError: the name or a trait is not accepted.
+    """
+    if not _NAME.fullmatch(name):
+        raise AgentDefinitionError(f"tool name {name!r}: 1 to 64 of the characters a-z, A-Z, 0-9, _ and - are accepted")
     wanted = traits.get("approval")
     condition = checked_condition(name, wanted, arguments) if callable(wanted) else None
     if condition:
@@ -272,7 +283,7 @@ def _make(function: Callable[..., Any], name: str | None, description: str | Non
     try:
         spec = ToolSpec(
             name=name,
-            description=docstring.description if description is None else description,
+            description=description,
             parameters=arguments.schema,
             activity=f"{TOOL_PREFIX}{name}",
             **{trait: value for trait, value in traits.items() if trait != "verify"},

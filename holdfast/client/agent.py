@@ -7,12 +7,13 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from pydantic import JsonValue
 
 from holdfast.agents import agent as definition
 from holdfast.agents import services
+from holdfast.agents.conversion import agent_fields
 from holdfast.start_options import SessionOptions, StartOptions
 
 if TYPE_CHECKING:
@@ -39,6 +40,21 @@ class Agent(definition.Agent):
     """
 
     name = ""
+
+    @classmethod
+    def of(cls, agent: object) -> Self:
+        """Returns the agent for one of another library, such as openai-agents, which then needs it for its tools only.
+
+            clerk = Agent.of(agents.Agent(name="clerk", instructions="You sell ropes.", tools=[stock]))
+
+        Args:
+            agent: any object that has a `name` and, as far as it needs them, `instructions` (or `system_prompt`),
+                `model` by its name, `model_settings`, and `tools` of any kind that `Agent(tools=...)` accepts.
+
+        Raises:
+            AgentDefinitionError: it has something that Holdfast cannot express; the message says what.
+        """
+        return cls(**agent_fields(agent))
 
     async def run(
         self,

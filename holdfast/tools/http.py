@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -130,6 +131,8 @@ def http_tool(
         return _page(answer, await text_of(answer))
 
     request.__annotations__["method"] = Literal[accepted]
+    request.__name__ = request.__qualname__ = name
+    request.__module__ = sys._getframe(1).f_globals.get("__name__", __name__)  # noqa: SLF001 - only its process has it
     request.__doc__ = _REQUEST_DOCSTRING
     made: Tool = tool(
         name=name,

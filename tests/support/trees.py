@@ -37,7 +37,7 @@ class Cast:
 
 def agent(name: str, *asked: Agent | str, tools: Sequence[object] = ()) -> Agent:
     """An agent whose system prompt is its name."""
-    return Agent(name=name, system_prompt=name, agents=list(asked), tools=list(tools))  # type: ignore[arg-type]
+    return Agent(name=name, system_prompt=name, agents=list(asked), tools=list(tools))
 
 
 async def has_status(handle: RunHandle, *statuses: RunStatus) -> None:

@@ -262,8 +262,8 @@ DEFINITIONS = [
     ),
     DefinitionCase("method and function", _method_and_function, "two tools named 'look_up'.*other"),
     DefinitionCase("no list", lambda: Agent(name="a", tools=look_up), "must be a list"),  # type: ignore[arg-type]
-    DefinitionCase("text", lambda: Agent(name="a", tools="look_up"), "must be a list"),  # type: ignore[arg-type]
-    DefinitionCase("no function", lambda: Agent(name="a", tools=["x"]), "'x' cannot be a tool"),  # type: ignore[list-item]
+    DefinitionCase("text", lambda: Agent(name="a", tools="look_up"), "must be a list"),
+    DefinitionCase("no function", lambda: Agent(name="a", tools=["x"]), "'x' cannot be a tool"),
     DefinitionCase("bad function", lambda: Agent(name="a", tools=[lambda: None]), "tool name '<lambda>'"),
     DefinitionCase(
         "loose method", lambda: Agent(name="a", tools=[Base.second]), "is a method; pass it from an instance"
