@@ -70,13 +70,13 @@ class CodeDependencies:
     """Whether a call that must not take effect twice waits for the ledger while the store is unavailable."""
     tool_loop: CallerLoop
     """Where async tools run."""
+    sandbox: SandboxProtocol
+    """Where commands of models run."""
     bus: EventBus
     """Carries what tools report of their progress."""
     topics: EventTopics
     max_result: int | None = None
     """Most bytes of a tool's result, if the tool sets no limit; `None` means as much as a payload may have."""
-    sandbox: SandboxProtocol | None = None
-    """Where commands of models run; `None` means that the tools which run them refuse."""
     http: HttpAccess | None = None
     """The hosts that tools may reach over HTTP; `None` means all that are public."""
     telemetry: Telemetry | None = None

@@ -21,6 +21,7 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.cancellation import Cancellation
 from holdfast.agents.live_catalog import LiveCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, traces
 from holdfast.composition.worker_options import BUILD_ID, workspace_roots
 from holdfast.settings import Settings
@@ -96,6 +97,7 @@ class CodeWorker:
             ledger=persistence.ledger,
             ledger_required=settings.tool_ledger == "require",
             tool_loop=self._loop,
+            sandbox=configured_sandbox(settings),
             max_result=settings.max_tool_result_bytes,
             bus=persistence.bus,
             topics=TemporalEventTopics(client, settings.temporal_task_queue),

@@ -15,12 +15,13 @@ from holdfast.types import ToolResult, clean_text
 
 MAX_SECONDS = 1800.0  # of one command; a longer one is a job for a tool of its own
 START_GRACE = 60.0  # seconds for listing the workspace and for starting and ending the command
+AT_ONCE = 8  # calls of one tool in one worker: each may take a core, and the memory that a command may use
 MAX_NAMED = 50  # changed files in one result
 
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
 
-@tool(destructive=True, timeout=MAX_SECONDS + START_GRACE)
+@tool(destructive=True, timeout=MAX_SECONDS + START_GRACE, concurrency=AT_ONCE)
 async def run_shell(command: str, seconds: Seconds = 120, *, context: ToolContext) -> ToolResult:
     """Run a shell command or script in the workspace.
 
@@ -37,7 +38,7 @@ async def run_shell(command: str, seconds: Seconds = 120, *, context: ToolContex
     return await _run(command, "shell", seconds, context)
 
 
-@tool(destructive=True, timeout=MAX_SECONDS + START_GRACE)
+@tool(destructive=True, timeout=MAX_SECONDS + START_GRACE, concurrency=AT_ONCE)
 async def run_python(code: str, seconds: Seconds = 120, *, context: ToolContext) -> ToolResult:
     """Run a Python program in the workspace; print what you want to see.
 

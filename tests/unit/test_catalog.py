@@ -48,8 +48,9 @@ def test_shipped_agents_are_always_there() -> None:
     assert len(catalog) == 2
     files = {"tool.list_files", "tool.search_files", "tool.read_file", "tool.write_file"}
     performed_by_the_run = {"tool.sleep", "tool.wait_for_event", "tool.ask_human", "tool.emit", "tool.wait_for_message"}
-    others = {"tool.remember", "tool.search_memory", "tool.run_shell", "tool.run_python"}
-    assert set(catalog.tools()) == files | others | performed_by_the_run
+    memory, web = {"tool.remember", "tool.search_memory"}, {"tool.fetch_url", "tool.download_file"}
+    commands = {"tool.run_shell", "tool.run_python"}
+    assert set(catalog.tools()) == files | memory | web | commands | performed_by_the_run
     assert repr(catalog) == "<AgentCatalog: coder, researcher>"
 
 
