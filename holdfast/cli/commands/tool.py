@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json as json_
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from temporalio.service import RPCError
 
+from holdfast._util.concurrency import beside
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import ContextOption, JsonOption, context_of, seconds
 from holdfast.cli.program import command
@@ -15,7 +20,7 @@ from holdfast.cli.registry import opened_registry
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import cut, one_line, wrapped
 from holdfast.cli.served import advised
-from holdfast.cli.session import connected
+from holdfast.cli.session import Session, connected
 from holdfast.cli.started_run import check_folder
 from holdfast.cli.tool_arguments import described, parsed_arguments
 from holdfast.errors import UnknownAgent, UsageError
@@ -24,6 +29,8 @@ from holdfast.settings import Settings
 if TYPE_CHECKING:
     from holdfast.client.tool_runs import ExecutedTool
     from holdfast.types import AgentSpec, ToolSpec
+
+PROGRESS_INTERVAL = 1.0  # seconds between two looks at the progress of a call
 
 EXAMPLES = """
     $ tool researcher
@@ -80,18 +87,20 @@ async def tool(
     arguments = parsed_arguments(values or [], _found(spec, name))
     check_folder(workspace)
     facts = context_of(context)
+    call_id = call_id or f"tool-{name}-{uuid.uuid4().hex[:12]}"
     async with connected(out, whole=True) as session:
         with advised(session.compare_worker(), agent):
-            done = await session.runs.execute_tool(
-                agent,
-                name,
-                arguments,
-                id=call_id,
-                approve=yes,
-                timeout=timeout,
-                context=facts,
-                workspace=workspace,
-            )
+            async with beside(_show_progress(session, call_id)):
+                done = await session.runs.execute_tool(
+                    agent,
+                    name,
+                    arguments,
+                    id=call_id,
+                    approve=yes,
+                    timeout=timeout,
+                    context=facts,
+                    workspace=workspace,
+                )
     return _show(out, done)
 
 
@@ -149,6 +158,18 @@ def _traits(tool: ToolSpec) -> list[str]:
         "may need approval": tool.approval == "condition",
     }
     return [words for words, is_so in told.items() if is_so]
+
+
+async def _show_progress(session: Session, call_id: str) -> None:
+    """Shows on a terminal how far the call is, as the tool reports it."""
+    from holdfast.temporal.live_progress import live_progress  # noqa: PLC0415 - `--help` needs no client
+
+    handle = session.runs.temporal.get_workflow_handle(call_id)
+    while True:
+        await asyncio.sleep(PROGRESS_INTERVAL)
+        with suppress(RPCError):  # it has not begun, or the server is unavailable, which the call itself tells
+            for made in await live_progress(await handle.describe(), session.runs.temporal.data_converter):
+                session.out.status(str(made))
 
 
 def _show(out: Output, done: ExecutedTool) -> ExitCode:
