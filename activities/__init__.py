@@ -20,6 +20,7 @@ from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.forking import ForkActivities
 from holdfast.activities.guards import GuardActivities
 from holdfast.activities.ledger_calls import LedgerCalls
+from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.limiter import Limiter
 from holdfast.activities.memory import MemoryActivities
 from holdfast.activities.mirror import MirrorActivities
@@ -72,6 +73,8 @@ class CodeDependencies:
     """Where async tools run."""
     sandbox: SandboxProtocol
     """Where commands of models run."""
+    lifespans: Lifespans
+    """Enters the agents whose tools are called."""
     bus: EventBus
     """Carries what tools report of their progress."""
     topics: EventTopics
@@ -194,6 +197,7 @@ def build_code_activities(
             sandbox=deps.sandbox,
             http=deps.http,
             telemetry=deps.telemetry,
+            lifespans=deps.lifespans,
         )
 
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)

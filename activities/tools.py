@@ -15,6 +15,7 @@ from holdfast.activities.claims import NotBegun
 from holdfast.activities.finished import NEXT_ATTEMPT, FinishedCalls
 from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
 from holdfast.activities.ledger_calls import LATE_RESULT, LedgerCalls
+from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.result_cut import cut
 from holdfast.activities.slots import AgentSlots
 from holdfast.activities.tool_channel import CallChannel
@@ -63,6 +64,7 @@ class ToolActivity:
         sandbox: SandboxProtocol | None = None,
         http: HttpAccess | None = None,
         telemetry: Telemetry | None = None,
+        lifespans: Lifespans | None = None,
     ) -> None:
         self._tool = tool
         self._runner = runner
@@ -80,6 +82,7 @@ class ToolActivity:
         self._channels: dict[str, CallChannel] = {}
         """Of the calls that are running, by their task in Temporal."""
         self._sandbox = sandbox
+        self._lifespans = lifespans
 
     def definition(self) -> Callable[..., Any]:
         """Returns the activity to register, under the tool's own type."""
@@ -174,6 +177,8 @@ class ToolActivity:
     async def _attempt_in(self, context: ToolContext, arguments: str, claim: BeginGuard | None) -> ToolResult:
         spec, attempt = self._tool.spec, activity.info().attempt
         try:
+            if self._lifespans:
+                await self._lifespans.enter(context.agent)
             return await self._runner.call(self._tool, arguments, context, claim)
         except NotBegun:
             raise

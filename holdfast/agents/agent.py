@@ -17,6 +17,7 @@ from holdfast.agents.asking import ask_tools
 from holdfast.agents.code_place import code_queue, defining_file, remember
 from holdfast.agents.foreign_tools import foreign_tool
 from holdfast.agents.guards import Guard, as_guards
+from holdfast.agents.lifespan import enter_once
 from holdfast.agents.output import Output
 from holdfast.agents.tool import Tool, tool
 from holdfast.agents.user_functions import UserFunction
@@ -110,6 +111,7 @@ class Agent:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Names the agents of a subclass after the class, unless it sets a name."""
         super().__init_subclass__(**kwargs)
+        enter_once(cls)
         if "name" not in vars(cls):
             cls.name = cls.__name__
 

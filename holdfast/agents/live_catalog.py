@@ -35,6 +35,10 @@ class LiveCatalog(AgentCatalog):
         return newest(self._agent) if name == self._agent.name else None
 
     @override
+    def __contains__(self, name: object) -> bool:
+        return name == self._agent.name
+
+    @override
     def names(self) -> tuple[str, ...]:
         return (self._agent.name,)
 

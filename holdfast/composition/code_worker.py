@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from holdfast.activities import CodeDependencies, build_code_activities
 from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
+from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.tool_loop import CallerLoop, Job, ToolLoop
 from holdfast.agents.agent import Agent
 from holdfast.agents.cancellation import Cancellation
@@ -72,6 +73,8 @@ class CodeWorker:
         self._persistence = persistence
         self._agent = agent
         self._loop = ProgramLoop()
+        self._catalog = LiveCatalog(agent)
+        self._lifespans = Lifespans(self._catalog, self._loop)
         self._parts = AsyncExitStack()
 
     def use(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -81,6 +84,7 @@ class CodeWorker:
     async def start(self) -> None:
         """Starts to take calls."""
         observed = await self._parts.enter_async_context(traces(self._settings, self._client))
+        self._parts.push_async_callback(self._lifespans.close)
         await self._parts.enter_async_context(self._worker(observed))
 
     async def stop(self) -> None:
@@ -88,9 +92,9 @@ class CodeWorker:
         await self._parts.aclose()
 
     def _worker(self, observed: Observability) -> Worker:
-        client, settings, persistence, agent = self._client, self._settings, self._persistence, self._agent
+        client, settings, persistence = self._client, self._settings, self._persistence
         dependencies = CodeDependencies(
-            catalog=LiveCatalog(agent),
+            catalog=self._catalog,
             limits=PayloadLimits(client.data_converter, settings.max_payload_bytes),
             memories=persistence.memories,
             roots=WorkspaceRoots(workspace_roots(settings), settings.holdfast_home),
@@ -98,6 +102,7 @@ class CodeWorker:
             ledger_required=settings.tool_ledger == "require",
             tool_loop=self._loop,
             sandbox=configured_sandbox(settings),
+            lifespans=self._lifespans,
             max_result=settings.max_tool_result_bytes,
             bus=persistence.bus,
             topics=TemporalEventTopics(client, settings.temporal_task_queue),
@@ -106,10 +111,10 @@ class CodeWorker:
         )
         return Worker(
             client,
-            task_queue=agent.code_queue,
+            task_queue=self._agent.code_queue,
             activities=build_code_activities(dependencies),
             interceptors=observed.interceptors,
-            identity=f"{agent.name}-{os.getpid()}@{socket.gethostname()}",
+            identity=f"{self._agent.name}-{os.getpid()}@{socket.gethostname()}",
             max_concurrent_activities=MAX_CALLS,
             activity_task_poller_behavior=PollerBehaviorSimpleMaximum(POLLERS),
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,

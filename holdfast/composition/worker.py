@@ -23,6 +23,7 @@ from holdfast._util.background import BackgroundTask, background_tasks
 from holdfast._util.logger import get_logger
 from holdfast.activities import Dependencies, build_activities
 from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
+from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.tool_loop import CallerLoop, ToolLoop
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
@@ -143,7 +144,8 @@ def build_worker(
         observed: traces and metrics; `None` means that there are none.
     """
     observed = observed or Observability()
-    queues = ModelQueues(settings)
+    queues, tool_loop = ModelQueues(settings), ToolLoop() if isolate_tools else CallerLoop()
+    lifespans = Lifespans(catalog, tool_loop)
     deps = Dependencies(
         catalog=catalog,
         model=model,
@@ -169,7 +171,8 @@ def build_worker(
         max_tool_calls=settings.max_tool_calls_per_turn,
         max_result=settings.max_tool_result_bytes,
         approval_timeout=settings.approval_timeout,
-        tool_loop=ToolLoop() if isolate_tools else CallerLoop(),
+        tool_loop=tool_loop,
+        lifespans=lifespans,
         sandbox=configured_sandbox(settings),
         model_retry_for=timedelta(minutes=settings.model_retry_minutes),
         model_patience=timedelta(seconds=settings.model_patience),
@@ -219,7 +222,7 @@ def build_worker(
         )
         for queue, rate in queues.rates.items()
     ]
-    return Workers(client, runs, rated, queues.rates)
+    return Workers(client, runs, rated, queues.rates, lifespans.close)
 
 
 def _max_activities(settings: Settings) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -21,12 +21,21 @@ class Workers:
         runs: serves the runs' own task queue.
         rated: serve the task queues of model calls whose rate is limited.
         rates: activities per second of these task queues, over all workers.
+        ended: called when no call is in flight any more.
     """
 
-    def __init__(self, client: Client, runs: Worker, rated: Sequence[Worker], rates: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        runs: Worker,
+        rated: Sequence[Worker],
+        rates: Mapping[str, float],
+        ended: Callable[[], Awaitable[None]],
+    ) -> None:
         self._client = client
         self._workers = (*rated, runs)
         self._rates = rates
+        self._ended = ended
 
     async def __aenter__(self) -> Self:
         """Sets the rates on the server and starts the workers."""
@@ -42,6 +51,7 @@ class Workers:
         """Shuts the workers down at the same time, as calls in flight may end in each of them."""
         ends = [worker.__aexit__(kind, error, trace) for worker in self._workers]
         outcomes = await asyncio.gather(*ends, return_exceptions=True)
+        await self._ended()
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
