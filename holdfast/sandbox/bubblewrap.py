@@ -48,7 +48,7 @@ ETC = (
 )
 """What programs need of /etc; it names neither users nor hosts."""
 ACCOUNTS = ("passwd", "group")  # files beside this one
-FORBIDDEN = ("No permissions to create", "Operation not permitted", "Permission denied", "No space left on device")
+FORBIDDEN = ("No permissions to create", "Operation not permitted", "Permission denied", "ENOSPC", "No space left")
 
 
 @functools.cache

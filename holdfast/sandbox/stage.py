@@ -22,6 +22,10 @@ LAST_CAP = 63
 CAP_VERSION = 0x20080522
 SIGKILL = 9
 IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGXFSZ")
+NOT_ROOT = (
+    "the worker is root, whose processes the kernel does not count, and lacks the capabilities SETUID and SETGID to "
+    "become another user: run it as another user than root"
+)
 NICE = 5  # below the worker, which must heartbeat
 
 
@@ -77,8 +81,11 @@ def _become(user: int, group: int) -> None:
     libc.prctl(SET_KEEP_CAPS, 1, 0, 0, 0)
     with suppress(PermissionError):  # a user namespace may forbid it, and then has no further groups
         os.setgroups([])
-    os.setresgid(group, group, group)
-    os.setresuid(user, user, user)
+    try:
+        os.setresgid(group, group, group)
+        os.setresuid(user, user, user)
+    except PermissionError:
+        raise RuntimeError(NOT_ROOT) from None
     mask = sum(1 << capability for capability in FILE_CAPS)
     if libc.capset((ctypes.c_uint32 * 2)(CAP_VERSION, 0), (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)):
         raise RuntimeError(f"the command may not use the files of root: {os.strerror(ctypes.get_errno())}")

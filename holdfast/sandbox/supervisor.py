@@ -30,6 +30,10 @@ WATCH_SHARE = 20  # the interval is at least this many times as long as a look, 
 KILL_TIMEOUT = 5.0  # seconds for the processes to end; those in uninterruptible I/O may take longer
 KILL_PAUSE = 0.005  # seconds
 MAX_REPORT = 64 * 1024  # bytes
+NOT_ROOT = (
+    "the worker is root, whose processes the kernel does not count, and lacks the capabilities SETUID and SETGID to "
+    "become another user: run it as another user than root"
+)
 CLOCK_STEP = 0.1  # seconds that the times of files may be behind the clock
 SET_ID = stat.S_ISUID | stat.S_ISGID
 
@@ -218,6 +222,7 @@ def _user_namespace(user: int, group: int) -> int:
     (begun, begin), (mapped, set_mapped) = os.pipe(), os.pipe()
     holder = os.fork()
     if not holder:
+        os.close(set_mapped)  # so that the end of this process ends the wait
         failed = ctypes.CDLL(None, use_errno=True).unshare(NEW_USER_NAMESPACE)
         os.write(begin, bytes([ctypes.get_errno() if failed else 0]))
         os.read(mapped, 1)
@@ -226,12 +231,15 @@ def _user_namespace(user: int, group: int) -> int:
         os._exit(0)
     if fault := os.read(begun, 1)[0]:
         raise OSError(fault, os.strerror(fault))
-    for kind, outer in (("uid", user), ("gid", group)):
-        Path(f"/proc/{holder}/{kind}_map").write_text(f"0 0 1\n{INNER_USER} {outer} 1\n")
-    namespace = os.open(f"/proc/{holder}/ns/user", os.O_RDONLY)
-    os.write(set_mapped, b"\0")
-    os.waitpid(holder, 0)
-    return namespace
+    try:
+        for kind, outer in (("uid", user), ("gid", group)):
+            Path(f"/proc/{holder}/{kind}_map").write_text(f"0 0 1\n{INNER_USER} {outer} 1\n")
+        return os.open(f"/proc/{holder}/ns/user", os.O_RDONLY)
+    except PermissionError:
+        raise OSError(NOT_ROOT) from None
+    finally:
+        os.write(set_mapped, b"\0")
+        os.waitpid(holder, 0)
 
 
 def _parent(process: Path) -> int | None:
