@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import forked_commands, forked_parts
 from tests.support.cli_stack import CliStack, open_cli_stack
 
 
@@ -21,3 +22,14 @@ def cli(cli_stack: CliStack) -> Iterator[CliStack]:
     """The command line of the stack, whose model answers again after each test."""
     yield cli_stack
     cli_stack.server.release()
+
+
+@pytest.fixture
+def forked_stack() -> Iterator[None]:
+    """Lets the stack that a test starts have its parts in forked processes, if this session forks."""
+    if not forked_commands.may_fork():
+        yield
+        return
+    forked_commands.start_server()
+    with forked_parts.installed():
+        yield

@@ -23,6 +23,8 @@ from tests.support.cli import STARTER
 from tests.support.lab import eventually
 from tests.support.temporal_ui import TemporalUi
 
+pytestmark = pytest.mark.usefixtures("forked_stack")
+
 
 @asynccontextmanager
 async def codec(settings: Settings, key: str) -> AsyncIterator[None]:

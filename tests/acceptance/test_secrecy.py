@@ -24,6 +24,8 @@ from holdfast.testing import ModelServer, Reply
 from tests.support.secret_agents import CANARY
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
+pytestmark = pytest.mark.usefixtures("forked_stack")
+
 
 class Herald(Interceptor):
     """Sends the secret along in a header."""

@@ -1,10 +1,11 @@
-"""Parts of the stack in forked processes, for commands that run in one themselves; see `command_server`."""
+"""Parts of the stack in forked processes; see `command_server`."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from holdfast.stack import process
@@ -22,6 +23,16 @@ def install() -> None:
     """Lets the stack start its parts in forked processes, from this process on."""
     process.spawn = spawn
     process.module_command = module_command
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """Does so for the length of a block."""
+    install()
+    try:
+        yield
+    finally:
+        process.spawn, process.module_command = _fresh, _command
 
 
 def spawn(
