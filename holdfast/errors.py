@@ -6,6 +6,7 @@ HoldfastError
 │   ├── AgentDefinitionError   the definition of an agent or a tool is not valid
 │   │   ├── ToolNotServed      it names a tool that is not served here
 │   │   ├── NotAnAgent         the object has no name that is text (also a TypeError)
+│   │   ├── UnknownOption      a function has no such keyword; the message names the right one (also a TypeError)
 │   │   └── BrokenAgentModule  importing a module of HOLDFAST_AGENTS has raised an error
 │   ├── UnknownAgent           no agent has this name (also a KeyError)
 │   └── RunExists              a run has this id already
@@ -145,6 +146,10 @@ class ToolNotServed(AgentDefinitionError):
 
 class NotAnAgent(AgentDefinitionError, TypeError):
     """The object is not an agent: it has no name, or one that is not text."""
+
+
+class UnknownOption(AgentDefinitionError, TypeError):
+    """A function has no such keyword; the message names the right one."""
 
 
 class BrokenAgentModule(AgentDefinitionError):

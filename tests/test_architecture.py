@@ -154,6 +154,7 @@ LEAVES = """
     messages
     model_reply
     names
+    option_names
     output_schema
     ports
     pricing

@@ -25,6 +25,7 @@ from holdfast.answers import OUTPUT_RETRIES, GuardedText
 from holdfast.approval import Required
 from holdfast.budgets import Budget, checked_budget
 from holdfast.errors import AgentDefinitionError, NotAnAgent, UsageError
+from holdfast.option_names import AGENT, explains_options
 from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
 from holdfast.rejection import place_of, reason_of
 from holdfast.types import AgentSpec
@@ -115,6 +116,7 @@ class Agent:
         if "name" not in vars(cls):
             cls.name = cls.__name__
 
+    @explains_options(AGENT)
     def __init__(
         self,
         *,
@@ -144,6 +146,7 @@ class Agent:
         self.name = _check_name(type(self).name if name is None else name)
         self.description = type(self).description if description is None else description
         self.system_prompt = type(self).system_prompt if system_prompt is None else system_prompt
+        _check_class(type(self), self.system_prompt)
         self.model = type(self).model if model is UNSET else model
         self.max_turns = type(self).max_turns if max_turns is None else max_turns
         self.timeout = type(self).timeout if timeout is UNSET else timeout
@@ -291,6 +294,12 @@ def _check_name(name: str) -> str:
             "the first one a letter or a digit"
         )
     return name
+
+
+def _check_class(cls: type[Agent], system_prompt: str) -> None:
+    """Refuses a class whose prompt has the name that other libraries give it, as its agents would have none."""
+    if not system_prompt and isinstance(getattr(cls, "instructions", None), str):
+        raise AgentDefinitionError(f"{cls.__name__}.instructions: `instructions` is called `system_prompt` here")
 
 
 def _checked_budget(name: str, budget: Budget | Mapping[str, Any]) -> Budget:

@@ -20,6 +20,7 @@ from holdfast.agents.tool_context import ToolContext as ToolContext  # noqa: PLC
 from holdfast.agents.verification import Verify, bound, verification
 from holdfast.errors import AgentDefinitionError, HoldfastError
 from holdfast.names import TOOL_PREFIX
+from holdfast.option_names import TOOL, unknown_options
 from holdfast.rejection import reason_of
 from holdfast.types import ToolResult, ToolSpec
 
@@ -28,7 +29,14 @@ Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
 
-_SET_HERE = {"parameters", "activity", "operation", "claims", "verifies"}  # fields of ToolSpec that are not options
+_SET_HERE = {
+    "agent",
+    "parameters",
+    "activity",
+    "operation",
+    "claims",
+    "verifies",
+}  # fields of ToolSpec that are not options
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers of models accept
 
 
@@ -303,9 +311,9 @@ def assembled(
 def _check(spec: ToolSpec) -> None:
     fault = None
     if spec.model_extra:
-        known = ", ".join(sorted((ToolSpec.model_fields.keys() | {"verify"}) - _SET_HERE))
-        fault = f"{', '.join(spec.model_extra)}: no such option; the options are {known}"
-    elif spec.retries and not spec.repeatable:
+        known = (ToolSpec.model_fields.keys() | {"verify"}) - _SET_HERE
+        raise unknown_options(f"tool {spec.name!r}", spec.model_extra, known, TOOL)
+    if spec.retries and not spec.repeatable:
         fault = "retries are for tools that are read_only or idempotent; set one of these, or remove retries"
     elif spec.repeatable and (given := spec.model_fields_set & {"on_unknown", "verifies"}):
         option = "verify" if "verifies" in given else "on_unknown"

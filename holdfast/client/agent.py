@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from holdfast.agents import agent as definition
 from holdfast.agents import services
 from holdfast.agents.conversion import agent_fields
+from holdfast.option_names import RUN, explains_options
 from holdfast.start_options import SessionOptions, StartOptions
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Agent(definition.Agent):
         """
         return cls(**agent_fields(agent))
 
+    @explains_options(RUN, StartOptions)
     async def run(
         self,
         input: str,  # noqa: A002 - the field's word
@@ -83,10 +85,12 @@ class Agent(definition.Agent):
             options["max_turns"] = max_iterations
         return await (await _runner()).run(self, input, options)
 
+    @explains_options(RUN, StartOptions)
     async def start(self, input: str, **options: Unpack[StartOptions]) -> RunHandle:  # noqa: A002
         """Starts a run as `run` does, and returns at once; the run goes on whatever becomes of the handle."""
         return await (await _runner()).start(self, input, options)
 
+    @explains_options(RUN, StartOptions)
     async def stream(
         self,
         input: str,  # noqa: A002 - the field's word
@@ -119,6 +123,7 @@ class Agent(definition.Agent):
         options = ToolCallOptions(id, approve, timeout, context, workspace)
         return await runner.execute_tool(self, tool, {**(arguments or {}), **params}, options)
 
+    @explains_options(RUN, SessionOptions)
     def session(self, id: str, **options: Unpack[SessionOptions]) -> OwnSession:  # noqa: A002
         """Returns a conversation with the agent that survives crashes; see `Holdfast.session`."""
         from holdfast.client.own_session import OwnSession  # noqa: PLC0415 - a definition needs no client

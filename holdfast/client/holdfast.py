@@ -29,8 +29,10 @@ from holdfast.errors import (
 )
 from holdfast.event_topics import EmittedEvent
 from holdfast.inbox import OpenWait
+from holdfast.option_names import RUN, explains_options
 from holdfast.ports import BusSource, MirrorSource
 from holdfast.rejection import reason_of
+from holdfast.start_options import StartOptions
 from holdfast.tags import indexed_tags
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.event_topics import TemporalEventTopics
@@ -100,6 +102,7 @@ class Holdfast:
         """The Temporal client, for what this class does not cover."""
         return self._client
 
+    @explains_options(RUN)
     async def start(
         self,
         agent: AnyAgent,
@@ -160,6 +163,7 @@ class Holdfast:
         )
         return self._handle(await self._starter.start(wanted, id, attach=attach), agent)
 
+    @explains_options(RUN)
     def session(
         self,
         id: RunId,  # noqa: A002 - the field's word
@@ -223,6 +227,7 @@ class Holdfast:
             reader_of(agent),
         )
 
+    @explains_options(RUN, StartOptions)
     async def run(
         self,
         agent: AnyAgent,
