@@ -36,16 +36,18 @@ async def nap(key: str) -> str:
     return key
 
 
+PROMPT = "You look pages up until you are told that it is enough."
+
 bench = Agent(
     name="bench",
-    system_prompt="You look pages up until you are told that it is enough.",
+    system_prompt=PROMPT,
     tools=[lookup, nap],
     max_turns=10_000,
 )
 
 endless = Agent(
     name="endless",
-    system_prompt="You look pages up until you are told that it is enough.",
+    system_prompt=PROMPT,
     tools=[lookup],
     max_turns=1_000_000,
     context_window=32_000,

@@ -33,6 +33,9 @@ class Plan:
     wake_ups: int = 20
     endless_turns: int = 10_000
     """Turns of the run of the part `endless`."""
+    own_pairs: int = 5
+    own_turns: int = 20
+    own_starts: int = 3
 
 
 FULL = Plan(
@@ -55,5 +58,8 @@ QUICK = Plan(
     waiting_runs=50,
     wake_ups=5,
     endless_turns=1000,
+    own_pairs=1,
+    own_turns=5,
+    own_starts=1,
 )
 """Checks within a minute that everything works; it has too few samples for conclusions."""

@@ -13,7 +13,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import concurrent_runs, endless, fan_out, growth, machine, overhead, plan, recovery, report, waiting
+from benchmarks import (
+    concurrent_runs,
+    endless,
+    fan_out,
+    growth,
+    machine,
+    overhead,
+    own_agents,
+    plan,
+    recovery,
+    report,
+    waiting,
+)
 from benchmarks.figure import Figure
 from benchmarks.plan import Plan
 from benchmarks.rig import CONCURRENT_RUNS, Rig
@@ -32,6 +44,9 @@ PARTS: dict[str, Callable[[Rig, Plan], Awaitable[list[Figure]]]] = {
         rig, repeats=wanted.concurrent_repeats, runs=wanted.concurrent_runs, turns=CONCURRENT_TURNS
     ),
     "waiting": lambda rig, wanted: waiting.measure(rig, runs=wanted.waiting_runs, wake_ups=wanted.wake_ups),
+    "own": lambda rig, wanted: own_agents.measure(
+        rig, pairs=wanted.own_pairs, turns=wanted.own_turns, starts=wanted.own_starts
+    ),
     "endless": lambda rig, wanted: endless.measure(rig, turns=wanted.endless_turns),
 }
 """The measurements, in order."""

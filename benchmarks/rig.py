@@ -100,13 +100,13 @@ class Rig:
 
     async def start(self, **script: Any) -> str:
         """Starts a run of Holdfast and returns its id."""
-        written = Script(_new_id("ours"), **script)
+        written = Script(new_id("ours"), **script)
         await self.holdfast.start("endless" if written.counted else "bench", str(written), id=written.run)
         return written.run
 
     async def start_bare(self, **script: Any) -> str:
         """Starts a run of the bare workflow and returns its id."""
-        written = Script(_new_id("bare"), **script)
+        written = Script(new_id("bare"), **script)
         await self.client.start_workflow("Bare", str(written), id=written.run, task_queue=TASK_QUEUE)
         return written.run
 
@@ -150,6 +150,16 @@ class Rig:
         await kill(self.worker)
         self.worker = await start_worker(self.settings, self.report)
         return self.worker.since.timestamp()
+
+    async def stop(self) -> None:
+        """Stops the stack; the model server and the bare worker stay."""
+        await down(self.settings, self.report)
+
+    async def begin(self) -> None:
+        """Starts the stack again."""
+        self.stack = await up(self.settings, self.report, supervised=False)
+        assert self.stack.worker is not None
+        self.worker = self.stack.worker
 
     def worker_memory(self) -> float:
         """Returns the resident memory of the worker in megabytes."""
@@ -196,5 +206,6 @@ def settings_for(home: Path, model_url: str) -> Settings:
     )
 
 
-def _new_id(kind: str) -> str:
+def new_id(kind: str) -> str:
+    """Returns a new id of a run."""
     return f"{kind}-{uuid.uuid4().hex[:12]}"

@@ -27,6 +27,9 @@ TINY = Plan(
     turns_after_kill=1,
     waiting_runs=4,
     wake_ups=2,
+    own_pairs=1,
+    own_turns=2,
+    own_starts=0,
 )
 BARE_EVENTS = 12  # of a turn: two activities and two workflow tasks, three events each
 
