@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from threading import Thread
 from urllib.parse import urlsplit
 
 from temporalio.client import Client
@@ -121,8 +122,10 @@ async def _tracing(settings: Settings, client: Client) -> AsyncIterator[tuple[Te
     try:
         yield tracing, TraceInterceptor(tracing.enter)
     finally:
-        closing = asyncio.create_task(asyncio.to_thread(provider.force_flush))
-        await asyncio.wait([closing], timeout=CLOSE_TIMEOUT)
+        # Not a thread of the executor, which the program would wait for at its end.
+        last = Thread(target=provider.force_flush, name="last-spans", daemon=True)
+        last.start()
+        await asyncio.to_thread(last.join, CLOSE_TIMEOUT)
 
 
 def _pass_on(settings: Settings) -> None:

@@ -80,7 +80,7 @@ class ModelSpan(ModelObservation):
             {
                 names.OPERATION: names.CHAT,
                 names.PROVIDER: self._providers.name_of(model),
-                names.SERVER: self._providers.host_of(model).partition(":")[0],
+                names.SERVER: self._providers.server_of(model),
                 names.REQUEST_MODEL: model,
                 names.AGENT: context.spec.name,
                 names.AGENT_VERSION: None if context.spec.version is None else str(context.spec.version),

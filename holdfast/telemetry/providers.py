@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from holdfast.names import SCRIPTED_MODEL
+
 KNOWN = {
     "api.openai.com": "openai",
     "api.anthropic.com": "anthropic",
@@ -28,11 +30,15 @@ class Providers:
     others: Mapping[str, str] = field(default_factory=dict)
     """Hosts of the further providers, by the prefix of their models' names."""
 
-    def host_of(self, model: str) -> str:
-        """Returns the host that a model is asked at."""
-        return self.others.get(model.partition("/")[0], self.default)
-
     def name_of(self, model: str) -> str:
         """Returns the name of a model's provider."""
-        host = self.host_of(model).partition(":")[0]
+        host = self._host_of(model)
         return KNOWN.get(host, host)
+
+    def server_of(self, model: str) -> str | None:
+        """Returns the host that a model is asked at; `None` for the scripted model."""
+        host = self._host_of(model)
+        return None if host == SCRIPTED_MODEL else host
+
+    def _host_of(self, model: str) -> str:
+        return self.others.get(model.partition("/")[0], self.default).partition(":")[0]
