@@ -111,7 +111,7 @@ class RunActivities:
             plan.approval_timeout = approval_timeout
         if self._limits.is_private:
             plan.private = True
-        if not await self._slots.reserve(activity.info().workflow_id or ""):
+        if not wanted.alone and not await self._slots.reserve(activity.info().workflow_id or ""):
             plan.queued = True
         return plan
 

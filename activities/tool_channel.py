@@ -57,11 +57,13 @@ class CallChannel(ToolChannel):
 
     @override
     def report(self, progress: CallProgress) -> None:
-        self._loop.call_soon_threadsafe(self._report, progress)
+        with contextlib.suppress(RuntimeError):  # the call was given up long ago, and its worker has ended
+            self._loop.call_soon_threadsafe(self._report, progress)
 
     @override
     def emit(self, name: str, event: EmittedEvent) -> None:
-        self._loop.call_soon_threadsafe(self._emit, name, event)
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._emit, name, event)
 
     async def drain(self) -> None:
         """Waits until all events are emitted, and the last reports published, if the bus answers in time."""
@@ -73,6 +75,8 @@ class CallChannel(ToolChannel):
             await self._emitting
 
     def _report(self, progress: CallProgress) -> None:
+        if self._ended.is_set():  # the call was given up, and its result is recorded
+            return
         call = self._invocation.call
         made = ToolProgress(
             **progress.model_dump(exclude_none=True),

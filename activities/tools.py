@@ -117,15 +117,20 @@ class ToolActivity:
         return result
 
     async def _in_slot(self, invocation: ToolInvocation) -> ToolResult:
+        if invocation.alone:
+            return await self._result(invocation)
         async with self._slots.hold(invocation.run_id) as slot:
             slot.keep()  # for the model, which reads the result
-            if invocation.claim or invocation.lost:
-                context = self._context(invocation)
-                result = await self._ledger.result(self._tool, invocation, context, self._made)
-            else:
-                result = await self._made(invocation, None)
-            await self._limits.settle(result)
-            return result
+            return await self._result(invocation)
+
+    async def _result(self, invocation: ToolInvocation) -> ToolResult:
+        if invocation.claim or invocation.lost:
+            context = self._context(invocation)
+            result = await self._ledger.result(self._tool, invocation, context, self._made)
+        else:
+            result = await self._made(invocation, None)
+        await self._limits.settle(result)
+        return result
 
     async def _made(self, invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
         started = time.monotonic()
@@ -163,7 +168,8 @@ class ToolActivity:
             await channel.drain()
             raise
         finally:
-            del self._channels[call]
+            if self._channels.get(call) is channel:  # else a later attempt has begun
+                del self._channels[call]
         await channel.drain()
         for fault in context.marks.faults:
             log.warning("a checkpoint is incomplete", tool=self._tool.spec.name, reason=fault)

@@ -50,3 +50,5 @@ class ToolInvocation(Tolerant):
     """Whether an earlier attempt without a claim was lost, so that the tool's `verify` must be asked first."""
     context: Annotated[RunContext | None, Field(exclude_if=lambda context: context is None)] = None
     """What the run was started with for its tools."""
+    alone: Annotated[bool, Field(exclude_if=lambda alone: not alone)] = False
+    """Whether the call is made without a run."""

@@ -212,6 +212,8 @@ class RunOptions(Tolerant):
     every tool that has effects outside of the run."""
     approval_timeout: Seconds | None = None
     """Seconds that an approval or a question waits for a person; `None` means the worker's APPROVAL_TIMEOUT."""
+    alone: Annotated[bool, Field(exclude_if=lambda alone: not alone)] = False
+    """Whether this is no run, but a call of one tool, which takes none of the slots of runs."""
 
 
 class RunRequest(RunOptions):

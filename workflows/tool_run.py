@@ -103,7 +103,7 @@ class ToolRun:
 def _as_run(request: ToolRunRequest) -> RunRequest:
     """Returns the request of a run of the same agent, as which the call is prepared."""
     given = {"workspace": request.workspace} if request.workspace else {}
-    return RunRequest.model_validate({"agent": request.agent, "input": ACTIVE, **given})
+    return RunRequest.model_validate({"agent": request.agent, "input": ACTIVE, "alone": True, **given})
 
 
 def _tool(plan: Plan, call: ToolCall) -> ToolSpec:
@@ -120,7 +120,12 @@ def _tool(plan: Plan, call: ToolCall) -> ToolSpec:
 
 def _invocation(plan: Plan, call: ToolCall, request: ToolRunRequest) -> ToolInvocation:
     invocation = ToolInvocation(
-        run_id=workflow.info().workflow_id, agent=plan.spec.name, turn=1, call=call, workspace=plan.workspace
+        run_id=workflow.info().workflow_id,
+        agent=plan.spec.name,
+        turn=1,
+        call=call,
+        workspace=plan.workspace,
+        alone=True,
     )
     if request.context is not None:
         invocation.context = request.context

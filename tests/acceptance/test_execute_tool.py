@@ -88,7 +88,16 @@ async def test_execute_tool_has_the_guarantees_of_a_run(lab: Lab) -> None:
         finally:
             stopped.set()
 
-    payer = Agent(name="payer", tools=[pay, hang])
+    met = asyncio.Barrier(3)
+
+    @tool(read_only=True)
+    async def meet() -> str:
+        """Waits until it is called three times at once."""
+        await met.wait()
+        return "met"
+
+    payer = Agent(name="payer", tools=[pay, hang, meet])
+    lab.settings.max_concurrent_agents = 1
     hf = lab.holdfast
     early = asyncio.create_task(hf.execute_tool("payer", "pay", amount=1))
     async with lab.worker(payer, ledger=MemoryLedger()):
@@ -99,12 +108,14 @@ async def test_execute_tool_has_the_guarantees_of_a_run(lab: Lab) -> None:
         again = await hf.execute_tool("payer", "pay", amount=500, approve=True, id="pay-1")
         with pytest.raises(RunExists):
             await hf.execute_tool("payer", "pay", amount=501, approve=True, id="pay-1")
+        meetings = await asyncio.gather(*(hf.execute_tool("payer", "meet") for _ in range(3)))
         small = await hf.execute_tool("payer", "pay", amount=5)
         with pytest.raises(WaitTimedOut):
             await hf.execute_tool("payer", "hang", timeout=1)
         await asyncio.wait_for(stopped.wait(), 30)
         listed: list[Any] = [run async for run in hf.list()]
     assert (approved.content, again.content, small.content) == ("paid 500", "paid 500", "paid 5")
+    assert [each.content for each in meetings] == ["met"] * 3, "calls without a run take no slots of runs"
     assert paid == [1, 500, 5]
     assert not [run for run in listed if run.agent == "payer"], "it is no run"
 
