@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from holdfast import Agent, RunHandle, RunStatus, TextDelta, ToolContext, tool
+from holdfast import Agent, Block, RunHandle, RunStatus, TextDelta, ToolContext, tool
 from holdfast.models.embeddings import OpenAIEmbedder
 from holdfast.protocol import EmbedRequest
 from holdfast.storage.ledger import MemoryLedger
@@ -290,6 +290,39 @@ async def compacts(lab: Lab) -> RunHandle:
     return handle
 
 
+async def repairs_its_answer(lab: Lab) -> RunHandle:
+    """An answer that is not valid, one that is, and a worker that has the type of the answers only later."""
+    teller = Agent(name="teller", output_type=list[int])
+    lab.server.say("none")
+    lab.server.say('{"result": [1, 2]}')
+    async with lab.worker():
+        handle = await lab.holdfast.start(teller, "Count.")
+        await eventually(lambda: _does(handle, "the output type of agent 'teller'"))
+    async with lab.worker(teller):
+        await handle.result(60)
+    return handle
+
+
+async def is_guarded(lab: Lab) -> RunHandle:
+    """A session with a message that is blocked, one that is replaced, and an answer that is replaced."""
+
+    def tidy(text: str) -> Block | str | None:
+        return Block("bad") if "bad" in text else text.upper() if text.islower() else None
+
+    sheltered = Agent(name="sheltered", input_guards=[tidy], output_guards=[tidy])
+    lab.server.say("found")
+    async with lab.worker(sheltered, max_cached_workflows=100):
+        session = lab.holdfast.session(f"guarded-{uuid.uuid4().hex}", sheltered, idle_limit=1)
+        await session.ask("This is bad.", id="first")
+        await session.ask("find it", id="second")
+        await session.run.result(60)
+    return session.run
+
+
+async def _does(handle: RunHandle, words: str) -> bool:
+    return words in (await handle.status()).doing
+
+
 async def _ended(lab: Lab, handle: RunHandle) -> RunHandle:
     async with lab.worker(agent):
         await handle.result(60)
@@ -315,6 +348,8 @@ SCENARIOS: dict[str, Scenario] = {
         waits_for_a_budget,
         goes_back,
         compacts,
+        repairs_its_answer,
+        is_guarded,
         waits_for_people,
     )
 }
