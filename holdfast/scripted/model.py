@@ -1,10 +1,10 @@
 """The scripted model: a server that answers by fixed rules, so that agents run without a model.
 
 With the four file tools it researches a question (see `researcher`). If it can run commands as well, it writes and runs
-what a task quotes (see `coder`). Other tools it calls by plain rules (see
-`toolbox`). If none fits, it repeats the question and says that it is a script. It has no state: a reply depends only on
-the messages and tools of the request. Token counts are estimates, at four characters per token. Embeddings are computed
-by feature hashing.
+what a task quotes (see `coder`). Other tools it calls by plain rules (see `toolbox`). If none fits, it repeats the
+question and says that it is a script. An answer that must match a JSON schema is filled in with words and numbers of the
+question. It has no state: a reply depends only on the request. Token counts are estimates, at four characters per token.
+Embeddings are computed by feature hashing.
 
     python -m holdfast.scripted.model --port 8099
 """
@@ -12,6 +12,7 @@ by feature hashing.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from starlette.types import Send
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.scripted import coder
 from holdfast.scripted.chat import ChatReply, ChatRequest, text_pieces
+from holdfast.scripted.guesses import guess_calls
 from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.scripted.researcher import TOOLS, Research
 from holdfast.scripted.server import Answer, BadRequest, chat_app, chat_server, listen, send_reply
@@ -84,6 +86,16 @@ class _Tool(BaseModel):
         )
 
 
+class _Schema(BaseModel):
+    schema_: dict[str, Any] = Field(default={}, alias="schema")
+
+
+class _Form(BaseModel):
+    """The form that the answer must have."""
+
+    json_schema: _Schema | None = None
+
+
 class _Arguments(BaseModel):
     model_config = ConfigDict(extra="allow")
 
@@ -93,6 +105,13 @@ class _Conversation(BaseModel):
 
     messages: list[_Message] = Field(min_length=1)
     tools: list[_Tool] | None = None
+    response_format: _Form | None = None
+
+    @property
+    def schema_of_answer(self) -> dict[str, Any] | None:
+        """The JSON schema that the answer must match; `None` means text."""
+        form = self.response_format.json_schema if self.response_format else None
+        return form.schema_ if form else None
 
     @property
     def offered(self) -> list[OfferedTool]:
@@ -138,7 +157,17 @@ def respond(request: ChatRequest) -> ChatReply:
         reply = research.next_reply()
     else:
         reply = Toolbox(research.question, offered, research.uses).next_reply()
+    schema = conversation.schema_of_answer
+    if schema is not None and not reply.tool_calls:
+        reply = replace(reply, text=_filled_in(research.question, schema))
     return replace(reply, model=SCRIPTED_MODEL)
+
+
+def _filled_in(question: str, schema: dict[str, Any]) -> str:
+    """Returns JSON that matches a schema, filled in with what a question names."""
+    nothing: frozenset[str] = frozenset()
+    [found] = guess_calls(question, schema, named=nothing, described=nothing, several=False)
+    return json.dumps(found, ensure_ascii=False)
 
 
 def answering(latency: float) -> Answer:
