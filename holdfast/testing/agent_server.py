@@ -27,6 +27,9 @@ from holdfast.testing.observed_calls import Interceptor, ObservedCalls
 from holdfast.testing.session_stack import SessionStack
 from holdfast.types import RunId
 
+KILLABLE = ("model.call", "agent.output", "agent.guard")
+"""Activities other than tools in which a test may end the worker."""
+
 
 class AgentServer:
     """Serves agents by a worker in the thread of the session's stack.
@@ -73,8 +76,9 @@ class AgentServer:
         """
         if moment not in MOMENTS:
             raise UsageError(f"kill_at({activity!r}, {moment!r}): the moments are {', '.join(map(repr, MOMENTS))}")
-        if activity != "model.call" and not activity.startswith("tool."):
-            raise UsageError(f"kill_at({activity!r}, …): name a tool, as 'tool.order', or 'model.call'")
+        if activity not in KILLABLE and not activity.startswith("tool."):
+            named = ", ".join(map(repr, KILLABLE))
+            raise UsageError(f"kill_at({activity!r}, …): name a tool, as 'tool.order', or {named}")
         self._points.append(KillPoint(activity, moment))
 
     def assert_killed(self) -> None:

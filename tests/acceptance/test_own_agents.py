@@ -246,3 +246,44 @@ def test_sync_refuses_in_loop(scripts: Scripts) -> None:
     done = scripts.run(scripts.write(BLOCKING))
     assert done.out.splitlines() == ["True 5", "True", "[6]", "twelve rope"]
     assert "UsageError: an event loop is running here, and would stand still: await Agent.run" in done.err
+
+
+def test_the_types_and_guards_of_a_script(scripts: Scripts) -> None:
+    """A script's own classes, validators and guards check its agent's texts, and its results are typed."""
+    script = scripts.write(
+        """
+        import asyncio
+        from dataclasses import dataclass
+        from holdfast import Agent, Block, ToolError
+
+        @dataclass
+        class Order:
+            article: str
+            pieces: int
+
+        def plausible(orders: list[Order]) -> None:
+            if any(order.pieces > 100 for order in orders):
+                raise ToolError("too many")
+
+        clerk = Agent(
+            name="typed clerk",
+            output_type=list[Order],
+            output_validator=plausible,
+            input_guards=[lambda text: Block("no cards") if "4111" in text else None],
+        )
+
+        async def main():
+            print((await clerk.run('Send 12 "ropes"')).output)
+            print((await clerk.session("typed-1").ask('Send 3 "hooks"')).output)
+            print((await clerk.run("Send 4111")).error)
+
+        asyncio.run(main())
+        """
+    )
+    done = scripts.run(script)
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        "[Order(article='ropes', pieces=12)]",
+        "[Order(article='hooks', pieces=3)]",
+        "the guard '<lambda>' has blocked the message: no cards",
+    ]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, field_validator
 
-from holdfast import Agent, AgentDefinition, OutputInvalid, RunContext, RunStatus, ToolError, tool
+from holdfast import Agent, AgentDefinition, Holdfast, OutputInvalid, RunContext, RunStatus, ToolError, tool
 from holdfast.errors import NoAnswer
-from holdfast.testing import Reply
+from holdfast.testing import ModelServer, Reply
+from holdfast.testing.agent_server import AgentServer
+from holdfast.testing.killed_worker import Moment
 from tests.support.lab import Lab, eventually
 from tests.support.trees import Cast, asks
 
@@ -141,3 +145,15 @@ async def test_a_run_waits_for_a_worker_with_its_type(lab: Lab) -> None:
         await eventually(waits)
     async with lab.worker(only):
         assert (await handle.result(60)).output == Report(title="Ropes", pages=3)
+
+
+def test_a_worker_is_killed_while_it_validates(
+    model: ModelServer, serve: AgentServer, hf: Holdfast, kill_at: Callable[[str, Moment], None]
+) -> None:
+    """Another worker validates the answer, and the model is not asked again."""
+    kill_at("agent.output", "during")
+    serve(reporter)
+    model.say(ROPES)
+    assert asyncio.run(hf.run(reporter, "Report.")).output == Report(title="Ropes", pages=3)
+    model.assert_complete()
+    assert len(model.requests) == 1
