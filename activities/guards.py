@@ -48,6 +48,7 @@ class GuardActivities:
             raise ApplicationError(
                 f"this worker does not have the guard {missing[0]!r} of agent {check.agent!r}",
                 type=ErrorType.NOT_SERVED,
+                non_retryable=True,  # the run itself repeats the call, and says what it waits for
                 category=ApplicationErrorCategory.BENIGN,
             )
         async with repeated_if_lost():

@@ -69,6 +69,7 @@ class OutputActivities:
             raise ApplicationError(
                 f"this worker does not have the output type of agent {check.agent!r}",
                 type=ErrorType.NOT_SERVED,
+                non_retryable=True,  # the run itself repeats the call, and says what it waits for
                 category=EXPECTED,
             )
         return await self._by_code(agent.typed_output, check)

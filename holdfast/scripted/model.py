@@ -2,9 +2,9 @@
 
 With the four file tools it researches a question (see `researcher`). If it can run commands as well, it writes and runs
 what a task quotes (see `coder`). Other tools it calls by plain rules (see `toolbox`). If none fits, it repeats the
-question and says that it is a script. An answer that must match a JSON schema is filled in with words and numbers of the
-question. It has no state: a reply depends only on the request. Token counts are estimates, at four characters per token.
-Embeddings are computed by feature hashing.
+question and says that it is a script. An answer that must match a JSON schema is filled in with words and numbers of
+the question. It has no state: a reply depends only on the request. Token counts are estimates, at four characters per
+token. Embeddings are computed by feature hashing.
 
     python -m holdfast.scripted.model --port 8099
 """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
 from holdfast import Agent, tool
+from holdfast.answers import OutputSpec
 from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable
 from holdfast.model_reply import ModelReply
 from holdfast.models.openai import OpenAIModel
@@ -87,6 +89,22 @@ async def test_what_passes_through_the_proxy(model: OpenAIModel, upstream: Model
     upstream.reply(Reply(body=chunks + b"\n\ndata: [DONE]\n\n"))
     reply = await ask(model, "asks")
     assert (reply.content, reply.provider_fields.get("reasoning_content")) == ("yes", "hm")
+
+
+async def test_forms_of_answers_through_the_proxy(model: OpenAIModel, upstream: ModelServer) -> None:
+    """The JSON schema of an answer passes through LiteLLM; what the server behind it refuses is asked for in words."""
+    schema: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    spec = AgentSpec(name="test", model="asks", output=OutputSpec(json_schema=schema, name="form"))
+    question = [Message(seq=0, role="user", content="How many?")]
+    upstream.say('{"a": 1}')
+    assert (await model.complete(spec, question, on_text=lambda _: None)).content == '{"a": 1}'
+    form = upstream.requests[-1].body["response_format"]["json_schema"]
+    assert (form["name"], form["strict"], form["schema"]["required"]) == ("form", True, ["a"])
+    upstream.reply(Reply.error(400, "'response_format' of type 'json_schema' is not supported with this model"))
+    upstream.say('{"a": 2}')
+    assert (await model.complete(spec, question, on_text=lambda _: None)).content == '{"a": 2}'
+    assert "response_format" not in upstream.requests[-1].body
+    assert "It must match this JSON schema" in str(upstream.requests[-1].messages[0]["content"])
 
 
 @tool(read_only=True)
