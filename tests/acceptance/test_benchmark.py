@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from benchmarks import machine, report
@@ -34,6 +35,7 @@ TINY = Plan(
 BARE_EVENTS = 12  # of a turn: two activities and two workflow tasks, three events each
 
 
+@pytest.mark.usefixtures("forked_stack")
 async def test_every_figure_is_measured(tmp_path: Path) -> None:
     """The benchmark measures every figure of its plan on the current worker, stack and history."""
     async with Rig.open(tmp_path, print) as rig:

@@ -35,6 +35,7 @@ EMBEDDED = ("memory", "mem", "surrealkv", "gateway")
 ENTRY_BYTES = 500  # less than any entry of a turn takes on disk
 
 
+@pytest.mark.usefixtures("forked_stack")
 async def test_every_figure_is_measured(tmp_path: Path) -> None:
     """The benchmark measures every figure of its plan on the current store, doctor and bus."""
     figures, temporal = await measure(tmp_path, TINY, PARTS, print)
