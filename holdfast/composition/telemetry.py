@@ -81,6 +81,9 @@ def _can_trace(settings: Settings) -> bool:
     """Whether spans are sent; says so if they cannot be."""
     if settings.traces_endpoint is None:
         return False
+    if not settings.traces_endpoint.startswith(("http://", "https://")):
+        log.warning("the OTLP endpoint is not a URL, so runs are not traced", endpoint=settings.traces_endpoint)
+        return False
     if not all(map(_is_installed, EXTRA)):
         log.warning(
             "an OTLP endpoint is set, but OpenTelemetry is not installed, so runs are not traced: "

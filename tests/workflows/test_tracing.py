@@ -237,10 +237,14 @@ async def test_a_run_without_traces_has_no_header(lab: Lab) -> None:
     assert "traceparent" not in str(history.events)
 
 
-async def test_an_endpoint_without_opentelemetry_is_told(
+async def test_an_endpoint_that_cannot_be_used_is_told(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the extra is not installed, a worker says how to install it, and starts without traces."""
+    """If the endpoint is not a URL, or the extra is not installed, a worker says so, and starts without traces."""
+    wanted = lab.settings.model_copy(update={"otel_exporter_otlp_endpoint": "collector:4317"})
+    async with observability(wanted, lab.client) as observed:
+        assert observed == Observability()
+    assert "the OTLP endpoint is not a URL" in caplog.text
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
     wanted = lab.settings.model_copy(update={"otel_exporter_otlp_endpoint": "http://127.0.0.1:4318"})
     async with observability(wanted, lab.client) as observed:
