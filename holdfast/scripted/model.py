@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import Send
 
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
-from holdfast.scripted import coder
+from holdfast.scripted import assistant, coder
 from holdfast.scripted.chat import ChatReply, ChatRequest, text_pieces
 from holdfast.scripted.guesses import guess_calls
 from holdfast.scripted.hashing import HASHING_MODEL
@@ -153,6 +153,8 @@ def respond(request: ChatRequest) -> ChatReply:
     names = {tool.name for tool in offered}
     if names >= coder.TOOLS:
         reply = coder.Coding(research.question, research.uses).next_reply()
+    elif names >= assistant.TOOLS:
+        reply = assistant.Assistance(research.question, research.uses).next_reply()
     elif names >= TOOLS:
         reply = research.next_reply()
     else:

@@ -16,10 +16,9 @@ from holdfast.models import SCRIPTED_MARK
 from holdfast.scripted.chat import ChatReply, ChatToolCall
 from holdfast.scripted.evidence import STOP_WORDS
 from holdfast.scripted.guesses import guess_calls, stems
-from holdfast.scripted.tool_use import ToolUse, shortened
+from holdfast.scripted.tool_use import ToolUse, quoted, shortened
 
 MAX_TOOLS = 3  # that are called for one question
-MAX_RESULT = 1_000  # characters of a result that the answer quotes
 NAME_WEIGHT, DESCRIPTION_WEIGHT = 3, 1  # per word that a tool shares with the question
 
 _QUESTION_TEXT = """
@@ -100,7 +99,7 @@ class Toolbox:
         )
 
     def _answer(self) -> str:
-        return "\n\n".join([*map(_quoted, self.uses), _NOTE])
+        return "\n\n".join([*map(quoted, self.uses), _NOTE])
 
     def _apology(self) -> str:
         asked = f"I was asked: “{shortened(self.question)}”." if self.question else "I was asked nothing."
@@ -115,11 +114,3 @@ class Toolbox:
 def _is_question(text: str) -> bool:
     first = text.split(maxsplit=1)[:1]
     return "?" in text or (bool(first) and first[0].lower() in _QUESTION_WORDS)
-
-
-def _quoted(use: ToolUse) -> str:
-    arguments = ", ".join(f"{name}={value!r}" for name, value in use.arguments.items())
-    call = f"`{use.tool}({shortened(arguments)})`"
-    result = use.result if len(use.result) <= MAX_RESULT else f"{use.result[:MAX_RESULT]}…"
-    verb = "failed" if use.failed else "returned"
-    return f"{call} {verb}:\n\n{result.strip() or '(nothing)'}"

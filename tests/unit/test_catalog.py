@@ -12,6 +12,7 @@ import pytest
 
 from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
+from holdfast.agents.shipped.assistant import assistant
 from holdfast.agents.shipped.coder import coder
 from holdfast.agents.shipped.researcher import researcher
 from holdfast.agents.tool import tool
@@ -41,17 +42,17 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 def test_shipped_agents_are_always_there() -> None:
     """The agents of the package are always available."""
     catalog = AgentCatalog.load()
-    assert catalog.names() == ("coder", "researcher")
+    assert catalog.names() == ("assistant", "coder", "researcher")
     assert catalog.get("researcher") is researcher
-    assert list(catalog) == [coder, researcher]
+    assert list(catalog) == [assistant, coder, researcher]
     assert "researcher" in catalog
-    assert len(catalog) == 2
+    assert len(catalog) == 3
     files = {"tool.list_files", "tool.search_files", "tool.read_file", "tool.write_file"}
     performed_by_the_run = {"tool.sleep", "tool.wait_for_event", "tool.ask_human", "tool.emit", "tool.wait_for_message"}
     memory, web = {"tool.remember", "tool.search_memory"}, {"tool.fetch_url", "tool.download_file"}
     commands = {"tool.run_shell", "tool.run_python"}
     assert set(catalog.tools()) == files | memory | web | commands | performed_by_the_run
-    assert repr(catalog) == "<AgentCatalog: coder, researcher>"
+    assert repr(catalog) == "<AgentCatalog: assistant, coder, researcher>"
 
 
 def test_unknown_agent_is_reported_with_the_known_ones() -> None:
@@ -89,7 +90,7 @@ def test_agents_of_modules_are_collected(modules: Write) -> None:
             """,
     )
     catalog = AgentCatalog.load(["mine_all", "mine_other", "mine_all"])
-    assert catalog.names() == ("Plain", "coder", "one", "researcher", "shared", "two")
+    assert catalog.names() == ("Plain", "assistant", "coder", "one", "researcher", "shared", "two")
     assert [agent.name for agent in catalog] == list(catalog.names())
 
 
