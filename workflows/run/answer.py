@@ -78,7 +78,8 @@ class AnswerCheck:
         if may_repair and state.checks.repairs < state.plan.spec.output.retries:
             self._ask_for_repair(verdict.error)
             return None
-        times = f" after {state.checks.repairs} repairs" if may_repair and state.checks.repairs else ""
+        repairs = state.checks.repairs if may_repair else 0
+        times = {0: "", 1: " after one repair"}.get(repairs, f" after {repairs} repairs")
         return _invalid(f"the answer is not valid{times}: {verdict.error}")
 
     def _ask_for_repair(self, errors: str) -> None:
