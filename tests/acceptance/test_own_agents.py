@@ -287,3 +287,34 @@ def test_the_types_and_guards_of_a_script(scripts: Scripts) -> None:
         "[Order(article='hooks', pieces=3)]",
         "the guard '<lambda>' has blocked the message: no cards",
     ]
+
+
+TYPED = """
+    import asyncio
+    from dataclasses import dataclass
+    from holdfast import Agent, ToolContext, tool
+
+    @dataclass
+    class Item:
+        name: str
+
+    @tool
+    async def items(number: int, context: ToolContext) -> list[Item]:
+        \"\"\"Lists items.\"\"\"
+        context.stage("counting", 50)
+        return [Item(f"{context.context['prefix']}{each}") for each in range(number)]
+
+    clerk = Agent(name="counter", system_prompt="You count.", tools=[items])
+
+    async def main():
+        calls = (clerk.execute_tool("items", number=number, context={"prefix": "r"}) for number in (1, 2))
+        print([each.content for each in await asyncio.gather(*calls)])
+
+    asyncio.run(main())
+"""
+
+
+def test_execute_tool_of_a_script_returns_its_types(scripts: Scripts) -> None:
+    """A tool that only the script has is called without a run, and returns values of the script's own classes."""
+    done = scripts.run(scripts.write(TYPED))
+    assert done.out == "[[Item(name='r0')], [Item(name='r0'), Item(name='r1')]]\n"
