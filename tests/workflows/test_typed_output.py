@@ -84,7 +84,7 @@ async def test_output_never_valid_fails(lab: Lab) -> None:
             Agent(name="reporter", output_type=Report, output_retries=1), "Report.", tags={"a": "b"}
         )
         assert (result.status, result.content, result.run.typed) == (RunStatus.FAILED, "six", False)
-        with pytest.raises(OutputInvalid, match="after 1 repairs"):
+        with pytest.raises(OutputInvalid, match="after one repair"):
             _ = result.output
         await lab.assert_mirrored(result.run_id)
 
