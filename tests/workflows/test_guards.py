@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast import Agent, Block, GuardBlocked, RunContext, RunStatus
-from tests.support.lab import Lab, contents
+from holdfast import Agent, Block, GuardBlocked, RunContext, RunHandle, RunStatus
+from tests.support.lab import Lab, contents, eventually
 
 
 async def no_secrets(text: str, context: RunContext) -> Block | str | None:
@@ -27,6 +27,11 @@ def polite(text: str) -> Block | str | None:
 guarded = Agent(name="guarded", system_prompt="You help.", input_guards=[no_secrets], output_guards=[polite])
 
 
+async def has_answered(handle: RunHandle, times: int) -> bool:
+    """Whether a session has ended this number of exchanges."""
+    return len([entry async for entry in handle.entries() if entry.kind == "answer"]) == times
+
+
 async def test_guard_blocks_before_any_request(lab: Lab) -> None:
     """A blocked input fails the run with the guard's reason, and no request reaches the model."""
     async with lab.worker(guarded):
@@ -39,8 +44,11 @@ async def test_guard_blocks_before_any_request(lab: Lab) -> None:
 
 
 async def test_a_session_outlives_its_guards(lab: Lab) -> None:
-    """Each message and each answer is guarded: a block ends the exchange, and a replacement is what the model sees."""
-    async with lab.worker(guarded):
+    """Each message and each answer is guarded: a block ends the exchange, and a replacement is what the model sees.
+
+    So it is in forks, whose own messages are guarded, too.
+    """
+    async with lab.worker(guarded, max_cached_workflows=100):
         session = lab.holdfast.session("guarded-session", guarded)
         blocked = await session.ask("The password is 1234.")
         assert (blocked.content, blocked.error and blocked.error.type) == ("", "GuardBlocked")
@@ -57,6 +65,19 @@ async def test_a_session_outlives_its_guards(lab: Lab) -> None:
         assert "RuntimeError: the guard is broken" in str((await session.ask("Go on.")).error)
         lab.server.say("Good.")
         assert (await session.ask("Thanks.")).content == "Good."
+        asked = [message["content"] for message in lab.server.requests[-1].messages]
+        fork = await session.run.fork("turn-1", message="My password is 1234.")
+        await eventually(lambda: has_answered(fork, 2))
+        assert len(lab.server.requests) == 4, "no request for a message that is blocked"
+        lab.server.say("Well.")
+        await fork.send("And you, Ada?")
+        await eventually(lambda: has_answered(fork, 3))
+        assert [message["content"] for message in lab.server.requests[-1].messages][2:] == [
+            "somebody asks.",
+            "In short.",
+            "[this message was blocked: guarded takes no passwords]",
+            "And you, somebody?",
+        ]
         entries = await lab.entries(session.id)
         guards = [entry.data for entry in entries if entry.kind == "guard"]
     assert [(data["on"], data["guard"], "blocked" in data) for data in guards] == [
@@ -66,7 +87,7 @@ async def test_a_session_outlives_its_guards(lab: Lab) -> None:
         ("output", "polite", True),
         ("output", "polite", True),
     ]
-    assert [message["content"] for message in lab.server.requests[-1].messages] == [
+    assert asked == [
         "You help.",
         "[this message was blocked: guarded takes no passwords]",
         "somebody asks.",

@@ -69,7 +69,7 @@ async def test_output_never_valid_fails(lab: Lab) -> None:
     """
     for text in ("one", "two", "three"):
         lab.server.say(text)
-    async with lab.worker(reporter):
+    async with lab.worker(reporter, max_cached_workflows=100):
         session = lab.holdfast.session("typed-session", reporter)
         answer = await session.ask("Report.")
         assert (answer.content, answer.error and answer.error.type) == ("three", "OutputInvalid")
