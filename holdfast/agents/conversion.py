@@ -23,6 +23,7 @@ from holdfast.types import AgentSpec
 UNSUPPORTED = ("handoffs", "mcp_servers", "input_guardrails", "output_guardrails", "output_type", "hooks", "prompt")
 """Fields of agents of other libraries that a definition cannot express; they are rejected rather than lost."""
 
+GUARDS = ("input_guards", "output_guards")
 PLAIN_FIELDS = ("description", "max_turns", "timeout", "budget")
 
 
@@ -46,18 +47,23 @@ def origin_of(agent: object) -> str | None:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def definition_of(agent: object) -> AgentDefinition:
+def definition_of(agent: object, *, without_code: bool = False) -> AgentDefinition:
     """Returns the definition of an agent.
 
     An agent is an AgentDefinition, an AgentSpec, an instance or a subclass of Agent, or any object with a `name` whose
     `system_prompt` (or `instructions`), `model`, `model_settings` and `tools` are data, such as one of openai-agents.
+
+    Args:
+        agent: the agent.
+        without_code: leave out its guards and its validator of answers, for people who look at it; otherwise they are
+            refused.
 
     Raises:
         NotAnAgent: it has no name.
         AgentDefinitionError: it has something that a definition cannot express; the message says what.
     """
     name = name_of(agent)
-    definition = agent if isinstance(agent, AgentDefinition) else _converted(name, agent)
+    definition = agent if isinstance(agent, AgentDefinition) else _converted(name, agent, without_code=without_code)
     definition.check_size()
     if definition.output_schema is not None:
         check_schema(name, definition.output_schema)
@@ -83,14 +89,15 @@ def agent_fields(agent: object) -> dict[str, Any]:
     return ({"description": described} if isinstance(described, str) else {}) | fields
 
 
-def _converted(name: str, agent: object) -> AgentDefinition:
+def _converted(name: str, agent: object, *, without_code: bool) -> AgentDefinition:
     if isinstance(agent, type) and issubclass(agent, Agent):
         agent = _instance(agent)
     if isinstance(agent, Agent):
-        _check_expressible(name, agent)
+        if not without_code:
+            _check_expressible(name, agent)
         agent = agent.spec()
     if isinstance(agent, AgentSpec):
-        fields = agent.model_dump(exclude={"tools", "agents", "version", "output"})
+        fields = agent.model_dump(exclude={"tools", "agents", "version", "output", *(GUARDS if without_code else ())})
         if agent.output:
             fields |= {"output_schema": agent.output.json_schema, "output_retries": agent.output.retries}
         fields["tools"] = [_short(name, tool.activity) for tool in without_ask_tools(agent.tools)]

@@ -80,7 +80,7 @@ async def list_(json: JsonOption = False) -> ExitCode:
     out = Output(json=json)
     settings = Settings.load()
     catalog = AgentCatalog.load(settings.holdfast_agents)
-    agents = [Listed(agent.name, "code", definition_of(agent), agent.spec()) for agent in catalog]
+    agents = [Listed(agent.name, "code", definition_of(agent, without_code=True), agent.spec()) for agent in catalog]
     code = ExitCode.OK
     try:
         async with opened_registry(settings) as registry:

@@ -55,7 +55,7 @@ async def show(
         raise UsageError("--format and --json exclude each other")
     out = Output(json=json)
     settings = Settings.load()
-    found = await _find(settings, name, version)
+    found = await _find(settings, name, version, is_copied=language is not None)
     if json:
         out.document(found.document())
     elif language:
@@ -65,11 +65,11 @@ async def show(
         _show_page(out, found, settings)
 
 
-async def _find(settings: Settings, name: str, number: int | None) -> FoundAgent:
+async def _find(settings: Settings, name: str, number: int | None, *, is_copied: bool) -> FoundAgent:
     catalog = AgentCatalog.load(settings.holdfast_agents)
     if number is None and name in catalog:
         agent = catalog.get(name)
-        return FoundAgent(definition_of(agent), "code", origin_of(agent))
+        return FoundAgent(definition_of(agent, without_code=not is_copied), "code", origin_of(agent))
     async with opened_registry(settings) as registry:
         if number is not None:
             return await _numbered(registry, name, number)
@@ -115,6 +115,8 @@ def _facts(found: FoundAgent, settings: Settings) -> list[tuple[str, str]]:
         ("tools", ", ".join(definition.tools) or "none"),
         ("limits", f"{definition.max_turns} turns, {limit}"),
     ]
+    if definition.output_schema is not None:
+        facts.append(("answers", f"JSON that matches a schema, after at most {definition.output_retries} repairs"))
     if definition.budget:
         facts.append(
             ("budget", ", ".join(f"{name}={value}" for name, value in plain_budget(definition.budget).items()))
