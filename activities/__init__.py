@@ -203,5 +203,6 @@ def build_code_activities(
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
     checks: list[Callable[..., Any]]
-    checks = [OutputActivities(deps.catalog.find, runner).validate, GuardActivities(deps.catalog.find, runner).guard]
+    find, most = deps.catalog.find, deps.limits.max_bytes
+    checks = [OutputActivities(find, runner, most).validate, GuardActivities(find, runner, most).guard]
     return [code_ready, approvals.check, *checks, *tools, UnservedActivities(deps.catalog, serve).definition()]

@@ -29,11 +29,13 @@ class GuardActivities:
     Args:
         find: returns the agent of a name that is served here; `None` means that there is none.
         runner: calls the guards, so that one that blocks does not stop the worker.
+        max_bytes: largest text that may replace another.
     """
 
-    def __init__(self, find: Callable[[str], Agent | None], runner: ToolRunner) -> None:
+    def __init__(self, find: Callable[[str], Agent | None], runner: ToolRunner, max_bytes: int) -> None:
         self._find = find
         self._runner = runner
+        self._max_bytes = max_bytes
 
     @activity.defn(name=names.AGENT_GUARD)
     async def guard(self, check: GuardCheck) -> GuardVerdicts:
@@ -58,6 +60,9 @@ class GuardActivities:
         guarding = Guarding(text, RunContext(check.run_id, check.agent, check.turn))
         for guard in guards:
             await self._ask(guard, guarding)
+            text = guarding.verdict.content or ""
+            if (size := len(text.encode())) > self._max_bytes:
+                guarding.block(guard, f"the text of the guard has {size:,} bytes; the maximum is {self._max_bytes:,}")
             if guarding.is_blocked:
                 break
         return guarding.verdict

@@ -35,11 +35,13 @@ class OutputActivities:
     Args:
         find: returns the agent of a name that is served here; `None` means that there is none.
         runner: calls the users' validators, so that one that blocks does not stop the worker.
+        max_bytes: largest answer; the model's own are no larger, but what a validator makes of one may be.
     """
 
-    def __init__(self, find: Callable[[str], Agent | None], runner: ToolRunner) -> None:
+    def __init__(self, find: Callable[[str], Agent | None], runner: ToolRunner, max_bytes: int) -> None:
         self._find = find
         self._runner = runner
+        self._max_bytes = max_bytes
 
     @activity.defn(name=names.AGENT_OUTPUT)
     async def validate(self, check: OutputCheck) -> OutputVerdict:
@@ -58,7 +60,12 @@ class OutputActivities:
             raise
         except Exception as error:  # noqa: BLE001 - code of the user; it is logged where it is described
             raise self._failure(check, error) from None
-        return OutputVerdict() if text == check.text else OutputVerdict(content=text)
+        if text == check.text:
+            return OutputVerdict()
+        if (size := len(text.encode())) > self._max_bytes:
+            reason = f"the answer has {size:,} bytes when it is validated; the maximum is {self._max_bytes:,}"
+            raise ApplicationError(reason, type=ErrorType.OUTPUT_INVALID, non_retryable=True, category=EXPECTED)
+        return OutputVerdict(content=text)
 
     async def _validated(self, check: OutputCheck) -> str:
         if (schema := check.json_schema) is not None:

@@ -14,6 +14,7 @@ from holdfast import _lazy
 from holdfast.agents.arguments import PlainSchema, without_titles
 from holdfast.agents.user_functions import UserFunction
 from holdfast.answers import MAX_REPAIRS, OutputSpec
+from holdfast.bounds import shortened
 from holdfast.errors import AgentDefinitionError
 from holdfast.output_schema import instructions, is_text, json_in, wire_schema
 from holdfast.rejection import place_of
@@ -27,6 +28,7 @@ else:  # only agents with typed answers need it
 MAX_SCHEMA_BYTES = 64 * 1024
 """Of the schema of an answer: it is part of the definition, and of each request to the model."""
 SHOWN_ERRORS = 20  # named in one message; a model corrects them and answers again
+MAX_ERROR_CHARS = 2_000  # of one of them; a validator of the user may say anything
 SHOWN_VALUE_CHARS = 80  # of each wrong value
 
 
@@ -175,7 +177,7 @@ def check_schema(agent: str, schema: dict[str, Any]) -> None:
 
 def repair_request(told: list[str]) -> str:
     """Returns what is wrong with an answer as a message to the model."""
-    shown = [f"- {each}" for each in told[:SHOWN_ERRORS]]
+    shown = [f"- {shortened(each, MAX_ERROR_CHARS)}" for each in told[:SHOWN_ERRORS]]
     if len(told) > SHOWN_ERRORS:
         shown.append(f"- and {len(told) - SHOWN_ERRORS} more")
     return "\n".join(["Your answer is not valid:", *shown, "Answer again, with the whole corrected answer only."])

@@ -33,13 +33,19 @@ async def has_answered(handle: RunHandle, times: int) -> bool:
 
 
 async def test_guard_blocks_before_any_request(lab: Lab) -> None:
-    """A blocked input fails the run with the guard's reason, and no request reaches the model."""
+    """A blocked input fails the run with the guard's reason, and no request reaches the model.
+
+    What a guard makes of a text may not be larger than any text may be.
+    """
+    lab.settings.max_payload_bytes = 20_000
     async with lab.worker(guarded):
         result = await lab.holdfast.run(guarded, "My password is 1234.")
         assert (result.status, result.run.error and result.run.error.type) == (RunStatus.FAILED, "GuardBlocked")
         with pytest.raises(GuardBlocked, match="'no_secrets' has blocked the message: guarded takes no passwords"):
             result.raise_on_failure()
         await lab.assert_mirrored(result.run_id)
+        large = await lab.holdfast.run(guarded, "Ada " * 3_000)
+        assert "the text of the guard has 30,000 bytes; the maximum is 20,000" in (large.error or "")
     assert lab.server.requests == []
 
 
