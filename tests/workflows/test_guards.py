@@ -45,7 +45,7 @@ async def test_guard_blocks_before_any_request(lab: Lab) -> None:
             result.raise_on_failure()
         await lab.assert_mirrored(result.run_id)
         large = await lab.holdfast.run(guarded, "Ada " * 3_000)
-        assert "the text of the guard has 30,000 bytes; the maximum is 20,000" in (large.error or "")
+        assert "the text of the guard has 27,000 bytes; the maximum is 20,000" in (large.error or "")
     assert lab.server.requests == []
 
 
