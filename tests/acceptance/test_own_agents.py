@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import forked_commands
 from tests.support.cli import ROOT, TIMEOUT, CommandLine, Done
 from tests.support.cli_stack import CliStack
 
@@ -60,7 +61,12 @@ class Scripts:
         return subprocess.Popen(command, stdout=pipe, stderr=pipe, cwd=self.folder, env=self.cli.environment(PATH))
 
     def run(self, file: Path, *options: str) -> Done:
-        """Runs a script to its end."""
+        """Runs a script to its end; without options of the interpreter, in a forked process."""
+        if not options and forked_commands.may_fork():
+            environment = self.cli.environment(PATH)
+            return Done(
+                *forked_commands.run([str(file)], b"", folder=self.folder, environment=environment, timeout=TIMEOUT)
+            )
         with self.start(file, *options) as process:
             try:
                 out, err = process.communicate(timeout=TIMEOUT)
