@@ -55,6 +55,7 @@ ARGUMENTS = {
     "restore": ("restore", HELD, "turn-1"),
     "compact": ("compact", HELD),
     "diff": ("diff", FIRST, FIRST),
+    "tool": ("tool", "researcher", "list_files"),
     "remember": ("remember", "Meyer pays late."),
     "search": ("search", "Meyer"),
     "events": ("events", "orders"),
