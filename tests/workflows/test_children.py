@@ -27,7 +27,7 @@ def last_text(entries: list[Entry], role: str) -> str:
     return [text for found, text in contents(entries) if found == role][-1]
 
 
-async def test_an_agent_asks_another(lab: Lab) -> None:
+async def test_an_agent_asks_another_and_child_usage_counts(lab: Lab) -> None:
     """The model has a tool for the other agent; its answer is the result, and both runs are in the mirror."""
     Cast(lab, boss=[asks("clerk", "How many ropes?"), Reply("We have 12 ropes.")], clerk=Reply("There are 12 ropes."))
     async with lab.worker(boss, max_cached_workflows=CACHED):
