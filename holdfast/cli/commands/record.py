@@ -25,12 +25,13 @@ async def record(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="- is standard output.")] = STDOUT,
 ) -> None:
-    """Writes the model calls of runs as a cassette, which answers the same requests in tests.
+    """Writes the model calls of runs as a cassette for tests.
 
-    Each line of it is a JSON object with a request and its reply, in the order of
-    the calls; the calls of runs that a run has started follow its own. Requests have
-    the model, the messages and the tools, and neither keys nor the ids of calls. A model
-    is left out if it was the default one.
+    A cassette answers the same requests again. Each line of it is a JSON object with
+    a request and its reply, in the order of the calls; the calls of runs that a run
+    has started follow its own. Requests have the model, the messages and the tools,
+    and neither keys nor the ids of calls. A model is left out if it was the default
+    one.
 
     The fixture `cassette` of the pytest plugin plays the file.
     """

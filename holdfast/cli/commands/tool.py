@@ -35,8 +35,8 @@ PROGRESS_INTERVAL = 1.0  # seconds between two looks at the progress of a call
 EXAMPLES = """
     $ tool researcher
     $ tool researcher list_files --workspace docs
-    $ tool researcher read_file path=quickstart.md --workspace docs
-    $ tool clerk stock article=rope pieces=3 --json | jq .content
+    $ tool researcher read_file path=a.md --workspace docs
+    $ tool clerk stock article=rope --json
     $ tool clerk pay amount=500 --yes --id pay-1
 """
 
@@ -72,10 +72,10 @@ async def tool(
 ) -> ExitCode:
     """Calls one tool of an agent, without a run and without a model.
 
-    The worker makes the call, as durably as in a run: it survives a crash, and takes
-    effect at most once. Values are read as the tool's types say: text as it is, numbers, true and
-    false, lists and objects as JSON. Without TOOL, the command lists the agent's tools and their
-    arguments. Exit code 1: the tool failed.
+    The worker makes the call, as durably as in a run: it survives a crash, and
+    takes effect at most once. Values are read as the tool's types say: text as it
+    is, numbers, true and false, lists and objects as JSON. Without TOOL, the
+    command lists the agent's tools and their arguments. Exit code 1: the tool failed.
     """
     out = Output(json=json)
     settings = Settings.load()
