@@ -78,6 +78,11 @@ def _pins(lock: Path) -> set[tuple[str, str, str]]:
     return set(PIN.findall(lock.read_text()))
 
 
+def _versions(lock: Path) -> set[tuple[str, str]]:
+    """Returns each package with its version; further packages may widen the conditions under which one is needed."""
+    return {(name, version) for name, version, _ in _pins(lock)}
+
+
 def _set_up(lock: Path) -> None:
     import fcntl  # noqa: PLC0415 - not available on every system
 
@@ -101,7 +106,7 @@ def _set_up(lock: Path) -> None:
             marker.unlink()
             raise
         for other in lock.parent.glob("*.lock"):
-            if _pins(other) <= _pins(lock):  # the packages for tests include those for running
+            if _versions(other) <= _versions(lock):  # the packages for tests include those for running
                 _stamp(VENV, other).write_text(_digest(other))
         marker.unlink()
     os.close(holder)

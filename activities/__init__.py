@@ -177,7 +177,8 @@ def build_code_activities(
         slots: limits the agents that are executed at the same time; `None` means no limit.
         finished: remembers results; `None` means that these activities have a memory of their own.
     """
-    slots, finished = slots or AgentSlots(NO_LIMIT), finished or FinishedCalls()
+    slots = AgentSlots(NO_LIMIT) if slots is None else slots
+    finished = FinishedCalls() if finished is None else finished  # an empty one is false
     runner = ToolRunner(deps.tool_loop)
     ledger = LedgerCalls(deps.ledger, runner, deps.limits, is_required=deps.ledger_required)
 

@@ -27,12 +27,13 @@ PACKAGE = Path(holdfast.tools.__file__).parents[1]
 class AgentCatalog:
     """Agents by name; iteration yields them in the order of their names."""
 
-    def __init__(self, agents: Iterable[Agent] = (), *, tools: Iterable[Tool] = ()) -> None:
+    def __init__(self, agents: Iterable[Agent] = (), *, tools: Iterable[Tool] = (), shipped: bool = False) -> None:
         """Creates a catalog of these agents only.
 
         Args:
             agents: the agents.
             tools: further tools to serve, for agents that are not defined in code.
+            shipped: whether the tools that come with Holdfast are served, as by each worker.
 
         Raises:
             AgentDefinitionError: two agents have the same name.
@@ -40,7 +41,7 @@ class AgentCatalog:
         self._agents: dict[str, Agent] = {}
         self._origins: dict[str, str] = {}
         self._tools = [(tool.function.__module__, tool) for tool in tools]
-        self._shipped_tools: dict[str, Tool] = {}
+        self._shipped_tools = {tool.spec.activity: tool for tool in _tools_in(holdfast.tools)} if shipped else {}
         for agent in agents:
             self._add(agent, type(agent).__module__)
 
@@ -60,8 +61,7 @@ class AgentCatalog:
             AgentDefinitionError: a module cannot be imported or defines neither an agent nor a tool, an agent cannot be
                 built, two agents have the same name, or two tools of a module do.
         """
-        catalog = cls()
-        catalog._shipped_tools = {tool.spec.activity: tool for tool in _tools_in(holdfast.tools)}
+        catalog = cls(shipped=True)
         for module in _shipped_modules():
             for agent in _agents_in(module):
                 catalog._add(agent, module.__name__)

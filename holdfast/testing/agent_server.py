@@ -113,7 +113,7 @@ class AgentServer:
         worker = build_worker(
             _intercepted(client, self._observed, self._lives[-1]),
             self._settings,
-            catalog=AgentCatalog(self._agents),
+            catalog=AgentCatalog(self._agents, shipped=True),
             model=model,
             persistence=replace(self._persistence, ledger=ledger),
         )

@@ -99,7 +99,8 @@ async def _worker(client: Holdfast, settings: Settings, agents: tuple[Agent, ...
         openrouter_api_key=None,
         default_model=settings.default_model,
     )
-    worker = build_worker(client.temporal, settings, catalog=AgentCatalog(agents), model=model, persistence=persistence)
+    catalog = AgentCatalog(agents, shipped=True)
+    worker = build_worker(client.temporal, settings, catalog=catalog, model=model, persistence=persistence)
     try:
         async with worker:
             yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
 
 import nbformat
@@ -40,7 +41,7 @@ def answers(cli_stack: CliStack, tmp_path_factory: pytest.TempPathFactory) -> li
     notebook = nbformat.v4.new_notebook(cells=code)  # type: ignore[no-untyped-call]
     folder = str(tmp_path_factory.mktemp("notebook"))
     client = NotebookClient(notebook, timeout=int(TIMEOUT), resources={"metadata": {"path": folder}})
-    client.execute(env=cli_stack.environment({"PYTHONPATH": str(ROOT)}))
+    asyncio.run(client.async_execute(env=cli_stack.environment({"PYTHONPATH": str(ROOT)})))
     shown = [output.data["text/plain"] for cell in notebook.cells for output in cell.outputs if "data" in output]
     return [text.strip("'") for text in shown]
 
