@@ -154,8 +154,8 @@ def test_a_module_is_started_again_as_a_module(checkout: Checkout) -> None:
     """`python -m tests` keeps its `-m` and its arguments; the lock with more packages, which may need one under further
     conditions, stands for both.
     """
-    running = checkout.folder / "requirements" / "runtime.lock"
-    running.write_text(running.read_text().replace("demo==1.0 ", "demo==1.0 ; python_version < '4' "))
+    testing = checkout.folder / "requirements" / "dev.lock"
+    testing.write_text(testing.read_text().replace("demo==1.0 ", "demo==1.0 ; python_version < '4' "))
     outcome = checkout.run("-m", "package", "-k", "one")
     assert outcome.said["argv"] == ["-k", "one"]
     assert checkout.stamps() == [".holdfast-dev", ".holdfast-runtime"]
