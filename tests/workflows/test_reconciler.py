@@ -130,6 +130,22 @@ async def test_entries_that_a_terminated_run_did_not_get_to_the_mirror_are_added
         assert await ward.verdict(run) == Verdict.HEALTHY
 
 
+async def test_a_run_of_another_task_queue_stays_out_of_the_mirror(ward: Ward) -> None:
+    """A run that was open while the store was unavailable, and has ended since, is for its own workers' mirror."""
+    queue = f"{ward.lab.settings.temporal_task_queue}-other"
+    request = {"agent": "clerk", "input": "Note."}
+    handle = await ward.lab.client.start_workflow("AgentRun", request, id=f"{queue}-run", task_queue=queue)
+    run = ward.lab.holdfast.handle(handle.id)
+    reconciler = ward.reconciler()
+    ward.store.on = False
+    await asyncio.gather(reconciler.round(), return_exceptions=True)
+    await run.terminate("it is of others")
+    await ward.closed(run, RunStatus.TERMINATED)
+    ward.store.on = True
+    assert run.id not in await reconciler.round()
+    assert await ward.store.run(run.id) is None
+
+
 async def test_a_run_that_the_server_timed_out_gets_its_end(ward: Ward) -> None:
     """The mirror records the end of a run that the server timed out."""
     async with ward.lab.worker(clerk, store=ward.store):

@@ -125,9 +125,10 @@ class Reconciler:
         except RunNotFound:
             self._to_retry.discard(run_id)  # its history is deleted, so its end is unknown
         except HoldfastError as error:
-            if run_id not in self._to_retry:
+            # An open run may be of another mirror, and each round finds it again.
+            if not candidate.is_open and run_id not in self._to_retry:
                 log.warning("run not reconciled yet", run_id=run_id, reason=str(error))
-            self._to_retry.add(run_id)
+                self._to_retry.add(run_id)
         else:
             self._to_retry.discard(run_id)
         return run_id, changed
