@@ -70,11 +70,15 @@ class Job(Generic[T]):
         try:
             self.outcome.set_result(await self._work())
         except asyncio.CancelledError as error:
-            if self._is_cancelled:
+            if self._is_cancelled or self._is_lost():
                 raise
             self.outcome.set_exception(_own_cancel(error))
         except BaseException as error:  # noqa: BLE001 - it is raised where the call was made
             self.outcome.set_exception(error)
+
+    def _is_lost(self) -> bool:
+        """Whether a cancel that nobody here has asked for ends the call: its loop belongs to others, and ends."""
+        return False
 
     def _end(self, _: asyncio.Task[None]) -> None:
         if not self.outcome.done():

@@ -37,6 +37,15 @@ MAX_CALLS = 100  # of one agent at the same time
 POLLERS = 2
 
 
+class ProgramJob(Job[T]):
+    """A call in the event loop of the program, which cancels its tasks when it ends: the call is then lost."""
+
+    @override
+    def _is_lost(self) -> bool:
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+
+
 class ProgramLoop(CallerLoop):
     """Runs async tools in the event loop of the program, whose objects they may use; without one, in a thread."""
 
@@ -54,7 +63,7 @@ class ProgramLoop(CallerLoop):
     ) -> T:
         if self._loop is None or self._loop.is_closed():
             return await self._otherwise.run(tool, work, timeout, cancellation)
-        return await self._result(Job(tool, self._loop, work, cancellation), timeout)
+        return await self._result(ProgramJob(tool, self._loop, work, cancellation), timeout)
 
 
 class CodeWorker:

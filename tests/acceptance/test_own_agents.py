@@ -224,6 +224,34 @@ def test_a_cancel_of_the_caller_cancels_the_run(scripts: Scripts, cli: CliStack)
     assert cli("show", "given-up", "--json").json["status"] == "cancelled"
 
 
+LEAVES = """
+    import asyncio
+    from holdfast import Agent, tool
+
+    @tool
+    async def order(article: str) -> str:
+        \"\"\"Orders an article.\"\"\"
+        began.set()
+        await asyncio.sleep(60)
+
+    async def main():
+        global began
+        began = asyncio.Event()
+        await Agent(name="clerk", tools=[order]).start('Order "rope".', id="left-alone")
+        await began.wait()
+
+    asyncio.run(main())
+"""
+
+
+def test_a_program_that_leaves_during_a_call_leaves_its_run_alone(scripts: Scripts, cli: CliStack) -> None:
+    """The call is lost, as in a crash, and not a failure of the tool: the run waits for the program."""
+    assert scripts.run(scripts.write(LEAVES)).code == 0
+    while (shown := cli("show", "left-alone", "--json").json)["status"] == "running":
+        pass
+    assert [wait["kind"] for wait in shown["waits_for"]] == ["process"]
+
+
 BLOCKING = """
     import asyncio
     from holdfast import Agent, tool
