@@ -201,11 +201,11 @@ LAYERS = [
     Layer("models", f"{VOCABULARY} _lazy _util.batches _util.logger", "genai_prices httpx2 openai pydantic"),
     Layer("sandbox", VOCABULARY),
     Layer("tools", f"{VOCABULARY} _lazy agents.tool agents.secret_files agents.workspaces", "httpx2 pydantic"),
-    Layer("temporal", f"{VOCABULARY} _util.logger", "google pydantic temporalio"),
+    Layer("temporal", f"{VOCABULARY} _util.logger _util.native_threads", "google pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
     Layer(
         "storage.database",
-        f"{VOCABULARY} _util.logger _util.private_files",
+        f"{VOCABULARY} _util.logger _util.native_threads _util.private_files",
         "cachetools httpx2 pydantic surrealdb websockets",
     ),
     Layer("storage.row_cache", f"{VOCABULARY} _util.blocking _util.logger"),
@@ -238,8 +238,8 @@ LAYERS = [
     Layer("agents", f"{VOCABULARY} _lazy tools _util.logger", "griffe jsonschema pydantic pydantic_core referencing"),
     Layer(
         "client",
-        f"{VOCABULARY} _version _util.logger _util.loop_thread temporal agents.agent agents.services "
-        "agents.conversion agents.typed_results",
+        f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads temporal agents.agent "
+        "agents.services agents.conversion agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.

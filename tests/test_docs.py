@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGABRT
 
 import pytest
 
@@ -108,17 +107,8 @@ def run(command: str, desk: Path, folder: Path | None = None) -> str:
         check=False,
         timeout=170,
     )
-    assert done.returncode == 0 or aborted_at_exit(done), f"{command}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
-
-
-def aborted_at_exit(done: subprocess.CompletedProcess[str]) -> bool:
-    """Whether Python aborted after the script had ended, as a thread of Temporal's SDK sometimes outlives it.
-
-    Either Python notices, or the SDK, whose thread Python ends where it must not be unwound.
-    """
-    signs = "Python runtime state: finalizing", "panic in a function that cannot unwind"
-    return done.returncode in {-SIGABRT, 128 + SIGABRT} and any(sign in done.stderr for sign in signs)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import functools
 import inspect
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
 from holdfast._util.loop_thread import LoopThread
+from holdfast._util.native_threads import call_at_exit
 from holdfast.errors import UsageError
 from holdfast.start_options import StartOptions
 
@@ -82,7 +82,7 @@ class BlockingAgent(Blocking):
 @functools.cache
 def _thread() -> LoopThread:
     thread = LoopThread("holdfast-sync")
-    atexit.register(thread.end, EXIT_TIMEOUT)
+    call_at_exit(thread.end, EXIT_TIMEOUT)
     return thread
 
 

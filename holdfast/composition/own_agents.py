@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import sys
 import threading
 from asyncio import AbstractEventLoop
@@ -16,6 +15,7 @@ from temporalio.client import Client
 
 from holdfast._util.logger import get_logger
 from holdfast._util.loop_thread import LoopThread
+from holdfast._util.native_threads import call_at_exit
 from holdfast.agents.agent import Agent
 from holdfast.agents.own_code import has_code, spec_of, with_asked
 from holdfast.client.holdfast import Holdfast
@@ -60,7 +60,7 @@ def own_agents() -> OwnAgents:
     with _guard:
         if _own_agents is None:
             _own_agents = OwnAgents(Settings.load())
-            atexit.register(close_own_agents)
+            call_at_exit(close_own_agents)
         return _own_agents
 
 

@@ -18,6 +18,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
+from holdfast._util.native_threads import await_native_threads_at_exit
 from holdfast.errors import (
     HoldfastError,
     PayloadUnreadable,
@@ -61,6 +62,7 @@ async def connect_temporal(
     Raises:
         TemporalUnavailable: no server answers at `address`.
     """
+    await_native_threads_at_exit()
     config = ClientConfig.load_client_connect_config()
     if _is_loopback(address) and config.get("target_host") != address:
         config = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
+from holdfast._util.native_threads import call_at_exit
 from holdfast.storage.database.database import Database
 from holdfast.storage.database.ephemeral import EphemeralEventHost, call_ephemeral
 from holdfast.storage.database.local_index import IndexHost, call_index
@@ -37,7 +37,7 @@ class BackgroundDatabase(Database, EphemeralEventHost, IndexHost):
         self._make = make
         self._guard = threading.Lock()
         self._thread: _DatabaseThread | None = None
-        atexit.register(self._close_at_exit)  # an engine that is still open at exit may abort the process
+        call_at_exit(self._close_at_exit)  # an engine that is still open at exit may abort the process
 
     @override
     async def open(self) -> None:

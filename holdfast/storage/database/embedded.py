@@ -12,6 +12,7 @@ from uuid import UUID
 from surrealdb import AsyncEmbeddedSurrealConnection, RecordID
 
 from holdfast._util.logger import get_logger
+from holdfast._util.native_threads import await_native_threads_at_exit
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database import cbor
 from holdfast.storage.database.damage import LogGuard
@@ -54,6 +55,7 @@ class EmbeddedEndpoint:
 
     def __init__(self, url: str, namespace: str, database: str) -> None:
         self._url, self.namespace, self.database = url, namespace, database
+        await_native_threads_at_exit()
 
     def __str__(self) -> str:
         return self._url
