@@ -49,6 +49,7 @@ from holdfast.ports.ledger import Ledger
 from holdfast.ports.prices import PriceList
 from holdfast.ports.registry import RegistryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
+from holdfast.ports.stages import StageReports
 from holdfast.ports.telemetry import Telemetry
 from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.temporal.payload_limits import PayloadLimits
@@ -78,6 +79,8 @@ class CodeDependencies:
     bus: EventBus
     """Carries what tools report of their progress."""
     topics: EventTopics
+    stages: StageReports
+    """Tells runs which stages their calls have entered."""
     max_result: int | None = None
     """Most bytes of a tool's result, if the tool sets no limit; `None` means as much as a payload may have."""
     http: HttpAccess | None = None
@@ -193,6 +196,7 @@ def build_code_activities(
             roots=deps.roots,
             bus=deps.bus,
             topics=deps.topics,
+            stages=deps.stages,
             memories=deps.memories,
             max_result=deps.max_result,
             sandbox=deps.sandbox,

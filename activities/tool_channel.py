@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing_extensions import override
 
 from holdfast._util.logger import get_logger
+from holdfast.activities.call_stages import CallStages
 from holdfast.agents.tool_context import ToolChannel
 from holdfast.call_progress import CallProgress, ToolProgress
 from holdfast.errors import StoreUnavailable, TemporalUnavailable, UsageError
@@ -38,9 +39,17 @@ class CallChannel(ToolChannel):
         attempt: number of the attempt.
         bus: publishes the progress.
         topics: emits events.
+        stages: tells the run of the stages that the call enters; `None` means that it has no run.
     """
 
-    def __init__(self, invocation: ToolInvocation, attempt: int, bus: EventBus, topics: EventTopics) -> None:
+    def __init__(
+        self,
+        invocation: ToolInvocation,
+        attempt: int,
+        bus: EventBus,
+        topics: EventTopics,
+        stages: CallStages | None = None,
+    ) -> None:
         self._invocation = invocation
         self._attempt = attempt
         self._bus = bus
@@ -48,6 +57,7 @@ class CallChannel(ToolChannel):
         self._loop = asyncio.get_running_loop()
         self._number = 0
         self._ended = asyncio.Event()
+        self._stages = stages
         self._waiting: deque[ToolProgress] = deque(maxlen=MAX_WAITING)
         self._publishing: asyncio.Task[None] | None = None
         self._events: list[tuple[str, EmittedEvent]] = []
@@ -68,6 +78,8 @@ class CallChannel(ToolChannel):
     async def drain(self) -> None:
         """Waits until all events are emitted, and the last reports published, if the bus answers in time."""
         self._ended.set()
+        if self._stages is not None:
+            await self._stages.close()
         if self._publishing is not None:
             await asyncio.wait([self._publishing], timeout=LAST_EVENTS)
             self._publishing.cancel()
@@ -88,6 +100,8 @@ class CallChannel(ToolChannel):
         )
         self._number += 1
         self.newest = made
+        if self._stages is not None:
+            self._stages.enter(made)
         if not self._bus.may_have_subscribers():  # who subscribes later learns it from the next heartbeat
             return
         if self._waiting and self._waiting[-1].stage == made.stage:

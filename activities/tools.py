@@ -11,6 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast._util.logger import get_logger
+from holdfast.activities.call_stages import CallStages
 from holdfast.activities.claims import NotBegun
 from holdfast.activities.finished import NEXT_ATTEMPT, FinishedCalls
 from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
@@ -32,6 +33,7 @@ from holdfast.ports import EventBus
 from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
+from holdfast.ports.stages import StageReports
 from holdfast.ports.telemetry import NoTelemetry, Telemetry
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult
@@ -59,6 +61,7 @@ class ToolActivity:
         roots: WorkspaceRoots,
         bus: EventBus,
         topics: EventTopics,
+        stages: StageReports,
         memories: TextMemoryProtocol | None = None,
         max_result: int | None = None,
         sandbox: SandboxProtocol | None = None,
@@ -75,6 +78,7 @@ class ToolActivity:
         self._roots = roots
         self._bus = bus
         self._topics = topics
+        self._stages = stages
         self._memories = memories
         self._max_result = max_result
         self._http = http
@@ -158,7 +162,9 @@ class ToolActivity:
         )
 
     async def _attempt(self, invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
-        channel = CallChannel(invocation, activity.info().attempt, self._bus, self._topics)
+        channel = CallChannel(
+            invocation, activity.info().attempt, self._bus, self._topics, self._call_stages(invocation)
+        )
         context, limit = self._context(invocation, channel), self._tool.spec.max_result or self._max_result
         call = _call_id()
         self._channels[call] = channel
@@ -172,8 +178,15 @@ class ToolActivity:
                 del self._channels[call]
         await channel.drain()
         for fault in context.marks.faults:
-            log.warning("a checkpoint is incomplete", tool=self._tool.spec.name, reason=fault)
+            log.warning(
+                "a tool has told something that cannot be kept as it is", tool=self._tool.spec.name, reason=fault
+            )
         return context.marks.mark(await cut(result, limit, context))
+
+    def _call_stages(self, invocation: ToolInvocation) -> CallStages | None:
+        if invocation.alone:
+            return None
+        return CallStages(self._stages, invocation.run_id, activity.info().workflow_run_id or "")
 
     def _progress(self) -> ToolProgress | None:
         """Returns the details of a heartbeat, also of an attempt that has joined the call of an earlier one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,6 +11,9 @@ from holdfast.bounds import Count, Text
 from holdfast.data import Tolerant
 
 MAX_CHARS = 200  # of the name of a stage, and of a text; shown on one line
+
+MAX_INDEXED_CHARS = 64
+_INDEXED = re.compile(rf"[\w.-]{{1,{MAX_INDEXED_CHARS}}}")
 
 _Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 _given = {"exclude_if": lambda value: value is None}
@@ -46,3 +50,11 @@ class ToolProgress(CallProgress):
     def place(self) -> tuple[int, int]:
         """Increases with each report of a call."""
         return self.attempt, self.number
+
+
+def indexed_stage(name: str | None) -> str | None:
+    """Returns the name of a stage if search attributes may have it; they are readable by everyone, and never encrypted.
+
+    That is one word, as `building_ui`. A name with blanks may be content, as `the invoice of Ms Meyer`.
+    """
+    return name if name is not None and _INDEXED.fullmatch(name) else None

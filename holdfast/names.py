@@ -44,6 +44,8 @@ SIGNAL_CHILD = "child"
 """To a run: what became of one of its children."""
 SIGNAL_REPORT = "report"
 """To a child run: its parent continues as new, and no longer learns from Temporal how the child ends."""
+SIGNAL_STAGE = "stage"
+"""To a run: a call of one of its tools has entered a stage."""
 
 
 def child_id(parent: str, turn: int, place: int, attempt: int = 1) -> str:

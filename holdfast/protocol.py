@@ -184,6 +184,8 @@ class CarriedState(Tolerant):
     """`None` means that the run has no budget."""
     reported: ToolProgress | None = None
     """What the last call that reported its progress reported at its end."""
+    stage: ToolProgress | None = None
+    """The report with which a tool has entered a stage last."""
     context: CarriedContext = CarriedContext()
     checks: Annotated[CarriedChecks, Field(exclude_if=lambda checks: not checks.model_fields_set)] = CarriedChecks()
     tree: Annotated[CarriedTree, Field(exclude_if=lambda tree: tree == CarriedTree())] = CarriedTree()

@@ -15,6 +15,7 @@ AGENT_PARENT = SearchAttributeKey.for_keyword("AgentParent")
 AGENT_ROOT = SearchAttributeKey.for_keyword("AgentRoot")
 AGENT_TAGS = SearchAttributeKey.for_keyword_list("AgentTags")
 AGENT_WAITS_FOR = SearchAttributeKey.for_keyword_list("AgentWaitsFor")
+AGENT_STAGE = SearchAttributeKey.for_keyword("AgentStage")
 
 SEARCH_ATTRIBUTES = {
     "AgentName": "Keyword",
@@ -28,5 +29,6 @@ SEARCH_ATTRIBUTES = {
     "AgentRoot": "Keyword",
     "AgentTags": "KeywordList",
     "AgentWaitsFor": "KeywordList",
+    "AgentStage": "Keyword",
 }
 """Name and type in the spelling of Temporal's tools; a namespace must have all of them."""

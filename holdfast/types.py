@@ -154,6 +154,7 @@ EntryKind = Literal[
     "wait",
     "wait_ended",
     "checkpoint",
+    "stage",
     "restored",
     "compaction",
     "guard",
@@ -173,6 +174,7 @@ class Entry(Tolerant):
             model to repair its answer
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
             (CallOutcome), `progress` (CallProgress); of an answer of a child run also `run` (its id), `usage`
+        stage: the ToolProgress with which a call has entered a stage; its last one is in its `tool_result`
         command: `command` (its name), `id`, `by`, and the fields of the command that were set
         dropped: `id` (of the `send` command), `reason`: a message that no model call will see
         refused: `signal`, `reason`, `given`: a signal that could not be carried out
@@ -321,6 +323,10 @@ class RunSummary(Tolerant):
     """The model of the last reply, as the provider named it."""
     tree_usage: Annotated[Usage | None, Field(exclude_if=lambda usage: usage is None)] = None
     """What the run and its children have used; `None` means that it has started none."""
+    stage: Annotated[Text | None, Field(exclude_if=lambda stage: stage is None)] = None
+    """The stage that a tool of the run has entered last; `None` if none has entered one."""
+    stage_progress: Annotated[float | None, Field(exclude_if=lambda percent: percent is None)] = None
+    """How much was done then as the tool said, 0 to 100."""
     error: RunError | None = None
     """Why it did not complete; `None` if it did or is active."""
     started_at: AwareDatetime

@@ -17,6 +17,7 @@ from holdfast.messages import MadeCheckpoint
 from holdfast.types import ToolResult
 
 MAX_CHECKPOINTS = 100  # of one call
+MAX_FAULTS = 20  # of one call, so that a loop does not fill the log
 MAX_CALL_BYTES = 4 * MAX_DATA_BYTES  # of the data of one call's checkpoints together
 _JSON: TypeAdapter[Any] = TypeAdapter(Json)
 
@@ -57,8 +58,14 @@ class Marks:
 
     def enter_stage(self, name: str, percent: float | None) -> CallProgress:
         """Notes the stage that the call has entered, and returns its progress."""
-        known = self.progress.percent if self.progress else None
-        return self._note(stage=_line(name), percent=known if percent is None else _percent(percent), text=None)
+        done = self.progress.percent if self.progress else None
+        if percent is not None:
+            given = _percent(percent)
+            done = done if given is None else given
+            if not _is_percent(percent) and len(self.faults) < MAX_FAULTS:
+                shown = "it stays as it was" if given is None else f"it is shown as {given:g}"
+                self.faults.append(f"progress {percent!r:.80} of stage {_line(name)!r} is not within 0 to 100: {shown}")
+        return self._note(stage=_line(name), percent=done, text=None)
 
     def add_progress(self, done: float | str, text: str | None) -> CallProgress:
         """Notes how far the call is, and returns its progress.
@@ -113,3 +120,7 @@ def _percent(value: Any, times: int = 1) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return None if math.isnan(percent) else round(min(max(percent, 0.0), 100.0), 2)
+
+
+def _is_percent(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 100

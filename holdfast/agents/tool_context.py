@@ -97,11 +97,13 @@ class ToolContext:
     def stage(self, name: str, progress: float | None = None) -> None:
         """Tells everyone who observes the run which stage the call has entered; never raises.
 
-        The last stage is recorded with the result of the call.
+        The run records the stages that it is told of, at most one a second, and the last one with the result of the
+        call. Runs are found by it if it is one word, as `building_ui`.
 
         Args:
             name: of the stage, at most 200 characters.
-            progress: how much of the call is done, 0 to 100; `None` leaves it as it is.
+            progress: how much of the call is done, 0 to 100; `None` leaves it as it is, as does what is not a number.
+                A smaller or larger number counts as 0 or 100. Either is reported in the worker's log.
         """
         self._report(self.marks.enter_stage(name, progress))
 

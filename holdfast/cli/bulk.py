@@ -131,8 +131,8 @@ class BulkCommand:
 
     async def _matching(self, where: str) -> tuple[list[ListedRun], list[RunId]]:
         """Returns the ids of the runs that match, and some of the runs."""
-        from holdfast.client.holdfast import EACH_RUN  # noqa: PLC0415 - `--help` needs no SDK
         from holdfast.client.listed_run import ListedRun  # noqa: PLC0415
+        from holdfast.client.run_conditions import EACH_RUN  # noqa: PLC0415 - `--help` needs no SDK
         from holdfast.temporal.connection import translated_errors  # noqa: PLC0415
         from holdfast.temporal.executions import without_replaced  # noqa: PLC0415
         from holdfast.temporal.list_filter import check_filter  # noqa: PLC0415

@@ -11,7 +11,6 @@ from pydantic import JsonValue, ValidationError
 from temporalio.client import Client
 
 from holdfast.agents.agent import Agent
-from holdfast.bounds import indexed
 from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
 from holdfast.client.forks import Forks
@@ -19,6 +18,7 @@ from holdfast.client.inbox import Inbox
 from holdfast.client.known_agents import KnownAgents, Sources
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult, reader_of
+from holdfast.client.run_conditions import run_conditions
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
 from holdfast.client.starter import RunStarter, checked_id
@@ -33,10 +33,9 @@ from holdfast.option_names import RUN, explains_options
 from holdfast.ports import BusSource, MirrorSource
 from holdfast.rejection import reason_of
 from holdfast.start_options import StartOptions
-from holdfast.tags import indexed_tags
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.event_topics import TemporalEventTopics
-from holdfast.temporal.executions import newest_first, quoted
+from holdfast.temporal.executions import newest_first
 from holdfast.temporal.list_filter import check_filter
 from holdfast.temporal.polling_workers import PollingWorkers
 from holdfast.temporal.run_log import TemporalRunLog
@@ -46,16 +45,6 @@ from holdfast.types import (
     RunId,
     RunStatus,
 )
-
-EACH_RUN = "WorkflowType = 'AgentRun' AND ExecutionStatus != 'ContinuedAsNew'"
-"""List filter of all runs, each once."""
-EXECUTION_STATUS = {
-    "Completed": RunStatus.COMPLETED,
-    "Failed": RunStatus.FAILED,
-    "Canceled": RunStatus.CANCELLED,
-    "Terminated": RunStatus.TERMINATED,
-    "TimedOut": RunStatus.TIMED_OUT,
-}
 
 
 class Holdfast:
@@ -319,6 +308,7 @@ class Holdfast:
         status: RunStatus | None = None,
         agent: str | None = None,
         root: RunId | None = None,
+        stage: str | None = None,
         where: str | None = None,
         tags: Mapping[str, str] | None = None,
         limit: int = 50,
@@ -329,25 +319,19 @@ class Holdfast:
             status: only runs with this status.
             agent: only runs of this agent.
             root: only this run and the runs below it, which its agent and theirs have started.
+            stage: only runs whose tools have entered this stage last, as `building_ui`.
             where: only runs that match this condition, in Temporal's language of list filters, as
                 `AgentStatus = "failed" AND AgentTurn > 10`.
             tags: only runs with all of these tags.
             limit: maximum number of runs.
 
         Raises:
-            UsageError: `where` is not accepted; the message says what to change.
+            UsageError: `where` or `stage` is not accepted; the message says what to change.
         """
-        conditions = [EACH_RUN]
+        conditions = run_conditions(status=status, agent=agent, root=root, stage=stage, tags=tags or {})
         if where is not None:
             await check_filter(self._client, where)
             conditions.append(f"({where})")
-        conditions += [f"AgentTags = {quoted(tag)}" for tag in indexed_tags(tags or {})]
-        if agent:
-            conditions.append(f"AgentName = {quoted(agent)}")
-        if root:
-            conditions.append(f"(AgentRoot = {quoted(indexed(root))} OR WorkflowId = {quoted(root)})")
-        if status:
-            conditions.append(_status_condition(status))
         with translated_errors():
             async with explained_rejections(self._client):
                 found = await newest_first(self._client, " AND ".join(conditions), limit)
@@ -385,14 +369,3 @@ def _wanted(agent: AnyAgent, approve: Sequence[str] | None, **fields: Any) -> di
         "approve": list(approve) if approve is not None else None,
         **fields,
     }
-
-
-def _status_condition(status: RunStatus) -> str:
-    """Returns the visibility query of a status; for a run that was ended from outside, the server's status counts."""
-    shown = f"AgentStatus = '{status.value}'"
-    if not status.is_final:
-        return f"{shown} AND ExecutionStatus = 'Running'"
-    [execution] = [name for name, ended in EXECUTION_STATUS.items() if ended == status]
-    open_words = ", ".join(f"'{word.value}'" for word in RunStatus if not word.is_final)
-    silent = f"ExecutionStatus = '{execution}' AND (AgentStatus IS NULL OR AgentStatus IN ({open_words}))"
-    return f"({shown} OR ({silent}))"

@@ -14,6 +14,7 @@ from holdfast.search_attributes import (
     AGENT_FINISHED_AT,
     AGENT_NAME,
     AGENT_PARENT,
+    AGENT_STAGE,
     AGENT_STATUS,
     AGENT_TAGS,
     AGENT_TOKENS,
@@ -48,6 +49,8 @@ class ListedRun(Data):
     """`name=value` of each tag, at most 20."""
     waits_for: list[str] = []
     """Kinds of what it waits for, other than a worker; `RunHandle.status` has more."""
+    stage: Text | None = None
+    """The stage that a tool has entered last, if its name is one word; `RunHandle.status` has every name."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 
@@ -72,6 +75,7 @@ class ListedRun(Data):
             rerun_of=memo.get("rerun_of"),
             tags=list(found.get(AGENT_TAGS) or []),
             waits_for=[] if ended else list(found.get(AGENT_WAITS_FOR) or []),
+            stage=found.get(AGENT_STAGE),
             started_at=started_at(execution),
             finished_at=found.get(AGENT_FINISHED_AT) or execution.close_time,
         )

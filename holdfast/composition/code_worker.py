@@ -29,6 +29,7 @@ from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.event_topics import TemporalEventTopics
 from holdfast.temporal.payload_limits import PayloadLimits
+from holdfast.temporal.stages import TemporalStageReports
 
 T = TypeVar("T")
 
@@ -115,6 +116,7 @@ class CodeWorker:
             max_result=settings.max_tool_result_bytes,
             bus=persistence.bus,
             topics=TemporalEventTopics(client, settings.temporal_task_queue),
+            stages=TemporalStageReports(client),
             http=settings.http_access,
             telemetry=observed.telemetry,
         )

@@ -54,6 +54,7 @@ from holdfast.temporal.event_topics import TemporalEventTopics
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.temporal.replayed import BULK_QUERY_TIMEOUTS
 from holdfast.temporal.run_log import TemporalRunLog
+from holdfast.temporal.stages import TemporalStageReports
 from holdfast.temporal.visibility import check_search_attributes
 from holdfast.temporal.workflow_runner import ConsistentQueryRunner
 from holdfast.workflows import WORKFLOWS
@@ -158,6 +159,7 @@ def build_worker(
         ledger=persistence.ledger,
         ledger_required=settings.tool_ledger == "require",
         topics=TemporalEventTopics(client, settings.temporal_task_queue),
+        stages=TemporalStageReports(client),
         roots=WorkspaceRoots(workspace_roots(settings), settings.holdfast_home),
         http=settings.http_access,
         default_timeout=settings.agent_execution_timeout,

@@ -140,6 +140,8 @@ class RecordedLog:
             usage=carried.usage,
             tool_calls=carried.tool_calls,
             model=carried.model,
+            stage=carried.stage.stage if carried.stage else None,
+            stage_progress=carried.stage.percent if carried.stage else None,
             started_at=carried.started_at,
         )
         return RecordedState(summary, carried.head)

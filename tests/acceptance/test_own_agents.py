@@ -352,3 +352,37 @@ def test_execute_tool_of_a_script_returns_its_types(scripts: Scripts) -> None:
     """A tool that only the script has is called without a run, and returns values of the script's own classes."""
     done = scripts.run(scripts.write(TYPED))
     assert done.out == "[[Item(name='r0')], [Item(name='r0'), Item(name='r1')]]\n"
+
+
+STAGED = """
+    import asyncio
+    from holdfast import Agent, ToolContext, tool
+
+    counted = asyncio.Event()
+
+    @tool
+    async def count(context: ToolContext) -> str:
+        \"\"\"Counts.\"\"\"
+        context.stage("counting", 50)
+        await counted.wait()
+        return "counted"
+
+    clerk = Agent(name="stager", system_prompt="You count.", tools=[count])
+
+    async def main():
+        run = await clerk.start("Please count.")
+        while (found := await run.listed()).stage != "counting":
+            await asyncio.sleep(0.05)
+        status = await run.status()
+        print(found.stage, status.stage, status.stage_progress)
+        counted.set()
+        print((await run.result()).success)
+
+    asyncio.run(main())
+"""
+
+
+def test_stages_of_a_script_are_listed(scripts: Scripts) -> None:
+    """A tool that only the script has tells its stage as a tool of the worker does."""
+    done = scripts.run(scripts.write(STAGED))
+    assert done.out == "counting counting 50.0\nTrue\n", done.err

@@ -59,7 +59,7 @@ async def test_missing_search_attributes_are_named(bare: Client, call: Callable[
     with pytest.raises(SettingsError, match=f"namespace '{bare.namespace}' lacks search attributes") as error:
         await call(Holdfast(bare))
     assert f"temporal operator search-attribute create --namespace {bare.namespace}" in str(error.value)
-    assert "AgentTags and AgentWaitsFor. On Temporal Cloud" in str(error.value)
+    assert "AgentWaitsFor and AgentStage. On Temporal Cloud" in str(error.value)
     assert all(f"--name {name} --type {kind}" in str(error.value) for name, kind in SEARCH_ATTRIBUTES.items())
 
 

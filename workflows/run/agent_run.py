@@ -11,6 +11,7 @@ from typing_extensions import override
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
+    from holdfast.call_progress import ToolProgress
     from holdfast.checkpoints import Checkpoint
     from holdfast.children import ChildReport
     from holdfast.progress import FOR_PEOPLE, RunProgress, Wait
@@ -95,6 +96,11 @@ class AgentRun(CommandHandlers):
             self._execution.children.report(report)
         else:
             self._reports.append(report)
+
+    @override
+    def stage_entered(self, report: ToolProgress) -> None:
+        if self._execution:
+            self._execution.stages.enter(report)
 
     @override
     def parent_asks(self, *, again: bool) -> None:

@@ -44,6 +44,7 @@ def carried_state(state: RunState, now: datetime, execution: str, *, acked: Tran
         spent=state.clock.spent(now),
         **({"budget": state.budget} if state.plan.budget else {}),
         **({"reported": state.reported} if state.reported else {}),
+        **({"stage": state.stage} if state.stage else {}),
         context=state.context.carry(),
         control=_control(state, before.control if before else CarriedControl()),
         checks=state.checks.carry(_unchecked_reply(state), state.finish_reason),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.call_progress import ToolProgress
 from holdfast.model_reply import ModelReply
 from holdfast.types import Message, ToolCall, ToolResult
 
@@ -47,13 +46,6 @@ def result_data(seq: int, call: ToolCall, result: ToolResult) -> dict[str, Any]:
         **({"progress": plain(result.progress)} if result.progress else {}),
         **({"run": result.run, "usage": plain(result.usage)} if result.run else {}),
     }
-
-
-def reported(call: ToolCall, result: ToolResult, turn: int) -> ToolProgress | None:
-    """Returns what a call reported last of its progress; `None` if it reported nothing."""
-    if result.progress is None:
-        return None
-    return ToolProgress(turn=turn, tool=call.name, call=call.id, **plain(result.progress))
 
 
 def plain(model: Any) -> dict[str, Any]:

@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.report import progress_of, result_of, summary_of
     from holdfast.workflows.run.restoring import Restoring
     from holdfast.workflows.run.run_budget import RunBudget, exceeded, not_called
+    from holdfast.workflows.run.stages import Stages
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.step import Step
     from holdfast.workflows.run.tool_calls import ToolCaller
@@ -86,6 +87,7 @@ class Execution:
             (carried.acked or carried.head) if carried else None,
         )
         self._view = View(self.state)
+        self.stages = Stages(self.state, self._view, self._outbox)
         self._model = ModelCaller(self.state, self._outbox, self._view)
         self._gate = Gate(self.state, self._is_continuing)
         self.children = Children(self.state, self._gate)
@@ -148,7 +150,7 @@ class Execution:
             await asyncio.sleep(0)  # what a command has woken takes its next step first
             if not turns.done():
                 state.enter_status(workflow.now())
-                self._view.update(waits=state.waits_changed)
+                self._view.update(now=state.waits_changed)
                 if state.status != RunStatus.RUNNING or state.waits_changed:
                     self._outbox.send()
                 state.waits_changed = False

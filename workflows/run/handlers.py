@@ -12,6 +12,7 @@ from temporalio.common import RawValue
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
+    from holdfast.call_progress import ToolProgress
     from holdfast.children import ChildReport, ReportRequest
     from holdfast.commands import COMMANDS, Command, Receipt
     from holdfast.workflows.run.control import Control
@@ -21,12 +22,15 @@ NOTHING = RawValue(Payload())
 
 
 class Controlled:
-    """A workflow that takes commands, and messages of its parent and its children."""
+    """A workflow that takes commands, and messages of its parent, its children and its tools."""
 
     control: Control
 
     def child_reports(self, report: ChildReport) -> None:
         """Takes note of what a child has reported."""
+
+    def stage_entered(self, report: ToolProgress) -> None:
+        """Takes note that a call of a tool has entered a stage."""
 
     def parent_asks(self, *, again: bool) -> None:
         """Takes note that the parent wants to be told the end, and maybe the current status too."""
@@ -90,6 +94,15 @@ def _ask_signal() -> Callable[..., Any]:
     return workflow.signal(name=names.SIGNAL_REPORT, description="Sent by the parent run")(handler)
 
 
+def _stage_signal() -> Callable[..., Any]:
+    def signal(self: Controlled, *given: Any) -> None:
+        if (report := self.control.parsed(names.SIGNAL_STAGE, ToolProgress, given)) is not None:
+            self.stage_entered(report)
+
+    handler: Callable[..., Any] = _taking_one_argument(signal)
+    return workflow.signal(name=names.SIGNAL_STAGE, description="Sent by tools")(handler)
+
+
 def _taking_one_argument(handler: Any) -> Any:
     """Declares that a handler takes one raw value, although it takes any number.
 
@@ -108,3 +121,4 @@ for each in COMMANDS:
     setattr(CommandHandlers, f"signal_{each.NAME}", _signal_of(each))
 setattr(CommandHandlers, f"signal_{names.SIGNAL_CHILD}", _report_signal())
 setattr(CommandHandlers, f"signal_{names.SIGNAL_REPORT}", _ask_signal())
+setattr(CommandHandlers, f"signal_{names.SIGNAL_STAGE}", _stage_signal())

@@ -94,6 +94,8 @@ def _summary_fields(state: RunState) -> dict[str, Any]:
         "forked": state.forked,
         "rerun_of": state.request.rerun_of,
         "model": state.model,
+        "stage": state.stage and state.stage.stage,
+        "stage_progress": state.stage and state.stage.percent,
         "error": state.error,
         "started_at": state.started_at,
         "finished_at": state.finished_at,

@@ -11,7 +11,6 @@ from typing_extensions import override
 
 from holdfast.bounds import shortened
 from holdfast.budgets import CarriedBudget
-from holdfast.call_progress import ToolProgress
 from holdfast.checkpoints import checkpoints_of
 from holdfast.commands import Command
 from holdfast.errors import ErrorType
@@ -32,26 +31,24 @@ from holdfast.types import (
     Usage,
 )
 from holdfast.workflows.options import MAX_RECORDED_CALLS
+from holdfast.workflows.run.call_reports import CallReports
 from holdfast.workflows.run.checks import Checks
 from holdfast.workflows.run.clock import RunClock
 from holdfast.workflows.run.context_state import ContextState
-from holdfast.workflows.run.entry_data import plain, reply_data, reported, result_data
+from holdfast.workflows.run.entry_data import plain, reply_data, result_data
 from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.messages import MessageQueue
 from holdfast.workflows.run.tree import Tree
-from holdfast.workflows.run.waiting import Waiting
 
 SUMMARY_CHARS = 200  # of the input, in lists
 MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution carries; later ones are only in the log
 
 
-class RunState(Waiting):
+class RunState(CallReports):
     """The state of a run. The workflow makes the decisions, and this class records them."""
 
     forked: ForkedFrom | None = None
     """What the run copied from another one; `None` if it is not a fork."""
-    reported: ToolProgress | None = None
-    """What the last call that reported its progress reported at its end."""
 
     def __init__(
         self,
@@ -165,7 +162,7 @@ class RunState(Waiting):
         state.decisions = carried.decisions.model_copy(deep=True)
         state.asked = carried.asked
         state.resolutions = dict(carried.resolutions)
-        state.forked, state.reported = carried.forked, carried.reported
+        state.forked, state.reported, state.stage = carried.forked, carried.reported, carried.stage
         state._add_files(carried.files)
         state.budget = carried.budget.model_copy() if carried.budget else CarriedBudget()
         state.tree = Tree(carried.tree)
@@ -287,7 +284,7 @@ class RunState(Waiting):
         self.tool_calls += counts
         self.add_tool_result(now, call, result)
         self._add_files(result.files)
-        self.reported = reported(call, result, self.turns) or self.reported
+        self.note_report(call, result)
         for made in result.checkpoints:
             self.record_checkpoint(now, made.id, made.name, data=made.data, by=call.name)
 

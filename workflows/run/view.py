@@ -13,6 +13,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import indexed
+    from holdfast.call_progress import indexed_stage
     from holdfast.endings import endings, shell_command, signals
     from holdfast.search_attributes import (
         AGENT_COST,
@@ -20,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         AGENT_NAME,
         AGENT_PARENT,
         AGENT_ROOT,
+        AGENT_STAGE,
         AGENT_STARTED_AT,
         AGENT_STATUS,
         AGENT_TAGS,
@@ -45,25 +47,30 @@ class View:
 
     def __init__(self, state: RunState) -> None:
         self._state = state
-        self._shown: dict[str, str | int | float | datetime | list[str]] = {}
+        self._shown: dict[str, str | int | float | datetime | list[str] | None] = {}
         self._began = workflow.now()
         self._upserted_at: datetime | None = None
 
-    def update(self, *, final: bool = False, waits: bool = False) -> None:
+    def update(self, *, final: bool = False, now: bool = False) -> None:
         """Updates the details, and the search attributes after an interval that grows, and at the end.
 
-        If the status or what the run waits for has changed, they are updated at once.
+        If the status has changed, or if `now` is set, they are updated at once.
 
         Called right before a model call, so that the server does this work while the model answers.
         """
         self._show()
-        now = workflow.now()
         is_new_status = self._shown.get(AGENT_STATUS.name) != self._state.shown_status.value
-        if not (final or waits or is_new_status or self._is_due(now)):
+        if not (final or now or is_new_status or self._is_due(workflow.now())):
             return
         if updates := self._updates(self._state):
             workflow.upsert_search_attributes(updates)
-            self._upserted_at = now
+            self._upserted_at = workflow.now()
+
+    @property
+    def rest(self) -> float:
+        """Seconds until the search attributes may change again for what is no change of the status."""
+        since = workflow.now() - self._upserted_at if self._upserted_at else FIRST_INTERVAL
+        return max((FIRST_INTERVAL - since).total_seconds(), 0.0)
 
     def _is_due(self, now: datetime) -> bool:
         if self._upserted_at is None:
@@ -109,12 +116,14 @@ class View:
             wanted.append((AGENT_ROOT, indexed(state.request.root)))
         if (tags := indexed_tags(state.request.tags)) and not state.plan.private:
             wanted.append((AGENT_TAGS, tags))
+        stage = indexed_stage(state.stage.stage) if state.stage and not state.plan.private else None
+        wanted.append((AGENT_STAGE, stage))
         kinds = sorted({wait.kind for wait in state.open_waits.values()})
         if kinds or AGENT_WAITS_FOR.name in self._shown:
             wanted.append((AGENT_WAITS_FOR, kinds))
         changed = [(key, value) for key, value in wanted if self._shown.get(key.name) != value]
         self._shown.update({key.name: value for key, value in changed})
-        return [key.value_set(value) for key, value in changed]
+        return [key.value_unset() if value is None else key.value_set(value) for key, value in changed]
 
 
 def counted(number: int, noun: str) -> str:

@@ -27,6 +27,7 @@ EXAMPLES = """
     $ list --status failed --limit 100
     $ list --agent researcher --json
     $ list --root researcher-3f9a12bc
+    $ list --stage building_ui
     $ list --where 'AgentStatus = "failed" AND AgentTurn > 10'
 """
 
@@ -36,6 +37,9 @@ async def list_(
     status: Annotated[RunStatus | None, typer.Option(metavar="STATUS", help=f"One of: {' '.join(RunStatus)}.")] = None,
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this agent.")] = None,
     root: Annotated[str | None, typer.Option(metavar="ID", help="Only this run and the runs below it.")] = None,
+    stage: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only runs whose tools have entered this stage last.")
+    ] = None,
     where: WhereOption = None,
     tag: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only runs with this tag; may be repeated.")
@@ -49,14 +53,16 @@ async def list_(
     out = Output(json=json)
     tags = _tags(tag or [])
     async with connected(out) as session:
-        found = session.runs.list(status=status, agent=agent, root=root, where=where, tags=tags, limit=limit)
+        found = session.runs.list(
+            status=status, agent=agent, root=root, stage=stage, where=where, tags=tags, limit=limit
+        )
         runs = [run async for run in found]
         if json:
             out.document([run.model_dump(mode="json") for run in runs])
         elif runs:
             _show(out, runs, limit)
             await show_waiting_runs(session, runs)
-        elif status or agent or root or where or tags:
+        elif status or agent or root or stage or where or tags:
             out.note("no run matches")
         else:
             out.note(f"no runs yet; start one: {command('run', 'researcher', 'What is promised?')}")

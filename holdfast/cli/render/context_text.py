@@ -40,8 +40,15 @@ def _guard(data: Mapping[str, Any]) -> str:
     return f"{_text(data, 'guard')}: {what} is {how}"
 
 
+def _stage(data: Mapping[str, Any]) -> str:
+    percent = data.get("percent")
+    done = f" · {percent:.0f}%" if isinstance(percent, int | float) else ""
+    return f"{_text(data, 'tool')}: {_text(data, 'stage')}{done}"
+
+
 LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "checkpoint": lambda data: f"checkpoint {_text(data, 'name')}",
+    "stage": _stage,
     "restored": lambda data: f"went back to {_text(data, 'checkpoint')}, entry {data.get('to')}",
     "wait": lambda data: f"begins to wait for {_text(data.get('wait', {}), 'what')}",
     "wait_ended": _wait_ended,

@@ -89,6 +89,8 @@ class Narrator:
         message = entry.message
         if entry.kind == "status":
             self._show_status(RunStatus(entry.data["status"]), str(entry.data.get("reason") or ""))
+        elif entry.kind == "stage":
+            self._show_progress(ToolProgress.model_validate(entry.data))
         elif entry.kind != "wait" and (line := context_line(entry)):  # the status says what is waited for
             self._text.end()
             self._out.say((cut(line, self._out.width), "dim"))

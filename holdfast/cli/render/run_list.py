@@ -11,7 +11,7 @@ from holdfast.cli.render.table import Column, fits, natural_width, show_table
 from holdfast.cli.render.text import ago, duration, one_line
 from holdfast.client.listed_run import ListedRun
 
-LEAST_NEEDED = ("TOOK", "AGENT", "TURNS", "INPUT")
+LEAST_NEEDED = ("TOOK", "AGENT", "TURNS", "STAGE", "INPUT")
 """Columns that are left out where the terminal is too narrow, in this order."""
 
 NARROWEST_INPUT = 12  # cells; some two words
@@ -34,6 +34,11 @@ def _columns(runs: Sequence[ListedRun], now: datetime) -> list[Column]:
         Column("STATUS", [mark for mark, _ in marks], [style for _, style in marks], is_whole=True),
         Column("AGENT", [one_line(run.agent) for run in runs], is_whole=True),
         Column("TURNS", [str(run.turn) for run in runs], is_number=True, is_whole=True),
+        *(
+            [Column("STAGE", [one_line(run.stage or "") for run in runs], is_whole=True)]
+            if any(run.stage for run in runs)
+            else []
+        ),
         Column("STARTED", [ago(run.started_at, now) for run in runs], "dim", is_whole=True),
         Column("TOOK", [_took(run) for run in runs], "dim", is_number=True, is_whole=True),
         Column("INPUT", [one_line(run.input) for run in runs], narrowest=NARROWEST_INPUT),

@@ -16,7 +16,7 @@ from holdfast.storage.mirror.rows import Row, Rows
 from holdfast.storage.sealed import key_name_of, without_keys
 
 EXACT = ("text",)
-CONTENT = ("content", "arguments", "error", "input", "what")
+CONTENT = ("content", "arguments", "error", "input", "what", "stage")
 
 
 def encrypt_rows(rows: Rows, cipher: Cipher | None) -> Rows:

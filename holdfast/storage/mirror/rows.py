@@ -254,6 +254,8 @@ def summary_row(summary: RunSummary) -> Row:
         output_tokens=summary.usage.output_tokens,
         cost_usd=summary.usage.cost_usd,
         input=summary.input,
+        stage=summary.stage,
+        stage_progress=summary.stage_progress,
         error_type=summary.error and summary.error.type,
         error=summary.error and summary.error.message,
         parent=_run_or_none(summary.parent),
