@@ -27,6 +27,7 @@ from holdfast.activities.mirror import MirrorActivities
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.model import ModelActivities
 from holdfast.activities.outputs import OutputActivities
+from holdfast.activities.prompts import PromptActivities
 from holdfast.activities.restoring import RestoreActivities
 from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots, SlotActivities
@@ -53,6 +54,7 @@ from holdfast.ports.stages import StageReports
 from holdfast.ports.telemetry import Telemetry
 from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.temporal.payload_limits import PayloadLimits
+from holdfast.types import MAX_INPUT_BYTES
 
 NO_LIMIT = 1_000_000  # runs at the same time
 
@@ -210,4 +212,5 @@ def build_code_activities(
     checks: list[Callable[..., Any]]
     find, most = deps.catalog.find, deps.limits.max_bytes
     checks = [OutputActivities(find, runner, most).validate, GuardActivities(find, runner, most).guard]
+    checks.append(PromptActivities(find, runner, deps.lifespans, min(most, MAX_INPUT_BYTES)).write)
     return [code_ready, approvals.check, *checks, *tools, UnservedActivities(deps.catalog, serve).definition()]

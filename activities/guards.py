@@ -14,7 +14,7 @@ from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
 from holdfast.agents.agent import Agent
 from holdfast.agents.guards import Guarding
-from holdfast.agents.user_functions import RunContext, UserFunction
+from holdfast.agents.user_functions import UserFunction, run_context
 from holdfast.answers import GuardCheck, GuardVerdict, GuardVerdicts
 from holdfast.errors import ErrorType
 
@@ -57,7 +57,7 @@ class GuardActivities:
             return GuardVerdicts(verdicts=[await self._verdict(text, check, guards) for text in check.texts])
 
     async def _verdict(self, text: str, check: GuardCheck, guards: Sequence[UserFunction]) -> GuardVerdict:
-        guarding = Guarding(text, RunContext(check.run_id, check.agent, check.turn))
+        guarding = Guarding(text, run_context(check))
         for guard in guards:
             await self._ask(guard, guarding)
             text = guarding.verdict.content or ""

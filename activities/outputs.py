@@ -16,7 +16,7 @@ from holdfast.activities.tool_threads import UnfinishedCall
 from holdfast.agents.agent import Agent
 from holdfast.agents.output import BadOutput, Output, check_text, repair_request, validated
 from holdfast.agents.tool import ToolError
-from holdfast.agents.user_functions import RunContext
+from holdfast.agents.user_functions import run_context
 from holdfast.answers import OutputCheck, OutputVerdict
 from holdfast.errors import ErrorType
 from holdfast.output_schema import is_text
@@ -87,7 +87,7 @@ class OutputActivities:
         value = await self._runner.run(name, lambda: output.parse(check.text), TIMEOUT)
         written: str | None = check.text
         if (validator := output.validator) is not None:
-            context = RunContext(check.run_id, check.agent, check.turn)
+            context = run_context(check)
             try:
                 said = await self._runner.run(
                     validator.name, lambda: validator(value, context), TIMEOUT, is_async=validator.is_async

@@ -1,4 +1,4 @@
-"""Typed answers and guards: what an agent declares, what its activities are asked, and what they say."""
+"""Typed answers, guards and system prompts: what an agent declares, what its code is asked, and what it says."""
 
 from __future__ import annotations
 
@@ -28,12 +28,26 @@ class OutputSpec(Tolerant):
     """Whether answers are validated by code of the agent; otherwise any worker does, by the schema."""
 
 
-class OutputCheck(Tolerant):
-    """The input of the activity that validates an answer."""
+class AskedOfCode(Tolerant):
+    """What each function of an agent is told of the run."""
 
     run_id: str
     agent: str
-    turn: int
+    turn: int = 0
+    context: Annotated[dict[Text, Json] | None, Field(exclude_if=lambda context: context is None)] = None
+    """As in RunRequest."""
+
+
+class PromptCall(AskedOfCode):
+    """The input of the activity that calls the function of a system prompt."""
+
+    function: Text
+    """Its name."""
+
+
+class OutputCheck(AskedOfCode):
+    """The input of the activity that validates an answer."""
+
     text: Text
     json_schema: Annotated[dict[Text, Json] | None, Field(exclude_if=lambda schema: schema is None)] = None
     """The schema to validate with; `None` means that the code of the agent does."""
@@ -48,12 +62,9 @@ class OutputVerdict(Tolerant):
     """What is wrong with it, in words that the model can act on; `None` means that it is valid."""
 
 
-class GuardCheck(Tolerant):
+class GuardCheck(AskedOfCode):
     """The input of the activity that calls the guards of an agent."""
 
-    run_id: str
-    agent: str
-    turn: int
     on: GuardedText
     guards: list[Text]
     """Names of the guards that must see the texts."""

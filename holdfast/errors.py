@@ -82,6 +82,7 @@ class ErrorType(enum.StrEnum):
     ANSWER_EMPTY = "AnswerEmpty"
     OUTPUT_INVALID = "OutputInvalid"
     GUARD_BLOCKED = "GuardBlocked"
+    PROMPT_FAILED = "SystemPromptFailed"
     CONTEXT_OVERFLOW = "ContextOverflow"
     REPLY_TOO_LARGE = "ReplyTooLarge"
     TRANSCRIPT_UNAVAILABLE = "TranscriptUnavailable"

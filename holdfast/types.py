@@ -102,6 +102,9 @@ class AgentSpec(Tolerant):
     description: Annotated[Text, Field(exclude_if=lambda text: not text)] = ""
     """What the agent does, for people and for the agents that may ask it."""
     system_prompt: Text = ""
+    system_prompt_function: Annotated[Text | None, Field(exclude_if=lambda name: name is None)] = None
+    """Name of the function of the agent that writes the system prompt when a run begins; in the log of a run, `None`
+    once it has."""
     model: Models | None = None
     """A model, or several of which the first that is available answers; `None` means the worker's default model."""
     model_settings: dict[Text, Json] = {}

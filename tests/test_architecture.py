@@ -192,9 +192,9 @@ LAYERS = [
     Layer(
         "activities",
         f"{VOCABULARY} _util.logger _util.streams agents.agent agents.approvals agents.cancellation agents.catalog "
-        "agents.directory agents.guards agents.lifespan agents.output agents.secret_files agents.tool "
-        "agents.tool_context agents.user_functions agents.workspaces temporal.payload_limits temporal.prefix "
-        "storage.memory",
+        "agents.directory agents.guards agents.lifespan agents.output agents.secret_files agents.system_prompt "
+        "agents.tool agents.tool_context agents.user_functions agents.workspaces temporal.payload_limits "
+        "temporal.prefix storage.memory",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.

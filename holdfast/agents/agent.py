@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import inspect
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -15,23 +14,21 @@ from holdfast.agents import services
 from holdfast.agents.approvals import tightened
 from holdfast.agents.asking import ask_tools
 from holdfast.agents.code_place import code_queue, defining_file, remember
-from holdfast.agents.foreign_tools import foreign_tool
+from holdfast.agents.definition_checks import as_tools, check_approvals, check_budget, check_name, check_unique
 from holdfast.agents.guards import Guard, as_guards
 from holdfast.agents.lifespan import enter_once
 from holdfast.agents.output import Output
-from holdfast.agents.tool import Tool, tool
+from holdfast.agents.system_prompt import as_prompt
+from holdfast.agents.tool import Tool
 from holdfast.agents.user_functions import UserFunction
 from holdfast.answers import OUTPUT_RETRIES, GuardedText
 from holdfast.approval import Required
-from holdfast.budgets import Budget, checked_budget
-from holdfast.errors import AgentDefinitionError, NotAnAgent, UsageError
+from holdfast.budgets import Budget
+from holdfast.errors import AgentDefinitionError, UsageError
 from holdfast.option_names import AGENT, explains_options
 from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
 from holdfast.rejection import place_of, reason_of
 from holdfast.types import AgentSpec
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
-_SHOWN_CHARS = 80  # of a text in a repr
 
 
 class _Unset(enum.Enum):
@@ -61,7 +58,8 @@ class Agent:
         code_queue: task queue of the processes that serve the agent's code when they run it.
         name: the name that runs and people use; a subclass without one is named after the class.
         description: what the agent does, for people and for the agents that may ask it.
-        system_prompt: the first message to the model.
+        system_prompt: the first message to the model; or a function, or a method of the class, that returns it. Such a
+            function takes nothing or a `RunContext`, and is called once, when a run begins.
         model: the model, or several of which the first that is available answers; `None` means the worker's default
             model.
         tools: the functions that the model may call, and tools of openai-agents, LangChain and pydantic-ai. On an
@@ -87,11 +85,12 @@ class Agent:
         output_guards: called with each answer before it is given, likewise.
         typed_output: the type of its answers, as workers use it; made from `output_type`.
         guards: the guards of each kind, likewise.
+        prompt: the function of `system_prompt`, likewise; `None` means that it is text.
     """
 
     name: str = ""
     description: str = ""
-    system_prompt: str = ""
+    system_prompt: str | Callable[..., Any] = ""
     model: str | list[str] | tuple[str, ...] | None = None
     tools: Sequence[Any] = ()
     agents: Sequence[Agent | AgentSpec | str] = ()
@@ -108,6 +107,7 @@ class Agent:
     output_guards: Sequence[Guard] = ()
     typed_output: Output | None = None
     guards: Mapping[GuardedText, tuple[UserFunction, ...]] = MappingProxyType({})
+    prompt: UserFunction | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Names the agents of a subclass after the class, unless it sets a name."""
@@ -122,7 +122,7 @@ class Agent:
         *,
         name: str | None = None,
         description: str | None = None,
-        system_prompt: str | None = None,
+        system_prompt: str | Callable[..., Any] | None = None,
         model: str | list[str] | tuple[str, ...] | _Unset | None = UNSET,
         tools: Sequence[Any] | None = None,
         agents: Sequence[Agent | AgentSpec | str] | None = None,
@@ -143,9 +143,11 @@ class Agent:
         Raises:
             AgentDefinitionError: the definition is not valid; the message says why.
         """
-        self.name = _check_name(type(self).name if name is None else name)
+        self.name = check_name(type(self).name if name is None else name)
         self.description = type(self).description if description is None else description
-        self.system_prompt = type(self).system_prompt if system_prompt is None else system_prompt
+        given = inspect.getattr_static(type(self), "system_prompt") if system_prompt is None else system_prompt
+        self.prompt = as_prompt(self.name, given, self)
+        self.system_prompt = self.prompt.function if self.prompt else given
         _check_class(type(self), self.system_prompt)
         self.model = type(self).model if model is UNSET else model
         self.max_turns = type(self).max_turns if max_turns is None else max_turns
@@ -156,9 +158,9 @@ class Agent:
             raise AgentDefinitionError(f"agent {self.name!r}: model_settings must be a mapping, not {settings!r:.80}")
         self.model_settings = dict(settings)
         self.context_window = type(self).context_window if context_window is UNSET else context_window
-        self.approvals = _check_approvals(self.name, type(self).approvals if approvals is None else approvals)
-        functions = _as_tools(self.name, type(self).tools if tools is None else tools)
-        self.tools = _check_unique(self.name, (*functions, *self._bind_methods()))
+        self.approvals = check_approvals(self.name, type(self).approvals if approvals is None else approvals)
+        functions = as_tools(self.name, type(self).tools if tools is None else tools)
+        self.tools = check_unique(self.name, (*functions, *self._bind_methods()))
         self.agents = _check_agents(self.name, type(self).agents if agents is None else agents)
         self.output_type = type(self).output_type if output_type is UNSET else output_type
         self.output_retries = type(self).output_retries if output_retries is None else output_retries
@@ -182,6 +184,7 @@ class Agent:
         agents = [agent.spec() if isinstance(agent, Agent) else agent for agent in self.agents]
         extra: dict[str, Any] = {
             "description": self.description,
+            "system_prompt_function": self.prompt.name if self.prompt else None,
             "agents": agents,
             "context_window": self.context_window,
             "output": self.typed_output.spec if self.typed_output else None,
@@ -191,7 +194,7 @@ class Agent:
         try:
             spec = AgentSpec(
                 name=self.name,
-                system_prompt=self.system_prompt,
+                system_prompt="" if self.prompt else self.system_prompt,
                 model=list(self.model) if isinstance(self.model, tuple) else self.model,
                 model_settings=dict(self.model_settings),
                 tools=[*(tool.spec for tool in self.tools), *ask_tools(self.name, agents)],
@@ -205,7 +208,7 @@ class Agent:
             message = f"agent {self.name!r}: {where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
             raise AgentDefinitionError(message) from error
         if self.budget is not None:
-            spec.budget = _checked_budget(self.name, self.budget)
+            spec.budget = check_budget(self.name, self.budget)
         return self.with_approvals(spec)
 
     def with_approvals(self, spec: AgentSpec) -> AgentSpec:
@@ -256,7 +259,6 @@ class Agent:
     def _typed_output(self, validator: Callable[..., Any] | None) -> Output | None:
         """Returns the type of its answers; `None` means text that nobody validates."""
         given = inspect.getattr_static(type(self), "output_validator") if validator is None else validator
-        given = given.__func__ if isinstance(given, staticmethod) else given
         checks = UserFunction.of(self.name, "output_validator", given, self) if given is not None else None
         wanted = str if self.output_type is None else self.output_type
         if wanted is str and checks is None:
@@ -283,35 +285,10 @@ class Agent:
                 )
 
 
-def _check_name(name: str) -> str:
-    if not isinstance(name, str):
-        raise NotAnAgent(f"the name of an agent must be text, not {name!r:.80}")
-    if not name:
-        raise AgentDefinitionError("an agent needs a name: Agent(name=...)")
-    if not _NAME.fullmatch(name):
-        raise AgentDefinitionError(
-            f"agent name {name!r}: 1 to 64 letters, digits, spaces, '_', '.' and '-' are accepted, "
-            "the first one a letter or a digit"
-        )
-    return name
-
-
-def _check_class(cls: type[Agent], system_prompt: str) -> None:
+def _check_class(cls: type[Agent], system_prompt: object) -> None:
     """Refuses a class whose prompt has the name that other libraries give it, as its agents would have none."""
     if not system_prompt and isinstance(getattr(cls, "instructions", None), str):
         raise AgentDefinitionError(f"{cls.__name__}.instructions: `instructions` is called `system_prompt` here")
-
-
-def _checked_budget(name: str, budget: Budget | Mapping[str, Any]) -> Budget:
-    try:
-        return checked_budget(budget)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = place_of(first, below="budget")
-        reason = f"{where}={first['input']!r:.80} is not accepted: {reason_of(first)}"
-    except ValueError as error:
-        reason = f"budget: {error}"
-    raise AgentDefinitionError(f"agent {name!r}: {reason}")
 
 
 def _check_agents(agent: str, asked: Sequence[Agent | AgentSpec | str]) -> tuple[Agent | AgentSpec | str, ...]:
@@ -325,48 +302,9 @@ def _check_agents(agent: str, asked: Sequence[Agent | AgentSpec | str]) -> tuple
     return tuple(asked)
 
 
-def _check_approvals(agent: str, approvals: Mapping[str, Required]) -> dict[str, Required]:
-    if not isinstance(approvals, Mapping):
-        raise AgentDefinitionError(f"agent {agent!r}: approvals must be a mapping, not {approvals!r:.80}")
-    for name, wanted in approvals.items():
-        if wanted != "always":
-            raise AgentDefinitionError(
-                f"agent {agent!r}: approvals[{name!r}]={wanted!r:.80} is not accepted: an agent can only require more "
-                'than its tools do, with "always"'
-            )
-    return dict(approvals)
-
-
 def _check_method_name(cls: type[Agent], name: str) -> None:
     if name in vars(Agent):
         raise AgentDefinitionError(
             f"{cls.__name__}.{name}: Agent has an attribute of this name; "
             f"rename the method and name the tool with @tool(name={name!r})"
         )
-
-
-def _as_tools(agent: str, functions: Sequence[Any]) -> Iterator[Tool]:
-    if not isinstance(functions, list | tuple):
-        raise AgentDefinitionError(f"agent {agent!r}: tools must be a list of functions, not {functions!r}")
-    for function in functions:
-        made = function if isinstance(function, Tool) else foreign_tool(function)
-        if made is None and not callable(function):
-            raise AgentDefinitionError(
-                f"agent {agent!r}: {function!r:.80} cannot be a tool; only functions and methods can, and tools of "
-                "openai-agents, LangChain and pydantic-ai"
-            )
-        made = made or tool(function)
-        if made.needs_instance:
-            raise AgentDefinitionError(f"agent {agent!r}: {made.place} is a method; pass it from an instance")
-        yield made
-
-
-def _check_unique(agent: str, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
-    known: dict[str, Tool] = {}
-    for candidate in tools:
-        other = known.setdefault(candidate.spec.name, candidate)
-        if other is not candidate:
-            raise AgentDefinitionError(
-                f"agent {agent!r} has two tools named {candidate.spec.name!r}: {other.place} and {candidate.place}"
-            )
-    return tools

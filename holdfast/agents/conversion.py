@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from holdfast.agents.agent import Agent
 from holdfast.agents.asking import is_ask_tool, without_ask_tools
 from holdfast.agents.asking import name_of as asked_name
+from holdfast.agents.foreign_prompt import foreign_prompt
 from holdfast.agents.foreign_settings import model_settings
 from holdfast.agents.output import check_schema
 from holdfast.agents.tool import Tool
@@ -23,7 +24,8 @@ from holdfast.types import AgentSpec
 UNSUPPORTED = ("handoffs", "mcp_servers", "input_guardrails", "output_guardrails", "output_type", "hooks", "prompt")
 """Fields of agents of other libraries that a definition cannot express; they are rejected rather than lost."""
 
-GUARDS = ("input_guards", "output_guards")
+CODE = ("input_guards", "output_guards", "system_prompt_function")
+PROMPTS = ("system_prompt", "instructions")
 PLAIN_FIELDS = ("description", "max_turns", "timeout", "budget")
 
 
@@ -55,8 +57,8 @@ def definition_of(agent: object, *, without_code: bool = False) -> AgentDefiniti
 
     Args:
         agent: the agent.
-        without_code: leave out its guards and its validator of answers, for people who look at it; otherwise they are
-            refused.
+        without_code: leave out its functions, as its guards and its validator of answers, for people who look at it;
+            otherwise they are refused.
 
     Raises:
         NotAnAgent: it has no name.
@@ -78,7 +80,7 @@ def agent_fields(agent: object) -> dict[str, Any]:
         AgentDefinitionError: it has something that Holdfast cannot express; the message says what.
     """
     name = name_of(agent)
-    fields = _lookalike(name, agent, supported="output_type")
+    fields = _lookalike(name, agent, supported=("output_type",), prompt=_own_prompt(agent))
     fields |= {"name": name, "tools": list(_iterable(name, getattr(agent, "tools", None)))}
     if output := getattr(agent, "output_type", None):
         fields["output_type"] = output
@@ -97,7 +99,7 @@ def _converted(name: str, agent: object, *, without_code: bool) -> AgentDefiniti
             _check_expressible(name, agent)
         agent = agent.spec()
     if isinstance(agent, AgentSpec):
-        fields = agent.model_dump(exclude={"tools", "agents", "version", "output", *(GUARDS if without_code else ())})
+        fields = agent.model_dump(exclude={"tools", "agents", "version", "output", *(CODE if without_code else ())})
         if agent.output:
             fields |= {"output_schema": agent.output.json_schema, "output_retries": agent.output.retries}
         fields["tools"] = [_short(name, tool.activity) for tool in without_ask_tools(agent.tools)]
@@ -115,6 +117,7 @@ def _check_expressible(name: str, agent: Agent) -> None:
     """Refuses functions: of an agent's own code, only the JSON schema of its answers can be stored."""
     validator = agent.typed_output.validator if agent.typed_output else None
     functions = {
+        "a function as system_prompt": agent.prompt,
         "input_guards": agent.input_guards,
         "output_guards": agent.output_guards,
         "output_validator": validator,
@@ -144,23 +147,32 @@ def _define(name: str, fields: Mapping[str, Any]) -> AgentDefinition:
         raise AgentDefinitionError(message) from error
 
 
-def _lookalike(name: str, agent: object, *, supported: str = "") -> dict[str, Any]:
-    unsupported = [field for field in UNSUPPORTED if field != supported and getattr(agent, field, None)]
+def _lookalike(
+    name: str, agent: object, *, supported: Collection[str] = (), prompt: Callable[..., Any] | None = None
+) -> dict[str, Any]:
+    unsupported = [field for field in UNSUPPORTED if field not in supported and getattr(agent, field, None)]
     if unsupported:
         raise AgentDefinitionError(
             f"agent {name!r} has {', '.join(unsupported)}, which a definition cannot express: remove them"
         )
     fields = {field: value for field in PLAIN_FIELDS if (value := getattr(agent, field, None)) is not None}
     return fields | {
-        "system_prompt": _prompt(name, agent),
+        "system_prompt": prompt or _prompt(name, agent),
         "model": getattr(agent, "model", None),
         "model_settings": model_settings(name, agent),
         "tools": [_tool_name(name, tool) for tool in _iterable(name, getattr(agent, "tools", None))],
     }
 
 
+def _own_prompt(agent: object) -> Callable[..., Any] | None:
+    """Returns the function that writes the system prompt of an agent of another library; `None` if it has none."""
+    found = (getattr(agent, field, None) for field in PROMPTS)
+    given = next((each for each in found if each is not None), None)
+    return foreign_prompt(agent, given) if callable(given) else None
+
+
 def _prompt(name: str, agent: object) -> Any:
-    for field in ("system_prompt", "instructions"):
+    for field in PROMPTS:
         value = getattr(agent, field, None)
         if callable(value):
             raise AgentDefinitionError(

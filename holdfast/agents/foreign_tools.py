@@ -86,7 +86,7 @@ def _of_openai_agents(thing: Any) -> Tool:
 
     async def invoke(text: str, _values: dict[str, Any], context: ToolContext) -> Any:
         known = {"tool_name": thing.name, "tool_call_id": context.call_id, "tool_arguments": text}
-        theirs = _of_library(thing, "tool_context", "ToolContext")
+        theirs = of_library(thing, "tool_context", "ToolContext")
         return _text_of(await thing.on_invoke_tool(theirs(context=dict(context.context), **known), text))
 
     needed = getattr(thing, "needs_approval", False)
@@ -105,9 +105,9 @@ def _of_pydantic_ai(thing: Any) -> Tool:
     async def invoke(text: str, _values: dict[str, Any], context: ToolContext) -> Any:
         theirs = None
         if thing.takes_ctx:
-            usage = _of_library(thing, "usage", "RunUsage")()
+            usage = of_library(thing, "usage", "RunUsage")()
             known = {"run_id": context.run_id, "tool_call_id": context.call_id, "tool_name": thing.name}
-            of_run = _of_library(thing, "_run_context", "RunContext")
+            of_run = of_library(thing, "_run_context", "RunContext")
             theirs = of_run(deps=dict(context.context), model=None, usage=usage, **known)
         return await schema.call(schema.validator.validate_json(text), theirs)
 
@@ -173,7 +173,7 @@ def _refuse(thing: Any, **unsupported: bool) -> None:
         )
 
 
-def _of_library(thing: object, module: str, name: str) -> Callable[..., Any]:
+def of_library(thing: object, module: str, name: str) -> Callable[..., Any]:
     """Returns a class of the library that a tool is of; a plain namespace if it is of another one."""
     package = type(thing).__module__.partition(".")[0]
     try:

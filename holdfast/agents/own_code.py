@@ -1,5 +1,5 @@
-"""The code that only the process of an agent has: its tools, its guards, the type of its answers, and those of the
-agents that it asks.
+"""The code that only the process of an agent has: its tools, its guards, the type of its answers, the function of its
+system prompt, and those of the agents that it asks.
 """
 
 from __future__ import annotations
@@ -41,7 +41,12 @@ def spec_of(agent: Agent) -> AgentSpec:
 def has_code(agent: Agent) -> bool:
     """Whether a run of an agent needs code that only the process has which defines the agent."""
     output = agent.typed_output
-    return any(map(_is_own, agent.tools)) or any(agent.guards.values()) or (output is not None and output.spec.code)
+    return (
+        any(map(_is_own, agent.tools))
+        or any(agent.guards.values())
+        or (output is not None and output.spec.code)
+        or agent.prompt is not None
+    )
 
 
 def with_asked(agent: Agent) -> list[Agent]:

@@ -1,38 +1,44 @@
-"""Functions of users that see the texts of a run: guards and validators of answers."""
+"""Functions of users that runs call: system prompts, guards and validators of answers."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from holdfast.errors import AgentDefinitionError
+from pydantic import JsonValue
 
-MAX_PARAMETERS = 2
+from holdfast.answers import AskedOfCode
+from holdfast.errors import AgentDefinitionError
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a guard, or a validator of answers, may know of the run; one with a second parameter receives it."""
+    """What a function of an agent may know of the run: it receives this if it has a parameter for it."""
 
     run_id: str
     agent: str
     turn: int
     """Number of model calls so far."""
+    context: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What the run was started with as `context={...}`."""
 
 
 @dataclass(frozen=True)
 class UserFunction:
-    """A function that takes a text or a value, and maybe a `RunContext`."""
+    """A function that takes a text or a value, or nothing, and maybe a `RunContext`."""
 
     name: str
     function: Callable[..., Any]
-    takes_context: bool
+    parameters: int
+    """Number of values that it is called with."""
 
     @classmethod
-    def of(cls, agent: str, field: str, function: Any, instance: object | None = None) -> UserFunction:
+    def of(
+        cls, agent: str, field: str, function: Any, instance: object | None = None, *, values: int = 1
+    ) -> UserFunction:
         """Checks a function.
 
         Args:
@@ -40,10 +46,12 @@ class UserFunction:
             field: where the function was given, for messages.
             function: the function; may be async.
             instance: the agent, if the function may be a method of its class.
+            values: number of values before the context: 1 or 0.
 
         Raises:
-            AgentDefinitionError: it cannot be called with one value, or one value and a context.
+            AgentDefinitionError: it cannot be called with these values, with or without a context.
         """
+        function = function.__func__ if isinstance(function, staticmethod) else function
         where = f"agent {agent!r}: {field}={function!r:.80}"
         if not callable(function):
             raise AgentDefinitionError(f"{where} is not a function")
@@ -57,18 +65,24 @@ class UserFunction:
         keywords = [each for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
         takes_any = any(each.kind is each.VAR_POSITIONAL for each in parameters)
         needed = [each for each in positional if each.default is each.empty]
-        if keywords or len(needed) > MAX_PARAMETERS or not (positional or takes_any):
-            raise AgentDefinitionError(f"{where} must take one value, or a value and a RunContext")
-        return cls(_name(function), function, takes_context=len(positional) >= MAX_PARAMETERS)
+        if keywords or len(needed) > values + 1 or not (len(positional) >= values or takes_any):
+            what = "one value, or a value and a RunContext" if values else "nothing, or a RunContext"
+            raise AgentDefinitionError(f"{where} must take {what}")
+        return cls(_name(function), function, parameters=min(max(len(positional), values), values + 1))
 
     @property
     def is_async(self) -> bool:
         """Whether it is a coroutine function; any other one may block."""
         return inspect.iscoroutinefunction(_plain(self.function))
 
-    def __call__(self, value: Any, context: RunContext) -> Any:
-        """Calls the function; what it returns may have to be awaited."""
-        return self.function(value, context) if self.takes_context else self.function(value)
+    def __call__(self, *values: Any) -> Any:
+        """Calls the function with its values, of which the context is the last; the result may have to be awaited."""
+        return self.function(*values[: self.parameters])
+
+
+def run_context(asked: AskedOfCode) -> RunContext:
+    """Returns what a function is told of the run."""
+    return RunContext(asked.run_id, asked.agent, asked.turn, asked.context or {})
 
 
 def _plain(function: Any) -> Any:

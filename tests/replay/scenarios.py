@@ -304,12 +304,15 @@ async def repairs_its_answer(lab: Lab) -> RunHandle:
 
 
 async def is_guarded(lab: Lab) -> RunHandle:
-    """A session with a message that is blocked, one that is replaced, and an answer that is replaced."""
+    """A session whose system prompt a function writes, with a message that is blocked, and two that are replaced."""
 
     def tidy(text: str) -> Block | str | None:
         return Block("bad") if "bad" in text else text.upper() if text.islower() else None
 
-    sheltered = Agent(name="sheltered", input_guards=[tidy], output_guards=[tidy])
+    def prompt() -> str:
+        return "You find."
+
+    sheltered = Agent(name="sheltered", system_prompt=prompt, input_guards=[tidy], output_guards=[tidy])
     lab.server.say("found")
     async with lab.worker(sheltered, max_cached_workflows=100):
         session = lab.holdfast.session(f"guarded-{uuid.uuid4().hex}", sheltered, idle_limit=1)

@@ -198,7 +198,7 @@ def test_an_agent_of_openai_agents_can_be_run() -> None:
     assert ours.code_queue.startswith("Shop clerk@test_foreign_tools.py#")
     refused = {
         "handoffs": OpenAIAgent("a", handoffs=[theirs]),
-        "instructions is a function": OpenAIAgent("a", lambda: ""),
+        "must take nothing, or a RunContext": OpenAIAgent("a", lambda _a, _b, _c: ""),
         "give its name as text": OpenAIAgent("a", model=object()),
     }
     for reason, agent in refused.items():

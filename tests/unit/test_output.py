@@ -156,7 +156,7 @@ def test_a_class_defines_its_validator_and_stores_its_schema() -> None:
 
     validator = Strict().typed_output.validator  # type: ignore[union-attr]
     assert validator is not None
-    assert validator([], None) == [Item(name="Strict")]  # type: ignore[arg-type]
+    assert validator([], None) == [Item(name="Strict")]
     with pytest.raises(AgentDefinitionError, match="output_validator, which a definition cannot express"):
         definition_of(Strict)
     assert definition_of(Strict(input_guards=[len]), without_code=True).output_schema == spec.output.json_schema  # type: ignore[union-attr]

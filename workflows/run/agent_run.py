@@ -67,20 +67,21 @@ class AgentRun(CommandHandlers):
 
     async def _run(self, request: RawValue) -> RunResult:
         wanted = parse_request(request)
-        prefix = None
+        prefix, failure = None, None
         self._parent.begin(wanted.parent)
         if wanted.carried:
             plan = wanted.carried.plan
         else:
             self._preparation = Preparation(wanted)
             plan = await self._preparation.plan()
+            failure = await self._preparation.prompt(plan)
             if wanted.fork:
                 prefix = await self._preparation.prefix(wanted.fork, plan)
         execution = self._execution = Execution(wanted, plan, self.control, prefix)
         self._parent.follow(execution.state)
         for report in self._reports:
             execution.children.report(report)
-        outcome = await execution.run()
+        outcome = Outcome(RunStatus.FAILED, failure) if failure else await execution.run()
         if outcome is None:
             await self._parent.settle()
             following = execution.next_request()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -48,7 +48,7 @@ class CheckCalls:
         """
         spec = self._state.plan.spec
         assert spec.output is not None, "only typed answers are validated"
-        check = OutputCheck(run_id=self._state.run_id, agent=spec.name, turn=self._state.turns, text=text)
+        check = OutputCheck(**self._told(), text=text)
         if not spec.output.code:
             check.json_schema = spec.output.json_schema
         queue = spec.code_queue if spec.output.code else None
@@ -60,13 +60,17 @@ class CheckCalls:
     async def guard(self, on: GuardedText, guards: Sequence[str], texts: list[str]) -> list[GuardVerdict] | None:
         """Returns what the guards say about texts; `None` as in `validate`, whose errors it raises."""
         spec = self._state.plan.spec
-        check = GuardCheck(
-            run_id=self._state.run_id, agent=spec.name, turn=self._state.turns, on=on, guards=list(guards), texts=texts
-        )
+        check = GuardCheck(**self._told(), on=on, guards=list(guards), texts=texts)
         doing = f"guard the {on}: {', '.join(guards)}"
         what = f"a worker that has the guards of agent {spec.name!r}"
         found = await self._call(names.AGENT_GUARD, check, GuardVerdicts, what=what, doing=doing, queue=spec.code_queue)
         return found.verdicts if found else None
+
+    def _told(self) -> dict[str, Any]:
+        """Returns what each function is told of the run."""
+        state = self._state
+        context = {} if state.request.context is None else {"context": state.request.context}
+        return {"run_id": state.run_id, "agent": state.plan.spec.name, "turn": state.turns, **context}
 
     async def _call(
         self, name: str, check: OutputCheck | GuardCheck, result: type[T], *, what: str, doing: str, queue: str | None

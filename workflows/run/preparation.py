@@ -15,12 +15,13 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.forking import Prefix
     from holdfast.progress import RunProgress
     from holdfast.protocol import Plan, RunRequest
-    from holdfast.types import RunStatus
+    from holdfast.types import RunError, RunStatus
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.local import attempt_locally
     from holdfast.workflows.run.fork import copy_workspace, read_prefix
     from holdfast.workflows.run.model_calls import error_type, run_error
+    from holdfast.workflows.run.prompting import Prompting
     from holdfast.workflows.run.state import SUMMARY_CHARS
 
 REASON_CHARS = 500  # of the reason that is shown while a run waits
@@ -84,6 +85,20 @@ class Preparation:
             reason = run_error(error)
             raise ApplicationError(reason.message, type=reason.type, non_retryable=True) from error
         return prefix
+
+    async def prompt(self, plan: Plan) -> RunError | None:
+        """Completes the plan with the system prompt, if a function of the agent writes it.
+
+        Returns:
+            Why it could not be written; `None` means that it was.
+        """
+
+        def show(what: str) -> None:
+            self._doing = f"waiting for {what}"
+            workflow.set_current_details(f"**queued** · {self._doing}")
+
+        self._doing = "writing the system prompt"
+        return await Prompting(self._wanted, plan, show).write()
 
     def progress(self) -> RunProgress:
         """Returns the progress of the run while it is being prepared."""
