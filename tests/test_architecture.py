@@ -205,7 +205,7 @@ LAYERS = [
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
     Layer(
         "storage.database",
-        f"{VOCABULARY} _util.logger _util.native_threads _util.private_files",
+        f"{VOCABULARY} _util.logger _util.loop_thread _util.native_threads _util.private_files",
         "cachetools httpx2 pydantic surrealdb websockets",
     ),
     Layer("storage.row_cache", f"{VOCABULARY} _util.blocking _util.logger"),

@@ -94,6 +94,19 @@ async def test_errors_cancels_and_changes_cross_the_threads(database: Background
     assert await database.run("RETURN 1") == [1]
 
 
+async def test_a_database_that_cannot_be_made_is_an_error() -> None:
+    """What goes wrong when the database is made is raised by each call, and none of them hangs."""
+
+    def make() -> Database:
+        raise SettingsError("no such engine")
+
+    database = BackgroundDatabase(make)
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="no such engine"):
+            await database.run("RETURN 1")
+    await database.close()
+
+
 def test_program_that_closes_nothing_ends_in_order(tmp_path: Path) -> None:
     """A program that closes nothing exits cleanly and leaves a clean database."""
     begin = time.monotonic()

@@ -6,11 +6,12 @@ import asyncio
 import threading
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from typing_extensions import override
 
+from holdfast._util.loop_thread import LoopThread
 from holdfast._util.native_threads import call_at_exit
 from holdfast.storage.database.database import Database
 from holdfast.storage.database.ephemeral import EphemeralEventHost, call_ephemeral
@@ -66,7 +67,7 @@ class BackgroundDatabase(Database, EphemeralEventHost, IndexHost):
     def touch(self, table: str) -> None:
         with self._guard:
             if self._thread is not None:
-                self._thread.call(lambda database: database.touch(table))
+                self._thread.touch(table)
 
     @override
     def is_watched(self, table: str) -> bool:
@@ -111,14 +112,22 @@ async def _forward(database: Database, table: str, watch: Watch, loop: AbstractE
 
 
 class _DatabaseThread:
-    """A thread that runs an event loop and owns a database."""
+    """A thread that owns a database.
+
+    Args:
+        make: returns the database; called in the thread, and its errors are raised.
+    """
 
     def __init__(self, make: Callable[[], Database]) -> None:
-        self._make = make
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="database", daemon=True)
-        self._thread.start()
-        self._ready.wait()
+        async def made() -> Database:
+            return make()
+
+        self._thread = LoopThread("database")
+        try:
+            self._database = self._thread.wait(made(), grace=EXIT_DEADLINE)
+        except BaseException:
+            self._thread.end(EXIT_DEADLINE)
+            raise
 
     def submit(self, work: Callable[[Database], Awaitable[T]]) -> Awaitable[T]:
         """Runs `work` in the thread; returns an awaitable for the caller's event loop."""
@@ -126,21 +135,18 @@ class _DatabaseThread:
         async def done() -> T:
             return await work(self._database)
 
-        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(done(), self._loop))
+        return asyncio.wrap_future(self._thread.submit(done()))
 
-    def call(self, work: Callable[[Database], None]) -> None:
-        """Runs `work` in the thread without waiting for it."""
-        self._loop.call_soon_threadsafe(lambda: work(self._database))
+    def touch(self, table: str) -> None:
+        """Tells those in the thread who watch a table of a change, without waiting for it."""
+
+        async def touched() -> None:
+            self._database.touch(table)
+
+        self._thread.submit(touched())
 
     def end(self, timeout: float | None = None) -> None:
-        """Closes the database and waits up to `timeout` seconds for the thread to end."""
-        self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join(timeout)
-
-    async def _serve(self) -> None:
-        self._loop: AbstractEventLoop = asyncio.get_running_loop()
-        self._closing = asyncio.Event()
-        self._database = self._make()
-        self._ready.set()
-        await self._closing.wait()
-        await self._database.close()
+        """Closes the database and waits up to `timeout` seconds for that and for the thread to end."""
+        with suppress(TimeoutError):
+            self._thread.submit(self._database.close()).result(timeout)
+        self._thread.end(EXIT_DEADLINE)
