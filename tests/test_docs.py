@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAPERS = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
 PAPERS += sorted((ROOT / "examples").rglob("README.md"))
-BLOCK = re.compile(r"^(?:<!-- not run: ([^\n]+) -->\n)?```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(?:<!-- ([^\n]+) -->\n)?```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BACKGROUND = re.compile(r" &$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 NOT_RUN = {
     "": "a drawing",
@@ -29,6 +31,11 @@ NOT_RUN = {
     "surql": "run by tests/contract/test_howto_queries.py",
 }
 """Languages of blocks that are not run, with the reason; for other blocks, a comment in the page states it."""
+NOT_RUN_BECAUSE = "not run: "
+SAVED = "saved: the commands below run it"
+LATER = "shown within a minute, when the last command is repeated"
+"""Comments before a block, for its test alone; after the first one stands the reason."""
+PATIENCE = 60.0  # seconds for what is shown later
 NOT_HERE = ("python3 -m tests",)  # would run these tests again
 INSTALLED = """\
 import sys
@@ -46,8 +53,8 @@ LINKED = ("holdfast", "workflows", "activities", "requirements", "worker.py", "s
 class Block:
     """A fenced block of a page."""
 
-    not_run: str | None
-    """Why the block before which a page says so cannot be run here; `None`: it is run."""
+    comment: str | None
+    """What the page says before the block, for its test alone."""
     language: str
     text: str
 
@@ -90,11 +97,14 @@ def programs(desk: Path) -> Path:
 
 
 def run(command: str, desk: Path, folder: Path | None = None) -> str:
-    """Runs a command as the shell would, in a folder of a desk; fails with what it printed."""
+    """Runs commands as the shell would, in a folder of a desk, and returns what they print; fails if they do."""
+    path = [str(programs(desk)), str(Path(sys.executable).parent)]
+    if BACKGROUND.search(command):
+        path.reverse()  # what a page kills must be the program itself
     environment = os.environ | {
         "HOLDFAST_NO_BOOTSTRAP": "1",
         "HOLDFAST_HOME": str(desk / ".holdfast"),
-        "PATH": os.pathsep.join([str(programs(desk)), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([*path, os.environ["PATH"]]),
         "PYTHONPATH": str(desk),
         "PYTEST_PLUGINS": "holdfast.testing.pytest_plugin",  # an installed package has an entry point for it
     }
@@ -108,37 +118,99 @@ def run(command: str, desk: Path, folder: Path | None = None) -> str:
         timeout=170,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return f"{done.stderr}{done.stdout}"
+
+
+class Reader:
+    """Someone who does what a page shows, block by block.
+
+    Args:
+        desk: the folder where they begin.
+    """
+
+    def __init__(self, desk: Path) -> None:
+        self._desk = desk
+        self._folder = desk
+        self._last = ""
+        """The command that they typed last."""
+        self._printed = ""
+        """What the block before has printed."""
+
+    def follow(self, block: Block) -> None:
+        """Does what a block shows, or compares what the one before has printed with it."""
+        if block.language == "console":
+            self._type(block.text)
+        elif block.language == "python":
+            named = re.match(r"# (\w+\.py)\n", block.text)
+            name = named.group(1) if named else "block.py"
+            (self._folder / name).write_text(block.text)
+            if block.comment != SAVED:
+                self._printed = self._run(f"python3 {shlex.quote(name)}")
+        elif block.language == "json":
+            json.loads(block.text)
+        elif block.language == "toml":
+            file, _, _ = block.text.removeprefix("# ").partition("\n")
+            (self._folder / file).write_text(block.text)
+        elif block.language == "output":
+            self._compare(block)
+        else:
+            assert block.language in NOT_RUN, f"no test runs a block of {block.language!r}"
+
+    def _type(self, text: str) -> None:
+        """Types the commands of a block: one by one, or into one shell if some of them run in the background."""
+        for line in text.splitlines():
+            assert line.startswith("$ "), f"a console block holds commands alone: {line!r}"
+        commands = [line.removeprefix("$ ") for line in text.splitlines()]
+        if BACKGROUND.search(text):
+            commands = ["\n".join(["set -e", *commands])]
+        self._printed = ""
+        for command in commands:
+            if command.startswith("cd "):
+                self._folder /= command.removeprefix("cd ")
+            elif command not in NOT_HERE:
+                self._printed += self._run(command)
+
+    def _run(self, command: str) -> str:
+        self._last = command
+        return run(command, self._desk, self._folder)
+
+    def _compare(self, block: Block) -> None:
+        """Looks for the lines of a block, in their order, in what was printed; `…` stands for anything."""
+        deadline = time.monotonic() + PATIENCE
+        while (missing := first_missing(block.text, self._printed)) is not None:
+            may_come = block.comment == LATER and time.monotonic() < deadline
+            assert may_come, f"{missing!r} is not in\n{self._printed}"
+            self._printed = self._run(self._last)
+
+
+def first_missing(shown: str, printed: str) -> str | None:
+    """Returns the first line of a block that was not printed after the line before it; `None` if all were."""
+    lines = iter(printed.splitlines())
+    for line in filter(None, map(str.strip, shown.splitlines())):
+        wanted = re.compile(".*".join(map(re.escape, line.split("…"))))
+        if not any(wanted.fullmatch(each.strip()) for each in lines):
+            return line
+    return None
+
+
+def test_what_a_page_says_is_printed_is_compared() -> None:
+    """Lines may be left out between those that are shown, and their order counts."""
+    printed = "one\n  two 2 s\nthree\n"
+    assert first_missing("one\ntwo … s\n\nthree", printed) is None
+    assert first_missing("three\none", printed) == "one"
+    assert first_missing("tw", printed) == "tw"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.timeout(600)
 def test_what_a_page_shows_works(page: Path, desk: Path) -> None:
     """Each command and block of a page does what it shows; `cd` holds until the end of the page."""
-    folder = desk
+    reader = Reader(desk)
     for block in blocks(page):
-        if block.not_run:
+        if block.comment and block.comment.startswith(NOT_RUN_BECAUSE):
             continue
-        if block.language == "console":
-            for line in block.text.splitlines():
-                assert line.startswith("$ "), f"a console block holds commands alone: {line!r}"
-                command = line.removeprefix("$ ")
-                if command.startswith("cd "):
-                    folder /= command.removeprefix("cd ")
-                elif command not in NOT_HERE:
-                    run(command, desk, folder)
-        elif block.language == "python":
-            named = re.match(r"# (\w+\.py)\n", block.text)
-            name = named.group(1) if named else "block.py"
-            (folder / name).write_text(block.text)
-            run(f"python3 {shlex.quote(name)}", desk, folder)
-        elif block.language == "json":
-            json.loads(block.text)
-        elif block.language == "toml":
-            file, _, _ = block.text.removeprefix("# ").partition("\n")
-            (folder / file).write_text(block.text)
-        else:
-            assert block.language in NOT_RUN, f"no test runs a block of {block.language!r}"
+        assert block.comment in (None, SAVED, LATER), f"no test knows the comment {block.comment!r}"
+        reader.follow(block)
 
 
 @pytest.mark.parametrize("page", [*PAGES, *PAPERS], ids=lambda page: str(page.relative_to(ROOT)))

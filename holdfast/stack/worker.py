@@ -89,10 +89,15 @@ def fingerprint(settings: Settings, program: Sequence[str], address: str, model_
         "SURREALDB_URL": settings.store_url,
         "HOLDFAST_HOME": str(settings.holdfast_home.absolute()),
         MODEL_SERVER: model_url or "",
-        "worker program": "\0".join([*program, str(process.PACKAGE_PARENT)]),
+        "worker program": "\0".join([_interpreter(program[0]), *program[1:], str(process.PACKAGE_PARENT)]),
         FOLDER: str(Path.cwd()) if settings.holdfast_agents or not settings.workspace_roots else "",
     }
     return {name: hashlib.sha256(fact.encode()).hexdigest()[:FINGERPRINT_LENGTH] for name, fact in facts.items()}
+
+
+def _interpreter(path: str) -> str:
+    """Returns what identifies an interpreter: a virtual environment has it as `python`, `python3` and `python3.11`."""
+    return f"{Path(path).parent}\0{Path(path).resolve()}" if Path(path).is_absolute() else path
 
 
 def changes(old: dict[str, str], new: dict[str, str]) -> list[str]:

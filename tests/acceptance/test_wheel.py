@@ -228,7 +228,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Built) -> None:
         links = [info.filename for info in archive.infolist() if (info.external_attr >> 28) == 0o12]
     assert names == package_files()
     assert links == []
-    assert {"holdfast/workflows/options.py", "holdfast/activities/model.py", "holdfast/docs/quickstart.md"} <= names
+    assert {"holdfast/workflows/options.py", "holdfast/activities/model.py", "holdfast/docs/install.md"} <= names
     assert {"holdfast/__init__.pyi", "holdfast/py.typed", "holdfast/stack/temporal/go.sum"} <= names
     assert any(name.endswith(".surql") for name in names)
     assert described.splitlines()[1:3] == ["Name: holdfast-agents", f"Version: {holdfast.__version__}"]

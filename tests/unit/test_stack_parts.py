@@ -347,6 +347,21 @@ def test_a_changed_setting_is_seen_and_not_written_down(change: Change) -> None:
     assert all(len(digest) == worker.FINGERPRINT_LENGTH for digest in after.values())
 
 
+def test_an_interpreter_has_several_names(tmp_path: Path) -> None:
+    """A program that `python` runs, and the command `holdfast`, which names `python3.11`, mean the same worker."""
+
+    def fingerprint(name: str) -> dict[str, str]:
+        return worker.fingerprint(Settings(), [str(tmp_path / name), "-m", "holdfast"], "127.0.0.1:1", None)
+
+    for environment in ("one", "two"):
+        (tmp_path / environment).mkdir()
+        (tmp_path / environment / "python3.11").symlink_to(sys.executable)
+        (tmp_path / environment / "python").symlink_to("python3.11")
+    before = fingerprint("one/python")
+    assert worker.changes(before, fingerprint("one/python3.11")) == []
+    assert worker.changes(before, fingerprint("two/python")) == ["worker program"]
+
+
 def test_another_folder_is_another_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Modules of agents, and workspaces by default, are in the current folder of the command that starts the worker."""
 
