@@ -165,6 +165,29 @@ async def test_torn_write_is_mended(tmp_path: Path, differs_from: int | None) ->
         assert [await rows(torn, f"SELECT * FROM {table}") for table in TABLES] == expected
 
 
+async def test_torn_deletion_leaves_nothing_to_the_next_run(tmp_path: Path) -> None:
+    """A run under the id of one whose deletion a power cut interrupted has its own rows alone."""
+    store, old = open_store(f"surrealkv://{tmp_path}/whole"), SampleRun(turns=4)
+    await store.append(old.batch())
+    await store.close()
+    begin = log_of(tmp_path / "whole").stat().st_size
+    store = open_store(f"surrealkv://{tmp_path}/whole")
+    await store.delete(old.run_id)
+    await store.close()
+    new = SampleRun(turns=1, run_id=old.run_id, chain="another")
+    store = open_store(f"surrealkv://{tmp_path}/new")
+    await store.append(new.batch())
+    await store.close()
+    expected = [await rows(f"surrealkv://{tmp_path}/new", f"SELECT * FROM {table}") for table in TABLES]
+    end = log_of(tmp_path / "whole").stat().st_size
+    for tear in range(begin, end, (end - begin) // TEARS):
+        torn = torn_copy(tmp_path, tear)
+        store = open_store(torn)
+        await store.append(new.batch())
+        await store.close()
+        assert [await rows(torn, f"SELECT * FROM {table}") for table in TABLES] == expected
+
+
 async def test_torn_schema_is_mended(tmp_path: Path) -> None:
     """A migration that a power cut left half done is completed at the next opening."""
     store = open_store(f"surrealkv://{tmp_path}/whole")

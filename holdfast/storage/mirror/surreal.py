@@ -51,6 +51,7 @@ CONCLUDE = """UPDATE $run MERGE $row
 OPEN_WAITS = """SELECT run, run.agent AS agent, since, text FROM wait
     WHERE open = true AND kind IN $kinds AND run.status NOT IN $final ORDER BY since LIMIT $limit"""
 SUMMARY = "SELECT VALUE text FROM ONLY $run"
+REST = "SELECT VALUE id FROM event:[$id, NONE]..=[$id, ..] LIMIT 1"
 DIGESTS = "SELECT id[1] AS seq, digest FROM event:[$id, $first]..=[$id, $last]"
 COMPLETENESS = """RETURN [
     (SELECT VALUE total FROM (SELECT count() AS total FROM event:[$id, 0]..=[$id, ..] GROUP ALL))[0] ?? 0,
@@ -214,7 +215,7 @@ class SurrealStore(Store):
         step = plan_append(batch, stored, digests)
         if isinstance(step, TranscriptRef):
             return step
-        if step.cut is not None:
+        if step.cut is not None and (stored or await self._has_rest(batch.run_id)):
             stored = await self._truncate(batch, step.cut, stored)
         await self._write(batch, step.entries, stored)
         self._remember(batch)
@@ -244,6 +245,11 @@ class SurrealStore(Store):
             return {}
         [rows] = await self._database.run(DIGESTS, id=batch.run_id, first=seqs[0], last=seqs[-1])
         return {row["seq"]: row["digest"] for row in rows}
+
+    async def _has_rest(self, run: RunId) -> bool:
+        """Whether a run without a row has others, of an interrupted deletion, which deletes its events last."""
+        [found] = await self._database.run(REST, id=run)
+        return bool(found)
 
     async def _truncate(self, batch: EntryBatch, cut: int, stored: Stored | None) -> Stored | None:
         """Deletes the entries of a run from `cut` onward; returns what is left."""
