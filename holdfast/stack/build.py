@@ -17,6 +17,8 @@ from holdfast.stack.progress import Report, ticking
 MODULE = Path(__file__).with_name("temporal")
 """Folder of the go.mod and go.sum, which pin the server and all of its dependencies by checksum."""
 PROGRAM = "github.com/temporalio/cli/cmd/temporal"
+PACKAGE = re.compile(r"[\w.~/-]+")
+"""The name of a package, which `go build -v` writes as it compiles it."""
 
 DOWNLOAD_TIMEOUT = 180.0  # seconds; 60 MB over a slow line. A closed network fails at once or never answers
 BUILD_TIMEOUT = 1800.0  # seconds; two to four minutes on two cores, with all sources still to be fetched
@@ -101,7 +103,9 @@ async def _compile(go: str, folder: Path, versions: Pinned, report: Report) -> N
     shutil.copytree(MODULE, folder)
     caches = await go_caches.variables(go, folder)
     async with ticking("building", counter.shown, report):
-        await run(command, timeout=BUILD_TIMEOUT, cwd=folder, env={"GOWORK": "off", **caches}, on_line=counter.count)
+        await run(
+            command, timeout=BUILD_TIMEOUT, cwd=folder, env={"GOWORK": "off", **caches}, is_progress=counter.counts
+        )
 
 
 async def remove_unfinished(cache: Path) -> None:
@@ -119,11 +123,13 @@ class _Counter:
         self._fetched = 0
         self._compiled = 0
 
-    def count(self, line: str) -> None:
-        if line.startswith("go: downloading"):
-            self._fetched += 1
-        else:
-            self._compiled += 1
+    def counts(self, line: str) -> bool:
+        """Counts a line if it is one of these; whatever else Go writes says why the build fails."""
+        is_fetched = line.startswith("go: downloading ")
+        is_compiled = PACKAGE.fullmatch(line) is not None
+        self._fetched += is_fetched
+        self._compiled += is_compiled
+        return is_fetched or is_compiled
 
     def shown(self) -> str:
         return f", {self._fetched} modules fetched, {self._compiled} packages compiled"

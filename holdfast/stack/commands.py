@@ -24,7 +24,7 @@ async def run(
     timeout: float,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    on_line: Callable[[str], None] = lambda _line: None,
+    is_progress: Callable[[str], bool] = lambda _line: False,
 ) -> str:
     """Runs a command and returns the last lines of its output.
 
@@ -33,7 +33,7 @@ async def run(
         timeout: seconds after which the command and its child processes are killed.
         cwd: its working directory.
         env: variables to add to the environment.
-        on_line: called with each line as it is written.
+        is_progress: called with each line as it is written; those for which it returns True are not kept.
 
     Raises:
         CommandFailed: it did not start, ended with an exit code other than 0, or timed out.
@@ -48,7 +48,7 @@ async def run(
         raise CommandFailed(f"{command[0]}: {error.strerror}") from error
     try:
         async with asyncio.timeout(timeout):
-            code = await _follow(process, last, on_line)
+            code = await _follow(process, last, is_progress)
     except TimeoutError as error:
         raise CommandFailed(f"{command[0]} had not ended after {timeout:.0f} s") from error
     finally:
@@ -61,10 +61,10 @@ async def run(
     return "\n".join(last)
 
 
-async def _follow(process: Process, last: deque[str], on_line: Callable[[str], None]) -> int:
+async def _follow(process: Process, last: deque[str], is_progress: Callable[[str], bool]) -> int:
     assert process.stdout is not None
     async for raw in process.stdout:
         line = raw.decode(errors="replace").rstrip()
-        last.append(line)
-        on_line(line)
+        if not is_progress(line):
+            last.append(line)
     return await process.wait()
