@@ -26,8 +26,8 @@ class Limiter:
         self._prices = prices
         self._limits = limits
 
-    async def limit(self, plan: Plan, spec: AgentSpec, wanted: RunOptions) -> None:
-        """Adds the budgets that apply to a run, and the price of its model if one of them limits the cost.
+    async def limit(self, plan: Plan, spec: AgentSpec, wanted: RunOptions, default_model: str) -> None:
+        """Adds the budgets that apply to a run, and the price of its models if one of them limits the cost.
 
         Raises:
             ApplicationError: the cost is limited, and the price of the model is not known.
@@ -41,7 +41,8 @@ class Limiter:
         has_limit = plan.budget is not None and plan.budget.cost_usd is not None
         if not (costly or has_limit):
             return
-        models = plan.spec.models or [plan.expected_model]
+        agents = (plan.spec, *plan.spec.team.values())
+        models = list(dict.fromkeys(model for agent in agents for model in agent.models or [default_model]))
         price = await asyncio.to_thread(highest_price, self._prices, models)
         if price is not None:
             plan.price = price

@@ -12,7 +12,7 @@ from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.activities.limiter import Limiter
 from holdfast.activities.slots import AgentSlots
-from holdfast.agents.approvals import tightened
+from holdfast.agents.approvals import tightened_team
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, ToolNotServed, UnknownAgent, UsageError
@@ -91,11 +91,11 @@ class RunActivities:
         """
         self._check_input(input_bytes)
         spec = self._with_approvals(await self._find(wanted), wanted)
-        self._check_tools(spec, wanted)
-        changes = {"model": wanted.model, "max_turns": wanted.max_turns}
+        for agent in (spec, *spec.team.values()):
+            self._check_tools(agent, wanted)
         models = model_names(wanted.model) or spec.models
         plan = Plan(
-            spec=spec.model_copy(update={name: value for name, value in changes.items() if value is not None}),
+            spec=_overridden(spec, wanted),
             timeout=wanted.timeout or spec.timeout or self._default_timeout,
             expected_model=(models or [self._default_model])[0],
             workspace=self._admit(wanted.workspace) if wanted.workspace else self._own_workspace(),
@@ -106,7 +106,7 @@ class RunActivities:
             plan.ledger = True
         if queue := self._model_queue(models[0] if models else None):
             plan.model_queue = queue
-        await self._limiter.limit(plan, spec, wanted)
+        await self._limiter.limit(plan, spec, wanted, self._default_model)
         if (approval_timeout := wanted.approval_timeout or self._approval_timeout) is not None:
             plan.approval_timeout = approval_timeout
         if self._limits.is_private:
@@ -119,7 +119,7 @@ class RunActivities:
         if not wanted.approve:
             return spec
         try:
-            return spec.model_copy(update={"tools": tightened(spec.tools, wanted.approve, "this run")})
+            return tightened_team(spec, wanted.approve, "this run")
         except UsageError as error:
             raise ApplicationError(
                 f"this run cannot start: {error}", type=ErrorType.INVALID_REQUEST, non_retryable=True
@@ -191,3 +191,18 @@ class RunActivities:
             type=ErrorType.UNKNOWN_AGENT,
             category=ApplicationErrorCategory.BENIGN,
         )
+
+
+def _overridden(spec: AgentSpec, wanted: RunOptions) -> AgentSpec:
+    """Returns an agent with the model and the limit of a request; the model is that of its whole team."""
+
+    def changed(agent: AgentSpec) -> AgentSpec:
+        return agent.model_copy(update={"model": wanted.model}) if wanted.model is not None else agent
+
+    found = changed(spec)
+    changes: dict[str, object] = {}
+    if wanted.max_turns is not None:
+        changes["max_turns"] = wanted.max_turns
+    if spec.team:
+        changes["team"] = {name: changed(member) for name, member in spec.team.items()}
+    return found.model_copy(update=changes) if changes else found

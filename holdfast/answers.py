@@ -109,3 +109,5 @@ class CarriedChecks(Tolerant):
     """The reply that has not been checked yet."""
     finish_reason: str | None = None
     """Why that reply ended."""
+    heard: Annotated[list[PendingText], Field(exclude_if=lambda heard: not heard)] = []
+    """Messages of people since the last answer, for the guards of an agent that takes over."""

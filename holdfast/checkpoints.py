@@ -48,6 +48,8 @@ class RestorePoint(Tolerant):
     """Whether that reply is an answer that nothing follows."""
     output: Text = ""
     """The last text of the model."""
+    active: Text | None = None
+    """The agent that acted there, as in `AgentSpec.acting`."""
 
 
 def turn_name(turn: int) -> str:
@@ -135,6 +137,8 @@ def restore_point(entries: Sequence[Entry], reference: str, run_id: RunId) -> Re
     point = RestorePoint(id=checkpoint.id, ref=checkpoint.ref, turn=turns.get(replies[-1].seq, 0) if replies else 0)
     point.open_calls = open_calls(context)
     point.answered = last is not None and last.role == "assistant" and not last.tool_calls
+    if context.active is not None:
+        point.active = context.active
     point.output = next((reply.content for reply in reversed(replies) if reply.content), "")
     return point
 
@@ -156,7 +160,8 @@ def effects_since(entries: Sequence[Entry], seq: int) -> list[Effect]:
         seq: the newest entry that counts after a restore.
     """
     spec = AgentSpec.model_validate(entries[0].data["agent"], extra="allow")
-    harmless = {tool.name for tool in spec.tools if tool.read_only}
+    tools = [tool for agent in (spec, *spec.team.values()) for tool in agent.tools]
+    harmless = {tool.name for tool in tools} - {tool.name for tool in tools if not tool.read_only}
     asked: dict[str | None, ToolCall] = {}
     found = []
     for entry in entries:

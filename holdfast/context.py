@@ -3,6 +3,7 @@
 An entry counts unless a later one, `restored`, goes back to before it. Of those that count, these change the context:
 
     message, tool_result    add a message. A result follows its call, in the order of the calls, whichever ended first.
+                            One with a `handoff` makes another agent act, whose system prompt replaces the one before
     wait_ended              a person edited a call when they approved it: the model sees their arguments, and is told
     compaction              clears results of tools, or replaces messages by a summary
     guard                   a guard has blocked or replaced a message; it counts with the message, also if a later entry
@@ -157,6 +158,8 @@ def _extended(context: Context, entries: Iterable[Entry]) -> Context:
     results: _Results | None = None
     for entry in entries:
         message = entry.message
+        if (handoff := entry.data.get("handoff")) is not None:
+            context = _handed(context, messages, str(handoff))
         if message is not None and message.role == "tool":
             results = _results(messages, message.tool_call_id, results)
             if results is not None:  # providers refuse a result without its call
@@ -173,7 +176,17 @@ def _extended(context: Context, entries: Iterable[Entry]) -> Context:
             messages = compacted(messages, entry.data)
         elif entry.kind == "guard":
             _guard(messages, entry.data)
-    return Context.model_construct(spec=context.spec, messages=messages, held=held)
+    changed = {"messages": messages, "held": held}
+    return Context.model_construct(**{name: getattr(context, name) for name in Context.model_fields} | changed)
+
+
+def _handed(context: Context, messages: list[Message], to: str) -> Context:
+    """Returns a context in which another agent acts, and gives its system prompt to the messages."""
+    definition = context.definition or context.spec
+    spec = definition.acting(to)
+    if messages and messages[0].role == "system":
+        messages[0] = _changed(messages[0], content=spec.system_prompt)
+    return Context.model_construct(spec=spec, messages=messages, held=None, definition=definition, active=to)
 
 
 def _add(messages: list[Message], message: Message) -> Message | None:

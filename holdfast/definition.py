@@ -28,6 +28,7 @@ MAX_DEFINITION_BYTES = 512 * 1024
 """Largest definition, in bytes of JSON: it is part of the run's payloads, and Temporal accepts 2 MB per payload."""
 
 ASK_PREFIX = "ask_"
+TRANSFER_PREFIX = "transfer_to_"
 MAX_TOOL_NAME = 64  # characters; providers of models accept no more
 
 _VERSIONED = re.compile(r"(?P<name>.+)@(?P<version>[0-9]{1,9})", re.DOTALL)
@@ -64,7 +65,16 @@ def split_version(reference: str) -> tuple[str, int | None]:
 
 def ask_tool_name(agent: str) -> str:
     """Returns the name of the tool that asks an agent: `ask_web-researcher`."""
-    name = ASK_PREFIX + re.sub(r"[^a-zA-Z0-9_-]+", "_", split_version(agent)[0])
+    return _tool_name(ASK_PREFIX, agent)
+
+
+def transfer_tool_name(agent: str) -> str:
+    """Returns the name of the tool that hands the run to an agent: `transfer_to_refunds`."""
+    return _tool_name(TRANSFER_PREFIX, agent)
+
+
+def _tool_name(prefix: str, agent: str) -> str:
+    name = prefix + re.sub(r"[^a-zA-Z0-9_-]+", "_", split_version(agent)[0])
     if len(name) > MAX_TOOL_NAME:
         name = f"{name[: MAX_TOOL_NAME - 9]}_{hashlib.sha256(agent.encode()).hexdigest()[:8]}"
     return name
@@ -90,6 +100,8 @@ class AgentDefinition(Data):
     """Names of tools that the worker serves, such as `read_file`, or `AgentName.method` for a method of an agent."""
     agents: Annotated[list[Annotated[str, Field(min_length=1)]], Field(exclude_if=lambda agents: not agents)] = []
     """Names of agents that it may ask, with or without a version, each by a tool `ask_<name>`."""
+    handoffs: Annotated[list[Annotated[str, Field(min_length=1)]], Field(exclude_if=lambda others: not others)] = []
+    """Names of agents to which it may hand off, likewise, each by a tool `transfer_to_<name>`."""
     max_turns: Turns = 50
     """Maximum number of model calls in a run."""
     timeout: Seconds | None = None
@@ -108,7 +120,7 @@ class AgentDefinition(Data):
     version: int | None = None
     """Assigned by the registry; `None` means that it is not registered."""
 
-    @field_validator("tools", "agents")
+    @field_validator("tools", "agents", "handoffs")
     @classmethod
     def _without_repeats(cls, tools: list[str]) -> list[str]:
         for place, tool in enumerate(tools):
@@ -119,8 +131,9 @@ class AgentDefinition(Data):
     @field_validator("approvals")
     @classmethod
     def _of_own_tools(cls, approvals: dict[str, Required], info: ValidationInfo) -> dict[str, Required]:
-        asking = map(ask_tool_name, info.data.get("agents", ()))
-        if unknown := sorted(approvals.keys() - {*info.data.get("tools", approvals), *asking, ALL}):
+        others = [*map(ask_tool_name, info.data.get("agents", ()))]
+        others += map(transfer_tool_name, info.data.get("handoffs", ()))
+        if unknown := sorted(approvals.keys() - {*info.data.get("tools", approvals), *others, ALL}):
             raise ValueError(f"{unknown[0]!r} is not one of its tools")
         return approvals
 

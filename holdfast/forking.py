@@ -134,6 +134,11 @@ class Prefix:
         return context_of(self.entries).messages
 
     @property
+    def active(self) -> str | None:
+        """The agent that acts at the point, as in `AgentSpec.acting`."""
+        return context_of(self.entries).active
+
+    @property
     def answer(self) -> Message | None:
         """The answer of the model at the point; `None` if it has not answered there."""
         messages = context_of(self.entries).messages

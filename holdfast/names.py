@@ -41,6 +41,9 @@ for a tool whose name another agent uses too."""
 ASK_AGENT = "ask_agent"
 """The operation of tools that ask another agent, see `ToolSpec.operation`."""
 
+HAND_OFF = "hand_off"
+"""The operation of tools that hand the run to another agent."""
+
 SIGNAL_CHILD = "child"
 """To a run: what became of one of its children."""
 SIGNAL_REPORT = "report"

@@ -48,7 +48,6 @@ AGENT = _table(
     interrupt_before interrupt_on -> approvals
     mcp_servers -> mcp
     """,
-    handoffs="name the other agents in `agents=[...]`, which this one may ask",
     allow_delegation="name the agents that it may ask in `agents=[...]`",
     retries="failed calls are retried by themselves; for answers of the wrong type, pass `output_retries`",
     temperature=_SETTINGS,

@@ -187,6 +187,10 @@ class CarriedState(Tolerant):
     stage: ToolProgress | None = None
     """The report with which a tool has entered a stage last."""
     context: CarriedContext = CarriedContext()
+    active: Annotated[str | None, Field(exclude_if=lambda active: active is None)] = None
+    """The agent to which the run was handed, as in `AgentSpec.acting`."""
+    handoffs: Annotated[int, Field(exclude_if=lambda number: not number)] = 0
+    """Number of handoffs since the last answer."""
     checks: Annotated[CarriedChecks, Field(exclude_if=lambda checks: not checks.model_fields_set)] = CarriedChecks()
     tree: Annotated[CarriedTree, Field(exclude_if=lambda tree: tree == CarriedTree())] = CarriedTree()
 

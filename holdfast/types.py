@@ -17,7 +17,6 @@ from holdfast.bounds import (
     MAX_NAME,
     MAX_RETRIES,
     Count,
-    Elapsed,
     Json,
     Models,
     Name,
@@ -29,21 +28,17 @@ from holdfast.bounds import (
 from holdfast.bounds import Text as Text  # noqa: PLC0414 - exported
 from holdfast.bounds import clean_text as clean_text  # noqa: PLC0414 - exported
 from holdfast.budgets import Budget
-from holdfast.call_outcome import CallOutcome
-from holdfast.call_progress import CallProgress
 from holdfast.data import Data as Data  # noqa: PLC0414 - exported
 from holdfast.data import Tolerant as Tolerant  # noqa: PLC0414 - exported
 from holdfast.log_points import ForkedFrom as ForkedFrom  # noqa: PLC0414 - exported
 from holdfast.log_points import TranscriptRef as TranscriptRef  # noqa: PLC0414 - exported
-from holdfast.messages import MadeCheckpoint
 from holdfast.messages import Message as Message  # noqa: PLC0414 - exported
 from holdfast.messages import ToolCall as ToolCall  # noqa: PLC0414 - exported
 from holdfast.run_status import FINAL_STATUSES as FINAL_STATUSES  # noqa: PLC0414 - exported
 from holdfast.run_status import RunStatus as RunStatus  # noqa: PLC0414 - exported
+from holdfast.tool_result import RunId as RunId  # noqa: PLC0414 - exported
+from holdfast.tool_result import ToolResult as ToolResult  # noqa: PLC0414 - exported
 from holdfast.usage import Usage as Usage  # noqa: PLC0414 - exported
-
-RunId = str
-"""A run's id, which is its workflow id."""
 
 MAX_INPUT_BYTES = 512 * 1024
 """Largest input of a run, in UTF-8 bytes, if large payloads are not stored outside of Temporal, which terminates a
@@ -74,7 +69,7 @@ class ToolSpec(Tolerant):
     operation: Text | None = None
     """What the run itself does instead of calling an activity, as `sleep`; `None` means that a worker performs it."""
     agent: Text | None = None
-    """The agent that it asks, if `operation` is `ask_agent`: one of `AgentSpec.agents`."""
+    """The other agent, if `operation` is `ask_agent` or `hand_off`: one of `AgentSpec.agents` or `handoffs`."""
     claims: bool = False
     """Whether its worker claims each call in the ledger before it begins, if there is a ledger: only then may a call be
     attempted again that was lost with its worker, although it must not take effect twice."""
@@ -112,6 +107,10 @@ class AgentSpec(Tolerant):
     tools: list[ToolSpec] = []
     agents: Annotated[list[Text | AgentSpec], Field(exclude_if=lambda agents: not agents)] = []
     """Agents that it may ask, each by a tool `ask_<name>`: names, with or without a version, or definitions."""
+    handoffs: Annotated[list[Text], Field(exclude_if=lambda handoffs: not handoffs)] = []
+    """Agents to which it may hand off, each by a tool `transfer_to_<name>`: names, with or without a version."""
+    team: Annotated[dict[Text, AgentSpec], Field(exclude_if=lambda team: not team)] = {}
+    """The agents that handoffs can reach from this one, without itself, as `handoffs` names them; they have no team."""
     max_turns: Turns = 50
     timeout: Seconds | None = None
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""
@@ -134,6 +133,15 @@ class AgentSpec(Tolerant):
     def models(self) -> list[str]:
         """The models in order of preference; empty means the worker's default model."""
         return model_names(self.model)
+
+    def acting(self, active: str | None) -> AgentSpec:
+        """Returns the agent that acts in a run of this one.
+
+        Args:
+            active: the agent that the run was handed to last; `None` means that it was not handed over. One that is not
+                in the team stands for this agent itself.
+        """
+        return self if active is None else self.team.get(active, self)
 
 
 def model_names(model: str | list[str] | None) -> list[str]:
@@ -176,13 +184,14 @@ class Entry(Tolerant):
             TriedModel) if other models were asked before; from the run itself `repair` (its number), if it asks the
             model to repair its answer
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
-            (CallOutcome), `progress` (CallProgress); of an answer of a child run also `run` (its id), `usage`
+            (CallOutcome), `progress` (CallProgress); of an answer of a child run also `run` (its id), `usage`; of a
+            handoff `handoff`: the agent that acts from then on
         stage: the ToolProgress with which a call has entered a stage; its last one is in its `tool_result`
         command: `command` (its name), `id`, `by`, and the fields of the command that were set
         dropped: `id` (of the `send` command), `reason`: a message that no model call will see
         refused: `signal`, `reason`, `given`: a signal that could not be carried out
-        answer: `output`, `finish_reason`, `error`, `turns` (of this answer), and `typed` as in RunResult: the end of an
-            exchange in a session
+        answer: `output`, `finish_reason`, `error`, `turns` (of this answer), `typed` as in RunResult, and `agent` if
+            another one has taken over: the end of an exchange in a session
         wait: `wait` (Wait): a wait that is recorded because it may be long
         wait_ended: `id`, `outcome`; of an approval with edited arguments also `edited` (`arguments`), `by`, and `call`,
             the id of the call, if `id` is another
@@ -278,6 +287,9 @@ class RunResult(Tolerant):
 
     run_id: RunId
     agent: str
+    """The agent that the run was started with."""
+    active_agent: Annotated[str | None, Field(exclude_if=lambda agent: agent is None)] = None
+    """The agent that has taken over from it; `None` means none."""
     status: RunStatus
     output: Text = ""
     """The model's answer; of an answer that was cut off or interrupted, the part that had arrived."""
@@ -311,6 +323,8 @@ class RunSummary(Tolerant):
 
     run_id: RunId
     agent: str
+    active_agent: Annotated[str | None, Field(exclude_if=lambda agent: agent is None)] = None
+    """As in `RunResult`."""
     status: RunStatus
     turn: int = 0
     usage: Usage = Usage()
@@ -363,34 +377,11 @@ class Context(Tolerant):
     """The context of a model call: the definition, and the messages up to a point of the log."""
 
     spec: AgentSpec
+    """The agent that acts."""
     messages: list[Message]
     held: Message | None = None
     """A partial reply at the end, which counts only if a message of a person follows."""
-
-
-class ToolResult(Tolerant):
-    """The result of a tool call."""
-
-    content: Text = ""
-    """The text for the model."""
-    error: Text | None = None
-    """What went wrong, in words that the model can act on; `None` means that the call succeeded."""
-    files: list[str] = []
-    """Files that the tool wrote, relative to the workspace."""
-    seconds: Elapsed = 0.0
-    attempts: Count = 1
-    """Number of attempts."""
-    outcome: CallOutcome | str | None = None
-    """How the result is known; `None` means that the call was made and returned it."""
-    checkpoints: list[MadeCheckpoint] = []
-    """Those that the tool made, oldest first."""
-    pinned: bool = False
-    """Whether compaction leaves the result in the context."""
-    run: RunId | None = None
-    """The child run whose answer it is."""
-    usage: Usage | None = None
-    """What the child run and its own children have used."""
-    progress: CallProgress | None = None
-    """What the call reported last of how far it was; `None` means that it reported nothing."""
-    left_out: Count = 0
-    """Number of bytes at the end of the content that were left out."""
+    definition: AgentSpec | None = None
+    """The agent that the run began with; `None` means `spec`."""
+    active: Text | None = None
+    """As in `AgentSpec.acting`."""

@@ -12,13 +12,14 @@ from pydantic import JsonValue, ValidationError
 
 from holdfast.agents import services
 from holdfast.agents.approvals import tightened
-from holdfast.agents.asking import ask_tools
+from holdfast.agents.asking import tools_for
 from holdfast.agents.code_place import code_queue, defining_file, remember
 from holdfast.agents.definition_checks import as_tools, check_approvals, check_budget, check_name, check_unique
 from holdfast.agents.guards import Guard, as_guards
 from holdfast.agents.lifespan import enter_once
 from holdfast.agents.output import Output
 from holdfast.agents.system_prompt import as_prompt
+from holdfast.agents.team import checked_handoffs, defining, members, team_of
 from holdfast.agents.tool import Tool
 from holdfast.agents.user_functions import UserFunction
 from holdfast.answers import OUTPUT_RETRIES, GuardedText
@@ -67,6 +68,9 @@ class Agent:
             ones first.
         agents: agents that it may ask, each by a tool `ask_<name>`: instances of Agent, names of agents with or without
             a version (`NAME@3`), or specifications. Each question is a run of its own.
+        handoffs: agents to which it may hand off, each by a tool `transfer_to_<name>`, after which the run continues as
+            that agent: instances of Agent, and names of agents of the same file, of the workers and of the registry,
+            with or without a version. Agents that hand off to each other name one of the two.
         max_turns: maximum number of model calls of a run.
         timeout: maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT.
         budget: what a run and its children may use; `None` means no limit.
@@ -94,6 +98,7 @@ class Agent:
     model: str | list[str] | tuple[str, ...] | None = None
     tools: Sequence[Any] = ()
     agents: Sequence[Agent | AgentSpec | str] = ()
+    handoffs: Sequence[Agent | AgentSpec | str] = ()
     max_turns: int = 50
     timeout: float | None = None
     budget: Budget | Mapping[str, Any] | None = None
@@ -126,6 +131,7 @@ class Agent:
         model: str | list[str] | tuple[str, ...] | _Unset | None = UNSET,
         tools: Sequence[Any] | None = None,
         agents: Sequence[Agent | AgentSpec | str] | None = None,
+        handoffs: Sequence[Agent | AgentSpec | str] | None = None,
         max_turns: int | None = None,
         timeout: float | _Unset | None = UNSET,
         budget: Budget | Mapping[str, Any] | _Unset | None = UNSET,
@@ -162,6 +168,7 @@ class Agent:
         functions = as_tools(self.name, type(self).tools if tools is None else tools)
         self.tools = check_unique(self.name, (*functions, *self._bind_methods()))
         self.agents = _check_agents(self.name, type(self).agents if agents is None else agents)
+        self.handoffs = checked_handoffs(self.name, type(self).handoffs if handoffs is None else handoffs, Agent)
         self.output_type = type(self).output_type if output_type is UNSET else output_type
         self.output_retries = type(self).output_retries if output_retries is None else output_retries
         self.typed_output = self._typed_output(output_validator)
@@ -171,8 +178,8 @@ class Agent:
             "input": as_guards(self.name, "input_guards", self.input_guards),
             "output": as_guards(self.name, "output_guards", self.output_guards),
         }
-        self.spec()
         self.code_queue = code_queue(self.name, defining_file(self, inspect.currentframe()))
+        self.spec()
         remember(self)
 
     def spec(self) -> AgentSpec:
@@ -181,11 +188,25 @@ class Agent:
         Raises:
             AgentDefinitionError: a value is not accepted.
         """
+        with defining(self):
+            found = members(self)
+            spec = self._own_spec(found)
+            if team := team_of(self, found, lambda member: member._own_spec(found)):  # noqa: SLF001 - of this class
+                spec.team = team
+            return spec
+
+    def _own_spec(self, found: Mapping[str, Agent | AgentSpec]) -> AgentSpec:
+        """Returns the definition without its team; `found` are the agents that are known by name."""
         agents = [agent.spec() if isinstance(agent, Agent) else agent for agent in self.agents]
+        handoffs = [
+            each if isinstance(each, str) else each.name for each in checked_handoffs(self.name, self.handoffs, Agent)
+        ]
+        described = {name: found[name].description for name in handoffs if name in found}
         extra: dict[str, Any] = {
             "description": self.description,
             "system_prompt_function": self.prompt.name if self.prompt else None,
             "agents": agents,
+            "handoffs": handoffs,
             "context_window": self.context_window,
             "output": self.typed_output.spec if self.typed_output else None,
             "input_guards": [guard.name for guard in self.guards["input"]],
@@ -197,7 +218,7 @@ class Agent:
                 system_prompt="" if self.prompt else self.system_prompt,
                 model=list(self.model) if isinstance(self.model, tuple) else self.model,
                 model_settings=dict(self.model_settings),
-                tools=[*(tool.spec for tool in self.tools), *ask_tools(self.name, agents)],
+                tools=[*(tool.spec for tool in self.tools), *tools_for(self.name, agents, handoffs, described)],
                 max_turns=self.max_turns,
                 timeout=self.timeout,
                 **{name: value for name, value in extra.items() if value},

@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.agents.arguments import Arguments
 from holdfast.approval import ALL
 from holdfast.errors import AgentDefinitionError, UsageError
-from holdfast.types import ToolSpec
+from holdfast.types import AgentSpec, ToolSpec
 
 CONDITION_TIMEOUT = 5.0  # seconds for a condition; it looks at arguments and should take milliseconds
 
@@ -60,6 +60,30 @@ def choosing(where: str, function: Any, known: Collection[str], accepted: str) -
         return function(**(given if takes_all else {name: given[name] for name in named if name in given}))
 
     return call
+
+
+def tightened_team(spec: AgentSpec, required: Collection[str], whose: str) -> AgentSpec:
+    """Returns an agent and those of its team, some of whose tools need a person's approval for every call.
+
+    Args:
+        spec: the agent.
+        required: see `tightened`; a name counts for each agent that has such a tool.
+        whose: see `tightened`.
+
+    Raises:
+        UsageError: a name is not that of a tool of any of them.
+    """
+    every = {tool.name: tool for agent in (spec, *spec.team.values()) for tool in agent.tools}
+    tightened(list(every.values()), required, whose)
+
+    def changed(agent: AgentSpec) -> AgentSpec:
+        known = {ALL, *(tool.name for tool in agent.tools)}
+        own = [name for name in required if name in known]
+        return agent.model_copy(update={"tools": tightened(agent.tools, own, whose)})
+
+    found = changed(spec)
+    team = {name: changed(member) for name, member in spec.team.items()}
+    return found.model_copy(update={"team": team}) if team else found
 
 
 def tightened(tools: Sequence[ToolSpec], required: Collection[str], whose: str) -> list[ToolSpec]:

@@ -1,15 +1,15 @@
-"""Tools by which an agent asks other agents; each call is a run of its own."""
+"""Tools by which an agent asks other agents, each in a run of its own, or hands its run to one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from holdfast.definition import ask_tool_name, split_version
+from holdfast.definition import ask_tool_name, split_version, transfer_tool_name
 from holdfast.errors import AgentDefinitionError
-from holdfast.names import ASK_AGENT, TOOL_PREFIX
+from holdfast.names import ASK_AGENT, HAND_OFF, TOOL_PREFIX
 from holdfast.types import AgentSpec, ToolSpec
 
-PARAMETERS = {
+QUESTION = {
     "type": "object",
     "properties": {
         "input": {
@@ -18,6 +18,10 @@ PARAMETERS = {
         }
     },
     "required": ["input"],
+}
+REASON = {
+    "type": "object",
+    "properties": {"reason": {"type": "string", "description": "Why, in a sentence; the other agent reads it."}},
 }
 
 
@@ -39,36 +43,63 @@ def ask_tool(agent: str | AgentSpec, description: str = "") -> ToolSpec:
     return ToolSpec(
         name=ask_tool_name(name),
         description=f"{says} {about}".rstrip(),
-        parameters=PARAMETERS,
+        parameters=QUESTION,
         activity=f"{TOOL_PREFIX}{ask_tool_name(name)}",
         operation=ASK_AGENT,
         agent=name,
     )
 
 
-def ask_tools(asker: str, agents: Sequence[str | AgentSpec]) -> list[ToolSpec]:
-    """Returns one tool for each agent that an agent may ask.
+def transfer_tool(agent: str, description: str = "") -> ToolSpec:
+    """Returns the tool that hands the run to an agent.
+
+    Args:
+        agent: its name, with or without a version.
+        description: what the agent does.
+    """
+    says = f"Transfer the conversation to the agent {split_version(agent)[0]!r}, which continues it in your place."
+    return ToolSpec(
+        name=transfer_tool_name(agent),
+        description=f"{says} {description}".rstrip(),
+        parameters=REASON,
+        activity=f"{TOOL_PREFIX}{transfer_tool_name(agent)}",
+        operation=HAND_OFF,
+        agent=agent,
+    )
+
+
+def tools_for(
+    owner: str, agents: Sequence[str | AgentSpec], handoffs: Sequence[str], described: dict[str, str] | None = None
+) -> list[ToolSpec]:
+    """Returns one tool for each agent that an agent may ask, and for each to which it may hand off.
+
+    Args:
+        owner: the agent, for messages.
+        agents: those that it may ask.
+        handoffs: those to which it may hand off.
+        described: what agents do, by the names in `agents` and `handoffs`.
 
     Raises:
         AgentDefinitionError: two of them would have the same tool.
     """
-    tools: dict[str, ToolSpec] = {}
-    for agent in agents:
-        made = ask_tool(agent)
-        other = tools.setdefault(made.name, made)
-        if other is not made:
+    about, tools = described or {}, dict[str, ToolSpec]()
+    made = [ask_tool(agent, about.get(name_of(agent), "")) for agent in agents]
+    for tool in [*made, *(transfer_tool(agent, about.get(agent, "")) for agent in handoffs)]:
+        other = tools.setdefault(tool.name, tool)
+        if other is not tool:
+            verb = "ask" if tool.operation == ASK_AGENT else "hand off to"
             raise AgentDefinitionError(
-                f"agent {asker!r} cannot ask both {other.agent!r} and {made.agent!r}: both tools would be named "
-                f"{made.name!r}; rename one of the agents"
+                f"agent {owner!r} cannot {verb} both {other.agent!r} and {tool.agent!r}: both tools would be named "
+                f"{tool.name!r}; rename one of the agents"
             )
     return list(tools.values())
 
 
-def is_ask_tool(tool: ToolSpec) -> bool:
-    """Whether a tool asks another agent."""
-    return tool.operation == ASK_AGENT
+def is_about_agent(tool: ToolSpec) -> bool:
+    """Whether a tool asks another agent, or hands the run to it."""
+    return tool.operation in (ASK_AGENT, HAND_OFF)
 
 
-def without_ask_tools(tools: Iterable[ToolSpec]) -> list[ToolSpec]:
-    """Returns the tools that do not ask another agent."""
-    return [tool for tool in tools if not is_ask_tool(tool)]
+def without_agents(tools: Iterable[ToolSpec]) -> list[ToolSpec]:
+    """Returns the tools that are not about another agent."""
+    return [tool for tool in tools if not is_about_agent(tool)]

@@ -15,7 +15,7 @@ from typing import Any
 import holdfast.agents.shipped
 import holdfast.tools
 from holdfast.agents.agent import Agent
-from holdfast.agents.asking import is_ask_tool
+from holdfast.agents.asking import is_about_agent
 from holdfast.agents.served_tools import served_tool, served_tools
 from holdfast.agents.tool import Tool
 from holdfast.errors import AgentDefinitionError, BrokenAgentModule, UnknownAgent
@@ -107,13 +107,15 @@ class AgentCatalog:
     def spec(self, agent: Agent) -> AgentSpec:
         """Returns an agent of this catalog in the form that a run carries, with the types that serve its tools."""
         served, spec = self.tools(), agent.spec()
-        asking = [tool for tool in spec.tools if is_ask_tool(tool)]
+        asking = [tool for tool in spec.tools if is_about_agent(tool)]
         tools = [*(served_tool(agent, tool, served).spec for tool in agent.tools), *asking]
         changes: dict[str, Any] = {"tools": tools}
         if spec.agents:  # those of this catalog run as it defines them when they are asked
             changes["agents"] = [
                 other.name if isinstance(other, AgentSpec) and other.name in self else other for other in spec.agents
             ]
+        if spec.team:
+            changes["team"] = {name: other for name, other in spec.team.items() if name not in self}
         return agent.with_approvals(spec.model_copy(update=changes))
 
     def tool_of(self, agent: str, name: str) -> Tool | None:
@@ -134,13 +136,15 @@ class AgentCatalog:
         return f"<AgentCatalog: {', '.join(self.names()) or 'empty'}>"
 
     def _add(self, agent: Agent, origin: str) -> None:
-        if self._agents.setdefault(agent.name, agent) is not agent:
+        if self._agents.get(agent.name) is agent:
+            return
+        if agent.name in self._agents:
             raise AgentDefinitionError(
                 f"two agents are named {agent.name!r}: one in {self._origins[agent.name]}, one in {origin}; "
                 "rename one of them"
             )
-        self._origins.setdefault(agent.name, origin)
-        for other in agent.agents:
+        self._agents[agent.name], self._origins[agent.name] = agent, origin
+        for other in (*agent.agents, *agent.handoffs):
             if isinstance(other, Agent):
                 self._add(other, origin)
 

@@ -65,6 +65,12 @@ def newest(agent: A) -> A:
     return found
 
 
+def peer(agent: A, name: str) -> A | None:
+    """Returns the agent of another name that was last defined in the file of an agent; `None` if there is none."""
+    queue = agent.code_queue
+    return _newest.get(name + queue[queue.rindex("@") :])
+
+
 def _file_of(module: str, names: Any) -> str:
     file = names.get("__file__")
     if module == "__main__" and file is None:

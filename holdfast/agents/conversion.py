@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from holdfast.agents.agent import Agent
-from holdfast.agents.asking import is_ask_tool, without_ask_tools
+from holdfast.agents.asking import is_about_agent, without_agents
 from holdfast.agents.asking import name_of as asked_name
 from holdfast.agents.foreign_prompt import foreign_prompt
 from holdfast.agents.foreign_settings import model_settings
@@ -72,15 +72,38 @@ def definition_of(agent: object, *, without_code: bool = False) -> AgentDefiniti
     return definition
 
 
+def handed_to(agent: object) -> list[object]:
+    """Returns the agents to which an agent of another library may hand off.
+
+    Raises:
+        AgentDefinitionError: a handoff does more than that; the message says what.
+    """
+    name, found = name_of(agent), []
+    for handoff in _iterable(name, getattr(agent, "handoffs", None)):
+        if not hasattr(handoff, "on_invoke_handoff"):
+            found.append(handoff)
+            continue
+        refers = getattr(handoff, "_agent_ref", None)  # what `handoff(agent)` of openai-agents keeps
+        other = refers() if callable(refers) else None
+        if other is None or getattr(handoff, "input_filter", None) or getattr(handoff, "is_enabled", True) is not True:
+            whom = getattr(handoff, "agent_name", "another agent")
+            raise AgentDefinitionError(
+                f"agent {name!r}: a handoff to {whom!r} has functions of its own, which Holdfast cannot express; "
+                "put the agent itself into `handoffs`"
+            )
+        found.append(other)
+    return found
+
+
 def agent_fields(agent: object) -> dict[str, Any]:
-    """Returns the arguments of `Agent` for an agent of another library, with its tools themselves.
+    """Returns the arguments of `Agent` for an agent of another library, with its tools themselves, without `handoffs`.
 
     Raises:
         NotAnAgent: it has no name.
         AgentDefinitionError: it has something that Holdfast cannot express; the message says what.
     """
     name = name_of(agent)
-    fields = _lookalike(name, agent, supported=("output_type",), prompt=_own_prompt(agent))
+    fields = _lookalike(name, agent, supported=("output_type", "handoffs"), prompt=_own_prompt(agent))
     fields |= {"name": name, "tools": list(_iterable(name, getattr(agent, "tools", None)))}
     if output := getattr(agent, "output_type", None):
         fields["output_type"] = output
@@ -99,13 +122,15 @@ def _converted(name: str, agent: object, *, without_code: bool) -> AgentDefiniti
             _check_expressible(name, agent)
         agent = agent.spec()
     if isinstance(agent, AgentSpec):
-        fields = agent.model_dump(exclude={"tools", "agents", "version", "output", *(CODE if without_code else ())})
+        fields = agent.model_dump(
+            exclude={"tools", "agents", "team", "version", "output", *(CODE if without_code else ())}
+        )
         if agent.output:
             fields |= {"output_schema": agent.output.json_schema, "output_retries": agent.output.retries}
-        fields["tools"] = [_short(name, tool.activity) for tool in without_ask_tools(agent.tools)]
+        fields["tools"] = [_short(name, tool.activity) for tool in without_agents(agent.tools)]
         fields["agents"] = [asked_name(other) for other in agent.agents]
         fields["approvals"] = {
-            tool.name if is_ask_tool(tool) else _short(name, tool.activity): "always"
+            tool.name if is_about_agent(tool) else _short(name, tool.activity): "always"
             for tool in agent.tools
             if tool.approval == "always"
         }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.agents.agent import Agent
-from holdfast.agents.asking import ask_tool, ask_tools, is_ask_tool, without_ask_tools
+from holdfast.agents.asking import is_about_agent, tools_for, without_agents
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.conversion import definition_of
 from holdfast.agents.resolve import checked, resolve
@@ -43,23 +43,52 @@ class AgentDirectory:
             AgentDefinitionError: a run cannot carry the agent; see `checked`.
             StoreUnavailable: the registry is unavailable, and the agent is not defined in code.
         """
-        return checked(await self._asking(self._spec(await self._named(agent) if isinstance(agent, str) else agent)))
+        spec = self._spec(await self._named(agent) if isinstance(agent, str) else agent)
+        team = await self._team(spec)
+        about = {name: member.description for name, member in team.items()} | {spec.name: spec.description}
+        members = {name: await self._described(member, about) for name, member in team.items()}
+        found = await self._described(spec, about)
+        return checked(found.model_copy(update={"team": members}) if members or found.team else found)
 
-    async def _asking(self, spec: AgentSpec) -> AgentSpec:
-        """Returns an agent with a tool for each agent that it may ask, described as that agent is.
+    async def _team(self, spec: AgentSpec) -> dict[str, AgentSpec]:
+        """Returns the agents that handoffs reach from an agent, without itself, by the names that handoffs give them.
 
         Raises:
             UnknownAgent: there is no such agent.
         """
-        if not spec.agents:
+        team: dict[str, AgentSpec] = {}
+        itself = {spec.name, f"{spec.name}@{spec.version}"}
+        given, left = dict(spec.team), list(spec.handoffs)
+        while left:
+            name = left.pop(0)
+            if name in team or name in itself:
+                continue
+            member = self._spec(given[name] if name in given else await self._named(name))
+            given = member.team | given
+            team[name] = member.model_copy(update={"team": {}}) if member.team else member
+            left += member.handoffs
+        return team
+
+    async def _described(self, spec: AgentSpec, about: Mapping[str, str]) -> AgentSpec:
+        """Returns an agent whose tools for other agents are described as those agents are.
+
+        Args:
+            spec: the agent.
+            about: descriptions of those of its team.
+
+        Raises:
+            UnknownAgent: there is no such agent.
+        """
+        if not spec.agents and not spec.handoffs:
             return spec
-        known = {tool.name: tool for tool in spec.tools if is_ask_tool(tool)}
-        tools = without_ask_tools(spec.tools)
-        for made in ask_tools(spec.name, spec.agents):
+        described = {name: about[name] for name in spec.handoffs if name in about}
+        described |= {name: await self._description(name) for name in spec.agents if isinstance(name, str)}
+        known = {tool.name: tool for tool in spec.tools if is_about_agent(tool)}
+        tools = without_agents(spec.tools)
+        for made in tools_for(spec.name, spec.agents, spec.handoffs, described):
             tool = known.get(made.name, made)
-            if made.agent in spec.agents:  # by name: it is described here
-                description = ask_tool(str(made.agent), await self._description(str(made.agent))).description
-                tool = tool.model_copy(update={"description": description})
+            if made.agent in described:
+                tool = tool.model_copy(update={"description": made.description})
             tools.append(tool)
         return spec.model_copy(update={"tools": tools})
 

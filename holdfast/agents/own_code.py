@@ -5,9 +5,11 @@ system prompt, and those of the agents that it asks.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from holdfast.agents.agent import Agent
+from holdfast.agents.team import members
 from holdfast.agents.tool import Tool
 from holdfast.types import AgentSpec, ToolSpec
 
@@ -26,8 +28,17 @@ def current(tool: Tool) -> Tool:
 
 
 def spec_of(agent: Agent) -> AgentSpec:
-    """Returns the definition of an agent whose code this process serves, and likewise of those that it asks."""
-    spec = agent.spec()
+    """Returns the definition of an agent whose code this process serves, and likewise of those that it can reach."""
+    spec = _served(agent, agent.spec())
+    if spec.team:
+        found = members(agent)
+        team = {name: _served(member, spec.team[name]) for name, member in _own(found) if member is not agent}
+        spec = spec.model_copy(update={"team": spec.team | team})
+    return spec
+
+
+def _served(agent: Agent, spec: AgentSpec) -> AgentSpec:
+    """Returns the definition of an agent with the task queue of this process, and of those that it asks."""
     changes: dict[str, Any] = {}
     if has_code(agent):
         queue, own = agent.code_queue, {tool.spec.name for tool in agent.tools if _is_own(tool)}
@@ -49,8 +60,8 @@ def has_code(agent: Agent) -> bool:
     )
 
 
-def with_asked(agent: Agent) -> list[Agent]:
-    """Returns an agent and all that it may ask, which this process has too, each once."""
+def with_reached(agent: Agent) -> list[Agent]:
+    """Returns an agent and all that it may ask or hand off to, which this process has too, each once."""
     found: dict[int, Agent] = {}
     left = [agent]
     while left:
@@ -58,7 +69,12 @@ def with_asked(agent: Agent) -> list[Agent]:
         if id(each) not in found:
             found[id(each)] = each
             left += [other for other in each.agents if not isinstance(other, str | AgentSpec)]
+            left += [member for _, member in _own(members(each))]
     return list(found.values())
+
+
+def _own(found: Mapping[str, Agent | AgentSpec]) -> Iterator[tuple[str, Agent]]:
+    return ((name, member) for name, member in found.items() if not isinstance(member, AgentSpec))
 
 
 def _is_own(tool: Tool) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holdfast.agents.approvals import tightened
-from holdfast.agents.asking import ask_tools
+from holdfast.agents.asking import tools_for
 from holdfast.agents.output import check_schema
 from holdfast.agents.tool import Tool
 from holdfast.answers import OutputSpec
@@ -32,11 +32,13 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
     approvals = definition.approvals
     tools = [_required(served[f"{TOOL_PREFIX}{name}"].spec, approvals.get(name, "never")) for name in definition.tools]
     tools += [
-        _required(tool, approvals.get(tool.name, "never")) for tool in ask_tools(definition.name, definition.agents)
+        _required(tool, approvals.get(tool.name, "never"))
+        for tool in tools_for(definition.name, definition.agents, definition.handoffs)
     ]
     extra: dict[str, Any] = {
         "description": definition.description,
         "agents": definition.agents,
+        "handoffs": definition.handoffs,
         "context_window": definition.context_window,
         "output": _output(definition),
     }
@@ -70,18 +72,23 @@ def checked(spec: AgentSpec) -> AgentSpec:
         AgentDefinitionError: two tools have the same name for the model, or the definition is too large with the
             specifications of its tools, as it is part of several payloads.
     """
-    names = [tool.name for tool in spec.tools]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise AgentDefinitionError(
-            f"agent {spec.name!r} has several tools that the model knows as {', '.join(map(repr, twice))}"
-        )
+    for agent in (spec, *spec.team.values()):
+        names = [tool.name for tool in agent.tools]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise AgentDefinitionError(
+                f"agent {agent.name!r} has several tools that the model knows as {', '.join(map(repr, twice))}"
+            )
     size = len(spec.__pydantic_serializer__.to_json(spec, exclude_unset=True))
     if size > MAX_DEFINITION_BYTES:
         raise AgentDefinitionError(
-            f"the definition of agent {spec.name!r} has {size:,} bytes with its tools; the maximum is "
-            f"{MAX_DEFINITION_BYTES:,}: move long parts of the prompt to files of the workspace"
+            f"the definition of agent {spec.name!r} has {size:,} bytes with its tools{_with_team(spec)}; the maximum "
+            f"is {MAX_DEFINITION_BYTES:,}: move long parts of the prompt to files of the workspace"
         )
     return spec
+
+
+def _with_team(spec: AgentSpec) -> str:
+    return f" and the {len(spec.team)} agents that handoffs can reach" if spec.team else ""
 
 
 def _required(tool: ToolSpec, approval: Approval) -> ToolSpec:

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from holdfast.agents import agent as definition
 from holdfast.agents import services
-from holdfast.agents.conversion import agent_fields
+from holdfast.agents.conversion import agent_fields, handed_to, name_of
 from holdfast.option_names import RUN, explains_options
 from holdfast.start_options import SessionOptions, StartOptions
 
@@ -50,12 +50,24 @@ class Agent(definition.Agent):
 
         Args:
             agent: any object that has a `name` and, as far as it needs them, `instructions` (or `system_prompt`),
-                `model` by its name, `model_settings`, and `tools` of any kind that `Agent(tools=...)` accepts.
+                `model` by its name, `model_settings`, `tools` of any kind that `Agent(tools=...)` accepts, and
+                `handoffs` to other such agents, which are converted too.
 
         Raises:
             AgentDefinitionError: it has something that Holdfast cannot express; the message says what.
         """
-        return cls(**agent_fields(agent))
+        return cls._converted(agent, {})
+
+    @classmethod
+    def _converted(cls, agent: object, known: dict[int, Self | str]) -> Self:
+        """Converts an agent; `known` are those that have been, and the names of those that are being converted."""
+        known[id(agent)] = name_of(agent)
+        handoffs: list[Self | str] = []
+        for other in handed_to(agent):
+            handoffs.append(known[id(other)] if id(other) in known else cls._converted(other, known))  # noqa: PERF401
+        made = cls(**agent_fields(agent), handoffs=handoffs)
+        known[id(agent)] = made
+        return made
 
     @explains_options(RUN, StartOptions)
     async def run(

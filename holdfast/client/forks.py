@@ -13,6 +13,7 @@ from holdfast.budgets import Budget
 from holdfast.client.comparison import ComparedRun, RunDiff
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.starter import RunStarter
+from holdfast.context import context_of
 from holdfast.errors import RunNotFound, UsageError
 from holdfast.fork_of import ForkOf
 from holdfast.forking import check_prefix, edited_results, point_of
@@ -118,7 +119,7 @@ class Forks:
         edited_results(entries, results)
         spec = _spec(entries, origin)
         if edits.system_prompt is not None:
-            spec = spec.model_copy(update={"system_prompt": edits.system_prompt})
+            spec = _prompted(spec, context_of(entries).active, edits.system_prompt)
         given = {name: getattr(edits, name) for name in ("model", "max_turns", "timeout", "tags", "budget")}
         fields = {
             **_options(entries),
@@ -177,6 +178,14 @@ def _spec(entries: Sequence[Entry], origin: RunId) -> AgentSpec:
         return AgentSpec.model_validate(entries[0].data["agent"], extra="allow")
     except (KeyError, ValidationError) as error:
         raise UsageError(f"run {origin!r} has no agent definition that this version can read: {error}") from None
+
+
+def _prompted(spec: AgentSpec, active: str | None, prompt: str) -> AgentSpec:
+    """Returns the agent of a run with another system prompt for the one that acts at the point."""
+    changed = spec.acting(active).model_copy(update={"system_prompt": prompt})
+    if active is None or active not in spec.team:
+        return changed
+    return spec.model_copy(update={"team": spec.team | {active: changed}})
 
 
 def _options(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from holdfast.agents.agent import Agent
+from holdfast.agents.team import members
 from holdfast.errors import RunFailed
 from holdfast.types import RunResult, RunStatus, Usage
 
@@ -15,10 +16,30 @@ _SHOWN_CHARS = 80  # of a text, in a repr
 Read = Callable[[str], Any]
 
 
-def reader_of(agent: object) -> Read | None:
-    """Returns what makes values of an agent's answers; `None` if it has no type, or is known by its name only."""
-    typed = agent.typed_output if isinstance(agent, Agent) else None
-    return typed.read if typed else None
+class Readers:
+    """What makes values of the answers of an agent, and of those that may take over from it.
+
+    Args:
+        agent: the agent, as this process has it.
+    """
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def of(self, active: str | None) -> Read | None:
+        """Returns what makes values of the answers of an agent; `None` if it has no type, or is not known here.
+
+        Args:
+            active: name of the agent that has taken over; `None` means none.
+        """
+        found = self._agent if active is None else members(self._agent).get(active)
+        typed = found.typed_output if isinstance(found, Agent) else None
+        return typed.read if typed else None
+
+
+def reader_of(agent: object) -> Readers | None:
+    """Returns what makes values of an agent's answers; `None` if it is known by its name only."""
+    return Readers(agent) if isinstance(agent, Agent) else None
 
 
 def typed_answer(text: str, read: Read | None, *, is_json: bool) -> Any:
@@ -55,12 +76,12 @@ class AgentResult:
     """Makes a value of the agent's type of its JSON text; `None` means that the agent is not known here."""
 
     @classmethod
-    def from_run(cls, result: RunResult, read: Read | None = None) -> Self:
+    def from_run(cls, result: RunResult, readers: Readers | None = None) -> Self:
         """Converts a run's result.
 
         Args:
             result: the result.
-            read: makes a value of the agent's type of its JSON text.
+            readers: make values of its JSON text.
         """
         success = result.status is RunStatus.COMPLETED
         reason = result.error.message if result.error else f"the run ended as {result.status}"
@@ -82,8 +103,13 @@ class AgentResult:
                 "finished_at": result.finished_at,
             },
             run=result,
-            read=read,
+            read=readers.of(result.active_agent) if readers else None,
         )
+
+    @property
+    def active_agent(self) -> str:
+        """Name of the agent that acted last: the one that the run was started with, or one that has taken over."""
+        return self.run.active_agent or self.run.agent
 
     @property
     def output(self) -> Any:

@@ -17,7 +17,7 @@ from holdfast.client.comparison import RunDiff
 from holdfast.client.follow import Follower
 from holdfast.client.forks import ForkEdits, Forks
 from holdfast.client.listed_run import ListedRun
-from holdfast.client.result import AgentResult, Read
+from holdfast.client.result import AgentResult, Readers
 from holdfast.client.run_commands import RunCommands
 from holdfast.commands import Restore
 from holdfast.errors import CommandRefused, RunOver, UsageError, WaitTimedOut
@@ -40,7 +40,7 @@ class RunHandle(RunCommands):
         bus: BusSource | None = None,
         forks: Forks | None = None,
         *,
-        read: Read | None = None,
+        read: Readers | None = None,
     ) -> None:
         super().__init__(Commander(client), id)
         self._forks = forks

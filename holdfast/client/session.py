@@ -10,7 +10,7 @@ from temporalio.client import WithStartWorkflowOperation
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from holdfast.client.commander import Commander
-from holdfast.client.result import Read, typed_answer
+from holdfast.client.result import Read, Readers, typed_answer
 from holdfast.client.run_commands import checked_command
 from holdfast.client.run_handle import RunHandle
 from holdfast.commands import Policy, Receipt, Send
@@ -65,13 +65,13 @@ class Answer:
 class Session:
     """A conversation that survives crashes, and waits for weeks if need be; `Holdfast.session` returns one."""
 
-    def __init__(self, run: RunHandle, commander: Commander, start: Start, read: Read | None = None) -> None:
+    def __init__(self, run: RunHandle, commander: Commander, start: Start, read: Readers | None = None) -> None:
         """
         Args:
             run: the run of the session, which may not exist yet.
             commander: sends messages.
             start: checks how the run is started, and returns it.
-            read: makes a value of the agent's type of its JSON text.
+            read: makes values of the JSON text of answers.
         """
         self.read = read
         self.run = run
@@ -166,7 +166,7 @@ class Session:
                 return
 
 
-def _answer(entry: Entry, read: Read | None) -> Answer:
+def _answer(entry: Entry, readers: Readers | None) -> Answer:
     data = entry.data
     error = data.get("error")
     return Answer(
@@ -176,5 +176,5 @@ def _answer(entry: Entry, read: Read | None) -> Answer:
         finish_reason=data.get("finish_reason"),
         seq=entry.seq,
         typed=bool(data.get("typed")),
-        read=read,
+        read=readers.of(data.get("agent")) if readers else None,
     )

@@ -17,7 +17,7 @@ from holdfast._util.logger import get_logger
 from holdfast._util.loop_thread import LoopThread
 from holdfast._util.native_threads import call_at_exit
 from holdfast.agents.agent import Agent
-from holdfast.agents.own_code import has_code, spec_of, with_asked
+from holdfast.agents.own_code import has_code, spec_of, with_reached
 from holdfast.client.holdfast import Holdfast
 from holdfast.client.result import AgentResult, reader_of
 from holdfast.client.run_handle import RunHandle
@@ -153,7 +153,7 @@ class OwnAgents:
     async def _serve(self, agent: Agent, connection: Connection) -> None:
         """Serves the code of an agent and of those that it asks, in the caller's event loop."""
         loop = asyncio.get_running_loop()
-        agents = [each for each in with_asked(agent) if has_code(each)]
+        agents = [each for each in with_reached(agent) if has_code(each)]
         await self._thread.call(self._start_workers(agents, connection, loop))
         await self._guard_loop(loop, {each.code_queue for each in agents})
 

@@ -196,8 +196,8 @@ async def test_a_row_of_a_newer_version_is_reported(registry: SurrealRegistry, d
     """A definition of a newer version is reported instead of being read in part."""
     await registry.register(AgentDefinition(name="guide"))
     row = RecordID("agent", ["guide", 1])
-    await database.run("""UPDATE $row SET text = '{"name":"guide","handoffs":[]}'""", row=row)
-    with pytest.raises(AgentDefinitionError, match=r"newer version of Holdfast.*handoffs"):
+    await database.run("""UPDATE $row SET text = '{"name":"guide","invented":[]}'""", row=row)
+    with pytest.raises(AgentDefinitionError, match=r"newer version of Holdfast.*invented"):
         await registry.get("guide")
     assert await registry.list_agents() == ["guide"]
 

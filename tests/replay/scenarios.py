@@ -40,6 +40,8 @@ thinker = Agent(name="thinker", system_prompt="You think.", tools=[find], contex
 
 asked = Agent(name="asked", system_prompt="asked")
 asker = Agent(name="asker", system_prompt="asker", agents=[asked])
+handed = Agent(name="handed", system_prompt="handed", tools=[change], handoffs=["hander"])
+hander = Agent(name="hander", system_prompt="hander", tools=[find], handoffs=[handed])
 
 Scenario = Callable[[Lab], Awaitable[RunHandle]]
 
@@ -81,6 +83,20 @@ async def asks_about_a_lost_call(lab: Lab) -> RunHandle:
 
         await eventually(lambda: _is_calm(handle, "pay"))
         await handle.resolve("1/call_1_0", happened=True, result="receipt 7", id="resolved", by="Ada")
+        await handle.result(60)
+    return handle
+
+
+async def hands_off(lab: Lab) -> RunHandle:
+    """A handoff among other calls, and one back."""
+    turn = [ChatToolCall("transfer_to_handed", {}), ChatToolCall("find", {"word": "a"})]
+    Cast(
+        lab,
+        hander=[Reply(tool_calls=[*turn, turn[0]]), Reply("Found.")],
+        handed=Reply(tool_calls=[ChatToolCall("transfer_to_hander", {"reason": "done"})]),
+    )
+    async with lab.worker(hander):
+        handle = await lab.holdfast.start("hander", "Find it.")
         await handle.result(60)
     return handle
 
@@ -343,6 +359,7 @@ SCENARIOS: dict[str, Scenario] = {
         falls_back_under_a_rate,
         is_cancelled,
         asks_an_agent,
+        hands_off,
         runs_out_of_time,
         outlives_its_worker_and_store,
         embeds_memories,

@@ -9,7 +9,7 @@ from holdfast.answers import OutputSpec
 from holdfast.model_reply import ModelReply
 from holdfast.protocol import CarriedState, Plan, RunRequest
 from holdfast.types import AgentSpec, Usage
-from holdfast.workflows.run.carry import carried_state
+from holdfast.workflows.run.carry import carried_state, resumed
 from holdfast.workflows.run.state import RunState
 from holdfast.workflows.run.turn import Finish, next_step
 
@@ -27,7 +27,7 @@ def continued(state: RunState) -> tuple[RunState, str]:
     """The next execution of a run, and the JSON that it was given."""
     text = carried_state(state, NOW, "e", acked=state.head).model_dump_json(exclude_unset=True)
     carried = CarriedState.model_validate_json(text)
-    return RunState.resume("run", state.request, carried, now=NOW), text
+    return resumed("run", state.request, carried, now=NOW), text
 
 
 def reply(text: str) -> ModelReply:

@@ -59,6 +59,17 @@ class OpenAIAgent:
     output_type: type | None = None
 
 
+@dataclass
+class Handoff:
+    """openai-agents, as its function `handoff` returns it."""
+
+    agent_name: str
+    _agent_ref: Callable[[], OpenAIAgent]
+    input_filter: Callable[..., Any] | None = None
+    is_enabled: bool | Callable[..., bool] = True
+    on_invoke_handoff: Callable[..., Any] = print
+
+
 class ToolException(Exception):
     """LangChain."""
 
@@ -196,8 +207,19 @@ def test_an_agent_of_openai_agents_can_be_run() -> None:
     assert (ours.model, [tool.spec.name for tool in ours.tools]) == ("gpt-5-mini", ["oa", "stock"])
     assert ours.output_type is Article
     assert ours.code_queue.startswith("Shop clerk@test_foreign_tools.py#")
+    boss = OpenAIAgent("boss", handoffs=[theirs, Handoff("spare", lambda: spare)])
+    spare = OpenAIAgent("spare", "Help.", handoffs=[boss])
+    converted = Agent.of(boss)
+    assert [tool.spec.name for tool in converted.tools] == []
+    assert [tool.name for tool in converted.spec().tools] == ["transfer_to_Shop_clerk", "transfer_to_spare"]
+    assert {name: member.handoffs for name, member in converted.spec().team.items()} == {
+        "Shop clerk": [],
+        "spare": ["boss"],
+    }
+    assert converted.spec().team["Shop clerk"].tools[0].name == "oa"
+    assert converted.code_queue.startswith("boss@test_foreign_tools.py#")
     refused = {
-        "handoffs": OpenAIAgent("a", handoffs=[theirs]),
+        "put the agent itself": OpenAIAgent("a", handoffs=[Handoff("Shop clerk", lambda: theirs, input_filter=print)]),
         "must take nothing, or a RunContext": OpenAIAgent("a", lambda _a, _b, _c: ""),
         "give its name as text": OpenAIAgent("a", model=object()),
     }

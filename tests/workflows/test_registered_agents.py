@@ -108,6 +108,36 @@ async def test_a_run_keeps_the_definition_that_it_was_started_with(lab: Lab, reg
         await eventually(both_are_listed)
 
 
+async def test_registered_agents_hand_off_by_name_and_version(lab: Lab, registry: SurrealRegistry) -> None:
+    """A definition names those to which it may hand off, with or without a version; they may name each other."""
+    await registry.register(AgentDefinition(name="office", system_prompt="old office", handoffs=["desk"]))
+    await registry.register(AgentDefinition(name="office", system_prompt="new office"))
+    await registry.register(AgentDefinition(name="desk", description="Knows all.", handoffs=["office@1", "smith"]))
+    kept = await registry.get("desk")
+    assert kept.handoffs == ["office@1", "smith"]
+    lab.server.call_tools(("transfer_to_office", {"reason": "it knows"}))
+    lab.server.call_tools(("transfer_to_desk", {}))
+    lab.server.call_tools(("transfer_to_smith", {}))
+    lab.server.call_tools(("forge", {}))
+    lab.server.say("Forged.")
+    async with serving(lab, registry):
+        result = await lab.holdfast.run("desk", "Go.", timeout=60)
+        assert result.content == "Forged."
+        assert result.active_agent == "smith"
+        entries = await lab.entries(result.run_id)
+    assert [request.messages[0]["content"] for request in lab.server.requests[1:]] == [
+        "old office",
+        "Go.",  # the desk has no system prompt
+        "in code",
+        "in code",
+    ]
+    assert ("tool", "forged") in contents(entries)
+    assert {name: member["name"] for name, member in entries[0].data["agent"]["team"].items()} == {
+        "office@1": "office",
+        "smith": "smith",
+    }
+
+
 async def test_the_code_comes_before_the_registry(lab: Lab, registry: SurrealRegistry) -> None:
     """An agent defined in code takes precedence over a registered one."""
     await registry.register(AgentDefinition(name="smith", system_prompt="registered"))

@@ -10,8 +10,7 @@ from temporalio.client import WorkflowFailureError
 
 from holdfast.protocol import CarriedState, Plan, RunRequest
 from holdfast.types import AgentSpec, RunResult
-from holdfast.workflows.run.carry import carried_state
-from holdfast.workflows.run.state import RunState
+from holdfast.workflows.run.carry import carried_state, resumed
 from tests.support.lab import Lab, eventually
 from tests.support.many_turns import count_to, counter
 
@@ -117,7 +116,7 @@ def test_what_a_run_carries_keeps_fields_of_a_newer_version() -> None:
     request = RunRequest(agent="a", input="Count.", carried=CarriedState.model_validate(carried))
     assert request.carried is not None
     now = datetime(2026, 1, 2, tzinfo=UTC)
-    state = RunState.resume("r", request, request.carried, now=now)
+    state = resumed("r", request, request.carried, now=now)
     assert (state.status, [wait.kind for wait in state.open_waits.values()]) == ("paused", ["vote"])
     again = carried_state(state, now, "e", acked=state.head).model_dump(mode="json", exclude_unset=True)
     assert again["invented_later"] == NEWER["invented_later"]

@@ -49,12 +49,12 @@ class AnswerCheck:
             self.settled = Settled(found)
         elif found is not None and not state.queue:
             state.output = state.answer = found
-            output = state.plan.spec.output
+            output = state.spec.output
             state.checks.typed = output is not None and not is_text(output.json_schema)
             self.settled = Settled()
 
     async def _checked(self, text: str) -> str | RunError | None:
-        spec = self._state.plan.spec
+        spec = self._state.spec
         valid = await self._valid(text, may_repair=True) if spec.output else text
         if not isinstance(valid, str) or not spec.output_guards:
             return valid
@@ -66,7 +66,7 @@ class AnswerCheck:
     async def _valid(self, text: str, *, may_repair: bool) -> str | RunError | None:
         """Returns a valid answer, or why it is not one; `None` means that it is to be repaired, or was not checked."""
         state = self._state
-        assert state.plan.spec.output is not None, "only typed answers are validated"
+        assert state.spec.output is not None, "only typed answers are validated"
         try:
             verdict = await self._calls.validate(text)
         except (ActivityError, ApplicationError) as error:
@@ -75,7 +75,7 @@ class AnswerCheck:
             return None
         if verdict.error is None:
             return text if verdict.content is None else verdict.content
-        if may_repair and state.checks.repairs < state.plan.spec.output.retries:
+        if may_repair and state.checks.repairs < state.spec.output.retries:
             self._ask_for_repair(verdict.error)
             return None
         repairs = state.checks.repairs if may_repair else 0
@@ -91,7 +91,7 @@ class AnswerCheck:
 
     async def _guarded(self, text: str) -> str | RunError | None:
         """Returns an answer as the guards pass it, or why they do not."""
-        state, guards = self._state, self._state.plan.spec.output_guards
+        state, guards = self._state, self._state.spec.output_guards
         message = state.last_message.seq if state.last_message else -1
         try:
             verdicts = await self._calls.guard("output", guards, [text])

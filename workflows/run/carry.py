@@ -1,12 +1,18 @@
-"""What a run carries over continue-as-new."""
+"""What a run carries over continue-as-new, and the state with which it resumes."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from holdfast.protocol import CarriedControl, CarriedState
-from holdfast.types import Message, TranscriptRef
+from holdfast.budgets import CarriedBudget
+from holdfast.protocol import CarriedControl, CarriedState, RunRequest
+from holdfast.types import Message, RunStatus, TranscriptRef
+from holdfast.workflows.run.clock import RunClock
+from holdfast.workflows.run.context_state import ContextState
+from holdfast.workflows.run.log import Log
+from holdfast.workflows.run.messages import MessageQueue
 from holdfast.workflows.run.state import RunState
+from holdfast.workflows.run.tree import Tree
 
 
 def carried_state(state: RunState, now: datetime, execution: str, *, acked: TranscriptRef | None) -> CarriedState:
@@ -32,7 +38,7 @@ def carried_state(state: RunState, now: datetime, execution: str, *, acked: Tran
         usage=state.usage,
         output=state.output,
         model=state.model,
-        files=state.files,
+        files=state.files.names,
         started_at=state.started_at,
         pending_calls=state.pending_calls,
         calls_made=state.calls_made,
@@ -45,6 +51,8 @@ def carried_state(state: RunState, now: datetime, execution: str, *, acked: Tran
         **({"budget": state.budget} if state.plan.budget else {}),
         **({"reported": state.reported} if state.reported else {}),
         **({"stage": state.stage} if state.stage else {}),
+        **({"active": state.active} if state.active is not None else {}),
+        **({"handoffs": state.handoffs} if state.handoffs else {}),
         context=state.context.carry(),
         control=_control(state, before.control if before else CarriedControl()),
         checks=state.checks.carry(_unchecked_reply(state), state.finish_reason),
@@ -70,3 +78,49 @@ def _control(state: RunState, before: CarriedControl) -> CarriedControl:
         waits=list(state.open_waits.values()),
         answers=state.answers,
     )
+
+
+def resumed(run_id: str, request: RunRequest, carried: CarriedState, *, now: datetime) -> RunState:
+    """Returns the state of a run that continued as new: with its counters, and the head of its log."""
+    log = Log(
+        head=carried.acked or carried.head,
+        next_message=carried.next_message,
+        previous=carried.previous,
+        carried=carried.unsent,
+    )
+    clock = RunClock(carried.plan.timeout, spent=carried.spent, now=now)
+    state = RunState(
+        run_id, request, carried.plan, chain=carried.chain, log=log, started_at=carried.started_at, clock=clock
+    )
+    state.turns = carried.turns
+    state.tool_calls = carried.tool_calls
+    state.usage = carried.usage
+    state.output = carried.output
+    state.model = carried.model
+    state.pending_calls = list(carried.pending_calls)
+    state.calls_made = carried.calls_made
+    made = range(carried.calls_made, carried.calls_made + len(carried.pending_calls))
+    state.pending_places = list(carried.pending_places or made)
+    state.decisions = carried.decisions.model_copy(deep=True)
+    state.asked = carried.asked
+    state.resolutions = dict(carried.resolutions)
+    state.forked, state.reported, state.stage = carried.forked, carried.reported, carried.stage
+    state.files.add(carried.files)
+    state.active, state.handoffs = carried.active, carried.handoffs
+    state.budget = carried.budget.model_copy() if carried.budget else CarriedBudget()
+    state.tree = Tree(carried.tree)
+    control = carried.control
+    state.paused, state.answered, state.exchange = control.paused, control.answered, control.exchange
+    state.interrupted = control.interrupted
+    state.queue = MessageQueue(control.queue)
+    state.open_waits = {wait.id: wait for wait in control.waits}
+    state.answers = dict(control.answers)
+    state.context = ContextState(log, carried.context)
+    state.checks.resume(carried.checks, state.spec)
+    if (reply := carried.checks.reply) is not None:
+        state.finish_reason, state.answer = carried.checks.finish_reason, state.checks.replied(reply.text)
+        state.context.resume(Message(seq=reply.message, role="assistant", content=reply.text))
+    state.status = state.next_status
+    if state.status != RunStatus.RUNNING:
+        clock.stop(now)
+    return state

@@ -46,7 +46,7 @@ class CheckCalls:
             ActivityError: the validation failed.
             ApplicationError: its result is not a verdict.
         """
-        spec = self._state.plan.spec
+        spec = self._state.spec
         assert spec.output is not None, "only typed answers are validated"
         check = OutputCheck(**self._told(), text=text)
         if not spec.output.code:
@@ -59,7 +59,7 @@ class CheckCalls:
 
     async def guard(self, on: GuardedText, guards: Sequence[str], texts: list[str]) -> list[GuardVerdict] | None:
         """Returns what the guards say about texts; `None` as in `validate`, whose errors it raises."""
-        spec = self._state.plan.spec
+        spec = self._state.spec
         check = GuardCheck(**self._told(), on=on, guards=list(guards), texts=texts)
         doing = f"guard the {on}: {', '.join(guards)}"
         what = f"a worker that has the guards of agent {spec.name!r}"
@@ -70,7 +70,7 @@ class CheckCalls:
         """Returns what each function is told of the run."""
         state = self._state
         context = {} if state.request.context is None else {"context": state.request.context}
-        return {"run_id": state.run_id, "agent": state.plan.spec.name, "turn": state.turns, **context}
+        return {"run_id": state.run_id, "agent": state.spec.name, "turn": state.turns, **context}
 
     async def _call(
         self, name: str, check: OutputCheck | GuardCheck, result: type[T], *, what: str, doing: str, queue: str | None

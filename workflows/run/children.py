@@ -57,7 +57,6 @@ class Children:
         self._tree = state.tree
         self._gate = gate
         self._budget = RunBudget(state)
-        self._tools = {tool.name for tool in state.plan.spec.tools if tool.operation == names.ASK_AGENT}
         self._asked: set[str] = set()
         """Ids of the calls of this turn that have been begun."""
         self._handles: dict[str, Handle] = {}
@@ -164,7 +163,7 @@ class Children:
 
     async def _start(self, place: int, call: ToolCall, tool: ToolSpec, text: str) -> ChildRun | ToolResult:
         state = self._state
-        agent = next((each for each in state.plan.spec.agents if _name(each) == tool.agent), None)
+        agent = next((each for each in state.spec.agents if _name(each) == tool.agent), None)
         if agent is None:
             return ToolResult(error=f"the agent {tool.agent!r} cannot be asked by this one")
         for attempt in range(1, ATTEMPTS + 1):
@@ -231,7 +230,8 @@ class Children:
         if state.plan.budget is None:
             return None
         self._asked = (self._asked - {call.id}) & {each.id for each in state.pending_calls}
-        waiting = [each for each in state.pending_calls if each.name in self._tools and each.id not in self._asked]
+        asking = {tool.name for tool in state.spec.tools if tool.operation == names.ASK_AGENT}
+        waiting = [each for each in state.pending_calls if each.name in asking and each.id not in self._asked]
         self._asked.add(call.id)
         wanted = agent.budget if isinstance(agent, AgentSpec) else None
         return self._budget.set_aside(run, shares=len(waiting) + 1, wanted=wanted)

@@ -50,7 +50,7 @@ class CodeProcess:
 
     def limits(self, task_queue: str | None) -> options.ActivityOptions:
         """Returns the further options of a call in a task queue: if it is the process's, how soon the call begins."""
-        if task_queue is None or task_queue != self._state.plan.spec.code_queue:
+        if task_queue is None or task_queue != self._state.spec.code_queue:
             return options.ActivityOptions()
         return options.ActivityOptions(schedule_to_start_timeout=options.CODE_START)
 
@@ -94,7 +94,7 @@ class CodeProcess:
                 self._return.cancel()
 
     async def _await_return(self) -> bool:
-        spec = self._state.plan.spec
+        spec = self._state.spec
         what = f"the process that serves {spec.name}"
         wait = Wait(id=PROCESS, kind="process", since=workflow.now(), what=what, data={"task_queue": spec.code_queue})
         answer = asyncio.create_task(

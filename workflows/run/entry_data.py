@@ -44,6 +44,7 @@ def result_data(seq: int, call: ToolCall, result: ToolResult) -> dict[str, Any]:
         **_attempts(result.attempts),
         **({"outcome": result.outcome} if result.outcome else {}),
         **({"progress": plain(result.progress)} if result.progress else {}),
+        **({"handoff": result.handoff} if result.handoff is not None else {}),
         **({"run": result.run, "usage": plain(result.usage)} if result.run else {}),
     }
 

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.budget_wait import BudgetWait, next_day
     from holdfast.workflows.run.call_waits import CallWaits
-    from holdfast.workflows.run.carry import carried_state
+    from holdfast.workflows.run.carry import carried_state, resumed
     from holdfast.workflows.run.check_calls import CheckCalls
     from holdfast.workflows.run.children import Children
     from holdfast.workflows.run.commands import Commands
@@ -69,7 +69,7 @@ class Execution:
         info = workflow.info()
         carried = request.carried
         if carried:
-            self.state = RunState.resume(info.workflow_id, request, carried, now=workflow.now())
+            self.state = resumed(info.workflow_id, request, carried, now=workflow.now())
         else:
             # A reset makes another execution, which is still the first one's: its log has the same beginning.
             run_id, now, chain = info.workflow_id, workflow.now(), info.first_execution_run_id
@@ -273,7 +273,7 @@ class Execution:
 
     async def _take_turn(self) -> Outcome | None:
         """Calls the model, if the guards let it have the messages, and the budget allows the call."""
-        if self.state.plan.spec.input_guards:
+        if self.state.spec.input_guards:
             self._deliver()
             if self.state.checks.pending:
                 await self._step.run(self._guards.check())
@@ -317,7 +317,7 @@ class Execution:
     async def _call_model(self) -> None:
         """Calls the model with what it has not seen yet, and records its reply, if it was called."""
         state = self.state
-        if not state.plan.spec.input_guards:  # else all that may be delivered was guarded before
+        if not state.spec.input_guards:  # else all that may be delivered was guarded before
             self._deliver()
         self._view.update()
         try:

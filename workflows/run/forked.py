@@ -38,6 +38,8 @@ def fork_of(run_id: str, request: RunRequest, plan: Plan, prefix: Prefix, *, now
     state.record_start(now, forked=prefix.origin.model_dump(mode="json"))
     for entry, data in prefix.copies(plan.spec.system_prompt, fork.tool_results):
         state.log.append(entry.kind, at=entry.at, turn=entry.turn, data=data)
+    if (active := prefix.active) is not None:
+        state.act_as(active)
     for wait in prefix.open_waits():
         state.log.append("wait_ended", at=now, turn=state.turns, data=withdrawn(wait))
     if prefix.is_restored:

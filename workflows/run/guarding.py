@@ -34,7 +34,7 @@ class InputGuards:
 
     async def check(self) -> None:
         """Has the messages guarded, and records what the guards object to."""
-        state, guards, self.error = self._state, self._state.plan.spec.input_guards, None
+        state, guards, self.error = self._state, self._state.spec.input_guards, None
         pending = list(state.checks.pending)
         try:
             verdicts = await self._calls.guard("input", guards, [text.text for text in pending])

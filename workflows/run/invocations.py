@@ -12,7 +12,7 @@ def invocation_of(state: RunState, call: ToolCall) -> ToolInvocation:
     """Returns the input of an activity that is about a call of this turn."""
     invocation = ToolInvocation(
         run_id=state.run_id,
-        agent=state.plan.spec.name,
+        agent=state.spec.name,
         turn=state.turns,
         call=call,
         workspace=state.plan.workspace,

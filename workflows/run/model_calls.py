@@ -43,7 +43,7 @@ class ModelCaller:
         self._view = view
         self._last_head: TranscriptRef | None = None
         self._waits = Waits(state, view)
-        self._queue = ModelQueue(state.plan)
+        self._queue = ModelQueue(state)
         self.max_output: int | None = None
         """Tokens that the next reply may have by the budget; `None` means that it sets no limit."""
         self.cut_off: RunError | None = None

@@ -11,25 +11,26 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.errors import ErrorType
     from holdfast.model_reply import ModelReply, Redirection
-    from holdfast.protocol import ModelCall, Plan
+    from holdfast.protocol import ModelCall
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.run.state import RunState
 
 
 class ModelQueue:
     """Makes model calls in the task queue of the run's first model, and follows a call to that of another model.
 
     Args:
-        plan: the plan of the run, which keeps what its calls learn about their task queue for its next executions.
+        state: the run, whose plan keeps what its calls learn about their task queue for its next executions.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, state: RunState) -> None:
+        self._state = state
 
     @property
     def is_rated(self) -> bool:
         """Whether the server limits the rate of the calls, which may therefore wait."""
-        return self._plan.model_queue is not None
+        return self._state.plan.model_queue is not None
 
     async def call(self, call: ModelCall, *, summary: str) -> ModelReply:
         """Makes a model call and returns the reply.
@@ -37,7 +38,8 @@ class ModelQueue:
         Raises:
             ActivityError: the call failed.
         """
-        queue = self._plan.model_queue
+        plan = self._state.plan
+        queue = plan.model_queue
         while True:
             if queue is not None:  # the server counts it, so it waits for a slot rather than coming back later
                 call = call.model_copy(update={"slot_only": False})
@@ -47,13 +49,13 @@ class ModelQueue:
                 )
             except ActivityError as error:
                 if queue is not None and _was_not_taken(error):  # no worker limits the rate any more, as it seems
-                    queue = self._plan.model_queue = None
+                    queue = plan.model_queue = None
                     continue
                 if (redirection := _redirection(error)) is None:
                     raise
             queue = redirection.task_queue
             if not redirection.tried:
-                self._plan.model_queue = queue
+                plan.model_queue = queue
             call = call.model_copy(
                 update={
                     "tried": redirection.tried,

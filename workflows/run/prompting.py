@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.answers import PromptCall
     from holdfast.errors import ErrorType
     from holdfast.protocol import Plan, RunRequest
-    from holdfast.types import RunError
+    from holdfast.types import AgentSpec, RunError
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.run.code_process import has_not_begun
@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class Prompting:
-    """Has the function of the agent write the system prompt of a run, where the code of the agent is.
+    """Has the functions of a run's agents write their system prompts, where the code of each agent is.
 
     The text then takes the place of the function in the plan. So the log has it, and nothing that follows the log needs
     the function: neither a replay nor a fork.
@@ -44,36 +44,42 @@ class Prompting:
             ActivityError: the run was cancelled.
         """
         plan = self._plan
-        if plan.spec.system_prompt_function is None:
-            return None
         try:
-            text = await self._written(plan.spec.system_prompt_function)
+            spec = await self._with_prompt(plan.spec)
+            team = {name: await self._with_prompt(member) for name, member in spec.team.items()}
         except (ActivityError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 raise
             return run_error(error) if isinstance(error, ActivityError) else _run_error(error)
-        plan.spec = plan.spec.model_copy(update={"system_prompt": text, "system_prompt_function": None})
+        plan.spec = spec.model_copy(update={"team": team}) if team != spec.team else spec
         return None
 
-    async def _written(self, function: str) -> str:
+    async def _with_prompt(self, spec: AgentSpec) -> AgentSpec:
+        function = spec.system_prompt_function
+        if function is None:
+            return spec
+        text = await self._written(spec, function)
+        return spec.model_copy(update={"system_prompt": text, "system_prompt_function": None})
+
+    async def _written(self, spec: AgentSpec, function: str) -> str:
         plan, delay, waits = self._plan, options.FIRST_WAIT, False
         give_up = workflow.now().timestamp() + plan.timeout
         while True:
             try:
-                return await self._call(function, waits=waits)
+                return await self._call(spec, function, waits=waits)
             except ActivityError as error:
                 if has_not_begun(error):
                     waits = True  # until the process is back, however long that takes
-                    self._show(f"the process that serves {plan.spec.name}")
+                    self._show(f"the process that serves {spec.name}")
                     continue
                 if not is_unserved(error) or workflow.now().timestamp() > give_up:
                     raise
-            self._show(f"a worker that has the function {function!r} of agent {plan.spec.name!r}")
+            self._show(f"a worker that has the function {function!r} of agent {spec.name!r}")
             await workflow.sleep(delay)
             delay = min(2 * delay, options.LONGEST_WAIT)
 
-    async def _call(self, function: str, *, waits: bool) -> str:
-        spec, context = self._plan.spec, self._wanted.context
+    async def _call(self, spec: AgentSpec, function: str, *, waits: bool) -> str:
+        context = self._wanted.context
         told = {} if context is None else {"context": context}
         call = PromptCall(run_id=workflow.info().workflow_id, agent=spec.name, function=function, **told)
         how = options.ActivityOptions(**options.CODE_CHECK, task_queue=spec.code_queue)

@@ -19,6 +19,7 @@ def result_of(state: RunState) -> RunResult:
     return RunResult(
         run_id=state.run_id,
         agent=state.plan.spec.name,
+        **({"active_agent": state.active_agent} if state.active_agent else {}),
         status=state.status,
         output=state.answer,
         **({"typed": True} if state.checks.typed else {}),
@@ -31,7 +32,7 @@ def result_of(state: RunState) -> RunResult:
         turns=state.turns,
         tool_calls=state.tool_calls,
         model=state.model,
-        files=state.files,
+        files=state.files.names,
         workspace=state.plan.workspace,
         started_at=state.started_at,
         finished_at=state.finished_at,
@@ -60,7 +61,7 @@ def progress_of(state: RunState, mirrored: int) -> RunProgress:
         **_budget_fields(state),
         deadline=state.clock.deadline,
         output=state.output,
-        files=state.files,
+        files=state.files.names,
         workspace=state.plan.workspace,
         head=state.head.seq,
         digest=state.head.digest,
@@ -84,6 +85,7 @@ def _summary_fields(state: RunState) -> dict[str, Any]:
     fields = {
         "run_id": state.run_id,
         "agent": state.plan.spec.name,
+        "active_agent": state.active_agent,
         "status": state.status,
         "turn": state.turns,
         "usage": state.usage,

@@ -104,6 +104,8 @@ class Restoring:
         answer = Message(seq=-1, role="assistant", content=point.output) if is_answered else None
         state.context.restored(answer)
         state.pending_calls, state.pending_places, state.calls_made = [], [], 0
+        if state.active != point.active:
+            state.act_as(point.active)
         state.checks.went_back(point.ref.seq)
         state.answer = state.checks.replied(point.output if is_answered else "")
         state.output = "" if state.checks.hides_replies else point.output

@@ -56,7 +56,7 @@ class RunBudget:
             self.account,
             CALL,
             input_tokens=self.context_tokens(),
-            settings=plan.spec.model_settings,
+            settings=self._state.spec.model_settings,
             price=plan.price,
         )
         return found if isinstance(found, Shortage) else found[1]
@@ -118,7 +118,7 @@ class RunBudget:
         """Returns an estimate of the tokens that the next model call sends."""
         state = self._state
         if state.budget.counted == 0:
-            return request_tokens(state.plan.spec, state.log.messages)
+            return request_tokens(state.spec, state.log.messages)
         new = sum(message_size(message) for message in state.log.messages if message.seq >= state.budget.counted)
         return state.budget.context_tokens + tokens(new)
 

@@ -16,8 +16,9 @@ from holdfast.commands import Command
 from holdfast.errors import ErrorType
 from holdfast.invocations import Resolution
 from holdfast.model_reply import ModelReply
-from holdfast.protocol import CarriedState, CommandAnswer, Plan, RunRequest
+from holdfast.protocol import CommandAnswer, Plan, RunRequest
 from holdfast.types import (
+    AgentSpec,
     Entry,
     EntryKind,
     ForkedFrom,
@@ -36,12 +37,13 @@ from holdfast.workflows.run.checks import Checks
 from holdfast.workflows.run.clock import RunClock
 from holdfast.workflows.run.context_state import ContextState
 from holdfast.workflows.run.entry_data import plain, reply_data, result_data
+from holdfast.workflows.run.handoffs import order_of_calls
 from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.messages import MessageQueue
 from holdfast.workflows.run.tree import Tree
+from holdfast.workflows.run.written_files import WrittenFiles
 
 SUMMARY_CHARS = 200  # of the input, in lists
-MAX_FILE_CHARS = 32_768  # of the names of written files, which each execution carries; later ones are only in the log
 
 
 class RunState(CallReports):
@@ -49,6 +51,10 @@ class RunState(CallReports):
 
     forked: ForkedFrom | None = None
     """What the run copied from another one; `None` if it is not a fork."""
+    active: str | None = None
+    """The agent to which the run was handed, as in `AgentSpec.acting`."""
+    handoffs = 0
+    """Number of handoffs since the last answer."""
 
     def __init__(
         self,
@@ -61,7 +67,7 @@ class RunState(CallReports):
         started_at: datetime,
         clock: RunClock,
     ) -> None:
-        """Use `begin`, `resume`, or `fork_of`."""
+        """Use `begin`, `fork_of`, or `resumed`."""
         super().__init__()
         self.run_id = run_id
         self.request = request
@@ -107,8 +113,7 @@ class RunState(CallReports):
         """The text of a reply that calls no tools; text beside calls only says what the model is about to do."""
         self.finish_reason: str | None = None
         self.model: str | None = None
-        self.files: list[str] = []
-        self._file_chars = 0
+        self.files = WrittenFiles()
         self.error: RunError | None = None
         self.context, self.checks = ContextState(log), Checks(plan.spec)
 
@@ -137,55 +142,27 @@ class RunState(CallReports):
             state.answered = True  # a session that begins with its first `send`
         return state
 
-    @classmethod
-    def resume(cls, run_id: str, request: RunRequest, carried: CarriedState, *, now: datetime) -> Self:
-        """Resumes a run that continued as new: restores its counters and the head of its log."""
-        log = Log(
-            head=carried.acked or carried.head,
-            next_message=carried.next_message,
-            previous=carried.previous,
-            carried=carried.unsent,
-        )
-        clock = RunClock(carried.plan.timeout, spent=carried.spent, now=now)
-        state = cls(
-            run_id, request, carried.plan, chain=carried.chain, log=log, started_at=carried.started_at, clock=clock
-        )
-        state.turns = carried.turns
-        state.tool_calls = carried.tool_calls
-        state.usage = carried.usage
-        state.output = carried.output
-        state.model = carried.model
-        state.pending_calls = list(carried.pending_calls)
-        state.calls_made = carried.calls_made
-        made = range(carried.calls_made, carried.calls_made + len(carried.pending_calls))
-        state.pending_places = list(carried.pending_places or made)
-        state.decisions = carried.decisions.model_copy(deep=True)
-        state.asked = carried.asked
-        state.resolutions = dict(carried.resolutions)
-        state.forked, state.reported, state.stage = carried.forked, carried.reported, carried.stage
-        state._add_files(carried.files)
-        state.budget = carried.budget.model_copy() if carried.budget else CarriedBudget()
-        state.tree = Tree(carried.tree)
-        control = carried.control
-        state.paused, state.answered, state.exchange = control.paused, control.answered, control.exchange
-        state.interrupted = control.interrupted
-        state.queue = MessageQueue(control.queue)
-        state.open_waits = {wait.id: wait for wait in control.waits}
-        state.answers = dict(control.answers)
-        state.context = ContextState(log, carried.context)
-        state.checks.resume(carried.checks)
-        if (reply := carried.checks.reply) is not None:
-            state.finish_reason, state.answer = carried.checks.finish_reason, state.checks.replied(reply.text)
-            state.context.resume(Message(seq=reply.message, role="assistant", content=reply.text))
-        state.status = state.next_status
-        if state.status != RunStatus.RUNNING:
-            clock.stop(now)
-        return state
-
     def deadline(self, now: datetime) -> datetime:
         """Returns when the run is out of time if it runs from now on."""
         left = timedelta(seconds=max(self.plan.timeout - self.clock.spent(now), 0))
         return min(now + left, self.request.expires or datetime.max.replace(tzinfo=UTC))
+
+    @property
+    def spec(self) -> AgentSpec:
+        """The agent that acts: that of the run, or one to which it was handed."""
+        return self.plan.spec.acting(self.active)
+
+    @property
+    def active_agent(self) -> str | None:
+        """Name of the agent that has taken over; `None` means that the one acts with which the run began."""
+        return self.spec.name if self.spec is not self.plan.spec else None
+
+    def act_as(self, active: str | None) -> None:
+        """Makes another agent act from now on, as in `AgentSpec.acting`."""
+        before, self.active = self.spec, active
+        self.checks.follow(self.spec)
+        if self.spec.models != before.models:
+            self.plan.model_queue = None  # its first call learns which one it is
 
     @property
     def own_turns(self) -> int:
@@ -258,15 +235,16 @@ class RunState(CallReports):
         self.usage += reply.usage
         # If the stream was closed early, the provider may not have named the model.
         self.model = (self.model or self.plan.expected_model) if reply.partial else reply.model
-        self.pending_calls, self.calls_made = reply.tool_calls[:MAX_RECORDED_CALLS], 0
-        self.pending_places = list(range(len(self.pending_calls)))
+        calls = reply.tool_calls[:MAX_RECORDED_CALLS]
+        self.pending_places, self.calls_made = order_of_calls(calls, self.spec), 0
+        self.pending_calls = [calls[place] for place in self.pending_places]
         self.asked = self.log.next_message
         self.context.size.observe(reply)
         self.finish_reason = reply.finish_reason
         if reply.content and not self.checks.hides_replies:
             self.output = reply.content
         self.answer = self.checks.replied("" if reply.tool_calls else reply.content)
-        self.record("message", now, reply_data(self.asked, reply, self.pending_calls))
+        self.record("message", now, reply_data(self.asked, reply, calls))
 
     def record_tool_result(self, now: datetime, call: ToolCall, result: ToolResult, *, counts: bool = True) -> None:
         """Records the result of a tool call, successful or not, and the checkpoints that the tool made.
@@ -283,7 +261,10 @@ class RunState(CallReports):
         self.calls_made += 1
         self.tool_calls += counts
         self.add_tool_result(now, call, result)
-        self._add_files(result.files)
+        if result.handoff is not None:
+            self.handoffs += 1
+            self.act_as(result.handoff)
+        self.files.add(result.files)
         self.note_report(call, result)
         for made in result.checkpoints:
             self.record_checkpoint(now, made.id, made.name, data=made.data, by=call.name)
@@ -318,7 +299,7 @@ class RunState(CallReports):
             self.context.size.add(queued.text)
             self.add_message(now, message, command=queued.id)
         if self.answered:
-            self.answered, self.exchange = False, self.turns
+            self.answered, self.exchange, self.handoffs = False, self.turns, 0
 
     def drop_messages(self, now: datetime, reason: str) -> None:
         """Records that no model call will see the messages that wait."""
@@ -333,6 +314,7 @@ class RunState(CallReports):
             error: why there is no answer; `None` if there is one.
         """
         self.answered = True
+        self.checks.answered()
         self._record(
             "answer",
             now,
@@ -341,6 +323,7 @@ class RunState(CallReports):
                 "finish_reason": self.finish_reason,
                 "turns": self.turns - self.exchange,
                 **({"typed": True} if self.checks.typed else {}),
+                **({"agent": self.active_agent} if self.active_agent else {}),
                 **({"error": error.model_dump(mode="json")} if error else {}),
             },
         )
@@ -371,12 +354,6 @@ class RunState(CallReports):
         """Enters the final status of the run."""
         self.status, self.error, self.finished_at = status, error, now
         self.doing = status.value
-
-    def _add_files(self, files: list[str]) -> None:
-        for file in files:
-            if file not in self.files and self._file_chars + len(file) <= MAX_FILE_CHARS:
-                self.files.append(file)
-                self._file_chars += len(file)
 
     def record_start(self, now: datetime, **facts: Any) -> None:
         """Records what the run was started with, as its first entry."""

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.children import Children
     from holdfast.workflows.run.claimed_calls import call_once
     from holdfast.workflows.run.gate import Gate
+    from holdfast.workflows.run.handoffs import ONLY_ONE, handed_off
     from holdfast.workflows.run.invocations import invocation_of, shown_call
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.turn import describe_call, refuse_call, too_many_calls, tools_by_name
@@ -41,7 +42,8 @@ class ToolCaller:
         self._lost = waits.lost
         self._call_waits = waits
         self._process = waits.process
-        self._tools = tools_by_name(state.plan.spec)
+        self._tools: dict[str, ToolSpec] = {}
+        """Those of the agent that acts."""
         self._slots = asyncio.Semaphore(options.MAX_PARALLEL_TOOLS)
         self._waits = Waits(state, view)
 
@@ -55,6 +57,7 @@ class ToolCaller:
         Args:
             calls: the calls of the turn without a result.
         """
+        self._tools = tools_by_name(self._state.spec)
         running = dict(zip(self._state.pending_places, calls, strict=False))  # a budget may allow only the first ones
         self._show(running)
 
@@ -118,13 +121,31 @@ class ToolCaller:
 
     async def _admitted(self, place: int, asked: ToolCall, tool: ToolSpec) -> ToolResult | None:
         """Makes a call if it needs no approval or has it; `None` means that it was not begun."""
+        if tool.operation == names.HAND_OFF and (refused := await self._others_end(place)) is not None:
+            return refused
         call = await self._call_waits.approvals.admit(asked, tool)
         if not isinstance(call, ToolCall):
             return call
+        if tool.operation == names.HAND_OFF:
+            done = self._state.handoffs
+            return handed_off(tool, self._state.plan.spec, done) if await self._ends_turn() else None
         if tool.operation is not None and tool.operation != names.ASK_AGENT:
             is_open = self._state.is_waiting(call) or await self._gate.is_open()
             return await self._call_waits.operations.perform(call, tool) if is_open else None
         return await self._known(place, call, tool)
+
+    async def _others_end(self, place: int) -> ToolResult | None:
+        """Waits for the other calls of the turn to have results; returns why the handoff is not made, if so."""
+        state = self._state
+        if place != state.pending_places[-1]:
+            chosen = self._tools[state.pending_calls[-1].name]
+            return ToolResult(error=ONLY_ONE.format(agent=chosen.agent))
+        await workflow.wait_condition(lambda: len(state.pending_calls) == 1 or self._gate.is_continuing())
+        return None
+
+    async def _ends_turn(self) -> bool:
+        """Whether a handoff may take effect: every other call of the turn has its result."""
+        return await self._gate.is_open() and len(self._state.pending_calls) == 1
 
     async def _known(self, place: int, call: ToolCall, tool: ToolSpec) -> ToolResult | None:
         """Makes a call, and asks a person if its outcome is unknown and the tool says so."""
@@ -148,7 +169,7 @@ class ToolCaller:
             if tool.operation == names.ASK_AGENT:
                 return await self._children.ask(place, call, tool)
             return await self._waits.until_served(
-                f"a worker that serves tool {tool.name!r} of agent {self._state.plan.spec.name!r}",
+                f"a worker that serves tool {tool.name!r} of agent {self._state.spec.name!r}",
                 lambda: self._process.served(lambda again: self._in_slot(place, call, tool, resolution, again=again)),
                 pauses=self._gate.is_continuing,
             )

@@ -32,7 +32,6 @@ class Verdicts:
     def __init__(self, state: RunState, decisions: Decisions) -> None:
         self._state = state
         self._decisions = decisions
-        self._tools = tools_by_name(state.plan.spec)
 
     def handlers(self) -> dict[type[Command], Handler]:
         """Returns what each command does."""
@@ -147,7 +146,7 @@ class Verdicts:
         return None
 
     def _tool(self, wait: Wait) -> ToolSpec:
-        return self._tools[str(wait.data["tool"])]
+        return tools_by_name(self._state.spec)[str(wait.data["tool"])]
 
     def _arguments(self, wait: Wait, command: Approve) -> dict[str, object] | None:
         """Returns the arguments with which a call will be made; `None` if the model's are malformed."""

@@ -182,6 +182,7 @@ def details(state: RunState) -> str:
         "",
         *wait_lines(state),
         f"- agent `{plan.spec.name}`{_version(plan.spec.version)}, model `{state.model or plan.expected_model}`",
+        *([f"- handed to agent `{state.active_agent}`"] if state.active_agent else []),
         f"- turn {state.turns} of at most {state.max_turns}, {counted(state.tool_calls, 'tool call')}",
         f"- {usage.total_tokens:,} tokens ({usage.input_tokens:,} in, {usage.output_tokens:,} out)"
         + (f", {usage.shown_cost}" if usage.shown_cost else ""),
@@ -193,8 +194,8 @@ def details(state: RunState) -> str:
         lines.append(f"- {counted(state.tree.started, 'child run')}; with them {below}")
     if (reported := state.reported) is not None:
         lines.append(f"- last stage: {_plain(str(reported))} (`{reported.tool}`, turn {reported.turn})")
-    if state.files:
-        lines.append(f"- wrote {', '.join(f'`{file}`' for file in state.files)}")
+    if files := state.files.names:
+        lines.append(f"- wrote {', '.join(f'`{file}`' for file in files)}")
     if state.error:
         lines += ["", f"**{state.error.type}**: {state.error.message}"]
     if state.output:

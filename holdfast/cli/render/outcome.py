@@ -10,7 +10,7 @@ from holdfast.cli.program import command
 from holdfast.cli.render.facts import absolute, is_scripted, model_facts, place_facts, show_error
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.status import status_mark
-from holdfast.cli.render.text import cost, count, duration, pairs, tokens
+from holdfast.cli.render.text import cost, count, duration, one_line, pairs, tokens
 from holdfast.types import RunResult
 
 
@@ -58,6 +58,8 @@ class Outcome:
         out.say((sign, f"bold {style}"), f"{took} · {' · '.join(used)}")
         show_error(out, result.status, result.error)
         facts = [("run", result.run_id), *model_facts(result.model)]
+        if result.active_agent:
+            facts.append(("answered by", one_line(result.active_agent)))
         if result.tree_usage is not None:
             facts.append(("tree", tokens(result.tree_usage)))
         facts += place_facts(result.files, result.workspace, self.ui)

@@ -116,6 +116,8 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
     version = f", version {log.agent_version}" if log.agent_version else ""
     limit = f" of at most {progress.max_turns}" if progress.max_turns else ""
     facts = [("agent", f"{one_line(progress.agent)}{version}"), *model_facts(progress.model)]
+    if progress.active_agent:
+        facts.insert(1, ("handed to", one_line(progress.active_agent)))
     facts += (
         _wrapped("instead of", [f"{tried} ×{count}" for tried, count in log.tried.items()], room) if log.tried else []
     )
