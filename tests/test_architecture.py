@@ -166,6 +166,7 @@ LEAVES = """
     run_status
     start_options
     tags
+    tool_result
     tool_runs
     types
     usage
@@ -239,7 +240,7 @@ LAYERS = [
     Layer(
         "client",
         f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads temporal agents.agent "
-        "agents.services agents.conversion agents.typed_results",
+        "agents.services agents.conversion agents.team agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.

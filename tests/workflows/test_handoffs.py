@@ -189,7 +189,7 @@ async def test_approvals_and_guards_belong_to_the_agent_that_acts(lab: Lab) -> N
     def no_curses(text: str) -> Block | None:
         return Block("cursing") if "damned" in text else None
 
-    payer = Agent(name="payer", system_prompt="payer", tools=[pay_back], input_guards=[no_curses])
+    payer = Agent(name="payer", system_prompt=lambda: "payer", tools=[pay_back], input_guards=[no_curses])
     host = Agent(name="host", system_prompt="host", handoffs=[payer], approvals={"transfer_to_payer": "always"})
     pays = [call_tools(("pay_back", {"order": "o-1"})), Reply("Paid.")]
     Cast(lab, host=call_tools(("transfer_to_payer", {})), payer=pays)
