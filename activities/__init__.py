@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.activities.announcer import Announcer
 from holdfast.activities.approvals import ApprovalActivities
+from holdfast.activities.attached import Attached, ContentActivities, ImageKeeper
 from holdfast.activities.children import ChildActivities
 from holdfast.activities.code_ready import code_ready
 from holdfast.activities.context_cache import ContextCache
@@ -44,6 +45,7 @@ from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.budgets import DayBudget
 from holdfast.http_access import HttpAccess
 from holdfast.ports import ChatModel, EventBus, RunLog, Store
+from holdfast.ports.contents import ContentStore
 from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.ledger import Ledger
@@ -83,6 +85,8 @@ class CodeDependencies:
     topics: EventTopics
     stages: StageReports
     """Tells runs which stages their calls have entered."""
+    images: ContentStore | None
+    """Where images of results are stored; `None` means that the workers would not find them."""
     max_result: int | None = None
     """Most bytes of a tool's result, if the tool sets no limit; `None` means as much as a payload may have."""
     http: HttpAccess | None = None
@@ -97,6 +101,8 @@ class Dependencies(CodeDependencies):
 
     model: ChatModel
     store: Store
+    contents: ContentStore
+    """Contents of the images and files of messages."""
     run_log: RunLog
     registry: RegistryProtocol
     default_timeout: float
@@ -157,6 +163,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         spending=Spending(deps.prices, deps.default_model),
         leases=DayLeases(deps.day_budgets, deps.day_limits, deps.prices, deps.default_model),
         windows=ContextWindows(deps.prices, deps.default_model, deps.context_window),
+        attached=Attached(deps.contents),
         provider=deps.provider,
         retry_for=deps.model_retry_for,
         telemetry=deps.telemetry,
@@ -169,6 +176,7 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     ours += [mirror.append, mirror.finish, mirror.rebuild, events.register, events.emit]
     ours += [forks.page, forks.workspace, ChildActivities(deps.run_log).find]
     ours += [RestoreActivities(deps.store, deps.run_log).restore_point]
+    ours.append(ContentActivities(deps.contents).keep)
     return [*ours, memory.embed, *build_code_activities(deps, slots, finished)]
 
 
@@ -185,6 +193,7 @@ def build_code_activities(
     slots = AgentSlots(NO_LIMIT) if slots is None else slots
     finished = FinishedCalls() if finished is None else finished  # an empty one is false
     runner = ToolRunner(deps.tool_loop)
+    images = ImageKeeper(deps.images)
     ledger = LedgerCalls(deps.ledger, runner, deps.limits, is_required=deps.ledger_required)
 
     def serve(tool: Tool) -> ToolActivity:
@@ -199,6 +208,7 @@ def build_code_activities(
             bus=deps.bus,
             topics=deps.topics,
             stages=deps.stages,
+            images=images,
             memories=deps.memories,
             max_result=deps.max_result,
             sandbox=deps.sandbox,

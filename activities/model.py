@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.attached import Attached
 from holdfast.activities.compactor import compact
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.day_leases import DayLeases, Lease
@@ -112,6 +113,7 @@ class ModelActivities:
         spending: Spending,
         leases: DayLeases,
         windows: ContextWindows,
+        attached: Attached,
         provider: str,
         retry_for: timedelta,
         telemetry: Telemetry | None = None,
@@ -129,6 +131,7 @@ class ModelActivities:
             spending: completes the usage of replies.
             leases: reserves calls in daily budgets.
             windows: the sizes of the models' contexts.
+            attached: has the contents of attachments.
             provider: where this worker's models are, see `Plan.provider`.
             retry_for: how long a call is retried while the provider is unavailable.
             telemetry: receives each attempt.
@@ -144,6 +147,7 @@ class ModelActivities:
         self._spending = spending
         self._leases = leases
         self._windows = windows
+        self._attached = attached
         self._provider = provider
         self._retry_for = retry_for
         self._telemetry = telemetry or NoTelemetry()
@@ -181,11 +185,12 @@ class ModelActivities:
             async with heartbeats(partial.progress), holding as slot:
                 slot.keep()  # a call that lacks its context is repeated at once
                 context = await self._context(call)
+                sent = context if call.compact else await self._attached.inlined(context)
                 slot.keep(is_kept=False)
                 append.start()
                 await self._reserve(call, lease, partial, context)
                 started = time.monotonic()
-                reply = await self._complete(call, lease, partial, context)
+                reply = await self._complete(call, lease, partial, sent)
                 mirrored = await append.result()
                 if reply.tool_calls:
                     slot.keep()

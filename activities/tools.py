@@ -11,6 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast._util.logger import get_logger
+from holdfast.activities.attached import ImageKeeper
 from holdfast.activities.call_stages import CallStages
 from holdfast.activities.claims import NotBegun
 from holdfast.activities.finished import NEXT_ATTEMPT, FinishedCalls
@@ -62,6 +63,7 @@ class ToolActivity:
         bus: EventBus,
         topics: EventTopics,
         stages: StageReports,
+        images: ImageKeeper,
         memories: TextMemoryProtocol | None = None,
         max_result: int | None = None,
         sandbox: SandboxProtocol | None = None,
@@ -79,6 +81,7 @@ class ToolActivity:
         self._bus = bus
         self._topics = topics
         self._stages = stages
+        self._images = images
         self._memories = memories
         self._max_result = max_result
         self._http = http
@@ -181,7 +184,9 @@ class ToolActivity:
             log.warning(
                 "a tool has told something that cannot be kept as it is", tool=self._tool.spec.name, reason=fault
             )
-        return context.marks.mark(await cut(result, limit, context))
+        result = context.marks.mark(await cut(result, limit, context))
+        await self._images.keep(result, context.marks.images)
+        return result
 
     def _call_stages(self, invocation: ToolInvocation) -> CallStages | None:
         if invocation.alone:

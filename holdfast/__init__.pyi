@@ -2,6 +2,7 @@
 from ._util.blocking import run_blocking as run_blocking
 from ._version import __version__ as __version__
 from .agents.files import File as File
+from .agents.files import Image as Image
 from .agents.guards import Block as Block
 from .agents.tool import Tool as Tool
 from .agents.tool import ToolContext as ToolContext
@@ -9,6 +10,7 @@ from .agents.tool import ToolError as ToolError
 from .agents.tool import tool as tool
 from .agents.user_functions import RunContext as RunContext
 from .agents.verification import Happened as Happened
+from .attachments import Attachment as Attachment
 from .budgets import Budget as Budget
 from .call_progress import ToolProgress as ToolProgress
 from .client.agent import Agent as Agent
@@ -73,6 +75,7 @@ __all__ = [
     "AgentResult",
     "AgentSpec",
     "ApprovalRequired",
+    "Attachment",
     "BaseRegistry",
     "Block",
     "Budget",
@@ -87,6 +90,7 @@ __all__ = [
     "Happened",
     "Holdfast",
     "HoldfastError",
+    "Image",
     "InMemoryRegistry",
     "ListedRun",
     "Memory",

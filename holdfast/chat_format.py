@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from holdfast.attachments import Attachment
+from holdfast.media_types import AUDIO_FORMATS
 
 
 def replayable_arguments(text: str) -> str:
@@ -49,7 +53,68 @@ def chat_message(
     if calls:
         chat["content"] = content or None  # some providers reject empty text beside calls
         chat["tool_calls"] = calls
-    return json.dumps(chat, ensure_ascii=False, separators=(",", ":")).encode()
+    return _dumped(chat)
+
+
+RESULT_IMAGES = "These images belong to the results above:"
+"""How the message begins that shows the images of tool results, which chat completions accept from users only."""
+
+
+def chat_parts(
+    role: str,
+    content: str,
+    attachments: Iterable[Attachment],
+    contents: Mapping[str, bytes],
+    fields: Mapping[str, Any],
+) -> bytes:
+    """Returns a message with attachments in the chat format, as JSON: its text and they are the parts of its content.
+
+    A message whose attachments are all text is text, which every server accepts.
+
+    Args:
+        role: who wrote it.
+        content: its text.
+        attachments: each stands behind the characters of the text that it follows.
+        contents: of the attachments, by their digests.
+        fields: further fields of the message.
+    """
+    parts: list[str | bytes] = []
+    place = 0
+    for attachment in sorted(attachments, key=lambda each: each.at):
+        parts.append(content[place : attachment.at])
+        place = max(place, attachment.at)
+        parts.append(_file_text(attachment, contents) if attachment.is_text else _part(attachment, contents))
+    parts.append(content[place:])
+    parts = [part if isinstance(part, bytes) else part.strip("\n") for part in parts]
+    parts = [part for part in parts if isinstance(part, bytes) or part.strip()]
+    texts = [part for part in parts if isinstance(part, str)]
+    if len(texts) == len(parts):
+        return chat_message(role, "\n\n".join(texts), [], None, fields)
+    encoded = [_dumped({"type": "text", "text": part}) if isinstance(part, str) else part for part in parts]
+    return _dumped({**fields, "role": role})[:-1] + b',"content":[' + b",".join(encoded) + b"]}"
+
+
+def _file_text(attachment: Attachment, contents: Mapping[str, bytes]) -> str:
+    text = contents[attachment.digest or ""].decode("utf-8", "replace")
+    return f"The file {attachment.name}:\n\n{text}"
+
+
+def _part(attachment: Attachment, contents: Mapping[str, bytes]) -> bytes:
+    """Returns the part of a message that an attachment is. Base64 needs no escapes, so it is not encoded as JSON."""
+    if attachment.url is not None:
+        return _dumped({"type": "image_url", "image_url": {"url": attachment.url}})
+    data = base64.b64encode(contents[attachment.digest or ""])
+    if (form := AUDIO_FORMATS.get(attachment.media_type)) is not None:
+        return b'{"type":"input_audio","input_audio":{"format":"' + form.encode() + b'","data":"' + data + b'"}}'
+    url = _dumped(f"data:{attachment.media_type};base64,")[:-1] + data + b'"'
+    if attachment.is_image:
+        return b'{"type":"image_url","image_url":{"url":' + url + b"}}"
+    name = _dumped(attachment.name)
+    return b'{"type":"file","file":{"filename":' + name + b',"file_data":' + url + b"}}"
+
+
+def _dumped(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _refuse_constant(name: str) -> None:

@@ -6,8 +6,9 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from holdfast.attachments import Attachment, total_fault
 from holdfast.bounds import MAX_ID_BYTES, MAX_NAME, Json, Label, Seconds, Text, Turns
 from holdfast.budgets import CallCount, Dollars, TokenCount
 from holdfast.checkpoints import MAX_DATA_BYTES
@@ -23,6 +24,10 @@ MAX_MESSAGE_BYTES = 512 * 1024
 def _message(text: str) -> str:
     if not text.strip():
         raise ValueError("it must not be blank")
+    return _sized(text)
+
+
+def _sized(text: str) -> str:
     if (size := len(text.encode())) > MAX_MESSAGE_BYTES:
         raise ValueError(
             f"it has {size:,} bytes, but at most {MAX_MESSAGE_BYTES:,} are accepted; put it in a file of the workspace"
@@ -98,12 +103,32 @@ class Send(Command):
     DESCRIPTION = 'Sends a message to the agent: {"text": "…", "policy": "steer"}, or just "the text"'
     TEXT = "text"
 
-    text: MessageText
+    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    """Images and files of the message, whose contents are in the store, or at URLs."""
+    text: Text
+    """At most 512 KB; blank only with attachments."""
     policy: Policy = Policy.STEER
     to_session: bool = False
     """Refuse the message if the run is not a session."""
     pin: bool = False
     """Keep the message in the model's context when older ones are summarized."""
+
+    @field_validator("attachments")
+    @classmethod
+    def _are_stored(cls, attachments: list[Attachment]) -> list[Attachment]:
+        if fault := total_fault(attachments):
+            raise ValueError(fault)
+        if any(each.data for each in attachments):
+            raise ValueError(
+                "a message refers to contents in the store, which needs a database that the sender and the workers "
+                "share; the first message of a run may carry contents as `data`"
+            )
+        return attachments
+
+    @field_validator("text")
+    @classmethod
+    def _is_given(cls, text: str, info: ValidationInfo) -> str:
+        return _sized(text) if info.data.get("attachments") else _message(text)
 
 
 class Pause(Command):

@@ -22,11 +22,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from holdfast.attachments import lines
 from holdfast.errors import TranscriptUnavailable
 from holdfast.types import AgentSpec, Context, Entry, Message, ToolCall
 
 CLEARED = "[this result was cleared to save space; call the tool again if you need it]"
 BLOCKED = "[this message was blocked: {reason}]"
+LEFT_OUT = "\n[no longer shown: {attached}]"
 SUMMARY = "[the messages before this one were replaced by this summary]\n\n"
 
 
@@ -122,6 +124,8 @@ def compacted(messages: list[Message], data: dict[str, Any]) -> list[Message]:
     """Returns messages after a compaction, whose entry has this data (`cleared`, `summarized`, `summary`)."""
     cleared, summarized = _numbers(data.get("cleared")), _numbers(data.get("summarized"))
     summary, kept, asked = data.get("summary"), list[Message](), set[str | None]()
+    if summary is not None:
+        summary += _left_out(message for message in messages if message.seq in summarized)
     for message in messages:
         if message.role != "tool":
             asked = set() if message.seq in summarized else {call.id for call in message.tool_calls}
@@ -132,10 +136,16 @@ def compacted(messages: list[Message], data: dict[str, Any]) -> list[Message]:
                 kept.append(Message(seq=message.seq, role="user", content=f"{SUMMARY}{summary}", summary=True))
                 summary = None
         elif message.seq in cleared and message.role == "tool":
-            kept.append(_changed(message, content=CLEARED))
+            kept.append(_changed(message, content=f"{CLEARED}{_left_out([message])}", attachments=[]))
         else:
             kept.append(message)
     return kept
+
+
+def _left_out(messages: Iterable[Message]) -> str:
+    """Returns a remark on the attachments of messages that the model no longer sees; empty if they have none."""
+    attached = [attachment for message in messages for attachment in message.attachments]
+    return LEFT_OUT.format(attached=lines(attached)) if attached else ""
 
 
 def _spec(entries: Sequence[Entry]) -> AgentSpec:
@@ -286,7 +296,8 @@ def _guard(messages: list[Message], data: dict[str, Any]) -> None:
     text = BLOCKED.format(reason=data.get("blocked")) if content is None else str(content)
     for index, message in enumerate(messages):
         if message.seq == data.get("message") and not message.summary:
-            messages[index] = _changed(message, content=text)
+            changes = {"content": text} if content is not None else {"content": text, "attachments": []}
+            messages[index] = _changed(message, **changes)
 
 
 def _numbers(pairs: list[list[int]] | None) -> set[int]:

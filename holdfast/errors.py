@@ -84,6 +84,7 @@ class ErrorType(enum.StrEnum):
     GUARD_BLOCKED = "GuardBlocked"
     PROMPT_FAILED = "SystemPromptFailed"
     CONTEXT_OVERFLOW = "ContextOverflow"
+    CONTENT_LOST = "ContentLost"
     REPLY_TOO_LARGE = "ReplyTooLarge"
     TRANSCRIPT_UNAVAILABLE = "TranscriptUnavailable"
     MIRROR_GAP = "MirrorGap"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from holdfast.pricing import MTOK, ModelPrice
-from holdfast.types import AgentSpec, Message
+from holdfast.types import AgentSpec, Attachment, Message
 
 BYTES_PER_TOKEN = 4  # a common rule of thumb; characters of other scripts are several bytes, and some a token each
 MESSAGE_BYTES = 16  # of the role and the marks around a message
@@ -34,9 +34,14 @@ def text_size(text: str) -> int:
 
 
 def message_size(message: Message) -> int:
-    """Returns the bytes of a message, with its tool calls."""
+    """Returns the bytes of a message, with its tool calls; an attachment counts as text of as many tokens."""
     calls = sum(len(call.id) + len(call.name) + text_size(call.arguments) for call in message.tool_calls)
-    return MESSAGE_BYTES + text_size(message.content) + calls
+    return MESSAGE_BYTES + text_size(message.content) + calls + attached_size(message.attachments)
+
+
+def attached_size(attachments: Iterable[Attachment]) -> int:
+    """Returns the bytes of a text that has as many tokens as these attachments."""
+    return sum(attachment.tokens for attachment in attachments) * BYTES_PER_TOKEN
 
 
 def tools_size(spec: AgentSpec) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal, Self
 
+from pydantic import Field
+
+from holdfast.attachments import Attachment, with_lines
 from holdfast.bounds import Count, Json, Text
-from holdfast.chat_format import chat_call, chat_message, replayable_arguments
+from holdfast.chat_format import chat_call, chat_message, chat_parts, replayable_arguments
 from holdfast.data import Tolerant
 
 
@@ -36,6 +40,8 @@ class Message(Tolerant):
     """Position in the transcript, without gaps; 0 is the system prompt."""
     role: Literal["system", "user", "assistant", "tool"]
     content: Text = ""
+    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    """Its images and files; those of a tool's result are shown to the model after the results."""
     tool_calls: list[ToolCall] = []
     tool_call_id: str | None = None
     """For role `tool`: the id of the call that it answers."""
@@ -48,11 +54,26 @@ class Message(Tolerant):
     provider_fields: dict[Text, Json] = {}
     """As in `ToolCall`."""
 
+    @property
+    def shown(self) -> str:
+        """The text for people, with a line for each attachment."""
+        return with_lines(self.content, self.attachments)
+
     @cached_property
     def chat_json(self) -> bytes:
         """The message in OpenAI's chat format; cached, as a long transcript is sent with each turn."""
         calls = [chat_call(call.id, call.name, call.arguments, call.provider_fields) for call in self.tool_calls]
         return chat_message(self.role, self.content, calls, self.tool_call_id, self.provider_fields)
+
+    def inlined(self, contents: Mapping[str, bytes]) -> Self:
+        """Returns a copy whose JSON has the attachments in it.
+
+        Args:
+            contents: of the attachments, by their digests.
+        """
+        copy = self.model_copy()
+        vars(copy)["chat_json"] = chat_parts(self.role, self.content, self.attachments, contents, self.provider_fields)
+        return copy
 
 
 class ContextUse(Tolerant):

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
 from holdfast.answers import CarriedChecks
+from holdfast.attachments import Attachment, total_fault, with_lines
 from holdfast.bounds import MAX_PATH, Count, Indexed, Models, Name, Seconds, Text, Turns
 from holdfast.budgets import Budget, CarriedBudget
 from holdfast.call_progress import ToolProgress
+from holdfast.carried import CarriedContext, CarriedControl
 from holdfast.children import MAX_DEPTH, CarriedTree
-from holdfast.commands import Compact
 from holdfast.decisions import CarriedDecisions
 from holdfast.definition import AgentDefinition, split_version
 from holdfast.fork_of import ForkOf as ForkOf  # noqa: PLC0414 - exported
 from holdfast.invocations import Resolution
-from holdfast.messages import CarriedSize, CompactionOrder
+from holdfast.messages import CompactionOrder
 from holdfast.model_reply import TriedModel
 from holdfast.pricing import ModelPrice
-from holdfast.progress import Wait
 from holdfast.run_context import RunContext
 from holdfast.types import (
     AgentSpec,
@@ -72,48 +73,6 @@ class Plan(Tolerant):
     """Whether payloads are encrypted, so that content must not appear in Temporal's plain metadata."""
 
 
-class QueuedMessage(Tolerant):
-    """A message that no model call has seen yet."""
-
-    id: str
-    """Of the command that sent it."""
-    text: Text
-    after_answer: bool = False
-    """Whether it waits for the answer; otherwise the next model call sees it."""
-    pinned: bool = False
-    """As in `Message`."""
-    by: str | None = None
-
-
-class CommandAnswer(Tolerant):
-    """What a command was answered with, kept so that a repeated one is not carried out again."""
-
-    digest: str
-    """Of its name and fields."""
-    seq: int | None = None
-    state: str
-    note: str | None = None
-
-
-class RestoreOrder(Tolerant):
-    """A command to go back to a checkpoint."""
-
-    checkpoint: str
-    command: str
-    """Id of the command."""
-    by: str | None = None
-
-
-class CarriedContext(Tolerant):
-    """The part of the carried state that determines the context of the next model call, beside the log."""
-
-    size: CarriedSize = CarriedSize()
-    restoring: RestoreOrder | None = None
-    """A restore whose checkpoint has not been found yet."""
-    compacting: Compact | None = None
-    """A person's order to compact the context before the next model call."""
-
-
 class RestoreQuery(Tolerant):
     """The input of the activity that finds the point of a checkpoint."""
 
@@ -123,22 +82,6 @@ class RestoreQuery(Tolerant):
     """A point of the log up to which the store may have it; `None` means that `entries` start at 0."""
     entries: list[Entry]
     """The log after `base`, oldest first."""
-
-
-class CarriedControl(Tolerant):
-    """The part of the carried state that commands and waits determine."""
-
-    paused: bool = False
-    answered: bool = False
-    """Whether the session has answered its last message."""
-    interrupted: bool = False
-    """Whether the current turn was stopped by a command, and has not ended yet."""
-    exchange: int = 0
-    """Number of turns before the current exchange of the session."""
-    queue: list[QueuedMessage] = []
-    waits: list[Wait] = []
-    answers: dict[str, CommandAnswer] = {}
-    """By the id of the command, oldest first."""
 
 
 class CarriedState(Tolerant):
@@ -227,8 +170,13 @@ class RunRequest(RunOptions):
 
     session: bool = False
     """Whether the run waits for the next message after each answer, instead of ending."""
+    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    """Images and files of the first message."""
+    structured: Annotated[bool, Field(exclude_if=lambda structured: not structured)] = False
+    """Whether `input` is JSON text that was made of data; a request may have the data itself as its `input`."""
     input: Text
-    """The first message; empty only for a session, which then begins with the first message that it is sent."""
+    """The first message; empty only with attachments, or for a session, which then begins with the first message that
+    it is sent."""
     idle_limit: Seconds | None = None
     """Seconds without a message after which a session ends; `None` means never."""
     expires: AwareDatetime | None = None
@@ -253,9 +201,30 @@ class RunRequest(RunOptions):
     @field_validator("input")
     @classmethod
     def _is_given(cls, text: str, info: ValidationInfo) -> str:
-        if not text and not info.data.get("session"):
+        if not text and not info.data.get("session") and not info.data.get("attachments"):
             raise PydanticKnownError("string_too_short", {"min_length": 1})
         return text
+
+    @field_validator("attachments")
+    @classmethod
+    def _are_few(cls, attachments: list[Attachment]) -> list[Attachment]:
+        if fault := total_fault(attachments):
+            raise ValueError(fault)
+        return attachments
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_data(cls, given: Any) -> Any:
+        """Takes data as the input that a person has written by hand."""
+        if not isinstance(given, dict) or not isinstance(data := given.get("input"), dict | list) or not data:
+            return given
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        return {**given, "input": text, "structured": True}
+
+    @property
+    def shown_input(self) -> str:
+        """The input for people: the text, and a line for each attachment."""
+        return with_lines(self.input, self.attachments)
 
     @property
     def agent_name(self) -> str:

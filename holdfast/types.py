@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field
 
 from holdfast.answers import OutputSpec
 from holdfast.approval import Approval
+from holdfast.attachments import Attachment as Attachment  # noqa: PLC0414 - exported
 from holdfast.bounds import (
     MAX_COUNT,
     MAX_NAME,

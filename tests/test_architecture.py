@@ -19,6 +19,7 @@ PACKAGE = ROOT / "holdfast"
 MAX_LINES = 400
 PUBLIC_NAMES = """
     ApprovalRequired ExecutedTool ToolCallFailed
+    Attachment Image
     Agent AgentDefinitionError AgentResult AgentSpec Entry Event File Happened Holdfast HoldfastError ListedRun Memory
     MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
     Block GuardBlocked OutputInvalid RunContext
@@ -127,10 +128,12 @@ class Layer:
 LEAVES = """
     answers
     approval
+    attachments
     bounds
     budgets
     call_outcome
     call_progress
+    carried
     chat_format
     checkpoints
     children
@@ -148,9 +151,11 @@ LEAVES = """
     forking
     http_access
     inbox
+    inlining
     invocations
     json_schema
     log_points
+    media_types
     messages
     model_reply
     names
@@ -193,9 +198,9 @@ LAYERS = [
     Layer(
         "activities",
         f"{VOCABULARY} _util.logger _util.streams agents.agent agents.approvals agents.cancellation agents.catalog "
-        "agents.directory agents.guards agents.lifespan agents.output agents.secret_files agents.system_prompt "
-        "agents.tool agents.tool_context agents.user_functions agents.workspaces temporal.payload_limits "
-        "temporal.prefix storage.memory",
+        "agents.directory agents.files agents.guards agents.lifespan agents.output agents.secret_files "
+        "agents.system_prompt agents.tool agents.tool_context agents.user_functions agents.workspaces "
+        "temporal.payload_limits temporal.prefix storage.memory",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
@@ -223,6 +228,7 @@ LAYERS = [
         f"{STORAGE} storage.vectors storage.row_cache _util.blocking",
         "cachetools pydantic snowballstemmer surrealdb",
     ),
+    Layer("storage.contents", f"{STORAGE} storage.encryption", "cachetools surrealdb"),
     Layer(
         "storage.payloads",
         f"{STORAGE} storage.encryption temporal",
@@ -239,8 +245,8 @@ LAYERS = [
     Layer("agents", f"{VOCABULARY} _lazy tools _util.logger", "griffe jsonschema pydantic pydantic_core referencing"),
     Layer(
         "client",
-        f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads temporal agents.agent "
-        "agents.services agents.conversion agents.team agents.typed_results",
+        f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads temporal agents.agent agents.files "
+        "agents.results agents.services agents.conversion agents.team agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from holdfast.agents.files import Image, Loaded
+from holdfast.attachments import total_fault
 from holdfast.bounds import MAX_NAME, Json, clean_text, shortened
 from holdfast.call_progress import MAX_CHARS, CallProgress
 from holdfast.checkpoints import MAX_DATA_BYTES
+from holdfast.errors import UsageError
 from holdfast.messages import MadeCheckpoint
 from holdfast.types import ToolResult
 
@@ -32,6 +37,10 @@ class Marks:
     """What could not be stored, for the worker's log."""
     progress: CallProgress | None = None
     """What the call has reported last."""
+    images: list[Loaded] = field(default_factory=list)
+    """Those that it has returned, for the model."""
+    remarks: list[str] = field(default_factory=list)
+    """Why an image is not shown, for the model."""
     events: int = 0
     """Number of events that it has emitted."""
     _room: int = MAX_CALL_BYTES
@@ -81,8 +90,22 @@ class Marks:
             stage=known.stage, percent=_percent(done, 100), text=known.text if text is None else _line(text)
         )
 
+    def show(self, images: Sequence[Image], workspace: Path) -> None:
+        """Reads images that the model is to be shown; of one that cannot be shown, it is told why."""
+        for image in images:
+            try:
+                loaded = image.load(workspace)
+                if fault := total_fault([*(each.attachment for each in self.images), loaded.attachment]):
+                    raise UsageError(fault)
+            except UsageError as error:
+                self.remarks.append(f"[the image is not shown: {error}]")
+            else:
+                self.images.append(loaded)
+
     def mark(self, result: ToolResult) -> ToolResult:
         """Returns a result with what the call has asked for."""
+        if self.remarks:
+            result.content = "\n".join([result.content, *self.remarks])
         if self.checkpoints:
             result.checkpoints = self.checkpoints
         if self.pinned:

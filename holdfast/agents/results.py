@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic_core import to_jsonable_python
 
-from holdfast.agents.files import NotInWorkspace, returned_files
+from holdfast.agents.files import NotInWorkspace, returned_files, written_files
 from holdfast.types import ToolResult, clean_text
 
 KEYS = (
@@ -54,7 +54,7 @@ def as_result(returned: Any, workspace: Path | None = None) -> ToolResult:
         return ToolResult(content="done")
     try:
         files = returned_files(returned, workspace)
-        content = _text(returned if files is None else _as_returned(returned, files))
+        content = json_text(returned if files is None else _as_returned(returned, files))
     except NotInWorkspace as error:
         return ToolResult(error=f"The tool ran, but what it returned cannot be used: {error}.")
     except (TypeError, ValueError, RecursionError) as error:
@@ -64,7 +64,7 @@ def as_result(returned: Any, workspace: Path | None = None) -> ToolResult:
         )
     result = ToolResult(content=clean_text(content))
     if files is not None:
-        result.files = [clean_text(file) for file in files]
+        result.files = [clean_text(file) for file in written_files(returned, files)]
     return result
 
 
@@ -73,7 +73,14 @@ def _as_returned(returned: Any, files: list[str]) -> Any:
     return files if isinstance(returned, list | tuple) else files[0]
 
 
-def _text(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Returns a value as JSON text; text and what JSON knows as text only, as times and enums, stays as it is.
+
+    Raises:
+        TypeError: JSON has no form for it; `bytes` and files are among what it has none for.
+        ValueError: likewise.
+        RecursionError: it contains itself.
+    """
     if isinstance(value, enum.Enum):
         value = value.value
     if isinstance(value, str):

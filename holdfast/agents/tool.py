@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from holdfast.agents.approvals import CONDITION_TIMEOUT, checked_condition
 from holdfast.agents.arguments import Arguments, BadArguments
 from holdfast.agents.docstring import Docstring
+from holdfast.agents.files import returned_images
 from holdfast.agents.results import as_result, shortened_error
 from holdfast.agents.tool_context import ToolContext as ToolContext  # noqa: PLC0414 - exported
 from holdfast.agents.verification import Verify, bound, verification
@@ -161,7 +162,7 @@ class Tool:
         values.update(dict.fromkeys(self._arguments.injected, context))
         try:
             returned = self.function(**values)
-            return returned if inspect.isawaitable(returned) else as_result(returned, context.workspace)
+            return returned if inspect.isawaitable(returned) else _result(returned, context)
         except BaseException as error:  # noqa: BLE001 - every one is raised again
             raise _plain_error(error)  # noqa: B904 - it is this error, or has it as its cause
 
@@ -170,9 +171,19 @@ class Tool:
         if isinstance(returned, ToolResult):
             return returned
         try:
-            return as_result(await returned, context.workspace)
+            value = await returned
+            images = returned_images(value)
+            return await asyncio.to_thread(_result, value, context) if images else _result(value, context)
         except BaseException as error:  # noqa: BLE001 - every one is raised again
             raise _plain_error(error)  # noqa: B904 - it is this error, or has it as its cause
+
+
+def _result(returned: Any, context: ToolContext) -> ToolResult:
+    """Returns what a function has returned as a result, and notes the images in it; reading these blocks."""
+    result = as_result(returned, context.workspace)
+    if result.error is None and (images := returned_images(returned)):
+        context.marks.show(images, context.workspace)
+    return result
 
 
 class FunctionTool(Tool, Generic[P, R]):

@@ -23,6 +23,7 @@ from holdfast.types import Entry, RunStatus
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
+    from holdfast.client.inputs import RunInput
     from holdfast.client.session import Session as Conversation
 
 HISTORY = "chat_history"
@@ -44,7 +45,7 @@ class Chat:
         self._narrator = Narrator(session.out, run_id=conversation.id)
         self._asker = Asker(session.out, conversation.run, _decided)
 
-    async def once(self, text: str, *, key: str | None) -> ExitCode:
+    async def once(self, text: RunInput, *, key: str | None) -> ExitCode:
         """Sends one message, prints the answer, and returns how it went; says why nothing happens meanwhile."""
         receipt = await self._conversation.send(text, id=key, by=user())
         narrator = Narrator(self._out, run_id=self._conversation.id, notices_only=True)

@@ -56,7 +56,8 @@ class Session:
         """
         from holdfast.client.run_handle import RunHandle  # noqa: PLC0415 - see connected
 
-        return RunHandle(self.client, self.recorded_log(has_worker=has_worker), run_id)
+        log = self.recorded_log(has_worker=has_worker)
+        return RunHandle(self.client, log, run_id, inputs=self.run(run_id).inputs)
 
     def recorded_log(self, *, has_worker: bool) -> TemporalRunLog:
         """The log of runs, read from history if no worker answers quickly; see `recorded_run`."""

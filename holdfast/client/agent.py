@@ -20,6 +20,7 @@ from holdfast.start_options import SessionOptions, StartOptions
 if TYPE_CHECKING:
     from holdfast.client.agent_runner import AgentRunner
     from holdfast.client.blocking import BlockingAgent
+    from holdfast.client.inputs import RunInput
     from holdfast.client.own_session import OwnSession
     from holdfast.client.result import AgentResult
     from holdfast.client.run_handle import RunHandle
@@ -72,7 +73,7 @@ class Agent(definition.Agent):
     @explains_options(RUN, StartOptions)
     async def run(
         self,
-        input: str,  # noqa: A002 - the field's word
+        input: RunInput,  # noqa: A002 - the field's word
         *,
         max_iterations: int | None = None,
         **options: Unpack[StartOptions],
@@ -84,7 +85,7 @@ class Agent(definition.Agent):
         `asyncio.timeout`, so is the run.
 
         Args:
-            input: what the agent is asked.
+            input: what the agent is asked: text, data, or a list with images and files; see `Holdfast.start`.
             max_iterations: the same as `max_turns`.
             options: see `Holdfast.start`.
 
@@ -98,14 +99,14 @@ class Agent(definition.Agent):
         return await (await _runner()).run(self, input, options)
 
     @explains_options(RUN, StartOptions)
-    async def start(self, input: str, **options: Unpack[StartOptions]) -> RunHandle:  # noqa: A002
+    async def start(self, input: RunInput, **options: Unpack[StartOptions]) -> RunHandle:  # noqa: A002
         """Starts a run as `run` does, and returns at once; the run goes on whatever becomes of the handle."""
         return await (await _runner()).start(self, input, options)
 
     @explains_options(RUN, StartOptions)
     async def stream(
         self,
-        input: str,  # noqa: A002 - the field's word
+        input: RunInput,  # noqa: A002 - the field's word
         **options: Unpack[StartOptions],
     ) -> AsyncIterator[Event]:
         """Runs the agent as `run` does, and yields what happens until the end: entries of the log, and pieces of text.
@@ -145,11 +146,11 @@ class Agent(definition.Agent):
 
         return OwnSession(id, opened)
 
-    async def chat(self, message: str, *, id: str | None = None) -> Answer:  # noqa: A002
+    async def chat(self, message: RunInput, *, id: str | None = None) -> Answer:  # noqa: A002
         """Sends a message in a conversation, and returns the agent's answer, whose text is its `reply`.
 
         Args:
-            message: the text.
+            message: text, data, or a list with images and files, as the input of `run`.
             id: of the conversation, which goes on under it after a crash as well. `None` means a conversation of this
                 object, which begins with its first message.
         """

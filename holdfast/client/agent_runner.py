@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from holdfast.agents.agent import Agent
+from holdfast.client.inputs import RunInput
 from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
@@ -17,13 +18,13 @@ from holdfast.start_options import SessionOptions, StartOptions
 class AgentRunner(Protocol):
     """Runs agents, and serves their code from this process."""
 
-    async def run(self, agent: Agent, text: str, options: StartOptions) -> AgentResult:
+    async def run(self, agent: Agent, given: RunInput, options: StartOptions) -> AgentResult:
         """Runs an agent to its end; a cancel of the caller cancels the run."""
 
-    async def start(self, agent: Agent, text: str, options: StartOptions) -> RunHandle:
+    async def start(self, agent: Agent, given: RunInput, options: StartOptions) -> RunHandle:
         """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
 
-    def stream(self, agent: Agent, text: str, options: StartOptions) -> AsyncIterator[Event]:
+    def stream(self, agent: Agent, given: RunInput, options: StartOptions) -> AsyncIterator[Event]:
         """Runs an agent and yields what happens until the end; a cancel of the caller cancels the run."""
 
     async def execute_tool(

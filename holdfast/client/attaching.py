@@ -21,10 +21,14 @@ async def check_same(client: Client, run_id: RunId, wanted: RunRequest) -> None:
         raise RunExists(f"run {run_id!r} exists already, and it is no longer known what it was asked; take another id")
     if found.agent_name != wanted.agent_name:
         raise RunExists(f"run {run_id!r} exists already: it is one of agent {found.agent_name!r}; take another id")
-    if found.session or found.fork or found.input != wanted.input:
+    if found.session or found.fork or _asked(found) != _asked(wanted):
         raise RunExists(
             f"run {run_id!r} exists already, with another input: the same input would go on with it; take another id"
         )
+
+
+def _asked(request: RunRequest) -> tuple[str, list[object]]:
+    return request.input, [each.identity for each in request.attachments]
 
 
 async def _first_request(client: Client, run_id: RunId) -> RunRequest | None:

@@ -16,6 +16,7 @@ from holdfast.start_options import StartOptions
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from holdfast.client.inputs import RunInput
     from holdfast.client.result import AgentResult
     from holdfast.client.session import Answer
     from holdfast.events import Event
@@ -49,21 +50,27 @@ class BlockingAgent(Blocking):
     They run in an event loop of their own, in a thread, and so do the async tools of the agent.
     """
 
-    def run(self, input: str, *, max_iterations: int | None = None, **options: Unpack[StartOptions]) -> AgentResult:  # noqa: A002
+    def run(
+        self,
+        input: RunInput,  # noqa: A002 - the field's word
+        *,
+        max_iterations: int | None = None,
+        **options: Unpack[StartOptions],
+    ) -> AgentResult:
         """Runs the agent, as `Agent.run` does; Ctrl-C cancels the run."""
         result: AgentResult = _called(self._target.run, input, max_iterations=max_iterations, **options)
         return result
 
-    def start(self, input: str, **options: Unpack[StartOptions]) -> Any:  # noqa: A002
+    def start(self, input: RunInput, **options: Unpack[StartOptions]) -> Any:  # noqa: A002
         """Starts a run, as `Agent.start` does; the methods of the handle block as well."""
         return _called(self._target.start, input, **options)
 
-    def stream(self, input: str, **options: Unpack[StartOptions]) -> Iterator[Event]:  # noqa: A002
+    def stream(self, input: RunInput, **options: Unpack[StartOptions]) -> Iterator[Event]:  # noqa: A002
         """Runs the agent and yields what happens, as `Agent.stream` does."""
         events: Iterator[Event] = _called(self._target.stream, input, **options)
         return events
 
-    def chat(self, message: str, *, id: str | None = None) -> Answer:  # noqa: A002
+    def chat(self, message: RunInput, *, id: str | None = None) -> Answer:  # noqa: A002
         """Sends a message and returns the answer, as `Agent.chat` does."""
         answer: Answer = _called(self._target.chat, message, id=id)
         return answer

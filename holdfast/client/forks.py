@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from holdfast.attachments import with_lines
 from holdfast.budgets import Budget
 from holdfast.client.comparison import ComparedRun, RunDiff
 from holdfast.client.listed_run import ListedRun
@@ -20,7 +21,7 @@ from holdfast.forking import check_prefix, edited_results, point_of
 from holdfast.ports import MirrorSource, Store
 from holdfast.temporal.prefix import PrefixReader, ReadLog
 from holdfast.temporal.run_log import TemporalRunLog
-from holdfast.types import AgentSpec, Entry, ForkedFrom, RunId, RunStatus
+from holdfast.types import AgentSpec, Entry, ForkedFrom, Message, RunId, RunStatus
 
 SHOWN_CHARS = 2_000  # of the text in Temporal's UI that says what a fork is about
 BEGINNING = 2  # seq of the input's entry, after the start and the system prompt
@@ -126,7 +127,7 @@ class Forks:
             **{name: value for name, value in given.items() if value is not None},
             "agent": spec,
             "workspace": edits.workspace,
-            "input": edits.message or _input(entries).strip()[:SHOWN_CHARS],
+            "input": edits.message or _shown(entries),
             "fork": _point(origin, log, seq, message=edits.message, tool_results=results),
         }
         return await self._starter.start(fields, run_id)
@@ -151,18 +152,19 @@ class Forks:
         if forked:
             log = await self.read(origin)
         spec = _spec(log.entries, origin)
-        text = _input(log.entries)
-        if not text:
+        asked = _asked(log.entries)
+        if asked is None:
             raise UsageError(f"run {origin!r} has recorded no input yet: repeat it when it has begun")
         fields: dict[str, Any] = {
             **_options(log.entries),
             "agent": spec.name if latest else spec,
-            "input": text,
+            "input": asked.content,
+            "attachments": [each.model_dump(mode="json", exclude_unset=True) for each in asked.attachments] or None,
             "rerun_of": origin,
         }
         if forked:
             seq = _beginning(log.entries, ForkedFrom.model_validate(forked))
-            fields |= {"fork": _point(origin, log, seq), "input": text.strip()[:SHOWN_CHARS]}
+            fields |= {"fork": _point(origin, log, seq), "input": _shown(log.entries), "attachments": None}
         return await self._starter.start(fields, run_id)
 
 
@@ -193,9 +195,16 @@ def _options(entries: Sequence[Entry]) -> dict[str, Any]:
     return {name: value for name, value in request.items() if name not in OWN} if isinstance(request, dict) else {}
 
 
-def _input(entries: Sequence[Entry]) -> str:
+def _asked(entries: Sequence[Entry]) -> Message | None:
+    """Returns the first message of a person; `None` if there is none."""
     messages = (message for entry in entries if (message := entry.message))
-    return next((message.content for message in messages if message.role == "user"), "")
+    return next((message for message in messages if message.role == "user"), None)
+
+
+def _shown(entries: Sequence[Entry]) -> str:
+    """Returns the input for lists."""
+    asked = _asked(entries)
+    return "" if asked is None else with_lines(asked.content, asked.attachments).strip()[:SHOWN_CHARS]
 
 
 def _beginning(entries: Sequence[Entry], forked: ForkedFrom) -> int:

@@ -15,6 +15,7 @@ from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
 from holdfast.client.forks import Forks
 from holdfast.client.inbox import Inbox
+from holdfast.client.inputs import Inputs, RunInput
 from holdfast.client.known_agents import KnownAgents, Sources
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult, reader_of
@@ -31,6 +32,7 @@ from holdfast.event_topics import EmittedEvent
 from holdfast.inbox import OpenWait
 from holdfast.option_names import RUN, explains_options
 from holdfast.ports import BusSource, MirrorSource
+from holdfast.ports.contents import ContentSource
 from holdfast.rejection import reason_of
 from holdfast.start_options import StartOptions
 from holdfast.temporal.connection import translated_errors
@@ -60,6 +62,7 @@ class Holdfast:
         agents: Sources | None = None,
         mirror: MirrorSource | None = None,
         may_run: Callable[[str], bool] | None = None,
+        contents: ContentSource | None = None,
     ) -> None:
         """
         Args:
@@ -71,6 +74,7 @@ class Holdfast:
                 later.
             agents: returns where to look up names of agents; without it, a name that nobody knows is not refused.
             mirror: returns the mirror, which lists the inbox, and from which runs are forked that Temporal has deleted.
+            contents: returns the store of attachments; without it, requests carry them, and cannot be large.
             may_run: returns whether the worker of a name in Temporal may be running; without it, all may.
         """
         self._client = client
@@ -79,9 +83,8 @@ class Holdfast:
         self._log = TemporalRunLog(client)
         self._inbox = Inbox(client, mirror, bus)
         self._workers = PollingWorkers(client, task_queue, may_run) if may_run else PollingWorkers(client, task_queue)
-        self._starter = RunStarter(
-            client, KnownAgents(self._workers, agents), task_queue=task_queue, max_input_bytes=max_input_bytes
-        )
+        self._inputs = inputs = Inputs(contents, max_input_bytes)
+        self._starter = RunStarter(client, KnownAgents(self._workers, agents), task_queue=task_queue, inputs=inputs)
         self._forks = Forks(self._log, mirror, self._starter)
         self.tool_runs = ToolRuns(client, self._starter, task_queue)
         """Makes the calls of `execute_tool`."""
@@ -95,7 +98,7 @@ class Holdfast:
     async def start(
         self,
         agent: AnyAgent,
-        input: str,  # noqa: A002 - the field's word
+        input: RunInput,  # noqa: A002 - the field's word
         *,
         id: RunId | None = None,  # noqa: A002 - the field's word
         model: str | list[str] | tuple[str, ...] | None = None,
@@ -113,7 +116,9 @@ class Holdfast:
 
         Args:
             agent: the name of an agent that the worker knows, with or without a version (`NAME@3`), or a definition.
-            input: the first message to the agent, at most MAX_PAYLOAD_BYTES.
+            input: the first message to the agent: text of at most MAX_PAYLOAD_BYTES; data, as JSON values, a pydantic
+                model or a dataclass, which the agent reads as JSON; or a list with an `Image` or a `File` in it, beside
+                text: `["What is this?", Image("x.png")]`. A list without one is data.
             id: the run's id, an idempotency key: starting it twice raises RunExists. `None` means a new id.
             model: overrides the agent's model; of several, the first that is available answers.
             max_turns: overrides the agent's limit.
@@ -220,7 +225,7 @@ class Holdfast:
     async def run(
         self,
         agent: AnyAgent,
-        input: str,  # noqa: A002 - the field's word
+        input: RunInput,  # noqa: A002 - the field's word
         **options: Any,
     ) -> AgentResult:
         """Starts a run as `start` does, waits for its end and returns its result."""
@@ -273,7 +278,9 @@ class Holdfast:
         return self._handle(id)
 
     def _handle(self, run_id: RunId, agent: AnyAgent | None = None) -> RunHandle:
-        return RunHandle(self._client, self._log, run_id, self._bus, self._forks, read=reader_of(agent))
+        return RunHandle(
+            self._client, self._log, run_id, self._bus, self._forks, read=reader_of(agent), inputs=self._inputs
+        )
 
     async def emit(
         self,

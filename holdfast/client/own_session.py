@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from holdfast.client.inputs import RunInput
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Answer, Session
 from holdfast.commands import Receipt
@@ -23,11 +24,11 @@ class OwnSession:
         self.id = run_id
         self._open = open
 
-    async def send(self, text: str, **options: Any) -> Receipt:
+    async def send(self, text: RunInput, **options: Any) -> Receipt:
         """Sends a message, and starts the session if there is none; see `Session.send`."""
         return await (await self._open()).send(text, **options)
 
-    async def ask(self, text: str, **options: Any) -> Answer:
+    async def ask(self, text: RunInput, **options: Any) -> Answer:
         """Sends a message and waits for the answer to it; see `Session.ask`."""
         return await (await self._open()).ask(text, **options)
 
@@ -35,7 +36,7 @@ class OwnSession:
         """Waits for the answer to a message; see `Session.answer`."""
         return await (await self._open()).answer(receipt)
 
-    async def stream(self, text: str, **options: Any) -> AsyncIterator[Event]:
+    async def stream(self, text: RunInput, **options: Any) -> AsyncIterator[Event]:
         """Sends a message and yields what happens until the answer to it, which is the last event."""
         session = await self._open()
         async for event in session.stream(await session.send(text, **options)):

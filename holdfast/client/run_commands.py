@@ -10,7 +10,9 @@ from temporalio import activity
 
 from holdfast.bounds import shortened
 from holdfast.client.commander import Commander
+from holdfast.client.inputs import Inputs, RunInput
 from holdfast.commands import (
+    MAX_MESSAGE_BYTES,
     Answer,
     Approve,
     Command,
@@ -39,15 +41,18 @@ class RunCommands:
     Args:
         commander: sends them.
         id: the run.
+        inputs: takes messages.
     """
 
-    def __init__(self, commander: Commander, id: RunId) -> None:  # noqa: A002 - the field's word
+    def __init__(self, commander: Commander, id: RunId, inputs: Inputs | None = None) -> None:  # noqa: A002 - the field's word
         self.id = id
+        self.inputs = inputs or Inputs(None, MAX_MESSAGE_BYTES)
+        """Takes messages and their attachments."""
         self._commander = commander
 
     async def send(
         self,
-        text: str,
+        text: RunInput,
         *,
         policy: Policy | str = Policy.STEER,
         pin: bool = False,
@@ -57,7 +62,7 @@ class RunCommands:
         """Sends a message to the agent.
 
         Args:
-            text: not blank, at most 512 KB.
+            text: not blank, at most 512 KB; or data, or a list with images and files, as the input of a run.
             policy: `steer` adds it to the next model call, `enqueue` waits for the answer, `interrupt` stops the
                 current turn, and `reject` refuses the message if the agent is at work.
             pin: keep the message in the model's context when older ones are summarized.
@@ -68,7 +73,8 @@ class RunCommands:
             CommandRefused: too many messages wait, or the policy refuses it; RunOver if the run has ended.
             UsageError: an argument is not accepted.
         """
-        return await self._command(Send, text=text, policy=policy, pin=pin, id=id, by=by)
+        message = await self.inputs.message(text)
+        return await self._command(Send, **message, policy=policy, pin=pin, id=id, by=by)
 
     async def pause(self, *, now: bool = False, id: str | None = None, by: str | None = None) -> Receipt:  # noqa: A002
         """Pauses the run: nothing new starts until `resume`, and its clock stands still.

@@ -10,12 +10,14 @@ from typing import Any
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, TerminatedError
 
+from holdfast.attachments import Attachment
 from holdfast.budgets import Budget
 from holdfast.checkpoints import Checkpoint, Effect, checkpoints_of, effects_since, find_checkpoint
 from holdfast.client.commander import Commander
 from holdfast.client.comparison import RunDiff
 from holdfast.client.follow import Follower
 from holdfast.client.forks import ForkEdits, Forks
+from holdfast.client.inputs import Inputs
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.result import AgentResult, Readers
 from holdfast.client.run_commands import RunCommands
@@ -41,8 +43,9 @@ class RunHandle(RunCommands):
         forks: Forks | None = None,
         *,
         read: Readers | None = None,
+        inputs: Inputs | None = None,
     ) -> None:
-        super().__init__(Commander(client), id)
+        super().__init__(Commander(client), id, inputs)
         self._forks = forks
         self._client = client
         self._log = log
@@ -97,6 +100,26 @@ class RunHandle(RunCommands):
     def transcript(self, after: int = -1) -> AsyncIterator[Message]:
         """Yields the messages after message `after` that exist now."""
         return self._log.messages(self.id, after)
+
+    async def attachments(self) -> list[Attachment]:
+        """Returns the images and files of the transcript, oldest first."""
+        return [attachment async for message in self.transcript() for attachment in message.attachments]
+
+    async def attachment(self, number: int) -> bytes:
+        """Returns the content of an image or a file of the transcript.
+
+        Args:
+            number: its place among all `attachments`, from 1.
+
+        Raises:
+            UsageError: there is none of this number, it is at a URL, or it cannot be read from this process.
+            PayloadUnreadable: its content is lost.
+            StoreUnavailable: the store is unavailable.
+        """
+        found = await self.attachments()
+        if not 1 <= number <= len(found):
+            raise UsageError(f"run {self.id!r} has no attachment {number}; it has {len(found)}")
+        return await self.inputs.content(found[number - 1])
 
     def events(self, after: int = -1) -> AsyncIterator[Event]:
         """Yields all events after entry `after` as they happen, until the run ends."""
@@ -253,7 +276,7 @@ class RunHandle(RunCommands):
         return self._forks
 
     def _other(self, run_id: RunId) -> RunHandle:
-        return RunHandle(self._client, self._log, run_id, self._bus, self._forks, read=self.read)
+        return RunHandle(self._client, self._log, run_id, self._bus, self._forks, read=self.read, inputs=self.inputs)
 
     async def terminate(self, reason: str) -> None:
         """Ends the run immediately, without cleanup; prefer `cancel`.

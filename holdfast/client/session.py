@@ -10,6 +10,7 @@ from temporalio.client import WithStartWorkflowOperation
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from holdfast.client.commander import Commander
+from holdfast.client.inputs import RunInput
 from holdfast.client.result import Read, Readers, typed_answer
 from holdfast.client.run_commands import checked_command
 from holdfast.client.run_handle import RunHandle
@@ -86,7 +87,7 @@ class Session:
 
     async def send(
         self,
-        text: str,
+        text: RunInput,
         *,
         policy: Policy | str = Policy.STEER,
         pin: bool = False,
@@ -109,7 +110,8 @@ class Session:
             UsageError: an argument is not accepted.
             WorkerUnavailable: no worker answers.
         """
-        command = checked_command(Send, text=text, policy=policy, pin=pin, id=id, by=by, to_session=True)
+        message = await self.run.inputs.message(text)
+        command = checked_command(Send, **message, policy=policy, pin=pin, id=id, by=by, to_session=True)
         if self._start is None:
             self._start = await self._prepare()
         try:
@@ -120,7 +122,7 @@ class Session:
                 "or begin another under a new id"
             ) from None
 
-    async def ask(self, text: str, **options: Any) -> Answer:
+    async def ask(self, text: RunInput, **options: Any) -> Answer:
         """Sends a message as `send` does, and waits for the answer to it.
 
         Raises:

@@ -23,6 +23,7 @@ from holdfast._version import __version__
 from holdfast.bounds import shortened
 from holdfast.budgets import Budget, checked_budget, plain_budget
 from holdfast.client.attaching import check_same
+from holdfast.client.inputs import Inputs
 from holdfast.client.known_agents import KnownAgents
 from holdfast.errors import RunExists, UsageError
 from holdfast.protocol import RunRequest
@@ -31,10 +32,11 @@ from holdfast.request_problems import request_problems
 from holdfast.search_attributes import AGENT_NAME, AGENT_STATUS
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.visibility import explained_rejections
-from holdfast.types import RunId, RunStatus, clean_text
+from holdfast.types import RunId, RunStatus
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,199}")
 INPUT_SHOWN = 200  # characters of the input that lists show
+DETAILS_SHOWN = 2_000  # characters of it that the page of a run in Temporal's UI shows
 
 
 class RunStarter:
@@ -44,14 +46,14 @@ class RunStarter:
         client: connected to the namespace of the runs.
         known_agents: refuses names that nobody knows.
         task_queue: the task queue of the workers.
-        max_input_bytes: the largest accepted input of a run.
+        inputs: takes the inputs of runs.
     """
 
-    def __init__(self, client: Client, known_agents: KnownAgents, *, task_queue: str, max_input_bytes: int) -> None:
+    def __init__(self, client: Client, known_agents: KnownAgents, *, task_queue: str, inputs: Inputs) -> None:
         self._client = client
         self._known_agents = known_agents
         self._task_queue = task_queue
-        self._max_input_bytes = max_input_bytes
+        self._inputs = inputs
 
     async def start(self, fields: Mapping[str, Any], run_id: RunId | None = None, *, attach: bool = False) -> RunId:
         """Starts a run and returns its id.
@@ -107,7 +109,7 @@ class RunStarter:
         wanted = {**fields, "workspace": _absolute(folder) if folder else None}
         wanted["client_version"] = __version__
         if fields.get("input") or not fields.get("session"):
-            wanted["input"] = self.checked_text(fields.get("input"))
+            wanted |= await self._asked(fields)
         if (budget := wanted.get("budget")) is not None:
             wanted = {**wanted, "budget": _checked_budget(budget)}
         request = _checked_request({name: value for name, value in wanted.items() if value is not None})
@@ -115,9 +117,22 @@ class RunStarter:
             await self._known_agents.check(request.agent)
         return request
 
+    async def _asked(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the fields that an input sets; `attachments` are those of an input that was taken before."""
+        if fields.get("attachments"):
+            self.check_size("input of a run", fields["input"])
+            return {"input": fields["input"]}
+        given = await self._inputs.take(fields.get("input"))
+        found: dict[str, Any] = {"input": given.text}
+        if given.structured:
+            found["structured"] = True
+        if given.attachments:
+            found["attachments"] = [each.model_dump(exclude_unset=True) for each in given.attachments]
+        return found
+
     def _options(self, name: str, request: RunRequest) -> dict[str, Any]:
         """Returns what Temporal is told of a run besides its input."""
-        shown = " ".join(request.input.split())[:INPUT_SHOWN] or "session"
+        shown = " ".join(request.shown_input.split())[:INPUT_SHOWN] or "session"
         origin = {"forked": request.fork.run if request.fork else None, "rerun_of": request.rerun_of}
         return {
             "task_queue": self._task_queue,
@@ -130,7 +145,7 @@ class RunStarter:
                 ]
             ),
             "static_summary": f"{name} · {shown}"[:120],
-            "static_details": f"**{name}**\n\n{request.input[:2000]}",
+            "static_details": f"**{name}**\n\n{shortened(request.shown_input, DETAILS_SHOWN)}",
         }
 
     async def check_agent(self, name: str) -> None:
@@ -158,12 +173,7 @@ class RunStarter:
         Raises:
             UsageError: together they are too large.
         """
-        size = sum(len(clean_text(text).encode()) for text in texts)
-        if size > self._max_input_bytes:
-            raise UsageError(
-                f"the {what} has {size:,} bytes, but at most {self._max_input_bytes:,} are accepted; "
-                "put it in a file of the workspace"
-            )
+        self._inputs.check_size(what, *texts)
 
 
 def _absolute(folder: str | Path) -> str:

@@ -49,6 +49,7 @@ async def open_client(settings: Settings, address: str) -> AsyncIterator[Holdfas
             bus=storage.bus,
             agents=storage.agents,
             mirror=storage.mirror,
+            contents=storage.contents,
             may_run=may_run if settings.temporal_address is None else None,
         )
 

@@ -115,6 +115,7 @@ class CodeWorker:
             lifespans=self._lifespans,
             max_result=settings.max_tool_result_bytes,
             bus=persistence.bus,
+            images=persistence.contents if persistence.database is not None else None,
             topics=TemporalEventTopics(client, settings.temporal_task_queue),
             stages=TemporalStageReports(client),
             http=settings.http_access,

@@ -19,6 +19,7 @@ from holdfast._util.native_threads import call_at_exit
 from holdfast.agents.agent import Agent
 from holdfast.agents.own_code import has_code, spec_of, with_reached
 from holdfast.client.holdfast import Holdfast
+from holdfast.client.inputs import RunInput
 from holdfast.client.result import AgentResult, reader_of
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
@@ -27,6 +28,7 @@ from holdfast.composition.keys import key_ring
 from holdfast.errors import HoldfastError, WaitTimedOut, WorkerUnavailable
 from holdfast.events import Event
 from holdfast.ports import EventBus
+from holdfast.ports.contents import ContentStore
 from holdfast.settings import Settings
 from holdfast.stack import Replace, await_comeback, compare, up
 from holdfast.stack.serving import shown_files
@@ -96,26 +98,26 @@ class OwnAgents:
         self._connecting: asyncio.Task[Connection] | None = None
         self._guarded: dict[AbstractEventLoop, tuple[AsyncGenerator[None, None], set[str]]] = {}
 
-    async def run(self, agent: Agent, text: str, options: StartOptions) -> AgentResult:
+    async def run(self, agent: Agent, given: RunInput, options: StartOptions) -> AgentResult:
         """Runs an agent to its end; a cancel of the caller cancels the run."""
-        handle = await self.start(agent, text, options)
+        handle = await self.start(agent, given, options)
         try:
             return await handle.result()
         except asyncio.CancelledError:
             await _cancel(handle)
             raise
 
-    async def start(self, agent: Agent, text: str, options: StartOptions) -> RunHandle:
+    async def start(self, agent: Agent, given: RunInput, options: StartOptions) -> RunHandle:
         """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
         connection = await self._thread.call(self._connected())
-        handle = await connection.runs.start(spec_of(agent), text, attach=True, **options)
+        handle = await connection.runs.start(spec_of(agent), given, attach=True, **options)
         handle.read = reader_of(agent)
         await self._serve(agent, connection)
         return handle
 
-    async def stream(self, agent: Agent, text: str, options: StartOptions) -> AsyncIterator[Event]:
+    async def stream(self, agent: Agent, given: RunInput, options: StartOptions) -> AsyncIterator[Event]:
         """Runs an agent and yields what happens until the end; a cancel of the caller cancels the run."""
-        handle = await self.start(agent, text, options)
+        handle = await self.start(agent, given, options)
         try:
             async for event in handle.events():
                 yield event
@@ -186,12 +188,17 @@ class OwnAgents:
         def bus() -> EventBus | None:
             return None if settings.event_bus_backend == "memory" else _persistence().bus
 
+        def contents() -> ContentStore | None:
+            found = _persistence()
+            return found.contents if found.database is not None else None
+
         runs = Holdfast(
             temporal,
             task_queue=settings.temporal_task_queue,
             max_input_bytes=largest_input(converter, settings.max_payload_bytes),
             bus=bus,
             mirror=lambda: _persistence().store,
+            contents=contents,
         )
         if settings.temporal_address is not None:
             await _warn_without_worker(runs)

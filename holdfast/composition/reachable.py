@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.client.known_agents import AgentSources
 from holdfast.ports import EventBus, Store
+from holdfast.ports.contents import ContentStore
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,6 +48,13 @@ class ReachableStorage:
         persistence = self._persistence()
         return persistence.store if persistence else None
 
+    def contents(self) -> ContentStore | None:
+        """Returns the store of attachments; it is created if no worker has done so yet."""
+        if self._settings.store_url.partition("://")[0] not in SHARED_SCHEMES:
+            return None
+        self._opened = self._opened or self._open()
+        return self._opened.contents
+
     async def close(self) -> None:
         """Closes what was opened."""
         if self._opened is not None:
@@ -54,10 +62,13 @@ class ReachableStorage:
 
     def _persistence(self) -> Persistence | None:
         if self._opened is None and is_shared(self._settings):
-            from holdfast.composition.persistence import open_configured  # noqa: PLC0415 - loads the database's client
-
-            self._opened = open_configured(self._settings, background=True)
+            self._opened = self._open()
         return self._opened
+
+    def _open(self) -> Persistence:
+        from holdfast.composition.persistence import open_configured  # noqa: PLC0415 - loads the database's client
+
+        return open_configured(self._settings, background=True)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from holdfast.model_reply import ModelReply
 from holdfast.models.chunks import CompletionChunks
 from holdfast.models.faults import DOUBTFUL_ATTEMPTS
 from holdfast.models.finish import INTERRUPTED
+from holdfast.models.parts import explained
 from holdfast.models.provider import BROKEN, Provider, is_connection_error
 from holdfast.models.reply import StreamedReply
 from holdfast.models.request import Concessions, request_body
@@ -83,7 +84,8 @@ class OpenAIModel(ChatModel):
         except (openai.OpenAIError, *BROKEN) as error:
             # A connection that breaks after the last chunk does not affect the reply.
             if not (answer.finish_reason and is_connection_error(error)):
-                raise self._provider.translated(error, name) from None  # the cause holds the request, with the key
+                translated = self._provider.translated(error, name)
+                raise explained(translated, messages, name) from None  # the cause holds the request, with the key
         except (ValueError, RecursionError) as error:
             raise _unusable(f"model {name!r} sent a malformed stream: {error}") from None
         _check_end(answer, name)

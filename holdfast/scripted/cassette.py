@@ -6,6 +6,7 @@ the messages and the tools, without the ids of calls, which differ from one run 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ from holdfast.scripted.chat import ChatReply, ChatRequest, ChatToolCall
 from holdfast.scripted.server import BadRequest
 from holdfast.types import Usage
 
+INLINED = ("url", "file_data", "data")
+"""Fields of the parts of a message that have the content of an image or a file."""
 MASK = "…"  # replaces what a cassette ignores
 
 
@@ -175,7 +178,7 @@ def normalised(body: Mapping[str, Any], default_model: str | None = None) -> dic
 
 def _message(message: Mapping[str, Any], ids: dict[str, str]) -> dict[str, Any]:
     """Returns a message without what its provider has added; calls are numbered in the order of their appearance."""
-    found: dict[str, Any] = {"role": message.get("role"), "content": message.get("content") or ""}
+    found: dict[str, Any] = {"role": message.get("role"), "content": _digested(message.get("content") or "")}
     for call in message.get("tool_calls") or ():
         ids[call.get("id", "")] = number = f"call {len(ids) + 1}"
         function = call.get("function") or {}
@@ -184,6 +187,20 @@ def _message(message: Mapping[str, Any], ids: dict[str, str]) -> dict[str, Any]:
     if (answered := message.get("tool_call_id")) is not None:
         found["tool_call_id"] = ids.get(answered, "call ?")
     return found
+
+
+def _digested(content: Any) -> Any:
+    """Returns the content of a message, with digests in place of images and files."""
+    if isinstance(content, list):
+        return [_digested(item) for item in content]
+    if isinstance(content, dict):
+        return {name: _digest(item) if name in INLINED else _digested(item) for name, item in content.items()}
+    return content
+
+
+def _digest(data: Any) -> Any:
+    is_inline = isinstance(data, str) and not data.startswith("https://")
+    return f"sha256:{hashlib.sha256(data.encode()).hexdigest()}" if is_inline else data
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import Send
 
+from holdfast.attachments import size_text
+from holdfast.chat_format import RESULT_IMAGES
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.scripted import assistant, coder
 from holdfast.scripted.chat import ChatReply, ChatRequest, text_pieces
@@ -35,8 +37,44 @@ LATENCY = 0.02  # seconds before each reply: enough to follow the turns of a dem
 STREAMING_TIME = 0.05  # seconds over which a text of any length is streamed
 
 
+class _Url(BaseModel):
+    url: str = ""
+
+
+class _Content(BaseModel):
+    filename: str = "a file"
+    file_data: str = ""
+    data: str = ""
+    format: str = ""
+
+
 class _Part(BaseModel):
     text: str = ""
+    image_url: _Url | None = None
+    file: _Content | None = None
+    input_audio: _Content | None = None
+
+    @property
+    def received(self) -> str | None:
+        """What it is if it is not text, as far as a script can tell; `None` if it is text."""
+        if self.image_url is not None:
+            return _described("an image", self.image_url.url)
+        if self.file is not None:
+            return _described(f"the file {self.file.filename}", self.file.file_data)
+        if self.input_audio is not None:
+            return f"audio ({self.input_audio.format}, {size_text(_decoded_size(self.input_audio.data))})"
+        return None
+
+
+def _described(what: str, url: str) -> str:
+    head, comma, data = url.partition(",")
+    if not comma or not head.startswith("data:"):
+        return f"{what} at {url}"
+    return f"{what} ({head[len('data:') :].partition(';')[0]}, {size_text(_decoded_size(data))})"
+
+
+def _decoded_size(data: str) -> int:
+    return len(data) * 3 // 4 - data[-2:].count("=")
 
 
 class _Function(BaseModel):
@@ -59,8 +97,19 @@ class _Message(BaseModel):
     def text(self) -> str:
         """The content, joined if it has parts."""
         if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content)
+            return "\n".join(part.text for part in self.content if part.received is None)
         return self.content or ""
+
+    @property
+    def received(self) -> list[str]:
+        """The parts that are not text."""
+        parts = self.content if isinstance(self.content, list) else []
+        return [received for part in parts if (received := part.received)]
+
+    @property
+    def is_question(self) -> bool:
+        """Whether a person wrote it."""
+        return self.role == "user" and not self.text.startswith(RESULT_IMAGES)
 
 
 class _ToolFunction(BaseModel):
@@ -120,8 +169,7 @@ class _Conversation(BaseModel):
 
     def research(self) -> Research:
         """The newest question, and the tool calls since."""
-        roles = [message.role for message in self.messages]
-        asked = len(roles) - 1 - roles[::-1].index("user") if "user" in roles else -1
+        asked = max((place for place, message in enumerate(self.messages) if message.is_question), default=-1)
         question = self.messages[asked].text.strip() if asked >= 0 else ""
         since = self.messages[asked + 1 :]
         results = {message.tool_call_id: message.text for message in since if message.role == "tool"}
@@ -159,6 +207,10 @@ def respond(request: ChatRequest) -> ChatReply:
         reply = research.next_reply()
     else:
         reply = Toolbox(research.question, offered, research.uses).next_reply()
+    received = [part for message in conversation.messages for part in message.received]
+    if received and not reply.tool_calls:
+        said = f"I received {', '.join(received)}. I am a {SCRIPTED_MARK}: I cannot look into it."
+        reply = replace(reply, text=f"{said}\n\n{reply.text}")
     schema = conversation.schema_of_answer
     if schema is not None and not reply.tool_calls:
         reply = replace(reply, text=_filled_in(research.question, schema))

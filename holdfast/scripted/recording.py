@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.context import context_of, extend
+from holdfast.inlining import inlined
 from holdfast.messages import Message
 from holdfast.models.request import Concessions, request_body
 from holdfast.scripted.cassette import Interaction, RecordedCall, RecordedReply, normalised
-from holdfast.types import AgentSpec, Context, Entry, RunId
+from holdfast.types import AgentSpec, Attachment, Context, Entry, RunId
 from holdfast.usage import Usage
 
 DEFAULT_MODEL = "\0"  # no model is named like this
@@ -30,13 +31,14 @@ class Recording:
     """The runs that it has started, in the order of their answers."""
 
 
-def recording_of(entries: Sequence[Entry]) -> Recording:
+def recording_of(entries: Sequence[Entry], contents: Mapping[str, bytes] | None = None) -> Recording:
     """Returns the model calls of a run.
 
     The request of a reply is a function of the entries before it, as in the run itself.
 
     Args:
         entries: the log from entry 0, without gaps.
+        contents: of the attachments, by digest; without one, its request has another key than the run's.
 
     Raises:
         TranscriptUnavailable: the log has no definition of the agent.
@@ -56,8 +58,17 @@ def recording_of(entries: Sequence[Entry]) -> Recording:
         elif message.partial:
             found.interrupted += 1
         else:
-            found.interactions.append(Interaction(request=_request(context), reply=_reply(entry, message)))
+            found.interactions.append(
+                Interaction(request=_request(context, contents or {}), reply=_reply(entry, message))
+            )
     return found
+
+
+def attachments_of(entries: Iterable[Entry]) -> Iterator[Attachment]:
+    """Yields the images and files of messages."""
+    for entry in entries:
+        if entry.message is not None:
+            yield from entry.message.attachments
 
 
 def _with_contexts(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Context]]:
@@ -74,10 +85,12 @@ def _copied(entries: Sequence[Entry]) -> int:
     return int(forked["seq"]) if forked else 0
 
 
-def _request(context: Context) -> dict[str, object]:
+def _request(context: Context, contents: Mapping[str, bytes]) -> dict[str, object]:
     spec: AgentSpec = context.spec
     # A call asks its first model first, whichever answered.
-    body = request_body(spec, context.messages, next(iter(spec.models), DEFAULT_MODEL), Concessions())
+    attached = {each.digest for message in context.messages for each in message.attachments if each.digest}
+    messages = list(inlined(context.messages, {digest: contents.get(digest, b"") for digest in attached}))
+    body = request_body(spec, messages, next(iter(spec.models), DEFAULT_MODEL), Concessions())
     return normalised(json.loads(body), DEFAULT_MODEL)
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.ports import EventBus, Store
+from holdfast.ports.contents import ContentStore
 from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.ledger import Ledger
 from holdfast.ports.registry import RegistryProtocol, ServedAgents
 from holdfast.ports.retrieval import Embedder, VectorStoreProtocol
 from holdfast.storage.budgets import MemoryDayBudgets, SurrealDayBudgets
 from holdfast.storage.bus import Bus, MemoryLog, SurrealLog
+from holdfast.storage.contents import MemoryContents, SurrealContents
 from holdfast.storage.database import SCHEMES, Database, open_database
 from holdfast.storage.encryption import KeyRing
 from holdfast.storage.ledger import SurrealLedger
@@ -46,6 +48,8 @@ class Persistence:
     """What each worker serves; `None` in memory, which no client can read."""
     ledger: Ledger | None = None
     """Which tool calls have begun; `None` in memory, where it would be lost with its process."""
+    contents: ContentStore = field(default_factory=MemoryContents)
+    """Contents of the images and files of messages."""
     bus: EventBus = field(default_factory=lambda: Bus(MemoryLog()))
 
     async def open(self) -> None:
@@ -105,5 +109,6 @@ def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Em
         day_budgets=SurrealDayBudgets(database),
         served=SurrealServedAgents(database),
         ledger=SurrealLedger(database),
+        contents=SurrealContents(database, keys),
         bus=Bus(SurrealLog(database, keys)),
     )

@@ -11,7 +11,7 @@ from surrealdb import RecordID
 
 from holdfast.storage.database import Database
 
-TABLES = ("run", "message", "tool_call", "agent_checkpoint", "wait", "event", "spawned", "forked")
+TABLES = ("run", "message", "attachment", "tool_call", "agent_checkpoint", "wait", "event", "spawned", "forked")
 """Every table that a run's log projects to."""
 
 

@@ -18,6 +18,7 @@ from holdfast.composition import worker
 from holdfast.composition.telemetry import Observability
 from holdfast.models import open_model
 from holdfast.ports import ChatModel, EventBus, Store
+from holdfast.ports.contents import ContentStore
 from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.ledger import Ledger
 from holdfast.settings import Settings
@@ -43,6 +44,8 @@ class Lab:
     store: Store
     settings: Settings
     bus: EventBus = field(default_factory=lambda: Bus(MemoryLog()))
+    contents: ContentStore | None = None
+    """Of attachments; `None` means that each worker has its own, in memory."""
 
     @classmethod
     @asynccontextmanager
@@ -82,6 +85,8 @@ class Lab:
     ) -> AsyncIterator[None]:
         """Runs a worker that serves these agents; by default each workflow task replays the whole run."""
         kept = Persistence(database=None, store=store or self.store, bus=bus or self.bus, ledger=ledger)
+        if self.contents is not None:
+            kept = replace(kept, contents=self.contents)
         if day_budgets is not None:
             kept = replace(kept, day_budgets=day_budgets)
         ours = open_model(

@@ -49,9 +49,14 @@ async def open_stored_lab(
     assert payloads is not None
     converter = data_converter(partial(ChunkStore, payloads, keys), keys)
     client = await connect_temporal(address, converter=converter)
-    runs = Holdfast(client, task_queue=settings.temporal_task_queue, max_input_bytes=settings.max_payload_bytes)
+    runs = Holdfast(
+        client,
+        task_queue=settings.temporal_task_queue,
+        max_input_bytes=settings.max_payload_bytes,
+        contents=lambda: persistence.contents,
+    )
     try:
         async with ModelServer() as server:
-            yield Lab(client, runs, server, persistence.store, settings), payloads
+            yield Lab(client, runs, server, persistence.store, settings, contents=persistence.contents), payloads
     finally:
         await persistence.close()

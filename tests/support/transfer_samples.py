@@ -35,9 +35,12 @@ TABLES = (
     "bus",
     "bus_topic",
     "ledger",
+    "content",
+    "content_part",
 )
 LOCAL = {
     "payload": ("day",),
+    "content": ("day",),
     "vector_namespace": ("nearest", "learned"),
     "memory_space": ("revision",),
 }
@@ -84,6 +87,8 @@ async def fill(persistence: Persistence) -> None:
             await persistence.registry.register(AgentDefinition(name=name, system_prompt=prompt))
     assert isinstance(persistence.registry, UnregisteringRegistry)
     await persistence.registry.unregister("former")
+    for content in (b"\0", bytes(1_100_000), b"a picture"):
+        await persistence.contents.put(content)
     await persistence.vectors("a\0 ⟩").upsert_many(
         StoredVector(id=f"v\ud800{number}", vector=[0.1 * number, -0.0, 1e-9], metadata={"n": 2**63, "f": 1.0})
         for number in range(450)

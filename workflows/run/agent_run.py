@@ -75,6 +75,7 @@ class AgentRun(CommandHandlers):
             self._preparation = Preparation(wanted)
             plan = await self._preparation.plan()
             failure = await self._preparation.prompt(plan)
+            wanted = await self._preparation.stored(wanted)
             if wanted.fork:
                 prefix = await self._preparation.prefix(wanted.fork, plan)
         execution = self._execution = Execution(wanted, plan, self.control, prefix)

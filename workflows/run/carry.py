@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from holdfast.budgets import CarriedBudget
-from holdfast.protocol import CarriedControl, CarriedState, RunRequest
+from holdfast.carried import CarriedControl
+from holdfast.protocol import CarriedState, RunRequest
 from holdfast.types import Message, RunStatus, TranscriptRef
 from holdfast.workflows.run.clock import RunClock
 from holdfast.workflows.run.context_state import ContextState

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast.attachments import Attachment
+    from holdfast.carried import QueuedMessage
     from holdfast.commands import Command, Interrupt, Pause, Policy, RaiseBudget, Resume, Send
     from holdfast.progress import Wait
-    from holdfast.protocol import QueuedMessage
     from holdfast.workflows.run.budget_wait import BudgetCommand
     from holdfast.workflows.run.control import Handler, Refusal
     from holdfast.workflows.run.state import RunState
@@ -45,14 +48,15 @@ class Commands:
         """Refuses a message if too many wait, or if it may not disturb the run."""
         if command.to_session and not self._state.request.session:
             raise Refusal(f"run {self._state.run_id!r} is not a session; `send` steers it, and it ends with its answer")
-        if fault := self._state.queue.fault(command.text):
+        if fault := self._state.queue.fault(command.text, command.attachments):
             raise Refusal(fault)
         if command.policy == Policy.REJECT and not self._is_free:
             raise Refusal("the agent is at work; send the message with policy steer, enqueue or interrupt")
 
     def send(self, command: Send, _seq: int) -> None:
         """Queues a message."""
-        self._queue(command, command.text, after_answer=command.policy == Policy.ENQUEUE, pin=command.pin)
+        is_later = command.policy == Policy.ENQUEUE
+        self._queue(command, command.text, command.attachments, after_answer=is_later, pin=command.pin)
         if command.policy == Policy.INTERRUPT:
             self._stop_turn()
 
@@ -103,9 +107,19 @@ class Commands:
         self._state.interrupted = True
         self._step.stop()
 
-    def _queue(self, command: Command, text: str, *, after_answer: bool = False, pin: bool = False) -> None:
+    def _queue(
+        self,
+        command: Command,
+        text: str,
+        attachments: Sequence[Attachment] = (),
+        *,
+        after_answer: bool = False,
+        pin: bool = False,
+    ) -> None:
         assert command.id is not None, "a command that is carried out has an id"
         message = QueuedMessage(id=command.id, text=text, after_answer=after_answer, by=command.by)
+        if attachments:
+            message.attachments = list(attachments)
         if pin:
             message.pinned = True
         self._state.queue.add(message)

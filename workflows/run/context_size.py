@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from holdfast.estimates import text_size, tokens
+from collections.abc import Iterable
+
+from holdfast.attachments import Attachment
+from holdfast.estimates import attached_size, text_size, tokens
 from holdfast.messages import CarriedSize, Compaction, CompactionOrder
 from holdfast.model_reply import ModelReply
 
@@ -62,9 +65,9 @@ class ContextSize:
         if reply.context:
             self.window = reply.context.window
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, attachments: Iterable[Attachment] = ()) -> None:
         """Takes into account what was added since the last reply."""
-        self._added += text_size(text)
+        self._added += text_size(text) + attached_size(attachments)
 
     def overflowed(self, turn: int, *, limit: int | None, size: int | None) -> None:
         """Takes into account that a provider has refused the context as too large.

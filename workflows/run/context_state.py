@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from holdfast.carried import CarriedContext, RestoreOrder
 from holdfast.checkpoints import Checkpoint, RestorePoint, turn_name
 from holdfast.commands import Compact
-from holdfast.protocol import CarriedContext, RestoreOrder
 from holdfast.types import Message
 from holdfast.workflows.run.context_size import ContextSize
 from holdfast.workflows.run.log import Log

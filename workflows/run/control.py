@@ -17,9 +17,9 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, ValidationError
 
     from holdfast.bounds import shortened
+    from holdfast.carried import CommandAnswer
     from holdfast.commands import COMMANDS, Command, Receipt
     from holdfast.errors import ErrorType
-    from holdfast.protocol import CommandAnswer
     from holdfast.rejection import place_of, reason_of
     from holdfast.types import RunStatus
     from holdfast.workflows.run.state import RunState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.model_reply import ModelReply
-from holdfast.types import Message, ToolCall, ToolResult
+from holdfast.types import Attachment, Message, ToolCall, ToolResult
 
 
 def reply_data(seq: int, reply: ModelReply, calls: list[ToolCall]) -> dict[str, Any]:
@@ -29,12 +29,24 @@ def reply_data(seq: int, reply: ModelReply, calls: list[ToolCall]) -> dict[str, 
     return {"message": plain(message), **facts, **_attempts(reply.attempts)}
 
 
+def user_message(seq: int, text: str, attachments: list[Attachment], *, pinned: bool = False) -> Message:
+    """Returns a message of a person."""
+    message = Message(seq=seq, role="user", content=text)
+    if attachments:
+        message.attachments = attachments
+    if pinned:
+        message.pinned = True
+    return message
+
+
 def result_data(seq: int, call: ToolCall, result: ToolResult) -> dict[str, Any]:
     """Returns the data of the entry of a tool's result; `seq` is the number of the message."""
     content = f"error: {result.error}" if result.error is not None else result.content
     message = Message(seq=seq, role="tool", content=content, tool_call_id=call.id)
     if result.pinned:
         message.pinned = True
+    if result.attachments:
+        message.attachments = result.attachments
     return {
         "message": plain(message),
         "tool": call.name,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from holdfast.protocol import QueuedMessage
+from holdfast.attachments import Attachment
+from holdfast.carried import QueuedMessage
 
 MAX_MESSAGES = 100
 MAX_BYTES = 1024 * 1024
@@ -17,11 +18,11 @@ class MessageQueue:
     def __init__(self, messages: Iterable[QueuedMessage] = ()) -> None:
         self._messages = list(messages)
 
-    def fault(self, text: str) -> str | None:
+    def fault(self, text: str, attachments: Iterable[Attachment] = ()) -> str | None:
         """Returns why a message cannot be queued; `None` if it can."""
         if len(self._messages) >= MAX_MESSAGES:
             return f"{MAX_MESSAGES} messages wait for the agent already; send more when it has read some"
-        size = sum(len(message.text.encode()) for message in self._messages) + len(text.encode())
+        size = sum(_size(message.text, message.attachments) for message in self._messages) + _size(text, attachments)
         if size > MAX_BYTES:
             return (
                 f"the messages that wait for the agent would have {size:,} bytes together; the maximum is {MAX_BYTES:,}"
@@ -53,3 +54,8 @@ class MessageQueue:
 
     def __len__(self) -> int:
         return len(self._messages)
+
+
+def _size(text: str, attachments: Iterable[Attachment]) -> int:
+    """Returns the bytes that a message takes where a run carries it."""
+    return len(text.encode()) + sum(len(each.model_dump_json().encode()) for each in attachments)

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.forking import Prefix
     from holdfast.progress import RunProgress
     from holdfast.protocol import Plan, RunRequest
-    from holdfast.types import RunError, RunStatus
+    from holdfast.types import Attachment, RunError, RunStatus
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.local import attempt_locally
@@ -66,6 +66,20 @@ class Preparation:
                 message = f"no worker served the run within {self._limit.total_seconds():g} s: {message}"
             raise ApplicationError(message, type=reason.type, non_retryable=True) from error
 
+    async def stored(self, wanted: RunRequest) -> RunRequest:
+        """Returns the request with the contents in the store that it carries itself, if it does."""
+        if not any(each.data for each in wanted.attachments):
+            return wanted
+        self._doing = "storing the attachments"
+        kept = await call_activity(
+            names.CONTENT_KEEP,
+            (wanted.attachments,),
+            list[Attachment],
+            summary=f"store {len(wanted.attachments)} attachments",
+            **options.STORE_APPEND,
+        )
+        return wanted.model_copy(update={"attachments": kept})
+
     async def prefix(self, fork: ForkOf, plan: Plan) -> Prefix:
         """Returns the log that a fork begins with, and copies the workspace if it has one of its own.
 
@@ -107,7 +121,7 @@ class Preparation:
             agent=self._agent,
             status=RunStatus.QUEUED,
             doing=self._doing,
-            input=self._wanted.input[:SUMMARY_CHARS],
+            input=self._wanted.shown_input[:SUMMARY_CHARS],
             started_at=workflow.info().workflow_start_time,
         )
 

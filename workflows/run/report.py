@@ -91,7 +91,7 @@ def _summary_fields(state: RunState) -> dict[str, Any]:
         "usage": state.usage,
         "tree_usage": state.tree.usage(state.usage),
         "tool_calls": state.tool_calls,
-        "input": state.request.input[:SUMMARY_CHARS],
+        "input": state.request.shown_input[:SUMMARY_CHARS],
         "parent": state.request.parent,
         "forked": state.forked,
         "rerun_of": state.request.rerun_of,

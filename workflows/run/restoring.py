@@ -9,10 +9,11 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
+    from holdfast.carried import RestoreOrder
     from holdfast.checkpoints import RestorePoint, find_checkpoint, restore_point, turn_of
     from holdfast.commands import Restore
     from holdfast.errors import TranscriptUnavailable, UsageError
-    from holdfast.protocol import RestoreOrder, RestoreQuery
+    from holdfast.protocol import RestoreQuery
     from holdfast.types import Message, ToolResult
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity

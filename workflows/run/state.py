@@ -11,12 +11,13 @@ from typing_extensions import override
 
 from holdfast.bounds import shortened
 from holdfast.budgets import CarriedBudget
+from holdfast.carried import CommandAnswer
 from holdfast.checkpoints import checkpoints_of
 from holdfast.commands import Command
 from holdfast.errors import ErrorType
 from holdfast.invocations import Resolution
 from holdfast.model_reply import ModelReply
-from holdfast.protocol import CommandAnswer, Plan, RunRequest
+from holdfast.protocol import Plan, RunRequest
 from holdfast.types import (
     AgentSpec,
     Entry,
@@ -36,7 +37,7 @@ from holdfast.workflows.run.call_reports import CallReports
 from holdfast.workflows.run.checks import Checks
 from holdfast.workflows.run.clock import RunClock
 from holdfast.workflows.run.context_state import ContextState
-from holdfast.workflows.run.entry_data import plain, reply_data, result_data
+from holdfast.workflows.run.entry_data import plain, reply_data, result_data, user_message
 from holdfast.workflows.run.handoffs import order_of_calls
 from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.messages import MessageQueue
@@ -136,8 +137,8 @@ class RunState(CallReports):
         state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=started_at, clock=clock)
         state.record_start(started_at)
         state.add_message(started_at, Message(seq=0, role="system", content=plan.spec.system_prompt))
-        if request.input:
-            state.add_message(started_at, Message(seq=1, role="user", content=request.input))
+        if request.input or request.attachments:
+            state.add_message(started_at, user_message(1, request.input, request.attachments))
         else:
             state.answered = True  # a session that begins with its first `send`
         return state
@@ -272,7 +273,7 @@ class RunState(CallReports):
     def add_tool_result(self, now: datetime, call: ToolCall, result: ToolResult, *, turn: int | None = None) -> None:
         """Adds the result of a call to the transcript, whether the run has made the call or not."""
         data = result_data(self.log.next_message, call, result)
-        self.context.size.add(data["message"]["content"])
+        self.context.size.add(data["message"]["content"], result.attachments)
         self.record("tool_result", now, data, turn=turn)
 
     def record_command(self, now: datetime, command: Command) -> Entry:
@@ -293,10 +294,8 @@ class RunState(CallReports):
             after_answer: see `MessageQueue.take`.
         """
         for queued in self.queue.take(after_answer=after_answer):
-            message = Message(seq=self.log.next_message, role="user", content=queued.text)
-            if queued.pinned:
-                message.pinned = True
-            self.context.size.add(queued.text)
+            message = user_message(self.log.next_message, queued.text, queued.attachments, pinned=queued.pinned)
+            self.context.size.add(queued.text, queued.attachments)
             self.add_message(now, message, command=queued.id)
         if self.answered:
             self.answered, self.exchange, self.handoffs = False, self.turns, 0
@@ -357,7 +356,9 @@ class RunState(CallReports):
 
     def record_start(self, now: datetime, **facts: Any) -> None:
         """Records what the run was started with, as its first entry."""
-        recorded = self.request.model_dump(mode="json", exclude={"agent", "carried", "input"}, exclude_defaults=True)
+        recorded = self.request.model_dump(
+            mode="json", exclude={"agent", "carried", "input", "attachments"}, exclude_defaults=True
+        )
         self._record("start", now, {"agent": plain(self.plan.spec), "request": recorded, **facts})
 
     def add_message(self, now: datetime, message: Message, **facts: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.attaching import AttachOption, with_files
 from holdfast.cli.chatting import Chat
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import (
@@ -50,6 +51,7 @@ async def chat(
         str | None,
         typer.Option("--key", metavar="KEY", help="Idempotency key of --message: sent again, it is taken once."),
     ] = None,
+    attach: AttachOption = None,
     workspace: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder that the agent works in. Default: a new, empty one."),
@@ -76,6 +78,8 @@ async def chat(
     out = Output(json=json)
     if json and message is None:
         raise UsageError("--json needs --message")
+    if attach and message is None:
+        raise UsageError("--attach needs --message")
     if message is None and not sys.stdin.isatty():
         raise UsageError("chat needs a terminal; to send one message from a script, use --message")
     text = sys.stdin.read() if message == "-" else message
@@ -97,7 +101,7 @@ async def chat(
                 ),
             )
             if text is not None:
-                return await talk.once(text, key=key)
+                return await talk.once(with_files(text, attach), key=key)
             await talk.until_left()
     out.note(f"the session stays open:  {command('chat', agent)} --id {name}")
     return ExitCode.OK

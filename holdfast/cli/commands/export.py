@@ -32,7 +32,7 @@ from holdfast.ops.transfer import (
     RunSource,
     Selection,
 )
-from holdfast.ops.transfer.parts import parts_of
+from holdfast.ops.transfer.parts import contents_of, parts_of
 from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.run_log import TemporalRunLog
@@ -191,6 +191,8 @@ async def _everything(
     if wanted.is_everything:
         await job.parts(parts_of(persistence))
     await job.write_runs(source, wanted.ids(source), wanted.selection)
+    if not wanted.is_everything and persistence.database is not None:
+        await job.items(contents_of(persistence.database).of(job.attached))
     _check_found(wanted, job.runs, job.skipped)
     writer.end()
     return _Done(job.runs, writer.counts.total(), skipped=job.skipped)

@@ -47,6 +47,8 @@ class _Plan:
     retained: list[Retained] = field(default_factory=list)
     log_bytes: int = 0
     payloads: Amount = NOTHING
+    contents: Amount = NOTHING
+    """Of attachments."""
     events: int = 0
     """On the bus."""
 
@@ -58,10 +60,11 @@ class _Plan:
         runs = f"{count(len(self.prunable), 'run')} that ended before {local_time(self.before)}"
         chunks = f", {_size(self.payloads.bytes)} of payloads" if self.payloads.count else ""
         events = f", {count(self.events, 'event')}" if self.events else ""
-        return f"{runs}: {self.entries:,} entries, about {_size(self.log_bytes)}{chunks}{events}"
+        contents = f", {_size(self.contents.bytes)} of attachments" if self.contents.count else ""
+        return f"{runs}: {self.entries:,} entries, about {_size(self.log_bytes)}{chunks}{contents}{events}"
 
     def __bool__(self) -> bool:
-        return bool(self.prunable or self.payloads.count or self.events)
+        return bool(self.prunable or self.payloads.count or self.contents.count or self.events)
 
 
 async def prune(
@@ -76,12 +79,12 @@ async def prune(
 ) -> ExitCode:
     """Deletes runs that ended long ago.
 
-    All rows of these runs are deleted, and payloads and events of that time. The
-    histories in Temporal stay, as do agents, memories and vectors. A run is deleted
-    only if the mirror says that it has ended, and Temporal does not say that it is
-    open. Runs on which the two disagree are kept and listed. If Temporal does not
-    answer, the mirror alone decides, and payloads are kept, as histories may still
-    need them.
+    All rows of these runs are deleted, payloads and events of that time, and attachments
+    that no other run has. The histories in Temporal stay, as do agents, memories and
+    vectors. A run is deleted only if the mirror says that it has ended, and Temporal
+    does not say that it is open. Runs on which the two disagree are kept and listed. If
+    Temporal does not answer, the mirror alone decides, and payloads and attachments are
+    kept, as histories may still need them.
 
     You can interrupt it, and use it while other runs are active. With RETENTION
     set, workers prune by themselves, every hour.
@@ -129,6 +132,7 @@ async def _plan(
         plan.log_bytes += await log_bytes(persistence.database, found.run.summary.run_id)
         progress.report(len(plan.prunable), "run", "found")
     plan.payloads = await _payloads(executions, persistence, before, dry_run=True)
+    plan.contents = await _contents(executions, persistence, before, dry_run=True)
     plan.events = await old_events(persistence.database, before)
     return plan
 
@@ -141,12 +145,14 @@ async def _delete(
         deleted += await pruner.drop(prunable)
         progress.report(deleted, "run", "deleted")
     plan.payloads = await _payloads(executions, persistence, plan.before, dry_run=False)
+    plan.contents = await _contents(executions, persistence, plan.before, dry_run=False)
     await _prune_ledger(executions, persistence, plan.before)
     plan.events = await persistence.bus.prune(plan.before)
     if not out.json:
         chunks = f", {_size(plan.payloads.bytes)} of payloads" if plan.payloads.count else ""
         events = f", {count(plan.events, 'event')}" if plan.events else ""
-        out.say(f"deleted: {count(deleted, 'run')}{chunks}{events}")
+        contents = f", {_size(plan.contents.bytes)} of attachments" if plan.contents.count else ""
+        out.say(f"deleted: {count(deleted, 'run')}{chunks}{contents}{events}")
     if deleted < len(plan.prunable):
         out.note(f"{count(len(plan.prunable) - deleted, 'run')} continued meanwhile and were kept")
     return deleted
@@ -158,6 +164,16 @@ async def _payloads(
     if executions is None or persistence.payloads is None:
         return NOTHING
     return await persistence.payloads.prune(await executions.earliest_start_bound(before), dry_run=dry_run)
+
+
+async def _contents(
+    executions: Executions | None, persistence: Persistence, before: datetime, *, dry_run: bool
+) -> Amount:
+    """Deletes contents of attachments that no run refers to any more."""
+    if executions is None:
+        return NOTHING
+    bound = await executions.earliest_start_bound(before)
+    return Amount(*await persistence.contents.prune(bound, dry_run=dry_run))
 
 
 async def _prune_ledger(executions: Executions | None, persistence: Persistence, before: datetime) -> None:
@@ -194,6 +210,7 @@ def _document(plan: _Plan, deleted: int, *, dry_run: bool) -> dict[str, Any]:
         "entries": plan.entries,
         "log_bytes": plan.log_bytes,
         "payloads": {"count": plan.payloads.count, "bytes": plan.payloads.bytes},
+        "contents": {"count": plan.contents.count, "bytes": plan.contents.bytes},
         "events": plan.events,
         "runs": [each.run.summary.run_id for each in plan.prunable],
         "retained": [{"run_id": each.run_id, "reason": each.reason} for each in plan.retained],

@@ -12,7 +12,7 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.render.text import count, one_line
 from holdfast.cli.session import Session, connected
 from holdfast.errors import UsageError
-from holdfast.scripted.recording import Recording, recording_of
+from holdfast.scripted.recording import Recording, attachments_of, recording_of
 
 EXAMPLES = """
     $ record clerk-3f9a12bc > clerk.jsonl
@@ -54,7 +54,10 @@ async def _recordings(session: Session, run_ids: list[str], *, has_worker: bool)
     while waiting:
         run_id = waiting.pop(0)
         run = session.recorded_run(run_id, has_worker=has_worker)
-        found[run_id] = recording_of([entry async for entry in run.entries()])
+        entries = [entry async for entry in run.entries()]
+        attached = {each.digest: each for each in attachments_of(entries) if each.digest}
+        contents = {digest: await run.inputs.content(each) for digest, each in attached.items()}
+        found[run_id] = recording_of(entries, contents)
         waiting[:0] = [child for child in found[run_id].children if child not in (*found, *waiting)]
     return found
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.attaching import AttachOption, with_files
 from holdfast.cli.budgets import BudgetOptions, TagOption, tags_of
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import (
@@ -35,6 +36,7 @@ EXAMPLES = """
     $ run researcher "Who decides?" --id q-1 --mode background
     $ run researcher "Who decides?" --json --timeout 60
     $ run researcher "Who decides?" --max-cost-usd 0.5
+    $ run viewer "What is this?" --attach chart.png
     $ run clerk "Order rope." --context '{"customer": 7}'
 """
 
@@ -47,6 +49,7 @@ async def run(
         str, typer.Argument(metavar="INPUT", help="What to ask the agent; - reads it from stdin.", show_default=False)
     ],
     *,
+    attach: AttachOption = None,
     run_id: NewIdOption = None,
     mode: ModeOption = Mode.STREAMING,
     workspace: Annotated[
@@ -89,7 +92,7 @@ async def run(
         with advised(session.compare_worker(), agent):
             handle = await session.runs.start(
                 agent,
-                question,
+                with_files(question, attach),
                 id=run_id,
                 model=models_of(model),
                 max_turns=max_turns,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.attaching import AttachOption, with_files
 from holdfast.cli.commanding import ByOption, KeyOption, send_command, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.commands import Policy
@@ -15,6 +16,7 @@ EXAMPLES = """
     $ send researcher-3f9a12bc "Use the newer figures."
     $ send clerk-1 "Then translate it." --policy enqueue
     $ send researcher-3f9a12bc - < correction.txt
+    $ send album-1 "And this one?" --attach second.png
 """
 
 
@@ -34,6 +36,7 @@ async def send(
     pin: Annotated[
         bool, typer.Option("--pin", help="Keep the message in the model's context when older ones are summarized.")
     ] = False,
+    attach: AttachOption = None,
     key: KeyOption = None,
     by: ByOption = None,
     json: JsonOption = False,
@@ -46,7 +49,7 @@ async def send(
     message = sys.stdin.read() if text == "-" else text
     await send_command(
         run_id,
-        lambda run: run.send(message, policy=policy, pin=pin, id=key, by=by or user()),
+        lambda run: run.send(with_files(message, attach), policy=policy, pin=pin, id=key, by=by or user()),
         done="{run} has received the message",
         json=json,
     )

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from holdfast.cli.options import JsonOption, RunIdArgument
+import typer
+
+from holdfast.cli.attaching import write_attachment
+from holdfast.cli.options import JsonOption, RunIdArgument, at_least
 from holdfast.cli.render.outcome import Outcome
 from holdfast.cli.render.output import Output
 from holdfast.cli.render.run_list import show_runs
 from holdfast.cli.render.run_page import LogSummary, document, show_page
 from holdfast.cli.session import Session, connected
-from holdfast.errors import HoldfastError, PayloadUnreadable, RunNotFound, Unavailable, WaitTimedOut, WorkerUnavailable
+from holdfast.errors import (
+    HoldfastError,
+    PayloadUnreadable,
+    RunNotFound,
+    Unavailable,
+    UsageError,
+    WaitTimedOut,
+    WorkerUnavailable,
+)
 
 if TYPE_CHECKING:
     from holdfast.client.run_handle import RunHandle
@@ -21,10 +32,21 @@ RESULT_TIMEOUT = 1.0  # seconds; the result of a run that has ended arrives at o
 EXAMPLES = """
     $ show researcher-3f9a12bc
     $ show researcher-3f9a12bc --json | jq .tools
+    $ show viewer-3f9a12bc --attachment 1 > chart.png
 """
 
 
-async def show(run_id: RunIdArgument, json: JsonOption = False) -> None:
+async def show(
+    run_id: RunIdArgument,
+    *,
+    attachment: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", callback=at_least(1), help="Write the content of this attachment to standard output instead."
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
     """Shows one run: status, usage, tools, last entries.
 
     It also shows the files that the run wrote, and its address in Temporal's UI. If
@@ -33,7 +55,12 @@ async def show(run_id: RunIdArgument, json: JsonOption = False) -> None:
     from holdfast.client.recorded_budget import RecordedBudget  # noqa: PLC0415 - `--help` needs no client
 
     out = Output(json=json)
+    if json and attachment is not None:
+        raise UsageError("--attachment writes bytes, and no JSON")
     async with connected(out) as session:
+        if attachment is not None:
+            await write_attachment(session.run(run_id), attachment)
+            return
         run = session.recorded_run(run_id, has_worker=await session.has_worker())
         try:
             progress = await run.status()

@@ -43,15 +43,15 @@ def _show_first(out: Output, diff: RunDiff) -> None:
 def _shown(message: Message | None, skipped: int) -> str:
     if message is None:
         return "(there are no more messages)"
-    content = f"…{message.content[skipped:]}" if skipped else message.content
+    content = f"…{message.shown[skipped:]}" if skipped else message.shown
     return message_line(message.model_copy(update={"content": content}))
 
 
 def _shared(a: Message | None, b: Message | None) -> int:
     """Returns the number of characters at the beginning of both that need not be shown."""
-    if a is None or b is None or a.role != b.role or a.content == b.content:
+    if a is None or b is None or a.role != b.role or a.shown == b.shown:
         return 0
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(a.content, b.content, strict=False))
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(a.shown, b.shown, strict=False))
     return max(sum(1 for _ in same) - LEAD, 0)
 
 

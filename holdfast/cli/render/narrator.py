@@ -136,7 +136,7 @@ class Narrator:
         self._out.say((words, STATUS_STYLES[status]), reason_after(words, one_line(reason)))
 
     def _show_input(self, message: Message) -> None:
-        lines, more = head(message.content, INPUT_LINES)
+        lines, more = head(message.shown, INPUT_LINES)
         for number, line in enumerate(lines):
             self._out.say(("> " if number == 0 else "  ", "dim"), cut(line, self._out.width - 2))
         self._say_more(more, indent=2)
@@ -166,7 +166,7 @@ class Narrator:
         name = self._named(entry, message)
         seconds = float(entry.data.get("seconds") or math.nan)
         took = "" if math.isnan(seconds) else f" {duration(seconds)}"
-        lines, more = head(message.content, RESULT_LINES)
+        lines, more = head(message.shown, RESULT_LINES)
         mark, style = ("  ✗ ", "red") if failed else ("  ← ", "green")
         beside = self._out.width - len(f"{mark}{name}{took}  ")
         if len(lines) == 1 and len(lines[0]) <= beside:

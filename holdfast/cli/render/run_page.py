@@ -17,7 +17,7 @@ from holdfast.cli.render.status import status_mark, status_words
 from holdfast.cli.render.text import ago, cut, duration, local_time, one_line, pairs, reason_after, tokens, tool_call
 from holdfast.cli.render.waits import wait_documents, wait_lines
 from holdfast.progress import RunProgress
-from holdfast.types import ChildProgress, Entry, Message, RunStatus
+from holdfast.types import Attachment, ChildProgress, Entry, Message, RunStatus
 
 LAST_ENTRIES = 8
 IDLE = {RunStatus.WAITING, RunStatus.PAUSED}
@@ -44,6 +44,8 @@ class LogSummary:
     tools: dict[str, ToolUse] = field(default_factory=dict)
     tried: Counter[str] = field(default_factory=Counter)
     """How often another model answered instead, by the models that were tried and why."""
+    attachments: list[Attachment] = field(default_factory=list)
+    """Images and files of its messages; their numbers start at 1."""
     last: deque[Entry] = field(default_factory=lambda: deque(maxlen=LAST_ENTRIES))
     idle: timedelta = timedelta()
     """How long the run has waited or was paused, until it ran again."""
@@ -61,6 +63,7 @@ class LogSummary:
             self.copied, self._copied_to = forked.get("turn", 0), forked.get("seq", -1)
         if tried := tried_models(entry):
             self.tried[tried] += 1
+        self.attachments += entry.message.attachments if entry.message else []
         if entry.kind == "tool_result" and entry.turn > self.copied:
             use = self.tools.setdefault(str(entry.data.get("tool", "?")), ToolUse())
             use.calls += 1
@@ -91,6 +94,7 @@ def document(progress: RunProgress, log: LogSummary, ui: str | None) -> dict[str
         "ui": ui,
         "scripted": is_scripted(progress.model),
         "tried": dict(log.tried),
+        "attachments": [each.model_dump(mode="json") for each in log.attachments],
         "tools": {name: vars(use) for name, use in log.tools.items()},
         "last_entries": [entry.model_dump(mode="json") for entry in log.last],
     }
@@ -140,6 +144,8 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
         facts.append(("tree", tokens(progress.tree_usage)))
     facts += [("asked" if not place else "", _child(child)) for place, child in enumerate(progress.children)]
     facts += _wrapped("tools", tool_lines(log.tools), room)
+    for number, attachment in enumerate(log.attachments, 1):
+        facts.append(("attached" if number == 1 else "", cut(f"{number}  {one_line(attachment.line)}", room)))
     facts.append(("mirror", _mirror(progress)))
     if progress.workspace:
         facts.append(("workspace", one_line(progress.workspace)))
@@ -233,6 +239,6 @@ def message_line(message: Message, tool: str = "", *, note: str = "") -> str:
         note: added to the role of one that is not a result.
     """
     if message.role == "tool":
-        return f"← {one_line(tool)}  {one_line(message.content)}" if tool else f"← {one_line(message.content)}"
+        return f"← {one_line(tool)}  {one_line(message.shown)}" if tool else f"← {one_line(message.shown)}"
     calls = "  ".join(f"→ {tool_call(call)}" for call in message.tool_calls)
-    return f"{message.role}{note}: {one_line(message.content)}  {calls}".rstrip().rstrip(":")
+    return f"{message.role}{note}: {one_line(message.shown)}  {calls}".rstrip().rstrip(":")

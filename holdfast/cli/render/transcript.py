@@ -17,8 +17,8 @@ def show_message(out: Output, message: Message) -> None:
     if message.partial:
         facts.append("incomplete")
     out.say((f"── {' · '.join(facts)}", _STYLES[message.role]))
-    if message.content:
-        out.say(clean(message.content).rstrip())
+    if message.shown:
+        out.say(clean(message.shown).rstrip())
     for call in message.tool_calls:
         out.say(("→ ", "cyan"), f"{clean(call.name)} {clean(call.arguments)}", (f"  {clean(call.id)}", "dim"))
     out.say()

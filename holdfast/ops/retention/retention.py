@@ -42,7 +42,8 @@ class Retention:
         pruner: finds and deletes runs; must consult Temporal.
         executions: tells since when payloads may still be referred to.
         keep_for: how long runs are retained after their end.
-        payloads: delete what histories from after a moment do not refer to: payloads, entries of the ledger.
+        payloads: delete what histories from after a moment do not refer to: payloads, entries of the ledger,
+            contents of attachments.
         events: delete events from before a moment.
         interval: seconds between rounds.
         first: seconds before the first round.
@@ -111,6 +112,6 @@ def retention(client: Client, keep_for: timedelta, persistence: Persistence) -> 
         Pruner(persistence.store, executions, ledger=ledger),
         executions,
         keep_for,
-        payloads=[part.prune for part in (payloads, ledger) if part is not None],
+        payloads=[part.prune for part in (payloads, ledger, persistence.contents) if part is not None],
         events=[persistence.bus.prune],
     )

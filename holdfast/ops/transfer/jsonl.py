@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Sequence
 
 from holdfast.errors import MirrorDamaged
-from holdfast.ops.transfer.bundle import BundleWriter
+from holdfast.ops.transfer.bundle import BundleWriter, Item
 from holdfast.ops.transfer.chain import entry_item, run_item, void_item
 from holdfast.ops.transfer.part import Part
 from holdfast.ops.transfer.selection import Selection
@@ -28,15 +28,21 @@ class JsonlExport:
         self._on_progress = on_progress
         self.runs = 0
         """Number of complete runs in the file."""
+        self.attached: dict[str, None] = {}
+        """Digests of the attachments of these runs."""
         self.skipped: dict[RunId, str] = {}
         """Runs that cannot be read, with the reasons."""
 
     async def parts(self, parts: Sequence[Part]) -> None:
         """Writes all items of these parts."""
         for part in parts:
-            async for item in part.dump():
-                self._writer.add(item)
-                self._on_progress(self._writer)
+            await self.items(part.dump())
+
+    async def items(self, items: AsyncIterable[Item]) -> None:
+        """Writes items."""
+        async for item in items:
+            self._writer.add(item)
+            self._on_progress(self._writer)
 
     async def write_runs(self, source: RunSource, ids: AsyncIterable[RunId], selection: Selection) -> None:
         """Writes runs with their entries; runs that cannot be read are listed in `skipped`."""
@@ -64,4 +70,6 @@ class JsonlExport:
         self._writer.add(run_item(run))
         async for entry in source.entries(run):
             self._writer.add(entry_item(run.summary.run_id, entry))
+            attached = entry.message.attachments if entry.message else []
+            self.attached.update(dict.fromkeys(each.digest for each in attached if each.digest))
             self._on_progress(self._writer)

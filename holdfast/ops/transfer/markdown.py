@@ -55,11 +55,11 @@ def _message(entry: Entry, message: Message) -> Iterator[str]:
     if message.role == "tool":
         failed = " failed" if entry.data.get("error") else ""
         yield f"**Result of {_plain(str(entry.data.get('tool', '')))}{failed}**"
-        yield _fenced(message.content)
+        yield _fenced(message.shown)
         return
-    if message.content or not message.tool_calls:
+    if message.shown or not message.tool_calls:
         yield f"**{message.role.capitalize()}**{' (incomplete)' if message.partial else ''}"
-        yield _quoted(message.content)
+        yield _quoted(message.shown)
     for call in message.tool_calls:
         yield f"**Calls {_plain(call.name)}**"
         yield _fenced(_arguments(call), "json")

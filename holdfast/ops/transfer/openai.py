@@ -25,8 +25,8 @@ def openai_line(run: RunRecord) -> str | None:
 def _plain(message: Message) -> Message:
     """Returns a message without what only its provider understands, which OpenAI refuses."""
     calls = [ToolCall(id=call.id, name=call.name, arguments=call.arguments) for call in message.tool_calls]
-    fields = message.model_dump(include={"seq", "role", "content", "tool_call_id"})
-    return Message(**fields, tool_calls=calls)
+    fields = message.model_dump(include={"seq", "role", "tool_call_id"})
+    return Message(**fields, content=message.shown, tool_calls=calls)
 
 
 def chat_tools(tools: list[ToolSpec]) -> list[dict[str, Any]]:

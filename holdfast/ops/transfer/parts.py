@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from holdfast.ops.transfer.agents import Agents
+from holdfast.ops.transfer.contents import Contents
 from holdfast.ops.transfer.ledger import ledger_rows
 from holdfast.ops.transfer.memories import Memories
 from holdfast.ops.transfer.part import Part
 from holdfast.ops.transfer.payloads import Payloads
 from holdfast.ops.transfer.topics import Topics
 from holdfast.ops.transfer.vectors import Vectors
+from holdfast.storage.contents import SurrealContents
+from holdfast.storage.database import Database
 from holdfast.storage.persistence import Persistence
 
 
@@ -27,4 +30,10 @@ def parts_of(persistence: Persistence) -> list[Part]:
         Memories(database),  # after the vectors: a memory without its vector would be embedded again
         Topics(database),
         ledger_rows(database),
+        contents_of(database),
     ]
+
+
+def contents_of(database: Database) -> Contents:
+    """Returns the part with the contents of attachments, as they are stored."""
+    return Contents(SurrealContents(database))

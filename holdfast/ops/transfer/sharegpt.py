@@ -28,8 +28,8 @@ def sharegpt_line(run: RunRecord) -> str | None:
 
 
 def _turns(message: Message) -> Iterator[dict[str, str]]:
-    if message.content or message.role == "tool" or (message.role == "assistant" and not message.tool_calls):
-        yield {"from": SPEAKERS[message.role], "value": message.content}
+    if message.shown or message.role == "tool" or (message.role == "assistant" and not message.tool_calls):
+        yield {"from": SPEAKERS[message.role], "value": message.shown}
     for call in message.tool_calls:
         yield {"from": "function_call", "value": json.dumps(_call(call), ensure_ascii=False)}
 

@@ -40,6 +40,7 @@ def expected_rows(log: EntryBatch) -> list[Row]:
     return [
         *rows.events,
         *rows.messages,
+        *rows.attachments,
         *rows.tool_calls.values(),
         *rows.checkpoints,
         *_turns_closed_by_results(rows),
@@ -126,6 +127,6 @@ def _row_difference(row: Row, what: str) -> RowDifference:
 
 
 def _place(differing: DifferingRow) -> tuple[Sequence[Any], str]:
-    order = ("event", "message", "tool_call", "agent_checkpoint", "wait", *EDGES, "run")
+    order = ("event", "message", "attachment", "tool_call", "agent_checkpoint", "wait", *EDGES, "run")
     table = differing.difference.table
     return (order.index(table) if table in order else len(order), differing.difference.seq or 0), repr(differing.id.id)

@@ -41,6 +41,8 @@ class Rows:
     """Waits that begin in the batch, by the entry with which they do; some end in it, too."""
     ended_waits: list[Row] = field(default_factory=list)
     """The columns that change at the end of waits that began before the batch."""
+    attachments: list[Row] = field(default_factory=list)
+    """The contents that messages refer to."""
     forked: list[Row] = field(default_factory=list)
     """The edge from the run that it is a fork of, likewise."""
 
@@ -60,6 +62,7 @@ def project(batch: EntryBatch, entries: Sequence[Entry]) -> Rows:
         rows.events.append(_event(batch.run_id, entry))
         if message := entry.message:
             rows.messages.append(_message(batch.run_id, entry, message))
+            rows.attachments += _attachments(batch.run_id, entry, message)
             _add_tool_calls(rows, batch, entry, message)
         elif entry.kind == "checkpoint":
             rows.checkpoints.append(_made_checkpoint(batch, entry))
@@ -144,6 +147,12 @@ def _message(run: RunId, entry: Entry, message: Message) -> Row:
         at=entry.at.astimezone(UTC),
         entry=event_id(run, entry.seq),
     )
+
+
+def _attachments(run: RunId, entry: Entry, message: Message) -> list[Row]:
+    digests = [storable(each.digest) for each in message.attachments if each.digest]
+    identity = RecordID("attachment", [run, entry.seq])
+    return [_row(identity, message=_message_id(run, message), digests=digests)] if digests else []
 
 
 def _attempts(entry: Entry) -> int | None:

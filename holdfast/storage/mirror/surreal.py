@@ -282,6 +282,7 @@ class SurrealStore(Store):
             previous=previous,
             events=rows.events,
             messages=rows.messages,
+            attachments=rows.attachments,
             tool_calls=list(rows.tool_calls.values()),
             checkpoints=rows.checkpoints,
             results=rows.results,

@@ -21,6 +21,7 @@ FIRST = {
     "tool_call": "SELECT * FROM tool_call:[$id, NONE]..=[$id, ..] LIMIT $limit",
     "agent_checkpoint": "SELECT * FROM agent_checkpoint:[$id, NONE]..=[$id, ..] LIMIT $limit",
     "wait": "SELECT * FROM wait:[$id, NONE]..=[$id, ..] LIMIT $limit",
+    "attachment": "SELECT * FROM attachment:[$id, NONE]..=[$id, ..] LIMIT $limit",
 }
 PAGES = {
     "event": "SELECT * FROM event:[$id, $key[0]]>..=[$id, ..] LIMIT $limit",
@@ -28,6 +29,7 @@ PAGES = {
     "tool_call": "SELECT * FROM tool_call:[$id, $key[0], $key[1]]>..=[$id, ..] LIMIT $limit",
     "agent_checkpoint": "SELECT * FROM agent_checkpoint:[$id, $key[0], $key[1]]>..=[$id, ..] LIMIT $limit",
     "wait": "SELECT * FROM wait:[$id, $key[0]]>..=[$id, ..] LIMIT $limit",
+    "attachment": "SELECT * FROM attachment:[$id, $key[0]]>..=[$id, ..] LIMIT $limit",
 }
 PAGE = 200  # rows per statement, so that other statements run in between
 
