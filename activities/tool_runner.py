@@ -69,8 +69,13 @@ class ToolRunner:
             UnfinishedCall: it did not end within its timeout, or could not be called.
             Exception: any error of the tool.
         """
+        called = log.bind(tool=tool.spec.name, run_id=context.run_id, call=context.call_id)
         async with self._turn(tool):
-            return await self._call(tool, arguments, context, claim)
+            called.debug("tool call begins")
+            try:
+                return await self._call(tool, arguments, context, claim)
+            finally:
+                called.debug("tool call ends")
 
     @asynccontextmanager
     async def _turn(self, tool: Tool) -> AsyncIterator[None]:

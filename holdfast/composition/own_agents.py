@@ -102,16 +102,19 @@ class OwnAgents:
         """Runs an agent to its end; a cancel of the caller cancels the run."""
         handle = await self.start(agent, given, options)
         try:
-            return await handle.result()
+            result = await handle.result()
         except asyncio.CancelledError:
             await _cancel(handle)
             raise
+        log.info("run has ended", agent=agent.name, run_id=handle.id, status=result.status.value)
+        return result
 
     async def start(self, agent: Agent, given: RunInput, options: StartOptions) -> RunHandle:
         """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
         connection = await self._thread.call(self._connected())
         handle = await connection.runs.start(spec_of(agent), given, attach=True, **options)
         handle.read = reader_of(agent)
+        log.info("run is started", agent=agent.name, run_id=handle.id)
         await self._serve(agent, connection)
         return handle
 

@@ -1,0 +1,52 @@
+"""Further capabilities, of memories and models: each test is one that the project promises by this name."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from holdfast import Agent
+from holdfast.testing import AgentServer, ModelServer, Reply
+
+
+async def test_each_agent_has_a_memory_of_its_own(serve: AgentServer) -> None:
+    """What one agent stores, another one does not find."""
+    serve()
+    one, other = Agent(name="one"), Agent(name="other")
+    await one.add_text_memory("Meyer pays late.", kind="fact")
+    [found] = await one.search_text("Meyer")
+    assert (found.text, found.metadata) == ("Meyer pays late.", {"kind": "fact"})
+    assert await other.search_text("Meyer") == []
+
+
+async def test_a_memory_is_findable_as_soon_as_adding_it_returned(serve: AgentServer) -> None:
+    """For `await`, and for code without an event loop: `agent.sync.search_text`."""
+    serve()
+    clerk = Agent(name="clerk")
+    for number in range(5):
+        await clerk.add_text_memory(f"Customer {number} pays late.")
+        assert len(await clerk.search_text("customer", top_k=10)) == number + 1
+    assert len(await asyncio.to_thread(clerk.sync.search_text, "customer", top_k=10)) == 5
+
+
+async def test_concurrent_model_calls_are_limited_per_provider(model: ModelServer, serve: AgentServer) -> None:
+    """With `MAX_CONCURRENT_MODEL_CALLS=1`, the second call is made when the first one has ended."""
+    serve._settings.max_concurrent_model_calls = "1"
+    serve()
+    model.hold()
+    runs = [asyncio.create_task(Agent(name=name).run("How many?")) for name in ("one", "two")]
+    await model.wait_for_requests(1)
+    model.reply(Reply("Twelve."), Reply("Twelve."))
+    with pytest.raises(TimeoutError):
+        await model.wait_for_requests(2, timeout=1)
+    model.release()
+    assert [result.content for result in await asyncio.gather(*runs)] == ["Twelve.", "Twelve."]
+
+
+async def test_a_system_prompt_may_be_a_function(model: ModelServer, serve: AgentServer) -> None:
+    """It is called once per run, where the agent's code is."""
+    serve()
+    model.say("Hello.")
+    assert (await Agent(name="clerk", system_prompt=lambda: "You sell ropes today.").run("Hi.")).success
+    assert model.requests[0].messages[0]["content"] == "You sell ropes today."

@@ -1,0 +1,92 @@
+"""Sessions, concurrent agents, training data: each test is a capability that the project promises by this name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from holdfast import Agent, UsageError, tool
+from holdfast.testing import AgentServer, ModelServer, Reply
+from holdfast.testing.killed_worker import Moment
+from holdfast.tools import read_file, run_shell, write_file
+from tests.support.sandboxes import working
+
+
+def clerk() -> Agent:
+    """An agent that looks after a stock."""
+
+    @tool(read_only=True)
+    def stock(article: str) -> int:
+        """Pieces in stock."""
+        return 12
+
+    return Agent(name="clerk", system_prompt="You answer about the stock.", tools=[stock])
+
+
+async def test_chat_goes_on_over_calls_and_over_crashes(
+    model: ModelServer, serve: AgentServer, kill_at: Callable[[str, Moment], None]
+) -> None:
+    """`chat(message)` returns a `reply`, and each message sees the ones before, also when the worker was killed."""
+    serve()
+    agent = clerk()
+    model.say("Hello, Ann.")
+    assert (await agent.chat("I am Ann.")).reply == "Hello, Ann."
+    kill_at("model.call", "before")
+    model.say("You are Ann.")
+    assert (await agent.chat("Who am I?")).reply == "You are Ann."
+    assert [message["content"] for message in model.requests[-1].messages] == [
+        "You answer about the stock.",
+        "I am Ann.",
+        "Hello, Ann.",
+        "Who am I?",
+    ]
+
+
+async def test_a_blocking_agent_beside_the_async_one(model: ModelServer, serve: AgentServer) -> None:
+    """`agent.sync` blocks, works beside `await agent.run`, and refuses in an event loop, in plain words."""
+    serve()
+    agent = clerk()
+    model.reply(Reply("Twelve."), Reply("Twelve."))
+    results = await asyncio.gather(agent.run("How many?"), asyncio.to_thread(agent.sync.run, "How many?"))
+    assert [result.content for result in results] == ["Twelve.", "Twelve."]
+    with pytest.raises(UsageError, match=r"an event loop is running here.*await Agent.run"):
+        agent.sync.run("How many?")
+
+
+async def test_ten_agents_at_once_take_the_time_of_one(model: ModelServer, serve: AgentServer) -> None:
+    """All ten models are asked before the first one has answered."""
+    serve()
+    agents = [Agent(name=f"clerk {number}") for number in range(10)]
+    model.hold()
+    asked = [asyncio.create_task(agent.run("How many?")) for agent in agents]
+    await model.wait_for_requests(10, timeout=60)
+    model.reply(*[Reply("Twelve.")] * 10)
+    model.release()
+    assert [result.content for result in await asyncio.gather(*asked)] == ["Twelve."] * 10
+
+
+async def test_a_process_based_sandbox(model: ModelServer, serve: AgentServer) -> None:
+    """The shell tool runs a program that sees its workspace, and not the home of the person who runs it."""
+    await working("bwrap")
+    serve()
+    coder = Agent(name="coder", tools=[run_shell])
+    ran = await coder.execute_tool("run_shell", command="pwd; ls ~; echo $((6 * 7))")
+    assert ran.error is None
+    assert "42" in ran.text
+    assert str(Path.home()) not in ran.text
+
+
+async def test_tools_are_async(serve: AgentServer, tmp_path: Path) -> None:
+    """Shipped tools are awaited, several at once."""
+    serve()
+    agent = Agent(name="writer", tools=[write_file, read_file])
+    files = {name: f"{name}\n" for name in ("a.txt", "b.txt", "c.txt")}
+    written = [
+        agent.execute_tool("write_file", path=name, content=text, workspace=tmp_path) for name, text in files.items()
+    ]
+    assert [call.error for call in await asyncio.gather(*written)] == [None] * 3
+    read = await asyncio.gather(*(agent.execute_tool("read_file", path=name, workspace=tmp_path) for name in files))
+    assert all(text.strip() in call.text for call, text in zip(read, files.values(), strict=True))
