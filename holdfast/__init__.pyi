@@ -18,6 +18,8 @@ from .client.holdfast import Holdfast as Holdfast
 from .client.listed_run import ListedRun as ListedRun
 from .client.result import AgentResult as AgentResult
 from .client.run_handle import RunHandle as RunHandle
+from .client.shipped_agents import FrontendDeveloper as FrontendDeveloper
+from .client.shipped_agents import Persona as Persona
 from .client.tool_runs import ExecutedTool as ExecutedTool
 from .composition.client import connect as connect
 from .composition.event_bus import event_bus as event_bus
@@ -53,6 +55,7 @@ from .ports.retrieval import Memory as Memory
 from .ports.retrieval import MemoryMatch as MemoryMatch
 from .ports.retrieval import StoredVector as StoredVector
 from .ports.retrieval import VectorMatch as VectorMatch
+from .previews import PreviewServer as PreviewServer
 from .progress import RunProgress as RunProgress
 from .settings import Settings as Settings
 from .storage.registry.base import BaseRegistry as BaseRegistry

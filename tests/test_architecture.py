@@ -28,6 +28,7 @@ PUBLIC_NAMES = """
     ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
     AgentDefinition Budget BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
     StoredVector VectorMatch VectorStore
+    FrontendDeveloper Persona PreviewServer
     BusEvent EventBus EventsPruned SubscriberTooSlow event_bus
     __version__
 """
@@ -206,6 +207,7 @@ LAYERS = [
     # Adapters: the vocabulary and their own SDK.
     Layer("models", f"{VOCABULARY} _lazy _util.batches _util.logger", "genai_prices httpx2 openai pydantic"),
     Layer("sandbox", VOCABULARY),
+    Layer("previews", "errors"),
     Layer("tools", f"{VOCABULARY} _lazy agents.tool agents.secret_files agents.workspaces", "httpx2 pydantic"),
     Layer("temporal", f"{VOCABULARY} _util.logger _util.native_threads", "google pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
@@ -242,11 +244,15 @@ LAYERS = [
         "cachetools opentelemetry temporalio",
     ),
     # Users' code.
-    Layer("agents", f"{VOCABULARY} _lazy tools _util.logger", "griffe jsonschema pydantic pydantic_core referencing"),
+    Layer(
+        "agents",
+        f"{VOCABULARY} _lazy previews tools _util.logger",
+        "griffe jsonschema pydantic pydantic_core referencing",
+    ),
     Layer(
         "client",
         f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads temporal agents.agent agents.files "
-        "agents.results agents.services agents.conversion agents.team agents.typed_results",
+        "agents.results agents.services agents.conversion agents.shipped agents.team agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.

@@ -26,6 +26,7 @@ from holdfast.activities.heartbeat import HEARTBEAT_INTERVAL
 from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.tool_loop import CallerLoop, ToolLoop
 from holdfast.agents.catalog import AgentCatalog
+from holdfast.agents.shipped.frontend_developer import previews
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.composition.deployment import deployment_config, report_version
 from holdfast.composition.models import ModelQueues, configured_models
@@ -314,7 +315,8 @@ def _background_tasks(
 ) -> list[BackgroundTask]:
     """Creates the background tasks of this worker."""
     store, task_queue = persistence.store, settings.temporal_task_queue
-    found: list[BackgroundTask] = [EmbeddingWatch(client, task_queue, Embedding(persistence.memories))]
+    previews.keep_in(settings.holdfast_home / "previews")
+    found: list[BackgroundTask] = [EmbeddingWatch(client, task_queue, Embedding(persistence.memories)), previews]
     found += observed.background
     if settings.reconcile_interval:
         finder, run_log = (

@@ -1,10 +1,11 @@
 """The scripted model: a server that answers by fixed rules, so that agents run without a model.
 
-With the four file tools it researches a question (see `researcher`). If it can run commands as well, it writes and runs
-what a task quotes (see `coder`). Other tools it calls by plain rules (see `toolbox`). If none fits, it repeats the
-question and says that it is a script. An answer that must match a JSON schema is filled in with words and numbers of
-the question. It has no state: a reply depends only on the request. Token counts are estimates, at four characters per
-token. Embeddings are computed by feature hashing.
+It plays the shipped agents, which it knows by their tools or their prompt: with the four file tools it researches a
+question (see `researcher`), and if it can run commands as well, it writes and runs what a task quotes (see `coder`).
+Other tools it calls by plain rules (see `toolbox`). If none fits, it repeats the question and says that it is a script.
+An answer that must match a JSON schema is filled in with words and numbers of the question. It has no state: a reply
+depends only on the request. Token counts are estimates, at four characters per token. Embeddings are computed by
+feature hashing.
 
     python -m holdfast.scripted.model --port 8099
 """
@@ -24,7 +25,7 @@ from starlette.types import Send
 from holdfast.attachments import size_text
 from holdfast.chat_format import RESULT_IMAGES
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
-from holdfast.scripted import assistant, coder
+from holdfast.scripted import assistant, coder, frontend, persona
 from holdfast.scripted.chat import ChatReply, ChatRequest, text_pieces
 from holdfast.scripted.guesses import guess_calls
 from holdfast.scripted.hashing import HASHING_MODEL
@@ -167,6 +168,19 @@ class _Conversation(BaseModel):
         """The tools."""
         return [tool.offer() for tool in self.tools or []]
 
+    @property
+    def prompt(self) -> str:
+        """The system prompt; empty if there is none."""
+        first = self.messages[0]
+        return first.text if first.role == "system" else ""
+
+    def person(self) -> persona.Person:
+        """The conversation, as the person that is played has heard it."""
+        heard = [message.text for message in self.messages if message.role == "user"]
+        return persona.Person(
+            self.prompt, heard, [message.text for message in self.messages if message.role == "assistant"]
+        )
+
     def research(self) -> Research:
         """The newest question, and the tool calls since."""
         asked = max((place for place, message in enumerate(self.messages) if message.is_question), default=-1)
@@ -199,7 +213,11 @@ def respond(request: ChatRequest) -> ChatReply:
     research = conversation.research()
     offered = conversation.offered
     names = {tool.name for tool in offered}
-    if names >= coder.TOOLS:
+    if persona.plays_person(conversation.prompt):
+        reply = conversation.person().next_reply()
+    elif names >= frontend.TOOLS:
+        reply = frontend.Development(research.question, research.uses).next_reply()
+    elif names >= coder.TOOLS:
         reply = coder.Coding(research.question, research.uses).next_reply()
     elif names >= assistant.TOOLS:
         reply = assistant.Assistance(research.question, research.uses).next_reply()

@@ -119,7 +119,8 @@ def test_unknown_agent_is_wrong_use(cli: CliStack) -> None:
     """An agent that neither the worker nor the registry knows starts no run; the message names a similar one."""
     done = cli("run", "reseracher", "hello", "--id", "mistyped")
     assert (done.code, done.out) == (2, "")
-    assert "'reseracher' not found (did you mean 'researcher'?); known: assistant, coder, researcher" in done.err
+    known = "assistant, coder, frontend-developer, persona, researcher"
+    assert f"'reseracher' not found (did you mean 'researcher'?); known: {known}" in done.err
     assert cli("show", "mistyped").code == 2
 
 

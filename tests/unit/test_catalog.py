@@ -14,6 +14,8 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.shipped.assistant import assistant
 from holdfast.agents.shipped.coder import coder
+from holdfast.agents.shipped.frontend_developer import frontend_developer
+from holdfast.agents.shipped.persona import persona
 from holdfast.agents.shipped.researcher import researcher
 from holdfast.agents.tool import tool
 from holdfast.errors import AgentDefinitionError, UnknownAgent
@@ -42,17 +44,19 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 def test_shipped_agents_are_always_there() -> None:
     """The agents of the package are always available."""
     catalog = AgentCatalog.load()
-    assert catalog.names() == ("assistant", "coder", "researcher")
+    assert catalog.names() == ("assistant", "coder", "frontend-developer", "persona", "researcher")
     assert catalog.get("researcher") is researcher
-    assert list(catalog) == [assistant, coder, researcher]
+    assert list(catalog) == [assistant, coder, frontend_developer, persona, researcher]
     assert "researcher" in catalog
-    assert len(catalog) == 3
+    assert len(catalog) == 5
     files = {"tool.list_files", "tool.search_files", "tool.read_file", "tool.write_file"}
     performed_by_the_run = {"tool.sleep", "tool.wait_for_event", "tool.ask_human", "tool.emit", "tool.wait_for_message"}
     memory, web = {"tool.remember", "tool.search_memory"}, {"tool.fetch_url", "tool.download_file"}
     commands = {"tool.run_shell", "tool.run_python"}
-    assert set(catalog.tools()) == files | memory | web | commands | performed_by_the_run
-    assert repr(catalog) == "<AgentCatalog: assistant, coder, researcher>"
+    names = ("plan_page", "write_component", "build_page", "deploy_page")
+    pages = {f"tool.frontend-developer.{name}" for name in names}
+    assert set(catalog.tools()) == files | memory | web | commands | pages | performed_by_the_run
+    assert repr(catalog) == "<AgentCatalog: assistant, coder, frontend-developer, persona, researcher>"
 
 
 def test_unknown_agent_is_reported_with_the_known_ones() -> None:
@@ -90,7 +94,17 @@ def test_agents_of_modules_are_collected(modules: Write) -> None:
             """,
     )
     catalog = AgentCatalog.load(["mine_all", "mine_other", "mine_all"])
-    assert catalog.names() == ("Plain", "assistant", "coder", "one", "researcher", "shared", "two")
+    assert catalog.names() == (
+        "Plain",
+        "assistant",
+        "coder",
+        "frontend-developer",
+        "one",
+        "persona",
+        "researcher",
+        "shared",
+        "two",
+    )
     assert [agent.name for agent in catalog] == list(catalog.names())
 
 

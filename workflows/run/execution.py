@@ -362,6 +362,7 @@ class Execution:
     async def _call_tools(self, calls: list[ToolCall]) -> None:
         async for call, result in self._tools.call_all(calls):
             self.state.record_tool_result(workflow.now(), call, result)
+            self.stages.show()
         if not self.state.pending_calls:
             self.state.mark_turn(workflow.now())
 

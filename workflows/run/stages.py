@@ -1,4 +1,4 @@
-"""The stages that calls of tools enter, as signals of their workers tell the run."""
+"""The stages that calls of tools enter: shown while the calls run, in lists and in the mirror."""
 
 from __future__ import annotations
 
@@ -14,24 +14,36 @@ with workflow.unsafe.imports_passed_through():
 
 
 class Stages:
-    """Records each stage at once, and shows the newest one in lists and in the mirror, at most once a second."""
+    """Records each stage at once, and shows the newest one at most once a second."""
 
     def __init__(self, state: RunState, view: View, outbox: Outbox) -> None:
         self._state = state
         self._view = view
         self._outbox = outbox
+        self._shown = state.stage
         self._showing: asyncio.Task[None] | None = None
 
     def enter(self, report: ToolProgress) -> None:
-        """Takes note that a call has entered a stage; one that comes too late is ignored."""
-        if self._state.status.is_final or not self._state.enter_stage(workflow.now(), report):
-            return
+        """Takes note that a call has entered a stage, as its worker tells; one that comes too late is ignored."""
+        if not self._state.status.is_final and self._state.enter_stage(workflow.now(), report):
+            self._show_soon()
+
+    def show(self) -> None:
+        """Shows the stage that the result of a call has told, if it is new; the next model call mirrors it."""
+        if self._state.stage is not self._shown:
+            self._show_soon()
+
+    def _show_soon(self) -> None:
         if self._showing is None or self._showing.done():
             self._showing = asyncio.create_task(self._show())
 
     async def _show(self) -> None:
         if (rest := self._view.rest) > 0:
             await workflow.sleep(rest, summary="before the stage is shown")
-        if not self._state.status.is_final:
-            self._view.update(now=True)
+        state = self._state
+        if state.status.is_final:
+            return
+        self._shown = state.stage
+        self._view.update(now=True)
+        if state.pending_calls:
             self._outbox.send()

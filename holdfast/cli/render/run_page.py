@@ -134,7 +134,7 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
         facts.append(("rerun", f"of {one_line(progress.rerun_of)}"))
     for number, line in enumerate(wait_lines(progress.run_id, progress.waits_for, datetime.now(UTC))):
         facts.append(("" if number else "waits for", line))
-    facts += [("" if place else "progress", cut(_report(made), room)) for place, made in enumerate(progress.progress)]
+    facts += _progress(progress, room)
     facts.append(("started", _started(progress, log)))
     facts.append(("turns", f"{progress.turn}{limit}"))
     facts.append(("usage", tokens(progress.usage)))
@@ -150,6 +150,14 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
     if progress.workspace:
         facts.append(("workspace", one_line(progress.workspace)))
     return [*facts, *place_facts(progress.files, progress.workspace, ui)]
+
+
+def _progress(progress: RunProgress, room: int) -> list[tuple[str, str]]:
+    """What the calls in flight report, or else the stage that the run has reached."""
+    if progress.progress or progress.stage is None:
+        return [("" if place else "progress", cut(_report(made), room)) for place, made in enumerate(progress.progress)]
+    done = "" if progress.stage_progress is None else f" · {progress.stage_progress:.0f}%"
+    return [("stage", cut(one_line(f"{progress.stage}{done}"), room))]
 
 
 def _report(made: ToolProgress) -> str:
