@@ -14,6 +14,7 @@ import pytest
 from tests.support import forked_commands
 from tests.support.cli import ROOT, TIMEOUT, CommandLine, Done
 from tests.support.cli_stack import CliStack
+from tests.support.pictures import png
 
 PATH = {"PYTHONPATH": str(ROOT)}  # an installed package needs none
 CLERK = """
@@ -386,3 +387,43 @@ def test_stages_of_a_script_are_listed(scripts: Scripts) -> None:
     """A tool that only the script has tells its stage as a tool of the worker does."""
     done = scripts.run(scripts.write(STAGED))
     assert done.out == "counting counting 50.0\nTrue\n", done.err
+
+
+VIEWER = """
+    import asyncio
+    from dataclasses import dataclass
+    from holdfast import Agent, Image
+
+    @dataclass
+    class Order:
+        article: str
+        count: int
+
+    viewer = Agent(name="viewer", system_prompt="You look.")
+
+    async def main():
+        seen = await viewer.run(["What is this?", Image("x.png")], id="album-1")
+        print(seen.run_id, seen.content)
+        ordered = await viewer.run(Order("rope", 2), id="album-2")
+        print(ordered.run_id, ordered.content)
+        answer = await viewer.chat(["And this?", Image("x.png")], id="album-3")
+        print(answer.reply)
+
+    asyncio.run(main())
+"""
+
+
+def test_a_script_passes_pictures_and_data(scripts: Scripts) -> None:
+    """A picture and a dataclass are inputs; a script that is started again goes on with the runs that have them."""
+    (scripts.folder / "x.png").write_bytes(png(150, 150))
+    file = scripts.write(VIEWER)
+    done = scripts.run(file)
+    assert done.code == 0, done.err
+    assert done.out.count("I received an image (image/png, 68 KB)") == 2
+    assert 'I was asked: “{"article":"rope","count":2}”' in done.out
+    again = scripts.run(file)
+    assert again.out.splitlines()[:2] == done.out.splitlines()[:2]
+    (scripts.folder / "x.png").write_bytes(png(3, 3))
+    other = scripts.run(file)
+    assert other.code == 1
+    assert "run 'album-1' exists already, with another input" in other.err

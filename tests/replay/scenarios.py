@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from holdfast import Agent, Block, RunHandle, RunStatus, TextDelta, ToolContext, tool
+from holdfast import Agent, Block, File, Image, RunHandle, RunStatus, TextDelta, ToolContext, tool
 from holdfast.models.embeddings import OpenAIEmbedder
 from holdfast.protocol import EmbedRequest
 from holdfast.storage.ledger import MemoryLedger
@@ -18,6 +18,7 @@ from holdfast.tools import ask_human
 from holdfast.types import Usage
 from tests.support.lab import Lab, eventually
 from tests.support.ledgers import LossyLedger, SwitchedLedger
+from tests.support.pictures import png
 from tests.support.switched_store import SwitchedStore
 from tests.support.trees import LONG, Cast, asks, exists, has_status, streaming
 
@@ -83,6 +84,22 @@ async def asks_about_a_lost_call(lab: Lab) -> RunHandle:
 
         await eventually(lambda: _is_calm(handle, "pay"))
         await handle.resolve("1/call_1_0", happened=True, result="receipt 7", id="resolved", by="Ada")
+        await handle.result(60)
+    return handle
+
+
+@tool(read_only=True)
+def draw() -> Image:
+    """Draws."""
+    return Image(png(), name="drawn.png")
+
+
+async def receives_pictures(lab: Lab) -> RunHandle:
+    """A request that carries its attachments, and a tool that returns an image."""
+    lab.server.call_tools(("draw", {}))
+    lab.server.say("Two pictures.")
+    async with lab.worker(Agent(name="viewer", tools=[draw])):
+        handle = await lab.holdfast.start("viewer", ["Look", Image(png(seed=1)), File(b"text", name="n.txt")])
         await handle.result(60)
     return handle
 
@@ -360,6 +377,7 @@ SCENARIOS: dict[str, Scenario] = {
         is_cancelled,
         asks_an_agent,
         hands_off,
+        receives_pictures,
         runs_out_of_time,
         outlives_its_worker_and_store,
         embeds_memories,
