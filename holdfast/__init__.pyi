@@ -57,6 +57,7 @@ from .ports.retrieval import StoredVector as StoredVector
 from .ports.retrieval import VectorMatch as VectorMatch
 from .previews import PreviewServer as PreviewServer
 from .progress import RunProgress as RunProgress
+from .run_status import TaskExecutionMode as TaskExecutionMode
 from .settings import Settings as Settings
 from .storage.registry.base import BaseRegistry as BaseRegistry
 from .storage.registry.memory import InMemoryRegistry as InMemoryRegistry

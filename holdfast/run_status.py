@@ -1,4 +1,4 @@
-"""Statuses of runs."""
+"""Statuses of runs, and how a program executes them."""
 
 from __future__ import annotations
 
@@ -27,3 +27,14 @@ class RunStatus(enum.StrEnum):
 FINAL_STATUSES = frozenset(
     {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.TERMINATED, RunStatus.TIMED_OUT}
 )
+
+
+class TaskExecutionMode(enum.StrEnum):
+    """What a program that starts a run gets."""
+
+    BLOCKING = "blocking"
+    """The result, when the run has ended."""
+    STREAMING = "streaming"
+    """What happens, while it does."""
+    BACKGROUND = "background"
+    """The handle of the run, at once."""

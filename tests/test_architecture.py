@@ -28,7 +28,7 @@ PUBLIC_NAMES = """
     ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
     AgentDefinition Budget BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
     StoredVector VectorMatch VectorStore
-    FrontendDeveloper Persona PreviewServer
+    FrontendDeveloper Persona PreviewServer TaskExecutionMode
     BusEvent EventBus EventsPruned SubscriberTooSlow event_bus
     __version__
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,35 +13,28 @@ from holdfast.cli.program import command
 from holdfast.cli.render.outcome import Outcome
 from holdfast.cli.session import Session
 from holdfast.errors import UsageError
+from holdfast.run_status import TaskExecutionMode
 
 if TYPE_CHECKING:
     from holdfast.client.run_handle import RunHandle
 
 
-class Mode(enum.StrEnum):
-    """What `run` shows, and when it returns."""
-
-    BLOCKING = "blocking"
-    STREAMING = "streaming"
-    BACKGROUND = "background"
-
-
-ModeOption = Annotated[Mode, typer.Option(help="Wait for the end, show everything, or return at once.")]
+ModeOption = Annotated[TaskExecutionMode, typer.Option(help="Wait for the end, show everything, or return at once.")]
 NewIdOption = Annotated[
     str | None,
     typer.Option("--id", metavar="ID", help="The run's id, which can be used once. Default: a new one."),
 ]
 
 
-async def show_run(session: Session, run: RunHandle, mode: Mode) -> ExitCode:
+async def show_run(session: Session, run: RunHandle, mode: TaskExecutionMode) -> ExitCode:
     """Shows a run until it ends, or only how to follow it, and returns the exit code that says how it ended."""
     out = session.out
-    if mode is Mode.BACKGROUND:
+    if mode is TaskExecutionMode.BACKGROUND:
         _show_started(session, run, has_worker=await session.has_worker())
         return ExitCode.OK
     out.note(f"run {run.id}" + (f" · {ui}" if (ui := session.ui(run.id)) else ""))
-    ended = await (wait if mode is Mode.BLOCKING else follow)(session, run)
-    Outcome(ended, session.ui(run.id)).show(out, answer=mode is Mode.BLOCKING)
+    ended = await (wait if mode is TaskExecutionMode.BLOCKING else follow)(session, run)
+    Outcome(ended, session.ui(run.id)).show(out, answer=mode is TaskExecutionMode.BLOCKING)
     return for_result(ended)
 
 

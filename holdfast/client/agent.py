@@ -7,14 +7,16 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 from pydantic import JsonValue
 
 from holdfast.agents import agent as definition
 from holdfast.agents import services
 from holdfast.agents.conversion import agent_fields, handed_to, name_of
+from holdfast.errors import UsageError
 from holdfast.option_names import RUN, explains_options
+from holdfast.run_status import TaskExecutionMode
 from holdfast.start_options import SessionOptions, StartOptions
 
 if TYPE_CHECKING:
@@ -102,6 +104,47 @@ class Agent(definition.Agent):
     async def start(self, input: RunInput, **options: Unpack[StartOptions]) -> RunHandle:  # noqa: A002
         """Starts a run as `run` does, and returns at once; the run goes on whatever becomes of the handle."""
         return await (await _runner()).start(self, input, options)
+
+    @overload
+    async def execute_task(
+        self, task: RunInput, mode: Literal["blocking"] = "blocking", **options: Unpack[StartOptions]
+    ) -> AgentResult: ...
+    @overload
+    async def execute_task(
+        self, task: RunInput, mode: Literal["background"], **options: Unpack[StartOptions]
+    ) -> RunHandle: ...
+    @overload
+    async def execute_task(
+        self, task: RunInput, mode: Literal["streaming"], **options: Unpack[StartOptions]
+    ) -> AsyncIterator[Event]: ...
+    @overload
+    async def execute_task(
+        self, task: RunInput, mode: TaskExecutionMode | str, **options: Unpack[StartOptions]
+    ) -> AgentResult | RunHandle | AsyncIterator[Event]: ...
+    @explains_options(RUN, StartOptions)
+    async def execute_task(
+        self,
+        task: RunInput,
+        mode: TaskExecutionMode | str = TaskExecutionMode.BLOCKING,
+        **options: Unpack[StartOptions],
+    ) -> AgentResult | RunHandle | AsyncIterator[Event]:
+        """Runs the agent in a mode that is chosen at run time: as `run`, as `stream`, or as `start`.
+
+        Args:
+            task: as `input` of `run`.
+            mode: `blocking` returns the result, `streaming` an iterator of what happens, `background` the handle.
+            options: see `Holdfast.start`.
+
+        Raises:
+            UsageError: there is no such mode, or as `run` does.
+        """
+        if mode not in list(TaskExecutionMode):
+            raise UsageError(f"mode={mode!r:.80} is not accepted; the modes are {', '.join(TaskExecutionMode)}")
+        if mode == TaskExecutionMode.STREAMING:
+            return self.stream(task, **options)
+        if mode == TaskExecutionMode.BACKGROUND:
+            return await self.start(task, **options)
+        return await self.run(task, **options)
 
     @explains_options(RUN, StartOptions)
     async def stream(

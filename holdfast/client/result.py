@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from holdfast.agents.agent import Agent
@@ -125,6 +126,11 @@ class AgentResult:
         """
         self.raise_on_failure()
         return typed_answer(self.content, self.read, is_json=self.run.typed)
+
+    @property
+    def artifacts(self) -> list[Path]:
+        """The files that tools have written, in order, on the machine of the worker that has the workspace."""
+        return [Path(self.run.workspace or ".", file) for file in self.run.files]
 
     @property
     def reply(self) -> str:

@@ -12,8 +12,9 @@ from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption, RunIdArgument, at_least, models_of, seconds
 from holdfast.cli.render.output import Output
 from holdfast.cli.session import connected
-from holdfast.cli.started_run import Mode, ModeOption, NewIdOption, check_folder, show_run
+from holdfast.cli.started_run import ModeOption, NewIdOption, check_folder, show_run
 from holdfast.errors import UsageError
+from holdfast.run_status import TaskExecutionMode
 
 EXAMPLES = """
     $ fork q-1 --at 2 --message "Look in the archive, too."
@@ -50,7 +51,7 @@ async def fork(
     ] = None,
     limits: BudgetOptions,
     fork_id: NewIdOption = None,
-    mode: ModeOption = Mode.STREAMING,
+    mode: ModeOption = TaskExecutionMode.STREAMING,
     json: JsonOption = False,
 ) -> ExitCode:
     """Starts a run from a point of another one, with changes.

@@ -14,9 +14,10 @@ from holdfast.cli.options import JsonOption
 from holdfast.cli.render.output import Output
 from holdfast.cli.run_selection import RunSelection
 from holdfast.cli.session import Session
-from holdfast.cli.started_run import Mode, ModeOption, NewIdOption, show_run
+from holdfast.cli.started_run import ModeOption, NewIdOption, show_run
 from holdfast.errors import RunExists
 from holdfast.ops.bulk import BulkJob, Outcome
+from holdfast.run_status import TaskExecutionMode
 from holdfast.types import RunId
 
 LATEST = "latest"  # name of the option in the file of a job
@@ -36,7 +37,7 @@ async def rerun(
         bool, typer.Option("--latest", help="Use the agent as it is now. Default: as it was then.")
     ] = False,
     new_id: NewIdOption = None,
-    mode: ModeOption = Mode.STREAMING,
+    mode: ModeOption = TaskExecutionMode.STREAMING,
     runs: RunSelection,
     json: JsonOption = False,
 ) -> ExitCode:

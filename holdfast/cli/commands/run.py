@@ -24,8 +24,9 @@ from holdfast.cli.options import (
 from holdfast.cli.render.output import Output
 from holdfast.cli.served import advised
 from holdfast.cli.session import connected
-from holdfast.cli.started_run import Mode, ModeOption, NewIdOption, check_folder, show_run
+from holdfast.cli.started_run import ModeOption, NewIdOption, check_folder, show_run
 from holdfast.errors import UsageError
+from holdfast.run_status import TaskExecutionMode
 
 READER = "researcher"
 """The shipped agent that has nothing to read without a workspace."""
@@ -51,7 +52,7 @@ async def run(
     *,
     attach: AttachOption = None,
     run_id: NewIdOption = None,
-    mode: ModeOption = Mode.STREAMING,
+    mode: ModeOption = TaskExecutionMode.STREAMING,
     workspace: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder that the agent works in. Default: a new, empty one."),
@@ -105,7 +106,7 @@ async def run(
                 approval_timeout=approval_timeout,
             )
         code = await show_run(session, handle, mode)
-        if workspace is None and agent == READER and mode is not Mode.BACKGROUND:
+        if workspace is None and agent == READER and mode is not TaskExecutionMode.BACKGROUND:
             out.note("its workspace was an empty folder; name one with documents for it to read: --workspace DIR")
         return code
 

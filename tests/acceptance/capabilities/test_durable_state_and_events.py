@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from holdfast import Agent, BusEvent, Entry, RunStatus, Settings, ToolContext, event_bus, tool
+import pytest
+
+from holdfast import (
+    Agent,
+    AgentResult,
+    BusEvent,
+    Entry,
+    RunHandle,
+    RunStatus,
+    Settings,
+    TaskExecutionMode,
+    ToolContext,
+    UsageError,
+    event_bus,
+    tool,
+)
 from holdfast.client.holdfast import Holdfast
 from holdfast.testing import AgentServer, Called, ModelServer
-from holdfast.tools import emit, wait_for_event
+from holdfast.tools import emit, wait_for_event, write_file
 from tests.support.cli_stack import QUESTION, CliStack
 from tests.support.lab import TIMEOUT, eventually
 from tests.support.log_lines import log_lines
@@ -53,6 +69,27 @@ async def test_blocking_streaming_and_background_execution(
     model.say("Twelve.")
     model.release()
     assert (await hf.handle(run.id).result()).content == "Twelve."
+
+
+@pytest.mark.parametrize("mode", [*TaskExecutionMode, "parallel"])
+async def test_a_task_is_executed_in_a_mode(model: ModelServer, serve: AgentServer, hf: Holdfast, mode: str) -> None:
+    """`execute_task` does what `run`, `stream` or `start` does, as its mode says; another mode is refused."""
+    serve()
+    clerk = Agent(name="clerk", tools=[write_file])
+    if mode == "parallel":
+        with pytest.raises(UsageError, match="the modes are blocking, streaming, background"):
+            await clerk.execute_task("Note it.", mode)
+        return
+    model.call_tools(("write_file", {"path": "notes/a.md", "content": "Twelve."}))
+    model.say("Noted.")
+    run_id = f"noted-{uuid.uuid4().hex}"
+    got = await clerk.execute_task("Note it.", mode, id=run_id)
+    assert isinstance(got, {"blocking": AgentResult, "background": RunHandle, "streaming": AsyncIterator}[mode])
+    if isinstance(got, AsyncIterator):
+        assert [event.kind async for event in got if isinstance(event, Entry)][-1] == "finish"
+    result = await hf.handle(run_id).result()
+    [artifact] = result.artifacts
+    assert artifact.read_text() == "Twelve."
 
 
 async def test_stages_are_streamed_and_a_run_is_cancelled_at_any_of_them(
