@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from holdfast.activities.announcer import Announcer
@@ -13,10 +12,8 @@ from holdfast.activities.attached import Attached, ContentActivities, ImageKeepe
 from holdfast.activities.children import ChildActivities
 from holdfast.activities.code_ready import code_ready
 from holdfast.activities.context_cache import ContextCache
-from holdfast.activities.day_leases import DayLeases
 from holdfast.activities.deltas import Deltas
 from holdfast.activities.events import EventActivities
-from holdfast.activities.fallback import Fallback
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.forking import ForkActivities
 from holdfast.activities.guards import GuardActivities
@@ -27,29 +24,26 @@ from holdfast.activities.memory import MemoryActivities
 from holdfast.activities.mirror import MirrorActivities
 from holdfast.activities.mirror_writer import MirrorWriter
 from holdfast.activities.model import ModelActivities
+from holdfast.activities.model_source import ModelSources
 from holdfast.activities.outputs import OutputActivities
 from holdfast.activities.prompts import PromptActivities
 from holdfast.activities.restoring import RestoreActivities
 from holdfast.activities.run import RunActivities
 from holdfast.activities.slots import AgentSlots, SlotActivities
-from holdfast.activities.spending import Spending
 from holdfast.activities.tool_loop import CallerLoop
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tools import ToolActivity
 from holdfast.activities.unserved import UnservedActivities
-from holdfast.activities.windows import ContextWindows
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
-from holdfast.budgets import DayBudget
 from holdfast.http_access import HttpAccess
-from holdfast.ports import ChatModel, EventBus, RunLog, Store
+from holdfast.ports import EventBus, RunLog, Store
 from holdfast.ports.contents import ContentStore
-from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.ledger import Ledger
-from holdfast.ports.prices import PriceList
+from holdfast.ports.model_access import ModelAccess
 from holdfast.ports.registry import RegistryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
 from holdfast.ports.stages import StageReports
@@ -66,6 +60,10 @@ class CodeDependencies:
     """What the activities are built from that call the code of agents."""
 
     catalog: AgentCatalog
+    models: ModelAccess
+    store: Store
+    contents: ContentStore
+    """Contents of the images and files of messages."""
     limits: PayloadLimits
     memories: TextMemory
     roots: WorkspaceRoots
@@ -99,110 +97,81 @@ class CodeDependencies:
 class Dependencies(CodeDependencies):
     """What all activities are built from."""
 
-    model: ChatModel
-    store: Store
-    contents: ContentStore
-    """Contents of the images and files of messages."""
     run_log: RunLog
     registry: RegistryProtocol
     default_timeout: float
     """Maximum seconds of a run, if neither the run nor its agent sets a limit."""
-    default_model: str
-    """The model that is used if neither the run nor its agent names one."""
-    prices: PriceList
-    """What the models cost."""
-    day_budgets: DayBudgets
-    """What runs have used of daily budgets."""
-    day_limits: Mapping[str, DayBudget]
-    """The daily budgets by scope."""
-    provider: str
-    """Where its models are: `scripted`, or the host of a provider."""
     max_concurrent_agents: int
     max_tool_calls: int
     """Maximum number of tool calls that one turn makes."""
     approval_timeout: float | None
     """Seconds that an approval or a question waits for a person, if the run sets no limit."""
-    model_retry_for: timedelta
-    """How long a model call is retried while its provider is unavailable."""
-    model_patience: timedelta
-    """How long a call waits for a model with a rate limit before the next one is asked."""
-    model_queue: Callable[[str | None], str | None]
-    """Returns the task queue of a model's calls; `None` means that their rate is not limited."""
-    context_window: int | None = None
-    """The most tokens that models accept whose agents do not say so; `None` means as the price list says."""
+
+
+class Shared:
+    """What the activities of a process share.
+
+    Args:
+        deps: what they are built from.
+        max_concurrent_agents: maximum number of runs that execute at the same time.
+    """
+
+    def __init__(self, deps: CodeDependencies, max_concurrent_agents: int = NO_LIMIT) -> None:
+        self.slots = AgentSlots(max_concurrent_agents)
+        self.finished = FinishedCalls()
+        self.contexts = ContextCache()
+        self.writer = MirrorWriter(deps.store, Announcer(deps.bus), deps.telemetry)
 
 
 def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Returns every activity that a worker registers, including the agents' tools."""
-    slots, finished, contexts = AgentSlots(deps.max_concurrent_agents), FinishedCalls(), ContextCache()
+    shared, models = Shared(deps, deps.max_concurrent_agents), deps.models
     run = RunActivities(
         AgentDirectory(deps.catalog, deps.registry),
         served=deps.catalog.tools(),
         roots=deps.roots,
         default_timeout=deps.default_timeout,
-        default_model=deps.default_model,
-        provider=deps.provider,
-        slots=slots,
+        models=models,
+        slots=shared.slots,
         limits=deps.limits,
         max_tool_calls=deps.max_tool_calls,
-        limiter=Limiter(deps.prices, deps.day_limits),
+        limiter=Limiter(models),
         has_ledger=deps.ledger is not None,
-        model_queue=deps.model_queue,
         approval_timeout=deps.approval_timeout,
     )
-    writer = MirrorWriter(deps.store, Announcer(deps.bus), deps.telemetry)
-    model = ModelActivities(
-        Fallback(deps.model, deps.model_queue, deps.model_patience),
-        deps.store,
-        writer,
-        slots=slots,
-        finished=finished,
-        limits=deps.limits,
-        deltas=Deltas(deps.bus),
-        contexts=contexts,
-        spending=Spending(deps.prices, deps.default_model),
-        leases=DayLeases(deps.day_budgets, deps.day_limits, deps.prices, deps.default_model),
-        windows=ContextWindows(deps.prices, deps.default_model, deps.context_window),
-        attached=Attached(deps.contents),
-        provider=deps.provider,
-        retry_for=deps.model_retry_for,
-        telemetry=deps.telemetry,
-    )
-    mirror = MirrorActivities(writer, deps.run_log, contexts, finished, deps.telemetry)
+    mirror = MirrorActivities(shared.writer, deps.run_log, shared.contexts, shared.finished, deps.telemetry)
     events = EventActivities(deps.topics)
     memory = MemoryActivities(Embedding(deps.memories))
     forks = ForkActivities(deps.run_log, deps.store, deps.roots)
-    ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(slots).wait, model.call]
+    ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(shared.slots).wait]
     ours += [mirror.append, mirror.finish, mirror.rebuild, events.register, events.emit]
     ours += [forks.page, forks.workspace, ChildActivities(deps.run_log).find]
     ours += [RestoreActivities(deps.store, deps.run_log).restore_point]
     ours.append(ContentActivities(deps.contents).keep)
-    return [*ours, memory.embed, *build_code_activities(deps, slots, finished)]
+    return [*ours, memory.embed, *build_code_activities(deps, shared)]
 
 
-def build_code_activities(
-    deps: CodeDependencies, slots: AgentSlots | None = None, finished: FinishedCalls | None = None
-) -> list[Callable[..., Any]]:
+def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) -> list[Callable[..., Any]]:
     """Returns the activities that call the code of agents: all that a process registers which only serves its own.
 
     Args:
         deps: what they are built from.
-        slots: limits the agents that are executed at the same time; `None` means no limit.
-        finished: remembers results; `None` means that these activities have a memory of their own.
+        shared: what they share with other activities of the process; `None` means that there are none.
     """
-    slots = AgentSlots(NO_LIMIT) if slots is None else slots
-    finished = FinishedCalls() if finished is None else finished  # an empty one is false
+    shared = shared or Shared(deps)
     runner = ToolRunner(deps.tool_loop)
     images = ImageKeeper(deps.images)
     ledger = LedgerCalls(deps.ledger, runner, deps.limits, is_required=deps.ledger_required)
+    find, most = deps.catalog.find, deps.limits.max_bytes
 
     def serve(tool: Tool) -> ToolActivity:
         return ToolActivity(
             tool,
+            find=find,
             runner=runner,
             ledger=ledger,
-            slots=slots,
-            finished=finished,
+            slots=shared.slots,
+            finished=shared.finished,
             limits=deps.limits,
             roots=deps.roots,
             bus=deps.bus,
@@ -217,10 +186,26 @@ def build_code_activities(
             lifespans=deps.lifespans,
         )
 
+    model = ModelActivities(
+        ModelSources(deps.models, find, runner),
+        deps.store,
+        shared.writer,
+        runner=runner,
+        lifespans=deps.lifespans,
+        slots=shared.slots,
+        finished=shared.finished,
+        limits=deps.limits,
+        deltas=Deltas(deps.bus),
+        contexts=shared.contexts,
+        attached=Attached(deps.contents),
+        provider=deps.models.provider,
+        retry_for=deps.models.retry_for,
+        telemetry=deps.telemetry,
+    )
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
-    checks: list[Callable[..., Any]]
-    find, most = deps.catalog.find, deps.limits.max_bytes
-    checks = [OutputActivities(find, runner, most).validate, GuardActivities(find, runner, most).guard]
-    checks.append(PromptActivities(find, runner, deps.lifespans, min(most, MAX_INPUT_BYTES)).write)
-    return [code_ready, approvals.check, *checks, *tools, UnservedActivities(deps.catalog, serve).definition()]
+    code: list[Callable[..., Any]]
+    code = [OutputActivities(find, runner, most).validate, GuardActivities(find, runner, most).guard]
+    code.append(PromptActivities(find, runner, deps.lifespans, min(most, MAX_INPUT_BYTES)).write)
+    code += [code_ready, approvals.check, model.call]
+    return [*code, *tools, UnservedActivities(deps.catalog, serve).definition()]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from temporalio.exceptions import ApplicationError
 
-from holdfast.budgets import DayBudget, budget_of_run, scopes_of
+from holdfast.budgets import budget_of_run, scopes_of
 from holdfast.errors import ErrorType
-from holdfast.ports.prices import PriceList, highest_price
+from holdfast.ports.model_access import ModelAccess
+from holdfast.ports.prices import highest
+from holdfast.pricing import ModelPrice
 from holdfast.protocol import Plan, RunOptions
 from holdfast.types import AgentSpec
 
@@ -18,15 +19,14 @@ class Limiter:
     """Puts budgets into the plans of runs.
 
     Args:
-        prices: of the models of this worker's provider.
-        limits: daily budgets by scope.
+        models: those of this worker, with their prices and the daily budgets.
     """
 
-    def __init__(self, prices: PriceList, limits: Mapping[str, DayBudget]) -> None:
-        self._prices = prices
-        self._limits = limits
+    def __init__(self, models: ModelAccess) -> None:
+        self._models = models
+        self._limits = models.day_limits
 
-    async def limit(self, plan: Plan, spec: AgentSpec, wanted: RunOptions, default_model: str) -> None:
+    async def limit(self, plan: Plan, spec: AgentSpec, wanted: RunOptions) -> None:
         """Adds the budgets that apply to a run, and the price of its models if one of them limits the cost.
 
         Raises:
@@ -41,13 +41,15 @@ class Limiter:
         has_limit = plan.budget is not None and plan.budget.cost_usd is not None
         if not (costly or has_limit):
             return
-        agents = (plan.spec, *plan.spec.team.values())
-        models = list(dict.fromkeys(model for agent in agents for model in agent.models or [default_model]))
-        price = await asyncio.to_thread(highest_price, self._prices, models)
+        agents, of_models = (plan.spec, *plan.spec.team.values()), self._models
+        asked = list(
+            dict.fromkeys((a.client, model) for a in agents for model in a.models or [of_models.default_of(a)])
+        )
+        price = await asyncio.to_thread(lambda: highest(self._price(*each) for each in asked))
         if price is not None:
             plan.price = price
         elif not (plan.budget and plan.budget.allow_unpriced):
-            named = " or ".join(repr(model) for model in models)
+            named = " or ".join(repr(model) for _, model in asked)
             what = "its budget" if has_limit else f"the daily budget of {costly[0]!r}"
             raise ApplicationError(
                 f"this run cannot start: {what} limits the cost, and the price of model {named} is not known. "
@@ -55,3 +57,6 @@ class Limiter:
                 type=ErrorType.INVALID_REQUEST,
                 non_retryable=True,
             )
+
+    def _price(self, client: str | None, model: str) -> ModelPrice | None:
+        return self._models.prices(client or self._models.provider).price(model)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import activity
@@ -15,28 +16,31 @@ from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.activities.attached import Attached
 from holdfast.activities.compactor import compact
+from holdfast.activities.concurrent_append import ConcurrentAppend
 from holdfast.activities.context_cache import ContextCache
-from holdfast.activities.day_leases import DayLeases, Lease
+from holdfast.activities.day_leases import Lease
 from holdfast.activities.deltas import Deltas
-from holdfast.activities.fallback import Fallback, OnRequest, Redirected
+from holdfast.activities.fallback import OnRequest, Redirected
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import heartbeats, stopped_by_user
+from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.mirror_writer import MirrorWriter
+from holdfast.activities.model_source import ModelSource, ModelSources, not_served
+from holdfast.activities.model_wrapping import ask_through
 from holdfast.activities.partial_text import PartialText
 from holdfast.activities.retries import EXPECTED, Attempt, retry_or_fail
 from holdfast.activities.slots import AgentSlots, NoSlot
-from holdfast.activities.spending import Spending, lost_usage
-from holdfast.activities.windows import ContextWindows
+from holdfast.activities.spending import lost_usage
+from holdfast.activities.tool_runner import ToolRunner
+from holdfast.agents.user_functions import RunContext
 from holdfast.context import context_of, extend
 from holdfast.errors import (
     ContextOverflow,
     ErrorType,
-    MirrorGap,
     ModelError,
     ModelUnavailable,
     StoreUnavailable,
     TranscriptUnavailable,
-    UsageError,
 )
 from holdfast.messages import CompactionOrder
 from holdfast.model_reply import ModelReply, OverflowReport, TriedModel
@@ -44,56 +48,21 @@ from holdfast.ports import Store
 from holdfast.ports.telemetry import ModelObservation, NoTelemetry, Telemetry
 from holdfast.protocol import ModelCall
 from holdfast.temporal.payload_limits import PayloadLimits
-from holdfast.types import Context, EntryBatch, TranscriptRef
+from holdfast.types import Context, TranscriptRef, Usage
 
 log = get_logger(__name__)
 
 SCRIPTED = "scripted"  # the provider that is no language model
-APPEND_TIMEOUT = 0.25  # seconds that a reply waits for the mirror, which usually takes 5 ms
 
 
-class ConcurrentAppend:
-    """The append of a call's entries to the mirror, concurrent with the request to the model.
+@dataclass(frozen=True)
+class ModelAttempt:
+    """One attempt of a model call."""
 
-    It delays the reply by at most `APPEND_TIMEOUT` and never fails the call. The run's outbox sends what it missed.
-    """
-
-    def __init__(self, writer: MirrorWriter, call: ModelCall) -> None:
-        self._writer = writer
-        self._call = call
-        self._task: asyncio.Task[bool] | None = None
-
-    def start(self) -> None:
-        """Starts the append, if the call carries one."""
-        if batch := self._call.batch:
-            self._task = asyncio.create_task(self._append(batch))
-
-    async def result(self) -> bool:
-        """Waits briefly for the mirror and returns whether it has the entries."""
-        if self._task is not None and not self._task.done():
-            await asyncio.wait([self._task], timeout=APPEND_TIMEOUT)
-        return self.is_done
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the mirror has acknowledged the entries."""
-        return self._task is not None and self._task.done() and not self._task.cancelled() and self._task.result()
-
-    def cancel(self) -> None:
-        """Cancels an append that is still in flight; it can be repeated safely."""
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _append(self, batch: EntryBatch) -> bool:
-        try:
-            await self._writer.append(batch)
-        except (MirrorGap, StoreUnavailable, UsageError) as error:
-            log.warning("the mirror lags", run_id=batch.run_id, after=batch.entries[0].seq - 1, reason=str(error))
-            return False
-        except Exception:
-            log.exception("writing to the mirror failed", run_id=batch.run_id)
-            return False
-        return True
+    call: ModelCall
+    source: ModelSource
+    lease: Lease
+    partial: PartialText
 
 
 class ModelActivities:
@@ -101,18 +70,17 @@ class ModelActivities:
 
     def __init__(
         self,
-        fallback: Fallback,
+        sources: ModelSources,
         store: Store,
         writer: MirrorWriter,
         *,
+        runner: ToolRunner,
+        lifespans: Lifespans,
         slots: AgentSlots,
         finished: FinishedCalls,
         limits: PayloadLimits,
         deltas: Deltas,
         contexts: ContextCache,
-        spending: Spending,
-        leases: DayLeases,
-        windows: ContextWindows,
         attached: Attached,
         provider: str,
         retry_for: timedelta,
@@ -120,23 +88,24 @@ class ModelActivities:
     ) -> None:
         """
         Args:
-            fallback: makes the calls.
+            sources: answer the calls.
             store: contains the contexts.
             writer: appends to the mirror.
+            runner: calls what agents wrap their calls in.
+            lifespans: enters the agents whose code makes calls.
             slots: limits the agents that are executed at the same time.
             finished: the calls whose results Temporal has not acknowledged yet.
             limits: of replies.
             deltas: publishes the text as it arrives.
             contexts: those of this worker's runs.
-            spending: completes the usage of replies.
-            leases: reserves calls in daily budgets.
-            windows: the sizes of the models' contexts.
             attached: has the contents of attachments.
             provider: where this worker's models are, see `Plan.provider`.
             retry_for: how long a call is retried while the provider is unavailable.
             telemetry: receives each attempt.
         """
-        self._fallback = fallback
+        self._sources = sources
+        self._runner = runner
+        self._lifespans = lifespans
         self._store = store
         self._writer = writer
         self._slots = slots
@@ -144,9 +113,6 @@ class ModelActivities:
         self._limits = limits
         self._deltas = deltas
         self._cache = contexts
-        self._spending = spending
-        self._leases = leases
-        self._windows = windows
         self._attached = attached
         self._provider = provider
         self._retry_for = retry_for
@@ -159,22 +125,25 @@ class ModelActivities:
         Raises:
             ApplicationError: of a type in ErrorType; carries whether and when Temporal retries.
         """
-        self._check_provider(call)
-        return await self._finished.once(lambda: self._observed(call))
+        source = self._sources.find(call)
+        if not source.has_client:
+            self._check_provider(call)
+        return await self._finished.once(lambda: self._observed(call, source))
 
-    async def _observed(self, call: ModelCall) -> ModelReply:
+    async def _observed(self, call: ModelCall, source: ModelSource) -> ModelReply:
         with self._telemetry.model_call(call) as observation:
             try:
-                reply = await self._attempt(call, observation)
+                reply = await self._attempt(call, source, observation)
             except ApplicationError as error:
                 observation.failed(error.type or ErrorType.INTERNAL)
                 raise
             observation.replied(reply)
             return reply
 
-    async def _attempt(self, call: ModelCall, observation: ModelObservation) -> ModelReply:
+    async def _attempt(self, call: ModelCall, source: ModelSource, observation: ModelObservation) -> ModelReply:
         attempt = Attempt.of(call)
-        partial, lease = PartialText(call.turn, lost_usage(call.spent)), self._leases.lease(call)
+        partial, lease = PartialText(call.turn, lost_usage(call.spent)), source.leases.lease(call)
+        this = ModelAttempt(call, source, lease, partial)
         partial.observation = observation
         append = ConcurrentAppend(self._writer, call)
         started = time.monotonic()
@@ -188,9 +157,9 @@ class ModelActivities:
                 sent = context if call.compact else await self._attached.inlined(context)
                 slot.keep(is_kept=False)
                 append.start()
-                await self._reserve(call, lease, partial, context)
+                await self._reserve(this, context)
                 started = time.monotonic()
-                reply = await self._complete(call, lease, partial, sent)
+                reply = await self._complete(this, sent)
                 mirrored = await append.result()
                 if reply.tool_calls:
                     slot.keep()
@@ -211,9 +180,7 @@ class ModelActivities:
             raise failure from None
         finally:
             append.cancel()
-        await self._spending.settle(reply, partial)
-        if partial.context and not reply.partial and not reply.compaction:
-            await self._windows.measure(reply, partial.context.spec, partial.lost)
+        await _settle(source, reply, partial)
         await lease.settle(reply.usage)
         if mirrored:
             reply.mirrored = True
@@ -221,35 +188,67 @@ class ModelActivities:
             reply.attempts = attempt.number
         return reply
 
-    async def _reserve(self, call: ModelCall, lease: Lease, partial: PartialText, context: Context) -> None:
+    @staticmethod
+    async def _reserve(this: ModelAttempt, context: Context) -> None:
         """Reserves the call in daily budgets, and notes that it begins to cost something."""
-        self._spending.prepare()
-        await self._leases.take(lease, context, partial.lost)
-        partial.context = context
-        if call.is_limited:  # what the call uses must not be lost, even if its worker dies before the first heartbeat
-            activity.heartbeat(partial.progress())
+        this.source.spending.prepare()
+        await this.source.leases.take(this.lease, context, this.partial.lost)
+        this.partial.context = context
+        if this.call.is_limited:  # what it uses must not be lost, even if its worker dies before the first heartbeat
+            activity.heartbeat(this.partial.progress())
 
-    async def _complete(self, call: ModelCall, lease: Lease, partial: PartialText, context: Context) -> ModelReply:
-        if call.compact is None:
-            partial.observation.asks(context)
-            reply = await self._fallback.complete(call, context, self._requests(call, partial), lease.max_output)
+    async def _complete(self, this: ModelAttempt, context: Context) -> ModelReply:
+        if this.call.compact is not None:
+            reply = await self._compact(this, this.call.compact, context)
+        elif context.spec.model_wrappers:
+            reply = await self._wrapped(this, context)
         else:
-            reply = await self._compact(call, call.compact, lease, partial, context)
+            reply = await self._ask(this, context)
         self._check(reply)
         await self._limits.settle(reply)
-        if reply.finish_reason == "length" and lease.max_output is not None:
+        if reply.finish_reason == "length" and this.lease.max_output is not None:
             reply.cut_by_budget = True
         return reply
 
-    async def _compact(
-        self, call: ModelCall, order: CompactionOrder, lease: Lease, partial: PartialText, context: Context
-    ) -> ModelReply:
+    async def _ask(self, this: ModelAttempt, context: Context) -> ModelReply:
+        this.partial.observation.asks(context)
+        on_request = self._requests(this.call, this.partial)
+        return await this.source.fallback.complete(this.call, context, on_request, this.lease.max_output)
+
+    async def _wrapped(self, this: ModelAttempt, context: Context) -> ModelReply:
+        """Asks the model through the wrappers of the agent, which may do so several times, or not at all."""
+        call, partial, agent = this.call, this.partial, this.source.agent
+        if agent is None or set(context.spec.model_wrappers) - {wrapper.name for wrapper in agent.model_wrappers}:
+            raise not_served(context.spec.name)  # the wrappers with which the run began see all its calls
+
+        async def ask(changed: Context) -> ModelReply:
+            partial.context = changed
+            try:
+                reply = await self._ask(this, changed)
+            except ModelError:
+                partial.settle(partial.spent)
+                raise
+            await _settle(this.source, reply, partial)
+            partial.settle(reply.usage)
+            return reply
+
+        await self._lifespans.enter(agent.name)
+        partial.context = None  # nothing is asked yet
+        run = RunContext(call.run_id, agent.name, call.turn - 1, call.context or {})
+        started = time.monotonic()
+        reply = await ask_through(agent, context, run, ask, self._runner)
+        reply.usage = Usage(requests=0)  # what the requests have used is known already
+        reply.seconds = round(time.monotonic() - started, 3)
+        return reply
+
+    async def _compact(self, this: ModelAttempt, order: CompactionOrder, context: Context) -> ModelReply:
+        call, partial = this.call, this.partial
         partial.context = None  # clearing results costs nothing
 
         async def summarize(request: Context) -> ModelReply:
             partial.context = request
             partial.observation.asks(request)
-            return await self._fallback.complete(call, request, self._unheard(partial), lease.max_output)
+            return await this.source.fallback.complete(call, request, self._unheard(partial), this.lease.max_output)
 
         return await compact(context, order, summarize)
 
@@ -269,9 +268,11 @@ class ModelActivities:
 
     def _requests(self, call: ModelCall, partial: PartialText) -> OnRequest:
         """Returns what prepares for the text of each request: it replaces that of the request before."""
+        after = partial.settled
 
         @contextmanager
         def begin(number: int, tried: Sequence[TriedModel]) -> Iterator[Callable[[str], None]]:
+            number = max(number, after + 1 + len(tried)) if after else number
             partial.begin(number, tried)
             with self._deltas.stream(call.run_id, call.turn, number, partial.tried) as stream:
                 partial.listener = stream.add
@@ -333,6 +334,13 @@ class ModelActivities:
                 type=ErrorType.REPLY_TOO_LARGE,
                 non_retryable=True,
             )
+
+
+async def _settle(source: ModelSource, reply: ModelReply, partial: PartialText) -> None:
+    """Completes the usage of a reply, and notes how much of the model's window the call has used."""
+    await source.spending.settle(reply, partial)
+    if partial.context and not reply.partial and not reply.compaction:
+        await source.windows.measure(reply, partial.context.spec, partial.lost)
 
 
 def _inline(call: ModelCall) -> Context:

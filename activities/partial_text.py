@@ -30,6 +30,8 @@ class PartialText:
         self._number = activity.info().attempt
         self._input_tokens: int | None = None
         self._has_told = False
+        self.settled = 0
+        """Number of the last request of this attempt that has ended before another one; 0 means that there is none."""
         self.context: Context | None = None
         """What the request has sent; `None` means that it is not sent yet."""
         self.observation = ModelObservation()
@@ -65,6 +67,16 @@ class PartialText:
         self._lost = self.spent
         self._pieces.clear()
         self._number, self.tried = number, list(tried)
+
+    def settle(self, usage: Usage) -> None:
+        """Takes note that a request has ended, whatever its outcome, and that another one may follow.
+
+        Args:
+            usage: what the call has used so far.
+        """
+        self._lost, self.context, self._input_tokens = usage, None, None
+        self._pieces.clear()
+        self.settled, self._has_told = self._number, True
 
     def add(self, piece: str) -> None:
         """Adds the next piece."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 from pathlib import Path
 
 from temporalio import activity
@@ -16,6 +16,7 @@ from holdfast.agents.approvals import tightened_team
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, ToolNotServed, UnknownAgent, UsageError
+from holdfast.ports.model_access import ModelAccess
 from holdfast.protocol import Plan, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import AgentSpec, model_names
@@ -35,13 +36,11 @@ class RunActivities:
         served: Container[str],
         roots: WorkspaceRoots,
         default_timeout: float,
-        default_model: str,
-        provider: str,
+        models: ModelAccess,
         slots: AgentSlots,
         limits: PayloadLimits,
         max_tool_calls: int,
         has_ledger: bool,
-        model_queue: Callable[[str | None], str | None],
         limiter: Limiter,
         approval_timeout: float | None = None,
     ) -> None:
@@ -51,13 +50,11 @@ class RunActivities:
             served: activity types of this worker's tools.
             roots: where workspaces may be.
             default_timeout: maximum seconds of a run, if neither the run nor its agent sets a limit.
-            default_model: the model that is used if neither of them names one.
-            provider: where this worker's models are, see `Plan.provider`.
+            models: this worker's models.
             slots: limits the agents that are executed at the same time.
             limits: the maximum size of an input.
             max_tool_calls: maximum number of tool calls that one turn makes.
             has_ledger: see `Plan.ledger`.
-            model_queue: returns the task queue of a model's calls; `None` means that their rate is not limited.
             limiter: resolves budgets.
             approval_timeout: see `Plan.approval_timeout`; of runs that set none.
         """
@@ -65,14 +62,12 @@ class RunActivities:
         self._served = served
         self._roots = roots
         self._default_timeout = default_timeout
-        self._default_model = default_model
-        self._provider = provider
+        self._models = models
         self._slots = slots
         self._limits = limits
         self._max_tool_calls = max_tool_calls
         self._limiter = limiter
         self._has_ledger = has_ledger
-        self._model_queue = model_queue
         self._approval_timeout = approval_timeout
 
     @activity.defn(name=names.RUN_PREPARE)
@@ -97,16 +92,16 @@ class RunActivities:
         plan = Plan(
             spec=_overridden(spec, wanted),
             timeout=wanted.timeout or spec.timeout or self._default_timeout,
-            expected_model=(models or [self._default_model])[0],
+            expected_model=(models or [self._models.default_of(spec)])[0],
             workspace=self._admit(wanted.workspace) if wanted.workspace else self._own_workspace(),
             max_tool_calls=self._max_tool_calls,
-            provider=self._provider,
+            provider=self._models.provider,
         )
         if self._has_ledger:
             plan.ledger = True
-        if queue := self._model_queue(models[0] if models else None):
+        if not spec.calls_model_itself and (queue := self._models.queue_of(models[0] if models else None)):
             plan.model_queue = queue
-        await self._limiter.limit(plan, spec, wanted, self._default_model)
+        await self._limiter.limit(plan, spec, wanted)
         if (approval_timeout := wanted.approval_timeout or self._approval_timeout) is not None:
             plan.approval_timeout = approval_timeout
         if self._limits.is_private:

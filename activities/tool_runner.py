@@ -24,7 +24,6 @@ log = get_logger(__name__)
 
 TOOL_THREADS = 64  # calls of users' blocking tools at the same time
 SHIPPED_THREADS = 16  # calls of the shipped file tools at the same time; each takes seconds at most
-SHIPPED = "holdfast.tools."
 MAX_QUEUED = 3_600.0  # seconds that a call waits for others of its tool; less than options.CONCURRENCY_WAIT
 
 
@@ -99,9 +98,8 @@ class ToolRunner:
 
     async def _call(self, tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None) -> ToolResult:
         name, timeout = tool.spec.name, tool.spec.timeout
-        is_shipped = tool.function.__module__.startswith(SHIPPED)
-        threads = self._shipped_threads if is_shipped else self._threads
-        loop = self._caller_loop if is_shipped else self._loop
+        threads = self._shipped_threads if tool.is_shipped else self._threads
+        loop = self._caller_loop if tool.is_shipped else self._loop
         if type(loop) is not CallerLoop and context.memories is not None:
             context = replace(context, memories=_WorkersMemory(context.memories, asyncio.get_running_loop()))
         if tool.is_async:

@@ -24,8 +24,10 @@ from holdfast.activities.tool_channel import CallChannel
 from holdfast.activities.tool_context import tool_context
 from holdfast.activities.tool_runner import BeginGuard, ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
+from holdfast.agents.agent import Agent
 from holdfast.agents.tool import Tool, ToolContext, ToolError
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.agents.wrappers import WrappedTool
 from holdfast.call_progress import ToolProgress
 from holdfast.errors import ErrorType
 from holdfast.http_access import HttpAccess
@@ -54,6 +56,7 @@ class ToolActivity:
         self,
         tool: Tool,
         *,
+        find: Callable[[str], Agent | None],
         runner: ToolRunner,
         ledger: LedgerCalls,
         slots: AgentSlots,
@@ -72,6 +75,7 @@ class ToolActivity:
         lifespans: Lifespans | None = None,
     ) -> None:
         self._tool = tool
+        self._find = find
         self._runner = runner
         self._ledger = ledger
         self._slots = slots
@@ -104,8 +108,10 @@ class ToolActivity:
         """Calls the tool, or joins the call of an earlier attempt that Temporal gave up.
 
         Raises:
-            ApplicationError: only if Temporal shall retry, which the tool must allow.
+            ApplicationError: only if Temporal shall retry, which the tool must allow; or of type NotServed, if another
+                worker has the functions around the call.
         """
+        self._check_wrappers(invocation)
         started = time.monotonic()
         try:
             async with heartbeats(self._progress):
@@ -122,6 +128,17 @@ class ToolActivity:
         if (attempt := activity.info().attempt) > 1:
             result.attempts = attempt
         return result
+
+    def _check_wrappers(self, invocation: ToolInvocation) -> None:
+        agent = self._find(invocation.agent) if invocation.wrappers else None
+        found = {wrapper.name for wrapper in agent.tool_wrappers} if agent else set()
+        if missing := [name for name in invocation.wrappers if name not in found]:
+            raise ApplicationError(
+                f"this worker does not have {missing[0]!r}, which wraps the tool calls of agent {invocation.agent!r}",
+                type=ErrorType.NOT_SERVED,
+                non_retryable=True,  # the run itself repeats the call, and says what it waits for
+                category=EXPECTED,
+            )
 
     async def _in_slot(self, invocation: ToolInvocation) -> ToolResult:
         if invocation.alone:
@@ -203,7 +220,10 @@ class ToolActivity:
         try:
             if self._lifespans:
                 await self._lifespans.enter(context.agent)
-            return await self._runner.call(self._tool, arguments, context, claim)
+            agent = self._find(context.agent)
+            wrappers = agent.tool_wrappers if agent else ()
+            tool = WrappedTool(self._tool, wrappers) if wrappers else self._tool
+            return await self._runner.call(tool, arguments, context, claim)
         except NotBegun:
             raise
         except UnfinishedCall as error:  # has been logged where the call ran

@@ -10,6 +10,8 @@ from .agents.tool import ToolError as ToolError
 from .agents.tool import tool as tool
 from .agents.user_functions import RunContext as RunContext
 from .agents.verification import Happened as Happened
+from .agents.wrappers import ModelRequest as ModelRequest
+from .agents.wrappers import ToolRequest as ToolRequest
 from .attachments import Attachment as Attachment
 from .budgets import Budget as Budget
 from .call_progress import ToolProgress as ToolProgress
@@ -49,6 +51,7 @@ from .events import BusEvent as BusEvent
 from .events import Event as Event
 from .events import Notice as Notice
 from .events import TextDelta as TextDelta
+from .model_reply import ModelReply as ModelReply
 from .ports import EventBus as EventBus
 from .ports.registry import RegistryProtocol as RegistryProtocol
 from .ports.retrieval import Memory as Memory
@@ -100,6 +103,8 @@ __all__ = [
     "Memory",
     "MemoryMatch",
     "Message",
+    "ModelReply",
+    "ModelRequest",
     "Notice",
     "OutputInvalid",
     "RegistryProtocol",
@@ -125,6 +130,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "ToolProgress",
+    "ToolRequest",
     "ToolResult",
     "ToolSpec",
     "Unavailable",

@@ -50,5 +50,7 @@ class ToolInvocation(Tolerant):
     """Whether an earlier attempt without a claim was lost, so that the tool's `verify` must be asked first."""
     context: Annotated[RunContext | None, Field(exclude_if=lambda context: context is None)] = None
     """What the run was started with for its tools."""
+    wrappers: Annotated[list[Text], Field(exclude_if=lambda names: not names)] = []
+    """Names of the functions of the agent around the call, as in `AgentSpec.tool_wrappers`."""
     alone: Annotated[bool, Field(exclude_if=lambda alone: not alone)] = False
     """Whether the call is made without a run."""

@@ -47,6 +47,9 @@ AGENT = _table(
     usage_limits -> budget
     interrupt_before interrupt_on -> approvals
     mcp_servers -> mcp
+    openai_client async_client http_client -> client
+    before_model after_model model_middleware -> wrap_model_call
+    tool_middleware -> wrap_tool_call
     """,
     allow_delegation="name the agents that it may ask in `agents=[...]`",
     retries="failed calls are retried by themselves; for answers of the wrong type, pass `output_retries`",
@@ -60,8 +63,10 @@ AGENT = _table(
     context_schema="pass `context={...}` when you run the agent; tools read it from `ToolContext.context`",
     memory="give it the tools `remember` and `search_memory` of holdfast.tools",
     store="give it the tools `remember` and `search_memory` of holdfast.tools",
-    middleware="pass `input_guards` and `output_guards`",
-    hooks="follow a run with `agent.stream(...)`, or pass `input_guards` and `output_guards`",
+    middleware="pass functions as `wrap_model_call` and `wrap_tool_call`, or `input_guards` and `output_guards`",
+    hooks="follow a run with `agent.stream(...)`, or pass functions as `wrap_model_call` and `wrap_tool_call`",
+    history_processors="pass a function as `wrap_model_call`, which may change the messages of each request",
+    model_provider="pass `client=AsyncOpenAI(...)`, or configure MODEL_PROVIDERS",
     verbose="set LOG_LEVEL=DEBUG",
     max_rpm="set MODEL_CALLS_PER_SECOND, which holds for all workers together",
 )
@@ -110,6 +115,9 @@ RUN = _table(
     system_prompt=_AGENTS_OWN,
     instructions="it belongs to the agent: pass `system_prompt` to `Agent`",
     model_settings=_AGENTS_OWN,
+    client=_AGENTS_OWN,
+    middleware="it belongs to the agent: pass `wrap_model_call` and `wrap_tool_call` to `Agent`",
+    hooks="it belongs to the agent: pass `wrap_model_call` and `wrap_tool_call` to `Agent`",
     output_type=_AGENTS_OWN,
 )
 

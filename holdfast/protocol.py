@@ -248,6 +248,10 @@ class ModelCall(Tolerant):
     """The log after `base`, oldest first; empty if the mirror has all of it."""
     deadline: AwareDatetime
     """When the run's time limit expires; no attempt starts later."""
+    agent: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
+    """The agent whose code makes the call; `None` means that it needs none."""
+    context: Annotated[RunContext | None, Field(exclude_if=lambda context: context is None)] = None
+    """As in RunRequest; only for the code of the agent."""
     provider: str | None = None
     """As in `Plan`; the scripted model does not continue a run of another one, nor the other way round."""
     tried: list[TriedModel] = []

@@ -350,6 +350,11 @@ class Settings(ObservabilitySettings):
         return None if limit is None else int(limit)
 
     @property
+    def client_model(self) -> str:
+        """The model that is used if an agent brings a client and names no model."""
+        return DEFAULT_OPENAI_MODEL if self.default_model == SCRIPTED_MODEL else self.default_model
+
+    @property
     def default_model(self) -> str:
         """The model that is used if neither the run nor the agent names one."""
         if self.openai_api_key or self.openai_base_url:

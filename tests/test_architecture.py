@@ -22,7 +22,7 @@ PUBLIC_NAMES = """
     Attachment Image
     Agent AgentDefinitionError AgentResult AgentSpec Entry Event File Happened Holdfast HoldfastError ListedRun Memory
     MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
-    Block GuardBlocked OutputInvalid RunContext
+    Block GuardBlocked ModelReply ModelRequest OutputInvalid RunContext ToolRequest
     Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError
     ToolProgress ToolResult
     ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
@@ -170,6 +170,7 @@ LEAVES = """
     request_problems
     run_context
     run_status
+    specs
     start_options
     tags
     tool_result
@@ -200,7 +201,7 @@ LAYERS = [
         "activities",
         f"{VOCABULARY} _util.logger _util.streams agents.agent agents.approvals agents.cancellation agents.catalog "
         "agents.directory agents.files agents.guards agents.lifespan agents.output agents.secret_files "
-        "agents.system_prompt agents.tool agents.tool_context agents.user_functions agents.workspaces "
+        "agents.system_prompt agents.tool agents.tool_context agents.user_functions agents.workspaces agents.wrappers "
         "temporal.payload_limits temporal.prefix storage.memory",
         "cachetools temporalio",
     ),

@@ -129,6 +129,8 @@ def _invocation(plan: Plan, call: ToolCall, request: ToolRunRequest) -> ToolInvo
     )
     if request.context is not None:
         invocation.context = request.context
+    if plan.spec.tool_wrappers:
+        invocation.wrappers = plan.spec.tool_wrappers
     return invocation
 
 

@@ -13,6 +13,7 @@ from pydantic import JsonValue, ValidationError
 from holdfast.agents import services
 from holdfast.agents.approvals import tightened
 from holdfast.agents.asking import tools_for
+from holdfast.agents.client import client_host
 from holdfast.agents.code_place import code_queue, defining_file, remember
 from holdfast.agents.definition_checks import as_tools, check_approvals, check_budget, check_name, check_unique
 from holdfast.agents.guards import Guard, as_guards
@@ -22,6 +23,7 @@ from holdfast.agents.system_prompt import as_prompt
 from holdfast.agents.team import checked_handoffs, defining, members, team_of
 from holdfast.agents.tool import Tool
 from holdfast.agents.user_functions import UserFunction
+from holdfast.agents.wrappers import Wrapper, as_wrappers
 from holdfast.answers import OUTPUT_RETRIES, GuardedText
 from holdfast.approval import Required
 from holdfast.budgets import Budget
@@ -87,9 +89,17 @@ class Agent:
         input_guards: called with each message of a person before the model is. They return `None`, `Block(reason)`, or
             the text that replaces the message.
         output_guards: called with each answer before it is given, likewise.
+        client: of the package openai, `AsyncOpenAI` or `OpenAI`: the agent's model calls are made with it, where its
+            code is, instead of with the worker's models.
+        wrap_model_call: a function around each model call, or several, the outermost first; or a method of the class.
+            It is called with a `ModelRequest` and a handler that takes one, and returns the handler's reply or another.
+        wrap_tool_call: likewise around each tool call, with a `ToolRequest`; it returns the result.
         typed_output: the type of its answers, as workers use it; made from `output_type`.
         guards: the guards of each kind, likewise.
         prompt: the function of `system_prompt`, likewise; `None` means that it is text.
+        model_client: `client`, likewise, whatever code of the class makes of that attribute later.
+        model_wrappers: the functions of `wrap_model_call`, likewise.
+        tool_wrappers: those of `wrap_tool_call`, likewise.
     """
 
     name: str = ""
@@ -110,9 +120,15 @@ class Agent:
     output_validator: Callable[..., Any] | None = None
     input_guards: Sequence[Guard] = ()
     output_guards: Sequence[Guard] = ()
+    client: Any = None
+    wrap_model_call: Wrapper | Sequence[Wrapper] | None = None
+    wrap_tool_call: Wrapper | Sequence[Wrapper] | None = None
     typed_output: Output | None = None
     guards: Mapping[GuardedText, tuple[UserFunction, ...]] = MappingProxyType({})
     prompt: UserFunction | None = None
+    model_client: Any = None
+    model_wrappers: tuple[UserFunction, ...] = ()
+    tool_wrappers: tuple[UserFunction, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Names the agents of a subclass after the class, unless it sets a name."""
@@ -143,6 +159,9 @@ class Agent:
         output_validator: Callable[..., Any] | None = None,
         input_guards: Sequence[Guard] | None = None,
         output_guards: Sequence[Guard] | None = None,
+        client: Any = None,
+        wrap_model_call: Wrapper | Sequence[Wrapper] | None = None,
+        wrap_tool_call: Wrapper | Sequence[Wrapper] | None = None,
     ) -> None:
         """Defines an agent; omitted values are taken from the class.
 
@@ -178,6 +197,9 @@ class Agent:
             "input": as_guards(self.name, "input_guards", self.input_guards),
             "output": as_guards(self.name, "output_guards", self.output_guards),
         }
+        self.client = self.model_client = type(self).client if client is None else client
+        self.model_wrappers = self._wrappers("wrap_model_call", wrap_model_call)
+        self.tool_wrappers = self._wrappers("wrap_tool_call", wrap_tool_call)
         self.code_queue = code_queue(self.name, defining_file(self, inspect.currentframe()))
         self.spec()
         remember(self)
@@ -211,6 +233,9 @@ class Agent:
             "output": self.typed_output.spec if self.typed_output else None,
             "input_guards": [guard.name for guard in self.guards["input"]],
             "output_guards": [guard.name for guard in self.guards["output"]],
+            "client": client_host(self.name, self.model_client),
+            "model_wrappers": [wrapper.name for wrapper in self.model_wrappers],
+            "tool_wrappers": [wrapper.name for wrapper in self.tool_wrappers],
         }
         try:
             spec = AgentSpec(
@@ -285,6 +310,10 @@ class Agent:
         if wanted is str and checks is None:
             return None
         return Output(self.name, wanted, retries=self.output_retries, validator=checks)
+
+    def _wrappers(self, field: str, given: Any) -> tuple[UserFunction, ...]:
+        given = inspect.getattr_static(type(self), field) if given is None else given
+        return as_wrappers(self.name, field, given, self)
 
     def _bind_methods(self) -> Iterator[Tool]:
         """Binds the tools among the class's attributes, so that `self.method` is the bound tool."""

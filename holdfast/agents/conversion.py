@@ -24,7 +24,16 @@ from holdfast.types import AgentSpec
 UNSUPPORTED = ("handoffs", "mcp_servers", "input_guardrails", "output_guardrails", "output_type", "hooks", "prompt")
 """Fields of agents of other libraries that a definition cannot express; they are rejected rather than lost."""
 
-CODE = ("input_guards", "output_guards", "system_prompt_function")
+CODE = (
+    "input_guards",
+    "output_guards",
+    "system_prompt_function",
+    "client",
+    "model_wrappers",
+    "tool_wrappers",
+)
+CHAT_MODEL = "OpenAIChatCompletionsModel"
+"""A class of openai-agents: a model with a client."""
 PROMPTS = ("system_prompt", "instructions")
 PLAIN_FIELDS = ("description", "max_turns", "timeout", "budget")
 
@@ -107,11 +116,22 @@ def agent_fields(agent: object) -> dict[str, Any]:
     fields |= {"name": name, "tools": list(_iterable(name, getattr(agent, "tools", None)))}
     if output := getattr(agent, "output_type", None):
         fields["output_type"] = output
-    model = fields["model"]
-    if model is not None and not isinstance(model, str | list | tuple):
-        raise AgentDefinitionError(f"agent {name!r}: its model is {_shown(model)}; give its name as text")
+    fields |= _model_fields(name, fields["model"])
     described = getattr(agent, "handoff_description", None)
     return ({"description": described} if isinstance(described, str) else {}) | fields
+
+
+def _model_fields(name: str, model: Any) -> dict[str, Any]:
+    """Returns the model and the client of an agent of another library."""
+    if model is None or isinstance(model, str | list | tuple):
+        return {"model": model}
+    named, client = getattr(model, "model", None), getattr(model, "_client", None)
+    if type(model).__name__ == CHAT_MODEL and isinstance(named, str) and client is not None:
+        return {"model": named, "client": client}
+    raise AgentDefinitionError(
+        f"agent {name!r}: its model is {_shown(model)}; give its name as text, and a client of its own as "
+        "Agent(client=AsyncOpenAI(...)) of Holdfast"
+    )
 
 
 def _converted(name: str, agent: object, *, without_code: bool) -> AgentDefinition:
@@ -146,6 +166,9 @@ def _check_expressible(name: str, agent: Agent) -> None:
         "input_guards": agent.input_guards,
         "output_guards": agent.output_guards,
         "output_validator": validator,
+        "a client": agent.model_client is not None,
+        "wrap_model_call": agent.model_wrappers,
+        "wrap_tool_call": agent.tool_wrappers,
     }
     if given := [field for field, found in functions.items() if found]:
         raise AgentDefinitionError(

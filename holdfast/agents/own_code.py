@@ -1,5 +1,5 @@
 """The code that only the process of an agent has: its tools, its guards, the type of its answers, the function of its
-system prompt, and those of the agents that it asks.
+system prompt, its client, what it wraps calls in, and those of the agents that it asks.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.team import members
 from holdfast.agents.tool import Tool
 from holdfast.types import AgentSpec, ToolSpec
-
-SHIPPED_TOOLS = "holdfast.tools."
-"""Begins the modules whose tools each worker has."""
 
 
 def current(tool: Tool) -> Tool:
@@ -41,7 +38,7 @@ def _served(agent: Agent, spec: AgentSpec) -> AgentSpec:
     """Returns the definition of an agent with the task queue of this process, and of those that it asks."""
     changes: dict[str, Any] = {}
     if has_code(agent):
-        queue, own = agent.code_queue, {tool.spec.name for tool in agent.tools if _is_own(tool)}
+        queue, own = agent.code_queue, {tool.spec.name for tool in agent.tools if _is_served_here(agent, tool)}
         changes["tools"] = [_served_by(queue, tool) if tool.name in own else tool for tool in spec.tools]
         changes["code_queue"] = queue
     if spec.agents:
@@ -57,6 +54,8 @@ def has_code(agent: Agent) -> bool:
         or any(agent.guards.values())
         or (output is not None and output.spec.code)
         or agent.prompt is not None
+        or agent.model_client is not None
+        or bool(agent.model_wrappers or agent.tool_wrappers)
     )
 
 
@@ -79,9 +78,17 @@ def _own(found: Mapping[str, Agent | AgentSpec]) -> Iterator[tuple[str, Agent]]:
 
 def _is_own(tool: Tool) -> bool:
     """Whether a tool is neither shipped nor served elsewhere."""
-    spec = tool.spec
-    is_shipped = tool.function.__module__.startswith(SHIPPED_TOOLS)
-    return not is_shipped and spec.task_queue is None and spec.operation is None
+    return not tool.is_shipped and _is_activity_here(tool)
+
+
+def _is_served_here(agent: Agent, tool: Tool) -> bool:
+    """Whether the process of an agent serves a tool: its own, and all others too whose calls the agent wraps."""
+    return _is_own(tool) or (bool(agent.tool_wrappers) and _is_activity_here(tool))
+
+
+def _is_activity_here(tool: Tool) -> bool:
+    """Whether an activity calls a tool, in a task queue that it does not name."""
+    return tool.spec.task_queue is None and tool.spec.operation is None
 
 
 def _served_by(queue: str, tool: ToolSpec) -> ToolSpec:

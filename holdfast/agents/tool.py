@@ -38,6 +38,9 @@ _SET_HERE = {
     "claims",
     "verifies",
 }  # fields of ToolSpec that are not options
+SHIPPED = "holdfast.tools."
+"""Begins the modules whose tools each worker has."""
+
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")  # what providers of models accept
 
 
@@ -113,6 +116,11 @@ class Tool:
         """Whether the function is async; any other one may block."""
         return inspect.iscoroutinefunction(self.function)
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it comes with Holdfast, so that its function does not block for long."""
+        return self.function.__module__.startswith(SHIPPED)
+
     def served_as(self, activity: str) -> Tool:
         """Returns the tool under another activity type."""
         spec = self.spec.model_copy(update={"activity": activity})
@@ -155,16 +163,22 @@ class Tool:
 
     def start(self, arguments: str, context: ToolContext) -> ToolResult | Awaitable[Any]:
         """Calls the function, see `call`; returns its result, or what `finish` must await. It may block."""
-        try:
-            values = self._arguments.parse(arguments)
-        except BadArguments as error:
-            return ToolResult(error=shortened_error(str(error)))
+        values = self.parsed(arguments)
+        if isinstance(values, ToolResult):
+            return values
         values.update(dict.fromkeys(self._arguments.injected, context))
         try:
             returned = self.function(**values)
             return returned if inspect.isawaitable(returned) else _result(returned, context)
         except BaseException as error:  # noqa: BLE001 - every one is raised again
             raise _plain_error(error)  # noqa: B904 - it is this error, or has it as its cause
+
+    def parsed(self, arguments: str) -> dict[str, Any] | ToolResult:
+        """Returns the values of a model's arguments; a result with an error if they do not match the function."""
+        try:
+            return self._arguments.parse(arguments)
+        except BadArguments as error:
+            return ToolResult(error=shortened_error(str(error)))
 
     async def finish(self, returned: ToolResult | Awaitable[Any], context: ToolContext) -> ToolResult:
         """Awaits what `start` returned, and returns the result."""

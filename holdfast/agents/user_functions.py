@@ -13,6 +13,8 @@ from pydantic import JsonValue
 from holdfast.answers import AskedOfCode
 from holdfast.errors import AgentDefinitionError
 
+_TAKEN = ("nothing, or a RunContext", "one value, or a value and a RunContext", "a request and a handler")
+
 
 @dataclass(frozen=True)
 class RunContext:
@@ -37,7 +39,14 @@ class UserFunction:
 
     @classmethod
     def of(
-        cls, agent: str, field: str, function: Any, instance: object | None = None, *, values: int = 1
+        cls,
+        agent: str,
+        field: str,
+        function: Any,
+        instance: object | None = None,
+        *,
+        values: int = 1,
+        takes_context: bool = True,
     ) -> UserFunction:
         """Checks a function.
 
@@ -46,7 +55,8 @@ class UserFunction:
             field: where the function was given, for messages.
             function: the function; may be async.
             instance: the agent, if the function may be a method of its class.
-            values: number of values before the context: 1 or 0.
+            values: number of values before the context: 0 or 1; 2 for what wraps a call.
+            takes_context: whether it may have a parameter for the context.
 
         Raises:
             AgentDefinitionError: it cannot be called with these values, with or without a context.
@@ -65,10 +75,10 @@ class UserFunction:
         keywords = [each for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
         takes_any = any(each.kind is each.VAR_POSITIONAL for each in parameters)
         needed = [each for each in positional if each.default is each.empty]
-        if keywords or len(needed) > values + 1 or not (len(positional) >= values or takes_any):
-            what = "one value, or a value and a RunContext" if values else "nothing, or a RunContext"
-            raise AgentDefinitionError(f"{where} must take {what}")
-        return cls(_name(function), function, parameters=min(max(len(positional), values), values + 1))
+        most = values + takes_context
+        if keywords or len(needed) > most or not (len(positional) >= values or takes_any):
+            raise AgentDefinitionError(f"{where} must take {_TAKEN[values]}")
+        return cls(_name(function), function, parameters=min(max(len(positional), values), most))
 
     @property
     def is_async(self) -> bool:

@@ -22,6 +22,7 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.cancellation import Cancellation
 from holdfast.agents.live_catalog import LiveCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.composition.models import LazyModel, model_access
 from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, traces
 from holdfast.composition.worker_options import BUILD_ID, workspace_roots
@@ -85,6 +86,7 @@ class CodeWorker:
         self._loop = ProgramLoop()
         self._catalog = LiveCatalog(agent)
         self._lifespans = Lifespans(self._catalog, self._loop)
+        self._model = LazyModel(settings)
         self._parts = AsyncExitStack()
 
     def use(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -95,6 +97,7 @@ class CodeWorker:
         """Starts to take calls."""
         observed = await self._parts.enter_async_context(traces(self._settings, self._client))
         self._parts.push_async_callback(self._lifespans.close)
+        self._parts.push_async_callback(self._model.close)
         await self._parts.enter_async_context(self._worker(observed))
 
     async def stop(self) -> None:
@@ -105,6 +108,9 @@ class CodeWorker:
         client, settings, persistence = self._client, self._settings, self._persistence
         dependencies = CodeDependencies(
             catalog=self._catalog,
+            models=model_access(settings, self._model, persistence),
+            store=persistence.store,
+            contents=persistence.contents,
             limits=PayloadLimits(client.data_converter, settings.max_payload_bytes),
             memories=persistence.memories,
             roots=WorkspaceRoots(workspace_roots(settings), settings.holdfast_home),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from holdfast.composition.models import scripted_server
 from holdfast.errors import SettingsError, UsageError
 from holdfast.models import open_embedder
 from holdfast.models.outside import refuse_outside
 from holdfast.ports.retrieval import Embedder
 from holdfast.scripted.hashing import HASHING_MODEL
 from holdfast.settings import Settings, revealed
-from holdfast.stack.model_server import base_url
-from holdfast.stack.state import StateFile
 
 
 def configured_embedder(settings: Settings) -> Embedder | None:
@@ -23,7 +22,7 @@ def configured_embedder(settings: Settings) -> Embedder | None:
     """
     model, url = settings.embedding_model, settings.embedding_base_url
     if model in (None, HASHING_MODEL) and url is None and not settings.has_model:
-        model, url = HASHING_MODEL, _scripted_server(settings)
+        model, url = HASHING_MODEL, scripted_server(settings)
         if url is None:
             return None
     if model is None:
@@ -42,8 +41,3 @@ def configured_embedder(settings: Settings) -> Embedder | None:
         )
     except UsageError as error:
         raise SettingsError(str(error)) from None
-
-
-def _scripted_server(settings: Settings) -> str | None:
-    part = StateFile(settings.holdfast_home.absolute()).read().alive("model")
-    return base_url(part) if part else None

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from holdfast.errors import UsageError
-from holdfast.models import open_model
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from typing_extensions import override
+
+from holdfast.errors import ModelRefused, UsageError
+from holdfast.model_reply import ModelReply
+from holdfast.models import SCRIPTED_MODEL, open_model
 from holdfast.models.breaker import Breaker, BreakerLimits
 from holdfast.models.guard import GuardedModel
 from holdfast.models.outside import refuse_outside
+from holdfast.models.prices import BundledPrices
 from holdfast.models.router import ModelRouter
 from holdfast.models.routes import OPENAI, OPENROUTER, Routes
 from holdfast.ports import ChatModel
+from holdfast.ports.model_access import ModelAccess
 from holdfast.settings import Settings, revealed
+from holdfast.stack.model_server import base_url
+from holdfast.stack.state import StateFile
+from holdfast.storage.persistence import Persistence
+from holdfast.types import AgentSpec, Message
 
 PROVIDERS_VARIABLE, KEYS_VARIABLE = "MODEL_PROVIDERS", "MODEL_PROVIDER_KEYS"
 
@@ -57,10 +71,7 @@ def configured_models(settings: Settings) -> ChatModel:
     """
     if not settings.holdfast_allow_model_requests:
         refuse_outside()
-    limits = BreakerLimits(
-        settings.model_breaker_failures, settings.model_breaker_window, settings.model_breaker_seconds
-    )
-    found = routes(settings)
+    limits, found = _breaker_limits(settings), routes(settings)
     providers = {
         name: GuardedModel(
             _adapter(settings, name), Breaker(name, limits), max_concurrent=settings.max_concurrent_calls(name)
@@ -68,6 +79,90 @@ def configured_models(settings: Settings) -> ChatModel:
         for name in found.providers
     }
     return ModelRouter(found, providers)
+
+
+def model_access(settings: Settings, model: ChatModel, persistence: Persistence) -> ModelAccess:
+    """Returns what the model calls of a process are built from.
+
+    Args:
+        settings: prices and limits.
+        model: the models that the settings name.
+        persistence: has the daily budgets.
+    """
+    if not settings.holdfast_allow_model_requests:
+        refuse_outside()
+    return ModelAccess(
+        model=model,
+        provider=settings.model_provider,
+        default_model=settings.default_model,
+        of_client=lambda client: _of_client(settings, client),
+        client_model=settings.client_model,
+        prices=lambda provider: BundledPrices(provider, settings.model_prices),
+        day_budgets=persistence.day_budgets,
+        day_limits=settings.day_budgets,
+        patience=timedelta(seconds=settings.model_patience),
+        retry_for=timedelta(minutes=settings.model_retry_minutes),
+        queue_of=ModelQueues(settings).find,
+        context_window=settings.model_context_window,
+    )
+
+
+class LazyModel(ChatModel):
+    """The models that the settings name, from the first call on: most programs that serve agents make none.
+
+    Args:
+        settings: the providers; without one, calls go to the scripted model server of the local stack.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._model: ChatModel | None = None
+
+    @override
+    async def complete(
+        self,
+        spec: AgentSpec,
+        messages: list[Message],
+        *,
+        on_text: Callable[[str], None],
+        max_output: int | None = None,
+    ) -> ModelReply:
+        if self._model is None:
+            self._model = await asyncio.to_thread(self._open)
+        return await self._model.complete(spec, messages, on_text=on_text, max_output=max_output)
+
+    @override
+    async def close(self) -> None:
+        if self._model is not None:
+            await self._model.close()
+
+    def _open(self) -> ChatModel:
+        if self._settings.has_model:
+            return configured_models(self._settings)
+        url = scripted_server(self._settings)
+        if url is None:
+            raise ModelRefused("no model is configured: set OPENAI_API_KEY, OPENAI_BASE_URL or OPENROUTER_API_KEY")
+        return open_model(
+            openai_api_key=None, openai_base_url=url, openrouter_api_key=None, default_model=SCRIPTED_MODEL
+        )
+
+
+def scripted_server(settings: Settings) -> str | None:
+    """Returns the URL of the scripted model server of the local stack; `None` if it does not run."""
+    part = StateFile(settings.holdfast_home.absolute()).read().alive("model")
+    return base_url(part) if part else None
+
+
+def _breaker_limits(settings: Settings) -> BreakerLimits:
+    return BreakerLimits(settings.model_breaker_failures, settings.model_breaker_window, settings.model_breaker_seconds)
+
+
+def _of_client(settings: Settings, client: Any) -> ChatModel:
+    """Creates the adapter of a client that an agent brings."""
+    from holdfast.models.own_client import ClientModel  # noqa: PLC0415  loads the SDK, in half a second
+
+    model = ClientModel(client, settings.client_model)
+    return GuardedModel(model, Breaker(str(client.base_url.host), _breaker_limits(settings)))
 
 
 def _adapter(settings: Settings, name: str) -> ChatModel:

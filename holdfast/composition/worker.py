@@ -29,7 +29,7 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.shipped.frontend_developer import previews
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.composition.deployment import deployment_config, report_version
-from holdfast.composition.models import ModelQueues, configured_models
+from holdfast.composition.models import ModelQueues, configured_models, model_access
 from holdfast.composition.persistence import converter, open_configured
 from holdfast.composition.registry import custom_registry
 from holdfast.composition.replay import FAILURES
@@ -38,7 +38,6 @@ from holdfast.composition.telemetry import Observability, observability
 from holdfast.composition.worker_options import BUILD_ID, workspace_roots
 from holdfast.composition.workers import Workers
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
-from holdfast.models.prices import BundledPrices
 from holdfast.ops.announcement import Announcement
 from holdfast.ops.doctor import Reconciler, Relatives, RunFinder
 from holdfast.ops.embedding import EmbeddingWatch
@@ -154,7 +153,7 @@ def build_worker(
     lifespans = Lifespans(catalog, tool_loop)
     deps = Dependencies(
         catalog=catalog,
-        model=model,
+        models=model_access(settings, model, persistence),
         store=persistence.store,
         contents=persistence.contents,
         images=persistence.contents,
@@ -170,12 +169,6 @@ def build_worker(
         roots=WorkspaceRoots(workspace_roots(settings), settings.holdfast_home),
         http=settings.http_access,
         default_timeout=settings.agent_execution_timeout,
-        default_model=settings.default_model,
-        prices=BundledPrices(settings.model_provider, settings.model_prices),
-        day_budgets=persistence.day_budgets,
-        day_limits=settings.day_budgets,
-        context_window=settings.model_context_window,
-        provider=settings.model_provider,
         max_concurrent_agents=settings.max_concurrent_agents,
         max_tool_calls=settings.max_tool_calls_per_turn,
         max_result=settings.max_tool_result_bytes,
@@ -183,9 +176,6 @@ def build_worker(
         tool_loop=tool_loop,
         lifespans=lifespans,
         sandbox=configured_sandbox(settings),
-        model_retry_for=timedelta(minutes=settings.model_retry_minutes),
-        model_patience=timedelta(seconds=settings.model_patience),
-        model_queue=queues.find,
         telemetry=observed.telemetry,
     )
     activities = build_activities(deps)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import openai
@@ -16,6 +16,24 @@ from holdfast.models.event_stream import EventDecoder
 OPENING_BYTES = 200  # of a response that is not a chat completion, quoted to show what it is
 DRAIN_TIME = 0.1  # seconds to wait for the end of a response that is complete, so that its connection can be used again
 DONE = b"[DONE]"
+
+
+class Response(Protocol):
+    """What is read of an HTTP response."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers."""
+        ...
+
+    @property
+    def request(self) -> httpx2.Request:
+        """The request."""
+        ...
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """Yields the pieces of the body."""
+        ...
 
 
 class CompletionChunks:
@@ -29,7 +47,7 @@ class CompletionChunks:
         opening: the first bytes of the body.
     """
 
-    def __init__(self, response: httpx2.Response) -> None:
+    def __init__(self, response: Response) -> None:
         self.is_done = False
         self.opening = b""
         self._response = response

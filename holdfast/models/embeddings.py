@@ -11,7 +11,8 @@ from typing_extensions import override
 from holdfast import _lazy
 from holdfast._util.batches import batches
 from holdfast.errors import ModelRefused, ModelUnavailable
-from holdfast.models.provider import BROKEN, Provider
+from holdfast.models.provider import Provider
+from holdfast.models.provider_errors import BROKEN
 from holdfast.ports.retrieval import Embedder
 from holdfast.types import clean_text
 
@@ -93,7 +94,9 @@ class OpenAIEmbedder(Embedder):
             client = await self._provider.client()
             return await client.post("/embeddings", body=body, cast_to=object)
         except (openai.OpenAIError, *BROKEN) as error:
-            raise self._provider.translated(error, self._model) from None  # the cause holds the request, with the key
+            raise self._provider.errors.translated(
+                error, self._model
+            ) from None  # the cause holds the request, with the key
         except ValueError as error:
             raise ModelUnavailable(f"model {self._model!r} sent a malformed response: {error}") from None
 

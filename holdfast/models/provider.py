@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
-import ssl
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Iterator
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-import httpx2
-
 from holdfast import _lazy
-from holdfast.errors import FaultReason, ModelError, ModelRefused, ModelUnavailable, UsageError
+from holdfast.errors import ModelRefused, UsageError
 from holdfast.models.endpoint import Endpoint
-from holdfast.models.faults import Fault
 from holdfast.models.outside import check_allowed, is_local
+from holdfast.models.provider_errors import CONNECT_TIMEOUT, ProviderErrors
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, AsyncStream
 else:  # half a second, which most commands that open the database do without
     openai = _lazy.load("openai")
 
+COMPLETIONS = "/chat/completions"
+JSON = {"Content-Type": "application/json"}
 OPENAI_URL = "https://api.openai.com/v1"
-CONNECT_TIMEOUT = 10.0  # seconds; a reachable host accepts much sooner
 WRITE_TIMEOUT = 30.0  # seconds without progress while sending the request
 SECRET_LENGTH = 8  # characters; real keys have about forty
-TLS_ATTEMPTS = 3  # of a connection whose certificate or protocol is wrong, which mostly lasts until it is configured
 
 _CONNECTION_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY")
 """Variables that the HTTP client reads, in capitals or, for proxies, small letters."""
-
-BROKEN = (httpx2.HTTPError, OSError)
-"""Errors of a broken connection that the client does not translate."""
 
 
 class Provider:
@@ -65,7 +59,13 @@ class Provider:
         self._api_key = _checked_key(api_key, key_variable)
         self._endpoint = Endpoint.parse(base_url or OPENAI_URL, url_variable)
         self._read_timeout = read_timeout
-        self._key_variable, self._url_variable = key_variable, url_variable
+        self.errors = ProviderErrors(
+            host=self._endpoint.host,
+            key_place=key_variable,
+            url_place=url_variable,
+            without_secrets=self._without_secrets,
+            read_timeout=read_timeout,
+        )
         self._clients: WeakKeyDictionary[AbstractEventLoop, tuple[AsyncOpenAI, AsyncGenerator[None]]]
         self._clients = WeakKeyDictionary()
 
@@ -82,6 +82,19 @@ class Provider:
             self._clients[loop] = client, _lifetime(client)
             await anext(self._clients[loop][1])
         return self._clients[loop][0]
+
+    async def open(self, body: bytes, model: str) -> AsyncStream[object]:  # noqa: ARG002 - as `OwnClient.open`
+        """Sends a request for a streamed chat completion."""
+        # Not `chat.completions.create`, which transforms the whole request and so takes more CPU time with each turn.
+        client = await self.client()
+        return await client.post(
+            COMPLETIONS,
+            content=body,
+            options={"headers": JSON},
+            cast_to=object,
+            stream=True,
+            stream_cls=openai.AsyncStream[object],
+        )
 
     def _new_client(self) -> AsyncOpenAI:
         endpoint = self._endpoint
@@ -107,52 +120,6 @@ class Provider:
         if known := self._clients.pop(asyncio.get_running_loop(), None):
             await known[1].aclose()
 
-    def translated(self, error: Exception, model: str) -> ModelError:
-        """Translates an error of the client, or of a broken connection, during a call of `model`."""
-        host = self._endpoint.host
-        cause = error if isinstance(error, BROKEN) else error.__cause__ or error
-        if isinstance(cause, httpx2.ConnectTimeout):
-            return ModelUnavailable(
-                f"{host} accepted no connection for model {model!r} within {CONNECT_TIMEOUT:g} s",
-                reason=FaultReason.TIMEOUT,
-            )
-        if isinstance(cause, httpx2.TimeoutException):
-            return ModelUnavailable(
-                f"model {model!r} at {host} sent nothing for {self._read_timeout:g} s", reason=FaultReason.TIMEOUT
-            )
-        if is_connection_error(error):
-            return self._connection_error(cause, model)
-        told = error.body if isinstance(error, openai.APIError) else str(error)
-        if isinstance(error, openai.APIStatusError):
-            fault = Fault.parse(told, status=error.status_code, headers=error.response.headers)
-        else:
-            fault = Fault.parse(told)
-        translated = fault.error(model=model, key_variable=self._key_variable, url_variable=self._url_variable)
-        translated.args = (self._without_secrets(str(translated)),)
-        return translated
-
-    def not_a_completion(self, model: str, description: str) -> str:
-        """Returns the message for a response with status 200 that is not a chat completion."""
-        said = self._without_secrets(description)
-        return (
-            f"{self._endpoint.host} sent something that is not a chat completion of model {model!r} ({said}); "
-            f"check {self._url_variable}"
-        )
-
-    def _connection_error(self, cause: BaseException, model: str) -> ModelUnavailable:
-        reason = self._without_secrets(str(cause)) or type(cause).__name__
-        message = f"the connection to {self._endpoint.host} for model {model!r} failed: {reason}"
-        causes = list(_chain(cause))
-        if any(isinstance(one, ssl.SSLError) for one in causes):
-            return ModelUnavailable(
-                f"{message}; check {self._url_variable} and SSL_CERT_FILE",
-                max_attempts=TLS_ATTEMPTS,
-                reason=FaultReason.CONNECTION,
-            )
-        if any(isinstance(one, socket.gaierror) for one in causes):
-            message = f"{message}; check {self._url_variable}"
-        return ModelUnavailable(message, reason=FaultReason.CONNECTION)
-
     def _without_secrets(self, text: str) -> str:
         text = self._endpoint.without_secrets(text)
         # A placeholder such as "none" is not a secret, and removing it would damage ordinary words.
@@ -165,11 +132,6 @@ async def _lifetime(client: AsyncOpenAI) -> AsyncGenerator[None]:
         yield
     finally:
         await client.close()
-
-
-def is_connection_error(error: Exception) -> bool:
-    """Returns whether the connection broke, as opposed to an error response."""
-    return isinstance(error, (openai.APIConnectionError, *BROKEN))
 
 
 def _checked_key(api_key: str, variable: str) -> str:
@@ -185,13 +147,6 @@ def _connection_variables() -> Iterator[str]:
     """Yields the variables for proxies and certificates that are set."""
     for name in _CONNECTION_VARIABLES:
         yield from (known for known in (name, name.lower()) if os.environ.get(known))
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields an error and its causes."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _http_client(url: str) -> httpx2.AsyncClient | None:

@@ -30,7 +30,12 @@ class PriceList(Protocol):
 
 def highest_price(prices: PriceList, models: Iterable[str]) -> ModelPrice | None:
     """Returns the highest price of several models, one of which answers; `None` if one of theirs is not known."""
-    found = [prices.price(model) for model in models]
+    return highest(prices.price(model) for model in models)
+
+
+def highest(prices: Iterable[ModelPrice | None]) -> ModelPrice | None:
+    """Returns the highest of several prices; `None` if one is not known."""
+    found = list(prices)
     known = [price for price in found if price is not None]
     if not known or len(known) < len(found):
         return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import AsyncOpenAI
 from pydantic import BaseModel, create_model
 
 from holdfast import Agent, ToolError
@@ -218,6 +219,10 @@ def test_an_agent_of_openai_agents_can_be_run() -> None:
     }
     assert converted.spec().team["Shop clerk"].tools[0].name == "oa"
     assert converted.code_queue.startswith("boss@test_foreign_tools.py#")
+    client = AsyncOpenAI(api_key="sk-test")
+    chat = type("OpenAIChatCompletionsModel", (), {"model": "gpt-5-mini", "_client": client})()
+    with_client = Agent.of(OpenAIAgent("a", model=chat))
+    assert (with_client.model, with_client.client) == ("gpt-5-mini", client)
     refused = {
         "put the agent itself": OpenAIAgent("a", handoffs=[Handoff("Shop clerk", lambda: theirs, input_filter=print)]),
         "must take nothing, or a RunContext": OpenAIAgent("a", lambda _a, _b, _c: ""),

@@ -19,6 +19,8 @@ def invocation_of(state: RunState, call: ToolCall) -> ToolInvocation:
     )
     if state.request.context is not None:
         invocation.context = state.request.context
+    if state.spec.tool_wrappers:
+        invocation.wrappers = state.spec.tool_wrappers
     return invocation
 
 

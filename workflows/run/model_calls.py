@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as ActivityTimeout
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
@@ -13,10 +16,11 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import ErrorType
     from holdfast.messages import CompactionOrder
     from holdfast.model_reply import ModelReply
-    from holdfast.protocol import ModelCall
+    from holdfast.protocol import ModelCall, ModelProgress
     from holdfast.types import RunError, TranscriptRef
     from holdfast.workflows import options
     from holdfast.workflows.calls import MESSAGE_CHARS, call_activity
+    from holdfast.workflows.run.code_process import CodeProcess, has_not_begun
     from holdfast.workflows.run.model_queue import ModelQueue
     from holdfast.workflows.run.outbox import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outbox
     from holdfast.workflows.run.report import summary_of
@@ -37,8 +41,18 @@ A_SLOT = "a free slot (MAX_CONCURRENT_AGENTS)"
 class ModelCaller:
     """Chooses what each call refers to and carries, and recovers if the worker lacks the context."""
 
-    def __init__(self, state: RunState, outbox: Outbox, view: View) -> None:
+    def __init__(self, state: RunState, outbox: Outbox, view: View, process: CodeProcess) -> None:
+        """
+        Args:
+            state: the run.
+            outbox: sends entries to the mirror.
+            view: shows what the run is doing.
+            process: waits for the process whose code makes the calls, if one does.
+        """
         self._state = state
+        self._process = process
+        self._lost: ModelProgress | None = None
+        """What the last attempt of the current call told before its process was lost."""
         self._outbox = outbox
         self._view = view
         self._last_head: TranscriptRef | None = None
@@ -64,10 +78,27 @@ class ModelCaller:
         Raises:
             ActivityError: the call failed permanently.
         """
-        provider, self._compact = self._state.plan.provider, compact
-        return await self._waits.until_served(
-            f"a worker with the models of {provider!r}, with which the run began", self._call, pauses=pauses
-        )
+        self._compact, self._lost, spec = compact, None, self._state.spec
+        if not spec.calls_model_itself:
+            what = f"a worker with the models of {self._state.plan.provider!r}, with which the run began"
+            return await self._waits.until_served(what, self._call, pauses=pauses)
+        what = f"a worker that has the code of agent {spec.name!r}, which makes its model calls"
+        try:
+            return await self._waits.until_served(what, self._by_code, pauses=pauses)
+        except asyncio.CancelledError:  # while the run waited for the process
+            return None
+
+    async def _by_code(self) -> ModelReply | None:
+        """Makes a call in the process that has the code of the agent; `None` if the run is to continue as new."""
+
+        async def call(_again: bool) -> ModelReply:
+            try:
+                return await self._call()
+            except ActivityError as error:
+                self._lost = lost_progress(error) or self._lost
+                raise
+
+        return await self._process.served(call)
 
     async def take_slot(self) -> None:
         """Waits for a slot of the worker, and says so; the run is queued until its first one."""
@@ -137,6 +168,12 @@ class ModelCaller:
             provider=state.plan.provider,
             slot_only=True,
         )
+        if state.spec.calls_model_itself:
+            call.agent = state.spec.name
+            if state.request.context is not None:
+                call.context = state.request.context
+        if self._lost is not None:
+            call.earlier_attempts, call.spent = self._lost.attempt, self._lost.spent
         if state.plan.budget or state.plan.day_budgets:
             call.is_limited = True
         if self.max_output is not None:
@@ -171,6 +208,16 @@ class ModelCaller:
         elif call.summary is not None:
             self._outbox.send()
         return reply
+
+
+def lost_progress(error: ActivityError) -> ModelProgress | None:
+    """Returns what the last attempt of a call told with its heartbeats, if nobody began another attempt in time."""
+    if not has_not_begun(error) or not isinstance(error.cause, ActivityTimeout):
+        return None
+    try:
+        return ModelProgress.model_validate(error.cause.last_heartbeat_details[0])
+    except (IndexError, ValidationError):
+        return None
 
 
 def error_type(error: ActivityError) -> str | None:

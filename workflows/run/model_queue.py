@@ -28,6 +28,12 @@ class ModelQueue:
         self._state = state
 
     @property
+    def _code(self) -> str | None:
+        """The task queue of the process whose code makes the calls; `None` if none does, or a worker of the run."""
+        spec = self._state.spec
+        return spec.code_queue if spec.calls_model_itself else None
+
+    @property
     def is_rated(self) -> bool:
         """Whether the server limits the rate of the calls, which may therefore wait."""
         return self._state.plan.model_queue is not None
@@ -38,6 +44,10 @@ class ModelQueue:
         Raises:
             ActivityError: the call failed.
         """
+        if self._code is not None:
+            how = options.ActivityOptions(**options.MODEL_CALL, task_queue=self._code)
+            how["schedule_to_start_timeout"] = options.CODE_START
+            return await call_activity(names.MODEL_CALL, call, ModelReply, summary=summary, **how)
         plan = self._state.plan
         queue = plan.model_queue
         while True:
