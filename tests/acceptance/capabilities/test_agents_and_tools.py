@@ -206,8 +206,8 @@ async def test_giving_up_waiting_cancels_the_run(model: ModelServer, serve: Agen
     model.hold()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
-            await agent.run("How many?", id="given-up")
-    assert (await hf.handle("given-up").result(60)).status is RunStatus.CANCELLED
+            await agent.run("How many?", id="capability-given-up")
+    assert (await hf.handle("capability-given-up").result(60)).status is RunStatus.CANCELLED
     limited = await agent.run("How many?", timeout=1)
     assert (limited.success, limited.status) == (False, RunStatus.TIMED_OUT)
     model.release()

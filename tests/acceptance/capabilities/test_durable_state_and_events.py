@@ -15,6 +15,7 @@ from holdfast import (
     AgentResult,
     BusEvent,
     Entry,
+    FrontendDeveloper,
     RunHandle,
     RunStatus,
     Settings,
@@ -110,12 +111,12 @@ async def test_stages_are_streamed_and_a_run_is_cancelled_at_any_of_them(
 
     serve()
     model.call_tools(build={})
-    run = await Agent(name="builder", tools=[build]).start("Build a page.", id="page-1")
+    run = await Agent(name="builder", tools=[build]).start("Build a page.", id="capability-page-1")
     for name, progress in STAGES:
         assert await reached.get() == name
 
         async def is_shown(wanted: str = f"{name} · {progress}%") -> bool:
-            return wanted in [str(made) for made in (await hf.handle("page-1").status()).progress]
+            return wanted in [str(made) for made in (await hf.handle("capability-page-1").status()).progress]
 
         await eventually(is_shown)
         if name == last:
@@ -138,7 +139,7 @@ async def test_checkpoints_are_created_with_data_and_restored(
 
     serve()
     painter = Agent(name="painter", tools=[draw])
-    session = painter.session("picture-1")
+    session = painter.session("capability-picture-1")
     model.call_tools(draw={})
     model.say("I have drawn.")
     await session.ask("Draw.")
@@ -185,11 +186,20 @@ async def test_a_tool_knows_its_execution_context(model: ModelServer, serve: Age
     serve()
     model.call_tools(look={})
     model.say("Seen.")
-    result = await Agent(name="watcher", tools=[look]).run("Look.", id="task-7", context={"customer": 7})
+    result = await Agent(name="watcher", tools=[look]).run("Look.", id="capability-task-7", context={"customer": 7})
     assert result.success
     [context] = seen
-    assert (context.run_id, context.agent, context.attempt) == ("task-7", "watcher", 1)
+    assert (context.run_id, context.agent, context.attempt) == ("capability-task-7", "watcher", 1)
     assert context.context["customer"] == 7
+
+
+async def test_the_front_end_developer_needs_a_sandbox_tool(model: ModelServer, serve: AgentServer) -> None:
+    """It says so before a model is asked. For its page, see `tests/acceptance/test_frontend_developer.py`."""
+    serve()
+    result = await FrontendDeveloper(name="bare developer").run("A page for a rope shop")
+    assert not result.success
+    assert "Sandbox tool required" in (result.error or "")
+    assert model.requests == []
 
 
 async def test_an_event_bus_and_structured_logs(serve: AgentServer, model: ModelServer) -> None:
@@ -209,9 +219,9 @@ async def test_an_event_bus_and_structured_logs(serve: AgentServer, model: Model
     model.call_tools(count={})
     model.say("Twelve.")
     with log_lines() as lines:
-        await Agent(name="clerk", tools=[count]).run("Count.", id="counted-1")
+        await Agent(name="clerk", tools=[count]).run("Count.", id="capability-counted-1")
     [line] = [line for line in lines if line["event"] == "counted"]
-    assert (line["run_id"], line["tool"], line["pieces"]) == ("counted-1", "count", 12)
+    assert (line["run_id"], line["tool"], line["pieces"]) == ("capability-counted-1", "count", 12)
 
 
 async def _first(events: AsyncIterator[BusEvent]) -> BusEvent:

@@ -3,11 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from holdfast import Agent
 from holdfast.testing import AgentServer, ModelServer, Reply
+
+
+class Task(BaseModel):
+    """What is to be done."""
+
+    id: str
+    articles: list[str]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [Task(id="task-1", articles=["rope"]), {"id": "task-1", "articles": ["rope"]}, ["rope", {"id": "task-1"}]],
+    ids=["model", "dict", "list"],
+)
+async def test_input_is_structured(model: ModelServer, serve: AgentServer, given: Any) -> None:
+    """A task is a model, a dict or a list; its id may be the run's id."""
+    serve()
+    model.say("Counted.")
+    run_id = f"task-1-{type(given).__name__}"
+    result = await Agent(name="clerk").run(given, id=run_id)
+    assert (result.success, result.run_id) == (True, run_id)
+    asked = str(model.requests[0].messages[-1]["content"])
+    assert "rope" in asked
+    assert "task-1" in asked
 
 
 async def test_each_agent_has_a_memory_of_its_own(serve: AgentServer) -> None:
