@@ -96,7 +96,7 @@ def chat_parts(
 
 def _file_text(attachment: Attachment, contents: Mapping[str, bytes]) -> str:
     text = contents[attachment.digest or ""].decode("utf-8", "replace")
-    return f"The file {attachment.name}:\n\n{text}"
+    return f"The file {' '.join(attachment.name.split())}:\n\n{text}"
 
 
 def _part(attachment: Attachment, contents: Mapping[str, bytes]) -> bytes:

@@ -102,9 +102,10 @@ class Send(Command):
     NAME = "send"
     DESCRIPTION = 'Sends a message to the agent: {"text": "…", "policy": "steer"}, or just "the text"'
     TEXT = "text"
+    BULK = frozenset({"attachments"})
 
     attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
-    """Images and files of the message, whose contents are in the store, or at URLs."""
+    """Images and files of the message."""
     text: Text
     """At most 512 KB; blank only with attachments."""
     policy: Policy = Policy.STEER
@@ -115,14 +116,11 @@ class Send(Command):
 
     @field_validator("attachments")
     @classmethod
-    def _are_stored(cls, attachments: list[Attachment]) -> list[Attachment]:
+    def _are_few(cls, attachments: list[Attachment]) -> list[Attachment]:
         if fault := total_fault(attachments):
             raise ValueError(fault)
-        if any(each.data for each in attachments):
-            raise ValueError(
-                "a message refers to contents in the store, which needs a database that the sender and the workers "
-                "share; the first message of a run may carry contents as `data`"
-            )
+        if (size := sum(len(each.data or "") for each in attachments)) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"their `data` has {size:,} bytes, but at most {MAX_MESSAGE_BYTES:,} are accepted")
         return attachments
 
     @field_validator("text")

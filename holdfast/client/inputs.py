@@ -154,7 +154,8 @@ def _text(given: RunInput, what: str) -> tuple[str, bool]:
     if isinstance(given, str) and given.strip():
         return given, False
     if _is_nothing(given):
-        raise UsageError(f"the {what} must be text that is not empty, not {given!r}")
+        forms = "text that is not empty" if given is None or isinstance(given, str) else "data that is not empty"
+        raise UsageError(f"the {what} must be {forms}, not {given!r}")
     if isinstance(given, PurePath):
         raise UsageError(f"the {what} is a path; pass its content with File({str(given)!r}), or its name as text")
     if isinstance(given, bytes | bytearray | memoryview):

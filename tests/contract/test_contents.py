@@ -11,12 +11,15 @@ from surrealdb import RecordID
 
 from holdfast.attachments import Attachment
 from holdfast.errors import PayloadUnreadable
+from holdfast.ops.transfer import BundleWriter, Importer, JsonlExport, MirrorSource, Selection, inspect
+from holdfast.ops.transfer.parts import contents_of, parts_of
 from holdfast.storage.contents import MemoryContents, SurrealContents
 from holdfast.storage.contents.conformance import check_contents
 from holdfast.storage.database import Database, open_database
 from holdfast.storage.encryption import KeyRing, new_key
 from holdfast.storage.mirror import SurrealStore
 from holdfast.storage.mirror.sample import SampleRun
+from holdfast.storage.persistence import persistence_on
 from holdfast.types import Entry, Message
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
@@ -104,3 +107,40 @@ async def test_prune_keeps_what_a_run_refers_to(database: Database) -> None:
     assert await store.prune(LATER) == (2, 7)
     [parts] = await database.run("SELECT * FROM content_part")
     assert parts == []
+
+
+async def test_an_exported_run_takes_its_contents_along(database: Database, tmp_path: Path) -> None:
+    """The file of one run has the contents of its attachments alone; an import restores them, encrypted or not."""
+    keys = KeyRing.parse(new_key())
+    origin = persistence_on(database, keys)
+    own, other = await origin.contents.put(bytes(700_000)), await origin.contents.put(b"of another run")
+    batch = SampleRun(turns=0, run_id="holder").batch()
+    message = Message(seq=2, role="user", attachments=[Attachment(digest=own, name="x.png", media_type="image/png")])
+    last, data = batch.entries[-1], {"message": message.model_dump(mode="json", exclude_unset=True)}
+    entry = Entry.chained(last.digest, seq=last.seq + 1, at=last.at, kind="message", turn=0, data=data)
+    await origin.store.append(batch.model_copy(update={"entries": [*batch.entries, entry]}))
+    lines: list[bytes] = []
+    writer = BundleWriter(lines.append)
+    job = JsonlExport(writer)
+    writer.begin()
+    await job.write_runs(MirrorSource(origin.store), one("holder"), Selection())
+    await job.items(contents_of(database).of(job.attached))
+    writer.end()
+    target = persistence_on(open_database(f"surrealkv://{tmp_path / 'target'}"), keys)
+    parts = parts_of(target)
+    importer = Importer(target.store, parts)
+    await importer.load(lines, inspect(lines, parts))
+    assert importer.tallies["contents"].written == 1
+    assert await target.contents.get(own) == bytes(700_000)
+    assert await target.contents.prune(LATER) == (0, 0)
+    with pytest.raises(PayloadUnreadable):
+        await target.contents.get(other)
+    again = Importer(target.store, parts)
+    await again.load(lines, inspect(lines, parts))
+    assert (again.tallies["contents"].written, again.tallies["contents"].same) == (0, 1)
+    await target.close()
+
+
+async def one(run_id: str) -> AsyncIterator[str]:
+    """Yields one id."""
+    yield run_id

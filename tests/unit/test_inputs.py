@@ -78,8 +78,8 @@ async def test_data_is_read_as_json(given: Any, expected: Any) -> None:
 WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: None, "must be text that is not empty"),
     (lambda: " \n", "must be text that is not empty"),
-    (dict, "must be text that is not empty"),
-    (list, "must be text that is not empty"),
+    (dict, "must be data that is not empty"),
+    (list, "must be data that is not empty"),
     (lambda: Path("a.pdf"), r"File\('a.pdf'\)"),
     (lambda: b"text", "is bytes; decode text"),
     (lambda: Order, "must be text, JSON values"),

@@ -181,6 +181,23 @@ async def test_without_a_database_requests_carry_contents(lab: Lab) -> None:
         await lab.holdfast.start("viewer", ["Look", Image(png(500, 500))])
 
 
+async def test_messages_carry_contents_without_a_database(lab: Lab) -> None:
+    """Messages of a session carry small contents too, which its log never has; one too large is refused."""
+    for text in ("One.", "Two.", "Three."):
+        lab.server.say(text)
+    async with lab.worker(viewer):
+        session = lab.holdfast.session("carried", "viewer")
+        assert (await session.ask(["First", Image(png(seed=1))])).reply == "One."
+        assert (await session.ask(["Second", Image(png(seed=2))])).reply == "Two."
+        assert (await session.ask("Third")).reply == "Three."
+        with pytest.raises(UsageError, match="at most 524,288"):
+            await session.send([Image(png(500, 500))])
+        entries = json.dumps([entry.data for entry in await lab.entries("carried")])
+    sent = lab.server.requests[-1].messages
+    assert [message["content"][1] for message in sent[1:4:2]] == [image_part(png(seed=1)), image_part(png(seed=2))]
+    assert base64.b64encode(png(seed=1)).decode() not in entries
+
+
 async def test_images_of_tools_are_shown(stored: Lab) -> None:
     """Pictures that tools return follow all results of the turn, in one message of the request, and are stored."""
     stored.server.call_tools(("draw", {"names": ["a.png", "bb.png"]}), ("draw", {"names": ["ccc.png"]}))

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.calls import must_retry, unexpected
     from holdfast.workflows.catch_up import leave_to_catch_up
     from holdfast.workflows.run.answer import AnswerCheck
+    from holdfast.workflows.run.attachments import store_queued
     from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.budget_wait import BudgetWait, next_day
     from holdfast.workflows.run.call_waits import CallWaits
@@ -36,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.next_message import has_next_message
     from holdfast.workflows.run.open_wait import time_until
     from holdfast.workflows.run.outbox import Outbox
-    from holdfast.workflows.run.report import progress_of, result_of, summary_of
+    from holdfast.workflows.run.report import progress_of, result_of, summary_of, why_out_of_time
     from holdfast.workflows.run.restoring import Restoring
     from holdfast.workflows.run.run_budget import RunBudget, exceeded, not_called
     from holdfast.workflows.run.stages import Stages
@@ -145,7 +146,7 @@ class Execution:
                 )
             except TimeoutError:
                 self._stop = RunStatus.TIMED_OUT
-                self._out_of_time = self._why_out_of_time()
+                self._out_of_time = why_out_of_time(self.state, workflow.now())
                 return
             await asyncio.sleep(0)  # what a command has woken takes its next step first
             if not turns.done():
@@ -273,6 +274,7 @@ class Execution:
 
     async def _take_turn(self) -> Outcome | None:
         """Calls the model, if the guards let it have the messages, and the budget allows the call."""
+        await store_queued(self.state.queue)
         if self.state.spec.input_guards:
             self._deliver()
             if self.state.checks.pending:
@@ -371,13 +373,6 @@ class Execution:
         info = workflow.info()
         length = info.get_current_history_length()
         return info.is_continue_as_new_suggested() and (length >= self._next_try or length > options.MAX_EVENTS)
-
-    def _why_out_of_time(self) -> str:
-        expires = self.state.request.expires
-        if expires is not None and workflow.now() >= expires:
-            return f"the run was to end at {expires.isoformat()}"
-        waited = f"; it was waiting for {', '.join(self.state.unserved)}" if self.state.unserved else ""
-        return f"the run exceeded its time limit of {self.state.plan.timeout:g} s{waited}"
 
     def _stopped(self) -> Outcome:
         if self._stop == RunStatus.TIMED_OUT:

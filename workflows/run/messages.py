@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 from holdfast.attachments import Attachment
 from holdfast.carried import QueuedMessage
@@ -34,14 +35,30 @@ class MessageQueue:
         self._messages.append(message)
 
     def take(self, *, after_answer: bool) -> list[QueuedMessage]:
-        """Removes and returns the messages for the next model call.
+        """Removes and returns the messages for the next model call, before the first one whose content is not stored.
 
         Args:
             after_answer: whether the model has answered, so that the call sees all messages.
         """
-        taken = [message for message in self._messages if after_answer or not message.after_answer]
+        ready = takewhile(lambda message: not _carries_content(message), self._messages)
+        taken = [message for message in ready if after_answer or not message.after_answer]
         self._messages = [message for message in self._messages if message not in taken]
         return taken
+
+    @property
+    def unstored(self) -> QueuedMessage | None:
+        """The oldest message that carries the content of an attachment; `None` if none does."""
+        return next((message for message in self._messages if _carries_content(message)), None)
+
+    def settle(self, message: QueuedMessage, attachments: list[Attachment]) -> None:
+        """Replaces the attachments of a message, unless it was dropped meanwhile."""
+        change = {"attachments": attachments}
+        self._messages = [each.model_copy(update=change) if each is message else each for each in self._messages]
+
+    def drop(self) -> list[QueuedMessage]:
+        """Removes and returns all messages."""
+        dropped, self._messages = self._messages, []
+        return dropped
 
     def hurry(self) -> None:
         """Makes the next model call see all messages."""
@@ -54,6 +71,10 @@ class MessageQueue:
 
     def __len__(self) -> int:
         return len(self._messages)
+
+
+def _carries_content(message: QueuedMessage) -> bool:
+    return any(each.data for each in message.attachments)
 
 
 def _size(text: str, attachments: Iterable[Attachment]) -> int:

@@ -15,10 +15,11 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.forking import Prefix
     from holdfast.progress import RunProgress
     from holdfast.protocol import Plan, RunRequest
-    from holdfast.types import Attachment, RunError, RunStatus
+    from holdfast.types import RunError, RunStatus
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.local import attempt_locally
+    from holdfast.workflows.run.attachments import stored
     from holdfast.workflows.run.fork import copy_workspace, read_prefix
     from holdfast.workflows.run.model_calls import error_type, run_error
     from holdfast.workflows.run.prompting import Prompting
@@ -71,14 +72,7 @@ class Preparation:
         if not any(each.data for each in wanted.attachments):
             return wanted
         self._doing = "storing the attachments"
-        kept = await call_activity(
-            names.CONTENT_KEEP,
-            (wanted.attachments,),
-            list[Attachment],
-            summary=f"store {len(wanted.attachments)} attachments",
-            **options.STORE_APPEND,
-        )
-        return wanted.model_copy(update={"attachments": kept})
+        return wanted.model_copy(update={"attachments": await stored(wanted.attachments)})
 
     async def prefix(self, fork: ForkOf, plan: Plan) -> Prefix:
         """Returns the log that a fork begins with, and copies the workspace if it has one of its own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from holdfast.budgets import Amount
@@ -103,3 +104,12 @@ def _summary_fields(state: RunState) -> dict[str, Any]:
         "finished_at": state.finished_at,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def why_out_of_time(state: RunState, now: datetime) -> str:
+    """Returns why the time of a run has ended."""
+    expires = state.request.expires
+    if expires is not None and now >= expires:
+        return f"the run was to end at {expires.isoformat()}"
+    waited = f"; it was waiting for {', '.join(state.unserved)}" if state.unserved else ""
+    return f"the run exceeded its time limit of {state.plan.timeout:g} s{waited}"

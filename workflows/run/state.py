@@ -302,7 +302,7 @@ class RunState(CallReports):
 
     def drop_messages(self, now: datetime, reason: str) -> None:
         """Records that no model call will see the messages that wait."""
-        for message in self.queue.take(after_answer=True):
+        for message in self.queue.drop():
             self._record("dropped", now, {"id": message.id, "reason": reason})
 
     def record_answer(self, now: datetime, error: RunError | None) -> None:
