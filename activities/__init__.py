@@ -51,6 +51,7 @@ from holdfast.ports.telemetry import Telemetry
 from holdfast.storage.memory import Embedding, TextMemory
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import MAX_INPUT_BYTES
+from holdfast.workspaces.keeper import WorkspaceKeeper
 
 NO_LIMIT = 1_000_000  # runs at the same time
 
@@ -91,6 +92,8 @@ class CodeDependencies:
     """The hosts that tools may reach over HTTP; `None` means all that are public."""
     telemetry: Telemetry | None = None
     """Receives traces and metrics; `None` means that there are none."""
+    keeper: WorkspaceKeeper | None = None
+    """Keeps workspaces in the store; `None` means that they stay on their machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +141,12 @@ def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
         limiter=Limiter(models),
         has_ledger=deps.ledger is not None,
         approval_timeout=deps.approval_timeout,
+        keeps_workspaces=deps.keeper is not None,
     )
     mirror = MirrorActivities(shared.writer, deps.run_log, shared.contexts, shared.finished, deps.telemetry)
     events = EventActivities(deps.topics)
     memory = MemoryActivities(Embedding(deps.memories))
-    forks = ForkActivities(deps.run_log, deps.store, deps.roots)
+    forks = ForkActivities(deps.run_log, deps.store, deps.roots, deps.keeper)
     ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(shared.slots).wait]
     ours += [mirror.append, mirror.finish, mirror.rebuild, events.register, events.emit]
     ours += [forks.page, forks.workspace, ChildActivities(deps.run_log).find]
@@ -184,6 +188,7 @@ def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) 
             http=deps.http,
             telemetry=deps.telemetry,
             lifespans=deps.lifespans,
+            keeper=deps.keeper,
         )
 
     model = ModelActivities(

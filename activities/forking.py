@@ -21,6 +21,7 @@ from holdfast.errors import (
     MirrorDamaged,
     PayloadUnreadable,
     RunNotFound,
+    StoreUnavailable,
     Unavailable,
     UsageError,
 )
@@ -29,6 +30,7 @@ from holdfast.forking import check_prefix, edited_results
 from holdfast.ports import RunLog, Store
 from holdfast.temporal.prefix import PrefixReader
 from holdfast.types import Entry
+from holdfast.workspaces.keeper import WorkspaceKeeper
 
 log = get_logger(__name__)
 
@@ -44,11 +46,15 @@ class ForkActivities:
         run_log: reads Temporal's history.
         store: the mirror.
         roots: where workspaces may be.
+        keeper: keeps workspaces in the store; `None` means that they stay on their machine.
     """
 
-    def __init__(self, run_log: RunLog, store: Store, roots: WorkspaceRoots) -> None:
+    def __init__(
+        self, run_log: RunLog, store: Store, roots: WorkspaceRoots, keeper: WorkspaceKeeper | None = None
+    ) -> None:
         self._reader = PrefixReader(run_log, store)
         self._roots = roots
+        self._keeper = keeper
         self._read: LRUCache[str, list[Entry]] = LRUCache(REMEMBERED)
         """Prefixes by execution of the fork, between two pages."""
 
@@ -74,14 +80,19 @@ class ForkActivities:
 
     @activity.defn(name=names.FORK_WORKSPACE)
     async def workspace(self, wanted: WorkspaceCopy) -> int:
-        """Copies the workspace of a run as it is now, and returns the number of files and folders.
+        """Copies the workspace of a run, and returns the number of files and folders.
+
+        One that is kept is copied as it was at the point of the fork, any other one as it is now.
 
         Raises:
-            ApplicationError: it exceeds a limit, cannot be read, or is on another machine.
+            ApplicationError: it exceeds a limit, cannot be read, or is on another machine; or, retryable, the store is
+                unavailable.
         """
         stopped = threading.Event()
         async with heartbeats():
             try:
+                if (restored := await self._restored(wanted)) is not None:
+                    return restored
                 source = self._source(wanted)
                 if source is None:
                     return 0
@@ -93,6 +104,25 @@ class ForkActivities:
                 raise asyncio.CancelledError from None
             finally:
                 stopped.set()
+
+    async def _restored(self, wanted: WorkspaceCopy) -> int | None:
+        """Restores the recorded state of a workspace for the fork; `None` means that there is none."""
+        if self._keeper is None or wanted.own_workspace is None:
+            return None
+        point = wanted.kept
+        if point is None and wanted.source is None:
+            point = await self._keeper.initial(self._roots.own_folder(wanted.run).name)
+        if point is None:
+            return None
+        try:
+            return await self._keeper.restore(activity.info().workflow_id or "", wanted.own_workspace, point)
+        except PayloadUnreadable as error:
+            raise UsageError(f"the files of run {wanted.run!r} cannot be restored: {error}; {ADVICE}") from None
+        except OSError as error:
+            raise UsageError(f"the files of run {wanted.run!r} cannot be written: {error}; {ADVICE}") from None
+        except StoreUnavailable as error:
+            log.warning("the files of the run to fork cannot be read, will retry", run=wanted.run, reason=str(error))
+            raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
 
     async def _prefix(self, wanted: ForkPageRequest) -> list[Entry]:
         fork = wanted.fork

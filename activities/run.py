@@ -43,6 +43,7 @@ class RunActivities:
         has_ledger: bool,
         limiter: Limiter,
         approval_timeout: float | None = None,
+        keeps_workspaces: bool = False,
     ) -> None:
         """
         Args:
@@ -57,6 +58,7 @@ class RunActivities:
             has_ledger: see `Plan.ledger`.
             limiter: resolves budgets.
             approval_timeout: see `Plan.approval_timeout`; of runs that set none.
+            keeps_workspaces: whether the workspaces of runs that name none are kept in the store.
         """
         self._agents = agents
         self._served = served
@@ -69,6 +71,7 @@ class RunActivities:
         self._limiter = limiter
         self._has_ledger = has_ledger
         self._approval_timeout = approval_timeout
+        self._keeps_workspaces = keeps_workspaces
 
     @activity.defn(name=names.RUN_PREPARE)
     async def prepare(self, wanted: RunOptions, input_bytes: int) -> Plan:
@@ -93,10 +96,12 @@ class RunActivities:
             spec=_overridden(spec, wanted),
             timeout=wanted.timeout or spec.timeout or self._default_timeout,
             expected_model=(models or [self._models.default_of(spec)])[0],
-            workspace=self._admit(wanted.workspace) if wanted.workspace else self._own_workspace(),
+            workspace=str(workspace := self._workspace(wanted)),
             max_tool_calls=self._max_tool_calls,
             provider=self._models.provider,
         )
+        if self._keeps_workspaces and not wanted.alone and (name := self._roots.name_of(workspace)):
+            plan.own_workspace = name
         if self._has_ledger:
             plan.ledger = True
         if not spec.calls_model_itself and (queue := self._models.queue_of(models[0] if models else None)):
@@ -120,12 +125,13 @@ class RunActivities:
                 f"this run cannot start: {error}", type=ErrorType.INVALID_REQUEST, non_retryable=True
             ) from None
 
-    def _own_workspace(self) -> str:
-        return str(self._roots.own_folder(activity.info().workflow_id or ""))
-
-    def _admit(self, workspace: str) -> str:
+    def _workspace(self, wanted: RunOptions) -> Path:
         try:
-            return str(self._roots.admit(Path(workspace)))
+            if wanted.own_workspace and self._keeps_workspaces:
+                return self._roots.named(wanted.own_workspace)
+            if wanted.workspace:
+                return self._roots.admit(Path(wanted.workspace))
+            return self._roots.own_folder(activity.info().workflow_id or "")
         except (UsageError, OSError, ValueError) as error:
             raise ApplicationError(
                 f"this run cannot start: {error}", type=ErrorType.INVALID_REQUEST, non_retryable=True

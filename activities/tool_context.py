@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import MappingProxyType
 
 from temporalio import activity
@@ -40,7 +39,7 @@ def tool_context(
         agent=invocation.agent,
         turn=invocation.turn,
         attempt=activity.info().attempt,
-        workspace=Path(invocation.workspace or "."),
+        workspace=roots.place(invocation.workspace, invocation.own_workspace),
         memories=memories,
         roots=roots,
         tool=invocation.call.name,

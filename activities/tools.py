@@ -16,6 +16,7 @@ from holdfast.activities.call_stages import CallStages
 from holdfast.activities.claims import NotBegun
 from holdfast.activities.finished import NEXT_ATTEMPT, FinishedCalls
 from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
+from holdfast.activities.kept_workspaces import KeptWorkspaces
 from holdfast.activities.ledger_calls import LATE_RESULT, LedgerCalls
 from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.result_cut import cut
@@ -40,6 +41,7 @@ from holdfast.ports.stages import StageReports
 from holdfast.ports.telemetry import NoTelemetry, Telemetry
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import ToolResult
+from holdfast.workspaces.keeper import WorkspaceKeeper
 
 log = get_logger(__name__)
 
@@ -73,6 +75,7 @@ class ToolActivity:
         http: HttpAccess | None = None,
         telemetry: Telemetry | None = None,
         lifespans: Lifespans | None = None,
+        keeper: WorkspaceKeeper | None = None,
     ) -> None:
         self._tool = tool
         self._find = find
@@ -94,6 +97,7 @@ class ToolActivity:
         """Of the calls that are running, by their task in Temporal."""
         self._sandbox = sandbox
         self._lifespans = lifespans
+        self._workspaces = KeptWorkspaces(keeper, is_cut=max_result is not None)
 
     def definition(self) -> Callable[..., Any]:
         """Returns the activity to register, under the tool's own type."""
@@ -148,11 +152,18 @@ class ToolActivity:
             return await self._result(invocation)
 
     async def _result(self, invocation: ToolInvocation) -> ToolResult:
-        if invocation.claim or invocation.lost:
-            context = self._context(invocation)
-            result = await self._ledger.result(self._tool, invocation, context, self._made)
-        else:
-            result = await self._made(invocation, None)
+        async with self._workspaces.held(invocation, self._tool) as workspace:
+
+            async def make(invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
+                result = await self._made(invocation, claim)
+                await self._workspaces.record(workspace, self._tool, result)
+                return result
+
+            if invocation.claim or invocation.lost:
+                context = self._context(invocation)
+                result = await self._ledger.result(self._tool, invocation, context, make)
+            else:
+                result = await make(invocation, None)
         await self._limits.settle(result)
         return result
 

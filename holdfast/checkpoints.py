@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from holdfast.bounds import Json, Text
 from holdfast.context import context_of, open_calls, up_to
 from holdfast.errors import UsageError
 from holdfast.types import AgentSpec, Entry, RunId, Tolerant, ToolCall, TranscriptRef
+from holdfast.workspace_log import workspace_at
+from holdfast.workspace_states import WorkspacePoint
 
 SHOWN = 10  # names in a message
 _TURN = re.compile(r"(?:turn-)?([0-9]{1,9})")
@@ -50,6 +53,8 @@ class RestorePoint(Tolerant):
     """The last text of the model."""
     active: Text | None = None
     """The agent that acted there, as in `AgentSpec.acting`."""
+    workspace: Annotated[WorkspacePoint, Field(exclude_if=lambda point: not point.heads)] = WorkspacePoint()
+    """The state of the workspace."""
 
 
 def turn_name(turn: int) -> str:
@@ -140,6 +145,8 @@ def restore_point(entries: Sequence[Entry], reference: str, run_id: RunId) -> Re
     if context.active is not None:
         point.active = context.active
     point.output = next((reply.content for reply in reversed(replies) if reply.content), "")
+    if (workspace := workspace_at(entries, checkpoint.ref.seq)).heads:
+        point.workspace = workspace
     return point
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from holdfast.bounds import Count, Text
 from holdfast.data import Tolerant
 from holdfast.progress import Wait
 from holdfast.types import ChildProgress, RunError, RunId, RunResult, RunStatus, Usage
+from holdfast.workspace_states import WorkspaceSnapshot
 
 MAX_DEPTH = 5
 """Runs of a tree below one another, not counting the one at the top."""
@@ -27,6 +30,8 @@ class ChildReport(Tolerant):
     """What it waits for, if its status is `waiting`."""
     output: Text = ""
     """Its answer, or what there is of it; empty before its end."""
+    snapshots: Annotated[list[WorkspaceSnapshot], Field(exclude_if=lambda snapshots: not snapshots)] = []
+    """As in `RunResult`."""
     error: RunError | None = None
     """Why it did not complete."""
 
@@ -40,6 +45,7 @@ class ChildReport(Tolerant):
             tool_calls=result.tool_calls + result.tree_tool_calls,
             output=result.output,
             error=result.error,
+            **({"snapshots": result.snapshots} if result.snapshots else {}),
         )
 
 
@@ -75,6 +81,8 @@ class ChildRun(ChildProgress):
     """The turn of the call."""
     output: Text = ""
     """Its answer, until the call has its result."""
+    snapshots: Annotated[list[WorkspaceSnapshot], Field(exclude_if=lambda snapshots: not snapshots)] = []
+    """As in `RunResult`, likewise."""
     error: RunError | None = None
     """Why it did not complete."""
     reports: bool = False

@@ -73,6 +73,7 @@ class ErrorType(enum.StrEnum):
     CALL_LOST = "CallLost"
     NO_CLAIM = "NoClaim"
     CLAIM_REQUIRED = "ClaimRequired"
+    WORKSPACE_NOT_READY = "WorkspaceNotReady"
     REDIRECTED = "Redirected"
     UNKNOWN_WORKFLOW = "UnknownWorkflowType"
     MODEL_UNAVAILABLE = "ModelUnavailable"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from holdfast.bounds import Indexed, Text
 from holdfast.types import Entry, RunId, Tolerant
+from holdfast.workspace_states import WorkspacePoint
 
 
 class ForkOf(Tolerant):
@@ -54,5 +59,9 @@ class WorkspaceCopy(Tolerant):
     source: str | None = None
     """The folder that the run was started with; `None` means the one that it got."""
     target: str
+    own_workspace: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
+    """Name of the fork's workspace, as in `Plan`."""
+    kept: Annotated[WorkspacePoint | None, Field(exclude_if=lambda point: point is None)] = None
+    """The recorded state of the run's workspace at the point; `None` means that nothing was recorded."""
     wrote: bool = False
     """Whether tools of the run have written files, so that its folder must exist."""

@@ -12,6 +12,8 @@ from holdfast.checkpoints import find_checkpoint
 from holdfast.context import context_of, in_force, open_calls
 from holdfast.errors import UsageError
 from holdfast.types import Entry, ForkedFrom, Message, ToolCall
+from holdfast.workspace_log import workspace_at
+from holdfast.workspace_states import WorkspacePoint
 
 MAX_PREFIX_BYTES = 16_000_000
 """Of the entries that a fork copies: its history holds them twice, and Temporal ends a run whose history has 50 MB."""
@@ -160,6 +162,11 @@ class Prefix:
         )
         reply = next(replies, None)
         return reply.turn if reply else 0
+
+    @property
+    def workspace(self) -> WorkspacePoint:
+        """The state of the workspace at the point."""
+        return workspace_at(self.entries)
 
     def open_waits(self) -> list[Entry]:
         """Returns the entries of the waits that have not ended at the point."""

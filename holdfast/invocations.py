@@ -11,6 +11,7 @@ from holdfast.data import Tolerant
 from holdfast.messages import ToolCall
 from holdfast.run_context import RunContext
 from holdfast.types import RunId
+from holdfast.workspace_states import WorkspacePoint
 
 
 class Resolution(Tolerant):
@@ -44,6 +45,11 @@ class ToolInvocation(Tolerant):
     turn: int
     call: ToolCall
     workspace: str | None = None
+    """Its path on the machine of the run's first worker."""
+    own_workspace: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
+    """As in `Plan`."""
+    kept: Annotated[WorkspacePoint | None, Field(exclude_if=lambda point: point is None)] = None
+    """The state from which the call begins; `None` means that nothing was recorded yet."""
     claim: CallClaim | None = None
     """The claim that the call needs; `None` means that it is made without one."""
     lost: bool = False

@@ -38,6 +38,7 @@ from holdfast.types import (
     TranscriptRef,
     Usage,
 )
+from holdfast.workspace_states import WorkspacePoint
 
 
 class Plan(Tolerant):
@@ -53,6 +54,8 @@ class Plan(Tolerant):
     """Task queue of the calls of its first model, whose rate the server limits; `None` means that of the run."""
     workspace: str
     """Absolute path on the worker's machine."""
+    own_workspace: Annotated[str | None, Field(exclude_if=lambda name: name is None)] = None
+    """Name of the workspace if its run got it by default and it is kept, so that it can be on any machine."""
     provider: str | None = None
     """Where the models of the run's first worker are: `scripted`, or a host; `None` means that it is not known."""
     queued: bool = False
@@ -135,6 +138,7 @@ class CarriedState(Tolerant):
     handoffs: Annotated[int, Field(exclude_if=lambda number: not number)] = 0
     """Number of handoffs since the last answer."""
     checks: Annotated[CarriedChecks, Field(exclude_if=lambda checks: not checks.model_fields_set)] = CarriedChecks()
+    workspace: Annotated[WorkspacePoint, Field(exclude_if=lambda point: not point.heads)] = WorkspacePoint()
     tree: Annotated[CarriedTree, Field(exclude_if=lambda tree: tree == CarriedTree())] = CarriedTree()
 
 
@@ -156,6 +160,8 @@ class RunOptions(Tolerant):
     tags: dict[Text, Text] = {}
     workspace: Annotated[Text, Field(max_length=MAX_PATH)] | None = None
     """Absolute path of the tools' working folder on the worker's machine; `None` means a new folder for this run."""
+    own_workspace: Annotated[Text | None, Field(exclude_if=lambda name: name is None)] = None
+    """As in `Plan`, of the run above it whose workspace it has."""
     approve: list[Text] | None = None
     """Names of tools whose calls a person must approve, although neither tool nor agent requires it; `all` stands for
     every tool that has effects outside of the run."""
@@ -192,6 +198,8 @@ class RunRequest(RunOptions):
     """Number of runs above it in the tree."""
     context: Annotated[RunContext | None, Field(exclude_if=lambda context: context is None)] = None
     """What its tools are told, and those of the runs that it starts; the model does not see it."""
+    kept: Annotated[WorkspacePoint | None, Field(exclude_if=lambda point: point is None)] = None
+    """The state of that workspace at the start; `None` means that nothing was recorded yet."""
     client_version: str | None = None
     """Version of the Holdfast client that wrote the request; `None` means that it was written by hand, so that unknown
     fields are typing errors."""

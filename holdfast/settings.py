@@ -21,15 +21,20 @@ from holdfast.http_access import HttpAccess
 from holdfast.observability_settings import ObservabilitySettings
 from holdfast.pricing import ModelPrice, parse_prices
 from holdfast.rejection import reason_of
+from holdfast.workspace_settings import WorkspaceSettings
 
 SCRIPTED_MODEL = "scripted"
 OPENAI_HOST, OPENROUTER_HOST = "api.openai.com", "openrouter.ai"
 MAX_LIMIT = 1_000_000  # calls per second, or concurrent ones
+LISTS = (
+    *("holdfast_agents", "workspace_roots", "workspace_ignore", "sandbox_paths"),
+    *("http_allowed_hosts", "http_private_hosts"),
+)
 DEFAULT_OPENAI_MODEL = "gpt-5-mini"
 DEFAULT_OPENROUTER_MODEL = "openai/gpt-5-mini"
 
 
-class Settings(ObservabilitySettings):
+class Settings(ObservabilitySettings, WorkspaceSettings):
     """All settings with their units and defaults; environment variables have the same names in capitals."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
@@ -155,9 +160,7 @@ class Settings(ObservabilitySettings):
     """Whether a tool call that must not take effect twice is made without a claim in the ledger while the store is
     unavailable, or waits for it."""
 
-    @field_validator(
-        "holdfast_agents", "workspace_roots", "sandbox_paths", "http_allowed_hosts", "http_private_hosts", mode="before"
-    )
+    @field_validator(*LISTS, mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):

@@ -13,6 +13,7 @@ from holdfast.call_progress import CallProgress
 from holdfast.data import Tolerant
 from holdfast.messages import MadeCheckpoint
 from holdfast.usage import Usage
+from holdfast.workspace_states import WorkspaceSnapshot
 
 RunId = str
 """A run's id, which is its workflow id."""
@@ -48,3 +49,5 @@ class ToolResult(Tolerant):
     """The agent to which the call has handed the run."""
     left_out: Count = 0
     """Number of bytes at the end of the content that were left out."""
+    snapshots: Annotated[list[WorkspaceSnapshot], Field(exclude_if=lambda snapshots: not snapshots)] = []
+    """States of the workspace after the call, if the run does not know them; several if a child run has ended."""

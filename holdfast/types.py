@@ -30,6 +30,7 @@ from holdfast.specs import model_names as model_names  # noqa: PLC0414 - exporte
 from holdfast.tool_result import RunId as RunId  # noqa: PLC0414 - exported
 from holdfast.tool_result import ToolResult as ToolResult  # noqa: PLC0414 - exported
 from holdfast.usage import Usage as Usage  # noqa: PLC0414 - exported
+from holdfast.workspace_states import WorkspaceSnapshot
 
 MAX_INPUT_BYTES = 512 * 1024
 """Largest input of a run, in UTF-8 bytes, if large payloads are not stored outside of Temporal, which terminates a
@@ -66,8 +67,8 @@ class Entry(Tolerant):
             TriedModel) if other models were asked before; from the run itself `repair` (its number), if it asks the
             model to repair its answer
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
-            (CallOutcome), `progress` (CallProgress); of an answer of a child run also `run` (its id), `usage`; of a
-            handoff `handoff`: the agent that acts from then on
+            (CallOutcome), `progress` (CallProgress), `snapshots` (of WorkspaceSnapshot); of an answer of a child run
+            also `run` (its id), `usage`; of a handoff `handoff`: the agent that acts from then on
         stage: the ToolProgress with which a call has entered a stage; its last one is in its `tool_result`
         command: `command` (its name), `id`, `by`, and the fields of the command that were set
         dropped: `id` (of the `send` command), `reason`: a message that no model call will see
@@ -196,6 +197,8 @@ class RunResult(Tolerant):
     """Files that tools reported as written, relative to the workspace, in order, without repeats."""
     workspace: str | None = None
     """The tools' folder on the worker's machine; `None` means that the run never started."""
+    snapshots: Annotated[list[WorkspaceSnapshot], Field(exclude_if=lambda snapshots: not snapshots)] = []
+    """Of a child run, the state of the workspace at its end, as in `WorkspacePoint.heads`."""
     started_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 

@@ -175,8 +175,11 @@ LEAVES = """
     tags
     tool_result
     tool_runs
+    trees
     types
     usage
+    workspace_log
+    workspace_states
 """
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (
@@ -187,7 +190,7 @@ LAYERS = [
     Layer(LEAVES, "", "pydantic pydantic_core"),
     Layer("search_attributes", LEAVES, "temporalio"),
     Layer(
-        "settings observability_settings",
+        "settings observability_settings workspace_settings",
         "bounds budgets errors http_access pricing _util.age _util.named_values rejection",
         "pydantic pydantic_settings",
     ),
@@ -202,7 +205,7 @@ LAYERS = [
         f"{VOCABULARY} _util.logger _util.streams agents.agent agents.approvals agents.cancellation agents.catalog "
         "agents.directory agents.files agents.guards agents.lifespan agents.output agents.secret_files "
         "agents.system_prompt agents.tool agents.tool_context agents.user_functions agents.workspaces agents.wrappers "
-        "temporal.payload_limits temporal.prefix storage.memory",
+        "temporal.payload_limits temporal.prefix storage.memory workspaces",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
@@ -237,7 +240,17 @@ LAYERS = [
         f"{STORAGE} storage.encryption temporal",
         "cachetools surrealdb temporalio",
     ),
+    Layer(
+        "storage.files",
+        f"{STORAGE} storage.encryption storage.payloads",
+        "cachetools surrealdb",
+    ),
     Layer("storage.persistence", "errors ports storage"),
+    Layer(
+        "workspaces",
+        f"{VOCABULARY} _util.batches _util.logger _util.private_files agents.secret_files agents.workspaces",
+        "pydantic",
+    ),
     Layer("scripted", f"{VOCABULARY} models", "pydantic starlette uvicorn"),
     Layer(
         "telemetry",
@@ -265,7 +278,7 @@ LAYERS = [
     ),
     Layer(
         "composition",
-        f"{VOCABULARY} settings _util _version agents {CALLERS} workflows activities",
+        f"{VOCABULARY} settings _util _version agents {CALLERS} workspaces workflows activities",
         "pydantic temporalio",
     ),
     Layer(
@@ -277,7 +290,7 @@ LAYERS = [
     Layer("api", VOCABULARY, "google starlette temporalio"),
     Layer(
         "cli",
-        f"{VOCABULARY} settings _util _version agents api {CALLERS}",
+        f"{VOCABULARY} settings _util _version agents api {CALLERS} workspaces",
         "google prompt_toolkit pydantic pydantic_core rich surrealdb temporalio typer uvicorn",
     ),
     Layer("worker", "_util errors settings composition.worker telemetry.endpoint", "temporalio"),

@@ -121,6 +121,11 @@ class Tool:
         """Whether it comes with Holdfast, so that its function does not block for long."""
         return self.function.__module__.startswith(SHIPPED)
 
+    @property
+    def knows_context(self) -> bool:
+        """Whether the function is given the context of its calls, so that it may use the workspace."""
+        return bool(self._arguments.injected)
+
     def served_as(self, activity: str) -> Tool:
         """Returns the tool under another activity type."""
         spec = self.spec.model_copy(update={"activity": activity})

@@ -28,6 +28,8 @@ class WorkspaceRoots:
         self._state = _real(state)
         self.own = self._state / "workspaces"
         """Parent folder of the workspaces of runs that name none."""
+        self.records = self._state / "workspace-records"
+        """Folder for what is remembered of these workspaces."""
 
     def own_folder(self, run_id: str) -> Path:
         """Returns the folder of a run that names none."""
@@ -35,6 +37,29 @@ class WorkspaceRoots:
         if len(name) > MAX_FOLDER_NAME:
             name = hashlib.sha256(run_id.encode()).hexdigest()
         return self.own / name
+
+    def named(self, name: str) -> Path:
+        """Returns the folder on this machine of a workspace that a run got by default, perhaps on another machine.
+
+        Raises:
+            UsageError: this is not the name of one.
+        """
+        if not name or name in (".", "..") or "/" in name or "\0" in name or len(name) > MAX_FOLDER_NAME:
+            raise UsageError(f"{name!r:.80} is not the name of a workspace")
+        return self.own / name
+
+    def name_of(self, folder: Path) -> str | None:
+        """Returns the name of a workspace that a run got by default; `None` means that it is another folder."""
+        return folder.name if folder.parent == self.own else None
+
+    def place(self, folder: str | None, own: str | None) -> Path:
+        """Returns the workspace of a run on this machine.
+
+        Args:
+            folder: its path on the machine of the first worker; `None` means the current folder.
+            own: its name if the run got it by default and it is kept.
+        """
+        return self.named(own) if own else Path(folder or ".")
 
     def admit(self, folder: Path) -> Path:
         """Returns a folder with all links resolved, if a run may have it as its workspace.

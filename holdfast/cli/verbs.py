@@ -91,6 +91,7 @@ VERBS = (
     Verb("diff", "Compares two runs: where they part, and what each used.", Section.INSPECT),
     Verb("checkpoints", "Lists the checkpoints of a run, oldest first.", Section.INSPECT),
     Verb("transcript", "Prints the messages of a run in full.", Section.INSPECT),
+    Verb("files", "Lists the files of a run, or writes them out.", Section.INSPECT),
     Verb("record", "Writes the model calls of runs as a cassette for tests.", Section.INSPECT),
     Verb("replay", "Checks recorded runs against today's workflow code.", Section.INSPECT),
     Verb("sql", "Runs a read-only SurrealQL query.", Section.INSPECT),

@@ -26,6 +26,7 @@ from holdfast.composition.models import LazyModel, model_access
 from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, traces
 from holdfast.composition.worker_options import BUILD_ID, workspace_roots
+from holdfast.composition.workspaces import workspace_keeper
 from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.event_topics import TemporalEventTopics
@@ -106,6 +107,7 @@ class CodeWorker:
 
     def _worker(self, observed: Observability) -> Worker:
         client, settings, persistence = self._client, self._settings, self._persistence
+        roots = WorkspaceRoots(workspace_roots(settings), settings.holdfast_home)
         dependencies = CodeDependencies(
             catalog=self._catalog,
             models=model_access(settings, self._model, persistence),
@@ -113,7 +115,8 @@ class CodeWorker:
             contents=persistence.contents,
             limits=PayloadLimits(client.data_converter, settings.max_payload_bytes),
             memories=persistence.memories,
-            roots=WorkspaceRoots(workspace_roots(settings), settings.holdfast_home),
+            roots=roots,
+            keeper=workspace_keeper(settings, persistence, roots),
             ledger=persistence.ledger,
             ledger_required=settings.tool_ledger == "require",
             tool_loop=self._loop,

@@ -37,6 +37,7 @@ from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, observability
 from holdfast.composition.worker_options import BUILD_ID, workspace_roots
 from holdfast.composition.workers import Workers
+from holdfast.composition.workspaces import workspace_keeper
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
 from holdfast.ops.announcement import Announcement
 from holdfast.ops.doctor import Reconciler, Relatives, RunFinder
@@ -100,6 +101,8 @@ PASSED_THROUGH = (
     "context",
     "checkpoints",
     "fork_of",
+    "workspace_states",
+    "workspace_log",
     "forking",
     "names",
     "commands",
@@ -151,6 +154,7 @@ def build_worker(
     observed = observed or Observability()
     queues, tool_loop = ModelQueues(settings), ToolLoop() if isolate_tools else CallerLoop()
     lifespans = Lifespans(catalog, tool_loop)
+    roots = WorkspaceRoots(workspace_roots(settings), settings.holdfast_home)
     deps = Dependencies(
         catalog=catalog,
         models=model_access(settings, model, persistence),
@@ -166,7 +170,8 @@ def build_worker(
         ledger_required=settings.tool_ledger == "require",
         topics=TemporalEventTopics(client, settings.temporal_task_queue),
         stages=TemporalStageReports(client),
-        roots=WorkspaceRoots(workspace_roots(settings), settings.holdfast_home),
+        roots=roots,
+        keeper=workspace_keeper(settings, persistence, roots),
         http=settings.http_access,
         default_timeout=settings.agent_execution_timeout,
         max_concurrent_agents=settings.max_concurrent_agents,

@@ -18,6 +18,7 @@ from holdfast.storage.bus import Bus, MemoryLog, SurrealLog
 from holdfast.storage.contents import MemoryContents, SurrealContents
 from holdfast.storage.database import SCHEMES, Database, open_database
 from holdfast.storage.encryption import KeyRing
+from holdfast.storage.files import SurrealFiles
 from holdfast.storage.ledger import SurrealLedger
 from holdfast.storage.memory import InProcessTable, SurrealTable, TextMemory
 from holdfast.storage.mirror import MemoryStore, SurrealStore, open_store
@@ -38,6 +39,8 @@ class Persistence:
     store: Store
     payloads: ChunkTable | None = None
     """Chunks of payloads that are too large for Temporal; `None` in memory, where large payloads are not supported."""
+    files: SurrealFiles | None = None
+    """Files of workspaces and memory folders; `None` in memory, where they stay in their folders."""
     registry: RegistryProtocol = field(default_factory=InMemoryRegistry)
     vectors: Callable[[str], VectorStoreProtocol] = field(default_factory=MemoryVectors)
     """Returns the vector store of a namespace."""
@@ -103,6 +106,7 @@ def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Em
         database=database,
         store=SurrealStore(database, keys),
         payloads=ChunkTable(database),
+        files=SurrealFiles(database, keys),
         registry=SurrealRegistry(database),
         vectors=vectors,
         memories=TextMemory.of(SurrealTable(database), vectors, embedder),

@@ -9,6 +9,8 @@ from dataclasses import replace
 from holdfast import Agent, Block, File, Image, RunHandle, RunStatus, TextDelta, ToolContext, tool
 from holdfast.models.embeddings import OpenAIEmbedder
 from holdfast.protocol import EmbedRequest
+from holdfast.storage.database import open_database
+from holdfast.storage.files import SurrealFiles
 from holdfast.storage.ledger import MemoryLedger
 from holdfast.storage.memory import InProcessTable, TextMemory
 from holdfast.storage.memory.pending import BATCH
@@ -217,6 +219,37 @@ async def begins_as_a_fork(lab: Lab) -> RunHandle:
     return fork
 
 
+async def keeps_its_workspace(lab: Lab) -> RunHandle:
+    """Files are recorded, an agent that is asked has them, and a restore takes the run back to those of a turn."""
+
+    @tool(idempotent=True)
+    def write(text: str, context: ToolContext) -> str:
+        """Writes a file."""
+        context.workspace.mkdir(parents=True, exist_ok=True)
+        (context.workspace / "a.txt").write_text(text)
+        return text
+
+    writer = Agent(name="writer", system_prompt="writer", tools=[write])
+    keeper = Agent(name="keeper", system_prompt="keeper", tools=[write], agents=[writer])
+    database = open_database("mem://")
+    try:
+        async with lab.worker(keeper, writer, files=SurrealFiles(database), max_cached_workflows=100):
+            lab.server.call_tools(("write", {"text": "one"}))
+            lab.server.call_tools(("ask_writer", {"input": "Write two."}))
+            lab.server.call_tools(("write", {"text": "two"}))
+            lab.server.say("Written.")
+            lab.server.reply(Reply(text=LONG, hang_after=1))
+            lab.server.call_tools(("write", {"text": "three"}))
+            lab.server.say("Written again.")
+            run = await lab.holdfast.start("keeper", "Write.")
+            await streaming(run)
+            assert await run.restore_from_checkpoint("turn-1", id="keeps-restore")
+            await run.result(60)
+    finally:
+        await database.close()
+    return run
+
+
 async def waits_for_a_budget(lab: Lab) -> RunHandle:
     """A limit of tokens, at which the run waits until it is raised, and one of tool calls, at which it ends."""
     lab.server.call_tools(("find", {"word": "a"}), ("find", {"word": "b"}))
@@ -383,6 +416,7 @@ SCENARIOS: dict[str, Scenario] = {
         embeds_memories,
         calls_a_tool_alone,
         begins_as_a_fork,
+        keeps_its_workspace,
         waits_for_a_budget,
         goes_back,
         compacts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -44,8 +45,33 @@ def dump(number: int, context: ToolContext) -> str:
     return f"{number} ".ljust(DUMP_CHARS, "x")
 
 
+@tool(idempotent=True)
+def store(megabytes: int, context: ToolContext) -> str:
+    """Stores large files, whose snapshot takes a while."""
+    _record(context, "store")
+    for number in range(megabytes):
+        content = random.Random(number).randbytes(1_000_000)
+        (context.workspace / f"{number}.bin").write_bytes(content)
+    return f"stored {megabytes}"
+
+
+@tool(read_only=True)
+def check(megabytes: int, context: ToolContext) -> str:
+    """Compares the files with what `store` has written."""
+    wrong = [
+        number
+        for number in range(megabytes)
+        if (context.workspace / f"{number}.bin").read_bytes() != random.Random(number).randbytes(1_000_000)
+    ]
+    return f"wrong: {wrong}; {sum(ran(context.workspace).values())} calls"
+
+
 clerk = Agent(
-    name="clerk", system_prompt="You keep the books.", tools=[note, read_slowly, pay, dump], max_turns=500, timeout=300
+    name="clerk",
+    system_prompt="You keep the books.",
+    tools=[note, read_slowly, pay, dump, store, check],
+    max_turns=500,
+    timeout=300,
 )
 
 

@@ -23,6 +23,7 @@ from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.ledger import Ledger
 from holdfast.settings import Settings
 from holdfast.storage.bus import Bus, MemoryLog
+from holdfast.storage.files import SurrealFiles
 from holdfast.storage.memory import TextMemory
 from holdfast.storage.mirror import open_store
 from holdfast.storage.persistence import Persistence
@@ -82,9 +83,14 @@ class Lab:
         isolate_tools: bool = False,
         model: ChatModel | None = None,
         observed: Observability | None = None,
+        files: SurrealFiles | None = None,
+        home: Path | None = None,
     ) -> AsyncIterator[None]:
-        """Runs a worker that serves these agents; by default each workflow task replays the whole run."""
-        kept = Persistence(database=None, store=store or self.store, bus=bus or self.bus, ledger=ledger)
+        """Runs a worker that serves these agents; by default each workflow task replays the whole run.
+
+        With another `home`, it is like a worker on another machine.
+        """
+        kept = Persistence(database=None, store=store or self.store, bus=bus or self.bus, ledger=ledger, files=files)
         if self.contents is not None:
             kept = replace(kept, contents=self.contents)
         if day_budgets is not None:
@@ -94,7 +100,7 @@ class Lab:
         )
         running = worker.build_worker(
             self.client,
-            self.settings,
+            self.settings.model_copy(update={"holdfast_home": home}) if home else self.settings,
             catalog=AgentCatalog(agents),
             model=model or ours,
             persistence=replace(kept, memories=memories) if memories else kept,

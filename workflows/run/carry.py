@@ -57,6 +57,7 @@ def carried_state(state: RunState, now: datetime, execution: str, *, acked: Tran
         context=state.context.carry(),
         control=_control(state, before.control if before else CarriedControl()),
         checks=state.checks.carry(_unchecked_reply(state), state.finish_reason),
+        workspace=state.workspace,
         tree=state.tree.carry(),
     )
 
@@ -107,6 +108,7 @@ def resumed(run_id: str, request: RunRequest, carried: CarriedState, *, now: dat
     state.resolutions = dict(carried.resolutions)
     state.forked, state.reported, state.stage = carried.forked, carried.reported, carried.stage
     state.files.add(carried.files)
+    state.workspace = carried.workspace
     state.active, state.handoffs = carried.active, carried.handoffs
     state.budget = carried.budget.model_copy() if carried.budget else CarriedBudget()
     state.tree = Tree(carried.tree)

@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.run_budget import RunBudget, not_called
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.tree import wait_for, wait_id
+    from holdfast.workspace_states import WorkspacePoint
 
 ATTEMPTS = 20
 """Ids that are tried for one child; each reset of its parent to before its start uses up one."""
@@ -101,7 +102,7 @@ class Children:
         if not child.status.is_final:
             return None
         child.taken = True
-        return _answer(child)
+        return self._answer(child)
 
     def is_waiting(self, call: ToolCall) -> bool:
         """Whether a call of this turn has asked a child that waits itself."""
@@ -111,7 +112,7 @@ class Children:
     def answer(self, call: ToolCall) -> ToolResult | None:
         """Returns the answer of a child that has ended; `None` if the call has asked none."""
         child = self._tree.asked_by(self._state.turns, call.id)
-        return _answer(child) if child is not None and child.status.is_final else None
+        return self._answer(child) if child is not None and child.status.is_final else None
 
     def report(self, report: ChildReport) -> None:
         """Takes note of what a child reports."""
@@ -125,6 +126,12 @@ class Children:
             state.end_wait(workflow.now(), wait, "continued" if not child.status.is_final else child.status.value)
         if child.status in (RunStatus.WAITING, RunStatus.PAUSED):
             state.begin_wait(workflow.now(), wait_for(child, report))
+
+    def _answer(self, child: ChildRun) -> ToolResult:
+        result, restored = _answer(child), self._state.workspace.restored
+        if child.snapshots:
+            result.snapshots = [each.model_copy(update={"restored": restored}) for each in child.snapshots]
+        return result
 
     async def hand_over(self) -> None:
         """Makes the open children report their end by a signal, so that the run can continue as new."""
@@ -277,6 +284,8 @@ class Children:
             "client_version": __version__,
         }
         inherited = {
+            "own_workspace": state.plan.own_workspace,
+            "kept": WorkspacePoint(heads=heads) if (heads := [each.bare for each in state.workspace.heads]) else None,
             "tags": request.tags,
             "context": request.context,
             "expires": request.expires,

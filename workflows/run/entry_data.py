@@ -57,6 +57,7 @@ def result_data(seq: int, call: ToolCall, result: ToolResult) -> dict[str, Any]:
         **({"outcome": result.outcome} if result.outcome else {}),
         **({"progress": plain(result.progress)} if result.progress else {}),
         **({"handoff": result.handoff} if result.handoff is not None else {}),
+        **({"snapshots": [plain(each) for each in result.snapshots]} if result.snapshots else {}),
         **({"run": result.run, "usage": plain(result.usage)} if result.run else {}),
     }
 

@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.fork_of import ForkOf, ForkPage, ForkPageRequest, WorkspaceCopy
     from holdfast.forking import Prefix
+    from holdfast.protocol import Plan
     from holdfast.types import Entry, ForkedFrom
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
@@ -42,12 +43,12 @@ async def read_prefix(fork: ForkOf, limit: timedelta, *, session: bool) -> Prefi
         fork = fork.model_copy(update={"seq": page.seq, "digest": page.digest})  # an open run may have gone on
 
 
-async def copy_workspace(prefix: Prefix, target: str, limit: timedelta) -> None:
-    """Copies the workspace of the run that is forked, as it is now.
+async def copy_workspace(prefix: Prefix, plan: Plan, limit: timedelta) -> None:
+    """Copies the workspace of the run that is forked, as it was at the point if it is kept, else as it is now.
 
     Args:
         prefix: the log of the run.
-        target: the workspace of the fork.
+        plan: names the workspace of the fork.
         limit: the time limit of the fork.
 
     Raises:
@@ -56,9 +57,13 @@ async def copy_workspace(prefix: Prefix, target: str, limit: timedelta) -> None:
     request = prefix.entries[0].data.get("request", {})
     copy = WorkspaceCopy(
         run=prefix.origin.run,
-        source=request.get("workspace"),
-        target=target,
+        source=None if request.get("own_workspace") else request.get("workspace"),
+        target=plan.workspace,
         wrote=any(entry.data.get("files") for entry in prefix.entries if entry.kind == "tool_result"),
     )
+    if plan.own_workspace is not None:
+        copy.own_workspace = plan.own_workspace
+        if (point := prefix.workspace).heads:
+            copy.kept = point
     summary = f"the workspace of {prefix.origin.run}"
     await call_activity(names.FORK_WORKSPACE, copy, int, summary=summary, **options.fork(limit))

@@ -35,6 +35,8 @@ def fork_of(run_id: str, request: RunRequest, plan: Plan, prefix: Prefix, *, now
     clock = RunClock(plan.timeout, spent=0, now=now)
     state = RunState(run_id, request, plan, chain=chain, log=Log(), started_at=now, clock=clock)
     state.forked, state.turns, state.exchange = prefix.origin, prefix.origin.turn, prefix.origin.turn
+    if plan.own_workspace is not None:
+        state.workspace = prefix.workspace
     state.record_start(now, forked=prefix.origin.model_dump(mode="json"))
     for entry, data in prefix.copies(plan.spec.system_prompt, fork.tool_results):
         state.log.append(entry.kind, at=entry.at, turn=entry.turn, data=data)

@@ -6,6 +6,7 @@ from holdfast.invocations import ToolInvocation
 from holdfast.types import ToolCall
 from holdfast.workflows.run.state import RunState
 from holdfast.workflows.run.turn import describe_call
+from holdfast.workspace_states import WorkspacePoint
 
 
 def invocation_of(state: RunState, call: ToolCall) -> ToolInvocation:
@@ -17,6 +18,12 @@ def invocation_of(state: RunState, call: ToolCall) -> ToolInvocation:
         call=call,
         workspace=state.plan.workspace,
     )
+    if state.plan.own_workspace is not None:
+        invocation.own_workspace = state.plan.own_workspace
+        if state.workspace.heads:
+            invocation.kept = WorkspacePoint(heads=[head.bare for head in state.workspace.heads])
+            if state.workspace.restored:
+                invocation.kept.restored = state.workspace.restored
     if state.request.context is not None:
         invocation.context = state.request.context
     if state.spec.tool_wrappers:

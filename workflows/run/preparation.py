@@ -86,7 +86,7 @@ class Preparation:
             prefix = await read_prefix(fork, limit, session=self._wanted.session)
             if self._wanted.workspace is None:
                 self._doing = f"copying the workspace of run {fork.run!r}"
-                await copy_workspace(prefix, plan.workspace, limit)
+                await copy_workspace(prefix, plan, limit)
         except ActivityError as error:
             if error_type(error) is None:
                 raise

@@ -35,6 +35,7 @@ def result_of(state: RunState) -> RunResult:
         model=state.model,
         files=state.files.names,
         workspace=state.plan.workspace,
+        **({"snapshots": state.workspace.heads} if state.request.parent and state.workspace.heads else {}),
         started_at=state.started_at,
         finished_at=state.finished_at,
     )

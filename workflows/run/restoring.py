@@ -85,7 +85,10 @@ class Restoring:
         for wait in [wait for wait in state.open_waits.values() if wait.kind in LAPSING]:
             state.end_wait(now, wait.id, "withdrawn")
         facts = {"by": order.by} if order.by is not None else {}
-        state.record("restored", now, {"to": point.ref.seq, "checkpoint": point.id, "command": order.command, **facts})
+        entry = state.record(
+            "restored", now, {"to": point.ref.seq, "checkpoint": point.id, "command": order.command, **facts}
+        )
+        state.workspace = state.workspace.gone_back(point.workspace, entry.seq)
         for call in point.open_calls:
             state.add_tool_result(now, call, ToolResult(error=OPEN), turn=point.turn)
         self._reset(point)

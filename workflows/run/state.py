@@ -43,6 +43,7 @@ from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.messages import MessageQueue
 from holdfast.workflows.run.tree import Tree
 from holdfast.workflows.run.written_files import WrittenFiles
+from holdfast.workspace_states import WorkspacePoint
 
 SUMMARY_CHARS = 200  # of the input, in lists
 
@@ -115,6 +116,7 @@ class RunState(CallReports):
         self.finish_reason: str | None = None
         self.model: str | None = None
         self.files = WrittenFiles()
+        self.workspace = request.kept or WorkspacePoint()
         self.error: RunError | None = None
         self.context, self.checks = ContextState(log), Checks(plan.spec)
 
@@ -267,6 +269,7 @@ class RunState(CallReports):
             self.act_as(result.handoff)
         self.files.add(result.files)
         self.note_report(call, result)
+        self.workspace = self.workspace.with_snapshots(result.snapshots)
         for made in result.checkpoints:
             self.record_checkpoint(now, made.id, made.name, data=made.data, by=call.name)
 

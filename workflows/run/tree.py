@@ -78,6 +78,8 @@ class Tree:
         if child is None or child.status.is_final:
             return None
         child.status, child.output, child.error = report.status, report.output, report.error
+        if report.snapshots:
+            child.snapshots = report.snapshots
         if report.usage != Usage():  # a child that was terminated does not report what it has used
             child.usage = report.usage
         if child.status.is_final:

@@ -21,6 +21,10 @@ T = TypeVar("T")
 
 LEDGER = "the store, in which a tool call must be claimed before it begins (TOOL_LEDGER=require)"
 
+WORKSPACE = "the files of its workspace, which are restored from the store"
+BEGUN_LATER = (ErrorType.NOT_SERVED, ErrorType.CLAIM_REQUIRED, ErrorType.WORKSPACE_NOT_READY)
+"""Types of failures of calls that have certainly not begun."""
+
 
 class Waits:
     """Repeats calls that no worker has served yet."""
@@ -45,8 +49,8 @@ class Waits:
         try:
             return await self._until_served(what, call, pauses)
         finally:
-            self._unserved.pop(what, None)
-            self._unserved.pop(LEDGER, None)
+            for missing in [what, LEDGER, WORKSPACE]:
+                self._unserved.pop(missing, None)
 
     async def _until_served(self, what: str, call: Callable[[], Awaitable[T]], pauses: Callable[[], bool]) -> T | None:
         delay = FIRST_WAIT
@@ -56,7 +60,7 @@ class Waits:
             except ActivityError as error:
                 if not is_unserved(error):
                     raise
-                missing = LEDGER if failure_type(error) == ErrorType.CLAIM_REQUIRED else what
+                missing = _missing(error) or what
             self._unserved[missing] = None
             if pauses():
                 return None
@@ -65,12 +69,20 @@ class Waits:
             delay = min(2 * delay, LONGEST_WAIT)
 
 
+def _missing(error: ActivityError) -> str | None:
+    """Returns what a call waits for that its worker serves; `None` means that the worker does not serve it."""
+    kind = failure_type(error)
+    if kind == ErrorType.WORKSPACE_NOT_READY:
+        return WORKSPACE
+    return LEDGER if kind == ErrorType.CLAIM_REQUIRED else None
+
+
 def is_unserved(error: ActivityError) -> bool:
     """Whether a call failed because its worker does not serve it, so that it has certainly not begun."""
     cause = error.cause
     if not isinstance(cause, ApplicationError):
         return False
     # A worker without a catch-all, which may be another program, answers in the SDK's words.
-    return cause.type in (ErrorType.NOT_SERVED, ErrorType.CLAIM_REQUIRED) or (
+    return cause.type in BEGUN_LATER or (
         cause.type == "NotFoundError" and "is not registered on this worker" in cause.message
     )

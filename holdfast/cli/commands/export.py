@@ -112,7 +112,7 @@ async def export(
       markdown  one document per run, for people
 
     With --all, jsonl contains runs, agents with all versions, vectors, memories,
-    payloads and events; with --since, --agent or --status it contains only the
+    payloads, files of workspaces and events; with --since, --agent or --status it contains only the
     matching runs. openai and sharegpt contain completed runs unless --status
     says otherwise, up to the last complete answer; jsonl and markdown contain runs in
     any status.

@@ -17,7 +17,7 @@ from holdfast.cli.render.output import Output
 from holdfast.cli.render.progress import Progress
 from holdfast.cli.render.text import count, local_time, one_line
 from holdfast.cli.storage import check_kept, opened_persistence
-from holdfast.errors import TemporalUnavailable, UsageError
+from holdfast.errors import PayloadUnreadable, TemporalUnavailable, UsageError
 from holdfast.ops.retention.executions import BEGINNING, Executions
 from holdfast.ops.retention.pruning import Prunable, Pruner, Retained
 from holdfast.ops.retention.sizes import log_bytes, old_events
@@ -49,6 +49,8 @@ class _Plan:
     payloads: Amount = NOTHING
     contents: Amount = NOTHING
     """Of attachments."""
+    files: Amount = NOTHING
+    """Files of workspaces."""
     events: int = 0
     """On the bus."""
 
@@ -80,11 +82,13 @@ async def prune(
     """Deletes runs that ended long ago.
 
     All rows of these runs are deleted, payloads and events of that time, and attachments
-    that no other run has. The histories in Temporal stay, as do agents, memories and
-    vectors. A run is deleted only if the mirror says that it has ended, and Temporal
-    does not say that it is open. Runs on which the two disagree are kept and listed. If
-    Temporal does not answer, the mirror alone decides, and payloads and attachments are
-    kept, as histories may still need them.
+    that no other run has. So are the files of their workspaces in the store, nine days
+    after they were last stored, unless another run needs them; folders stay. The
+    histories in Temporal stay, as do agents, memories and vectors. A run is deleted
+    only if the mirror says that it has ended, and Temporal does not say that it is
+    open. Runs on which the two disagree are kept and listed. If Temporal does not
+    answer, the mirror alone decides, and payloads and attachments are kept, as
+    histories may still need them.
 
     You can interrupt it, and use it while other runs are active. With RETENTION
     set, workers prune by themselves, every hour.
@@ -95,7 +99,7 @@ async def prune(
     keep = FINAL_STATUSES - {RunStatus.COMPLETED} if keep_failed else frozenset[RunStatus]()
     executions = await _executions(out, settings)
     async with opened_persistence(settings) as persistence:
-        pruner = Pruner(persistence.store, executions, keep, ledger=persistence.ledger)
+        pruner = Pruner(persistence.store, executions, keep, ledger=persistence.ledger, files=persistence.files)
         plan = await _plan(out, pruner, executions, persistence, before)
         _list_kept(out, plan.retained)
         deleted = 0
@@ -147,12 +151,14 @@ async def _delete(
     plan.payloads = await _payloads(executions, persistence, plan.before, dry_run=False)
     plan.contents = await _contents(executions, persistence, plan.before, dry_run=False)
     await _prune_ledger(executions, persistence, plan.before)
+    plan.files = await _sweep(out, persistence)
     plan.events = await persistence.bus.prune(plan.before)
     if not out.json:
         chunks = f", {_size(plan.payloads.bytes)} of payloads" if plan.payloads.count else ""
         events = f", {count(plan.events, 'event')}" if plan.events else ""
         contents = f", {_size(plan.contents.bytes)} of attachments" if plan.contents.count else ""
-        out.say(f"deleted: {count(deleted, 'run')}{chunks}{contents}{events}")
+        files = f", {_size(plan.files.bytes)} of files" if plan.files.count else ""
+        out.say(f"deleted: {count(deleted, 'run')}{chunks}{contents}{files}{events}")
     if deleted < len(plan.prunable):
         out.note(f"{count(len(plan.prunable) - deleted, 'run')} continued meanwhile and were kept")
     return deleted
@@ -174,6 +180,17 @@ async def _contents(
         return NOTHING
     bound = await executions.earliest_start_bound(before)
     return Amount(*await persistence.contents.prune(bound, dry_run=dry_run))
+
+
+async def _sweep(out: Output, persistence: Persistence) -> Amount:
+    """Deletes the files of workspaces that no run needs any more."""
+    if persistence.files is None:
+        return NOTHING
+    try:
+        return await persistence.files.sweep()
+    except PayloadUnreadable as error:
+        out.warn(f"files of workspaces are kept, as it is not known which are needed: {error}")
+        return NOTHING
 
 
 async def _prune_ledger(executions: Executions | None, persistence: Persistence, before: datetime) -> None:
@@ -211,6 +228,7 @@ def _document(plan: _Plan, deleted: int, *, dry_run: bool) -> dict[str, Any]:
         "log_bytes": plan.log_bytes,
         "payloads": {"count": plan.payloads.count, "bytes": plan.payloads.bytes},
         "contents": {"count": plan.contents.count, "bytes": plan.contents.bytes},
+        "files": {"count": plan.files.count, "bytes": plan.files.bytes},
         "events": plan.events,
         "runs": [each.run.summary.run_id for each in plan.prunable],
         "retained": [{"run_id": each.run_id, "reason": each.reason} for each in plan.retained],

@@ -15,10 +15,11 @@ SHOWN_DIFFERENCES = 20  # of one run; --json has them all
 
 
 def difference_lines(report: Report, width: int) -> list[str]:
-    """A damaged run with its differences, and the lost calls of any run; nothing for a healthy one without these."""
+    """A damaged run with its differences, and what a run has lost; nothing for a healthy one that has lost nothing."""
     if report.verdict == Verdict.UNCHECKED:
         return [cut(f"{clean(report.run_id)}: not checked: {clean(report.note)}", width)]
-    lost = [f"{clean(report.run_id)}: {clean(call)}" for call in report.lost_calls[:SHOWN_DIFFERENCES]]
+    told = (*report.lost_files[:SHOWN_DIFFERENCES], *report.lost_calls[:SHOWN_DIFFERENCES])
+    lost = [f"{clean(report.run_id)}: {clean(line)}" for line in told]
     if report.verdict != Verdict.DAMAGED:
         return lost
     found = list(_grouped(report.differences))

@@ -45,6 +45,8 @@ class Report:
     """A remark for people."""
     lost_calls: tuple[str, ...] = ()
     """A line for each tool call whose outcome was reported as unknown."""
+    lost_files: tuple[str, ...] = ()
+    """A line for each state of the workspace that cannot be restored from the store."""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -60,4 +62,5 @@ class Report:
             "differences": differences,
             "note": self.note,
             "lost_calls": list(self.lost_calls),
+            "lost_files": list(self.lost_files),
         }

@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import replace
 
 from holdfast.errors import QueryRefused, RunNotFound, WorkerUnavailable
+from holdfast.ops.doctor.files import lost_files
 from holdfast.ops.doctor.recorded_log import UNREADABLE, RecordedLog, read_recorded_log, stored_entries
 from holdfast.ops.doctor.report import Report, Verdict, concerns_one_run
 from holdfast.ports import EXTRA, MISSING, RowDifference, RunLog, Store
 from holdfast.ports.ledger import Ledger
 from holdfast.protocol import RunSnapshot
+from holdfast.storage.files import SurrealFiles
 from holdfast.types import EntryBatch, MirroredRun, RunId, RunSummary, TranscriptRef
 
 ATTEMPTS = 4  # an active run may write while it is compared; damage is reported only if each attempt finds some
@@ -27,11 +29,21 @@ class Verifier:
         quick: compare only the run's row, the newest entry and the number of entries, which takes two small reads for
             a healthy run. A difference there leads to a full comparison; an altered row elsewhere is not detected.
         ledger: lists the lost calls of each run; `None` lists none.
+        files: the files of workspaces, which are checked unless it is quick; `None` checks none.
     """
 
-    def __init__(self, store: Store, run_log: RunLog, *, quick: bool = False, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        run_log: RunLog,
+        *,
+        quick: bool = False,
+        ledger: Ledger | None = None,
+        files: SurrealFiles | None = None,
+    ) -> None:
         self._store = store
         self._ledger = ledger
+        self._files = files
         self._log = run_log
         self._quick = quick
 
@@ -48,7 +60,7 @@ class Verifier:
             report, is_live = await self._attempt(run_id)
             if report.verdict != Verdict.DAMAGED or not is_live:
                 break
-        return replace(report, lost_calls=await self._lost_calls(run_id))
+        return replace(report, lost_calls=await self._lost_calls(run_id), lost_files=await self._lost_files(run_id))
 
     async def report(self, run_id: RunId) -> Report:
         """Checks one of many runs; a run that cannot be checked is `unchecked`, so that the others can be.
@@ -141,6 +153,11 @@ class Verifier:
         if self._ledger is None or run is None:
             return ()
         return tuple(map(str, await self._ledger.lost(run_id, run.chain)))
+
+    async def _lost_files(self, run_id: RunId) -> tuple[str, ...]:
+        if self._files is None or self._quick:
+            return ()
+        return await lost_files(self._store, self._files, run_id)
 
     async def _stored_run(self, run_id: RunId) -> MirroredRun | None:
         try:

@@ -10,6 +10,7 @@ from holdfast.ops.doctor.recorded_log import UNREADABLE
 from holdfast.ops.retention.executions import Executions, ExecutionState
 from holdfast.ports import Store
 from holdfast.ports.ledger import Ledger
+from holdfast.ports.workspaces import FileStore
 from holdfast.types import MirroredRun, RunId, RunStatus
 
 PAGE = 200  # runs read from the mirror at once
@@ -46,6 +47,7 @@ class Pruner:
         executions: state of runs in Temporal; `None` means that the mirror alone decides.
         keep: runs with these statuses are retained.
         ledger: the tool calls of the runs, which are deleted with them.
+        files: the files of their workspaces, which nothing needs any more that only these runs have.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class Pruner:
         keep: frozenset[RunStatus] = frozenset(),
         *,
         ledger: Ledger | None = None,
+        files: FileStore | None = None,
     ) -> None:
         self._store = store
         self._ledger = ledger
+        self._files = files
         self._executions = executions
         self._keep = keep
 
@@ -87,6 +91,8 @@ class Pruner:
             return False
         if self._ledger is not None:
             await self._ledger.delete(run_id, prunable.run.chain)
+        if self._files is not None:
+            await self._files.release(run_id)
         return True
 
     async def _judge(self, run: MirroredRun, before: datetime) -> Prunable | Retained | None:

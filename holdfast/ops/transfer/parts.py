@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from holdfast.ops.transfer.agents import Agents
+from holdfast.ops.transfer.chunks import Chunks
 from holdfast.ops.transfer.contents import Contents
 from holdfast.ops.transfer.ledger import ledger_rows
 from holdfast.ops.transfer.memories import Memories
 from holdfast.ops.transfer.part import Part
-from holdfast.ops.transfer.payloads import Payloads
+from holdfast.ops.transfer.rows import Rows
 from holdfast.ops.transfer.topics import Topics
 from holdfast.ops.transfer.vectors import Vectors
 from holdfast.storage.contents import SurrealContents
 from holdfast.storage.database import Database
+from holdfast.storage.files.surreal import TABLE, USES
+from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.persistence import Persistence
 
 
@@ -24,7 +29,9 @@ def parts_of(persistence: Persistence) -> list[Part]:
     if database is None or persistence.payloads is None:
         return []
     return [
-        Payloads(database, persistence.payloads),
+        Chunks(database, persistence.payloads, "payloads"),
+        Chunks(database, ChunkTable(database, TABLE), "files"),
+        Rows(database, "file_uses", USES, {"at": (datetime,)}),
         Agents(database),
         Vectors(database, persistence.vectors),
         Memories(database),  # after the vectors: a memory without its vector would be embedded again

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from cachetools import LRUCache, TTLCache
 
@@ -38,20 +39,19 @@ class ChunkStore:
         self._cache: LRUCache[str, bytes] = LRUCache(CACHE_BYTES, getsizeof=len)
         self._stored: TTLCache[str, None] = TTLCache(STORED_NAMES, STORED_FOR)
 
-    async def put(self, data: bytes) -> Claim:
+    async def put(self, data: bytes, before: Mapping[str, bytes] = MappingProxyType({})) -> Claim:
         """Stores the new chunks of a payload and returns its claim.
+
+        Args:
+            data: the payload.
+            before: further chunks by name, which are stored first.
 
         Raises:
             StoreUnavailable: the payload could not be stored completely.
         """
         key = self._keys.first if self._keys else None
         manifest, parts = await asyncio.to_thread(_split, data, key)
-        self._cache.update(parts)
-        unknown = [name for name in parts if name not in self._stored]
-        lacking = await self._store.lacking(unknown) if unknown else []
-        if lacking:
-            await self._store.keep(await asyncio.to_thread(_pack, {name: parts[name] for name in lacking}, key))
-        self._stored.update(dict.fromkeys(unknown))
+        await self.keep({**before, **parts})
         return Claim(manifest, len(data), key.name if key else None)
 
     async def get(self, claim: Claim) -> bytes:
@@ -61,30 +61,78 @@ class ChunkStore:
             StoreUnavailable: the database is unavailable.
             PayloadUnreadable: a chunk is missing or damaged, or its key is not configured.
         """
-        [listed] = await self._read([claim.manifest], claim)
-        names = [listed[start : start + NAME_BYTES].hex() for start in range(0, len(listed), NAME_BYTES)]
-        data = b"".join(await self._read(names, claim))
+        what, names = _described(claim), await self.names(claim)
+        chunks = await self.read(names, claim.key, what)
+        data = b"".join(chunks[name] for name in names)
         if len(data) != claim.size:
-            raise PayloadUnreadable(
-                f"a payload of {claim.size:,} bytes was restored with {len(data):,} bytes: "
-                "its chunks do not belong together"
-            )
+            raise PayloadUnreadable(f"{what} was restored with {len(data):,} bytes: its chunks do not belong together")
         return data
 
-    async def _read(self, names: list[str], claim: Claim) -> list[bytes]:
+    async def names(self, claim: Claim) -> list[str]:
+        """Returns the names of a payload's chunks, in order, without the manifest; raises what `get` raises."""
+        listed = (await self.read([claim.manifest], claim.key, _described(claim)))[claim.manifest]
+        return [listed[start : start + NAME_BYTES].hex() for start in range(0, len(listed), NAME_BYTES)]
+
+    def split(self, data: bytes) -> list[tuple[str, bytes]]:
+        """Returns the chunks of a payload with their names, in order."""
+        key = self._keys.first if self._keys else None
+        return [(_name(chunk, key).hex(), chunk) for chunk in chunks(data)]
+
+    async def lacking(self, names: Iterable[str]) -> list[str]:
+        """Returns the names of the chunks that must be stored.
+
+        Raises:
+            StoreUnavailable: the database is unavailable.
+        """
+        unknown = [name for name in names if name not in self._stored]
+        lacking = await self._store.lacking(unknown) if unknown else []
+        self._stored.update(dict.fromkeys(set(unknown) - set(lacking)))
+        return lacking
+
+    async def keep(self, parts: Mapping[str, bytes]) -> None:
+        """Stores the new ones of these chunks, in this order.
+
+        Raises:
+            StoreUnavailable: not all of them could be stored.
+        """
+        key = self._keys.first if self._keys else None
+        self._cache.update(parts)
+        if lacking := await self.lacking(parts):
+            await self._store.keep(await asyncio.to_thread(_pack, {name: parts[name] for name in lacking}, key))
+            self._stored.update(dict.fromkeys(lacking))
+
+    async def read(self, names: Sequence[str], key: str | None, what: str) -> dict[str, bytes]:
+        """Returns chunks by name.
+
+        Args:
+            names: of the chunks.
+            key: name of the key that they are encrypted with; `None` if they are not encrypted.
+            what: what they are chunks of, for messages.
+
+        Raises:
+            StoreUnavailable: the database is unavailable.
+            PayloadUnreadable: a chunk is missing or damaged, or its key is not configured.
+        """
         found = {name: data for name in names if (data := self._cache.get(name)) is not None}
         missing = [name for name in names if name not in found]
         if missing:
             packed = await self._store.fetch(missing)
             if lost := [name for name in missing if name not in packed]:
                 raise PayloadUnreadable(
-                    f"{len(lost)} of {len(names)} chunks of a payload of {claim.size:,} bytes are not in the database "
-                    f"(first: payload:{lost[0]}): check that this is the right database and that it was not emptied"
+                    f"{len(lost)} of {len(names)} chunks of {what} are not in the database "
+                    f"(first: {self._store.table}:{lost[0]}): check that this is the right database and that it was "
+                    "not emptied"
                 )
-            fresh = await asyncio.to_thread(_unpack, packed, key_of(self._keys, claim.key) if claim.key else None)
+            fresh = await asyncio.to_thread(
+                _unpack, packed, key_of(self._keys, key) if key else None, self._store.table
+            )
             self._cache.update(fresh)
             found |= fresh
-        return [found[name] for name in names]
+        return found
+
+
+def _described(claim: Claim) -> str:
+    return f"a payload of {claim.size:,} bytes"
 
 
 def _split(data: bytes, key: Key | None) -> tuple[str, dict[str, bytes]]:
@@ -113,7 +161,7 @@ def _pack(parts: Mapping[str, bytes], key: Key | None) -> dict[str, bytes]:
     return packed
 
 
-def _unpack(packed: Mapping[str, bytes], key: Key | None) -> dict[str, bytes]:
+def _unpack(packed: Mapping[str, bytes], key: Key | None, table: str) -> dict[str, bytes]:
     parts: dict[str, bytes] = {}
     for name, stored in packed.items():
         data = key.decrypt(stored, b"chunk") if key else stored
@@ -122,6 +170,6 @@ def _unpack(packed: Mapping[str, bytes], key: Key | None) -> dict[str, bytes]:
         except zlib.error:
             chunk = b""
         if _name(chunk, key).hex() != name:
-            raise PayloadUnreadable(f"row payload:{name} is damaged: its content does not match its name")
+            raise PayloadUnreadable(f"row {table}:{name} is damaged: its content does not match its name")
         parts[name] = chunk
     return parts

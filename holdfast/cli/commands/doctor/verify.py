@@ -52,7 +52,9 @@ async def verify(
     each other.
 
     Tool calls whose worker was lost, so that nobody knew whether they took effect,
-    are listed too, and whether their result was recorded later.
+    are listed too, and whether their result was recorded later. --deep also checks
+    that the files of the run's workspace can be restored from the store, at each
+    point; files that are lost cannot be repaired.
 
     Exit code: 0 when nothing is wrong, 4 when something is, 3 when a run could
     not be checked.
@@ -63,7 +65,7 @@ async def verify(
     progress = Progress(out)
     async with opened(out) as (session, persistence, log):
         store, is_quick = persistence.store, all if deep is None else not deep
-        verifier = Verifier(store, log, quick=is_quick, ledger=persistence.ledger)
+        verifier = Verifier(store, log, quick=is_quick, ledger=persistence.ledger, files=persistence.files)
         check = verifier.report if all else verifier.verify
         async for report in map_concurrently(checked.ids(session, store), check):
             reports.append(report)
@@ -71,7 +73,9 @@ async def verify(
             progress.report(len(reports), "run")
     found = Counter(report.verdict for report in reports)
     if json:
-        runs = [report.document for report in reports if report.verdict != Verdict.HEALTHY or not all]
+        runs = [
+            report.document for report in reports if report.verdict != Verdict.HEALTHY or report.lost_files or not all
+        ]
         out.document({"found": {verdict.value: found[verdict] for verdict in Verdict}, "runs": runs})
     else:
         out.say(verified_total(reports, progress.seconds))
@@ -81,7 +85,7 @@ async def verify(
             out.note(f"to repair it: {command('doctor', 'rebuild', '--all' if all else run_id or '')}")
     return (
         ExitCode.DAMAGED
-        if found[Verdict.DAMAGED]
+        if found[Verdict.DAMAGED] or any(report.lost_files for report in reports)
         else ExitCode.UNAVAILABLE
         if found[Verdict.UNCHECKED]
         else ExitCode.OK

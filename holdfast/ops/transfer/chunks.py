@@ -1,4 +1,4 @@
-"""Export and import of payload chunks, which Temporal's histories refer to. Encrypted chunks stay encrypted."""
+"""Export and import of chunks: of large payloads, and of the files of workspaces. Encrypted chunks stay encrypted."""
 
 from __future__ import annotations
 
@@ -13,33 +13,42 @@ from holdfast.ops.transfer.part import Part, Tally
 from holdfast.storage.database import Database
 from holdfast.storage.payloads.chunk_table import ChunkTable
 
-PAGE = "SELECT id, data FROM {{record}}('payload', $after>..) LIMIT $limit"
+PAGE = "SELECT id, data FROM {{record}}($table, $after>..) LIMIT $limit"
 PAGE_ROWS = 16  # of 128 KB at most
 NAME = re.compile(r"[0-9a-f]{64}")
 
 
-class Payloads(Part):
-    """The chunks of payloads; for retention, each counts as used on the day of its import.
+class Chunks(Part):
+    """The chunks of a table; for retention, each counts as used on the day of its import.
 
     Args:
         database: the database of the chunks.
-        store: the table of chunks in that database.
+        store: the table of chunks in that database, whose name is the kind of its items.
+        name: see `Part.name`.
     """
 
-    name = "payloads"
-    kinds = ("payload",)
-
-    def __init__(self, database: Database, store: ChunkTable) -> None:
+    def __init__(self, database: Database, store: ChunkTable, name: str) -> None:
         self._database = database
         self._store = store
+        self._name = name
+
+    @property
+    @override
+    def name(self) -> str:
+        return self._name
+
+    @property
+    @override
+    def kinds(self) -> Sequence[str]:
+        return (self._store.table,)
 
     @override
     async def dump(self) -> AsyncIterator[Item]:
         after = ""
         while True:
-            [rows] = await self._database.run(PAGE, after=after, limit=PAGE_ROWS)
+            [rows] = await self._database.run(PAGE, table=self._store.table, after=after, limit=PAGE_ROWS)
             for row in rows:
-                yield {"kind": "payload", "name": row["id"].id, "data": base64.b64encode(row["data"]).decode()}
+                yield {"kind": self._store.table, "name": row["id"].id, "data": base64.b64encode(row["data"]).decode()}
             if len(rows) < PAGE_ROWS:
                 return
             after = rows[-1]["id"].id
