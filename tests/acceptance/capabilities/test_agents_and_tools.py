@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
 from holdfast import Agent, RunStatus, ToolError, UsageError, tool
@@ -44,6 +45,24 @@ async def test_run_query_max_iterations_returns_success_content_metadata(
     failed = await agent.run("How many?", max_iterations=1)
     assert not failed.success
     assert "1 turn" in (failed.error or "")
+
+
+@pytest.mark.parametrize("kind", [AsyncOpenAI, OpenAI])
+async def test_an_agent_has_a_client_of_its_own(
+    model: ModelServer, serve: AgentServer, kind: type[AsyncOpenAI | OpenAI]
+) -> None:
+    """`client=AsyncOpenAI(...)` and `client=OpenAI(...)` make the agent's model calls, with their own settings."""
+    serve()
+    client = kind(api_key="its own", base_url=model.url, default_headers={"x-shop": "ropes"})
+    model.say("Twelve.")
+    result = await Agent(name="clerk", model="shop-large", client=client).run("How many?")
+    assert result.content == "Twelve."
+    [request] = model.requests
+    assert (request.headers["x-shop"], request.body["model"]) == ("ropes", "shop-large")
+    if isinstance(client, AsyncOpenAI):
+        await client.close()
+    else:
+        client.close()
 
 
 class Clerk(Agent):
