@@ -4,6 +4,7 @@ from ._version import __version__ as __version__
 from .agents.files import File as File
 from .agents.files import Image as Image
 from .agents.guards import Block as Block
+from .agents.task_context import TaskContext as TaskContext
 from .agents.tool import Tool as Tool
 from .agents.tool import ToolContext as ToolContext
 from .agents.tool import ToolError as ToolError
@@ -22,6 +23,7 @@ from .client.result import AgentResult as AgentResult
 from .client.run_handle import RunHandle as RunHandle
 from .client.shipped_agents import FrontendDeveloper as FrontendDeveloper
 from .client.shipped_agents import Persona as Persona
+from .client.task_agent import TaskAgent as TaskAgent
 from .client.tool_runs import ExecutedTool as ExecutedTool
 from .composition.client import connect as connect
 from .composition.event_bus import event_bus as event_bus

@@ -28,7 +28,7 @@ PUBLIC_NAMES = """
     ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
     AgentDefinition Budget BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
     StoredVector VectorMatch VectorStore
-    FrontendDeveloper Persona PreviewServer TaskExecutionMode
+    FrontendDeveloper Persona PreviewServer TaskAgent TaskContext TaskExecutionMode
     BusEvent EventBus EventsPruned SubscriberTooSlow event_bus
     __version__
 """
@@ -266,7 +266,7 @@ LAYERS = [
     Layer(
         "client",
         f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads temporal agents.agent agents.files "
-        "agents.results agents.services agents.conversion agents.shipped agents.team agents.typed_results",
+        "agents.results agents.services agents.conversion agents.shipped agents.tasks agents.team agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.
