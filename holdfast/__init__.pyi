@@ -19,6 +19,7 @@ from .call_progress import ToolProgress as ToolProgress
 from .client.agent import Agent as Agent
 from .client.holdfast import Holdfast as Holdfast
 from .client.listed_run import ListedRun as ListedRun
+from .client.responses import get_model_response as get_model_response
 from .client.result import AgentResult as AgentResult
 from .client.run_handle import RunHandle as RunHandle
 from .client.shipped_agents import FrontendDeveloper as FrontendDeveloper
@@ -145,6 +146,7 @@ __all__ = [
     "WorkerUnavailable",
     "connect",
     "event_bus",
+    "get_model_response",
     "registry_factory",
     "run_blocking",
     "tool",

@@ -103,8 +103,8 @@ RUN = _table(
     cwd working_dir working_directory -> workspace
     interrupt_before require_approval approvals -> approve
     prompt user_prompt query question message messages task inputs -> input
+    message_history chat_history -> history
     """,
-    message_history="continue a conversation with `session(id, agent)`, or a run with `fork`",
     session="use `session(id, agent)`",
     config="pass `id=` for LangGraph's thread_id, and `max_turns=` for its recursion_limit",
     checkpointer=_DURABLE,

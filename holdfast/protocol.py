@@ -183,6 +183,8 @@ class RunRequest(RunOptions):
     input: Text
     """The first message; empty only with attachments, or for a session, which then begins with the first message that
     it is sent."""
+    history: Annotated[list[Message], Field(exclude_if=lambda messages: not messages)] = []
+    """Messages of an earlier conversation, which come before the input; their numbers begin with 1."""
     idle_limit: Seconds | None = None
     """Seconds without a message after which a session ends; `None` means never."""
     expires: AwareDatetime | None = None

@@ -116,6 +116,9 @@ class AgentSpec(Tolerant):
     tool_wrappers: Annotated[list[Text], Field(exclude_if=lambda names: not names)] = []
     """Names of the functions around its tool calls, likewise."""
 
+    may_be_cut: Annotated[bool, Field(exclude_if=lambda may_be: not may_be)] = False
+    """Whether an answer that ends at its maximum length is an answer."""
+
     @property
     def calls_model_itself(self) -> bool:
         """Whether its model calls are made where its code is."""

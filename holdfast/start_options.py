@@ -30,6 +30,7 @@ class StartOptions(AnyOptions, total=False):
     """Options of a run."""
 
     id: str | None
+    history: Sequence[Any] | None
 
 
 class SessionOptions(AnyOptions, total=False):

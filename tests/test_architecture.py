@@ -22,6 +22,7 @@ PUBLIC_NAMES = """
     Attachment Image
     Agent AgentDefinitionError AgentResult AgentSpec Entry Event File Happened Holdfast HoldfastError ListedRun Memory
     MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
+    get_model_response
     Block GuardBlocked ModelReply ModelRequest OutputInvalid RunContext ToolRequest
     Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError
     ToolProgress ToolResult
@@ -266,7 +267,8 @@ LAYERS = [
     Layer(
         "client",
         f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads temporal agents.agent agents.files "
-        "agents.results agents.services agents.conversion agents.shipped agents.tasks agents.team agents.typed_results",
+        "agents.results agents.services agents.conversion agents.shipped agents.single_call agents.tasks agents.team "
+        "agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.

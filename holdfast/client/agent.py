@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from holdfast.agents import agent as definition
 from holdfast.agents import services
 from holdfast.agents.conversion import agent_fields, handed_to, name_of
+from holdfast.agents.single_call import single_call
 from holdfast.errors import UsageError
 from holdfast.option_names import RUN, explains_options
 from holdfast.run_status import TaskExecutionMode
@@ -158,6 +159,26 @@ class Agent(definition.Agent):
         """
         async for event in (await _runner()).stream(self, input, options):
             yield event
+
+    @explains_options(RUN, StartOptions)
+    async def generate(self, prompt: RunInput, max_length: int = 20, **options: Unpack[StartOptions]) -> str:
+        """Asks the agent's model once, without tools, and returns what it writes.
+
+        It is a run with one model call, so it survives crashes, and counts in usage and budgets.
+
+        Args:
+            prompt: what the model is asked, after the agent's system prompt.
+            max_length: most tokens of the answer, which then ends in the middle; with a model that reasons, this
+                includes its reasoning.
+            options: see `Holdfast.start`.
+
+        Raises:
+            UsageError: an argument is not accepted.
+            RunFailed: the model has not answered.
+        """
+        runner = await _runner()
+        result = await runner.run(self, prompt, options, single_call(runner.spec_of(self), max_length))
+        return result.raise_on_failure().content
 
     async def execute_tool(
         self,

@@ -13,16 +13,31 @@ from holdfast.client.session import Session
 from holdfast.client.tool_runs import ExecutedTool, ToolCallOptions
 from holdfast.events import Event
 from holdfast.start_options import SessionOptions, StartOptions
+from holdfast.types import AgentSpec
 
 
 class AgentRunner(Protocol):
     """Runs agents, and serves their code from this process."""
 
-    async def run(self, agent: Agent, given: RunInput, options: StartOptions) -> AgentResult:
+    async def run(
+        self, agent: Agent, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
+    ) -> AgentResult:
         """Runs an agent to its end; a cancel of the caller cancels the run."""
 
-    async def start(self, agent: Agent, given: RunInput, options: StartOptions) -> RunHandle:
-        """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
+    async def start(
+        self, agent: Agent, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
+    ) -> RunHandle:
+        """Starts a run, or finds the one that was started before under the same id, and serves the agent's code.
+
+        Args:
+            agent: the agent.
+            given: the input.
+            options: how the run is started.
+            spec: the definition that the run carries; `None` means that of the agent.
+        """
+
+    def spec_of(self, agent: Agent) -> AgentSpec:
+        """Returns the definition of an agent whose code this process serves."""
 
     def stream(self, agent: Agent, given: RunInput, options: StartOptions) -> AsyncIterator[Event]:
         """Runs an agent and yields what happens until the end; a cancel of the caller cancels the run."""

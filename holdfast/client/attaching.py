@@ -27,8 +27,9 @@ async def check_same(client: Client, run_id: RunId, wanted: RunRequest) -> None:
         )
 
 
-def _asked(request: RunRequest) -> tuple[str, list[object]]:
-    return request.input, [each.identity for each in request.attachments]
+def _asked(request: RunRequest) -> tuple[str, list[object], list[bytes]]:
+    attached: list[object] = [each.identity for each in request.attachments]
+    return request.input, attached, [message.chat_json for message in request.history]
 
 
 async def _first_request(client: Client, run_id: RunId) -> RunRequest | None:

@@ -75,6 +75,11 @@ class BlockingAgent(Blocking):
         answer: Answer = _called(self._target.chat, message, id=id)
         return answer
 
+    def generate(self, prompt: RunInput, max_length: int = 20, **options: Unpack[StartOptions]) -> str:
+        """Asks the agent's model once, as `Agent.generate` does."""
+        text: str = _called(self._target.generate, prompt, max_length, **options)
+        return text
+
     def add_text_memory(self, text: str, *, wait: bool = True, **metadata: JsonValue) -> str:
         """Stores a text in the agent's memory, as `Agent.add_text_memory` does."""
         found: str = _called(self._target.add_text_memory, text, wait=wait, **metadata)

@@ -14,6 +14,7 @@ from holdfast.agents.agent import Agent
 from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
 from holdfast.client.forks import Forks
+from holdfast.client.history import history_of
 from holdfast.client.inbox import Inbox
 from holdfast.client.inputs import Inputs, RunInput
 from holdfast.client.known_agents import KnownAgents, Sources
@@ -110,6 +111,7 @@ class Holdfast:
         context: Mapping[str, JsonValue] | None = None,
         approve: Sequence[str] | None = None,
         approval_timeout: float | None = None,
+        history: Sequence[Any] | None = None,
         attach: bool = False,
     ) -> RunHandle:
         """Starts a run and returns at once.
@@ -133,6 +135,7 @@ class Holdfast:
                 agent requires it; "all" stands for every tool that has effects outside of the run.
             approval_timeout: seconds that an approval or a question waits for a person; then a call is denied. `None`
                 means the worker's APPROVAL_TIMEOUT, which is without limit by default.
+            history: messages of an earlier conversation, in OpenAI's chat format, which come before the input.
             attach: return the run with this id if it has the same agent and the same input, active or ended, so that a
                 program that is started again goes on with it.
 
@@ -154,6 +157,7 @@ class Holdfast:
             tags=tags,
             context=context,
             approval_timeout=approval_timeout,
+            history=history_of(history) if history else None,
         )
         return self._handle(await self._starter.start(wanted, id, attach=attach), agent)
 

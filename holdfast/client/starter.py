@@ -112,6 +112,7 @@ class RunStarter:
             wanted |= await self._asked(fields)
         if (budget := wanted.get("budget")) is not None:
             wanted = {**wanted, "budget": _checked_budget(budget)}
+        self.check_size("history", *(message.content for message in fields.get("history") or ()))
         request = _checked_request({name: value for name, value in wanted.items() if value is not None})
         if isinstance(request.agent, str):
             await self._known_agents.check(request.agent)

@@ -36,6 +36,7 @@ from holdfast.start_options import SessionOptions, StartOptions
 from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.temporal.connection import connect_temporal
 from holdfast.temporal.payload_limits import largest_input
+from holdfast.types import AgentSpec
 
 if TYPE_CHECKING:
     from holdfast.composition.code_worker import CodeWorker
@@ -98,9 +99,11 @@ class OwnAgents:
         self._connecting: asyncio.Task[Connection] | None = None
         self._guarded: dict[AbstractEventLoop, tuple[AsyncGenerator[None, None], set[str]]] = {}
 
-    async def run(self, agent: Agent, given: RunInput, options: StartOptions) -> AgentResult:
+    async def run(
+        self, agent: Agent, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
+    ) -> AgentResult:
         """Runs an agent to its end; a cancel of the caller cancels the run."""
-        handle = await self.start(agent, given, options)
+        handle = await self.start(agent, given, options, spec)
         try:
             result = await handle.result()
         except asyncio.CancelledError:
@@ -109,13 +112,16 @@ class OwnAgents:
         log.info("run has ended", agent=agent.name, run_id=handle.id, status=result.status.value)
         return result
 
-    async def start(self, agent: Agent, given: RunInput, options: StartOptions) -> RunHandle:
+    async def start(
+        self, agent: Agent, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
+    ) -> RunHandle:
         """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
-        connection = await self._thread.call(self._connected())
-        handle = await connection.runs.start(spec_of(agent), given, attach=True, **options)
+        connection, spec = await self._thread.call(self._connected()), spec or spec_of(agent)
+        handle = await connection.runs.start(spec, given, attach=True, **options)
         handle.read = reader_of(agent)
         log.info("run is started", agent=agent.name, run_id=handle.id)
-        await self._serve(agent, connection)
+        if spec.code_queue is not None or spec.agents or spec.team:
+            await self._serve(agent, connection)
         return handle
 
     async def stream(self, agent: Agent, given: RunInput, options: StartOptions) -> AsyncIterator[Event]:
@@ -143,6 +149,10 @@ class OwnAgents:
         session = connection.runs.session(run_id, spec_of(agent), **options)
         session.read = reader_of(agent)
         return session
+
+    def spec_of(self, agent: Agent) -> AgentSpec:
+        """Returns the definition of an agent whose code this process serves."""
+        return spec_of(agent)
 
     def close(self) -> None:
         """Stops serving, and ends the thread."""

@@ -31,7 +31,7 @@ class Concessions:
     fields: frozenset[str] = frozenset()
     """Fields of earlier messages and calls that are not sent back."""
     output: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """The name of the field by which a budget limits a reply."""
+    """The name of the field that limits a reply, if it is not set by another one."""
     no_output: bool = False
     """Whether that field is left out, as it is larger than what the model writes at most."""
     formats: RefusedFormats = field(default_factory=RefusedFormats)
@@ -57,6 +57,9 @@ class Concessions:
             model: the model.
             limits_output: whether a budget limits the reply.
         """
+        is_old_name = "max_tokens" in spec.model_settings and self.output == "max_tokens"
+        if is_old_name and "max_completion_tokens" in refusal:
+            return replace(self, output="max_completion_tokens")
         if formats := self.formats.further(refusal, spec, model):
             return replace(self, formats=formats)
         if limits_output and not self.no_output and _OUTPUT.search(refusal):
@@ -101,6 +104,8 @@ def request_body(
     fields: dict[str, Any] = {**spec.model_settings, "model": model, "stream": True}
     for name in ("messages", "tools", "stream_options"):
         fields.pop(name, None)
+    if left_out.output != "max_tokens" and "max_tokens" in fields:
+        fields[left_out.output] = fields.pop("max_tokens")
     if max_output is not None:
         _limit_output(fields, max_output, None if left_out.no_output else left_out.output)
     if (form := wire_format(spec, model, left_out.formats)) is not None:

@@ -64,6 +64,13 @@ async def test_a_provider_that_wants_another_name(server: ModelServer, model: Ch
     assert await sent(server, model, 50) == {"max_completion_tokens": 50}
     assert await sent(server, model, 60) == {"max_completion_tokens": 60}
     assert len(server.requests) == 3
+    assert await sent(server, model, None, max_tokens=70) == {"max_completion_tokens": 70}
+
+
+async def test_a_setting_that_has_another_name_there(server: ModelServer, model: ChatModel) -> None:
+    """`max_tokens` of an agent is sent under the name that the provider asks for."""
+    refuse(server, "max_tokens", RENAMED)
+    assert await sent(server, model, None, max_tokens=70) == {"max_completion_tokens": 70}
 
 
 async def test_a_limit_that_is_larger_than_the_model_writes(server: ModelServer, model: ChatModel) -> None:

@@ -58,7 +58,7 @@ async def send(**options: Any) -> Any:
         (start, "deps", "`deps` is called `context` here"),
         (start, "prompt", "`prompt` is called `input` here"),
         (run, "conversation_id", "Agent.run: `conversation_id` is called `id` here"),
-        (run, "message_history", "continue a conversation with `session(id, agent)`, or a run with `fork`"),
+        (run, "message_history", "Agent.run: `message_history` is called `history` here"),
         (send, "cwd", "Agent.session: `cwd` is called `workspace` here"),
     ],
 )

@@ -178,7 +178,7 @@ class Execution:
         self._budget.fold()
         carried = carried_state(self.state, workflow.now(), workflow.info().run_id, acked=self._outbox.acked)
         name = self.state.plan.spec.name  # the plan has the definition
-        return self.state.request.model_copy(update={"agent": name, "carried": carried})
+        return self.state.request.model_copy(update={"agent": name, "carried": carried, "history": []})
 
     def progress(self) -> RunProgress:
         """Returns the progress of the run."""
@@ -227,7 +227,7 @@ class Execution:
         return next_step(
             state.last_message,
             pending=state.pending_calls,
-            finish_reason=state.finish_reason,
+            finish_reason=state.ending,
             turns=state.turns - state.exchange,
             max_turns=state.plan.spec.max_turns,
             messages=len(state.queue),

@@ -139,11 +139,19 @@ class RunState(CallReports):
         state = cls(run_id, request, plan, chain=chain, log=Log(), started_at=started_at, clock=clock)
         state.record_start(started_at)
         state.add_message(started_at, Message(seq=0, role="system", content=plan.spec.system_prompt))
+        for message in request.history:
+            state.add_message(started_at, message.model_copy(update={"seq": state.log.next_message}))
         if request.input or request.attachments:
-            state.add_message(started_at, user_message(1, request.input, request.attachments))
+            number = state.log.next_message
+            state.add_message(started_at, user_message(number, request.input, request.attachments))
         else:
             state.answered = True  # a session that begins with its first `send`
         return state
+
+    @property
+    def ending(self) -> str | None:
+        """Why the model's last reply ended, if that matters: some agents may be cut off."""
+        return "stop" if self.finish_reason == "length" and self.spec.may_be_cut else self.finish_reason
 
     def deadline(self, now: datetime) -> datetime:
         """Returns when the run is out of time if it runs from now on."""
@@ -360,7 +368,7 @@ class RunState(CallReports):
     def record_start(self, now: datetime, **facts: Any) -> None:
         """Records what the run was started with, as its first entry."""
         recorded = self.request.model_dump(
-            mode="json", exclude={"agent", "carried", "input", "attachments"}, exclude_defaults=True
+            mode="json", exclude={"agent", "carried", "input", "attachments", "history"}, exclude_defaults=True
         )
         self._record("start", now, {"agent": plain(self.plan.spec), "request": recorded, **facts})
 
