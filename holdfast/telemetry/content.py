@@ -33,9 +33,9 @@ def text_json(role: str, text: str) -> str:
 
 def _message(message: Message) -> dict[str, Any]:
     if message.role == "tool":
-        answer = {"type": "tool_call_response", "id": message.tool_call_id, "response": message.content}
+        answer = {"type": "tool_call_response", "id": message.tool_call_id, "response": message.shown}
         return {"role": "tool", "parts": [answer]}
-    parts = ([_text(message.content)] if message.content else []) + [_call(call) for call in message.tool_calls]
+    parts = ([_text(message.shown)] if message.shown else []) + [_call(call) for call in message.tool_calls]
     return {"role": message.role, "parts": parts}
 
 

@@ -13,13 +13,16 @@ import pytest
 from holdfast import Agent, File, Image, RunExists, RunStatus, UsageError, tool
 from holdfast.storage.contents import SurrealContents
 from holdfast.storage.encryption import KeyRing, new_key
+from holdfast.testing import Reply
 from tests.support.lab import Lab
 from tests.support.pictures import PDF, png
 from tests.support.stored_lab import open_stored_lab
 
 LARGE = png(200, 200)  # some 120 KB
 
-viewer = Agent(name="viewer", system_prompt="You look at pictures.")
+MANY = 30  # exchanges, after which a session has continued as new
+
+viewer = Agent(name="viewer", system_prompt="You look at pictures.", max_turns=100)
 
 
 @pytest.fixture
@@ -239,3 +242,46 @@ async def test_encrypted_contents_reach_the_model(temporal_address: str, tmp_pat
     stored = b"".join(path.read_bytes() for path in (tmp_path / "db").rglob("*") if path.is_file())
     assert LARGE[100:132] not in stored
     assert b"secret.png" not in stored
+
+
+async def test_a_model_that_sees_nothing_is_explained(stored: Lab) -> None:
+    """The run fails with the server's words, what was sent, and what to do."""
+    stored.server.reply(Reply.error(400, "No endpoints found that support image input"))
+    async with stored.worker(viewer):
+        result = await (await stored.holdfast.start("viewer", ["Look", Image(png(), name="x.png")])).result()
+    assert result.status == RunStatus.FAILED
+    assert result.error is not None
+    assert "support image input" in result.error
+    assert "the conversation has x.png (image/png, " in result.error
+    assert "use a model that does" in result.error
+
+
+async def test_a_session_that_continues_as_new_keeps_its_picture(short_histories: Lab) -> None:
+    """The picture of the first message is in the requests of every execution."""
+    lab, pictures = short_histories, list[Any]()
+    async with lab.worker(viewer, max_cached_workflows=100):
+        session = lab.holdfast.session("long", "viewer")
+        for number in range(MANY):
+            lab.server.say(f"answer {number}")
+            await session.ask(["Look", Image(png(), name="x.png")] if number == 0 else f"message {number}")
+            pictures.append(lab.server.requests[-1].messages[1]["content"])
+        description = await lab.client.get_workflow_handle("long").describe()
+        first = description.raw_description.workflow_execution_info.first_run_id
+    assert first != description.run_id, "it has continued as new"
+    assert all(content == [{"type": "text", "text": "Look"}, image_part(png())] for content in pictures)
+
+
+async def test_forks_and_reruns_have_the_pictures(stored: Lab) -> None:
+    """A fork, and a run that is repeated, refer to the same content as their origin."""
+    for text in ("One.", "Forked.", "Again."):
+        stored.server.say(text)
+    async with stored.worker(viewer):
+        origin = await stored.holdfast.start("viewer", [Image(png()), "Look"], id="origin")
+        await origin.result()
+        fork = await origin.fork(message="And now?", id="forked")
+        assert (await fork.result()).content == "Forked."
+        again = await origin.rerun(id="again")
+        assert (await again.result()).content == "Again."
+        assert await origin.attachments() == await fork.attachments() == await again.attachments()
+    look = [image_part(png()), {"type": "text", "text": "Look"}]
+    assert [request.messages[1]["content"] for request in stored.server.requests] == [look] * 3
