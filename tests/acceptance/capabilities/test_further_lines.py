@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from holdfast import Agent
+from holdfast import Agent, TaskAgent, TaskContext, tool
+from holdfast.client.holdfast import Holdfast
 from holdfast.testing import AgentServer, ModelServer, Reply
+from holdfast.testing.killed_worker import Moment
+from tests.support.lab import TIMEOUT
 
 
 class Task(BaseModel):
@@ -34,6 +38,40 @@ async def test_input_is_structured(model: ModelServer, serve: AgentServer, given
     asked = str(model.requests[0].messages[-1]["content"])
     assert "rope" in asked
     assert "task-1" in asked
+
+
+async def test_a_staged_agent_is_a_function_of_the_user(
+    model: ModelServer, serve: AgentServer, hf: Holdfast, kill_at: Callable[[str, Moment], None]
+) -> None:
+    """`run_task` has stages, checkpoints, and calls of tools and models, which are not repeated after a crash."""
+    counted: list[str] = []
+
+    @tool
+    def count(article: str) -> int:
+        """Counts."""
+        counted.append(article)
+        return 12
+
+    class Writer(TaskAgent):
+        name = "writer"
+        tools = [count]
+
+        async def run_task(self, task: str, context: TaskContext) -> str:
+            context.stage("counting", 30)
+            pieces = await context.call(count, article="rope")
+            context.create_checkpoint("counted", {"pieces": pieces})
+            context.stage("writing", 60)
+            return await context.model(f"{task}: {pieces}")
+
+    kill_at("tool.count", "after")
+    serve(Writer())
+    model.say("A page about twelve ropes.")
+    run = await hf.start("writer", "Write")
+    result = await run.result(TIMEOUT)
+    assert (result.success, result.content) == (True, "A page about twelve ropes.")
+    assert counted == ["rope"]
+    assert [made.name for made in await run.checkpoints() if made.data] == ["counted"]
+    assert (await run.status()).stage == "writing"
 
 
 async def test_each_agent_has_a_memory_of_its_own(serve: AgentServer) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from holdfast import Agent, UsageError, tool
+from holdfast import Agent, UsageError, get_model_response, tool
 from holdfast.testing import AgentServer, ModelServer, Reply
 from holdfast.testing.killed_worker import Moment
 from holdfast.tools import read_file, run_shell, write_file
@@ -66,6 +67,40 @@ async def test_ten_agents_at_once_take_the_time_of_one(model: ModelServer, serve
     model.reply(*[Reply("Twelve.")] * 10)
     model.release()
     assert [result.content for result in await asyncio.gather(*asked)] == ["Twelve."] * 10
+
+
+class Knot(BaseModel):
+    """A knot."""
+
+    name: str
+
+
+async def test_get_model_response_returns_text_or_a_model(model: ModelServer, serve: AgentServer) -> None:
+    """A message or messages, with a system prompt; with a `schema`, a value of that type."""
+    serve()
+    model.say("A knot.")
+    asked = await get_model_response(message="What is a bowline?", system_prompt="You know knots.", model="small")
+    assert asked == "A knot."
+    assert [message["content"] for message in model.requests[0].messages] == ["You know knots.", "What is a bowline?"]
+    assert model.requests[0].body["model"] == "small"
+    model.say('{"name": "bowline"}')
+    messages = [{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}]
+    messages.append({"role": "user", "content": "Which knot?"})
+    assert await get_model_response(messages=messages, schema=Knot) == Knot(name="bowline")
+    assert [message["content"] for message in model.requests[1].messages if message["role"] != "system"] == [
+        "Hi.",
+        "Hello.",
+        "Which knot?",
+    ]
+
+
+async def test_generate_continues_a_prompt(model: ModelServer, serve: AgentServer) -> None:
+    """`generate(prompt, max_length=…)` returns at most that many tokens."""
+    serve()
+    model.say("hemp")
+    assert await Agent(name="clerk").generate("A rope is made of", max_length=20) == "hemp"
+    body = model.requests[0].body
+    assert 20 in (body.get("max_tokens"), body.get("max_completion_tokens"))
 
 
 async def test_a_process_based_sandbox(model: ModelServer, serve: AgentServer) -> None:
