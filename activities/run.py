@@ -15,7 +15,15 @@ from holdfast.activities.slots import AgentSlots
 from holdfast.agents.approvals import tightened_team
 from holdfast.agents.directory import AgentDirectory
 from holdfast.agents.workspaces import WorkspaceRoots
-from holdfast.errors import TO_ADD_AN_AGENT, ErrorType, StoreUnavailable, ToolNotServed, UnknownAgent, UsageError
+from holdfast.errors import (
+    TO_ADD_AN_AGENT,
+    ErrorType,
+    MCPServerUnavailable,
+    StoreUnavailable,
+    ToolNotServed,
+    UnknownAgent,
+    UsageError,
+)
 from holdfast.ports.model_access import ModelAccess
 from holdfast.protocol import Plan, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
@@ -23,6 +31,8 @@ from holdfast.types import AgentSpec, model_names
 
 log = get_logger(__name__)
 
+LOCAL_LIST, LIST = 1.5, 8.0
+"""Seconds that an attempt waits for the lists of MCP servers; less than a local activity and a normal one may take."""
 SERVE_TOOLS = "Name the module that defines them in HOLDFAST_AGENTS and restart the worker"
 
 
@@ -150,7 +160,7 @@ class RunActivities:
     async def _find(self, wanted: RunOptions) -> AgentSpec:
         agent = wanted.agent
         try:
-            return await self._agents.find(agent)
+            return await self._agents.find(agent, LOCAL_LIST if activity.info().is_local else LIST)
         except UnknownAgent as error:
             raise self._unserved(f"{error}. {TO_ADD_AN_AGENT}", wanted.timeout) from None
         except ToolNotServed as error:
@@ -159,6 +169,15 @@ class RunActivities:
         except UsageError as error:
             raise ApplicationError(
                 f"this run cannot start: {error}", type=ErrorType.INVALID_REQUEST, non_retryable=True
+            ) from None
+        except MCPServerUnavailable as error:
+            log.warning("a run waits for an MCP server", agent=getattr(agent, "name", agent), reason=str(error))
+            limit = wanted.timeout or getattr(agent, "timeout", None)
+            raise ApplicationError(
+                str(error),
+                limit or self._default_timeout,
+                type=ErrorType.MCP_UNAVAILABLE,
+                category=ApplicationErrorCategory.BENIGN,
             ) from None
         except StoreUnavailable as error:
             log.warning(
@@ -175,7 +194,10 @@ class RunActivities:
         missing = [
             tool.name
             for tool in spec.tools
-            if tool.operation is None and tool.task_queue is None and tool.activity not in self._served
+            if tool.operation is None
+            and tool.task_queue is None
+            and tool.activity not in self._served
+            and not self._agents.calls(spec.name, tool)
         ]
         if missing:
             raise self._unserved(

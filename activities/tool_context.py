@@ -47,4 +47,5 @@ def tool_context(
         channel=channel,
         sandbox=sandbox,
         http=http or HttpAccess(),
+        elicitation=invocation.elicitation,
     )

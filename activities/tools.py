@@ -26,7 +26,7 @@ from holdfast.activities.tool_context import tool_context
 from holdfast.activities.tool_runner import BeginGuard, ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
 from holdfast.agents.agent import Agent
-from holdfast.agents.tool import Tool, ToolContext, ToolError
+from holdfast.agents.tool import CallLost, CallNotHeld, Tool, ToolContext, ToolError
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.agents.wrappers import WrappedTool
 from holdfast.call_progress import ToolProgress
@@ -237,6 +237,11 @@ class ToolActivity:
             return await self._runner.call(tool, arguments, context, claim)
         except NotBegun:
             raise
+        except CallLost as error:
+            log.warning("a tool call was lost", tool=spec.name, attempt=attempt, reason=str(error))
+            raise ApplicationError(str(error), type=ErrorType.CALL_LOST, category=EXPECTED) from None
+        except CallNotHeld as error:  # another worker may keep it open
+            raise ApplicationError(str(error), type=ErrorType.NOT_HELD, category=EXPECTED) from None
         except UnfinishedCall as error:  # has been logged where the call ran
             return ToolResult(error=str(error))
         except ToolError as error:

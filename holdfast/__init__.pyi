@@ -4,6 +4,7 @@ from ._version import __version__ as __version__
 from .agents.files import File as File
 from .agents.files import Image as Image
 from .agents.guards import Block as Block
+from .agents.mcp_server import MCPServer as MCPServer
 from .agents.task_context import TaskContext as TaskContext
 from .agents.tool import Tool as Tool
 from .agents.tool import ToolContext as ToolContext
@@ -36,6 +37,7 @@ from .errors import ApprovalRequired as ApprovalRequired
 from .errors import EventsPruned as EventsPruned
 from .errors import GuardBlocked as GuardBlocked
 from .errors import HoldfastError as HoldfastError
+from .errors import MCPServerUnavailable as MCPServerUnavailable
 from .errors import OutputInvalid as OutputInvalid
 from .errors import RunExists as RunExists
 from .errors import RunFailed as RunFailed
@@ -103,6 +105,8 @@ __all__ = [
     "Image",
     "InMemoryRegistry",
     "ListedRun",
+    "MCPServer",
+    "MCPServerUnavailable",
     "Memory",
     "MemoryMatch",
     "Message",

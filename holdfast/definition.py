@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import (
@@ -22,6 +23,7 @@ from holdfast.approval import ALL, Required
 from holdfast.bounds import Json, Models, Seconds, Text, Turns, Window, name_fault
 from holdfast.budgets import Budget, checked_budget, plain_budget
 from holdfast.errors import AgentDefinitionError, NotAnAgent
+from holdfast.names import MCP_SEPARATOR
 from holdfast.types import Data
 
 MAX_DEFINITION_BYTES = 512 * 1024
@@ -80,6 +82,11 @@ def _tool_name(prefix: str, agent: str) -> str:
     return name
 
 
+def _is_of(tool: str, servers: Sequence[str]) -> bool:
+    """Whether a tool is one of these MCP servers, by its name; which tools they have is known when a run starts."""
+    return any(tool.startswith(f"{server}{MCP_SEPARATOR}") for server in servers)
+
+
 class AgentDefinition(Data):
     """An agent as data, as files and registries store it; any worker that serves its tools can run it."""
 
@@ -102,6 +109,8 @@ class AgentDefinition(Data):
     """Names of agents that it may ask, with or without a version, each by a tool `ask_<name>`."""
     handoffs: Annotated[list[Annotated[str, Field(min_length=1)]], Field(exclude_if=lambda others: not others)] = []
     """Names of agents to which it may hand off, likewise, each by a tool `transfer_to_<name>`."""
+    mcp: Annotated[list[Annotated[str, Field(min_length=1)]], Field(exclude_if=lambda servers: not servers)] = []
+    """Names of MCP servers that the worker knows, whose tools it may call, as `<server>__<tool>`."""
     max_turns: Turns = 50
     """Maximum number of model calls in a run."""
     timeout: Seconds | None = None
@@ -120,7 +129,7 @@ class AgentDefinition(Data):
     version: int | None = None
     """Assigned by the registry; `None` means that it is not registered."""
 
-    @field_validator("tools", "agents", "handoffs")
+    @field_validator("tools", "agents", "handoffs", "mcp")
     @classmethod
     def _without_repeats(cls, tools: list[str]) -> list[str]:
         for place, tool in enumerate(tools):
@@ -133,7 +142,8 @@ class AgentDefinition(Data):
     def _of_own_tools(cls, approvals: dict[str, Required], info: ValidationInfo) -> dict[str, Required]:
         others = [*map(ask_tool_name, info.data.get("agents", ()))]
         others += map(transfer_tool_name, info.data.get("handoffs", ()))
-        if unknown := sorted(approvals.keys() - {*info.data.get("tools", approvals), *others, ALL}):
+        known, servers = {*info.data.get("tools", approvals), *others, ALL}, info.data.get("mcp", ())
+        if unknown := sorted(name for name in approvals.keys() - known if not _is_of(name, servers)):
             raise ValueError(f"{unknown[0]!r} is not one of its tools")
         return approvals
 

@@ -24,6 +24,7 @@ HoldfastError
 │   ├── TemporalUnavailable
 │   ├── StoreUnavailable
 │   │   └── StoreLocked        another process has the embedded database open
+│   ├── MCPServerUnavailable   an MCP server cannot be started or reached
 │   └── WorkerUnavailable      no worker polls the task queue
 ├── MirrorGap                  the mirror lacks entries before the batch
 ├── MirrorDamaged              a row of the mirror is damaged; `doctor rebuild` repairs it
@@ -68,6 +69,8 @@ class ErrorType(enum.StrEnum):
     INVALID_REQUEST = "InvalidRunRequest"
     UNKNOWN_AGENT = "UnknownAgent"
     NOT_SERVED = "NotServed"
+    MCP_UNAVAILABLE = "McpServerUnavailable"
+    NOT_HELD = "CallNotHeld"
     APPROVAL_REQUIRED = "ApprovalRequired"
     NO_SLOT = "NoSlot"
     CALL_LOST = "CallLost"
@@ -269,6 +272,10 @@ class WorkerUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """The store is unavailable or fails; a later attempt may succeed."""
+
+
+class MCPServerUnavailable(Unavailable):
+    """An MCP server cannot be started or reached; the message says why."""
 
 
 class StoreLocked(StoreUnavailable):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from holdfast.bounds import Text
 from holdfast.data import Tolerant
+from holdfast.elicitation import Elicitation
 from holdfast.messages import ToolCall
 from holdfast.run_context import RunContext
 from holdfast.types import RunId
@@ -60,3 +61,5 @@ class ToolInvocation(Tolerant):
     """Names of the functions of the agent around the call, as in `AgentSpec.tool_wrappers`."""
     alone: Annotated[bool, Field(exclude_if=lambda alone: not alone)] = False
     """Whether the call is made without a run."""
+    elicitation: Annotated[Elicitation | None, Field(exclude_if=lambda asked: asked is None)] = None
+    """What people have answered to the MCP server that performs the call; `None` means that the call begins."""

@@ -39,6 +39,11 @@ TOOL_PREFIX = "tool."
 """Prefix of the activity types of tools: `tool.<name>`, or `tool.<agent>.<name>` for a method of an agent and
 for a tool whose name another agent uses too."""
 
+MCP_SEPARATOR = "__"
+"""Between the name of an MCP server and that of its tool, as in `docs__search`."""
+MCP_PREFIX = f"{TOOL_PREFIX}mcp:"
+"""Prefix of the activity types of tools of MCP servers: `tool.mcp:<server>__<tool>`."""
+
 ASK_AGENT = "ask_agent"
 """The operation of tools that ask another agent, see `ToolSpec.operation`."""
 

@@ -23,6 +23,7 @@ from holdfast.bounds import (
 )
 from holdfast.budgets import Budget
 from holdfast.data import Tolerant
+from holdfast.server_tools import ServerTools
 
 
 class ToolSpec(Tolerant):
@@ -91,6 +92,8 @@ class AgentSpec(Tolerant):
     """Agents to which it may hand off, each by a tool `transfer_to_<name>`: names, with or without a version."""
     team: Annotated[dict[Text, AgentSpec], Field(exclude_if=lambda team: not team)] = {}
     """The agents that handoffs can reach from this one, without itself, as `handoffs` names them; they have no team."""
+    mcp: Annotated[list[ServerTools], Field(exclude_if=lambda servers: not servers)] = []
+    """MCP servers whose tools are not read yet; `tools` has them when the run has started."""
     max_turns: Turns = 50
     timeout: Seconds | None = None
     """Maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT."""

@@ -11,6 +11,7 @@ from holdfast.bounds import Count, Elapsed, Text
 from holdfast.call_outcome import CallOutcome
 from holdfast.call_progress import CallProgress
 from holdfast.data import Tolerant
+from holdfast.elicitation import Elicitation
 from holdfast.messages import MadeCheckpoint
 from holdfast.usage import Usage
 from holdfast.workspace_states import WorkspaceSnapshot
@@ -51,3 +52,5 @@ class ToolResult(Tolerant):
     """Number of bytes at the end of the content that were left out."""
     snapshots: Annotated[list[WorkspaceSnapshot], Field(exclude_if=lambda snapshots: not snapshots)] = []
     """States of the workspace after the call, if the run does not know them; several if a child run has ended."""
+    elicitation: Annotated[Elicitation | None, Field(exclude_if=lambda asked: asked is None)] = None
+    """What the tool's MCP server asks a person before it has a result; never in a transcript."""

@@ -26,6 +26,7 @@ PUBLIC_NAMES = """
     Block GuardBlocked ModelReply ModelRequest OutputInvalid RunContext ToolRequest
     Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError
     ToolProgress ToolResult
+    MCPServer MCPServerUnavailable
     ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
     AgentDefinition Budget BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
     StoredVector VectorMatch VectorStore
@@ -144,6 +145,7 @@ LEAVES = """
     data
     decisions
     definition
+    elicitation
     endings
     errors
     estimates
@@ -171,6 +173,7 @@ LEAVES = """
     request_problems
     run_context
     run_status
+    server_tools
     specs
     start_options
     tags
@@ -213,7 +216,12 @@ LAYERS = [
     Layer("models", f"{VOCABULARY} _lazy _util.batches _util.logger", "genai_prices httpx2 openai pydantic"),
     Layer("sandbox", VOCABULARY),
     Layer("previews", "errors"),
-    Layer("tools", f"{VOCABULARY} _lazy agents.tool agents.secret_files agents.workspaces", "httpx2 pydantic"),
+    Layer(
+        "tools",
+        f"{VOCABULARY} _lazy _util.logger _util.loop_thread agents.mcp_server agents.tool agents.secret_files "
+        "agents.workspaces sandbox.attached",
+        "httpx2 mcp mcp_types pydantic",
+    ),
     Layer("temporal", f"{VOCABULARY} _util.logger _util.native_threads", "google pydantic temporalio"),
     Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
     Layer(
@@ -280,13 +288,13 @@ LAYERS = [
     ),
     Layer(
         "composition",
-        f"{VOCABULARY} settings _util _version agents {CALLERS} workspaces workflows activities",
+        f"{VOCABULARY} settings _util _version agents tools.mcp {CALLERS} workspaces workflows activities",
         "pydantic temporalio",
     ),
     Layer(
         "testing",
         f"{VOCABULARY} _lazy _util.loop_thread settings agents client composition models scripted stack storage "
-        "temporal",
+        "temporal tools.mcp",
         "pydantic pytest starlette temporalio",
     ),
     Layer("api", VOCABULARY, "google starlette temporalio"),

@@ -8,6 +8,7 @@ from typing import TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
+from holdfast.elicitation import Elicitation
 from holdfast.types import ToolSpec
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=2.5)
@@ -31,6 +32,9 @@ REPEATABLE_TOOL_ATTEMPTS = 5
 CLAIMED_ATTEMPTS = 20
 """Attempts of a call that is claimed in the ledger. However many there are, the call is made once. A worker that is
 frozen, or cut off, may take several of them: Temporal gives it one for each poll that it had sent before."""
+
+SEARCHED_WORKERS = 10
+"""Attempts to find the worker whose MCP server keeps a call open, half a second apart."""
 
 CONCURRENCY_WAIT = 3_700.0
 """Further seconds for a call of a tool that limits how many are made at once: it waits in its worker. Heartbeats still
@@ -207,6 +211,14 @@ def fork(limit: timedelta) -> ActivityOptions:
     return ActivityOptions(schedule_to_close_timeout=limit, **STORE_REBUILD)
 
 
+PREPARE_ONCE = ActivityOptions(
+    schedule_to_close_timeout=timedelta(minutes=1),
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+"""One attempt; see `Preparation`, which repeats it and shows people why."""
+
+
 def prepare(limit: timedelta | None) -> ActivityOptions:
     """Returns the options of the preparation of a run, which is repeated until a worker serves the agent.
 
@@ -251,6 +263,20 @@ def tool_call(tool: ToolSpec) -> ActivityOptions:
         ),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
+
+
+def continued_call(tool: ToolSpec, asked: Elicitation | None) -> ActivityOptions:
+    """Returns the options of what continues a call that must not take effect twice, with answers to its server.
+
+    If the server keeps the call open, one worker has it; others send the answers back. Otherwise one attempt is made.
+    """
+    how, is_open = tool_call(tool), asked is not None and asked.state is None
+    if is_open:
+        how["heartbeat_timeout"] = HEARTBEAT_TIMEOUT
+        how["retry_policy"] = RetryPolicy(
+            initial_interval=QUICK_RETRY, maximum_interval=5 * QUICK_RETRY, maximum_attempts=SEARCHED_WORKERS
+        )
+    return how
 
 
 def claimed_call(tool: ToolSpec) -> ActivityOptions:

@@ -19,7 +19,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows import options
     from holdfast.workflows.calls import SUMMARY_CHARS, call_activity
     from holdfast.workflows.inputs import checked_input
-    from holdfast.workflows.run.claimed_calls import call_once
+    from holdfast.workflows.run.claimed_calls import call_once, continue_call
+    from holdfast.workflows.run.elicitations import cancelled
     from holdfast.workflows.run.preparation import Preparation
     from holdfast.workflows.run.tool_calls import explain
     from holdfast.workflows.run.turn import describe_call, refuse_call, tools_by_name
@@ -94,10 +95,16 @@ class ToolRun:
             return await call_activity(tool.activity, invocation, ToolResult, summary=_shown(plan, invocation), **how)
 
         if tool.repeatable:
-            return await invoke(invocation, options.tool_call(tool))
-        if tool.claims and plan.ledger:
-            invocation.claim = CallClaim(chain=workflow.info().first_execution_run_id, message=0, index=0)
-        return await call_once(tool, invocation, invoke)
+            result = await invoke(invocation, options.tool_call(tool))
+        else:
+            if tool.claims and plan.ledger:
+                invocation.claim = CallClaim(chain=workflow.info().first_execution_run_id, message=0, index=0)
+            result = await call_once(tool, invocation, invoke)
+        while result.elicitation is not None:  # without a run, there is nobody to ask
+            asked = result.elicitation.model_copy(update={"repeatable": tool.repeatable})
+            again = invocation.model_copy(update={"claim": None, "elicitation": cancelled(asked)})
+            result = await continue_call(tool, again, invoke)
+        return result
 
 
 def _as_run(request: ToolRunRequest) -> RunRequest:

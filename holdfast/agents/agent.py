@@ -18,6 +18,7 @@ from holdfast.agents.code_place import code_queue, defining_file, remember
 from holdfast.agents.definition_checks import as_tools, check_approvals, check_budget, check_name, check_unique
 from holdfast.agents.guards import Guard, as_guards
 from holdfast.agents.lifespan import enter_once
+from holdfast.agents.mcp_server import MCPServer, checked_servers, server_of
 from holdfast.agents.output import Output
 from holdfast.agents.system_prompt import as_prompt
 from holdfast.agents.team import checked_handoffs, defining, members, team_of
@@ -25,12 +26,13 @@ from holdfast.agents.tool import Tool
 from holdfast.agents.user_functions import UserFunction
 from holdfast.agents.wrappers import Wrapper, as_wrappers
 from holdfast.answers import OUTPUT_RETRIES, GuardedText
-from holdfast.approval import Required
+from holdfast.approval import ALL, Required
 from holdfast.budgets import Budget
 from holdfast.errors import AgentDefinitionError, UsageError
 from holdfast.option_names import AGENT, explains_options
 from holdfast.ports.retrieval import SHARED_NAMESPACE, MemoryMatch, agent_namespace
 from holdfast.rejection import place_of, reason_of
+from holdfast.server_tools import ServerTools
 from holdfast.types import AgentSpec
 
 
@@ -73,6 +75,7 @@ class Agent:
         handoffs: agents to which it may hand off, each by a tool `transfer_to_<name>`, after which the run continues as
             that agent: instances of Agent, and names of agents of the same file, of the workers and of the registry,
             with or without a version. Agents that hand off to each other name one of the two.
+        mcp: MCP servers whose tools it may call, as `<server>__<tool>`.
         max_turns: maximum number of model calls of a run.
         timeout: maximum seconds of a run; `None` means the worker's AGENT_EXECUTION_TIMEOUT.
         budget: what a run and its children may use; `None` means no limit.
@@ -109,6 +112,7 @@ class Agent:
     tools: Sequence[Any] = ()
     agents: Sequence[Agent | AgentSpec | str] = ()
     handoffs: Sequence[Agent | AgentSpec | str] = ()
+    mcp: Sequence[MCPServer] = ()
     max_turns: int = 50
     timeout: float | None = None
     budget: Budget | Mapping[str, Any] | None = None
@@ -148,6 +152,7 @@ class Agent:
         tools: Sequence[Any] | None = None,
         agents: Sequence[Agent | AgentSpec | str] | None = None,
         handoffs: Sequence[Agent | AgentSpec | str] | None = None,
+        mcp: Sequence[MCPServer] | None = None,
         max_turns: int | None = None,
         timeout: float | _Unset | None = UNSET,
         budget: Budget | Mapping[str, Any] | _Unset | None = UNSET,
@@ -188,6 +193,7 @@ class Agent:
         self.tools = check_unique(self.name, (*functions, *self._bind_methods()))
         self.agents = _check_agents(self.name, type(self).agents if agents is None else agents)
         self.handoffs = checked_handoffs(self.name, type(self).handoffs if handoffs is None else handoffs, Agent)
+        self.mcp = checked_servers(self.name, type(self).mcp if mcp is None else mcp)
         self.output_type = type(self).output_type if output_type is UNSET else output_type
         self.output_retries = type(self).output_retries if output_retries is None else output_retries
         self.typed_output = self._typed_output(output_validator)
@@ -229,6 +235,7 @@ class Agent:
             "system_prompt_function": self.prompt.name if self.prompt else None,
             "agents": agents,
             "handoffs": handoffs,
+            "mcp": [ServerTools(server=server.name, approve=self._approved_of(server)) for server in self.mcp],
             "context_window": self.context_window,
             "output": self.typed_output.spec if self.typed_output else None,
             "input_guards": [guard.name for guard in self.guards["input"]],
@@ -263,8 +270,9 @@ class Agent:
         Raises:
             AgentDefinitionError: it requires one for a tool that it does not have.
         """
+        own = [name for name in self.approvals if not any(server_of(name) == server.name for server in self.mcp)]
         try:
-            return spec.model_copy(update={"tools": tightened(spec.tools, self.approvals, f"agent {self.name!r}")})
+            return spec.model_copy(update={"tools": tightened(spec.tools, own, f"agent {self.name!r}")})
         except UsageError as error:
             raise AgentDefinitionError(str(error)) from None
 
@@ -301,6 +309,10 @@ class Agent:
     def __repr__(self) -> str:
         tools = ", ".join(tool.spec.name for tool in self.tools)
         return f"<{type(self).__name__} {self.name!r} model={self.model!r} tools=[{tools}]>"
+
+    def _approved_of(self, server: MCPServer) -> list[str]:
+        """Returns the tools of a server whose calls need approval; which ones it has is known when a run starts."""
+        return [name for name in self.approvals if name == ALL or server_of(name) == server.name]
 
     def _typed_output(self, validator: Callable[..., Any] | None) -> Output | None:
         """Returns the type of its answers; `None` means text that nobody validates."""

@@ -16,6 +16,8 @@ import holdfast.agents.shipped
 import holdfast.tools
 from holdfast.agents.agent import Agent
 from holdfast.agents.asking import is_about_agent
+from holdfast.agents.mcp_server import MCPServer, server_of
+from holdfast.agents.mcp_tools import mcp_tool
 from holdfast.agents.served_tools import served_tool, served_tools
 from holdfast.agents.tool import Tool
 from holdfast.errors import AgentDefinitionError, BrokenAgentModule, UnknownAgent
@@ -27,12 +29,20 @@ PACKAGE = Path(holdfast.tools.__file__).parents[1]
 class AgentCatalog:
     """Agents by name; iteration yields them in the order of their names."""
 
-    def __init__(self, agents: Iterable[Agent] = (), *, tools: Iterable[Tool] = (), shipped: bool = False) -> None:
+    def __init__(
+        self,
+        agents: Iterable[Agent] = (),
+        *,
+        tools: Iterable[Tool] = (),
+        servers: Iterable[MCPServer] = (),
+        shipped: bool = False,
+    ) -> None:
         """Creates a catalog of these agents only.
 
         Args:
             agents: the agents.
             tools: further tools to serve, for agents that are not defined in code.
+            servers: MCP servers, for agents that are not defined in code.
             shipped: whether the tools that come with Holdfast are served, as by each worker.
 
         Raises:
@@ -41,6 +51,9 @@ class AgentCatalog:
         self._agents: dict[str, Agent] = {}
         self._origins: dict[str, str] = {}
         self._tools = [(tool.function.__module__, tool) for tool in tools]
+        self._servers: dict[str, MCPServer] = {}
+        for server in servers:
+            self._add_server(server)
         self._shipped_tools = {tool.spec.activity: tool for tool in _tools_in(holdfast.tools)} if shipped else {}
         for agent in agents:
             self._add(agent, type(agent).__module__)
@@ -50,8 +63,8 @@ class AgentCatalog:
         """Collects the shipped agents and those of each named module.
 
         From a module, it collects every Agent instance at the top level; every Agent subclass that the module defines,
-        instantiated without arguments, unless the module has an instance of that class; and every tool at the top
-        level, for registered agents that name it. Names that begin with an underscore are ignored.
+        instantiated without arguments, unless the module has an instance of that class; and every tool and MCP server
+        at the top level, for registered agents that name it. Names that begin with an underscore are ignored.
 
         Args:
             modules: dotted names, as HOLDFAST_AGENTS lists them. They may be in the current working directory, which
@@ -59,15 +72,17 @@ class AgentCatalog:
 
         Raises:
             AgentDefinitionError: a module cannot be imported or defines neither an agent nor a tool, an agent cannot be
-                built, two agents have the same name, or two tools of a module do.
+                built, two agents or two MCP servers have the same name, or two tools of a module do.
         """
         catalog = cls(shipped=True)
         for module in _shipped_modules():
             for agent in _agents_in(module):
                 catalog._add(agent, module.__name__)
         for name in dict.fromkeys(modules):
-            agents, tools = _content_of(name)
+            agents, tools, servers = _content_of(name)
             catalog._tools += [(name, tool) for tool in tools]
+            for server in servers:
+                catalog._add_server(server)
             for agent in agents:
                 catalog._add(agent, name)
         catalog.tools()
@@ -119,9 +134,26 @@ class AgentCatalog:
         return agent.with_approvals(spec.model_copy(update=changes))
 
     def tool_of(self, agent: str, name: str) -> Tool | None:
-        """Returns the tool that an agent defined in code knows by this name; `None` if it has none."""
+        """Returns the tool that an agent defined in code, or the server of an agent, knows by this name.
+
+        Args:
+            agent: name of the agent.
+            name: of the tool; `None` is returned if there is none.
+        """
         tools = self._agents[agent].tools if agent in self._agents else ()
-        return next((tool for tool in tools if tool.spec.name == name), None)
+        found = next((tool for tool in tools if tool.spec.name == name), None)
+        return found or self.server_tool(agent, name)
+
+    def server(self, agent: str, name: str) -> MCPServer | None:
+        """Returns the MCP server that an agent knows by this name; `None` if there is none."""
+        known = self.find(agent)
+        own = next((server for server in known.mcp if server.name == name), None) if known else None
+        return own or self._servers.get(name)
+
+    def server_tool(self, agent: str, name: str) -> Tool | None:
+        """Returns the tool of an MCP server that an agent knows by this name; `None` if it has no such server."""
+        server = self.server(agent, server_of(name))
+        return mcp_tool(server, name) if server else None
 
     def __iter__(self) -> Iterator[Agent]:
         return (self._agents[name] for name in self.names())
@@ -134,6 +166,13 @@ class AgentCatalog:
 
     def __repr__(self) -> str:
         return f"<AgentCatalog: {', '.join(self.names()) or 'empty'}>"
+
+    def _add_server(self, server: MCPServer) -> None:
+        other = self._servers.setdefault(server.name, server)
+        if other is not server:
+            raise AgentDefinitionError(
+                f"two MCP servers are named {server.name!r}: {other!r} and {server!r}; rename one"
+            )
 
     def _add(self, agent: Agent, origin: str) -> None:
         if self._agents.get(agent.name) is agent:
@@ -154,19 +193,19 @@ def _shipped_modules() -> Iterator[ModuleType]:
         yield importlib.import_module(f"{holdfast.agents.shipped.__name__}.{module.name}")
 
 
-def _content_of(module: str) -> tuple[list[Agent], list[Tool]]:
+def _content_of(module: str) -> tuple[list[Agent], list[Tool], list[MCPServer]]:
     _make_working_directory_importable()
     try:
         imported = importlib.import_module(module)
-        agents, tools = _agents_in(imported), _tools_in(imported)
+        agents, tools, servers = _agents_in(imported), _tools_in(imported), _servers_in(imported)
     except (Exception, SystemExit) as error:  # a module of the user may raise anything when it is imported
         place = _place_in_project(error)
         raised = f"{type(error).__name__}: {error}"
         kind, reason = (BrokenAgentModule, f"{place}: {raised}") if place else (AgentDefinitionError, raised)
         raise kind(f"HOLDFAST_AGENTS names {module!r}, which cannot be used: {reason}") from error
-    if not agents and not tools:
+    if not agents and not tools and not servers:
         raise AgentDefinitionError(f"HOLDFAST_AGENTS names {module!r}, which defines neither an agent nor a tool")
-    return agents, tools
+    return agents, tools, servers
 
 
 def _place_in_project(error: BaseException) -> str | None:
@@ -200,6 +239,11 @@ def _agents_in(module: ModuleType) -> list[Agent]:
 def _tools_in(module: ModuleType) -> list[Tool]:
     public = (value for name, value in vars(module).items() if not name.startswith("_"))
     return list({id(tool): tool for tool in public if isinstance(tool, Tool)}.values())
+
+
+def _servers_in(module: ModuleType) -> list[MCPServer]:
+    public = (value for name, value in vars(module).items() if not name.startswith("_"))
+    return list({id(server): server for server in public if isinstance(server, MCPServer)}.values())
 
 
 def _is_agent_class_of(module: ModuleType, value: object) -> bool:

@@ -12,7 +12,9 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.asking import is_about_agent, without_agents
 from holdfast.agents.asking import name_of as asked_name
 from holdfast.agents.foreign_prompt import foreign_prompt
+from holdfast.agents.foreign_servers import foreign_server
 from holdfast.agents.foreign_settings import model_settings
+from holdfast.agents.mcp_server import is_server_tool
 from holdfast.agents.output import check_schema
 from holdfast.agents.tool import Tool
 from holdfast.definition import AgentDefinition, check_name
@@ -35,6 +37,7 @@ CODE = (
 CHAT_MODEL = "OpenAIChatCompletionsModel"
 """A class of openai-agents: a model with a client."""
 PROMPTS = ("system_prompt", "instructions")
+SERVERS_ADVICE = "; for MCP, define the servers in a module of HOLDFAST_AGENTS, and name them in `mcp`"
 PLAIN_FIELDS = ("description", "max_turns", "timeout", "budget")
 
 
@@ -112,7 +115,10 @@ def agent_fields(agent: object) -> dict[str, Any]:
         AgentDefinitionError: it has something that Holdfast cannot express; the message says what.
     """
     name = name_of(agent)
-    fields = _lookalike(name, agent, supported=("output_type", "handoffs"), prompt=_own_prompt(agent))
+    supported = ("output_type", "handoffs", "mcp_servers")
+    fields = _lookalike(name, agent, supported=supported, prompt=_own_prompt(agent))
+    servers = _iterable(name, getattr(agent, "mcp_servers", None))
+    fields |= {"mcp": found} if (found := [foreign_server(name, server) for server in servers]) else {}
     fields |= {"name": name, "tools": list(_iterable(name, getattr(agent, "tools", None)))}
     if output := getattr(agent, "output_type", None):
         fields["output_type"] = output
@@ -143,17 +149,19 @@ def _converted(name: str, agent: object, *, without_code: bool) -> AgentDefiniti
         agent = agent.spec()
     if isinstance(agent, AgentSpec):
         fields = agent.model_dump(
-            exclude={"tools", "agents", "team", "version", "output", *(CODE if without_code else ())}
+            exclude={"tools", "agents", "team", "mcp", "version", "output", *(CODE if without_code else ())}
         )
         if agent.output:
             fields |= {"output_schema": agent.output.json_schema, "output_retries": agent.output.retries}
-        fields["tools"] = [_short(name, tool.activity) for tool in without_agents(agent.tools)]
+        own = [tool for tool in agent.tools if not is_server_tool(tool)]
+        fields["tools"] = [_short(name, tool.activity) for tool in without_agents(own)]
+        fields["mcp"] = [each.server for each in agent.mcp]
         fields["agents"] = [asked_name(other) for other in agent.agents]
         fields["approvals"] = {
             tool.name if is_about_agent(tool) else _short(name, tool.activity): "always"
-            for tool in agent.tools
+            for tool in own
             if tool.approval == "always"
-        }
+        } | {tool: "always" for each in agent.mcp for tool in each.approve}
         return _define(name, fields)
     return _define(name, _lookalike(name, agent))
 
@@ -200,8 +208,9 @@ def _lookalike(
 ) -> dict[str, Any]:
     unsupported = [field for field in UNSUPPORTED if field not in supported and getattr(agent, field, None)]
     if unsupported:
+        advice = SERVERS_ADVICE if "mcp_servers" in unsupported else ""
         raise AgentDefinitionError(
-            f"agent {name!r} has {', '.join(unsupported)}, which a definition cannot express: remove them"
+            f"agent {name!r} has {', '.join(unsupported)}, which a definition cannot express: remove them{advice}"
         )
     fields = {field: value for field in PLAIN_FIELDS if (value := getattr(agent, field, None)) is not None}
     return fields | {

@@ -9,6 +9,8 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.asking import is_about_agent, tools_for, without_agents
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.conversion import definition_of
+from holdfast.agents.mcp_server import is_server_tool
+from holdfast.agents.mcp_tools import with_server_tools
 from holdfast.agents.resolve import checked, resolve
 from holdfast.agents.tool import Tool
 from holdfast.approval import strictest
@@ -31,24 +33,30 @@ class AgentDirectory:
         self._catalog = catalog
         self._registry = registry
 
-    async def find(self, agent: str | AgentSpec | AgentDefinition) -> AgentSpec:
+    async def find(self, agent: str | AgentSpec | AgentDefinition, timeout: float | None = None) -> AgentSpec:
         """Returns an agent in the form that a run carries.
 
         Args:
             agent: a name; a name and a version (`NAME@3`), which only the registry has; or a definition.
+            timeout: maximum seconds for the lists of its MCP servers; `None` means those of the servers.
 
         Raises:
             UnknownAgent: no agent has this name; the message lists the known ones.
             ToolNotServed: the agent names tools that this worker does not serve.
             AgentDefinitionError: a run cannot carry the agent; see `checked`.
+            MCPServerUnavailable: an MCP server of the agent is unknown here, or cannot be started or reached.
             StoreUnavailable: the registry is unavailable, and the agent is not defined in code.
         """
         spec = self._spec(await self._named(agent) if isinstance(agent, str) else agent)
         team = await self._team(spec)
         about = {name: member.description for name, member in team.items()} | {spec.name: spec.description}
-        members = {name: await self._described(member, about) for name, member in team.items()}
-        found = await self._described(spec, about)
+        members = {name: await self._described(member, about, timeout) for name, member in team.items()}
+        found = await self._described(spec, about, timeout)
         return checked(found.model_copy(update={"team": members}) if members or found.team else found)
+
+    def calls(self, agent: str, tool: ToolSpec) -> bool:
+        """Whether a tool is one of an MCP server that this process knows."""
+        return is_server_tool(tool) and self._catalog.server_tool(agent, tool.name) is not None
 
     async def _team(self, spec: AgentSpec) -> dict[str, AgentSpec]:
         """Returns the agents that handoffs reach from an agent, without itself, by the names that handoffs give them.
@@ -69,16 +77,19 @@ class AgentDirectory:
             left += member.handoffs
         return team
 
-    async def _described(self, spec: AgentSpec, about: Mapping[str, str]) -> AgentSpec:
-        """Returns an agent whose tools for other agents are described as those agents are.
+    async def _described(self, spec: AgentSpec, about: Mapping[str, str], timeout: float | None) -> AgentSpec:
+        """Returns an agent with the tools of its MCP servers, whose tools for other agents are described as those are.
 
         Args:
             spec: the agent.
             about: descriptions of those of its team.
+            timeout: maximum seconds for the lists of its servers.
 
         Raises:
             UnknownAgent: there is no such agent.
+            MCPServerUnavailable: see `find`.
         """
+        spec = await with_server_tools(spec, lambda name: self._catalog.server(spec.name, name), timeout=timeout)
         if not spec.agents and not spec.handoffs:
             return spec
         described = {name: about[name] for name in spec.handoffs if name in about}

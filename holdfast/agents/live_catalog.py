@@ -51,4 +51,4 @@ class LiveCatalog(AgentCatalog):
         if agent != self._agent.name:
             return None
         found = next((tool for tool in newest(self._agent).tools if tool.spec.name == name), None)
-        return found and current(found)
+        return current(found) if found else self.server_tool(agent, name)

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from holdfast.agents.agent import Agent
+from holdfast.agents.mcp_tools import with_server_tools
+from holdfast.agents.resolve import checked
 from holdfast.agents.team import members
 from holdfast.agents.tool import Tool
 from holdfast.types import AgentSpec, ToolSpec
@@ -46,11 +48,41 @@ def _served(agent: Agent, spec: AgentSpec) -> AgentSpec:
     return spec.model_copy(update=changes) if changes else spec
 
 
+async def full_spec_of(agent: Agent) -> AgentSpec:
+    """Returns the same, with the tools that the MCP servers list now.
+
+    Raises:
+        AgentDefinitionError: a server has no such tool as is named.
+        MCPServerUnavailable: a server cannot be started or reached.
+    """
+    return await _with_servers(agent, spec_of(agent))
+
+
+async def _with_servers(agent: Agent, spec: AgentSpec) -> AgentSpec:
+    known = {server.name: server for server in agent.mcp}
+    spec = await with_server_tools(spec, known.get, queue=spec.code_queue)
+    changes: dict[str, Any] = {}
+    if spec.agents:
+        pairs = zip(agent.agents, spec.agents, strict=True)
+        changes["agents"] = [await _asked_with_servers(own, each) for own, each in pairs]
+    if spec.team:
+        own = [(name, member) for name, member in _own(members(agent)) if member is not agent]
+        changes["team"] = spec.team | {name: await _with_servers(member, spec.team[name]) for name, member in own}
+    return checked(spec.model_copy(update=changes) if changes else spec)
+
+
+async def _asked_with_servers(agent: Agent | AgentSpec | str, spec: AgentSpec | str) -> AgentSpec | str:
+    if isinstance(agent, AgentSpec | str) or isinstance(spec, str):
+        return spec
+    return await _with_servers(agent, spec)
+
+
 def has_code(agent: Agent) -> bool:
     """Whether a run of an agent needs code that only the process has which defines the agent."""
     output = agent.typed_output
     return (
         any(map(_is_own, agent.tools))
+        or bool(agent.mcp)
         or any(agent.guards.values())
         or (output is not None and output.spec.code)
         or agent.prompt is not None

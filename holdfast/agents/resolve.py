@@ -7,6 +7,7 @@ from typing import Any
 
 from holdfast.agents.approvals import tightened
 from holdfast.agents.asking import tools_for
+from holdfast.agents.mcp_server import server_of
 from holdfast.agents.output import check_schema
 from holdfast.agents.tool import Tool
 from holdfast.answers import OutputSpec
@@ -14,6 +15,7 @@ from holdfast.approval import ALL, Approval
 from holdfast.definition import MAX_DEFINITION_BYTES, AgentDefinition
 from holdfast.errors import AgentDefinitionError, ToolNotServed
 from holdfast.names import TOOL_PREFIX
+from holdfast.server_tools import ServerTools
 from holdfast.types import AgentSpec, ToolSpec
 
 
@@ -39,6 +41,7 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
         "description": definition.description,
         "agents": definition.agents,
         "handoffs": definition.handoffs,
+        "mcp": [_servers_tools(definition, server) for server in definition.mcp],
         "context_window": definition.context_window,
         "output": _output(definition),
     }
@@ -56,6 +59,11 @@ def resolve(definition: AgentDefinition, served: Mapping[str, Tool]) -> AgentSpe
             **{name: value for name, value in extra.items() if value},
         )
     )
+
+
+def _servers_tools(definition: AgentDefinition, server: str) -> ServerTools:
+    named = [name for name in definition.approvals if name == ALL or server_of(name) == server]
+    return ServerTools(server=server, approve=named)
 
 
 def _output(definition: AgentDefinition) -> OutputSpec | None:

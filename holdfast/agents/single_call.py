@@ -31,6 +31,7 @@ def single_call(spec: AgentSpec, max_length: int) -> AgentSpec:
         "agents": [],
         "handoffs": [],
         "team": {},
+        "mcp": [],
         "output": None,
         "max_turns": 1,
         "may_be_cut": True,

@@ -48,6 +48,14 @@ class ToolError(HoldfastError):
     """Raised by a tool to report an error to the model, which reads the message verbatim."""
 
 
+class CallLost(HoldfastError):
+    """Raised by a tool whose call was lost with what performs it, so that it may have taken effect; as in a crash."""
+
+
+class CallNotHeld(HoldfastError):
+    """Raised by a tool for an answer to a question of a call that another process keeps open, or that is gone."""
+
+
 class Tool:
     """A function with its specification for the model and the worker; created by `tool`.
 

@@ -16,6 +16,7 @@ from holdfast.agents.cancellation import Cancellation
 from holdfast.agents.marks import Marks
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.call_progress import CallProgress
+from holdfast.elicitation import Elicitation
 from holdfast.errors import UsageError
 from holdfast.event_topics import MAX_NAME_CHARS, EmittedEvent, checked_event_name
 from holdfast.http_access import HttpAccess
@@ -64,6 +65,8 @@ class ToolContext:
     http: HttpAccess = field(default_factory=HttpAccess, repr=False, compare=False)
     """The hosts that the worker's settings let tools reach over HTTP."""
     cancellation: Cancellation = field(default_factory=Cancellation, repr=False, compare=False)
+    elicitation: Elicitation | None = field(default=None, repr=False, compare=False)
+    """What people have answered to the MCP server that performs the call; `None` means nothing yet."""
     channel: ToolChannel | None = field(default=None, repr=False, compare=False)
     """`None`, as in tests that call a tool directly, means that nobody observes the call."""
 

@@ -54,8 +54,8 @@ class Agent(definition.Agent):
 
         Args:
             agent: any object that has a `name` and, as far as it needs them, `instructions` (or `system_prompt`),
-                `model` by its name, `model_settings`, `tools` of any kind that `Agent(tools=...)` accepts, and
-                `handoffs` to other such agents, which are converted too.
+                `model` by its name, `model_settings`, `tools` of any kind that `Agent(tools=...)` accepts,
+                `mcp_servers`, and `handoffs` to other such agents, which are converted too.
 
         Raises:
             AgentDefinitionError: it has something that Holdfast cannot express; the message says what.

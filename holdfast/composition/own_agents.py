@@ -17,7 +17,7 @@ from holdfast._util.logger import get_logger
 from holdfast._util.loop_thread import LoopThread
 from holdfast._util.native_threads import call_at_exit
 from holdfast.agents.agent import Agent
-from holdfast.agents.own_code import has_code, spec_of, with_reached
+from holdfast.agents.own_code import full_spec_of, has_code, spec_of, with_reached
 from holdfast.client.holdfast import Holdfast
 from holdfast.client.inputs import RunInput
 from holdfast.client.result import AgentResult, reader_of
@@ -36,6 +36,7 @@ from holdfast.start_options import SessionOptions, StartOptions
 from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.temporal.connection import connect_temporal
 from holdfast.temporal.payload_limits import largest_input
+from holdfast.tools.mcp.servers import leave_servers
 from holdfast.types import AgentSpec
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ class OwnAgents:
         self, agent: Agent, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
     ) -> RunHandle:
         """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
-        connection, spec = await self._thread.call(self._connected()), spec or spec_of(agent)
+        connection = await self._thread.call(self._connected())
+        spec = spec or await full_spec_of(agent)
         handle = await connection.runs.start(spec, given, attach=True, **options)
         handle.read = reader_of(agent)
         log.info("run is started", agent=agent.name, run_id=handle.id)
@@ -140,13 +142,14 @@ class OwnAgents:
         """Calls a tool of an agent whose code is served."""
         connection = await self._thread.call(self._connected())
         await self._serve(agent, connection)
-        return await connection.runs.tool_runs.execute(agent, tool, arguments, replace(options, spec=spec_of(agent)))
+        spec = await full_spec_of(agent)
+        return await connection.runs.tool_runs.execute(agent, tool, arguments, replace(options, spec=spec))
 
     async def session(self, agent: Agent, run_id: str, options: SessionOptions) -> Session:
         """Returns a session of an agent whose code is served."""
         connection = await self._thread.call(self._connected())
         await self._serve(agent, connection)
-        session = connection.runs.session(run_id, spec_of(agent), **options)
+        session = connection.runs.session(run_id, await full_spec_of(agent), **options)
         session.read = reader_of(agent)
         return session
 
@@ -242,6 +245,8 @@ class OwnAgents:
         workers = self._connecting.result().workers
         stopped = [workers.pop(queue) for queue in list(workers) if queues is None or queue in queues]
         await asyncio.gather(*(worker.stop() for worker in stopped))
+        if not workers:
+            await leave_servers()
 
 
 def _code_worker() -> Callable[[Client, Settings, Agent], CodeWorker]:

@@ -58,6 +58,7 @@ from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.temporal.stages import TemporalStageReports
 from holdfast.temporal.visibility import check_search_attributes
 from holdfast.temporal.workflow_runner import ConsistentQueryRunner
+from holdfast.tools.mcp.servers import leave_servers
 from holdfast.workflows import WORKFLOWS
 
 log = get_logger(__name__)
@@ -98,6 +99,8 @@ PASSED_THROUGH = (
     "pricing",
     "request_problems",
     "definition",
+    "elicitation",
+    "server_tools",
     "context",
     "checkpoints",
     "fork_of",
@@ -350,6 +353,7 @@ async def _adapters(settings: Settings, persistence: Persistence) -> AsyncIterat
     finally:
         await persistence.close()
         await model.close()
+        await leave_servers()
 
 
 async def _connect(settings: Settings, data_converter: DataConverter) -> Client:

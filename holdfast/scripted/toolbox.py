@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from holdfast.models import SCRIPTED_MARK
+from holdfast.names import MCP_SEPARATOR
 from holdfast.scripted.chat import ChatReply, ChatToolCall
 from holdfast.scripted.evidence import STOP_WORDS
 from holdfast.scripted.guesses import guess_calls, stems
@@ -43,8 +44,8 @@ class OfferedTool:
 
     @cached_property
     def named(self) -> frozenset[str]:
-        """Stems of its name."""
-        return stems(self.name)
+        """Stems of its name, without that of its MCP server."""
+        return stems(self.name.rpartition(MCP_SEPARATOR)[2])
 
     @cached_property
     def described(self) -> frozenset[str]:

@@ -22,6 +22,7 @@ from holdfast.settings import Settings
 from holdfast.testing.agent_server import AgentServer
 from holdfast.testing.model_server import ModelServer
 from holdfast.testing.session_stack import SessionStack
+from holdfast.tools.mcp.servers import close_servers
 
 MODEL = "test"  # the model of agents that name none
 
@@ -82,6 +83,7 @@ class Bench:
     def close(self) -> None:
         """Stops the worker, forgets what the process has made from the settings, and restores the environment."""
         close_own_agents()
+        close_servers()
         with ThreadPoolExecutor(1) as thread:  # the test's thread may have an event loop
             thread.submit(asyncio.run, close_shared_persistence()).result()
         self._exits.close()

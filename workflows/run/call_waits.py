@@ -7,6 +7,7 @@ from holdfast.workflows.run.approvals import Approvals
 from holdfast.workflows.run.code_process import CodeProcess
 from holdfast.workflows.run.control import Handler
 from holdfast.workflows.run.decisions import Decisions
+from holdfast.workflows.run.elicitations import Elicitations
 from holdfast.workflows.run.gate import Gate
 from holdfast.workflows.run.lost_calls import LostCalls
 from holdfast.workflows.run.operations import Operations
@@ -21,6 +22,7 @@ class CallWaits:
     Attributes:
         approvals: decides whether a call may be made.
         operations: performs calls that need no worker.
+        elicitations: asks people what MCP servers ask.
         lost: asks about calls whose outcome is unknown.
         process: makes calls of code that only one process has.
     """
@@ -31,6 +33,7 @@ class CallWaits:
         self.process = CodeProcess(state, gate)
         self.approvals = Approvals(state, decisions, people, self.process)
         self.operations = Operations(state, decisions, people)
+        self.elicitations = Elicitations(state, decisions, people)
         self.lost = LostCalls(state, gate)
         self._verdicts = Verdicts(state, decisions)
 

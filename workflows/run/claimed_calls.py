@@ -45,6 +45,20 @@ async def call_once(tool: ToolSpec, invocation: ToolInvocation, invoke: Invoke) 
     return await _without_claim(tool, invocation.model_copy(update={"claim": None}), invoke)
 
 
+async def continue_call(tool: ToolSpec, invocation: ToolInvocation, invoke: Invoke) -> ToolResult:
+    """Continues a call with answers to what an MCP server has asked, and returns its result.
+
+    A call that must not take effect twice is not begun again: if nothing keeps it open any more, its `outcome` is
+    `unknown`. Its claim in the ledger holds the question, as the result of the activity that began it.
+
+    Raises:
+        ActivityError: the call failed in a way that is not a loss of its worker.
+    """
+    if tool.repeatable:
+        return await invoke(invocation, options.tool_call(tool))
+    return await _or_unknown(invoke(invocation, options.continued_call(tool, invocation.elicitation)))
+
+
 async def _without_claim(tool: ToolSpec, invocation: ToolInvocation, invoke: Invoke) -> ToolResult:
     single = options.tool_call(tool)
     result = await _or_unknown(invoke(invocation, single))
@@ -69,7 +83,7 @@ def is_lost(error: ActivityError) -> bool:
     cause = error.cause
     if isinstance(cause, TemporalTimeoutError):
         return cause.type in LOST
-    return failure_type(error) == ErrorType.CALL_LOST
+    return failure_type(error) in (ErrorType.CALL_LOST, ErrorType.NOT_HELD)
 
 
 def failure_type(error: ActivityError) -> str | None:

@@ -9,7 +9,7 @@ from holdfast.decisions import KEPT_DECISIONS, Decision, Grant, parsed_arguments
 from holdfast.progress import Wait
 from holdfast.types import ToolCall
 from holdfast.workflows.run.state import RunState
-from holdfast.workflows.run.waiting import APPROVAL
+from holdfast.workflows.run.waiting import APPROVAL, QUESTION
 
 KEPT_EVENTS = 1_000  # names of events whose newest offset a run remembers
 
@@ -41,6 +41,8 @@ class Decisions:
         told = {name: value for name, value in (("by", decision.by), ("text", decision.text)) if value is not None}
         self._state.end_wait(now, wait.id, decision.outcome, **told, **facts)
         self._state.waits_changed = True
+        if "elicitation" in wait.data:  # kept until the call is continued, maybe by the next execution
+            decision.data = wait.data["elicitation"]
         decisions = self._carried.decisions
         decisions[wait.id] = decision
         for old in list(decisions)[: max(len(decisions) - KEPT_DECISIONS, 0)]:
@@ -75,4 +77,5 @@ class Decisions:
         return next((grant for grant in self._carried.grants if grant.covers(call.name, arguments)), None)
 
     def _is_pending(self, wait_id: str) -> bool:
-        return any(wait_id.removesuffix(APPROVAL) == self._state.wait_id(call) for call in self._state.pending_calls)
+        of_call = wait_id.removesuffix(APPROVAL).rpartition(QUESTION)[0] or wait_id.removesuffix(APPROVAL)
+        return any(of_call == self._state.wait_id(call) for call in self._state.pending_calls)

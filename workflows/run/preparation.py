@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.local import attempt_locally
+    from holdfast.workflows.options import FIRST_WAIT
     from holdfast.workflows.run.attachments import stored
     from holdfast.workflows.run.fork import copy_workspace, read_prefix
     from holdfast.workflows.run.model_calls import error_type, run_error
@@ -26,6 +27,9 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.state import SUMMARY_CHARS
 
 REASON_CHARS = 500  # of the reason that is shown while a run waits
+LONGEST_SERVER_WAIT = timedelta(seconds=30)
+"""Before an MCP server is tried again: each attempt is some ten events."""
+SERVER_WAIT = "waiting for an MCP server"
 
 
 class Preparation:
@@ -36,6 +40,9 @@ class Preparation:
         self._agent = wanted.agent if isinstance(wanted.agent, str) else wanted.agent.name
         self._limit = None if wanted.timeout is None else timedelta(seconds=wanted.timeout)
         self._doing = "preparing the agent"
+        self._needs_server = False
+        """Whether an MCP server of the agent was unavailable at the last attempt."""
+        self._pause = timedelta()
 
     async def plan(self) -> Plan:
         """Returns the plan of the run.
@@ -48,6 +55,8 @@ class Preparation:
         plan: Plan | None = await attempt_locally(
             names.RUN_PREPARE, *arguments, result_type=Plan, on_failure=self._show_wait
         )
+        while plan is None and self._needs_server:
+            plan = await self._attempt(arguments)
         if plan is not None:
             return plan
         try:
@@ -73,6 +82,31 @@ class Preparation:
             return wanted
         self._doing = "storing the attachments"
         return wanted.model_copy(update={"attachments": await stored(wanted.attachments)})
+
+    async def _attempt(self, arguments: tuple[object, ...]) -> Plan | None:
+        """Makes one attempt while an MCP server of the agent is unavailable, after a pause that is shown to people.
+
+        Raises:
+            ApplicationError: the time limit has passed, or the start is rejected.
+        """
+        if (left := self._left()) is not None and left <= timedelta():
+            raise ApplicationError(f"no tools within the time limit: {self._doing}", type=ErrorType.MCP_UNAVAILABLE)
+        if self._pause:
+            await workflow.sleep(self._pause if left is None else min(self._pause, left), summary=SERVER_WAIT)
+        self._pause = min(max(2 * self._pause, FIRST_WAIT), LONGEST_SERVER_WAIT)
+        self._needs_server = False
+        try:
+            return await call_activity(
+                names.RUN_PREPARE, arguments, Plan, summary="the agent's definition and limits", **options.PREPARE_ONCE
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._show_wait(error)
+        return None
+
+    def _left(self) -> timedelta | None:
+        return None if self._limit is None else self._limit - (workflow.now() - workflow.info().start_time)
 
     async def prefix(self, fork: ForkOf, plan: Plan) -> Prefix:
         """Returns the log that a fork begins with, and copies the workspace if it has one of its own.
@@ -121,11 +155,15 @@ class Preparation:
 
     def _show_wait(self, error: FailureError) -> None:
         cause = error if isinstance(error, ApplicationError) else error.cause
-        if not isinstance(cause, ApplicationError) or cause.type != ErrorType.UNKNOWN_AGENT:
+        shown = (ErrorType.UNKNOWN_AGENT, ErrorType.MCP_UNAVAILABLE)
+        if not isinstance(cause, ApplicationError) or cause.type not in shown:
             return
         [seconds] = cause.details or [None]
         if self._limit is None and isinstance(seconds, int | float):
             self._limit = timedelta(seconds=seconds)
         reason = shortened(cause.message, REASON_CHARS)
+        self._needs_server = cause.type == ErrorType.MCP_UNAVAILABLE
         self._doing = f"waiting for a worker that serves agent {self._agent!r}: {reason}"
+        if self._needs_server:
+            self._doing = f"waiting for an MCP server of agent {self._agent!r}: {reason}"
         workflow.set_current_details(f"**queued** · {self._doing}")

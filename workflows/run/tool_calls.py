@@ -11,13 +11,14 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
+    from holdfast.elicitation import Elicitation
     from holdfast.invocations import CallClaim, Resolution, ToolInvocation
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.run.call_waits import CallWaits
     from holdfast.workflows.run.children import Children
-    from holdfast.workflows.run.claimed_calls import call_once
+    from holdfast.workflows.run.claimed_calls import call_once, continue_call
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.handoffs import ONLY_ONE, handed_off
     from holdfast.workflows.run.invocations import invocation_of, shown_call
@@ -151,26 +152,53 @@ class ToolCaller:
         """Makes a call, and asks a person if its outcome is unknown and the tool says so."""
         result: ToolResult | None = ToolResult(outcome="unknown")
         if not self._lost.is_asked(call):
-            result = await self._made(place, call, tool)
+            result = await self._answered(place, call, tool)
         while result is not None and result.outcome == "unknown" and tool.on_unknown == "ask":
             resolution = await self._lost.resolution(call, tool)
             if not isinstance(resolution, Resolution):
                 return resolution
-            result = await self._made(place, call, tool, resolution)
+            result = await self._answered(place, call, tool, resolution)
             if result is not None:
                 self._lost.forget(call)
         return result
 
-    async def _made(
+    async def _answered(
         self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None = None
     ) -> ToolResult | None:
-        """Makes a call, or acts on what a person said of it; `None` means that it was not begun."""
+        """Makes a call, and has people answer what an MCP server asks before it has a result."""
+        elicitations = self._call_waits.elicitations
+        asked = elicitations.pending(call)
+        result = ToolResult(elicitation=asked) if asked else await self._made(place, call, tool, resolution)
+        while result is not None and result.elicitation is not None:
+            if resolution is not None and resolution.happened:  # the ledger knows only the question
+                return ToolResult(content=resolution.result or "done", outcome="resolved")
+            may_repeat = tool.repeatable or resolution is not None
+            asked = result.elicitation.model_copy(update={"repeatable": may_repeat})
+            answers = await elicitations.answered(call, asked)
+            if not isinstance(answers, Elicitation):
+                return answers
+            result = await self._made(place, call, tool, answers=answers)
+            if result is not None:
+                elicitations.forget(call)
+        return result
+
+    async def _made(
+        self,
+        place: int,
+        call: ToolCall,
+        tool: ToolSpec,
+        resolution: Resolution | None = None,
+        answers: Elicitation | None = None,
+    ) -> ToolResult | None:
+        """Makes a call, or acts on what a person said of it or has answered; `None` means that it was not begun."""
         try:
             if tool.operation == names.ASK_AGENT:
                 return await self._children.ask(place, call, tool)
             return await self._waits.until_served(
                 f"a worker that serves tool {tool.name!r} of agent {self._state.spec.name!r}",
-                lambda: self._process.served(lambda again: self._in_slot(place, call, tool, resolution, again=again)),
+                lambda: self._process.served(
+                    lambda again: self._in_slot(place, call, tool, resolution, answers, again=again)
+                ),
                 pauses=self._gate.is_continuing,
             )
         except ActivityError as error:
@@ -179,16 +207,30 @@ class ToolCaller:
             return ToolResult(error=error.message)
 
     async def _in_slot(
-        self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None, *, again: bool
+        self,
+        place: int,
+        call: ToolCall,
+        tool: ToolSpec,
+        resolution: Resolution | None,
+        answers: Elicitation | None,
+        *,
+        again: bool,
     ) -> ToolResult | None:
         async with self._slots:
             if not await self._gate.is_open():
                 return None
             with self._state.calling():
-                return await self._execute(place, call, tool, resolution, again=again)
+                return await self._execute(place, call, tool, resolution, answers, again=again)
 
     async def _execute(
-        self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None, *, again: bool
+        self,
+        place: int,
+        call: ToolCall,
+        tool: ToolSpec,
+        resolution: Resolution | None,
+        answers: Elicitation | None,
+        *,
+        again: bool,
     ) -> ToolResult:
         state = self._state
         invocation = invocation_of(state, call)
@@ -197,6 +239,9 @@ class ToolCaller:
             how = options.ActivityOptions(**how, **self._process.limits(tool.task_queue))
             return await call_activity(tool.activity, invocation, ToolResult, summary=shown_call(state, call), **how)
 
+        if answers is not None:
+            invocation.elicitation = answers
+            return await continue_call(tool, invocation, invoke)
         if tool.repeatable:
             return await invoke(invocation, options.tool_call(tool))
         if tool.claims and state.plan.ledger:

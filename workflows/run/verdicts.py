@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import ToolSpec
     from holdfast.workflows.run.control import Handler, Refusal
     from holdfast.workflows.run.decisions import Decisions
+    from holdfast.workflows.run.elicitations import check_answer
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.turn import tools_by_name
 
@@ -84,6 +85,12 @@ class Verdicts:
         """Refuses an answer by an agent, to no open question, or that is none of the options."""
         self._check_person(command)
         wait = self._found("question", command.question)
+        if "elicitation" in wait.data:
+            try:
+                check_answer(wait, command.text)
+            except ValueError as error:
+                raise Refusal(str(error)) from None
+            return
         options = wait.data.get("options") or []
         if options and command.text not in options:
             accepted = ", ".join(repr(shortened(str(option), SHOWN_CHARS)) for option in options)

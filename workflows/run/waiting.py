@@ -18,6 +18,9 @@ OUTCOME = "/outcome"
 APPROVAL = "/approval"
 """End of the id of the approval of a call that the run itself performs, which may then wait for something else."""
 
+QUESTION = "/question"
+"""Begins the end of the id of what a server asks in a call, before its number, see `Elicitations`."""
+
 
 def withdrawn(begun: Entry) -> dict[str, Any]:
     """Returns the data of the entry that withdraws a wait, given the entry with which it began."""
@@ -74,7 +77,9 @@ class Waiting(ABC):
     def is_waiting(self, call: ToolCall) -> bool:
         """Whether a call of this turn waits for a person, a time, a message or an event."""
         wait_id = self.wait_id(call)
-        return any(f"{wait_id}{end}" in self.open_waits for end in ("", APPROVAL, OUTCOME))
+        if any(f"{wait_id}{end}" in self.open_waits for end in ("", APPROVAL, OUTCOME)):
+            return True
+        return any(each.startswith(f"{wait_id}{QUESTION}") for each in self.open_waits)
 
     @property
     def keeps_waits(self) -> bool:

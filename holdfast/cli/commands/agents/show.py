@@ -113,6 +113,7 @@ def _facts(found: FoundAgent, settings: Settings) -> list[tuple[str, str]]:
     facts += [
         ("model", ", then ".join(model_names(definition.model)) or f"{settings.default_model} (the default)"),
         ("tools", ", ".join(definition.tools) or "none"),
+        *([("mcp", ", ".join(definition.mcp))] if definition.mcp else []),
         ("limits", f"{definition.max_turns} turns, {limit}"),
     ]
     if definition.output_schema is not None:
