@@ -172,6 +172,9 @@ class TaskContext:
             prompt: the question; the model sees nothing else of the run.
             system_prompt: `None` means that of the agent.
         """
+        for given in (prompt, system_prompt or ""):
+            if not isinstance(given, str):
+                raise TypeError(f"a prompt must be text, not {given!r:.80}")
         step_id = _next_id()
         if step_id not in self._recorded.results:
             if self.needs.model is None:

@@ -9,13 +9,16 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from holdfast._util.logger import get_logger
 from holdfast.agents.agent import Agent
 from holdfast.agents.task_context import MARK_TOOL, Mark, ModelStep, Recorded, TaskContext
 from holdfast.agents.tool import Tool, ToolContext, tool
 from holdfast.agents.wrappers import ModelRequest
-from holdfast.errors import AgentDefinitionError
+from holdfast.errors import AgentDefinitionError, ModelRefused
 from holdfast.model_reply import ModelReply
 from holdfast.types import Message, ToolCall
+
+log = get_logger(__name__)
 
 SETTLE = 10  # turns of the event loop in which the siblings of a `gather` register their calls
 AT_ONCE = 20  # calls of one turn, fewer than any sensible MAX_TOOL_CALLS_PER_TURN; the others are made in the next
@@ -67,7 +70,12 @@ class TaskAgent(Agent):
         """Calls `run_task` instead of the model, up to its next step."""
         tools = {each.spec.name: each for each in self.tools if isinstance(each, Tool)}
         context = TaskContext(request.context, tools, Recorded.of(request.messages))
-        answer = await self._advance(context)
+        try:
+            answer = await self._advance(context)
+            text = answer if isinstance(answer, str) else to_json(answer).decode()
+        except Exception as error:
+            log.warning("run_task failed", agent=self.name, run_id=context.run_id, exc_info=error)
+            raise ModelRefused(f"run_task of agent {self.name!r} failed: {type(error).__name__}: {error}") from error
         needs, base = context.needs, request.reply("")
         first = needs.calls[0].id if needs.calls else needs.model.id if needs.model else "end"
         marks_id = f"marks-{first.removeprefix('step-')}"
@@ -77,7 +85,7 @@ class TaskAgent(Agent):
         if needs.model is not None:
             reply = await handler(_question(request, needs.model))
             return reply if reply.partial else _calling(_whole(reply), [_mark_call(needs.model.id, [])])
-        return base.model_copy(update={"content": answer if isinstance(answer, str) else to_json(answer).decode()})
+        return base.model_copy(update={"content": text})
 
     async def _advance(self, context: TaskContext) -> Any:
         """Calls `run_task` until it returns, or needs a step; returns what it has returned."""

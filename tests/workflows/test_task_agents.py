@@ -74,6 +74,7 @@ async def test_a_task_makes_its_steps(lab: Lab) -> None:
         run = await lab.holdfast.start(buyer, "What shall we buy?")
         result = await run.result(60)
         assert (result.success, result.content) == (True, '{"hook":12}'), result.error
+        assert result.metadata["model"] == "test-model", "the one that was asked"
         [request] = lab.server.requests
         assert [message["content"] for message in request.messages] == [
             "You decide.",
@@ -204,16 +205,22 @@ async def test_what_a_task_must_not_do(lab: Lab) -> None:
         async def run_task(self, task: str, context: TaskContext) -> Any:
             if task == "fail":
                 raise ValueError("no such task")
+            if task == "ask":
+                await context.model(5)  # type: ignore[arg-type]
+            if task == "return":
+                return object()
             calls.append(1)
             return await context.call(look, article=f"rope {len(calls)}")
 
     async with lab.worker(fickle := Fickle()):
         failed = await lab.holdfast.run(fickle, "fail")
         changed = await lab.holdfast.run(fickle, "change")
-        unknown = await lab.holdfast.run(fickle.name, "change")
-    assert "ValueError: no such task" in str(failed.error)
+        asked = await lab.holdfast.run(fickle, "ask")
+        returned = await lab.holdfast.run(fickle, "return")
+    assert str(failed.error) == "run_task of agent 'Fickle' failed: ValueError: no such task"
+    assert "a prompt must be text, not 5" in str(asked.error)
+    assert "Unable to serialize unknown type" in str(returned.error)
     assert "run_task must make the same steps" in str(changed.error)
-    assert not unknown.success
     for broken in (TaskAgent, type("Blocking", (TaskAgent,), {"run_task": print})):
         with pytest.raises(AgentDefinitionError, match=r"async def run_task"):
             broken(name="broken")
