@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from holdfast import Agent, TaskAgent, TaskContext, tool
+from holdfast import Agent, TaskAgent, TaskContext, ToolContext, tool
 from holdfast.client.holdfast import Holdfast
 from holdfast.testing import AgentServer, ModelServer, Reply
 from holdfast.testing.killed_worker import Moment
-from tests.support.lab import TIMEOUT
+from tests.support.lab import TIMEOUT, Lab
+from tests.support.switched_store import SwitchedStore
 
 
 class Task(BaseModel):
@@ -72,6 +73,26 @@ async def test_a_staged_agent_is_a_function_of_the_user(
     assert counted == ["rope"]
     assert [made.name for made in await run.checkpoints() if made.data] == ["counted"]
     assert (await run.status()).stage == "writing"
+
+
+async def test_a_checkpoint_that_cannot_be_stored_never_raises_into_the_agent(lab: Lab) -> None:
+    """The tool and its run succeed without the store, which gets the checkpoint when it is back."""
+
+    @tool
+    def count(context: ToolContext) -> str:
+        """Counts."""
+        context.create_checkpoint("counted", {"pieces": 12})
+        return "12"
+
+    store = SwitchedStore(on=False)
+    lab.server.call_tools(("count", {}))
+    lab.server.say("Twelve.")
+    async with lab.worker(Agent(name="clerk", tools=[count]), store=store):
+        run = await lab.holdfast.start("clerk", "Count.")
+        assert (await run.result(TIMEOUT)).content == "Twelve."
+        store.on = True
+        await lab.assert_mirrored(run.id, store)
+        assert "counted" in [made.name for made in await run.checkpoints()]
 
 
 async def test_each_agent_has_a_memory_of_its_own(serve: AgentServer) -> None:
