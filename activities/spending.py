@@ -43,7 +43,7 @@ class Spending:
             partial: this attempt, for estimates if the provider reports no usage, and the usage that has no reply.
         """
         lost = partial.lost
-        if not reply.usage.total_tokens and partial.context:
+        if not reply.usage.total_tokens and partial.context and not reply.cached:
             guess = partial.estimate()
             counted = {"input_tokens": guess.input_tokens, "output_tokens": guess.output_tokens}
             reply.usage = reply.usage.model_copy(update=counted)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
 
 from holdfast.bounds import Elapsed, Json, Label
 from holdfast.data import Tolerant
@@ -43,6 +45,8 @@ class ModelReply(Tolerant):
     """The models that were asked before this one in the last attempt, and did not answer."""
     mirrored: bool = False
     """Whether the mirror has acknowledged the entries that the call carried."""
+    cached: Annotated[bool, Field(exclude_if=lambda cached: not cached)] = False
+    """Whether it is from the cache of this machine, so that no model was asked."""
     cut_by_budget: bool = False
     """Whether the reply was cut off where a budget had no more room for it."""
     context: ContextUse | None = None

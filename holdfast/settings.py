@@ -98,6 +98,8 @@ class Settings(ObservabilitySettings, WorkspaceSettings):
     """The most tokens that models accept whose agents do not say so; `None` means as the bundled price list says."""
     model_prices: Annotated[dict[str, ModelPrice], NoDecode] = {}
     """Prices by model, which take precedence over the bundled ones; a JSON object, or a file with one."""
+    model_response_cache: str | None = None
+    """`on`, or a folder, for development: replies are kept in it, and used again for the same requests."""
     model_providers: str | None = None
     """Further providers, `NAME=URL`, comma-separated; their models are named `NAME/MODEL`."""
     model_provider_keys: SecretStr | None = None

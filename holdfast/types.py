@@ -63,9 +63,9 @@ class Entry(Tolerant):
     `data` by kind:
         start: `agent` (AgentSpec), `request` (the RunRequest, without `agent` and `carried`); of a fork also `forked`
             (ForkedFrom), and the entries up to its `seq` are those of the origin
-        message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`, and `tried` (of
-            TriedModel) if other models were asked before; from the run itself `repair` (its number), if it asks the
-            model to repair its answer
+        message: `message` (Message); from the model also `model`, `finish_reason`, `usage`, `seconds`, `tried` (of
+            TriedModel) if other models were asked before, and `cached` (true) if the cache has answered; from the run
+            itself `repair` (its number), if it asks the model to repair its answer
         tool_result: `message` (Message of role tool), `tool`, `error` (bool), `files`, `seconds`; maybe `outcome`
             (CallOutcome), `progress` (CallProgress), `snapshots` (of WorkspaceSnapshot); of an answer of a child run
             also `run` (its id), `usage`; of a handoff `handoff`: the agent that acts from then on

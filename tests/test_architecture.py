@@ -138,6 +138,7 @@ LEAVES = """
     call_progress
     carried
     chat_format
+    chat_requests
     checkpoints
     children
     commands
@@ -213,7 +214,11 @@ LAYERS = [
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
-    Layer("models", f"{VOCABULARY} _lazy _util.batches _util.logger", "genai_prices httpx2 openai pydantic"),
+    Layer(
+        "models",
+        f"{VOCABULARY} _lazy _util.batches _util.logger _util.private_files",
+        "genai_prices httpx2 openai pydantic",
+    ),
     Layer("sandbox", VOCABULARY),
     Layer("previews", "errors"),
     Layer(

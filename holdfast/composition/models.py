@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
 
+from holdfast._util.logger import get_logger
 from holdfast.errors import ModelRefused, UsageError
 from holdfast.model_reply import ModelReply
 from holdfast.models import SCRIPTED_MODEL, open_model
 from holdfast.models.breaker import Breaker, BreakerLimits
+from holdfast.models.cache import CachedModel, ReplyCache
 from holdfast.models.guard import GuardedModel
 from holdfast.models.outside import refuse_outside
 from holdfast.models.prices import BundledPrices
@@ -26,6 +29,10 @@ from holdfast.stack.state import StateFile
 from holdfast.storage.persistence import Persistence
 from holdfast.types import AgentSpec, Message
 
+log = get_logger(__name__)
+
+CACHE_FOLDER = "model-cache"  # of the state folder
+ON, OFF = ("on", "1", "true", "yes"), ("off", "0", "false", "no", "")
 PROVIDERS_VARIABLE, KEYS_VARIABLE = "MODEL_PROVIDERS", "MODEL_PROVIDER_KEYS"
 
 
@@ -78,7 +85,7 @@ def configured_models(settings: Settings) -> ChatModel:
         )
         for name in found.providers
     }
-    return ModelRouter(found, providers)
+    return _cached(settings, ModelRouter(found, providers), settings.default_model, settings.model_providers or "")
 
 
 def model_access(settings: Settings, model: ChatModel, persistence: Persistence) -> ModelAccess:
@@ -88,7 +95,11 @@ def model_access(settings: Settings, model: ChatModel, persistence: Persistence)
         settings: prices and limits.
         model: the models that the settings name.
         persistence: has the daily budgets.
+
+    Raises:
+        UsageError: see `configured_models`.
     """
+    _cache_folder(settings)
     if not settings.holdfast_allow_model_requests:
         refuse_outside()
     return ModelAccess(
@@ -157,12 +168,37 @@ def _breaker_limits(settings: Settings) -> BreakerLimits:
     return BreakerLimits(settings.model_breaker_failures, settings.model_breaker_window, settings.model_breaker_seconds)
 
 
+def _cached(settings: Settings, model: ChatModel, default_model: str, place: str) -> ChatModel:
+    """Returns a model whose replies are cached, if the settings say so.
+
+    Raises:
+        UsageError: payloads are encrypted, and the cache would not be.
+    """
+    folder = _cache_folder(settings)
+    if folder is None:
+        return model
+    log.info("replies of models are cached", folder=str(folder))
+    scope = f"{settings.model_provider} {place}"
+    return CachedModel(model, ReplyCache(folder), scope=scope, default_model=default_model)
+
+
+def _cache_folder(settings: Settings) -> Path | None:
+    wanted = settings.model_response_cache or OFF[0]
+    if wanted.lower() in OFF:
+        return None
+    if settings.holdfast_encryption_key is not None:
+        raise UsageError("MODEL_RESPONSE_CACHE keeps replies in plain text: unset it, or HOLDFAST_ENCRYPTION_KEY")
+    folder = settings.holdfast_home / CACHE_FOLDER if wanted.lower() in ON else Path(wanted).expanduser()
+    return folder.absolute()
+
+
 def _of_client(settings: Settings, client: Any) -> ChatModel:
     """Creates the adapter of a client that an agent brings."""
     from holdfast.models.own_client import ClientModel  # noqa: PLC0415  loads the SDK, in half a second
 
     model = ClientModel(client, settings.client_model)
-    return GuardedModel(model, Breaker(str(client.base_url.host), _breaker_limits(settings)))
+    guarded = GuardedModel(model, Breaker(str(client.base_url.host), _breaker_limits(settings)))
+    return _cached(settings, guarded, settings.client_model, str(client.base_url))
 
 
 def _adapter(settings: Settings, name: str) -> ChatModel:

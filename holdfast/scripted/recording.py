@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from holdfast.chat_requests import normalised
 from holdfast.context import context_of, extend
 from holdfast.inlining import inlined
 from holdfast.messages import Message
 from holdfast.models.request import Concessions, request_body
-from holdfast.scripted.cassette import Interaction, RecordedCall, RecordedReply, normalised
+from holdfast.scripted.cassette import Interaction, RecordedCall, RecordedReply
 from holdfast.types import AgentSpec, Attachment, Context, Entry, RunId
 from holdfast.usage import Usage
 

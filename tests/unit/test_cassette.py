@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from holdfast.chat_requests import normalised
 from holdfast.errors import UsageError
-from holdfast.scripted.cassette import Cassette, Interaction, RecordedReply, normalised
+from holdfast.scripted.cassette import Cassette, Interaction, RecordedReply
 from holdfast.scripted.chat import ChatRequest
 from holdfast.scripted.recording import recording_of
 from holdfast.scripted.server import BadRequest

@@ -24,6 +24,8 @@ def reply_data(seq: int, reply: ModelReply, calls: list[ToolCall]) -> dict[str, 
     if reply.partial:
         message.partial = True
     facts = reply.model_dump(mode="json", include={"model", "finish_reason", "usage", "seconds"})
+    if reply.cached:
+        facts["cached"] = True
     if reply.tried:
         facts["tried"] = [tried.model_dump(mode="json") for tried in reply.tried]
     return {"message": plain(message), **facts, **_attempts(reply.attempts)}
