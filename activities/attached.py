@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Sequence
 
 from temporalio import activity
@@ -74,23 +75,37 @@ class ImageKeeper:
         self._contents = contents
 
     async def keep(self, result: ToolResult, images: Sequence[Loaded]) -> None:
-        """Adds images to a result when they are stored; retries until the store is available, as the tool has run."""
-        if not images or result.error is not None:
-            return
-        if self._contents is None and any(image.data is not None for image in images):
-            result.content = f"{result.content}\n{NOT_SHARED}"
-            images = [image for image in images if image.data is None]
-        result.attachments = [await self._kept(image) for image in images]
+        """Adds images to a result when they are stored; retries until the store is available, as the tool has run.
 
-    async def _kept(self, image: Loaded) -> Attachment:
+        Args:
+            result: of a call; attachments that carry their content refer to it afterwards.
+            images: that the function has returned.
+        """
+        shown = [*result.attachments, *(_carried(image) for image in images)]
+        if not shown or result.error is not None:
+            return
+        if self._contents is None and any(image.data is not None for image in shown):
+            result.content = f"{result.content}\n{NOT_SHARED}"
+            shown = [image for image in shown if image.data is None]
+        result.attachments = [await self._kept(image) for image in shown]
+
+    async def _kept(self, image: Attachment) -> Attachment:
         if image.data is None or self._contents is None:
-            return image.attachment
+            return image
         while True:
             try:
-                return image.attachment.stored(await self._contents.put(image.data))
+                return image.stored(await self._contents.put(image.content()))
             except StoreUnavailable as error:
                 log.warning("an image of a result waits until the store is available", reason=str(error))
                 await asyncio.sleep(PAUSE)
+
+
+def _carried(image: Loaded) -> Attachment:
+    """Returns an image with its content, if it is not at a URL."""
+    if image.data is None:
+        return image.attachment
+    known, data = image.attachment, base64.b64encode(image.data).decode()
+    return Attachment(name=known.name, media_type=known.media_type, data=data)
 
 
 class ContentActivities:

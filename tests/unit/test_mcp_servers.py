@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 from typing import Any
 
+import mcp_types
 import pytest
 
 from holdfast import Agent, AgentDefinition, AgentDefinitionError, MCPServer, MCPServerUnavailable
@@ -16,6 +18,8 @@ from holdfast.agents.mcp_tools import specs_of, tool_name
 from holdfast.agents.tool import tool
 from holdfast.storage.registry.memory import InMemoryRegistry
 from holdfast.tools.mcp.calls import ListedTool
+from holdfast.tools.mcp.results import result_of
+from tests.support.pictures import png
 
 DOCS = MCPServer("docs", command="docs-server")
 
@@ -238,3 +242,18 @@ except Exception as error:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("MCPServerUnavailable MCP server 'docs' needs the MCP SDK")
     assert "pip install 'holdfast-agents[mcp]'" in done.stdout
+
+
+def test_images_of_servers_are_shown_if_models_accept_them() -> None:
+    """A PNG is passed on with its content; what only claims to be one, and other types, are named."""
+    data = base64.b64encode(png()).decode()
+    parts = [
+        mcp_types.ImageContent(data=data, mime_type="image/png"),
+        mcp_types.ImageContent(data="aGVsbG8=", mime_type="image/png"),
+        mcp_types.AudioContent(data="aGVsbG8=", mime_type="audio/ogg"),
+    ]
+    result = result_of(mcp_types.CallToolResult(content=parts))
+    assert [(each.media_type, each.data) for each in result.attachments] == [("image/png", data)]
+    assert result.content.count("it cannot be shown here") == 2
+    failed = result_of(mcp_types.CallToolResult(content=parts, is_error=True))
+    assert failed.attachments == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from holdfast import Agent, File, Image, RunExists, RunStatus, UsageError, tool
+from holdfast import Agent, Attachment, File, Image, RunExists, RunStatus, ToolResult, UsageError, tool
 from holdfast.storage.contents import SurrealContents
 from holdfast.storage.encryption import KeyRing, new_key
 from holdfast.testing import Reply
@@ -285,3 +285,25 @@ async def test_forks_and_reruns_have_the_pictures(stored: Lab) -> None:
         assert await origin.attachments() == await fork.attachments() == await again.attachments()
     look = [image_part(png()), {"type": "text", "text": "Look"}]
     assert [request.messages[1]["content"] for request in stored.server.requests] == [look] * 3
+
+
+@tool(read_only=True)
+def screenshot() -> ToolResult:
+    """Returns what a server of tools does: an image that carries its content, and one at a URL."""
+    data = base64.b64encode(png(seed=9)).decode()
+    return ToolResult(
+        content="[image]", attachments=[Attachment(data=data), Attachment(url="https://example.org/a.png")]
+    )
+
+
+async def test_images_that_results_carry_are_stored(stored: Lab) -> None:
+    """Neither history nor the log has the content, and the model is shown the image."""
+    stored.server.call_tools(("screenshot", {}))
+    stored.server.say("Seen.")
+    async with stored.worker(Agent(name="browser", tools=[screenshot])):
+        handle = await stored.holdfast.start("browser", "Look.", id="screens")
+        assert (await handle.result()).content == "Seen."
+        assert await handle.attachment(1) == png(seed=9)
+        assert all(each.data is None for each in await handle.attachments())
+    url = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    assert stored.server.requests[-1].messages[-1]["content"][1:] == [image_part(png(seed=9)), url]

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from holdfast.attachments import MAX_ATTACHMENTS, Attachment, content_fault
+from holdfast.media_types import IMAGES, media_type_of, name_for
 from holdfast.types import ToolResult
 
 NO_CONTENT = "done"  # as a tool that returns None
@@ -24,7 +26,10 @@ def result_of(returned: Any) -> ToolResult:
     if structured is not None and not any(content.type == "text" for content in returned.content):
         parts.insert(0, json.dumps(structured, ensure_ascii=False, separators=(",", ":")))
     text = "\n\n".join(parts) or NO_CONTENT
-    return ToolResult(error=text) if returned.is_error else ToolResult(content=text)
+    if returned.is_error:
+        return ToolResult(error=text)
+    images = [image for content in returned.content if (image := _image(content))][:MAX_ATTACHMENTS]
+    return ToolResult(content=text, attachments=images) if images else ToolResult(content=text)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -40,6 +45,8 @@ def _part(content: Any) -> str:
     match content.type:
         case "text":
             return str(content.text)
+        case "image" if _image(content):
+            return f"[image, {content.mime_type}, {_size(content.data)}]"
         case "image" | "audio":
             return f"[{content.type}, {content.mime_type}, {_size(content.data)}: it cannot be shown here]"
         case "resource_link":
@@ -49,6 +56,20 @@ def _part(content: Any) -> str:
             return _resource(content.resource)
         case other:
             return f"[{other}: it cannot be shown here]"
+
+
+def _image(content: Any) -> Attachment | None:
+    """Returns an image that the model can be shown, with its content; `None` for anything else."""
+    if content.type != "image":
+        return None
+    try:
+        data = base64.b64decode(content.data, validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    media_type = media_type_of("", data)
+    if media_type not in IMAGES or content_fault("", media_type, len(data)):
+        return None
+    return Attachment(name=name_for(media_type), media_type=media_type, data=content.data)
 
 
 def _resource(resource: Any) -> str:
