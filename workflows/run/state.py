@@ -245,11 +245,8 @@ class RunState(CallReports):
         self.turns += 1
         self.usage += reply.usage
         # If the stream was closed early, the provider may not have named the model. A wrapper may answer without one.
-        known = (self.model or self.plan.expected_model) if reply.partial else self.model
-        if reply.partial or (known is not None and not reply.usage.requests):
-            self.model = known
-        else:
-            self.model = reply.model
+        is_named = not reply.partial and (reply.usage.requests > 0 or self.model is None)
+        self.model = reply.model if is_named else self.model or self.plan.expected_model
         calls = reply.tool_calls[:MAX_RECORDED_CALLS]
         self.pending_places, self.calls_made = order_of_calls(calls, self.spec), 0
         self.pending_calls = [calls[place] for place in self.pending_places]
