@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
+from holdfast.client.inputs import Inputs
 from holdfast.errors import RunExists
 from holdfast.protocol import RunRequest
 from holdfast.temporal.connection import translated_errors
 from holdfast.types import RunId
 
 
-async def check_same(client: Client, run_id: RunId, wanted: RunRequest) -> None:
+async def check_same(client: Client, run_id: RunId, wanted: RunRequest, inputs: Inputs) -> None:
     """Checks that a run has the agent and the input of a request.
+
+    Args:
+        client: connected to the namespace of the run.
+        run_id: the run.
+        wanted: the request.
+        inputs: compares attachments.
 
     Raises:
         RunExists: it has others, or Temporal no longer knows with which it was started.
@@ -21,15 +28,15 @@ async def check_same(client: Client, run_id: RunId, wanted: RunRequest) -> None:
         raise RunExists(f"run {run_id!r} exists already, and it is no longer known what it was asked; take another id")
     if found.agent_name != wanted.agent_name:
         raise RunExists(f"run {run_id!r} exists already: it is one of agent {found.agent_name!r}; take another id")
-    if found.session or found.fork or _asked(found) != _asked(wanted):
+    is_same = _asked(found) == _asked(wanted) and await inputs.are_same(found.attachments, wanted.attachments)
+    if found.session or found.fork or not is_same:
         raise RunExists(
             f"run {run_id!r} exists already, with another input: the same input would go on with it; take another id"
         )
 
 
-def _asked(request: RunRequest) -> tuple[str, list[object], list[bytes]]:
-    attached: list[object] = [each.identity for each in request.attachments]
-    return request.input, attached, [message.chat_json for message in request.history]
+def _asked(request: RunRequest) -> tuple[str, list[bytes]]:
+    return request.input, [message.chat_json for message in request.history]
 
 
 async def _first_request(client: Client, run_id: RunId) -> RunRequest | None:

@@ -17,7 +17,7 @@ from holdfast.agents.files import File, Loaded
 from holdfast.agents.results import json_text
 from holdfast.attachments import Attachment, total_fault
 from holdfast.bounds import clean_text
-from holdfast.errors import UsageError
+from holdfast.errors import PayloadUnreadable, UsageError
 from holdfast.ports.contents import ContentSource
 
 RunInput = Any
@@ -93,6 +93,30 @@ class Inputs:
                 "(STATE_PERSISTENCE_BACKEND=memory)"
             )
         return await store.get(attachment.digest)
+
+    async def are_same(self, some: Sequence[Attachment], others: Sequence[Attachment]) -> bool:
+        """Returns whether attachments have the same contents at the same places of a text, whatever their names are.
+
+        After a change of the encryption key, the same content has another digest. Then the contents are compared.
+
+        Raises:
+            StoreUnavailable: the store is unavailable.
+        """
+        pairs = list(zip(some, others, strict=False))
+        if len(some) != len(others) or any(one.at != other.at for one, other in pairs):
+            return False
+        for one, other in pairs:
+            if one.identity != other.identity and not await self._is_same(one, other):
+                return False
+        return True
+
+    async def _is_same(self, one: Attachment, other: Attachment) -> bool:
+        if one.digest is None or other.digest is None or one.size != other.size:
+            return False
+        try:
+            return await self.content(one) == await self.content(other)
+        except PayloadUnreadable:  # one that is lost cannot be the same
+            return False
 
     async def _stored(self, parts: Sequence[Loaded | str], what: str) -> GivenInput:
         if fault := total_fault([part.attachment for part in parts if isinstance(part, Loaded)]):

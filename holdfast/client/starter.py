@@ -80,7 +80,7 @@ class RunStarter:
                     )
         except WorkflowAlreadyStartedError:
             if attach:
-                await check_same(self._client, run_id, request)
+                await check_same(self._client, run_id, request, self._inputs)
                 return run_id
             raise RunExists(f"run {run_id!r} exists already; follow it, or start a run with another id") from None
         return run_id

@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdfast import Agent, Attachment, File, Image, RunExists, RunStatus, ToolResult, UsageError, tool
+from holdfast.client.holdfast import Holdfast
 from holdfast.storage.contents import SurrealContents
 from holdfast.storage.encryption import KeyRing, new_key
+from holdfast.storage.payloads.chunk_store import ChunkStore
+from holdfast.storage.payloads.data_converter import data_converter
+from holdfast.temporal.connection import connect_temporal
 from holdfast.testing import Reply
 from tests.support.lab import Lab
 from tests.support.pictures import PDF, png
@@ -307,3 +312,23 @@ async def test_images_that_results_carry_are_stored(stored: Lab) -> None:
         assert all(each.data is None for each in await handle.attachments())
     url = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
     assert stored.server.requests[-1].messages[-1]["content"][1:] == [image_part(png(seed=9)), url]
+
+
+async def test_a_new_key_does_not_make_another_input(temporal_address: str, tmp_path: Path) -> None:
+    """A program that is started again with a new first key goes on with the run that the old key encrypted."""
+    old, new = new_key(), new_key()
+    async with open_stored_lab(temporal_address, tmp_path, keys=KeyRing.parse(old)) as (lab, payloads):
+        lab.server.say("Seen.")
+        asked = ["Look", Image(png(), name="x.png")]
+        async with lab.worker(viewer):
+            await (await lab.holdfast.start("viewer", asked, id="keyed")).result()
+            keys, queue = KeyRing.parse(f"{new},{old}"), lab.settings.temporal_task_queue
+            client = await connect_temporal(
+                temporal_address, converter=data_converter(partial(ChunkStore, payloads, keys), keys)
+            )
+            assert isinstance(lab.contents, SurrealContents)
+            contents = SurrealContents(lab.contents._database, keys)
+            again = Holdfast(client, task_queue=queue, contents=lambda: contents)
+            assert (await (await again.start("viewer", asked, id="keyed", attach=True)).result()).content == "Seen."
+            with pytest.raises(RunExists, match="another input"):
+                await again.start("viewer", ["Look", Image(png(seed=3), name="x.png")], id="keyed", attach=True)
