@@ -141,6 +141,17 @@ async def test_errors_of_own_clients(lab: Lab, provider: ModelServer) -> None:
             await OwnClient(client).open(b"{}", "gpt-5-mini")
 
 
+async def test_a_handoff_changes_who_is_asked(lab: Lab, provider: ModelServer) -> None:
+    """Of agents that hand off to each other, each is answered by its own client, or by the worker's model."""
+    lab.server.call_tools(("transfer_to_own", {}))
+    provider.say("Hello from my own.")
+    async with owner(openai.AsyncOpenAI, provider) as own:
+        triage = Agent(name="triage", handoffs=[own])
+        async with lab.worker(triage):
+            result = await lab.holdfast.run(triage, "Hello!")
+    assert (result.content, len(lab.server.requests), len(provider.requests)) == ("Hello from my own.", 1, 1)
+
+
 async def test_azure_clients(provider: ModelServer) -> None:
     """In Azure, the model of a request is a part of its address, unless the client names the deployment."""
     for deployment, path in ((None, "/openai/deployments/gpt-5/chat"), ("d", "/openai/deployments/d/chat")):

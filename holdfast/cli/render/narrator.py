@@ -152,6 +152,8 @@ class Narrator:
         self._text.end()
         if tried := tried_models(entry):
             self._out.say((f"  (answered by {one_line(str(entry.data.get('model')))}; {tried})", "dim"))
+        if entry.data.get("cached"):
+            self._out.say(("  (from the cache, MODEL_RESPONSE_CACHE)", "dim"))
         if message.partial:
             self._out.say(("  (incomplete)", "dim"))
         self._calls.clear()

@@ -234,8 +234,10 @@ def describe(entry: Entry) -> str:
         return line
     if message is None:
         return str(entry.data.get("result", {}).get("status", entry.kind))
-    tried = f" (after {tried})" if (tried := tried_models(entry)) else ""
-    return message_line(message, str(entry.data.get("tool", "tool")), note=tried)
+    note = f" (after {tried})" if (tried := tried_models(entry)) else ""
+    if entry.data.get("cached"):
+        note += " (cached)"
+    return message_line(message, str(entry.data.get("tool", "tool")), note=note)
 
 
 def message_line(message: Message, tool: str = "", *, note: str = "") -> str:
