@@ -43,6 +43,7 @@ from holdfast.ports import EventBus, RunLog, Store
 from holdfast.ports.contents import ContentStore
 from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.ledger import Ledger
+from holdfast.ports.memory_files import MemoryFolders
 from holdfast.ports.model_access import ModelAccess
 from holdfast.ports.registry import RegistryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
@@ -92,6 +93,8 @@ class CodeDependencies:
     """The hosts that tools may reach over HTTP; `None` means all that are public."""
     telemetry: Telemetry | None = None
     """Receives traces and metrics; `None` means that there are none."""
+    folders: MemoryFolders | None = None
+    """The memory folders of agents; `None` means that there are none."""
     keeper: WorkspaceKeeper | None = None
     """Keeps workspaces in the store; `None` means that they stay on their machine."""
 
@@ -189,6 +192,7 @@ def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) 
             telemetry=deps.telemetry,
             lifespans=deps.lifespans,
             keeper=deps.keeper,
+            folders=deps.folders,
         )
 
     model = ModelActivities(

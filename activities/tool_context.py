@@ -10,6 +10,7 @@ from holdfast.agents.tool_context import ToolChannel, ToolContext
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.http_access import HttpAccess
 from holdfast.invocations import ToolInvocation
+from holdfast.ports.memory_files import MemoryFolders
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
 
@@ -22,6 +23,7 @@ def tool_context(
     channel: ToolChannel | None = None,
     sandbox: SandboxProtocol | None = None,
     http: HttpAccess | None = None,
+    folders: MemoryFolders | None = None,
 ) -> ToolContext:
     """Returns the context of a call in the current attempt of an activity.
 
@@ -32,7 +34,9 @@ def tool_context(
         channel: see `ToolContext.channel`.
         sandbox: see `ToolContext.sandbox`.
         http: see `ToolContext.http`.
+        folders: the memory folders; `None` means that there are none.
     """
+    path = invocation.memory_path
     return ToolContext(
         run_id=invocation.run_id,
         call_id=invocation.call.id,
@@ -41,6 +45,7 @@ def tool_context(
         attempt=activity.info().attempt,
         workspace=roots.place(invocation.workspace, invocation.own_workspace),
         memories=memories,
+        memory_folder=folders.of(invocation.agent, path) if folders and path else None,
         roots=roots,
         tool=invocation.call.name,
         context=MappingProxyType(invocation.context or {}),

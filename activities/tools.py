@@ -35,6 +35,7 @@ from holdfast.http_access import HttpAccess
 from holdfast.invocations import ToolInvocation
 from holdfast.ports import EventBus
 from holdfast.ports.event_topics import EventTopics
+from holdfast.ports.memory_files import MemoryFolders
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
 from holdfast.ports.stages import StageReports
@@ -76,6 +77,7 @@ class ToolActivity:
         telemetry: Telemetry | None = None,
         lifespans: Lifespans | None = None,
         keeper: WorkspaceKeeper | None = None,
+        folders: MemoryFolders | None = None,
     ) -> None:
         self._tool = tool
         self._find = find
@@ -97,6 +99,7 @@ class ToolActivity:
         """Of the calls that are running, by their task in Temporal."""
         self._sandbox = sandbox
         self._lifespans = lifespans
+        self._folders = folders
         self._workspaces = KeptWorkspaces(keeper, is_cut=max_result is not None)
 
     def definition(self) -> Callable[..., Any]:
@@ -262,6 +265,7 @@ class ToolActivity:
             channel=channel,
             sandbox=self._sandbox,
             http=self._http,
+            folders=self._folders,
         )
 
 

@@ -51,6 +51,8 @@ class ToolInvocation(Tolerant):
     """As in `Plan`."""
     kept: Annotated[WorkspacePoint | None, Field(exclude_if=lambda point: point is None)] = None
     """The state from which the call begins; `None` means that nothing was recorded yet."""
+    memory_path: Annotated[str | None, Field(exclude_if=lambda path: path is None)] = None
+    """As in `AgentSpec`."""
     claim: CallClaim | None = None
     """The claim that the call needs; `None` means that it is made without one."""
     lost: bool = False

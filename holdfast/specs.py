@@ -101,6 +101,8 @@ class AgentSpec(Tolerant):
     """What a run and its children may use; `None` means no limit."""
     context_window: Window | None = None
     """The most tokens that the model accepts; `None` means what the worker knows of the model."""
+    memory_path: Annotated[Text | None, Field(exclude_if=lambda path: path is None)] = None
+    """Name of its folder below AGENT_MEMORY_ROOT, whose files last over its runs; `None` means that it has none."""
     version: int | None = None
     """Version of a registered agent; `None` if it is not from a registry with versions."""
     code_queue: Annotated[TemporalName | None, Field(exclude_if=lambda queue: queue is None)] = None

@@ -1,7 +1,8 @@
-"""Settings of workspaces that are kept in the store."""
+"""Settings of workspaces and memory folders, which are kept in the store."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -9,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode
 
 
 class WorkspaceSettings(BaseSettings):
-    """The part of the settings that says what of workspaces is kept."""
+    """The part of the settings that says what of workspaces is kept, and where agents keep files."""
 
     workspace_snapshots: bool = True
     """Whether the workspaces that runs get by default are recorded in the store after each call that changes them."""
@@ -21,3 +22,5 @@ class WorkspaceSettings(BaseSettings):
     """Bytes of all files of one workspace that are kept."""
     workspace_ignore: Annotated[tuple[str, ...], NoDecode] = ()
     """Further names of files and folders that are not kept, as `*.tmp` or `build`. Comma-separated."""
+    agent_memory_root: Path | None = None
+    """Folder for the memory folders of agents; `None` means one in the state folder."""

@@ -254,6 +254,7 @@ LAYERS = [
         f"{STORAGE} storage.encryption temporal",
         "cachetools surrealdb temporalio",
     ),
+    Layer("storage.memory_files", f"{STORAGE} storage.encryption", "surrealdb"),
     Layer(
         "storage.files",
         f"{STORAGE} storage.encryption storage.payloads",

@@ -134,6 +134,8 @@ def _invocation(plan: Plan, call: ToolCall, request: ToolRunRequest) -> ToolInvo
         workspace=plan.workspace,
         alone=True,
     )
+    if plan.spec.memory_path is not None:
+        invocation.memory_path = plan.spec.memory_path
     if request.context is not None:
         invocation.context = request.context
     if plan.spec.tool_wrappers:

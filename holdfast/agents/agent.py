@@ -15,7 +15,15 @@ from holdfast.agents.approvals import tightened
 from holdfast.agents.asking import tools_for
 from holdfast.agents.client import client_host
 from holdfast.agents.code_place import code_queue, defining_file, remember
-from holdfast.agents.definition_checks import as_tools, check_approvals, check_budget, check_name, check_unique
+from holdfast.agents.definition_checks import (
+    as_tools,
+    check_approvals,
+    check_budget,
+    check_memory_path,
+    check_name,
+    check_unique,
+    memory_tools,
+)
 from holdfast.agents.guards import Guard, as_guards
 from holdfast.agents.lifespan import enter_once
 from holdfast.agents.mcp_server import MCPServer, checked_servers, server_of
@@ -97,6 +105,8 @@ class Agent:
         wrap_model_call: a function around each model call, or several, the outermost first; or a method of the class.
             It is called with a `ModelRequest` and a handler that takes one, and returns the handler's reply or another.
         wrap_tool_call: likewise around each tool call, with a `ToolRequest`; it returns the result.
+        memory_path: name of a folder of its own below AGENT_MEMORY_ROOT, whose files last over all of its runs. The
+            model uses them with `memory_list`, `memory_read`, `memory_write`, `memory_edit` and `memory_delete`.
         typed_output: the type of its answers, as workers use it; made from `output_type`.
         guards: the guards of each kind, likewise.
         prompt: the function of `system_prompt`, likewise; `None` means that it is text.
@@ -127,6 +137,7 @@ class Agent:
     client: Any = None
     wrap_model_call: Wrapper | Sequence[Wrapper] | None = None
     wrap_tool_call: Wrapper | Sequence[Wrapper] | None = None
+    memory_path: str | None = None
     typed_output: Output | None = None
     guards: Mapping[GuardedText, tuple[UserFunction, ...]] = MappingProxyType({})
     prompt: UserFunction | None = None
@@ -167,6 +178,7 @@ class Agent:
         client: Any = None,
         wrap_model_call: Wrapper | Sequence[Wrapper] | None = None,
         wrap_tool_call: Wrapper | Sequence[Wrapper] | None = None,
+        memory_path: str | None = None,
     ) -> None:
         """Defines an agent; omitted values are taken from the class.
 
@@ -189,8 +201,10 @@ class Agent:
         self.model_settings = dict(settings)
         self.context_window = type(self).context_window if context_window is UNSET else context_window
         self.approvals = check_approvals(self.name, type(self).approvals if approvals is None else approvals)
-        functions = as_tools(self.name, type(self).tools if tools is None else tools)
-        self.tools = check_unique(self.name, (*functions, *self._bind_methods()))
+        self.memory_path = check_memory_path(self.name, type(self).memory_path if memory_path is None else memory_path)
+        functions = tuple(as_tools(self.name, type(self).tools if tools is None else tools))
+        of_memory = [tool for tool in memory_tools(self.memory_path) if tool not in functions]
+        self.tools = check_unique(self.name, (*functions, *self._bind_methods(), *of_memory))
         self.agents = _check_agents(self.name, type(self).agents if agents is None else agents)
         self.handoffs = checked_handoffs(self.name, type(self).handoffs if handoffs is None else handoffs, Agent)
         self.mcp = checked_servers(self.name, type(self).mcp if mcp is None else mcp)
@@ -240,6 +254,7 @@ class Agent:
             "output": self.typed_output.spec if self.typed_output else None,
             "input_guards": [guard.name for guard in self.guards["input"]],
             "output_guards": [guard.name for guard in self.guards["output"]],
+            "memory_path": self.memory_path,
             "client": client_host(self.name, self.model_client),
             "model_wrappers": [wrapper.name for wrapper in self.model_wrappers],
             "tool_wrappers": [wrapper.name for wrapper in self.tool_wrappers],

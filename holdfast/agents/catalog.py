@@ -182,10 +182,19 @@ class AgentCatalog:
                 f"two agents are named {agent.name!r}: one in {self._origins[agent.name]}, one in {origin}; "
                 "rename one of them"
             )
+        if agent.memory_path and (owner := self._on_path(agent.memory_path)):
+            raise AgentDefinitionError(
+                f"the agents {owner!r} and {agent.name!r} have the same memory_path, {agent.memory_path!r}: each needs "
+                "a folder of its own"
+            )
         self._agents[agent.name], self._origins[agent.name] = agent, origin
         for other in (*agent.agents, *agent.handoffs):
             if isinstance(other, Agent):
                 self._add(other, origin)
+
+    def _on_path(self, path: str) -> str | None:
+        """Returns the name of the agent with a memory path; `None` if there is none."""
+        return next((name for name, agent in self._agents.items() if agent.memory_path == path), None)
 
 
 def _shipped_modules() -> Iterator[ModuleType]:

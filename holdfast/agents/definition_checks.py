@@ -15,6 +15,7 @@ from holdfast.budgets import Budget, checked_budget
 from holdfast.errors import AgentDefinitionError, NotAnAgent
 from holdfast.rejection import place_of, reason_of
 
+_MEMORY_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,63}")
 
 
@@ -30,6 +31,25 @@ def check_name(name: str) -> str:
             "the first one a letter or a digit"
         )
     return name
+
+
+def check_memory_path(agent: str, path: str | None) -> str | None:
+    """Returns the memory path of an agent if it is accepted."""
+    if path is not None and not (isinstance(path, str) and _MEMORY_PATH.fullmatch(path)):
+        raise AgentDefinitionError(
+            f"agent {agent!r}: memory_path={path!r:.80} is not accepted: it is the name of one folder below "
+            "AGENT_MEMORY_ROOT, 1 to 64 letters, digits, '_', '.' and '-', the first one a letter or a digit"
+        )
+    return path
+
+
+def memory_tools(path: str | None) -> Sequence[Tool]:
+    """Returns the tools of an agent for its memory folder; `None` means that it has none."""
+    if path is None:
+        return ()
+    from holdfast.tools.memory_files import MEMORY_TOOLS  # noqa: PLC0415 - other tools take half a second to load
+
+    return MEMORY_TOOLS
 
 
 def check_budget(name: str, budget: Budget | Mapping[str, Any]) -> Budget:

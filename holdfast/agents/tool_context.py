@@ -20,6 +20,7 @@ from holdfast.elicitation import Elicitation
 from holdfast.errors import UsageError
 from holdfast.event_topics import MAX_NAME_CHARS, EmittedEvent, checked_event_name
 from holdfast.http_access import HttpAccess
+from holdfast.ports.memory_files import MemoryFolder
 from holdfast.ports.retrieval import TextMemoryProtocol
 from holdfast.ports.sandbox import SandboxProtocol
 from holdfast.rejection import reason_of
@@ -51,6 +52,8 @@ class ToolContext:
     """The folder that the run works in; it may not exist yet."""
     memories: TextMemoryProtocol | None = field(default=None, repr=False, compare=False)
     """Text memory of the agents; `None` means that the worker has none."""
+    memory_folder: MemoryFolder | None = field(default=None, repr=False, compare=False)
+    """The files that the agent keeps over its runs; `None` means that it has no `memory_path`."""
     roots: WorkspaceRoots | None = field(default=None, repr=False, compare=False)
     """The folders that the worker may use; `None`, as in tests that call a tool directly, means any."""
     sandbox: SandboxProtocol | None = field(default=None, repr=False, compare=False)

@@ -99,6 +99,8 @@ VERBS = (
     Verb("doctor rebuild", "Repairs the mirror from Temporal's history, row by row.", Section.INSPECT),
     Verb("remember", "Stores a text that `search` and agents can find.", Section.KEEP),
     Verb("search", "Finds remembered texts, best matches first.", Section.KEEP),
+    Verb("memory list", "Lists the memory folders of agents.", Section.KEEP),
+    Verb("memory clear", "Deletes the memory folder of an agent, with all files.", Section.KEEP),
     Verb("events", "Prints the events of a topic, oldest first, one per line.", Section.KEEP),
     Verb("publish", "Publishes an event to a topic, and prints its offset.", Section.KEEP),
     Verb("export", "Writes runs, or everything that is stored, to a file.", Section.KEEP),
@@ -128,6 +130,7 @@ class Group:
 GROUPS = {
     "agents": Group("Lists the agents that can be run, and manages the registry.", default="list"),
     "doctor": Group("Compares the mirror with Temporal's history, and repairs it."),
+    "memory": Group("Lists and deletes the files that agents keep.", default="list"),
     "demo": Group("Shows what Holdfast is for."),
 }
 

@@ -26,7 +26,7 @@ from holdfast.composition.models import LazyModel, model_access
 from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, traces
 from holdfast.composition.worker_options import BUILD_ID, workspace_roots
-from holdfast.composition.workspaces import workspace_keeper
+from holdfast.composition.workspaces import memory_folders, workspace_keeper
 from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.event_topics import TemporalEventTopics
@@ -117,6 +117,7 @@ class CodeWorker:
             memories=persistence.memories,
             roots=roots,
             keeper=workspace_keeper(settings, persistence, roots),
+            folders=memory_folders(settings, persistence),
             ledger=persistence.ledger,
             ledger_required=settings.tool_ledger == "require",
             tool_loop=self._loop,

@@ -37,7 +37,7 @@ from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, observability
 from holdfast.composition.worker_options import BUILD_ID, workspace_roots
 from holdfast.composition.workers import Workers
-from holdfast.composition.workspaces import workspace_keeper
+from holdfast.composition.workspaces import memory_folders, workspace_keeper
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
 from holdfast.ops.announcement import Announcement
 from holdfast.ops.doctor import Reconciler, Relatives, RunFinder
@@ -175,6 +175,7 @@ def build_worker(
         stages=TemporalStageReports(client),
         roots=roots,
         keeper=workspace_keeper(settings, persistence, roots),
+        folders=memory_folders(settings, persistence),
         http=settings.http_access,
         default_timeout=settings.agent_execution_timeout,
         max_concurrent_agents=settings.max_concurrent_agents,

@@ -1,4 +1,4 @@
-"""Construction of what keeps workspaces from the settings."""
+"""Construction of what keeps workspaces and memory folders from the settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
 from holdfast.workspaces.keeper import WorkspaceKeeper
 from holdfast.workspaces.limits import IGNORED, KeptLimits
+from holdfast.workspaces.memory_folders import KeptMemoryFolders
 
 
 def workspace_keeper(settings: Settings, persistence: Persistence, roots: WorkspaceRoots) -> WorkspaceKeeper | None:
@@ -20,3 +21,11 @@ def workspace_keeper(settings: Settings, persistence: Persistence, roots: Worksp
         ignored=(*IGNORED, *settings.workspace_ignore),
     )
     return WorkspaceKeeper(roots, persistence.files, limits)
+
+
+def memory_folders(settings: Settings, persistence: Persistence) -> KeptMemoryFolders:
+    """Returns the memory folders of this machine."""
+    home = settings.holdfast_home
+    return KeptMemoryFolders(
+        settings.agent_memory_root or home / "memory", home / "memory-records", persistence.memory_files
+    )

@@ -11,6 +11,7 @@ from holdfast.ports import EventBus, Store
 from holdfast.ports.contents import ContentStore
 from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.ledger import Ledger
+from holdfast.ports.memory_files import MemoryFileStore
 from holdfast.ports.registry import RegistryProtocol, ServedAgents
 from holdfast.ports.retrieval import Embedder, VectorStoreProtocol
 from holdfast.storage.budgets import MemoryDayBudgets, SurrealDayBudgets
@@ -21,6 +22,7 @@ from holdfast.storage.encryption import KeyRing
 from holdfast.storage.files import SurrealFiles
 from holdfast.storage.ledger import SurrealLedger
 from holdfast.storage.memory import InProcessTable, SurrealTable, TextMemory
+from holdfast.storage.memory_files import SurrealMemoryFiles
 from holdfast.storage.mirror import MemoryStore, SurrealStore, open_store
 from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.registry import InMemoryRegistry
@@ -41,6 +43,8 @@ class Persistence:
     """Chunks of payloads that are too large for Temporal; `None` in memory, where large payloads are not supported."""
     files: SurrealFiles | None = None
     """Files of workspaces and memory folders; `None` in memory, where they stay in their folders."""
+    memory_files: MemoryFileStore | None = None
+    """Files of memory folders; `None` in memory, where they stay in their folders."""
     registry: RegistryProtocol = field(default_factory=InMemoryRegistry)
     vectors: Callable[[str], VectorStoreProtocol] = field(default_factory=MemoryVectors)
     """Returns the vector store of a namespace."""
@@ -107,6 +111,7 @@ def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Em
         store=SurrealStore(database, keys),
         payloads=ChunkTable(database),
         files=SurrealFiles(database, keys),
+        memory_files=SurrealMemoryFiles(database, keys),
         registry=SurrealRegistry(database),
         vectors=vectors,
         memories=TextMemory.of(SurrealTable(database), vectors, embedder),

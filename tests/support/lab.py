@@ -21,6 +21,7 @@ from holdfast.ports import ChatModel, EventBus, Store
 from holdfast.ports.contents import ContentStore
 from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.ledger import Ledger
+from holdfast.ports.memory_files import MemoryFileStore
 from holdfast.settings import Settings
 from holdfast.storage.bus import Bus, MemoryLog
 from holdfast.storage.files import SurrealFiles
@@ -84,13 +85,21 @@ class Lab:
         model: ChatModel | None = None,
         observed: Observability | None = None,
         files: SurrealFiles | None = None,
+        memory_files: MemoryFileStore | None = None,
         home: Path | None = None,
     ) -> AsyncIterator[None]:
         """Runs a worker that serves these agents; by default each workflow task replays the whole run.
 
         With another `home`, it is like a worker on another machine.
         """
-        kept = Persistence(database=None, store=store or self.store, bus=bus or self.bus, ledger=ledger, files=files)
+        kept = Persistence(
+            database=None,
+            store=store or self.store,
+            bus=bus or self.bus,
+            ledger=ledger,
+            files=files,
+            memory_files=memory_files,
+        )
         if self.contents is not None:
             kept = replace(kept, contents=self.contents)
         if day_budgets is not None:

@@ -52,6 +52,7 @@ def test_shipped_agents_are_always_there() -> None:
     files = {"tool.list_files", "tool.search_files", "tool.read_file", "tool.write_file"}
     performed_by_the_run = {"tool.sleep", "tool.wait_for_event", "tool.ask_human", "tool.emit", "tool.wait_for_message"}
     memory, web = {"tool.remember", "tool.search_memory"}, {"tool.fetch_url", "tool.download_file"}
+    memory |= {f"tool.memory_{what}" for what in ("list", "read", "write", "edit", "delete")}
     commands = {"tool.run_shell", "tool.run_python"}
     names = ("plan_page", "write_component", "build_page", "deploy_page")
     pages = {f"tool.frontend-developer.{name}" for name in names}

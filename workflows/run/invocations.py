@@ -24,6 +24,8 @@ def invocation_of(state: RunState, call: ToolCall) -> ToolInvocation:
             invocation.kept = WorkspacePoint(heads=[head.bare for head in state.workspace.heads])
             if state.workspace.restored:
                 invocation.kept.restored = state.workspace.restored
+    if state.spec.memory_path is not None:
+        invocation.memory_path = state.spec.memory_path
     if state.request.context is not None:
         invocation.context = state.request.context
     if state.spec.tool_wrappers:

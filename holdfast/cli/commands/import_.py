@@ -62,7 +62,8 @@ async def import_(
     interrupted import resumes when it is repeated. A run that is only partly imported
     is `running` until then.
 
-    Parts: runs, agents, vectors, memories, payloads, files, file_uses, events, ledger.
+    Parts: runs, agents, vectors, memories, payloads, files, file_uses, memory_folders,
+    memory_files, events, ledger.
     """
     out, settings = Output(json=json), Settings.load()
     if settings.is_in_memory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import NoneType
 
 from holdfast.ops.transfer.agents import Agents
 from holdfast.ops.transfer.chunks import Chunks
@@ -19,6 +20,8 @@ from holdfast.storage.files.surreal import TABLE, USES
 from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.persistence import Persistence
 
+MEMORY_FILE = {"version": (str,), "data": (bytes,), "size": (int,), "key": (str, NoneType), "at": (datetime,)}
+
 
 def parts_of(persistence: Persistence) -> list[Part]:
     """Returns the parts in the database of a persistence, in the order in which they must be loaded.
@@ -32,6 +35,8 @@ def parts_of(persistence: Persistence) -> list[Part]:
         Chunks(database, persistence.payloads, "payloads"),
         Chunks(database, ChunkTable(database, TABLE), "files"),
         Rows(database, "file_uses", USES, {"at": (datetime,)}),
+        Rows(database, "memory_folders", "memory_folder", {"agent": (str,)}),
+        Rows(database, "memory_files", "memory_file", MEMORY_FILE),
         Agents(database),
         Vectors(database, persistence.vectors),
         Memories(database),  # after the vectors: a memory without its vector would be embedded again
