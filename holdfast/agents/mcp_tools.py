@@ -59,6 +59,15 @@ class ServerArguments(ForeignArguments):
         return values
 
 
+class ServerTool(Tool):
+    """A tool of a server, which does not know the workspace of the run."""
+
+    @property
+    @override
+    def knows_context(self) -> bool:
+        return False
+
+
 async def with_server_tools(
     spec: AgentSpec, find: FindServer, *, queue: str | None = None, timeout: float | None = None
 ) -> AgentSpec:
@@ -110,7 +119,7 @@ def mcp_tool(server: MCPServer, name: str) -> Tool:
     spec = ToolSpec(
         name=name, activity=f"{MCP_PREFIX}{name}", timeout=server.timeout, claims=True, on_unknown=server.on_unknown
     )
-    return Tool(call, spec, ServerArguments({"type": "object"}))
+    return ServerTool(call, spec, ServerArguments({"type": "object"}))
 
 
 async def _read(agent: str, wanted: ServerTools, find: FindServer, timeout: float | None) -> list[ToolSpec]:

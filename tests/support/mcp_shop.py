@@ -22,6 +22,9 @@ from starlette.responses import JSONResponse, Response
 FOLDER = Path(sys.argv[1])
 shop = MCPServer("shop")
 
+DOT = (  # one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 READS = mcp_types.ToolAnnotations(read_only_hint=True)
 TWICE = mcp_types.ToolAnnotations(idempotent_hint=True, destructive_hint=True)
 
@@ -121,6 +124,7 @@ def everything() -> list[Any]:
     """Returns content of each kind."""
     return [
         mcp_types.TextContent(text="words"),
+        mcp_types.ImageContent(data=DOT, mime_type="image/png"),
         mcp_types.ImageContent(data="aGVsbG8=", mime_type="image/png"),
         mcp_types.EmbeddedResource(
             resource=mcp_types.TextResourceContents(uri="memo://a", mime_type="text/plain", text="a memo")

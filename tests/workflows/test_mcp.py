@@ -83,8 +83,8 @@ async def test_a_server_is_used_like_other_tools(lab: Lab, shop: Shop, monkeypat
     found = results(entries)
     assert found["shop__stock"] == ("12", None)
     assert found["shop__fails"][0] == "error: Error executing tool fails"
-    shown = "words\n\n[image, image/png, 5 bytes: it cannot be shown here]\n\n[resource memo://a, text/plain]\na memo"
-    assert found["shop__everything"][0].startswith(shown)
+    shown = "words\n\n[image, image/png, 70 bytes]\n\n[image, image/png, 5 bytes: it cannot be shown here]\n\n"
+    assert found["shop__everything"][0].startswith(f"{shown}[resource memo://a, text/plain]\na memo")
     assert "[resource memo://b, image/gif, 5 bytes" in found["shop__everything"][0]
     assert found[dotted][0] == "dotted"
     assert "open-sesame" in found["shop__environment"][0]
