@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from holdfast import Agent, UsageError, get_model_response, tool
-from holdfast.testing import AgentServer, ModelServer, Reply
+from holdfast import Agent, AgentDefinitionError, UsageError, get_model_response, tool
+from holdfast.testing import AgentServer, Called, ModelServer, Reply
 from holdfast.testing.killed_worker import Moment
 from holdfast.tools import read_file, run_shell, write_file
 from tests.support.sandboxes import working
@@ -101,6 +101,31 @@ async def test_generate_continues_a_prompt(model: ModelServer, serve: AgentServe
     assert await Agent(name="clerk").generate("A rope is made of", max_length=20) == "hemp"
     body = model.requests[0].body
     assert 20 in (body.get("max_tokens"), body.get("max_completion_tokens"))
+
+
+async def test_each_agent_has_its_own_memory_directory(model: ModelServer, serve: AgentServer, called: Called) -> None:
+    """The model creates, reads and edits files there, later runs find them, and nothing escapes the directory."""
+    keeper, other = Agent(name="keeper", memory_path="keeper"), Agent(name="other", memory_path="other")
+    serve(keeper, other)
+    model.call_tools(memory_write={"name": "customers.md", "content": "Meyer pays late."})
+    model.call_tools(memory_edit={"name": "customers.md", "old": "late", "new": "in time"})
+    model.say("Noted.")
+    assert (await keeper.run("Note it.")).success
+    for name in ("customers.md", "../keeper/customers.md", "/etc/passwd"):
+        model.call_tools(memory_read={"name": name})
+    model.say("Read.")
+    seen = await keeper.run("Read it.")
+    assert "Meyer pays in time." in str(called(seen, "memory_read", name="customers.md")[0].result)
+    assert all(called(seen, "memory_read", name=name)[0].failed for name in ("../keeper/customers.md", "/etc/passwd"))
+    model.call_tools(memory_list={})
+    model.say("Nothing.")
+    assert called(await other.run("List."), "memory_list")[0].result == "(no files yet)"
+
+
+async def test_two_agents_on_one_memory_path_are_told_so(serve: AgentServer) -> None:
+    """A worker that has both does not start."""
+    with pytest.raises(AgentDefinitionError, match="have the same memory_path"):
+        serve(Agent(name="one", memory_path="shared"), Agent(name="two", memory_path="shared"))
 
 
 async def test_a_process_based_sandbox(model: ModelServer, serve: AgentServer) -> None:
