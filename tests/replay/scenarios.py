@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -388,6 +389,34 @@ async def is_guarded(lab: Lab) -> RunHandle:
     return session.run
 
 
+async def enters_a_stage(lab: Lab) -> RunHandle:
+    """A call that enters a stage, which is shown while it runs, and another one at its end."""
+    shown = asyncio.Event()
+
+    @tool(read_only=True)
+    async def build(context: ToolContext) -> str:
+        """Builds."""
+        context.stage("building_ui", 60)
+        await shown.wait()
+        context.stage("completed", 100)
+        return "built"
+
+    lab.server.call_tools(("build", {}))
+    lab.server.say("Built.")
+    async with lab.worker(builder := Agent(name="builder", tools=[build]), max_cached_workflows=100):
+        handle = await lab.holdfast.start(builder, "Build.")
+
+        async def is_shown() -> bool:
+            mirrored = await lab.store.summary(handle.id)
+            listed = await handle.listed()
+            return (listed.stage, mirrored and mirrored.stage) == ("building_ui", "building_ui")
+
+        await eventually(is_shown)
+        shown.set()
+        await handle.result(60)
+    return handle
+
+
 async def _does(handle: RunHandle, words: str) -> bool:
     return words in (await handle.status()).doing
 
@@ -422,6 +451,7 @@ SCENARIOS: dict[str, Scenario] = {
         compacts,
         repairs_its_answer,
         is_guarded,
+        enters_a_stage,
         waits_for_people,
     )
 }
