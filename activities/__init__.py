@@ -40,6 +40,7 @@ from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.http_access import HttpAccess
 from holdfast.ports import EventBus, RunLog, Store
+from holdfast.ports.agent_calls import AgentCalls
 from holdfast.ports.contents import ContentStore
 from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.ledger import Ledger
@@ -83,6 +84,8 @@ class CodeDependencies:
     bus: EventBus
     """Carries what tools report of their progress."""
     topics: EventTopics
+    agents: AgentCalls
+    """Runs agents that tools call."""
     stages: StageReports
     """Tells runs which stages their calls have entered."""
     images: ContentStore | None
@@ -183,6 +186,7 @@ def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) 
             roots=deps.roots,
             bus=deps.bus,
             topics=deps.topics,
+            agents=deps.agents,
             stages=deps.stages,
             images=images,
             memories=deps.memories,

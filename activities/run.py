@@ -217,10 +217,14 @@ class RunActivities:
 
 
 def _overridden(spec: AgentSpec, wanted: RunOptions) -> AgentSpec:
-    """Returns an agent with the model and the limit of a request; the model is that of its whole team."""
+    """Returns an agent with the model, its settings and the limit of a request; the first two are its whole team's."""
 
     def changed(agent: AgentSpec) -> AgentSpec:
-        return agent.model_copy(update={"model": wanted.model}) if wanted.model is not None else agent
+        changes: dict[str, object] = {} if wanted.model is None else {"model": wanted.model}
+        if wanted.model_settings:
+            settings = agent.model_settings | wanted.model_settings
+            changes["model_settings"] = {name: value for name, value in settings.items() if value is not None}
+        return agent.model_copy(update=changes) if changes else agent
 
     found = changed(spec)
     changes: dict[str, object] = {}

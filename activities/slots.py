@@ -30,6 +30,8 @@ class Slot:
 
     def __init__(self) -> None:
         self.is_kept = False
+        self.is_lent = False
+        """Whether the call has given it back, as it waits for other runs."""
 
     def keep(self, *, is_kept: bool = True) -> None:
         """Keeps the slot for the next call of the run, which follows soon."""
@@ -61,22 +63,26 @@ class AgentSlots:
         Raises:
             NoSlot: none is free, and `waits` is False.
         """
-        lock = self._entry.setdefault(run_id, asyncio.Lock())
         if not waits and not self._is_available(run_id):
             raise NoSlot
-        async with lock:
-            if not self._has(run_id):
-                await self._free.acquire()
-            self._calls[run_id] += 1
-            self._end_linger(run_id)
+        await self._take(run_id)
         slot = Slot()
         try:
             yield slot
         finally:
-            self._calls[run_id] -= 1
-            if not self._calls[run_id]:
-                del self._calls[run_id]
-                self._leave(run_id, is_kept=slot.is_kept)
+            if not slot.is_lent:
+                self._give_back(run_id, is_kept=slot.is_kept)
+
+    @asynccontextmanager
+    async def lend(self, run_id: RunId, slot: Slot) -> AsyncIterator[None]:
+        """Gives back the slot that a call of a run holds while the body runs, which only waits for other runs."""
+        self._give_back(run_id, is_kept=False)
+        slot.is_lent = True
+        try:
+            yield
+        finally:
+            await self._take(run_id)
+            slot.is_lent = False
 
     async def reserve(self, run_id: RunId) -> bool:
         """Keeps a slot for the first call of a run; returns False if none is free."""
@@ -86,6 +92,19 @@ class AgentSlots:
         except NoSlot:
             return False
         return True
+
+    async def _take(self, run_id: RunId) -> None:
+        async with self._entry.setdefault(run_id, asyncio.Lock()):
+            if not self._has(run_id):
+                await self._free.acquire()
+            self._calls[run_id] += 1
+            self._end_linger(run_id)
+
+    def _give_back(self, run_id: RunId, *, is_kept: bool) -> None:
+        self._calls[run_id] -= 1
+        if not self._calls[run_id]:
+            del self._calls[run_id]
+            self._leave(run_id, is_kept=is_kept)
 
     def _is_available(self, run_id: RunId) -> bool:
         return self._has(run_id) or not self._free.locked()

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from temporalio import activity
 
-from holdfast.agents.tool_context import ToolChannel, ToolContext
+from holdfast.agents.tool_context import AgentCaller, ToolChannel, ToolContext
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.http_access import HttpAccess
 from holdfast.invocations import ToolInvocation
@@ -24,6 +24,7 @@ def tool_context(
     sandbox: SandboxProtocol | None = None,
     http: HttpAccess | None = None,
     folders: MemoryFolders | None = None,
+    agents: AgentCaller | None = None,
 ) -> ToolContext:
     """Returns the context of a call in the current attempt of an activity.
 
@@ -35,6 +36,7 @@ def tool_context(
         sandbox: see `ToolContext.sandbox`.
         http: see `ToolContext.http`.
         folders: the memory folders; `None` means that there are none.
+        agents: see `ToolContext.agents`.
     """
     path = invocation.memory_path
     return ToolContext(
@@ -53,4 +55,5 @@ def tool_context(
         sandbox=sandbox,
         http=http or HttpAccess(),
         elicitation=invocation.elicitation,
+        agents=agents,
     )

@@ -17,6 +17,7 @@ from holdfast._util.streams import StandardStreams
 from holdfast.activities.tool_loop import CallerLoop
 from holdfast.activities.tool_threads import ToolThreads, UnfinishedCall
 from holdfast.agents.tool import Tool, ToolContext
+from holdfast.agents.tool_context import current_call
 from holdfast.ports.retrieval import MemoryMatch, TextMemoryProtocol
 from holdfast.types import ToolResult
 
@@ -136,9 +137,11 @@ class ToolRunner:
 async def _call(tool: Tool, arguments: str, context: ToolContext, claim: BeginGuard | None) -> ToolResult:
     if claim:
         claim.check()
+    token = current_call.set(context)
     try:
         return await tool.call(arguments, context)
     finally:
+        current_call.reset(token)
         _restore_streams(tool)
 
 

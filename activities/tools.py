@@ -11,6 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast._util.logger import get_logger
+from holdfast.activities.agent_calls import CallingTool
 from holdfast.activities.attached import ImageKeeper
 from holdfast.activities.call_stages import CallStages
 from holdfast.activities.claims import NotBegun
@@ -20,7 +21,7 @@ from holdfast.activities.kept_workspaces import KeptWorkspaces
 from holdfast.activities.ledger_calls import LATE_RESULT, LedgerCalls
 from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.result_cut import cut
-from holdfast.activities.slots import AgentSlots
+from holdfast.activities.slots import AgentSlots, Slot
 from holdfast.activities.tool_channel import CallChannel
 from holdfast.activities.tool_context import tool_context
 from holdfast.activities.tool_runner import BeginGuard, ToolRunner
@@ -34,6 +35,7 @@ from holdfast.errors import ErrorType
 from holdfast.http_access import HttpAccess
 from holdfast.invocations import ToolInvocation
 from holdfast.ports import EventBus
+from holdfast.ports.agent_calls import AgentCalls
 from holdfast.ports.event_topics import EventTopics
 from holdfast.ports.memory_files import MemoryFolders
 from holdfast.ports.retrieval import TextMemoryProtocol
@@ -68,6 +70,7 @@ class ToolActivity:
         roots: WorkspaceRoots,
         bus: EventBus,
         topics: EventTopics,
+        agents: AgentCalls,
         stages: StageReports,
         images: ImageKeeper,
         memories: TextMemoryProtocol | None = None,
@@ -89,6 +92,7 @@ class ToolActivity:
         self._roots = roots
         self._bus = bus
         self._topics = topics
+        self._agents = agents
         self._stages = stages
         self._images = images
         self._memories = memories
@@ -97,6 +101,8 @@ class ToolActivity:
         self._telemetry = telemetry or NoTelemetry()
         self._channels: dict[str, CallChannel] = {}
         """Of the calls that are running, by their task in Temporal."""
+        self._held: dict[str, Slot] = {}
+        """Likewise."""
         self._sandbox = sandbox
         self._lifespans = lifespans
         self._folders = folders
@@ -152,7 +158,13 @@ class ToolActivity:
             return await self._result(invocation)
         async with self._slots.hold(invocation.run_id) as slot:
             slot.keep()  # for the model, which reads the result
-            return await self._result(invocation)
+            call = _call_id()
+            self._held[call] = slot
+            try:
+                return await self._result(invocation)
+            finally:
+                if self._held.get(call) is slot:  # else a later attempt has begun
+                    del self._held[call]
 
     async def _result(self, invocation: ToolInvocation) -> ToolResult:
         async with self._workspaces.held(invocation, self._tool) as workspace:
@@ -266,6 +278,7 @@ class ToolActivity:
             sandbox=self._sandbox,
             http=self._http,
             folders=self._folders,
+            agents=CallingTool(invocation, self._agents, self._slots, self._held.get(_call_id())),
         )
 
 

@@ -1,6 +1,7 @@
 # The public surface. `holdfast/__init__.py` loads each name from here when it is first used.
 from ._util.blocking import run_blocking as run_blocking
 from ._version import __version__ as __version__
+from .agent_result import AgentResult as AgentResult
 from .agents.files import File as File
 from .agents.files import Image as Image
 from .agents.guards import Block as Block
@@ -18,10 +19,10 @@ from .attachments import Attachment as Attachment
 from .budgets import Budget as Budget
 from .call_progress import ToolProgress as ToolProgress
 from .client.agent import Agent as Agent
+from .client.concurrent_agents import run_agents_concurrently as run_agents_concurrently
 from .client.holdfast import Holdfast as Holdfast
 from .client.listed_run import ListedRun as ListedRun
 from .client.responses import get_model_response as get_model_response
-from .client.result import AgentResult as AgentResult
 from .client.run_handle import RunHandle as RunHandle
 from .client.shipped_agents import FrontendDeveloper as FrontendDeveloper
 from .client.shipped_agents import Persona as Persona

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from holdfast.bounds import Count, Text
+from holdfast.bounds import Count, Name, Text
 from holdfast.data import Tolerant
 from holdfast.progress import Wait
-from holdfast.types import ChildProgress, RunError, RunId, RunResult, RunStatus, Usage
+from holdfast.types import AgentSpec, ChildProgress, RunError, RunId, RunResult, RunStatus, Usage
 from holdfast.workspace_states import WorkspaceSnapshot
 
 MAX_DEPTH = 5
@@ -70,6 +70,28 @@ class FoundChild(Tolerant):
 
     report: ChildReport | None = None
     """`None` means that it cannot answer this call: it was asked something else, or was stopped."""
+
+
+class AgentCall(Tolerant):
+    """A call of an agent by a tool, which the run of the tool makes for it."""
+
+    call: str
+    """Id of the tool call."""
+    turn: int
+    key: str
+    """Identifies the call within the tool call; the same in each attempt of that."""
+    agent: Annotated[Name | AgentSpec, Field(union_mode="left_to_right")]
+    input: Text
+    options: dict[str, Any] = {}
+    """Further fields of the request of the child run."""
+
+
+class CalledAgent(Tolerant):
+    """The child run that performs an `AgentCall`."""
+
+    run: RunId | None = None
+    error: Text | None = None
+    """Why there is none, in words for the tool."""
 
 
 class ChildRun(ChildProgress):

@@ -50,6 +50,8 @@ ASK_AGENT = "ask_agent"
 HAND_OFF = "hand_off"
 """The operation of tools that hand the run to another agent."""
 
+UPDATE_CALL_AGENT = "call_agent"
+"""To a run: one of its tools calls an agent, whose run is to be a child of the run."""
 SIGNAL_CHILD = "child"
 """To a run: what became of one of its children."""
 SIGNAL_REPORT = "report"
@@ -58,13 +60,13 @@ SIGNAL_STAGE = "stage"
 """To a run: a call of one of its tools has entered a stage."""
 
 
-def child_id(parent: str, turn: int, place: int, attempt: int = 1) -> str:
+def child_id(parent: str, turn: int, place: int | str, attempt: int = 1) -> str:
     """Returns the id of the run that a call starts: `parent/2.0`.
 
     Args:
         parent: the run that makes the call.
         turn: the turn of the call.
-        place: the place of the call among those of the turn, from 0.
+        place: the place of the call among those of the turn, from 0; and `0.2` for the second one of a tool's own.
         attempt: more than 1 if a reset makes the call again.
     """
     own = f"{parent}/{turn}.{place}" + (f"-{attempt}" if attempt > 1 else "")

@@ -114,10 +114,14 @@ RUN = _table(
     tools=_AGENTS_OWN,
     system_prompt=_AGENTS_OWN,
     instructions="it belongs to the agent: pass `system_prompt` to `Agent`",
-    model_settings=_AGENTS_OWN,
     client=_AGENTS_OWN,
     middleware="it belongs to the agent: pass `wrap_model_call` and `wrap_tool_call` to `Agent`",
     hooks="it belongs to the agent: pass `wrap_model_call` and `wrap_tool_call` to `Agent`",
+    temperature=_SETTINGS,
+    max_tokens=_SETTINGS,
+    top_p=_SETTINGS,
+    tool_choice=_SETTINGS,
+    parallel_tool_calls=_SETTINGS,
     output_type=_AGENTS_OWN,
 )
 

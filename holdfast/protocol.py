@@ -10,7 +10,7 @@ from pydantic_core import PydanticKnownError
 
 from holdfast.answers import CarriedChecks
 from holdfast.attachments import Attachment, total_fault, with_lines
-from holdfast.bounds import MAX_PATH, Count, Indexed, Models, Name, Seconds, Text, Turns
+from holdfast.bounds import MAX_PATH, Count, Indexed, Json, Models, Name, Seconds, Text, Turns
 from holdfast.budgets import Budget, CarriedBudget
 from holdfast.call_progress import ToolProgress
 from holdfast.carried import CarriedContext, CarriedControl
@@ -149,6 +149,8 @@ class RunOptions(Tolerant):
     """The name of an agent, with or without a version (`NAME@3`), or a whole definition."""
     model: Models | None = None
     """Overrides the agent's model, or its list of models."""
+    model_settings: Annotated[dict[Text, Json] | None, Field(exclude_if=lambda settings: settings is None)] = None
+    """Further fields of the requests to the model, over those of the agent; one that is null is left out."""
     max_turns: Turns | None = None
     """Overrides the agent's limit."""
     timeout: Seconds | None = None

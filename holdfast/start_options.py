@@ -16,6 +16,7 @@ class AnyOptions(TypedDict, total=False):
     """Options of a run or a session; `Holdfast.start` explains each."""
 
     model: str | list[str] | tuple[str, ...] | None
+    model_settings: Mapping[str, JsonValue] | None
     max_turns: int | None
     timeout: float | None
     budget: Budget | Mapping[str, Any] | None

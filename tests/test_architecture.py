@@ -28,6 +28,7 @@ PUBLIC_NAMES = """
     ToolProgress ToolResult
     MCPServer MCPServerUnavailable
     ToolSpec Unavailable UnknownAgent Usage UsageError WaitTimedOut WorkerUnavailable connect tool
+    run_agents_concurrently
     AgentDefinition Budget BaseRegistry InMemoryRegistry RegistryProtocol registry_factory run_blocking
     StoredVector VectorMatch VectorStore
     FrontendDeveloper Persona PreviewServer TaskAgent TaskContext TaskExecutionMode
@@ -129,6 +130,7 @@ class Layer:
 
 
 LEAVES = """
+    agent_result
     answers
     approval
     attachments
@@ -208,7 +210,7 @@ LAYERS = [
     Layer(
         "activities",
         f"{VOCABULARY} _util.logger _util.streams agents.agent agents.approvals agents.cancellation agents.catalog "
-        "agents.directory agents.files agents.guards agents.lifespan agents.output agents.secret_files "
+        "agents.directory agents.files agents.guards agents.lifespan agents.output agents.readers agents.secret_files "
         "agents.system_prompt agents.tool agents.tool_context agents.user_functions agents.workspaces agents.wrappers "
         "temporal.payload_limits temporal.prefix storage.memory workspaces",
         "cachetools temporalio",
@@ -281,8 +283,8 @@ LAYERS = [
     Layer(
         "client",
         f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads temporal agents.agent agents.files "
-        "agents.results agents.services agents.conversion agents.shipped agents.single_call agents.tasks agents.team "
-        "agents.typed_results",
+        "agents.results agents.services agents.conversion agents.shipped agents.single_call agents.tasks "
+        "agents.readers agents.tool_context agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from holdfast import Agent, AgentResult, tool
+from holdfast import Agent, AgentResult, run_agents_concurrently, tool
 
 PAUSE = 0.5  # seconds that a lookup takes
 
@@ -20,7 +20,7 @@ readers = [Agent(name=f"reader {number}", system_prompt="You look things up.", t
 
 async def at_once() -> list[AgentResult]:
     """Asks all readers at the same time; the results are in the order of the readers."""
-    return await asyncio.gather(*(reader.run('What is known about "knots"?') for reader in readers))
+    return await run_agents_concurrently(readers, 'What is known about "knots"?')
 
 
 async def one_by_one() -> list[AgentResult]:

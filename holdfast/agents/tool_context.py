@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -12,9 +13,11 @@ from typing import Any, Protocol, TypeVar
 from pydantic import JsonValue, ValidationError
 
 from holdfast._util.logger import FieldLogger, get_logger
+from holdfast.agent_result import AgentResult
 from holdfast.agents.cancellation import Cancellation
 from holdfast.agents.marks import Marks
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.budgets import Budget, checked_budget, plain_budget
 from holdfast.call_progress import CallProgress
 from holdfast.elicitation import Elicitation
 from holdfast.errors import UsageError
@@ -36,6 +39,13 @@ class ToolChannel(Protocol):
 
     def emit(self, name: str, event: EmittedEvent) -> None:
         """Emits an event, at the latest before the result of the call is returned."""
+
+
+class AgentCaller(Protocol):
+    """Calls agents for the function of a tool."""
+
+    async def call(self, agent: Any, text: str, options: Mapping[str, Any]) -> AgentResult:
+        """Runs an agent as a child of the run of the tool, and returns its result; see `ToolContext.call_agent`."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,8 @@ class ToolContext:
     """What people have answered to the MCP server that performs the call; `None` means nothing yet."""
     channel: ToolChannel | None = field(default=None, repr=False, compare=False)
     """`None`, as in tests that call a tool directly, means that nobody observes the call."""
+    agents: AgentCaller | None = field(default=None, repr=False, compare=False)
+    """Calls other agents; `None`, likewise, means that there is no run for that."""
 
     @property
     def idempotency_key(self) -> str:
@@ -145,6 +157,37 @@ class ToolContext:
         if self.channel is not None:
             self.channel.emit(name, event)
 
+    async def call_agent(
+        self,
+        agent: Any,
+        input: str,  # noqa: A002 - the field's word
+        *,
+        max_turns: int | None = None,
+        timeout: float | None = None,
+        budget: Budget | Mapping[str, Any] | None = None,
+    ) -> AgentResult:
+        """Runs another agent as a child of this run, and returns its result, also if it has failed.
+
+        The child shares the workspace, the context, the budget and the fate of this run, and counts in its
+        `tree_usage`. A later attempt of this tool that asks the same finds the child that an earlier one has started. A
+        child that is still active when the tool has ended is cancelled. The `timeout` of the tool includes the child.
+
+        Args:
+            agent: an instance of `Agent`, or the name of one, with or without a version (`NAME@3`).
+            input: what it is asked.
+            max_turns: maximum number of model calls of the child.
+            timeout: maximum seconds of the child.
+            budget: what the child may use; never more than this run may.
+
+        Raises:
+            UsageError: an argument is not accepted, or there is no run, as in `execute_tool`.
+            CommandRefused: the run is five runs below the first one, or its budget is used up.
+        """
+        if self.agents is None:
+            raise UsageError("call_agent needs a run: this tool was called directly")
+        given = {"max_turns": max_turns, "timeout": timeout, "budget": _plain(budget)}
+        return await self.agents.call(agent, input, {name: value for name, value in given.items() if value is not None})
+
     def create_checkpoint(self, name: str, data: Any = None) -> str:
         """Makes a checkpoint of the run, recorded with the result of this call, and returns its id; never raises.
 
@@ -161,3 +204,16 @@ class ToolContext:
     def _report(self, progress: CallProgress) -> None:
         if self.channel is not None:
             self.channel.report(progress)
+
+
+current_call: ContextVar[ToolContext | None] = ContextVar("current_call", default=None)
+"""The context of the async tool that calls; `None` means that no tool does."""
+
+
+def _plain(budget: Budget | Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if budget is None:
+        return None
+    try:
+        return plain_budget(checked_budget(budget))
+    except ValueError as error:  # also pydantic's
+        raise UsageError(f"budget={budget!r:.80} is not accepted: {error}") from None

@@ -117,6 +117,34 @@ def context_of(text: str | None) -> dict[str, Any] | None:
     return facts
 
 
+SettingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--setting", metavar="NAME=VALUE", help="A field of the requests to the model, over the agent's; repeatable."
+    ),
+]
+
+
+def settings_of(options: list[str] | None) -> dict[str, Any] | None:
+    """Returns the model settings of a command: JSON values, or text; `None` if there are none.
+
+    Raises:
+        UsageError: one is not NAME=VALUE, or a name is given twice.
+    """
+    found: dict[str, Any] = {}
+    for option in options or ():
+        name, sign, text = option.partition("=")
+        if not name or not sign:
+            raise UsageError(f"--setting {option!r} is not NAME=VALUE, such as temperature=0.2")
+        if name in found:
+            raise UsageError(f"--setting {name} is given twice")
+        try:
+            found[name] = json.loads(text)
+        except ValueError:
+            found[name] = text
+    return found or None
+
+
 def models_of(text: str | None) -> list[str] | None:
     """Splits the models of `--model`, in order of preference."""
     return None if text is None else [name.strip() for name in text.split(",")]

@@ -15,21 +15,26 @@ from holdfast.agents import agent as definition
 from holdfast.agents import services
 from holdfast.agents.conversion import agent_fields, handed_to, name_of
 from holdfast.agents.single_call import single_call
+from holdfast.agents.tool_context import current_call
 from holdfast.errors import UsageError
 from holdfast.option_names import RUN, explains_options
 from holdfast.run_status import TaskExecutionMode
 from holdfast.start_options import SessionOptions, StartOptions
 
 if TYPE_CHECKING:
+    from holdfast.agent_result import AgentResult
     from holdfast.client.agent_runner import AgentRunner
     from holdfast.client.blocking import BlockingAgent
     from holdfast.client.inputs import RunInput
     from holdfast.client.own_session import OwnSession
-    from holdfast.client.result import AgentResult
     from holdfast.client.run_handle import RunHandle
     from holdfast.client.session import Answer, Session
     from holdfast.client.tool_runs import ExecutedTool
     from holdfast.events import Event
+
+
+IN_TOOLS = frozenset({"budget", "max_turns", "timeout"})
+"""Options of an agent that a tool calls."""
 
 
 class Agent(definition.Agent):
@@ -179,6 +184,34 @@ class Agent(definition.Agent):
         runner = await _runner()
         result = await runner.run(self, prompt, options, single_call(runner.spec_of(self), max_length))
         return result.raise_on_failure().content
+
+    async def call_agent(
+        self,
+        other: definition.Agent | str,
+        query: RunInput,
+        **options: Unpack[StartOptions],
+    ) -> AgentResult:
+        """Runs another agent, and returns its result, also if it has failed.
+
+        Called by an async tool, it is a child of the run of that tool, as with `ToolContext.call_agent`. Called by a
+        program, it is a run of its own. Several at once: `asyncio.gather(...)`, or `run_agents_concurrently`.
+
+        Args:
+            other: the agent, or the name of one that a worker or the registry knows.
+            query: what it is asked; in a tool, text.
+            options: see `Holdfast.start`; in a tool only `max_turns`, `timeout` and `budget`.
+
+        Raises:
+            UsageError: an argument is not accepted.
+        """
+        if (call := current_call.get()) is None:
+            return await (await _runner()).run(other, query, options)
+        if refused := sorted(options.keys() - IN_TOOLS):
+            raise UsageError(
+                f"call_agent: a tool cannot set {', '.join(refused)}, which a child has from its run; it can set "
+                f"{', '.join(sorted(IN_TOOLS))}"
+            )
+        return await call.call_agent(other, query, **{name: options.get(name) for name in IN_TOOLS})  # type: ignore[arg-type]
 
     async def execute_tool(
         self,

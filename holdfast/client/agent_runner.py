@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
+from holdfast.agent_result import AgentResult
 from holdfast.agents.agent import Agent
 from holdfast.client.inputs import RunInput
-from holdfast.client.result import AgentResult
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
 from holdfast.client.tool_runs import ExecutedTool, ToolCallOptions
@@ -20,12 +20,12 @@ class AgentRunner(Protocol):
     """Runs agents, and serves their code from this process."""
 
     async def run(
-        self, agent: Agent, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
+        self, agent: Agent | str, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
     ) -> AgentResult:
         """Runs an agent to its end; a cancel of the caller cancels the run."""
 
     async def start(
-        self, agent: Agent, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
+        self, agent: Agent | str, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
     ) -> RunHandle:
         """Starts a run, or finds the one that was started before under the same id, and serves the agent's code.
 

@@ -16,8 +16,8 @@ from holdfast.start_options import StartOptions
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from holdfast.agent_result import AgentResult
     from holdfast.client.inputs import RunInput
-    from holdfast.client.result import AgentResult
     from holdfast.client.session import Answer
     from holdfast.events import Event
     from holdfast.ports.retrieval import MemoryMatch
@@ -59,6 +59,11 @@ class BlockingAgent(Blocking):
     ) -> AgentResult:
         """Runs the agent, as `Agent.run` does; Ctrl-C cancels the run."""
         result: AgentResult = _called(self._target.run, input, max_iterations=max_iterations, **options)
+        return result
+
+    def call_agent(self, other: Any, query: RunInput, **options: Unpack[StartOptions]) -> AgentResult:
+        """Runs another agent, as `Agent.call_agent` does."""
+        result: AgentResult = _called(self._target.call_agent, other, query, **options)
         return result
 
     def start(self, input: RunInput, **options: Unpack[StartOptions]) -> Any:  # noqa: A002

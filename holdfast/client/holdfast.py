@@ -10,7 +10,9 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 from temporalio.client import Client
 
+from holdfast.agent_result import AgentResult
 from holdfast.agents.agent import Agent
+from holdfast.agents.readers import reader_of
 from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
 from holdfast.client.forks import Forks
@@ -19,7 +21,6 @@ from holdfast.client.inbox import Inbox
 from holdfast.client.inputs import Inputs, RunInput
 from holdfast.client.known_agents import KnownAgents, Sources
 from holdfast.client.listed_run import ListedRun
-from holdfast.client.result import AgentResult, reader_of
 from holdfast.client.run_conditions import run_conditions
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
@@ -103,6 +104,7 @@ class Holdfast:
         *,
         id: RunId | None = None,  # noqa: A002 - the field's word
         model: str | list[str] | tuple[str, ...] | None = None,
+        model_settings: Mapping[str, JsonValue] | None = None,
         max_turns: int | None = None,
         timeout: float | None = None,
         budget: Budget | Mapping[str, Any] | None = None,
@@ -123,6 +125,8 @@ class Holdfast:
                 text: `["What is this?", Image("x.png")]`. A list without one is data.
             id: the run's id, an idempotency key: starting it twice raises RunExists. `None` means a new id.
             model: overrides the agent's model; of several, the first that is available answers.
+            model_settings: further fields of the requests to the model, as `{"temperature": 0}`; they override those of
+                the agent one by one, and `None` leaves one out.
             max_turns: overrides the agent's limit.
             timeout: maximum seconds of the run; overrides the agent's limit.
             budget: what the run and its children may use, as `{"cost_usd": 0.5, "on_limit": "ask"}`; overrides the
@@ -150,6 +154,7 @@ class Holdfast:
             approve,
             input=input,
             model=model,
+            model_settings=model_settings,
             max_turns=max_turns,
             timeout=timeout,
             budget=budget,
@@ -170,6 +175,7 @@ class Holdfast:
         idle_limit: float | None = None,
         expires: datetime | None = None,
         model: str | list[str] | tuple[str, ...] | None = None,
+        model_settings: Mapping[str, JsonValue] | None = None,
         max_turns: int | None = None,
         timeout: float | None = None,
         budget: Budget | Mapping[str, Any] | None = None,
@@ -190,6 +196,7 @@ class Holdfast:
             idle_limit: seconds without a message after which the session ends; `None` means never.
             expires: when the session ends in any case.
             model: as in `start`.
+            model_settings: as in `start`.
             max_turns: maximum number of model calls for each answer.
             timeout: maximum seconds for which the session may work; waiting does not count.
             budget: as in `start`, for the whole session.
@@ -210,6 +217,7 @@ class Holdfast:
             idle_limit=idle_limit,
             expires=expires,
             model=model,
+            model_settings=model_settings,
             max_turns=max_turns,
             timeout=timeout,
             budget=budget,

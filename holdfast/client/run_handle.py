@@ -10,6 +10,8 @@ from typing import Any
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, TerminatedError
 
+from holdfast.agent_result import AgentResult
+from holdfast.agents.readers import Readers
 from holdfast.attachments import Attachment
 from holdfast.budgets import Budget
 from holdfast.checkpoints import Checkpoint, Effect, checkpoints_of, effects_since, find_checkpoint
@@ -19,7 +21,6 @@ from holdfast.client.follow import Follower
 from holdfast.client.forks import ForkEdits, Forks
 from holdfast.client.inputs import Inputs
 from holdfast.client.listed_run import ListedRun
-from holdfast.client.result import AgentResult, Readers
 from holdfast.client.run_commands import RunCommands
 from holdfast.commands import Restore
 from holdfast.errors import CommandRefused, RunOver, UsageError, WaitTimedOut
@@ -65,7 +66,8 @@ class RunHandle(RunCommands):
         """
         try:
             async with asyncio.timeout(timeout):
-                return AgentResult.from_run(await self._ended(), self.read)
+                ended = await self._ended()
+                return AgentResult.from_run(ended, self.read.of(ended.active_agent) if self.read else None)
         except TimeoutError:
             raise WaitTimedOut(f"run {self.id!r} has not ended within {timeout:g} s; it is still active") from None
 

@@ -9,9 +9,10 @@ from typing import Any
 from temporalio.client import WithStartWorkflowOperation
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from holdfast.agent_result import Read, typed_answer
+from holdfast.agents.readers import Readers
 from holdfast.client.commander import Commander
 from holdfast.client.inputs import RunInput
-from holdfast.client.result import Read, Readers, typed_answer
 from holdfast.client.run_commands import checked_command
 from holdfast.client.run_handle import RunHandle
 from holdfast.commands import Policy, Receipt, Send

@@ -22,6 +22,7 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.cancellation import Cancellation
 from holdfast.agents.live_catalog import LiveCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.composition.agent_calls import ProgramAgentCalls
 from holdfast.composition.models import LazyModel, model_access
 from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, traces
@@ -34,6 +35,7 @@ from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.temporal.stages import TemporalStageReports
 
 T = TypeVar("T")
+Serve = Callable[[Agent, asyncio.AbstractEventLoop | None], Awaitable[None]]
 
 GRACE = timedelta(seconds=2)  # for calls in flight when the program ends; then they are lost, as in a crash
 MAX_CALLS = 100  # of one agent at the same time
@@ -60,6 +62,11 @@ class ProgramLoop(CallerLoop):
         """Sets the loop for the calls that begin from now on."""
         self._loop = loop
 
+    @property
+    def current(self) -> asyncio.AbstractEventLoop | None:
+        """The loop; `None` means that the program has none."""
+        return self._loop
+
     @override
     async def run(
         self, tool: str, work: Callable[[], Awaitable[T]], timeout: float, cancellation: Cancellation | None = None
@@ -77,9 +84,14 @@ class CodeWorker:
         settings: limits and folders.
         persistence: has the ledger of tool calls, memories and large payloads.
         agent: whose code it serves.
+        serve: serves the code of another agent, in the same event loop, for a tool that calls it; `None` means that
+            tools call agents without code of their own only.
     """
 
-    def __init__(self, client: Client, settings: Settings, persistence: Persistence, agent: Agent) -> None:
+    def __init__(
+        self, client: Client, settings: Settings, persistence: Persistence, agent: Agent, serve: Serve | None = None
+    ) -> None:
+        self._serve = serve
         self._client = client
         self._settings = settings
         self._persistence = persistence
@@ -105,6 +117,10 @@ class CodeWorker:
         """Stops; calls in flight may end for a moment, and are then lost."""
         await self._parts.aclose()
 
+    async def _serve_other(self, agent: Agent) -> None:
+        if self._serve is not None:
+            await self._serve(agent, self._loop.current)
+
     def _worker(self, observed: Observability) -> Worker:
         client, settings, persistence = self._client, self._settings, self._persistence
         roots = WorkspaceRoots(workspace_roots(settings), settings.holdfast_home)
@@ -126,6 +142,7 @@ class CodeWorker:
             max_result=settings.max_tool_result_bytes,
             bus=persistence.bus,
             images=persistence.contents if persistence.database is not None else None,
+            agents=ProgramAgentCalls(client, self._serve_other),
             topics=TemporalEventTopics(client, settings.temporal_task_queue),
             stages=TemporalStageReports(client),
             http=settings.http_access,

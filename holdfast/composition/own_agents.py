@@ -16,11 +16,13 @@ from temporalio.client import Client
 from holdfast._util.logger import get_logger
 from holdfast._util.loop_thread import LoopThread
 from holdfast._util.native_threads import call_at_exit
+from holdfast.agent_result import AgentResult
 from holdfast.agents.agent import Agent
 from holdfast.agents.own_code import full_spec_of, has_code, spec_of, with_reached
+from holdfast.agents.readers import reader_of
 from holdfast.client.holdfast import Holdfast
 from holdfast.client.inputs import RunInput
-from holdfast.client.result import AgentResult, reader_of
+from holdfast.client.known_agents import AgentSources
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
 from holdfast.client.tool_runs import ExecutedTool, ToolCallOptions
@@ -40,7 +42,7 @@ from holdfast.tools.mcp.servers import leave_servers
 from holdfast.types import AgentSpec
 
 if TYPE_CHECKING:
-    from holdfast.composition.code_worker import CodeWorker
+    from holdfast.composition.code_worker import CodeWorker, Serve
     from holdfast.storage.payloads.chunk_store import ChunkStore
     from holdfast.storage.persistence import Persistence
 
@@ -101,7 +103,7 @@ class OwnAgents:
         self._guarded: dict[AbstractEventLoop, tuple[AsyncGenerator[None, None], set[str]]] = {}
 
     async def run(
-        self, agent: Agent, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
+        self, agent: Agent | str, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
     ) -> AgentResult:
         """Runs an agent to its end; a cancel of the caller cancels the run."""
         handle = await self.start(agent, given, options, spec)
@@ -110,14 +112,16 @@ class OwnAgents:
         except asyncio.CancelledError:
             await _cancel(handle)
             raise
-        log.info("run has ended", agent=agent.name, run_id=handle.id, status=result.status.value)
+        log.info("run has ended", agent=_name(agent), run_id=handle.id, status=result.status.value)
         return result
 
     async def start(
-        self, agent: Agent, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
+        self, agent: Agent | str, given: RunInput, options: StartOptions, spec: AgentSpec | None = None
     ) -> RunHandle:
         """Starts a run, or finds the one that was started before under the same id, and serves the agent's code."""
         connection = await self._thread.call(self._connected())
+        if isinstance(agent, str):
+            return await connection.runs.start(agent, given, attach=True, **options)
         spec = spec or await full_spec_of(agent)
         handle = await connection.runs.start(spec, given, attach=True, **options)
         handle.read = reader_of(agent)
@@ -178,10 +182,17 @@ class OwnAgents:
     async def _start_workers(self, agents: list[Agent], connection: Connection, loop: AbstractEventLoop) -> None:
         async with connection.serving:
             make = await asyncio.to_thread(_code_worker)
+
+            async def serve(other: Agent, current: AbstractEventLoop | None) -> None:
+                more = [each for each in with_reached(other) if has_code(each)]
+                await self._start_workers(more, connection, current or loop)
+                if current in self._guarded:
+                    self._guarded[current][1].update(each.code_queue for each in more)
+
             for agent in agents:
                 worker = connection.workers.get(agent.code_queue)
                 if worker is None:
-                    worker = make(connection.runs.temporal, self._settings, agent)
+                    worker = make(connection.runs.temporal, self._settings, agent, serve)
                     worker.use(loop)
                     await worker.start()
                     connection.workers[agent.code_queue] = worker
@@ -213,6 +224,7 @@ class OwnAgents:
             task_queue=settings.temporal_task_queue,
             max_input_bytes=largest_input(converter, settings.max_payload_bytes),
             bus=bus,
+            agents=lambda: _agents(settings),
             mirror=lambda: _persistence().store,
             contents=contents,
         )
@@ -249,12 +261,12 @@ class OwnAgents:
             await leave_servers()
 
 
-def _code_worker() -> Callable[[Client, Settings, Agent], CodeWorker]:
+def _code_worker() -> Callable[[Client, Settings, Agent, Serve], CodeWorker]:
     """Returns what makes workers; its modules take a second to load, in which the model is asked already."""
     from holdfast.composition.code_worker import CodeWorker  # noqa: PLC0415
 
     persistence = _persistence()
-    return lambda client, settings, agent: CodeWorker(client, settings, persistence, agent)
+    return lambda client, settings, agent, serve: CodeWorker(client, settings, persistence, agent, serve)
 
 
 def _persistence() -> Persistence:
@@ -262,6 +274,18 @@ def _persistence() -> Persistence:
     from holdfast.composition.persistence import shared_persistence  # noqa: PLC0415
 
     return shared_persistence()
+
+
+def _name(agent: Agent | str) -> str:
+    return agent if isinstance(agent, str) else agent.name
+
+
+def _agents(settings: Settings) -> AgentSources | None:
+    """Returns where names of agents are looked up, which most programs do not use."""
+    if settings.state_persistence_backend == "memory" or settings.agent_registry is not None:
+        return None  # this process cannot reach what the worker has
+    persistence = _persistence()
+    return AgentSources(persistence.served, persistence.registry) if persistence.served else None
 
 
 async def _cancel(handle: RunHandle) -> None:

@@ -28,6 +28,7 @@ from holdfast.activities.tool_loop import CallerLoop, ToolLoop
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.shipped.frontend_developer import previews
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.composition.agent_calls import WorkerAgentCalls
 from holdfast.composition.deployment import deployment_config, report_version
 from holdfast.composition.models import ModelQueues, configured_models, model_access
 from holdfast.composition.persistence import converter, open_configured
@@ -171,6 +172,7 @@ def build_worker(
         bus=persistence.bus,
         ledger=persistence.ledger,
         ledger_required=settings.tool_ledger == "require",
+        agents=WorkerAgentCalls(client, catalog),
         topics=TemporalEventTopics(client, settings.temporal_task_queue),
         stages=TemporalStageReports(client),
         roots=roots,

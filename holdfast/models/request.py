@@ -22,6 +22,9 @@ _OUTPUT = re.compile(r"max_(?:completion_|output_)?tokens|(?:completion|output) 
 _MISSING = re.compile(r"missing|required|must be (?:passed|provided|present|sent)", re.IGNORECASE)
 
 
+PARALLEL = "parallel_tool_calls"
+
+
 @dataclass(frozen=True, slots=True)
 class Concessions:
     """Optional parts of a request that a server refuses, and that are therefore left out for it."""
@@ -36,9 +39,11 @@ class Concessions:
     """Whether that field is left out, as it is larger than what the model writes at most."""
     formats: RefusedFormats = field(default_factory=RefusedFormats)
     """Forms of answers that it refuses."""
+    parallel: bool = False
+    """Whether `parallel_tool_calls` is left out; a run whose agent sets it to false makes calls one by one anyway."""
 
     def __bool__(self) -> bool:
-        return self.usage or bool(self.fields or self.formats)
+        return self.usage or self.parallel or bool(self.fields or self.formats)
 
     @property
     def lasting(self) -> Concessions:
@@ -62,6 +67,8 @@ class Concessions:
             return replace(self, output="max_completion_tokens")
         if formats := self.formats.further(refusal, spec, model):
             return replace(self, formats=formats)
+        if not self.parallel and PARALLEL in spec.model_settings and PARALLEL in refusal:
+            return replace(self, parallel=True)
         if limits_output and not self.no_output and _OUTPUT.search(refusal):
             is_renamed = self.output == "max_tokens" and "max_completion_tokens" in refusal
             return replace(self, output="max_completion_tokens") if is_renamed else replace(self, no_output=True)
@@ -85,6 +92,7 @@ class Concessions:
 
     def __str__(self) -> str:
         renamed = ["max_tokens"] if self.output != "max_tokens" else []
+        renamed += [PARALLEL] if self.parallel else []
         formats = filter(None, [str(self.formats)])
         return ", ".join([*(["stream_options"] if self.usage else []), *renamed, *formats, *sorted(self.fields)])
 
@@ -114,6 +122,8 @@ def request_body(
         fields["stream_options"] = {"include_usage": True}
     if spec.tools:  # providers refuse an empty list
         fields["tools"] = [_wire_tool(tool, model) for tool in spec.tools]
+    if left_out.parallel or not spec.tools:  # and this field without one
+        fields.pop(PARALLEL, None)
     messages = prompted(spec, messages, model, left_out.formats)
     sent = (message for message in messages if message.role != "system" or message.content)
     said = b",".join(_without(message, left_out.fields) for message in sent)

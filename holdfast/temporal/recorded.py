@@ -132,9 +132,12 @@ class RecordedLog:
     async def _carried_state(self, run_id: RunId, execution: str) -> RecordedState | None:
         if (carried := await self._carried(run_id, execution)) is None:
             return None
+        spec = carried.plan.spec
+        acting = spec.acting(carried.active)
         summary = RunSummary(
             run_id=run_id,
-            agent=carried.plan.spec.name,
+            agent=spec.name,
+            active_agent=None if acting is spec else acting.name,
             status=RunStatus.RUNNING,
             turn=carried.turns,
             usage=carried.usage,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
-from holdfast.client.result import AgentResult
+from holdfast.agent_result import AgentResult
 from holdfast.client.run_handle import RunHandle
 from holdfast.testing.replies import shortened
 from holdfast.types import Entry, RunId, ToolCall

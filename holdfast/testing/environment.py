@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from holdfast import stack
+from holdfast.agent_result import AgentResult
 from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.client.holdfast import Holdfast
-from holdfast.client.result import AgentResult
 from holdfast.composition.client import open_client
 from holdfast.composition.persistence import open_configured
 from holdfast.composition.worker import build_worker

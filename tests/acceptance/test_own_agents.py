@@ -381,3 +381,60 @@ def test_a_script_passes_pictures_and_data(scripts: Scripts) -> None:
     other = scripts.run(file)
     assert other.code == 1
     assert "run 'album-1' exists already, with another input" in other.err
+
+
+TEAM = """
+    import asyncio
+    import json
+    from holdfast import Agent, run_agents_concurrently, tool
+
+    @tool(read_only=True)
+    async def measure(article: str) -> str:
+        \"\"\"Measures an article.\"\"\"
+        return f"{article} has 7 m"
+
+    @tool(idempotent=True)
+    async def consult(article: str) -> str:
+        \"\"\"Consults the helper about an article.\"\"\"
+        return (await boss.call_agent(helper, f'Please measure "{article}".')).content
+
+    helper = Agent(name="helper", description="Measures.", system_prompt="You help.", tools=[measure])
+    assistant = Agent(name="second", system_prompt="You stand in.", tools=[measure], handoffs=["boss"])
+    boss = Agent(name="boss", system_prompt="You lead.", tools=[consult], handoffs=["second"])
+
+    async def main():
+        consulted = await boss.run('Please consult "rope".', id="ID-consult")
+        handed = await boss.run('Please transfer to second.', id="ID-handed")
+        called = await boss.call_agent(helper, 'Please measure "nail".', id="ID-called")
+        many = await run_agents_concurrently(
+            [helper, boss, "nobody"], ['Please measure "hook".', "Good day.", "Hello."], id="ID", max_concurrent=2
+        )
+        print(json.dumps({
+            "consulted": consulted.content,
+            "children": [child.run for child in consulted.run.children],
+            "handed": [handed.active_agent, handed.content],
+            "called": called.content,
+            "many": [[each.success, each.run_id, each.metadata["agent"], each.error] for each in many],
+        }))
+
+    asyncio.run(main())
+"""
+
+
+def test_agents_of_a_script_call_hand_off_and_run_at_once(scripts: Scripts) -> None:
+    """A script serves the code of each agent that its tools call, or that takes over; a second start finds all runs."""
+    file = scripts.write(TEAM, ID="team")
+    first, again = scripts.run(file), scripts.run(file)
+    assert first.code == 0, first.err
+    found = first.json
+    assert "rope has 7 m" in found["consulted"]
+    assert found["children"] == ["team-consult/1.0.1"]
+    assert found["handed"][0] == "second"
+    assert "nail has 7 m" in found["called"]
+    assert [each[:3] for each in found["many"]] == [
+        [True, "team-1", "helper"],
+        [True, "team-2", "boss"],
+        [False, "team-3", "nobody"],
+    ]
+    assert "nobody" in found["many"][2][3]
+    assert again.json == found

@@ -16,7 +16,7 @@ from holdfast.storage.ledger import MemoryLedger
 from holdfast.storage.memory import InProcessTable, TextMemory
 from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
-from holdfast.testing import ChatToolCall, EmbeddingFault, Reply
+from holdfast.testing import ChatRequest, ChatToolCall, EmbeddingFault, Reply
 from holdfast.tools import ask_human
 from holdfast.types import Usage
 from tests.support.lab import Lab, eventually
@@ -117,6 +117,31 @@ async def hands_off(lab: Lab) -> RunHandle:
     )
     async with lab.worker(hander):
         handle = await lab.holdfast.start("hander", "Find it.")
+        await handle.result(60)
+    return handle
+
+
+async def calls_an_agent_by_a_tool(lab: Lab) -> RunHandle:
+    """A tool that calls an agent, and leaves another one behind."""
+
+    @tool(read_only=True)
+    async def consult(context: ToolContext) -> str:
+        """Consults another agent."""
+        answer = await context.call_agent("asked", "Answer.")
+        left = asyncio.create_task(context.call_agent("asked", "Wait."))
+        await streaming(await exists(lab, f"{context.run_id}/1.0.2"))
+        left.cancel()
+        return answer.content
+
+    def respond(request: ChatRequest) -> Reply:
+        if request.messages[0]["content"] == "asked":
+            return Reply("Here.") if request.messages[-1]["content"] == "Answer." else Reply(LONG, hang_after=1)
+        is_done = request.messages[-1]["role"] == "tool"
+        return Reply("Done.") if is_done else Reply(tool_calls=[ChatToolCall("consult", {})])
+
+    lab.server.respond = respond
+    async with lab.worker(Agent(name="consulter", tools=[consult]), asked, max_cached_workflows=100):
+        handle = await lab.holdfast.start("consulter", "Consult.")
         await handle.result(60)
     return handle
 
@@ -440,6 +465,7 @@ SCENARIOS: dict[str, Scenario] = {
         asks_an_agent,
         hands_off,
         receives_pictures,
+        calls_an_agent_by_a_tool,
         runs_out_of_time,
         outlives_its_worker_and_store,
         embeds_memories,

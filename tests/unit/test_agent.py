@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.agent_result import AgentResult
 from holdfast.agents.agent import Agent
 from holdfast.agents.tool import Tool, ToolContext, tool
-from holdfast.client.result import AgentResult
 from holdfast.errors import AgentDefinitionError, ErrorType, RunFailed
 from holdfast.types import AgentSpec, RunError, RunResult, RunStatus, Usage
 

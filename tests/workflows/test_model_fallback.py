@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from holdfast import Agent, Entry, Event, Notice, RunStatus, TextDelta
-from holdfast.client.result import AgentResult
+from holdfast.agent_result import AgentResult
 from holdfast.composition.models import configured_models
 from holdfast.model_reply import OverflowReport
 from holdfast.testing import ModelServer, Reply

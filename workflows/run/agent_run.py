@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.call_progress import ToolProgress
     from holdfast.checkpoints import Checkpoint
-    from holdfast.children import ChildReport
+    from holdfast.children import AgentCall, CalledAgent, ChildReport
     from holdfast.progress import FOR_PEOPLE, RunProgress, Wait
     from holdfast.protocol import EntryPage, MessagePage
     from holdfast.types import RunResult, RunStatus, Usage
@@ -107,6 +107,13 @@ class AgentRun(CommandHandlers):
     @override
     def parent_asks(self, *, again: bool) -> None:
         self._parent.ask(again=again)
+
+    @workflow.update(name=names.UPDATE_CALL_AGENT, unfinished_policy=workflow.HandlerUnfinishedPolicy.ABANDON)
+    async def call_agent(self, asked: AgentCall) -> CalledAgent:
+        """Starts a child run for a tool of this run, or returns the one that it has started before."""
+        if self._execution is None:
+            return CalledAgent(error="the run has not begun")
+        return await self._execution.tool_children.call(asked)
 
     @workflow.query(name=names.QUERY_STATUS)
     def status(self) -> RunProgress:

@@ -1,4 +1,4 @@
-"""How a child run has ended, as Temporal tells its parent."""
+"""How a child run has ended: as Temporal tells its parent, and what that is for the call that has asked it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from temporalio.workflow import ChildWorkflowHandle
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import shortened
-    from holdfast.children import ChildReport
+    from holdfast.budgets import Amount
+    from holdfast.children import ChildReport, ChildRun
     from holdfast.errors import ErrorType
-    from holdfast.types import RunError, RunId, RunResult, RunStatus
+    from holdfast.types import RunError, RunId, RunResult, RunStatus, ToolResult, Usage
     from holdfast.workflows.calls import MESSAGE_CHARS
 
 
@@ -46,3 +47,24 @@ def end_of(run: RunId, handle: ChildWorkflowHandle[Any, Any]) -> ChildReport:
 
 def _silent(run: RunId, status: RunStatus, kind: str, message: str) -> ChildReport:
     return ChildReport(run=run, status=status, error=RunError(type=kind, message=shortened(message, MESSAGE_CHARS)))
+
+
+def answer_of(child: ChildRun) -> ToolResult:
+    """Returns the result of the call that has asked a child."""
+    facts: dict[str, Any] = {
+        "run": child.run,
+        "usage": child.usage,
+        "seconds": (workflow.now() - child.started_at).total_seconds(),
+    }
+    if child.status == RunStatus.COMPLETED:
+        return ToolResult(content=child.output, **facts)
+    why = f": {child.error.type}: {child.error.message}" if child.error else ""
+    error = f"the run {child.run} of agent {child.agent!r} did not answer, it is {child.status}{why}"
+    return ToolResult(error=error, **facts)
+
+
+def used_by(report: ChildReport) -> Amount | None:
+    """Returns what a child has used of its part of the budget; `None` if it was ended from outside and cannot tell."""
+    if report.usage == Usage() and report.status in (RunStatus.TERMINATED, RunStatus.TIMED_OUT):
+        return None
+    return Amount(tokens=report.usage.total_tokens, cost_usd=report.usage.cost_usd, tool_calls=report.tool_calls)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -19,22 +18,23 @@ with workflow.unsafe.imports_passed_through():
     from holdfast._version import __version__
     from holdfast.approval import ALL
     from holdfast.bounds import indexed, shortened
-    from holdfast.budgets import Amount, Budget
+    from holdfast.budgets import Budget
     from holdfast.children import MAX_DEPTH, ChildReport, ChildRun, EarlierChild, FoundChild, ReportRequest
     from holdfast.definition import split_version
     from holdfast.errors import ErrorType
     from holdfast.protocol import RunRequest
     from holdfast.search_attributes import AGENT_NAME, AGENT_PARENT, AGENT_ROOT, AGENT_STATUS
-    from holdfast.types import AgentSpec, RunError, RunId, RunResult, RunStatus, ToolCall, ToolResult, ToolSpec, Usage
+    from holdfast.types import AgentSpec, RunError, RunId, RunResult, RunStatus, ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import SUMMARY_CHARS, call_activity
     from holdfast.workflows.run.budget import Shortage
-    from holdfast.workflows.run.child_end import end_of
+    from holdfast.workflows.run.child_end import answer_of, end_of, used_by
+    from holdfast.workflows.run.child_order import ChildOrder, question_of
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.run_budget import RunBudget, not_called
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.tree import wait_for, wait_id
-    from holdfast.workspace_states import WorkspacePoint
+    from holdfast.workspace_states import WorkspacePoint, WorkspaceSnapshot
 
 ATTEMPTS = 20
 """Ids that are tried for one child; each reset of its parent to before its start uses up one."""
@@ -81,17 +81,10 @@ class Children:
         if child is None:
             if not await self._gate.is_open():
                 return None
-            text = _input(call)
-            if text is None:
-                return ToolResult(
-                    error='the arguments must be a JSON object such as {"input": "what you want to know"}'
-                )
-            if self._state.request.depth >= MAX_DEPTH:
-                return ToolResult(
-                    error=f"no agent was asked: this run is {MAX_DEPTH} runs below the first one, which is the limit; "
-                    "answer with what you know"
-                )
-            started, is_stopped = await _to_its_end(self._start(place, call, tool, text))
+            order = self._order(place, call, tool)
+            if isinstance(order, str):
+                return ToolResult(error=order)
+            started, is_stopped = await to_its_end(self.begin(order))
             if isinstance(started, ToolResult):
                 return started
             child = started
@@ -103,6 +96,20 @@ class Children:
             return None
         child.taken = True
         return self._answer(child)
+
+    def _order(self, place: int, call: ToolCall, tool: ToolSpec) -> ChildOrder | str:
+        """Returns what a call asks, or why no agent is asked, in words for the model."""
+        if (text := question_of(call)) is None:
+            return 'the arguments must be a JSON object such as {"input": "what you want to know"}'
+        if self._state.request.depth >= MAX_DEPTH:
+            return (
+                f"no agent was asked: this run is {MAX_DEPTH} runs below the first one, which is the limit; "
+                "answer with what you know"
+            )
+        agent = next((each for each in self._state.spec.agents if _name(each) == tool.agent), None)
+        if agent is None:
+            return f"the agent {tool.agent!r} cannot be asked by this one"
+        return ChildOrder(call.id, str(place), agent, text, self._shares(call))
 
     def is_waiting(self, call: ToolCall) -> bool:
         """Whether a call of this turn has asked a child that waits itself."""
@@ -121,17 +128,22 @@ class Children:
         if child is None:
             return
         if child.status.is_final and state.plan.budget is not None:
-            self._budget.child_ended(child.run, _used(report))
+            self._budget.child_ended(child.run, used_by(report))
         if wait in state.open_waits:
             state.end_wait(workflow.now(), wait, "continued" if not child.status.is_final else child.status.value)
         if child.status in (RunStatus.WAITING, RunStatus.PAUSED):
             state.begin_wait(workflow.now(), wait_for(child, report))
 
     def _answer(self, child: ChildRun) -> ToolResult:
-        result, restored = _answer(child), self._state.workspace.restored
-        if child.snapshots:
-            result.snapshots = [each.model_copy(update={"restored": restored}) for each in child.snapshots]
+        result = answer_of(child)
+        if snapshots := self.snapshots_of(child):
+            result.snapshots = snapshots
         return result
+
+    def snapshots_of(self, child: ChildRun) -> list[WorkspaceSnapshot]:
+        """Returns the states in which a child has left the workspace, as of the last time that this run went back."""
+        restored = self._state.workspace.restored
+        return [each.model_copy(update={"restored": restored}) for each in child.snapshots]
 
     async def hand_over(self) -> None:
         """Makes the open children report their end by a signal, so that the run can continue as new."""
@@ -145,7 +157,7 @@ class Children:
     async def stop_all(self) -> None:
         """Cancels the open children and waits for their end."""
         if children := list(self._tree.open()):
-            await asyncio.gather(*(self._stop(child) for child in children))
+            await asyncio.gather(*(self.stop(child) for child in children))
         if self._cascade is not None:
             self._cascade.cancel()
 
@@ -157,7 +169,7 @@ class Children:
         try:
             await workflow.wait_condition(lambda: child.status.is_final or self._gate.is_continuing())
         except asyncio.CancelledError:
-            await _to_its_end(self._stop_or_pause(child))
+            await to_its_end(self._stop_or_pause(child))
 
     async def _stop_or_pause(self, child: ChildRun) -> None:
         """Cancels a child whose call was stopped; if the run is only paused, the child is paused too."""
@@ -166,24 +178,22 @@ class Children:
             child.paused = True
             await self._signal(child, "pause", {"now": True, "by": self._sender})
         else:
-            await self._stop(child)
+            await self.stop(child)
 
-    async def _start(self, place: int, call: ToolCall, tool: ToolSpec, text: str) -> ChildRun | ToolResult:
-        state = self._state
-        agent = next((each for each in state.spec.agents if _name(each) == tool.agent), None)
-        if agent is None:
-            return ToolResult(error=f"the agent {tool.agent!r} cannot be asked by this one")
+    async def begin(self, order: ChildOrder) -> ChildRun | ToolResult:
+        """Starts a child, or returns why it cannot be started."""
+        state, agent = self._state, order.agent
         for attempt in range(1, ATTEMPTS + 1):
-            run = names.child_id(state.run_id, state.turns, place, attempt)
+            run = names.child_id(state.run_id, state.turns, order.place, attempt)
             if run in self._tree:
                 continue
-            part = self._set_aside(run, call, agent)
+            part = self._set_aside(run, order)
             if isinstance(part, Shortage):
                 return not_called(part)
             try:
-                handle = await self._start_workflow(run, self._request(agent, text, part))
+                handle = await self._start_workflow(run, self._request(order, part))
             except WorkflowAlreadyStartedError:  # by an execution before a reset
-                if earlier := await self._earlier(run, call, agent, text):
+                if earlier := await self._earlier(run, order):
                     return earlier
                 self._budget.give_back(run)
                 await self._cancel(run)
@@ -193,14 +203,14 @@ class Children:
                 return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: {error.message}")
             self._handles[run] = handle
             handle.add_done_callback(functools.partial(self._take_end, run))
-            return self._add(run, call, agent)
+            return self._add(run, order)
         return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: its run could not be named")
 
-    def _add(self, run: RunId, call: ToolCall, agent: str | AgentSpec) -> ChildRun:
+    def _add(self, run: RunId, order: ChildOrder) -> ChildRun:
         child = ChildRun(
             run=run,
-            agent=split_version(_name(agent))[0],
-            call=call.id,
+            agent=split_version(_name(order.agent))[0],
+            call=order.call,
             turn=self._state.turns,
             started_at=workflow.now(),
         )
@@ -208,12 +218,13 @@ class Children:
         self._begin_cascade()
         return child
 
-    async def _earlier(self, run: RunId, call: ToolCall, agent: str | AgentSpec, text: str) -> ChildRun | None:
+    async def _earlier(self, run: RunId, order: ChildOrder) -> ChildRun | None:
         """Returns a child that was asked the same before a reset, so that it is not asked twice; `None` if it was not.
 
         One that is open reports what it does, and its end.
         """
-        wanted = EarlierChild(run=run, parent=self._state.run_id, agent=split_version(_name(agent))[0], input=text)
+        agent = split_version(_name(order.agent))[0]
+        wanted = EarlierChild(run=run, parent=self._state.run_id, agent=agent, input=order.text)
         summary = shortened(f"what {run} has answered", SUMMARY_CHARS)
         while True:
             try:
@@ -222,7 +233,7 @@ class Children:
                 return None
             if found.report is None:
                 return None
-            child = self._add(run, call, agent)
+            child = self._add(run, order)
             if found.report.status.is_final:
                 self.report(found.report)
                 return child
@@ -231,17 +242,21 @@ class Children:
                 return child
             self._tree.discard(child)  # it has ended meanwhile
 
-    def _set_aside(self, run: RunId, call: ToolCall, agent: str | AgentSpec) -> Budget | Shortage | None:
-        """Sets a part of the budget aside for a child: equal parts for those that start now, and one for this run."""
+    def _shares(self, call: ToolCall) -> int:
+        """Returns for how many children the budget is divided that start now."""
         state = self._state
-        if state.plan.budget is None:
-            return None
         self._asked = (self._asked - {call.id}) & {each.id for each in state.pending_calls}
         asking = {tool.name for tool in state.spec.tools if tool.operation == names.ASK_AGENT}
         waiting = [each for each in state.pending_calls if each.name in asking and each.id not in self._asked]
         self._asked.add(call.id)
-        wanted = agent.budget if isinstance(agent, AgentSpec) else None
-        return self._budget.set_aside(run, shares=len(waiting) + 1, wanted=wanted)
+        return len(waiting) + 1
+
+    def _set_aside(self, run: RunId, order: ChildOrder) -> Budget | Shortage | None:
+        """Sets a part of the budget aside for a child: equal parts for those that start now, and one for this run."""
+        if self._state.plan.budget is None:
+            return None
+        wanted = order.agent.budget if isinstance(order.agent, AgentSpec) else None
+        return self._budget.set_aside(run, shares=order.shares, wanted=wanted)
 
     def _take_end(self, run: RunId, _done: object) -> None:
         self.report(end_of(run, self._handles[run]))
@@ -272,11 +287,12 @@ class Children:
             static_summary=shortened(name if self._state.plan.private else f"{name} · {shown}", 120),
         )
 
-    def _request(self, agent: str | AgentSpec, text: str, part: Budget | None) -> RunRequest:
+    def _request(self, order: ChildOrder, part: Budget | None) -> RunRequest:
         state, request = self._state, self._state.request
         fields: dict[str, Any] = {
-            "agent": agent,
-            "input": text,
+            "agent": order.agent,
+            "input": order.text,
+            **order.options,
             "workspace": state.plan.workspace,
             "parent": state.run_id,
             "root": request.root or state.run_id,
@@ -297,7 +313,7 @@ class Children:
             fields["approve"] = [ALL]
         return RunRequest.model_validate(fields)
 
-    async def _stop(self, child: ChildRun) -> None:
+    async def stop(self, child: ChildRun) -> None:
         """Cancels a child and waits for its end."""
         handle = self._handles.get(child.run)
         if handle is not None:
@@ -354,7 +370,7 @@ class Children:
         return True
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
+async def to_its_end(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
     """Does something to its end, and returns its result, and whether the caller was cancelled meanwhile."""
     task, is_cancelled = asyncio.create_task(work), False
     while not task.done():
@@ -367,34 +383,3 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
 
 def _name(agent: str | AgentSpec | Any) -> str:
     return agent if isinstance(agent, str) else str(agent.name)
-
-
-def _input(call: ToolCall) -> str | None:
-    """Returns the question of a call; `None` if there is none."""
-    try:
-        arguments = json.loads(call.arguments)
-    except (ValueError, RecursionError):
-        return None
-    text = arguments.get("input") if isinstance(arguments, dict) else None
-    return text if isinstance(text, str) and text.strip() else None
-
-
-def _answer(child: ChildRun) -> ToolResult:
-    """Returns the result of the call that has asked a child."""
-    facts: dict[str, Any] = {
-        "run": child.run,
-        "usage": child.usage,
-        "seconds": (workflow.now() - child.started_at).total_seconds(),
-    }
-    if child.status == RunStatus.COMPLETED:
-        return ToolResult(content=child.output, **facts)
-    why = f": {child.error.type}: {child.error.message}" if child.error else ""
-    error = f"the run {child.run} of agent {child.agent!r} did not answer, it is {child.status}{why}"
-    return ToolResult(error=error, **facts)
-
-
-def _used(report: ChildReport) -> Amount | None:
-    """Returns what a child has used of its part of the budget; `None` if it was ended from outside and cannot tell."""
-    if report.usage == Usage() and report.status in (RunStatus.TERMINATED, RunStatus.TIMED_OUT):
-        return None
-    return Amount(tokens=report.usage.total_tokens, cost_usd=report.usage.cost_usd, tool_calls=report.tool_calls)

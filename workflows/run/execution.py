@@ -44,6 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.step import Step
     from holdfast.workflows.run.tool_calls import ToolCaller
+    from holdfast.workflows.run.tool_children import ToolChildren
     from holdfast.workflows.run.turn import CallModel, CallTools, Finish, GiveUp, WaitForMessage, next_step
     from holdfast.workflows.run.view import View
 
@@ -91,9 +92,12 @@ class Execution:
         self.stages = Stages(self.state, self._view, self._outbox)
         self._gate = Gate(self.state, self._is_continuing)
         self.children = Children(self.state, self._gate)
+        self.tool_children = ToolChildren(self.state, self.children)
         waits = CallWaits(self.state, self._gate)
         self._model = ModelCaller(self.state, self._outbox, self._view, waits.process)
-        self._tools = ToolCaller(self.state, self._view, self._gate, children=self.children, waits=waits)
+        self._tools = ToolCaller(
+            self.state, self._view, self._gate, children=self.children, tool_children=self.tool_children, waits=waits
+        )
         self._step = Step()
         self._budget = RunBudget(self.state)
         self._budget_wait = BudgetWait(self.state, self._gate)

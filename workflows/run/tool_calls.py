@@ -17,29 +17,41 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.run.call_waits import CallWaits
-    from holdfast.workflows.run.children import Children
+    from holdfast.workflows.run.children import Children, to_its_end
     from holdfast.workflows.run.claimed_calls import call_once, continue_call
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.handoffs import ONLY_ONE, handed_off
     from holdfast.workflows.run.invocations import invocation_of, shown_call
     from holdfast.workflows.run.state import RunState
+    from holdfast.workflows.run.tool_children import ToolChildren
     from holdfast.workflows.run.turn import describe_call, refuse_call, too_many_calls, tools_by_name
     from holdfast.workflows.run.view import View
     from holdfast.workflows.run.waits import Waits
 
 Started = tuple[ToolCall, "asyncio.Task[ToolResult | None]"]
 
+STOPPED = "the turn was stopped before this call was made"
 SHOWN_CALLS = 5  # of the calls that are running
 
 
 class ToolCaller:
     """Calls tools; each tool is an activity type of its own."""
 
-    def __init__(self, state: RunState, view: View, gate: Gate, *, children: Children, waits: CallWaits) -> None:
+    def __init__(
+        self,
+        state: RunState,
+        view: View,
+        gate: Gate,
+        *,
+        children: Children,
+        tool_children: ToolChildren,
+        waits: CallWaits,
+    ) -> None:
         self._state = state
         self._view = view
         self._gate = gate
         self._children = children
+        self._tool_children = tool_children
         self._lost = waits.lost
         self._call_waits = waits
         self._process = waits.process
@@ -49,7 +61,9 @@ class ToolCaller:
         self._waits = Waits(state, view)
 
     async def call_all(self, calls: list[ToolCall]) -> AsyncIterator[tuple[ToolCall, ToolResult]]:
-        """Makes the calls side by side and yields each with its result, in the order of the calls.
+        """Makes the calls and yields each with its result, in the order of the calls.
+
+        They are made side by side, or one by one if the agent says so.
 
         Readers of a transcript expect this order. Only calls that wait for a person, a time or an event are overtaken,
         as that may take weeks. A cancel cancels the calls in flight and still yields their results. Calls that were not
@@ -62,19 +76,40 @@ class ToolCaller:
         running = dict(zip(self._state.pending_places, calls, strict=False))  # a budget may allow only the first ones
         self._show(running)
 
-        async def run(place: int, call: ToolCall) -> ToolResult | None:
+        async def run(place: int, call: ToolCall, before: asyncio.Task[ToolResult | None] | None) -> ToolResult | None:
             try:
-                return await self._call(place, call)
+                return await self._call_after(before, place, call)
             finally:
                 del running[place]
                 self._show(running)
 
-        left = [(call, asyncio.create_task(run(place, call))) for place, call in running.items()]
+        left: list[Started] = []
+        for place, call in running.items():
+            before = left[-1][1] if left and self._is_one_by_one else None
+            left.append((call, asyncio.create_task(run(place, call, before))))
         while left:
             call, task = await self._next_ended(left)
             left.remove((call, task))
             if (result := task.result()) is not None:
                 yield call, result
+
+    @property
+    def _is_one_by_one(self) -> bool:
+        """Whether a call begins when the one before it has ended, also if the model asks for several at once."""
+        return self._state.spec.model_settings.get("parallel_tool_calls") is False
+
+    async def _call_after(
+        self, before: asyncio.Task[ToolResult | None] | None, place: int, call: ToolCall
+    ) -> ToolResult | None:
+        """Makes a call once another one has ended; returns `None` if that was not begun."""
+        try:
+            if before is not None:
+                await workflow.wait([before])
+        except asyncio.CancelledError:
+            return None if self._state.keeps_waits else ToolResult(error=STOPPED)
+        if before is not None and before.result() is None:
+            return None
+        return await self._call(place, call)
 
     async def _next_ended(self, left: list[Started]) -> Started:
         """Waits for the first call that is not waiting for a person, a time or an event; a cancel cancels all."""
@@ -114,11 +149,14 @@ class ToolCaller:
             return ToolResult(error=refusal)
         tool = self._tools[call.name]
         try:
-            return await self._admitted(place, call, tool)
+            result = await self._admitted(place, call, tool)
         except asyncio.CancelledError:
             if self._state.keeps_waits:
                 return None
-            return ToolResult(error="the turn was stopped before this call was made")
+            result = ToolResult(error=STOPPED)
+        if result is not None and tool.operation is None:
+            await to_its_end(self._tool_children.end(call, result))
+        return result
 
     async def _admitted(self, place: int, asked: ToolCall, tool: ToolSpec) -> ToolResult | None:
         """Makes a call if it needs no approval or has it; `None` means that it was not begun."""

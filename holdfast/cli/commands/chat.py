@@ -17,8 +17,10 @@ from holdfast.cli.options import (
     ContextOption,
     JsonOption,
     RequireApprovalOption,
+    SettingOption,
     context_of,
     seconds,
+    settings_of,
 )
 from holdfast.cli.program import command
 from holdfast.cli.render.output import Output
@@ -59,6 +61,7 @@ async def chat(
     model: Annotated[
         str | None, typer.Option(metavar="M", help="The model. Default: the agent's, else the worker's.")
     ] = None,
+    setting: SettingOption = None,
     idle_limit: Annotated[
         float | None,
         typer.Option(metavar="S", callback=seconds, help="Seconds without a message after which the session ends."),
@@ -83,7 +86,7 @@ async def chat(
     if message is None and not sys.stdin.isatty():
         raise UsageError("chat needs a terminal; to send one message from a script, use --message")
     text = sys.stdin.read() if message == "-" else message
-    facts = context_of(context)
+    facts, settings = context_of(context), settings_of(setting)
     name = session_id or f"chat-{uuid.uuid4().hex[:8]}"
     async with connected(out, whole=True) as session:
         with advised(session.compare_worker(), agent):
@@ -94,6 +97,7 @@ async def chat(
                     agent,
                     workspace=workspace,
                     model=model,
+                    model_settings=settings,
                     idle_limit=idle_limit,
                     context=facts,
                     approve=require_approval,

@@ -16,10 +16,12 @@ from holdfast.cli.options import (
     ContextOption,
     JsonOption,
     RequireApprovalOption,
+    SettingOption,
     at_least,
     context_of,
     models_of,
     seconds,
+    settings_of,
 )
 from holdfast.cli.render.output import Output
 from holdfast.cli.served import advised
@@ -64,6 +66,7 @@ async def run(
             help="The model; of several, the first that is available answers. Default: the agent's, else the worker's.",
         ),
     ] = None,
+    setting: SettingOption = None,
     max_turns: Annotated[
         int | None,
         typer.Option(metavar="N", callback=at_least(1), help="Model calls at most. Default: the agent's limit."),
@@ -88,7 +91,7 @@ async def run(
     out = Output(json=json)
     question = _read_input(text)
     check_folder(workspace)
-    tags, facts = tags_of(tag), context_of(context)
+    tags, facts, settings = tags_of(tag), context_of(context), settings_of(setting)
     async with connected(out, whole=True) as session:
         with advised(session.compare_worker(), agent):
             handle = await session.runs.start(
@@ -96,6 +99,7 @@ async def run(
                 with_files(question, attach),
                 id=run_id,
                 model=models_of(model),
+                model_settings=settings,
                 max_turns=max_turns,
                 timeout=timeout,
                 budget=limits.budget(),

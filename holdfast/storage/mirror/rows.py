@@ -253,6 +253,7 @@ def summary_row(summary: RunSummary) -> Row:
     return _row(
         run_id(summary.run_id),
         agent=summary.agent,
+        active_agent=summary.active_agent,
         model=summary.model,
         status=summary.status.value,
         turn=summary.turn,

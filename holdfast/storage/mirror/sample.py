@@ -97,6 +97,7 @@ class SampleRun:
         return RunSummary(
             run_id=self.run_id,
             agent=SPEC.name,
+            active_agent=f"second {SPEC.name}",
             status=self._status,
             turn=last.turn,
             usage=self._usage,

@@ -1,46 +1,20 @@
-"""Result of a run, for the code that started it."""
+"""The result of a run, for the code that asked for it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from holdfast.agents.agent import Agent
-from holdfast.agents.team import members
-from holdfast.errors import RunFailed
-from holdfast.types import RunResult, RunStatus, Usage
+from holdfast.errors import HoldfastError, RunFailed
+from holdfast.types import RunError, RunResult, RunStatus, Usage
 
 _SHOWN_CHARS = 80  # of a text, in a repr
 Read = Callable[[str], Any]
-
-
-class Readers:
-    """What makes values of the answers of an agent, and of those that may take over from it.
-
-    Args:
-        agent: the agent, as this process has it.
-    """
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-
-    def of(self, active: str | None) -> Read | None:
-        """Returns what makes values of the answers of an agent; `None` if it has no type, or is not known here.
-
-        Args:
-            active: name of the agent that has taken over; `None` means none.
-        """
-        found = self._agent if active is None else members(self._agent).get(active)
-        typed = found.typed_output if isinstance(found, Agent) else None
-        return typed.read if typed else None
-
-
-def reader_of(agent: object) -> Readers | None:
-    """Returns what makes values of an agent's answers; `None` if it is known by its name only."""
-    return Readers(agent) if isinstance(agent, Agent) else None
+"""Makes a value of an agent's type of the JSON text of an answer."""
 
 
 def typed_answer(text: str, read: Read | None, *, is_json: bool) -> Any:
@@ -77,12 +51,12 @@ class AgentResult:
     """Makes a value of the agent's type of its JSON text; `None` means that the agent is not known here."""
 
     @classmethod
-    def from_run(cls, result: RunResult, readers: Readers | None = None) -> Self:
+    def from_run(cls, result: RunResult, read: Read | None = None) -> Self:
         """Converts a run's result.
 
         Args:
             result: the result.
-            readers: make values of its JSON text.
+            read: makes a value of the type of the agent that acted last of its JSON text.
         """
         success = result.status is RunStatus.COMPLETED
         reason = result.error.message if result.error else f"the run ended as {result.status}"
@@ -104,7 +78,18 @@ class AgentResult:
                 "finished_at": result.finished_at,
             },
             run=result,
-            read=readers.of(result.active_agent) if readers else None,
+            read=read,
+        )
+
+    @classmethod
+    def not_started(cls, agent: str, run_id: str | None, error: HoldfastError) -> Self:
+        """Returns the result of a run that could not be started; its id is empty if none was wanted."""
+        now = datetime.now(UTC)
+        reason = RunError(type=type(error).__name__, message=str(error))
+        return cls.from_run(
+            RunResult(
+                run_id=run_id or "", agent=agent, status=RunStatus.FAILED, error=reason, started_at=now, finished_at=now
+            )
         )
 
     @property
