@@ -7,12 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from surrealdb import RecordID
 
 from holdfast import Agent, RunHandle, RunStatus, ToolContext, tool
+from holdfast.ops.doctor.files import lost_files
+from holdfast.ops.retention.pruning import Prunable, Pruner
 from holdfast.storage.database import open_database
 from holdfast.storage.files import SurrealFiles
 from holdfast.storage.ledger import MemoryLedger
 from holdfast.testing import ChatToolCall, Reply
+from holdfast.trees import Tree
 from holdfast.workspace_log import snapshots_in
 from tests.support.lab import Lab, eventually
 from tests.support.scouts import forkable
@@ -236,6 +240,30 @@ async def test_a_run_that_continues_as_new_knows_its_files(
         description = await lab.client.get_workflow_handle(run.id).describe()
         assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
         await run.cancel()
+
+
+async def test_lost_files_are_found_and_those_of_deleted_runs_released(
+    lab: Lab, files: SurrealFiles, tmp_path: Path
+) -> None:
+    """The doctor names files that the store has lost, and a run that is pruned needs none any more."""
+    lab.server.reply(calls(("write", {"name": "a.txt", "text": "a"}), ("write", {"name": "b.txt", "text": "b"})))
+    lab.server.reply(calls(("write", {"name": "c.txt", "text": "c"})))
+    lab.server.say("Written.")
+    async with lab.worker(keeper, files=files):
+        run = await lab.holdfast.start("keeper", "Go.")
+        await run.result(60)
+        await lab.assert_mirrored(run.id)
+    assert await lost_files(lab.store, files, run.id) == ()
+    trees = await files.trees_of(run.id)
+    names = Tree.decode(await files.get_tree(trees[0])).nodes["a.txt"].chunks
+    database = files._database
+    await database.run("DELETE $rows", rows=[RecordID("file_chunk", name) for name in names])
+    found = await lost_files(lab.store, SurrealFiles(database), run.id)
+    assert {line.rpartition(": ")[2] for line in found} == {"a.txt"}
+    mirrored = await lab.store.run(run.id)
+    assert mirrored is not None
+    assert await Pruner(lab.store, None, files=files).drop(Prunable(mirrored))
+    assert await files.trees_of(run.id) == []
 
 
 async def test_nothing_is_recorded_if_nothing_changed(lab: Lab, files: SurrealFiles) -> None:
