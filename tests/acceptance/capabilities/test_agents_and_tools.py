@@ -12,9 +12,9 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
-from holdfast import Agent, RunStatus, ToolError, UsageError, tool
+from holdfast import Agent, RunStatus, ToolContext, ToolError, UsageError, tool
 from holdfast.client.holdfast import Holdfast
-from holdfast.testing import AgentServer, Called, ModelServer
+from holdfast.testing import AgentServer, Called, ModelServer, Reply
 from tests.support.cli import ROOT
 
 
@@ -200,6 +200,28 @@ async def test_an_agent_asks_another_one(model: ModelServer, serve: AgentServer,
     result = await host.run("Ask the expert.")
     assert result.content == "The expert says: strong."
     assert called(result, "ask_expert")[0].result == "Strong."
+    assert [child.agent for child in result.run.children] == ["expert"]
+
+
+async def test_agents_call_others_from_code(model: ModelServer, serve: AgentServer) -> None:
+    """`await agent.call_agent(other, query)`, several by `asyncio.gather`; in a tool, the call is a child run."""
+    expert = Agent(name="expert", system_prompt="You know ropes.")
+
+    @tool(idempotent=True)
+    async def consult(context: ToolContext) -> str:
+        """Asks the expert."""
+        return (await context.call_agent(expert, "How strong is a rope?")).content
+
+    host = Agent(name="host", tools=[consult])
+    serve()
+    model.reply(Reply("Strong."), Reply("Strong."))
+    answers = await asyncio.gather(*(host.call_agent(expert, f"How strong is rope {number}?") for number in (1, 2)))
+    assert [answer.content for answer in answers] == ["Strong.", "Strong."]
+    model.call_tools(consult={})
+    model.say("Strong.")
+    model.say("The expert says: strong.")
+    result = await host.run("Consult the expert.")
+    assert result.content == "The expert says: strong."
     assert [child.agent for child in result.run.children] == ["expert"]
 
 

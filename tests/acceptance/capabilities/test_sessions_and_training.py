@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from holdfast import Agent, AgentDefinitionError, UsageError, get_model_response, tool
-from holdfast.testing import AgentServer, Called, ModelServer, Reply
+from holdfast import Agent, AgentDefinitionError, UsageError, get_model_response, run_agents_concurrently, tool
+from holdfast.testing import AgentServer, Called, ChatRequest, ModelServer, Reply
 from holdfast.testing.killed_worker import Moment
 from holdfast.tools import read_file, run_shell, write_file
 from tests.support.sandboxes import working
@@ -67,6 +67,23 @@ async def test_ten_agents_at_once_take_the_time_of_one(model: ModelServer, serve
     model.reply(*[Reply("Twelve.")] * 10)
     model.release()
     assert [result.content for result in await asyncio.gather(*asked)] == ["Twelve."] * 10
+
+
+async def test_run_agents_concurrently_keeps_the_order_and_survives_one_failure(
+    model: ModelServer, serve: AgentServer
+) -> None:
+    """Results come back in the order of the agents; one that fails does not affect the rest."""
+    serve()
+    agents = [Agent(name=name) for name in ("one", "two", "three")]
+
+    def respond(request: ChatRequest) -> Reply:
+        [said] = [message["content"] for message in request.messages if message["role"] == "user"]
+        return Reply.error(400, "no such word") if said == "b" else Reply(said.upper())
+
+    model.respond = respond
+    results = await run_agents_concurrently(agents, ["a", "b", "c"])
+    assert [(result.success, result.content) for result in results] == [(True, "A"), (False, ""), (True, "C")]
+    assert "no such word" in (results[1].error or "")
 
 
 class Knot(BaseModel):
