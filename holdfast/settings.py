@@ -144,10 +144,10 @@ class Settings(ObservabilitySettings, WorkspaceSettings):
     """Maximum number of agents that one worker executes at the same time; waiting runs do not count."""
 
     max_tool_calls_per_turn: int = Field(default=128, ge=1, le=1_000)
+    """Maximum number of tool calls that one turn makes; the model gets an error for each further call."""
     max_tool_result_bytes: int | None = Field(default=None, ge=1_000)
     """Most bytes of a tool's result that a model is shown, if the tool sets no limit; `None` means as much as a payload
     may have."""
-    """Maximum number of tool calls that one turn makes; the model gets an error for each further call."""
     approval_timeout: Seconds | None = None
     """Seconds that an approval or a question waits for a person; `None` means without limit."""
 
