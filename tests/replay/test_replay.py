@@ -15,6 +15,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from holdfast.composition import worker
 from holdfast.temporal.converter import DATA_CONVERTER
+from holdfast.temporal.replay.recorder import Recording, RecordingRunner
 from holdfast.workflows import WORKFLOWS
 from tests.replay.commands import activity_commands
 from tests.replay.scenarios import SCENARIOS
@@ -43,11 +44,11 @@ def test_each_scenario_is_recorded() -> None:
 
 @pytest.mark.parametrize("path", HISTORIES, ids=name_of)
 async def test_recorded_histories_replay(path: Path) -> None:
-    """Current workflow code replays every recorded history."""
+    """Current workflow code replays every recorded history, applying what a task brings in the order of workers."""
     replayer = Replayer(
         workflows=WORKFLOWS,
         data_converter=DATA_CONVERTER,
-        workflow_runner=SandboxedWorkflowRunner(worker.SANDBOX),
+        workflow_runner=RecordingRunner(SandboxedWorkflowRunner(worker.SANDBOX), Recording()),
         workflow_failure_exception_types=[ValueError, TypeError],
     )
     await replayer.replay_workflow(load(path))
