@@ -15,7 +15,7 @@ from holdfast.agents import services
 
 if TYPE_CHECKING:
     from holdfast.client.agent_runner import AgentRunner
-    from holdfast.ports.retrieval import TextMemoryProtocol
+    from holdfast.ports.retrieval import Embedder, TextMemoryProtocol
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
 
@@ -26,10 +26,16 @@ def _text_memory() -> "TextMemoryProtocol":
     return shared_persistence().memories
 
 
+def _embedder() -> "Embedder | None":
+    from holdfast.composition.persistence import shared_embedder  # noqa: PLC0415 - loads the database's SDK
+
+    return shared_embedder()
+
+
 def _agent_runner() -> "AgentRunner":
     from holdfast.composition.own_agents import own_agents  # noqa: PLC0415 - loads the clients
 
     return own_agents()
 
 
-services.provide(text_memory=_text_memory, agent_runner=_agent_runner)
+services.provide(text_memory=_text_memory, embedder=_embedder, agent_runner=_agent_runner)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
 from holdfast.bounds import Json, Label, Text, name_fault
+from holdfast.errors import UsageError
+from holdfast.rejection import reason_of
 from holdfast.types import RunId, Tolerant
 
 EVENT_WINDOW = timedelta(hours=1)
@@ -67,6 +69,19 @@ class EmittedEvent(Tolerant):
     """Idempotency key: within EVENT_WINDOW, an event with a known id is not emitted again."""
     by: Label | None = None
     """Who emitted it."""
+
+
+def emitted_event(data: Any, *, id: str | None, by: str | None) -> EmittedEvent:  # noqa: A002 - the field's word
+    """Returns an event.
+
+    Raises:
+        UsageError: a part is not accepted.
+    """
+    try:
+        return EmittedEvent(data=data, id=id, by=by)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"the event cannot be emitted: {first['loc'][0]}: {reason_of(first)}") from None
 
 
 class KeptEvent(EmittedEvent):

@@ -149,6 +149,7 @@ LEAVES = """
     decisions
     definition
     elicitation
+    embedding
     endings
     errors
     estimates

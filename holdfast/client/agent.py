@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
@@ -16,6 +16,7 @@ from holdfast.agents import services
 from holdfast.agents.conversion import agent_fields, handed_to, name_of
 from holdfast.agents.single_call import single_call
 from holdfast.agents.tool_context import current_call
+from holdfast.embedding import embed_texts
 from holdfast.errors import UsageError
 from holdfast.option_names import RUN, explains_options
 from holdfast.run_status import TaskExecutionMode
@@ -232,6 +233,10 @@ class Agent(definition.Agent):
 
         options = ToolCallOptions(id, approve, timeout, context, workspace)
         return await runner.execute_tool(self, tool, {**(arguments or {}), **params}, options)
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Returns a vector of each text; see `Holdfast.embed`. It needs neither a worker nor a Temporal server."""
+        return await embed_texts(await asyncio.to_thread(services.embedder), texts)
 
     @explains_options(RUN, SessionOptions)
     def session(self, id: str, **options: Unpack[SessionOptions]) -> OwnSession:  # noqa: A002

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from holdfast._util.loop_thread import LoopThread
@@ -84,6 +84,11 @@ class BlockingAgent(Blocking):
         """Asks the agent's model once, as `Agent.generate` does."""
         text: str = _called(self._target.generate, prompt, max_length, **options)
         return text
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Returns a vector of each text, as `Agent.embed` does."""
+        vectors: list[list[float]] = _called(self._target.embed, texts)
+        return vectors
 
     def add_text_memory(self, text: str, *, wait: bool = True, **metadata: JsonValue) -> str:
         """Stores a text in the agent's memory, as `Agent.add_text_memory` does."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 from temporalio.client import Client
 
 from holdfast.agent_result import AgentResult
@@ -26,16 +26,14 @@ from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
 from holdfast.client.starter import RunStarter, checked_id
 from holdfast.client.tool_runs import AnyAgent, ExecutedTool, ToolCallOptions, ToolRuns
-from holdfast.errors import (
-    UsageError,
-    WorkerUnavailable,
-)
-from holdfast.event_topics import EmittedEvent
+from holdfast.embedding import Vectors, embed_texts
+from holdfast.errors import WorkerUnavailable
+from holdfast.event_topics import emitted_event
 from holdfast.inbox import OpenWait
 from holdfast.option_names import RUN, explains_options
 from holdfast.ports import BusSource, MirrorSource
 from holdfast.ports.contents import ContentSource
-from holdfast.rejection import reason_of
+from holdfast.ports.retrieval import Embedder
 from holdfast.start_options import StartOptions
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.event_topics import TemporalEventTopics
@@ -44,11 +42,7 @@ from holdfast.temporal.list_filter import check_filter
 from holdfast.temporal.polling_workers import PollingWorkers
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.temporal.visibility import explained_rejections
-from holdfast.types import (
-    MAX_INPUT_BYTES,
-    RunId,
-    RunStatus,
-)
+from holdfast.types import MAX_INPUT_BYTES, RunId, RunStatus
 
 
 class Holdfast:
@@ -65,6 +59,7 @@ class Holdfast:
         mirror: MirrorSource | None = None,
         may_run: Callable[[str], bool] | None = None,
         contents: ContentSource | None = None,
+        embedder: Callable[[], Embedder | None] | None = None,
     ) -> None:
         """
         Args:
@@ -77,10 +72,12 @@ class Holdfast:
             agents: returns where to look up names of agents; without it, a name that nobody knows is not refused.
             mirror: returns the mirror, which lists the inbox, and from which runs are forked that Temporal has deleted.
             contents: returns the store of attachments; without it, requests carry them, and cannot be large.
+            embedder: returns what `embed` uses; without it, no embedding model is configured.
             may_run: returns whether the worker of a name in Temporal may be running; without it, all may.
         """
         self._client = client
         self._bus = bus
+        self._embedder = embedder
         self._task_queue = task_queue
         self._log = TemporalRunLog(client)
         self._inbox = Inbox(client, mirror, bus)
@@ -314,12 +311,21 @@ class Holdfast:
             UsageError: an argument is not accepted.
             TemporalUnavailable: the server is unavailable.
         """
-        try:
-            event = EmittedEvent(data=data, id=id, by=by)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise UsageError(f"the event cannot be emitted: {first['loc'][0]}: {reason_of(first)}") from None
+        event = emitted_event(data, id=id, by=by)
         await TemporalEventTopics(self._client, self._task_queue).emit(name, event)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Returns a vector of each text, in order, from the model that EMBEDDING_MODEL names.
+
+        Args:
+            texts: 1 to 2,048 texts, none blank, each of at most 32,000 characters.
+
+        Raises:
+            UsageError: the texts are not accepted, or no embedding model is configured.
+            ModelUnavailable: the model has not answered; the call can be repeated.
+            ModelRefused: the model does not accept the texts.
+        """
+        return await embed_texts(self._embedder() if self._embedder else None, texts)
 
     async def list(
         self,

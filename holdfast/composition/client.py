@@ -50,6 +50,7 @@ async def open_client(settings: Settings, address: str) -> AsyncIterator[Holdfas
             agents=storage.agents,
             mirror=storage.mirror,
             contents=storage.contents,
+            embedder=storage.embedder,
             may_run=may_run if settings.temporal_address is None else None,
         )
 

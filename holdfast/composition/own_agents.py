@@ -227,6 +227,7 @@ class OwnAgents:
             agents=lambda: _agents(settings),
             mirror=lambda: _persistence().store,
             contents=contents,
+            embedder=lambda: _persistence().embedder,
         )
         if settings.temporal_address is not None:
             await _warn_without_worker(runs)

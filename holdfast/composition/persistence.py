@@ -12,6 +12,7 @@ from temporalio.converter import DataConverter
 from holdfast.composition.embedder import configured_embedder
 from holdfast.composition.keys import key_ring
 from holdfast.errors import SettingsError, UsageError
+from holdfast.ports.retrieval import Embedder
 from holdfast.settings import Settings, revealed
 from holdfast.storage.bus import Bus, MemoryLog
 from holdfast.storage.database import open_database
@@ -39,6 +40,15 @@ def shared_persistence() -> Persistence:
         if _persistence is None:
             _persistence = open_configured(Settings.load(), background=True)
         return _persistence
+
+
+def shared_embedder() -> Embedder | None:
+    """Returns the embedder of the shared persistence; `None` means that no embedding model is configured.
+
+    Raises:
+        SettingsError: a setting has a bad value.
+    """
+    return shared_persistence().embedder
 
 
 async def close_shared_persistence() -> None:

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from holdfast.client.known_agents import AgentSources
+from holdfast.composition.embedder import configured_embedder
 from holdfast.ports import EventBus, Store
 from holdfast.ports.contents import ContentStore
+from holdfast.ports.retrieval import Embedder
 from holdfast.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class ReachableStorage:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._opened: Persistence | None = None
+        self._embedder: Embedder | None = None
 
     def bus(self) -> EventBus | None:
         """Returns the event bus of the workers."""
@@ -55,8 +58,16 @@ class ReachableStorage:
         self._opened = self._opened or self._open()
         return self._opened.contents
 
+    def embedder(self) -> Embedder | None:
+        """Returns the embedder that the settings describe, whether the storage can be reached or not."""
+        if self._embedder is None:
+            self._embedder = configured_embedder(self._settings)
+        return self._embedder
+
     async def close(self) -> None:
         """Closes what was opened."""
+        if self._embedder is not None:
+            await self._embedder.close()
         if self._opened is not None:
             await self._opened.close()
 

@@ -116,14 +116,22 @@ class Provider:
             ) from None
 
     async def close(self) -> None:
-        """Closes the connections of this event loop."""
+        """Closes the connections of this event loop, and has other running loops close theirs."""
         if known := self._clients.pop(asyncio.get_running_loop(), None):
             await known[1].aclose()
+        for loop, (_, lifetime) in list(self._clients.items()):
+            if loop.is_running():  # otherwise it has closed them at its end, or will
+                asyncio.run_coroutine_threadsafe(_end(lifetime), loop)  # not awaited: its thread may wait for us
+                del self._clients[loop]
 
     def _without_secrets(self, text: str) -> str:
         text = self._endpoint.without_secrets(text)
         # A placeholder such as "none" is not a secret, and removing it would damage ordinary words.
         return text.replace(self._api_key, "(the key)") if len(self._api_key) >= SECRET_LENGTH else text
+
+
+async def _end(lifetime: AsyncGenerator[None]) -> None:
+    await lifetime.aclose()
 
 
 async def _lifetime(client: AsyncOpenAI) -> AsyncGenerator[None]:

@@ -53,6 +53,8 @@ class Persistence:
     """What runs have used of daily budgets."""
     served: ServedAgents | None = None
     """What each worker serves; `None` in memory, which no client can read."""
+    embedder: Embedder | None = None
+    """Embeds the texts of `memories`, which closes it; `None` means that no embedding model is configured."""
     ledger: Ledger | None = None
     """Which tool calls have begun; `None` in memory, where it would be lost with its process."""
     contents: ContentStore = field(default_factory=MemoryContents)
@@ -99,7 +101,7 @@ def open_persistence(
             )
         vectors = MemoryVectors()
         memories = TextMemory.of(InProcessTable(), vectors, embedder)
-        return Persistence(database=None, store=store, vectors=vectors, memories=memories)
+        return Persistence(database=None, store=store, vectors=vectors, memories=memories, embedder=embedder)
     return persistence_on(open_database(url, **options), keys, embedder)
 
 
@@ -117,6 +119,7 @@ def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Em
         memories=TextMemory.of(SurrealTable(database), vectors, embedder),
         day_budgets=SurrealDayBudgets(database),
         served=SurrealServedAgents(database),
+        embedder=embedder,
         ledger=SurrealLedger(database),
         contents=SurrealContents(database, keys),
         bus=Bus(SurrealLog(database, keys)),

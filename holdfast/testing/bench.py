@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition.own_agents import close_own_agents
-from holdfast.composition.persistence import close_shared_persistence
+from holdfast.composition.persistence import close_shared_persistence, shared_embedder
 from holdfast.models.outside import refused_outside
 from holdfast.scripted.cassette import Cassette as Cassette  # noqa: PLC0414 - exported
 from holdfast.settings import Settings
@@ -49,7 +49,8 @@ class Bench:
             own = {"temporal_address": stack.address, "temporal_task_queue": f"test-{uuid.uuid4().hex[:12]}"}
             self.settings = self.settings.model_copy(update=own)
             self._exits.enter_context(_environment(self.settings))
-            self._connected = Holdfast(stack.client, task_queue=self.settings.temporal_task_queue)
+            queue = self.settings.temporal_task_queue
+            self._connected = Holdfast(stack.client, task_queue=queue, embedder=shared_embedder)
         return self._connected
 
     def server(self, stack: SessionStack) -> AgentServer:

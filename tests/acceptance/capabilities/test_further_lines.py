@@ -115,6 +115,32 @@ async def test_a_memory_is_findable_as_soon_as_adding_it_returned(serve: AgentSe
     assert len(await asyncio.to_thread(clerk.sync.search_text, "customer", top_k=10)) == 5
 
 
+async def test_texts_are_embedded_by_a_public_call(
+    model: ModelServer, serve: AgentServer, hf: Holdfast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`hf.embed`, `agent.embed` and `agent.sync.embed` return a vector of each text; so does `embed` in a tool."""
+    monkeypatch.setenv("EMBEDDING_MODEL", "test")
+    monkeypatch.setenv("EMBEDDING_BASE_URL", model.url)
+    monkeypatch.setenv("EMBEDDING_API_KEY", "sk-a-key")
+
+    @tool(read_only=True)
+    async def numbers(article: str) -> int:
+        """Counts the numbers of a vector."""
+        [vector] = await clerk.embed([article])
+        return len(vector)
+
+    clerk = Agent(name="clerk", tools=[numbers])
+    serve(clerk)
+    rope, anchor = await hf.embed(["rope", "anchor"])
+    assert len(rope) == len(anchor) == 384
+    assert await clerk.embed(["anchor"]) == [anchor]
+    assert await asyncio.to_thread(clerk.sync.embed, ["rope"]) == [rope]
+    model.call_tools(("numbers", {"article": "rope"}))
+    model.say("Done.")
+    await clerk.run("How many?")
+    assert model.requests[-1].messages[-1]["content"] == "384"
+
+
 async def test_concurrent_model_calls_are_limited_per_provider(model: ModelServer, serve: AgentServer) -> None:
     """With `MAX_CONCURRENT_MODEL_CALLS=1`, the second call is made when the first one has ended."""
     serve._settings.max_concurrent_model_calls = "1"
