@@ -183,6 +183,8 @@ LEAVES = """
     tags
     tool_result
     tool_runs
+    training_examples
+    transcripts
     trees
     types
     usage

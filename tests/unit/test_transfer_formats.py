@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from holdfast.ops.transfer.markdown import markdown_page
-from holdfast.ops.transfer.openai import openai_line
 from holdfast.ops.transfer.record import RunRecord
 from holdfast.ops.transfer.rows import from_json, to_json
 from holdfast.ops.transfer.sharegpt import sharegpt_line
+from holdfast.training_examples import openai_line
 from holdfast.types import AgentSpec, Entry, RunError, RunStatus, RunSummary, ToolSpec
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -46,7 +46,7 @@ def record(*messages: dict[str, Any], error: RunError | None = None) -> RunRecor
         for seq, (kind, each) in enumerate(data)
     ]
     summary = RunSummary(run_id="run_1*", agent="guide", status=RunStatus.COMPLETED, started_at=BEGAN, error=error)
-    return RunRecord(summary, entries)
+    return RunRecord(entries, summary)
 
 
 def roles(line: str | None) -> Sequence[str]:
@@ -60,7 +60,7 @@ def test_what_a_restore_left_behind_is_not_an_example() -> None:
     entries = list(run.entries)
     for kind, data in [("restored", {"to": 3}), *(("message", {"message": message}) for message in again)]:
         entries.append(Entry(seq=len(entries), at=BEGAN, kind=kind, turn=2, data=data, digest=""))
-    line = json.loads(openai_line(RunRecord(run.summary, entries)) or "{}")
+    line = json.loads(openai_line(RunRecord(entries, run.summary)) or "{}")
     assert [message["content"] for message in line["messages"]] == [
         "You guide.",
         "Where?",
@@ -68,7 +68,7 @@ def test_what_a_restore_left_behind_is_not_an_example() -> None:
         "And now?",
         "There.",
     ]
-    assert len(RunRecord(run.summary, entries).messages) == 7
+    assert len(RunRecord(entries, run.summary).messages) == 7
 
 
 def test_fields_of_a_provider_are_not_in_an_example() -> None:

@@ -205,7 +205,7 @@ async def _shown(progress: Progress, write: Write, source: RunSource, wanted: _W
             run = await source.run(run_id)
             if run is None or not wanted.selection.includes(run.summary):
                 continue
-            text = form.write(RunRecord(run.summary, [entry async for entry in source.entries(run)]))
+            text = form.write(RunRecord([entry async for entry in source.entries(run)], run.summary))
         except MirrorDamaged as error:
             skipped[run_id] = str(error)
             continue

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.ops.transfer.markdown import markdown_page
-from holdfast.ops.transfer.openai import openai_line
 from holdfast.ops.transfer.record import RunRecord
 from holdfast.ops.transfer.sharegpt import sharegpt_line
+from holdfast.training_examples import openai_line
 from holdfast.types import RunStatus
 
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.ops.transfer.openai import chat_tools
 from holdfast.ops.transfer.record import RunRecord
+from holdfast.training_examples import chat_tools
 from holdfast.types import Message, ToolCall
 
 SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}

@@ -1,16 +1,16 @@
-"""Runs in OpenAI's format for fine-tuning chat models: one JSON object per line."""
+"""Transcripts in OpenAI's format for fine-tuning chat models: one JSON object per line."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from holdfast.ops.transfer.record import RunRecord
+from holdfast.transcripts import Transcript
 from holdfast.types import Message, ToolCall, ToolSpec
 
 
-def openai_line(run: RunRecord) -> str | None:
-    """Returns a run as a training example; `None` if the model never answered."""
+def openai_line(run: Transcript) -> str | None:
+    """Returns the transcript of a run as a training example; `None` if the model never answered."""
     messages = [
         json.loads(_plain(message).chat_json) for message in run.answered if message.role != "system" or message.content
     ]
