@@ -254,6 +254,7 @@ LAYERS = [
         "cachetools pydantic snowballstemmer surrealdb",
     ),
     Layer("storage.contents", f"{STORAGE} storage.encryption", "cachetools surrealdb"),
+    Layer("storage.conversations", STORAGE, "surrealdb"),
     Layer(
         "storage.payloads",
         f"{STORAGE} storage.encryption temporal",
@@ -285,9 +286,9 @@ LAYERS = [
     ),
     Layer(
         "client",
-        f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads temporal agents.agent agents.files "
-        "agents.results agents.services agents.conversion agents.shipped agents.single_call agents.tasks "
-        "agents.readers agents.tool_context agents.typed_results",
+        f"{VOCABULARY} _version _util.logger _util.loop_thread _util.native_threads _util.private_files temporal "
+        "agents.agent agents.files agents.results agents.services agents.conversion agents.shipped "
+        "agents.single_call agents.tasks agents.readers agents.tool_context agents.typed_results",
         "pydantic pydantic_core temporalio",
     ),
     # Programs: what composes the parts, and what calls them.

@@ -48,20 +48,20 @@ def _require_own_file(descriptor: int, path: Path) -> None:
         os.fchmod(descriptor, OWNER_ONLY)
 
 
-def write_private(path: Path, text: str, *, durable: bool = True) -> None:
+def write_private(path: Path, text: str | bytes, *, durable: bool = True) -> None:
     """Replaces a file atomically by one that only this user can read: readers see either the old or the new one.
 
     Args:
         path: the file.
-        text: its new content.
+        text: its new content, which is written as UTF-8.
         durable: whether it must survive a power failure.
     """
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     draft.unlink(missing_ok=True)  # a leftover file might have other permissions
     opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY)
     try:
-        with os.fdopen(opened, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(opened, "wb") as stream:
+            stream.write(text.encode() if isinstance(text, str) else text)
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -258,6 +258,35 @@ class Agent(definition.Agent):
         """
         return await self.session(id or self._own_chat).ask(message)
 
+    async def save_conversation(
+        self,
+        id: str | None = None,  # noqa: A002 - the field's word
+        *,
+        file: str | Path | None = None,
+        log: bool = True,
+    ) -> Path:
+        """Saves a conversation, as one line of a JSONL file for training and as a row in the database.
+
+            path = await clerk.save_conversation()
+
+        Args:
+            id: of the session or of the run; `None` means the conversation of this object, which `chat` has begun.
+            file: as in `RunHandle.save_conversation`.
+            log: as in `RunHandle.save_conversation`.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            UsageError: there is no conversation, or no answer in it yet, or an argument is not accepted.
+            RunNotFound: no session and no run has this id.
+            Unavailable: as `RunHandle.save_conversation`.
+        """
+        if id is None and "_own_chat" not in self.__dict__:
+            raise UsageError(f"agent {self.name!r} has no conversation to save: `chat` begins one, or pass an id")
+        handle = await (await _runner()).handle(self._own_chat if id is None else id)
+        return await handle.save_conversation(file=file, log=log)
+
     @cached_property
     def sync(self) -> BlockingAgent:
         """The methods of the agent for code without an event loop: `agent.sync.run(...)` blocks until the run ends."""

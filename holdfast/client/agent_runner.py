@@ -13,7 +13,7 @@ from holdfast.client.session import Session
 from holdfast.client.tool_runs import ExecutedTool, ToolCallOptions
 from holdfast.events import Event
 from holdfast.start_options import SessionOptions, StartOptions
-from holdfast.types import AgentSpec
+from holdfast.types import AgentSpec, RunId
 
 
 class AgentRunner(Protocol):
@@ -49,3 +49,6 @@ class AgentRunner(Protocol):
 
     async def session(self, agent: Agent, run_id: str, options: SessionOptions) -> Session:
         """Returns a session of an agent whose code is served."""
+
+    async def handle(self, run_id: RunId) -> RunHandle:
+        """Returns the handle of a run, of whichever agent; nothing is served."""

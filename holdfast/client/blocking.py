@@ -14,6 +14,8 @@ from holdfast.errors import UsageError
 from holdfast.start_options import StartOptions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic import JsonValue
 
     from holdfast.agent_result import AgentResult
@@ -79,6 +81,17 @@ class BlockingAgent(Blocking):
         """Sends a message and returns the answer, as `Agent.chat` does."""
         answer: Answer = _called(self._target.chat, message, id=id)
         return answer
+
+    def save_conversation(
+        self,
+        id: str | None = None,  # noqa: A002
+        *,
+        file: str | Path | None = None,
+        log: bool = True,
+    ) -> Path:
+        """Saves a conversation, as `Agent.save_conversation` does."""
+        path: Path = _called(self._target.save_conversation, id, file=file, log=log)
+        return path
 
     def generate(self, prompt: RunInput, max_length: int = 20, **options: Unpack[StartOptions]) -> str:
         """Asks the agent's model once, as `Agent.generate` does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.readers import reader_of
 from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
+from holdfast.client.conversations import ConversationPlaces, Conversations
 from holdfast.client.forks import Forks
 from holdfast.client.history import history_of
 from holdfast.client.inbox import Inbox
@@ -60,6 +62,7 @@ class Holdfast:
         may_run: Callable[[str], bool] | None = None,
         contents: ContentSource | None = None,
         embedder: Callable[[], Embedder | None] | None = None,
+        conversations: ConversationPlaces | None = None,
     ) -> None:
         """
         Args:
@@ -73,18 +76,20 @@ class Holdfast:
             mirror: returns the mirror, which lists the inbox, and from which runs are forked that Temporal has deleted.
             contents: returns the store of attachments; without it, requests carry them, and cannot be large.
             embedder: returns what `embed` uses; without it, no embedding model is configured.
+            conversations: where they are saved; without it, `save_conversation` needs a file.
             may_run: returns whether the worker of a name in Temporal may be running; without it, all may.
         """
         self._client = client
-        self._bus = bus
         self._embedder = embedder
         self._task_queue = task_queue
-        self._log = TemporalRunLog(client)
+        run_log = TemporalRunLog(client)
         self._inbox = Inbox(client, mirror, bus)
         self._workers = PollingWorkers(client, task_queue, may_run) if may_run else PollingWorkers(client, task_queue)
-        self._inputs = inputs = Inputs(contents, max_input_bytes)
+        inputs = Inputs(contents, max_input_bytes)
         self._starter = RunStarter(client, KnownAgents(self._workers, agents), task_queue=task_queue, inputs=inputs)
-        self._forks = Forks(self._log, mirror, self._starter)
+        forks = Forks(run_log, mirror, self._starter)
+        saver = Conversations(forks, conversations)
+        self._opened = partial(RunHandle, client, run_log, bus=bus, forks=forks, inputs=inputs, conversations=saver)
         self.tool_runs = ToolRuns(client, self._starter, task_queue)
         """Makes the calls of `execute_tool`."""
 
@@ -287,9 +292,7 @@ class Holdfast:
         return self._handle(id)
 
     def _handle(self, run_id: RunId, agent: AnyAgent | None = None) -> RunHandle:
-        return RunHandle(
-            self._client, self._log, run_id, self._bus, self._forks, read=reader_of(agent), inputs=self._inputs
-        )
+        return self._opened(id=run_id, read=reader_of(agent))
 
     async def emit(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from holdfast.client.inputs import RunInput
@@ -41,6 +42,10 @@ class OwnSession:
         session = await self._open()
         async for event in session.stream(await session.send(text, **options)):
             yield event
+
+    async def save_conversation(self, *, file: str | Path | None = None, log: bool = True) -> Path:
+        """Saves the conversation up to its last answer; see `RunHandle.save_conversation`."""
+        return await (await self._open()).save_conversation(file=file, log=log)
 
     async def run(self) -> RunHandle:
         """Returns the handle of the session's run."""

@@ -17,6 +17,7 @@ from holdfast.budgets import Budget
 from holdfast.checkpoints import Checkpoint, Effect, checkpoints_of, effects_since, find_checkpoint
 from holdfast.client.commander import Commander
 from holdfast.client.comparison import RunDiff
+from holdfast.client.conversations import Conversations
 from holdfast.client.follow import Follower
 from holdfast.client.forks import ForkEdits, Forks
 from holdfast.client.inputs import Inputs
@@ -45,8 +46,10 @@ class RunHandle(RunCommands):
         *,
         read: Readers | None = None,
         inputs: Inputs | None = None,
+        conversations: Conversations | None = None,
     ) -> None:
         super().__init__(Commander(client), id, inputs)
+        self._conversations = conversations
         self._forks = forks
         self._client = client
         self._log = log
@@ -122,6 +125,31 @@ class RunHandle(RunCommands):
         if not 1 <= number <= len(found):
             raise UsageError(f"run {self.id!r} has no attachment {number}; it has {len(found)}")
         return await self.inputs.content(found[number - 1])
+
+    async def save_conversation(self, *, file: str | Path | None = None, log: bool = True) -> Path:
+        """Saves what was said, up to the last complete answer, as one line of a JSONL file for training.
+
+        The line is in OpenAI's chat format, as `export --format openai` writes it. A run has one line in a file: saved
+        again, a conversation that has become longer replaces it, and the same one changes nothing. Several processes
+        may save in one file.
+
+        Args:
+            file: the file, in a folder that exists; `None` means `conversations/<agent>.jsonl` in HOLDFAST_HOME.
+            log: also store the conversation in the table `conversation` of the database, if there is one. Deleting or
+                pruning the run leaves it there.
+
+        Returns:
+            The path of the file, which only this user can read.
+
+        Raises:
+            UsageError: there is no answer yet, or the file cannot be used. Nothing was written.
+            RunNotFound: neither Temporal nor the mirror has the run.
+            Unavailable: the run cannot be read now, the disk is full, or the row could not be stored; the message says
+                what was written, and saving again is safe.
+        """
+        if self._conversations is None:
+            raise UsageError("this handle only reads its run: `Holdfast.handle(id)` returns one that saves it")
+        return await self._conversations.save(self.id, file, table=log)
 
     def events(self, after: int = -1) -> AsyncIterator[Event]:
         """Yields all events after entry `after` as they happen, until the run ends."""
@@ -278,7 +306,16 @@ class RunHandle(RunCommands):
         return self._forks
 
     def _other(self, run_id: RunId) -> RunHandle:
-        return RunHandle(self._client, self._log, run_id, self._bus, self._forks, read=self.read, inputs=self.inputs)
+        return RunHandle(
+            self._client,
+            self._log,
+            run_id,
+            self._bus,
+            self._forks,
+            read=self.read,
+            inputs=self.inputs,
+            conversations=self._conversations,
+        )
 
     async def terminate(self, reason: str) -> None:
         """Ends the run immediately, without cleanup; prefer `cancel`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from temporalio.client import WithStartWorkflowOperation
@@ -147,6 +148,10 @@ class Session:
             if isinstance(event, Entry) and event.kind == "answer":
                 return _answer(event, self.read)
         raise RunOver(f"session {self.id!r} ended before it answered; `show {self.id}` tells why")
+
+    async def save_conversation(self, *, file: str | Path | None = None, log: bool = True) -> Path:
+        """Saves the conversation up to its last answer; see `RunHandle.save_conversation`."""
+        return await self.run.save_conversation(file=file, log=log)
 
     async def stream(self, receipt: Receipt) -> AsyncIterator[Event]:
         """Yields what happens from a message to the answer to it, whose entry of kind `answer` is the last event.

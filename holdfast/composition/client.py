@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from holdfast.client.conversations import ConversationPlaces
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition.converter import client_converter
 from holdfast.composition.reachable import reachable_storage
@@ -51,6 +52,7 @@ async def open_client(settings: Settings, address: str) -> AsyncIterator[Holdfas
             mirror=storage.mirror,
             contents=storage.contents,
             embedder=storage.embedder,
+            conversations=ConversationPlaces(settings.holdfast_home, storage.conversations),
             may_run=may_run if settings.temporal_address is None else None,
         )
 

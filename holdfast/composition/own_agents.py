@@ -20,6 +20,7 @@ from holdfast.agent_result import AgentResult
 from holdfast.agents.agent import Agent
 from holdfast.agents.own_code import full_spec_of, has_code, spec_of, with_reached
 from holdfast.agents.readers import reader_of
+from holdfast.client.conversations import ConversationPlaces
 from holdfast.client.holdfast import Holdfast
 from holdfast.client.inputs import RunInput
 from holdfast.client.known_agents import AgentSources
@@ -39,7 +40,7 @@ from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.temporal.connection import connect_temporal
 from holdfast.temporal.payload_limits import largest_input
 from holdfast.tools.mcp.servers import leave_servers
-from holdfast.types import AgentSpec
+from holdfast.types import AgentSpec, RunId
 
 if TYPE_CHECKING:
     from holdfast.composition.code_worker import CodeWorker, Serve
@@ -157,6 +158,10 @@ class OwnAgents:
         session.read = reader_of(agent)
         return session
 
+    async def handle(self, run_id: RunId) -> RunHandle:
+        """Returns the handle of a run, of whichever agent; nothing is served."""
+        return (await self._thread.call(self._connected())).runs.handle(run_id)
+
     def spec_of(self, agent: Agent) -> AgentSpec:
         """Returns the definition of an agent whose code this process serves."""
         return spec_of(agent)
@@ -228,6 +233,7 @@ class OwnAgents:
             mirror=lambda: _persistence().store,
             contents=contents,
             embedder=lambda: _persistence().embedder,
+            conversations=ConversationPlaces(settings.holdfast_home, lambda: _persistence().conversations),
         )
         if settings.temporal_address is not None:
             await _warn_without_worker(runs)

@@ -10,6 +10,7 @@ from holdfast.client.known_agents import AgentSources
 from holdfast.composition.embedder import configured_embedder
 from holdfast.ports import EventBus, Store
 from holdfast.ports.contents import ContentStore
+from holdfast.ports.conversations import ConversationStore
 from holdfast.ports.retrieval import Embedder
 from holdfast.settings import Settings
 
@@ -53,10 +54,13 @@ class ReachableStorage:
 
     def contents(self) -> ContentStore | None:
         """Returns the store of attachments; it is created if no worker has done so yet."""
-        if self._settings.store_url.partition("://")[0] not in SHARED_SCHEMES:
-            return None
-        self._opened = self._opened or self._open()
-        return self._opened.contents
+        persistence = self._created()
+        return persistence.contents if persistence else None
+
+    def conversations(self) -> ConversationStore | None:
+        """Returns the store of saved conversations; it is created if no worker has done so yet."""
+        persistence = self._created()
+        return persistence.conversations if persistence else None
 
     def embedder(self) -> Embedder | None:
         """Returns the embedder that the settings describe, whether the storage can be reached or not."""
@@ -74,6 +78,13 @@ class ReachableStorage:
     def _persistence(self) -> Persistence | None:
         if self._opened is None and is_shared(self._settings):
             self._opened = self._open()
+        return self._opened
+
+    def _created(self) -> Persistence | None:
+        """Returns the persistence, whose database need not exist yet; `None` if each process has its own."""
+        if self._settings.store_url.partition("://")[0] not in SHARED_SCHEMES:
+            return None
+        self._opened = self._opened or self._open()
         return self._opened
 
     def _open(self) -> Persistence:

@@ -9,6 +9,7 @@ from typing import Any
 from holdfast.errors import UsageError
 from holdfast.ports import EventBus, Store
 from holdfast.ports.contents import ContentStore
+from holdfast.ports.conversations import ConversationStore
 from holdfast.ports.day_budgets import DayBudgets
 from holdfast.ports.ledger import Ledger
 from holdfast.ports.memory_files import MemoryFileStore
@@ -17,6 +18,7 @@ from holdfast.ports.retrieval import Embedder, VectorStoreProtocol
 from holdfast.storage.budgets import MemoryDayBudgets, SurrealDayBudgets
 from holdfast.storage.bus import Bus, MemoryLog, SurrealLog
 from holdfast.storage.contents import MemoryContents, SurrealContents
+from holdfast.storage.conversations import MemoryConversations, SurrealConversations
 from holdfast.storage.database import SCHEMES, Database, open_database
 from holdfast.storage.encryption import KeyRing
 from holdfast.storage.files import SurrealFiles
@@ -59,6 +61,8 @@ class Persistence:
     """Which tool calls have begun; `None` in memory, where it would be lost with its process."""
     contents: ContentStore = field(default_factory=MemoryContents)
     """Contents of the images and files of messages."""
+    conversations: ConversationStore = field(default_factory=MemoryConversations)
+    """Conversations that were saved."""
     bus: EventBus = field(default_factory=lambda: Bus(MemoryLog()))
 
     async def open(self) -> None:
@@ -122,5 +126,6 @@ def persistence_on(database: Database, keys: KeyRing | None = None, embedder: Em
         embedder=embedder,
         ledger=SurrealLedger(database),
         contents=SurrealContents(database, keys),
+        conversations=SurrealConversations(database, keys),
         bus=Bus(SurrealLog(database, keys)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from holdfast.definition import AgentDefinition
 from holdfast.ops.transfer import BundleWriter, Importer, JsonlExport, MirrorSource, Selection, Tally, inspect
 from holdfast.ops.transfer.parts import parts_of
+from holdfast.ports.conversations import SavedConversation
 from holdfast.ports.ledger import CallKey
 from holdfast.ports.registry import UnregisteringRegistry
 from holdfast.ports.retrieval import StoredVector
@@ -37,6 +39,7 @@ TABLES = (
     "ledger",
     "content",
     "content_part",
+    "conversation",
 )
 LOCAL = {
     "payload": ("day",),
@@ -105,6 +108,11 @@ async def fill(persistence: Persistence) -> None:
         key = CallKey(run(number).run_id, "x", 2, number, "f")
         await persistence.ledger.claim(key, owner="a", tool="pay")
         await persistence.ledger.record(key, owner="a" if number else "b", result=bytes(number))
+    for number in range(3):
+        saved = SavedConversation(
+            run(number).run_id, "x", "guide", number, BEGAN, number, json.dumps({"messages": [TEXTS[number]]})
+        )
+        await persistence.conversations.put(saved)
     assert persistence.payloads is not None
     await persistence.payloads.keep({f"{number:064x}": bytes([number]) * 1000 for number in range(40)})
 

@@ -63,7 +63,7 @@ async def import_(
     is `running` until then.
 
     Parts: runs, agents, vectors, memories, payloads, files, file_uses, memory_folders,
-    memory_files, events, ledger.
+    memory_files, events, ledger, contents, conversations.
     """
     out, settings = Output(json=json), Settings.load()
     if settings.is_in_memory:

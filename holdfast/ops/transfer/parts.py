@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from types import NoneType
 
+from surrealdb import RecordID
+
 from holdfast.ops.transfer.agents import Agents
 from holdfast.ops.transfer.chunks import Chunks
 from holdfast.ops.transfer.contents import Contents
@@ -15,11 +17,21 @@ from holdfast.ops.transfer.rows import Rows
 from holdfast.ops.transfer.topics import Topics
 from holdfast.ops.transfer.vectors import Vectors
 from holdfast.storage.contents import SurrealContents
+from holdfast.storage.conversations.surreal import TABLE as CONVERSATIONS
 from holdfast.storage.database import Database
 from holdfast.storage.files.surreal import TABLE, USES
 from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.persistence import Persistence
 
+CONVERSATION = {
+    "run": (RecordID,),
+    "chain": (str,),
+    "agent": (str,),
+    "head": (int,),
+    "at": (datetime,),
+    "messages": (int,),
+    "text": (str,),
+}
 MEMORY_FILE = {"version": (str,), "data": (bytes,), "size": (int,), "key": (str, NoneType), "at": (datetime,)}
 
 
@@ -43,6 +55,7 @@ def parts_of(persistence: Persistence) -> list[Part]:
         Topics(database),
         ledger_rows(database),
         contents_of(database),
+        Rows(database, "conversations", CONVERSATIONS, CONVERSATION),
     ]
 
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
-from holdfast import Agent, AgentDefinitionError, UsageError, get_model_response, run_agents_concurrently, tool
+from holdfast import (
+    Agent,
+    AgentDefinitionError,
+    RunNotFound,
+    UsageError,
+    get_model_response,
+    run_agents_concurrently,
+    tool,
+)
 from holdfast.testing import AgentServer, Called, ChatRequest, ModelServer, Reply
 from holdfast.testing.killed_worker import Moment
 from holdfast.tools import read_file, run_shell, write_file
+from tests.support.cli_stack import CliStack
 from tests.support.sandboxes import working
+from tests.support.scripts import Scripts
 
 
 def clerk() -> Agent:
@@ -118,6 +129,80 @@ async def test_generate_continues_a_prompt(model: ModelServer, serve: AgentServe
     assert await Agent(name="clerk").generate("A rope is made of", max_length=20) == "hemp"
     body = model.requests[0].body
     assert 20 in (body.get("max_tokens"), body.get("max_completion_tokens"))
+
+
+SAVING = """
+import asyncio
+import json
+from holdfast import Agent, UsageError, tool
+
+@tool(read_only=True)
+def stock(article: str) -> int:
+    \"\"\"Pieces in stock.\"\"\"
+    return 12
+
+clerk = Agent(name="clerk", system_prompt="You answer about the stock.", tools=[stock])
+
+async def main():
+    await clerk.chat('Is "rope" in stock?', id="saved-1")
+    print(await clerk.save_conversation("saved-1"))
+    await clerk.run('Is "anchor" in stock?', id="saved-2")
+    await clerk.save_conversation("saved-2", log=False)
+    await clerk.chat("Thank you.", id="saved-1")
+    for _ in range(2):
+        print(await clerk.save_conversation("saved-1", log=True))
+
+asyncio.run(main())
+"""
+
+
+def test_save_conversation(cli: CliStack, tmp_path: Path) -> None:
+    """`save_conversation(log=True)` writes a line in OpenAI's chat format, as an export does, and a row."""
+    scripts = Scripts(cli, tmp_path)
+    done = scripts.run(scripts.write(SAVING))
+    assert done.code == 0, done.err
+    file = cli.home / "conversations" / "clerk.jsonl"
+    assert set(done.out.splitlines()) == {str(file)}
+    longer, other = file.read_text().splitlines()
+    for run_id, line in [("saved-1", longer), ("saved-2", other)]:
+        export = cli("export", run_id, "--format", "openai")
+        assert export.out == f"{line}\n", export.err
+    said = [message["content"] for message in json.loads(longer)["messages"] if message["role"] == "user"]
+    assert said == ['Is "rope" in stock?', "Thank you."]
+    wanted = "SELECT agent, run, messages, text, at FROM conversation WHERE agent = 'clerk'"
+    [[row]] = cli("sql", wanted, "--json").json
+    assert (row["run"], row["messages"]) == ("run:⟨saved-1⟩", len(json.loads(longer)["messages"]))
+    assert row["text"] == f"{longer}\n"
+    assert cli("cancel", "saved-1").code == 0
+
+
+async def test_what_is_no_conversation_is_not_saved(model: ModelServer, serve: AgentServer, tmp_path: Path) -> None:
+    """Without a conversation or an answer nothing is written, and the error says so; the own chat needs no id."""
+    serve()
+    agent, file = clerk(), tmp_path / "talk.jsonl"
+    with pytest.raises(UsageError, match=r"agent 'clerk' has no conversation to save: `chat` begins one"):
+        await agent.save_conversation(file=file)
+    with pytest.raises(RunNotFound, match="no run 'unknown'"):
+        await agent.save_conversation("unknown", file=file)
+    with pytest.raises(UsageError, match="id=3 is not accepted"):
+        await agent.save_conversation(3)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="log='yes' is not accepted"):
+        await agent.save_conversation("unknown", log="yes")  # type: ignore[arg-type]
+    model.hold()
+    model.say("Twelve.")
+    run = await agent.start("How many?")
+    with pytest.raises(UsageError, match="has no answer yet"):
+        await run.save_conversation(file=file)
+    assert not file.exists()
+    model.release()
+    assert (await run.result()).content == "Twelve."
+    model.say("Hello, Ann.")
+    await agent.chat("I am Ann.")
+    assert await asyncio.to_thread(agent.sync.save_conversation, file=str(file)) == file
+    assert await run.save_conversation(file=file) == file
+    own, counted = [json.loads(line)["messages"] for line in file.read_text().splitlines()]
+    assert [message["content"] for message in own] == ["You answer about the stock.", "I am Ann.", "Hello, Ann."]
+    assert [message["content"] for message in counted][1:] == ["How many?", "Twelve."]
 
 
 async def test_each_agent_has_its_own_memory_directory(model: ModelServer, serve: AgentServer, called: Called) -> None:
