@@ -30,6 +30,7 @@ from .client.task_agent import TaskAgent as TaskAgent
 from .client.tool_runs import ExecutedTool as ExecutedTool
 from .composition.client import connect as connect
 from .composition.event_bus import event_bus as event_bus
+from .composition.own_tables import get_surrealdb_client as get_surrealdb_client
 from .composition.registry import registry_factory as registry_factory
 from .composition.vector_store import VectorStore as VectorStore
 from .definition import AgentDefinition as AgentDefinition
@@ -152,6 +153,7 @@ __all__ = [
     "connect",
     "event_bus",
     "get_model_response",
+    "get_surrealdb_client",
     "registry_factory",
     "run_blocking",
     "tool",

@@ -22,7 +22,7 @@ PUBLIC_NAMES = """
     Attachment Image
     Agent AgentDefinitionError AgentResult AgentSpec Entry Event File Happened Holdfast HoldfastError ListedRun Memory
     MemoryMatch Message Notice RunError RunExists RunFailed RunHandle RunNotFound RunProgress RunResult RunStatus
-    get_model_response
+    get_model_response get_surrealdb_client
     Block GuardBlocked ModelReply ModelRequest OutputInvalid RunContext ToolRequest
     Settings SettingsError StoreUnavailable TemporalUnavailable TextDelta Tool ToolCall ToolContext ToolError
     ToolProgress ToolResult
@@ -253,6 +253,7 @@ LAYERS = [
         f"{STORAGE} storage.vectors storage.row_cache _util.blocking",
         "cachetools pydantic snowballstemmer surrealdb",
     ),
+    Layer("storage.own_tables", STORAGE, "surrealdb"),
     Layer("storage.contents", f"{STORAGE} storage.encryption", "cachetools surrealdb"),
     Layer("storage.conversations", STORAGE, "surrealdb"),
     Layer(

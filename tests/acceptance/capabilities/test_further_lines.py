@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from holdfast import Agent, TaskAgent, TaskContext, ToolContext, tool
+from holdfast import Agent, TaskAgent, TaskContext, ToolContext, UsageError, get_surrealdb_client, tool
 from holdfast.client.holdfast import Holdfast
 from holdfast.testing import AgentServer, ModelServer, Reply
 from holdfast.testing.killed_worker import Moment
@@ -139,6 +140,30 @@ async def test_texts_are_embedded_by_a_public_call(
     model.say("Done.")
     await clerk.run("How many?")
     assert model.requests[-1].messages[-1]["content"] == "384"
+
+
+async def test_a_tool_stores_rows_in_a_table_of_its_own(
+    model: ModelServer, serve: AgentServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`get_surrealdb_client()` has `create`, `select` and `close`, in the configured database."""
+    monkeypatch.setenv("STATE_PERSISTENCE_BACKEND", "surrealdb")
+    monkeypatch.setenv("SURREALDB_URL", f"surrealkv://{tmp_path}/data")
+
+    @tool(idempotent=True)
+    async def order(article: str, context: ToolContext) -> str:
+        """Orders."""
+        async with get_surrealdb_client() as tables:
+            return str((await tables.create(f"app_order:{context.call_id}", {"article": article}))["article"])
+
+    serve()
+    model.call_tools(("order", {"article": "rope"}))
+    model.say("Ordered.")
+    assert (await Agent(name="clerk", tools=[order]).run("Order a rope.")).success
+    db = get_surrealdb_client()
+    assert [row["article"] for row in await db.select("app_order")] == ["rope"]
+    with pytest.raises(UsageError, match="'run' is one of Holdfast's"):
+        await db.create("run:other", {"status": "completed"})
+    await db.close()
 
 
 async def test_concurrent_model_calls_are_limited_per_provider(model: ModelServer, serve: AgentServer) -> None:
