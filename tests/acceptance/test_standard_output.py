@@ -52,6 +52,9 @@ ARGUMENTS = {
     "emit": ("emit", "arrived", "{}"),
     "budget": ("budget", FIRST),
     "checkpoints": ("checkpoints", FIRST),
+    "files": ("files", FIRST),
+    "memory list": ("memory", "list"),
+    "memory clear": ("memory", "clear", "researcher", "--yes"),
     "restore": ("restore", HELD, "turn-1"),
     "compact": ("compact", HELD),
     "diff": ("diff", FIRST, FIRST),
@@ -158,6 +161,10 @@ def test_only_the_document_is_on_standard_output(cli: CliStack, shared: Shared, 
         cli.server.hold()
     done = shared.with_killed_owner(*words, "--json")
     assert done.code in {0, REFUSED, WRONG_USE, DAMAGED, 130}, done.err
+    if verb == "files":  # their contents are not in this database
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith("error: 1 of 1 chunks")
+        return
     for text in done.out.splitlines() if verb == "events" else [done.out]:
         json.loads(text)
 

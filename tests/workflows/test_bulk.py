@@ -15,6 +15,7 @@ from holdfast.cli.commands.rerun import new_run_id
 from holdfast.client.starter import checked_id
 from holdfast.ops.bulk import BulkJob
 from holdfast.temporal.list_filter import explain
+from holdfast.temporal.visibility import command
 from tests.support.lab import Lab, eventually
 from tests.support.lab_cli import command_line
 from tests.support.tiers import scaled
@@ -129,8 +130,9 @@ async def test_wrong_conditions_are_explained(lab: Lab) -> None:
 async def test_a_missing_attribute_of_ours_is_named_with_the_command_that_adds_it(lab: Lab) -> None:
     """A condition on a search attribute that the namespace lacks leads to the command that adds it."""
     said = "invalid query: invalid expression: column name 'AgentTurn' is not a valid search attribute"
-    to_add = f"create --namespace default --address {lab.settings.temporal_address} --name AgentTurn --type Int"
-    assert explain(said, lab.client).endswith(f"\n  temporal operator search-attribute {to_add}")
+    to_add = command(["AgentTurn"], "default", lab.settings.temporal_address or "")
+    assert to_add.endswith(" --name AgentTurn --type Int")
+    assert explain(said, lab.client).endswith(f"\n  {to_add}")
 
 
 async def test_runs_are_listed_by_a_condition(lab: Lab) -> None:
