@@ -142,10 +142,11 @@ class Session:
         Raises:
             RunOver: the session ended before it answered.
         """
-        async for event in self.stream(receipt):
+        async for event, is_answer in self._exchange(receipt):
             if hear is not None:
                 hear(event)
-            if isinstance(event, Entry) and event.kind == "answer":
+            if is_answer:
+                assert isinstance(event, Entry), "an answer is an entry"
                 return _answer(event, self.read)
         raise RunOver(f"session {self.id!r} ended before it answered; `show {self.id}` tells why")
 
@@ -162,15 +163,27 @@ class Session:
         Raises:
             CommandRefused: the message was dropped.
         """
-        is_delivered = False
-        async for event in self.run.events((receipt.seq or 0) - 1):
+        async for event, _ in self._exchange(receipt):
             yield event
-            if not isinstance(event, Entry):
+
+    async def _exchange(self, receipt: Receipt) -> AsyncIterator[tuple[Event, bool]]:
+        """Yields what happens from a message to the answer to it, and of each event whether it is that answer.
+
+        A message that no worker has taken yet has no known place in the log, in which earlier answers come before it.
+        """
+        has_begun, is_delivered = receipt.seq is not None, False
+        async for event in self.run.events((receipt.seq or 0) - 1):
+            data = event.data if isinstance(event, Entry) else {}
+            has_begun = has_begun or receipt.id in (data.get("id"), data.get("command"))
+            if not has_begun:
                 continue
-            if event.kind in {"dropped", "refused"} and event.data.get("id") == receipt.id:
-                raise CommandRefused(f"the message was not delivered: {event.data.get('reason')}")
-            is_delivered = is_delivered or (event.kind == "message" and event.data.get("command") == receipt.id)
-            if is_delivered and event.kind == "answer":
+            kind = event.kind if isinstance(event, Entry) else None
+            is_delivered = is_delivered or (kind == "message" and data.get("command") == receipt.id)
+            is_answer = is_delivered and kind == "answer"
+            yield event, is_answer
+            if kind in {"dropped", "refused"} and data.get("id") == receipt.id:
+                raise CommandRefused(f"the message was not delivered: {data.get('reason')}")
+            if is_answer:
                 return
 
 

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 """A row: its fields by name; `id` is `table:key`."""
 Rows = list[Row]
 
-DEFINED = re.compile(r"DEFINE TABLE (?:IF NOT EXISTS )?(\w+)")
+DEFINED = re.compile(r"DEFINE TABLE (?:IF NOT EXISTS |OVERWRITE )?(\w+)")
 HOLDFASTS = frozenset(DEFINED.findall("\n".join(SERVER_MIGRATIONS))) | {"schema_version"}
 """Names of the tables of Holdfast."""
 INDEX = re.compile(r"vector_[0-9a-f]{32}_[ab]")

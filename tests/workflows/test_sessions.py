@@ -9,6 +9,7 @@ import pytest
 
 from holdfast import Agent, RunStatus, TextDelta, tool
 from holdfast.client.session import Session
+from holdfast.commands import Receipt
 from holdfast.errors import CommandRefused, RunOver, SessionOver
 from holdfast.testing import Reply
 from tests.support.lab import Lab, contents, eventually
@@ -31,6 +32,25 @@ async def is_waiting(session: Session) -> None:
         return progress.status == RunStatus.WAITING and [wait.kind for wait in progress.waits_for] == ["message"]
 
     await eventually(waits)
+
+
+async def test_a_message_sent_without_a_worker_has_its_own_answer(lab: Lab) -> None:
+    """A message that Temporal keeps until a worker is there is not taken for an earlier one that has been answered."""
+    session = session_of(lab, "kept")
+    async with lab.worker(talker):
+        lab.server.say("To the first.")
+        assert (await session.ask("First.")).reply == "To the first."
+        await is_waiting(session)
+    kept = Receipt(id="second", seq=None, state="queued", note=None)
+    handle = lab.client.get_workflow_handle(session.id)
+    await handle.signal("send", {"text": "Second.", "id": kept.id})
+    async with lab.worker(talker):
+        lab.server.say("To the second.")
+        begun: list[str] = []
+        assert (await session.answer(kept, hear=lambda event: begun.append(getattr(event, "kind", "")))).reply == (
+            "To the second."
+        )
+        assert begun.count("answer") == 1
 
 
 async def test_a_conversation(lab: Lab) -> None:
