@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
-from holdfast.activities.retries import EXPECTED
+from holdfast.activities.failures import EXPECTED
 from holdfast.agents.files import Loaded
 from holdfast.attachments import Attachment
 from holdfast.errors import ErrorType, ModelUnavailable, PayloadUnreadable, StoreUnavailable

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from holdfast._util.logger import get_logger
-from holdfast.activities.retries import EXPECTED
+from holdfast.activities.failures import EXPECTED
 from holdfast.budgets import EVERYTHING, DayBudget
 from holdfast.errors import ErrorType, ModelUnavailable, StoreUnavailable
 from holdfast.estimates import DEFAULT_OUTPUT, LEAST_OUTPUT, MOST_OUTPUT, output_limit, output_room, request_tokens

@@ -10,7 +10,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from holdfast._util.logger import get_logger
-from holdfast.activities.retries import EXPECTED, Attempt, retry_pause
+from holdfast.activities.failures import EXPECTED
+from holdfast.activities.retries import Attempt, retry_pause
 from holdfast.bounds import shortened
 from holdfast.errors import (
     ContextOverflow,

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from cachetools import LRUCache
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import EXPECTED
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.activities.workspace_copy import ADVICE, Stopped, WorkspaceCopier
 from holdfast.agents.workspaces import WorkspaceRoots
@@ -34,7 +35,6 @@ from holdfast.workspaces.keeper import WorkspaceKeeper
 
 log = get_logger(__name__)
 
-EXPECTED = ApplicationErrorCategory.BENIGN  # the run says why it did not start; the SDK would add a traceback
 PAGE_BYTES = 512 * 1024  # a quarter of Temporal's limit for the result of an activity
 REMEMBERED = 4  # logs of forks that are begun at the same time, at most 16 MB each
 

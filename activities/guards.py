@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import not_served
 from holdfast.activities.heartbeat import repeated_if_lost
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
@@ -16,7 +16,6 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.guards import Guarding
 from holdfast.agents.user_functions import UserFunction, run_context
 from holdfast.answers import GuardCheck, GuardVerdict, GuardVerdicts
-from holdfast.errors import ErrorType
 
 log = get_logger(__name__)
 
@@ -47,12 +46,7 @@ class GuardActivities:
         agent = self._find(check.agent)
         guards = agent.guards[check.on] if agent else ()
         if missing := [name for name in check.guards if name not in {guard.name for guard in guards}]:
-            raise ApplicationError(
-                f"this worker does not have the guard {missing[0]!r} of agent {check.agent!r}",
-                type=ErrorType.NOT_SERVED,
-                non_retryable=True,  # the run itself repeats the call, and says what it waits for
-                category=ApplicationErrorCategory.BENIGN,
-            )
+            raise not_served(f"the guard {missing[0]!r} of agent {check.agent!r}")
         async with repeated_if_lost():
             return GuardVerdicts(verdicts=[await self._verdict(text, check, guards) for text in check.texts])
 

@@ -9,8 +9,9 @@ from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import EXPECTED
 from holdfast.activities.heartbeat import heartbeats
-from holdfast.activities.retries import EXPECTED, MAX_BACKOFF, retry_pause
+from holdfast.activities.retries import MAX_BACKOFF, retry_pause
 from holdfast.errors import ErrorType, ModelError, ModelUnavailable, StoreUnavailable
 from holdfast.storage.memory import Embedding
 

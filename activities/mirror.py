@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.activities.context_cache import ContextCache
+from holdfast.activities.failures import EXPECTED
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.activities.mirror_writer import MirrorWriter
@@ -17,8 +18,6 @@ from holdfast.ports.telemetry import NoTelemetry, Telemetry
 from holdfast.types import EntryBatch, RunId, TranscriptRef
 
 log = get_logger(__name__)
-
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
 
 
 class MirrorActivities:

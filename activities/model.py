@@ -20,15 +20,16 @@ from holdfast.activities.concurrent_append import ConcurrentAppend
 from holdfast.activities.context_cache import ContextCache
 from holdfast.activities.day_leases import Lease
 from holdfast.activities.deltas import Deltas
+from holdfast.activities.failures import EXPECTED, not_served
 from holdfast.activities.fallback import OnRequest, Redirected
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import heartbeats, stopped_by_user
 from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.mirror_writer import MirrorWriter
-from holdfast.activities.model_source import ModelSource, ModelSources, not_served
+from holdfast.activities.model_source import ModelSource, ModelSources
 from holdfast.activities.model_wrapping import ask_through
 from holdfast.activities.partial_text import PartialText
-from holdfast.activities.retries import EXPECTED, Attempt, retry_or_fail
+from holdfast.activities.retries import Attempt, retry_or_fail
 from holdfast.activities.slots import AgentSlots, NoSlot
 from holdfast.activities.spending import lost_usage
 from holdfast.activities.tool_runner import ToolRunner
@@ -219,7 +220,8 @@ class ModelActivities:
         """Asks the model through the wrappers of the agent, which may do so several times, or not at all."""
         call, partial, agent = this.call, this.partial, this.source.agent
         if agent is None or set(context.spec.model_wrappers) - {wrapper.name for wrapper in agent.model_wrappers}:
-            raise not_served(context.spec.name)  # the wrappers with which the run began see all its calls
+            # The wrappers with which the run began see all its calls.
+            raise not_served(f"the code of agent {context.spec.name!r} that makes its model calls")
 
         async def ask(changed: Context) -> ModelReply:
             partial.context = changed

@@ -7,17 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
 from holdfast.activities.day_leases import DayLeases
+from holdfast.activities.failures import not_served
 from holdfast.activities.fallback import Fallback
-from holdfast.activities.retries import EXPECTED
 from holdfast.activities.spending import Spending
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.windows import ContextWindows
 from holdfast.agents.agent import Agent
-from holdfast.errors import ErrorType
 from holdfast.model_reply import ModelReply
 from holdfast.ports import ChatModel
 from holdfast.ports.model_access import ModelAccess
@@ -70,7 +68,7 @@ class ModelSources:
             return self._own
         agent = self._find(call.agent)
         if agent is None or not agent.spec().calls_model_itself:
-            raise not_served(call.agent)
+            raise not_served(f"the code of agent {call.agent!r} that makes its model calls")
         if agent not in self._of_agents:
             self._of_agents[agent] = self._of_agent(agent)
         return self._of_agents[agent]
@@ -98,16 +96,6 @@ class ModelSources:
             windows=ContextWindows(prices, default_model, deps.context_window),
             agent=agent,
         )
-
-
-def not_served(agent: str) -> ApplicationError:
-    """Returns the failure of a model call that only the code of an agent makes, which is not here."""
-    return ApplicationError(
-        f"this worker does not have the code of agent {agent!r} that makes its model calls",
-        type=ErrorType.NOT_SERVED,
-        non_retryable=True,  # the run itself repeats the call, and says what it waits for
-        category=EXPECTED,
-    )
 
 
 def _unlimited(_model: str | None) -> str | None:

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import EXPECTED, not_served
 from holdfast.activities.heartbeat import repeated_if_lost
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
@@ -24,7 +25,6 @@ from holdfast.output_schema import is_text
 log = get_logger(__name__)
 
 TIMEOUT = 60.0  # seconds for one answer, with the user's validators
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line
 REPAIRABLE = (ToolError, ValueError, AssertionError)
 """What a validator raises to have an answer repaired, as pydantic's do; any other error is one of its own."""
 
@@ -73,12 +73,7 @@ class OutputActivities:
             return await asyncio.to_thread(by_schema, check.text, schema)
         agent = self._find(check.agent)
         if agent is None or agent.typed_output is None:
-            raise ApplicationError(
-                f"this worker does not have the output type of agent {check.agent!r}",
-                type=ErrorType.NOT_SERVED,
-                non_retryable=True,  # the run itself repeats the call, and says what it waits for
-                category=EXPECTED,
-            )
+            raise not_served(f"the output type of agent {check.agent!r}")
         return await self._by_code(agent.typed_output, check)
 
     async def _by_code(self, output: Output, check: OutputCheck) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import EXPECTED, not_served
 from holdfast.activities.heartbeat import repeated_if_lost
 from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.tool_runner import ToolRunner
@@ -22,7 +23,6 @@ from holdfast.errors import ErrorType
 log = get_logger(__name__)
 
 TIMEOUT = 60.0  # seconds
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line
 
 
 class PromptActivities:
@@ -54,12 +54,7 @@ class PromptActivities:
         agent = self._find(call.agent)
         prompt = agent.prompt if agent else None
         if prompt is None:
-            raise ApplicationError(
-                f"this worker does not have the function {call.function!r} of agent {call.agent!r}",
-                type=ErrorType.NOT_SERVED,
-                non_retryable=True,  # the run itself repeats the call, and says what it waits for
-                category=EXPECTED,
-            )
+            raise not_served(f"the function {call.function!r} of agent {call.agent!r}")
         context = run_context(call)
         try:
             async with repeated_if_lost():

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import EXPECTED
 from holdfast.errors import ErrorType, ModelUnavailable
 from holdfast.protocol import ModelCall
 
 log = get_logger(__name__)
 
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
 MAX_BACKOFF = 60.0  # seconds between attempts if the provider names no pause
 MAX_PAUSE = 600.0  # seconds, whatever the provider asks for: a run that waits for a day is as good as failed
 FLOOR = (

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast._util.logger import get_logger
 from holdfast.activities.agent_calls import CallingTool
 from holdfast.activities.attached import ImageKeeper
 from holdfast.activities.call_stages import CallStages
 from holdfast.activities.claims import NotBegun
+from holdfast.activities.failures import EXPECTED, not_served
 from holdfast.activities.finished import NEXT_ATTEMPT, FinishedCalls
 from holdfast.activities.heartbeat import given_up, heartbeats, stopped_by_user
 from holdfast.activities.kept_workspaces import KeptWorkspaces
@@ -48,7 +49,6 @@ from holdfast.workspaces.keeper import WorkspaceKeeper
 
 log = get_logger(__name__)
 
-EXPECTED = ApplicationErrorCategory.BENIGN  # logged here on one line; the SDK would add a traceback for each attempt
 CALLS_TOOLS = Tool.start.__code__.co_filename
 TOOL_ERROR = "tool_error"  # the kind of all errors that tools raise, as telemetry reports it
 MAX_FILES = 1000  # listed with the error if a result is too large
@@ -146,12 +146,7 @@ class ToolActivity:
         agent = self._find(invocation.agent) if invocation.wrappers else None
         found = {wrapper.name for wrapper in agent.tool_wrappers} if agent else set()
         if missing := [name for name in invocation.wrappers if name not in found]:
-            raise ApplicationError(
-                f"this worker does not have {missing[0]!r}, which wraps the tool calls of agent {invocation.agent!r}",
-                type=ErrorType.NOT_SERVED,
-                non_retryable=True,  # the run itself repeats the call, and says what it waits for
-                category=EXPECTED,
-            )
+            raise not_served(f"{missing[0]!r}, which wraps the tool calls of agent {invocation.agent!r}")
 
     async def _in_slot(self, invocation: ToolInvocation) -> ToolResult:
         if invocation.alone:
