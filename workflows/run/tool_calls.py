@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutType
@@ -32,6 +33,20 @@ Started = tuple[ToolCall, "asyncio.Task[ToolResult | None]"]
 
 STOPPED = "the turn was stopped before this call was made"
 SHOWN_CALLS = 5  # of the calls that are running
+
+
+@dataclass(frozen=True)
+class AdmittedCall:
+    """A call that may be made, and what people have said about it."""
+
+    place: int
+    """The number of calls before it in this turn."""
+    call: ToolCall
+    tool: ToolSpec
+    resolution: Resolution | None = None
+    """What a person said about its unknown outcome."""
+    answers: Elicitation | None = None
+    """To what an MCP server has asked."""
 
 
 class ToolCaller:
@@ -171,7 +186,7 @@ class ToolCaller:
         if tool.operation is not None and tool.operation != names.ASK_AGENT:
             is_open = self._state.is_waiting(call) or await self._gate.is_open()
             return await self._call_waits.operations.perform(call, tool) if is_open else None
-        return await self._known(place, call, tool)
+        return await self._known(AdmittedCall(place, call, tool))
 
     async def _others_end(self, place: int) -> ToolResult | None:
         """Waits for the other calls of the turn to have results; returns why the handoff is not made, if so."""
@@ -186,57 +201,49 @@ class ToolCaller:
         """Whether a handoff may take effect: every other call of the turn has its result."""
         return await self._gate.is_open() and len(self._state.pending_calls) == 1
 
-    async def _known(self, place: int, call: ToolCall, tool: ToolSpec) -> ToolResult | None:
+    async def _known(self, admitted: AdmittedCall) -> ToolResult | None:
         """Makes a call, and asks a person if its outcome is unknown and the tool says so."""
+        call, tool = admitted.call, admitted.tool
         result: ToolResult | None = ToolResult(outcome="unknown")
         if not self._lost.is_asked(call):
-            result = await self._answered(place, call, tool)
+            result = await self._answered(admitted)
         while result is not None and result.outcome == "unknown" and tool.on_unknown == "ask":
             resolution = await self._lost.resolution(call, tool)
             if not isinstance(resolution, Resolution):
                 return resolution
-            result = await self._answered(place, call, tool, resolution)
+            result = await self._answered(replace(admitted, resolution=resolution))
             if result is not None:
                 self._lost.forget(call)
         return result
 
-    async def _answered(
-        self, place: int, call: ToolCall, tool: ToolSpec, resolution: Resolution | None = None
-    ) -> ToolResult | None:
+    async def _answered(self, admitted: AdmittedCall) -> ToolResult | None:
         """Makes a call, and has people answer what an MCP server asks before it has a result."""
+        call, resolution = admitted.call, admitted.resolution
         elicitations = self._call_waits.elicitations
         asked = elicitations.pending(call)
-        result = ToolResult(elicitation=asked) if asked else await self._made(place, call, tool, resolution)
+        result = ToolResult(elicitation=asked) if asked else await self._made(admitted)
         while result is not None and result.elicitation is not None:
             if resolution is not None and resolution.happened:  # the ledger knows only the question
                 return ToolResult(content=resolution.result or "done", outcome="resolved")
-            may_repeat = tool.repeatable or resolution is not None
+            may_repeat = admitted.tool.repeatable or resolution is not None
             asked = result.elicitation.model_copy(update={"repeatable": may_repeat})
             answers = await elicitations.answered(call, asked)
             if not isinstance(answers, Elicitation):
                 return answers
-            result = await self._made(place, call, tool, answers=answers)
+            result = await self._made(replace(admitted, answers=answers))
             if result is not None:
                 elicitations.forget(call)
         return result
 
-    async def _made(
-        self,
-        place: int,
-        call: ToolCall,
-        tool: ToolSpec,
-        resolution: Resolution | None = None,
-        answers: Elicitation | None = None,
-    ) -> ToolResult | None:
+    async def _made(self, admitted: AdmittedCall) -> ToolResult | None:
         """Makes a call, or acts on what a person said of it or has answered; `None` means that it was not begun."""
+        tool = admitted.tool
         try:
             if tool.operation == names.ASK_AGENT:
-                return await self._children.ask(place, call, tool)
+                return await self._children.ask(admitted.place, admitted.call, tool)
             return await self._waits.until_served(
                 f"a worker that serves tool {tool.name!r} of agent {self._state.spec.name!r}",
-                lambda: self._process.served(
-                    lambda again: self._in_slot(place, call, tool, resolution, answers, again=again)
-                ),
+                lambda: self._process.served(lambda again: self._in_slot(admitted, again=again)),
                 pauses=self._gate.is_continuing,
             )
         except ActivityError as error:
@@ -244,46 +251,29 @@ class ToolCaller:
         except ApplicationError as error:
             return ToolResult(error=error.message)
 
-    async def _in_slot(
-        self,
-        place: int,
-        call: ToolCall,
-        tool: ToolSpec,
-        resolution: Resolution | None,
-        answers: Elicitation | None,
-        *,
-        again: bool,
-    ) -> ToolResult | None:
+    async def _in_slot(self, admitted: AdmittedCall, *, again: bool) -> ToolResult | None:
         async with self._slots:
             if not await self._gate.is_open():
                 return None
             with self._state.calling():
-                return await self._execute(place, call, tool, resolution, answers, again=again)
+                return await self._execute(admitted, again=again)
 
-    async def _execute(
-        self,
-        place: int,
-        call: ToolCall,
-        tool: ToolSpec,
-        resolution: Resolution | None,
-        answers: Elicitation | None,
-        *,
-        again: bool,
-    ) -> ToolResult:
-        state = self._state
+    async def _execute(self, admitted: AdmittedCall, *, again: bool) -> ToolResult:
+        state, call, tool = self._state, admitted.call, admitted.tool
+        resolution = admitted.resolution
         invocation = invocation_of(state, call)
 
         async def invoke(invocation: ToolInvocation, how: options.ActivityOptions) -> ToolResult:
             how = options.ActivityOptions(**how, **self._process.limits(tool.task_queue))
             return await call_activity(tool.activity, invocation, ToolResult, summary=shown_call(state, call), **how)
 
-        if answers is not None:
-            invocation.elicitation = answers
+        if admitted.answers is not None:
+            invocation.elicitation = admitted.answers
             return await continue_call(tool, invocation, invoke)
         if tool.repeatable:
             return await invoke(invocation, options.tool_call(tool))
         if tool.claims and state.plan.ledger:
-            invocation.claim = CallClaim(chain=state.chain, message=state.asked, index=place)
+            invocation.claim = CallClaim(chain=state.chain, message=state.asked, index=admitted.place)
             if resolution is not None:
                 invocation.claim.resolution = resolution
             if again:
