@@ -112,6 +112,8 @@ class RunActivities:
         )
         if self._keeps_workspaces and not wanted.alone and (name := self._roots.name_of(workspace)):
             plan.own_workspace = name
+        if team_models := {key: self._models.default_of(a) for key, a in plan.spec.team.items() if not a.models}:
+            plan.team_models = team_models
         if self._has_ledger:
             plan.ledger = True
         if not spec.calls_model_itself and (queue := self._models.queue_of(models[0] if models else None)):

@@ -50,6 +50,8 @@ class Plan(Tolerant):
     """Maximum seconds of the run."""
     expected_model: str
     """The model that will probably answer; only shown to people."""
+    team_models: Annotated[dict[Text, str], Field(exclude_if=lambda models: not models)] = {}
+    """The same of the agents of its team that name no model, by their names there."""
     model_queue: str | None = None
     """Task queue of the calls of its first model, whose rate the server limits; `None` means that of the run."""
     workspace: str
@@ -74,6 +76,13 @@ class Plan(Tolerant):
     """Seconds that an approval or a question waits for a person; `None` means without limit."""
     private: bool = False
     """Whether payloads are encrypted, so that content must not appear in Temporal's plain metadata."""
+
+    def expected_of(self, active: str | None) -> str:
+        """Returns the model that will probably answer an agent of the run, named as in `AgentSpec.acting`."""
+        spec = self.spec.acting(active)
+        if active is None or spec is self.spec:
+            return self.expected_model
+        return (spec.models or [self.team_models.get(active, self.expected_model)])[0]
 
 
 class RestoreQuery(Tolerant):
@@ -135,6 +144,8 @@ class CarriedState(Tolerant):
     context: CarriedContext = CarriedContext()
     active: Annotated[str | None, Field(exclude_if=lambda active: active is None)] = None
     """The agent to which the run was handed, as in `AgentSpec.acting`."""
+    next_model: Annotated[str | None, Field(exclude_if=lambda model: model is None)] = None
+    """As in `RunProgress`."""
     handoffs: Annotated[int, Field(exclude_if=lambda number: not number)] = 0
     """Number of handoffs since the last answer."""
     checks: Annotated[CarriedChecks, Field(exclude_if=lambda checks: not checks.model_fields_set)] = CarriedChecks()

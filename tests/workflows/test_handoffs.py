@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from temporalio.api.sdk.v1 import WorkflowMetadata
 
-from holdfast import Agent, AgentDefinition, Block, RunHandle, RunStatus, tool
+from holdfast import Agent, AgentDefinition, Block, RunHandle, RunStatus, names, tool
 from holdfast.context import context_of
 from holdfast.errors import AgentDefinitionError
 from holdfast.testing import ChatRequest, Reply
 from holdfast.testing.replies import call_tools
 from tests.support.lab import Lab, contents, eventually
+from tests.support.lab_cli import command_line
 from tests.support.trees import Cast, assert_replays, has_status
 
 CACHED = 100
@@ -99,6 +103,38 @@ async def test_handoff_answers_its_call(lab: Lab) -> None:
     assert row.active_agent == "refunds"
     assert [entry.data["tool"] for entry in entries if entry.data.get("handoff")] == ["transfer_to_refunds"]
     assert context_of(entries).active == "refunds"
+
+
+async def summaries(lab: Lab, handle: RunHandle) -> list[str]:
+    """What Temporal's UI shows of the model calls of a run."""
+    history = await lab.client.get_workflow_handle(handle.id).fetch_history()
+    return [
+        json.loads(event.user_metadata.summary.data)
+        for event in history.events
+        if event.activity_task_scheduled_event_attributes.activity_type.name == names.MODEL_CALL
+    ]
+
+
+async def test_people_see_the_model_of_the_agent_that_took_over(lab: Lab) -> None:
+    """Once a run is handed over, everything that people see names the model that is asked next, named or not."""
+    model = {"openai_api_key": "test", "openai_base_url": lab.server.url, "openai_model": "test-model"}
+    lab = replace(lab, settings=lab.settings.model_copy(update=model))
+    Cast(lab, refunds=call_tools(("transfer_to_triage", {})), triage=Reply(hang=True))
+    async with lab.worker(triage, max_cached_workflows=CACHED):
+        handle = await lab.holdfast.start("refunds", "Where is my order?")
+        await lab.server.wait_for_requests(2)
+        assert await summaries(lab, handle) == ["turn 1 · refund-model", "turn 2 · test-model"]
+        progress = await handle.status()
+        assert (progress.model, progress.next_model) == ("refund-model", "test-model")
+        metadata: WorkflowMetadata = await lab.client.get_workflow_handle(handle.id).query(
+            "__temporal_workflow_metadata", result_type=WorkflowMetadata
+        )
+        assert "- agent `refunds`, handed to agent `triage`, model `test-model`\n" in metadata.current_details
+        assert "next model  test-model\n" in (await command_line(lab).run("show", handle.id)).out
+        await handle.cancel()
+        assert (await handle.result(60)).run.model == "test-model", "that of its last reply, which was cut off"
+        assert (await handle.status()).next_model is None
+        await assert_replays(lab, handle)
 
 
 async def test_agents_that_hand_off_to_each_other_stop_at_ten(lab: Lab) -> None:

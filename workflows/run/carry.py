@@ -54,6 +54,7 @@ def carried_state(state: RunState, now: datetime, execution: str, *, acked: Tran
         **({"stage": state.stage} if state.stage else {}),
         **({"active": state.active} if state.active is not None else {}),
         **({"handoffs": state.handoffs} if state.handoffs else {}),
+        **({"next_model": state.next_model} if state.next_model else {}),
         context=state.context.carry(),
         control=_control(state, before.control if before else CarriedControl()),
         checks=state.checks.carry(_unchecked_reply(state), state.finish_reason),
@@ -109,7 +110,7 @@ def resumed(run_id: str, request: RunRequest, carried: CarriedState, *, now: dat
     state.forked, state.reported, state.stage = carried.forked, carried.reported, carried.stage
     state.files.add(carried.files)
     state.workspace = carried.workspace
-    state.active, state.handoffs = carried.active, carried.handoffs
+    state.active, state.handoffs, state.next_model = carried.active, carried.handoffs, carried.next_model
     state.budget = carried.budget.model_copy() if carried.budget else CarriedBudget()
     state.tree = Tree(carried.tree)
     control = carried.control

@@ -200,7 +200,7 @@ class ModelCaller:
         self._view.show_activity(f"turn {call.turn}: {what}{waits}")
         doing = "compact the context" if call.compact else f"turn {call.turn}"
         with state.calling():
-            reply = await self._queue.call(call, summary=f"{doing} · {state.model or state.plan.expected_model}")
+            reply = await self._queue.call(call, summary=f"{doing} · {state.asked_model}")
         self._last_head = call.head
         self.cut_off = CUT_OFF if reply.cut_by_budget else None
         if reply.mirrored:

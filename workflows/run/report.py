@@ -56,6 +56,7 @@ def progress_of(state: RunState, mirrored: int) -> RunProgress:
     return RunProgress(
         **_summary_fields(state) | {"status": state.shown_status},
         doing=state.activity,
+        **({"next_model": state.next_model} if state.next_model else {}),
         progress=[state.reported] if state.reported else [],
         waits_for=list(state.open_waits.values()),
         children=_children(state),

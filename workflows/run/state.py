@@ -55,6 +55,8 @@ class RunState(CallReports):
     """What the run copied from another one; `None` if it is not a fork."""
     active: str | None = None
     """The agent to which the run was handed, as in `AgentSpec.acting`."""
+    next_model: str | None = None
+    """As in `RunProgress`."""
     handoffs = 0
     """Number of handoffs since the last answer."""
 
@@ -171,9 +173,15 @@ class RunState(CallReports):
     def act_as(self, active: str | None) -> None:
         """Makes another agent act from now on, as in `AgentSpec.acting`."""
         before, self.active = self.spec, active
+        self.next_model = self.plan.expected_of(active)
         self.checks.follow(self.spec)
         if self.spec.models != before.models:
             self.plan.model_queue = None  # its first call learns which one it is
+
+    @property
+    def asked_model(self) -> str:
+        """The model that the next call will probably ask; only shown to people."""
+        return self.next_model or self.model or self.plan.expected_model
 
     @property
     def own_turns(self) -> int:
@@ -245,8 +253,8 @@ class RunState(CallReports):
         self.turns += 1
         self.usage += reply.usage
         # If the stream was closed early, the provider may not have named the model. A wrapper may answer without one.
-        is_named = not reply.partial and (reply.usage.requests > 0 or self.model is None)
-        self.model = reply.model if is_named else self.model or self.plan.expected_model
+        is_named = not reply.partial and (reply.usage.requests > 0 or self.next_model or self.model is None)
+        self.model, self.next_model = reply.model if is_named else self.asked_model, None
         calls = reply.tool_calls[:MAX_RECORDED_CALLS]
         self.pending_places, self.calls_made = order_of_calls(calls, self.spec), 0
         self.pending_calls = [calls[place] for place in self.pending_places]

@@ -177,12 +177,12 @@ def _headline(state: RunState) -> str:
 def details(state: RunState) -> str:
     """Returns the current details of a run, in Markdown."""
     plan, usage = state.plan, state.usage
+    handed = f", handed to agent `{state.active_agent}`" if state.active_agent else ""
     lines = [
         _headline(state),
         "",
         *wait_lines(state),
-        f"- agent `{plan.spec.name}`{_version(plan.spec.version)}, model `{state.model or plan.expected_model}`",
-        *([f"- handed to agent `{state.active_agent}`"] if state.active_agent else []),
+        f"- agent `{plan.spec.name}`{_version(plan.spec.version)}{handed}, model `{state.asked_model}`",
         f"- turn {state.turns} of at most {state.max_turns}, {counted(state.tool_calls, 'tool call')}",
         f"- {usage.total_tokens:,} tokens ({usage.input_tokens:,} in, {usage.output_tokens:,} out)"
         + (f", {usage.shown_cost}" if usage.shown_cost else ""),

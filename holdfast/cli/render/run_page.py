@@ -122,6 +122,8 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
     facts = [("agent", f"{one_line(progress.agent)}{version}"), *model_facts(progress.model)]
     if progress.active_agent:
         facts.insert(1, ("handed to", one_line(progress.active_agent)))
+    if progress.next_model:
+        facts.append(("next model", one_line(progress.next_model)))
     facts += (
         _wrapped("instead of", [f"{tried} ×{count}" for tried, count in log.tried.items()], room) if log.tried else []
     )
