@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from cachetools import FIFOCache
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -52,6 +53,7 @@ log = get_logger(__name__)
 CALLS_TOOLS = Tool.start.__code__.co_filename
 TOOL_ERROR = "tool_error"  # the kind of all errors that tools raise, as telemetry reports it
 MAX_FILES = 1000  # listed with the error if a result is too large
+MAX_STOPPED = 1000  # calls, of which a run usually hears at once
 
 
 class ToolActivity:
@@ -103,6 +105,8 @@ class ToolActivity:
         """Of the calls that are running, by their task in Temporal."""
         self._held: dict[str, Slot] = {}
         """Likewise."""
+        self._stopped: FIFOCache[str, ToolContext] = FIFOCache(MAX_STOPPED)
+        """Of the calls that were cancelled, with what they had asked for, likewise."""
         self._sandbox = sandbox
         self._lifespans = lifespans
         self._folders = folders
@@ -137,6 +141,8 @@ class ToolActivity:
                     f"{reason} while the tool ran", type=ErrorType.CALL_LOST, category=EXPECTED
                 ) from None
             result = ToolResult(error="the run was stopped while this tool ran")
+            if (stopped := self._stopped.pop(_call_id(), None)) is not None:
+                result = stopped.marks.mark(result)
             result.seconds = _seconds_since(started)
         if (attempt := activity.info().attempt) > 1:
             result.attempts = attempt
@@ -197,10 +203,18 @@ class ToolActivity:
         if size is None:
             return result
         advice = "return less, or write a file"
-        return ToolResult(
+        kept = ToolResult(
             error=f"the result has {size:,} bytes; the maximum is {self._limits.max_bytes:,}: {advice}",
             files=result.files[:MAX_FILES],
         )
+        if result.checkpoints:
+            kept.checkpoints = result.checkpoints
+            if self._limits.excess(kept) is not None:
+                log.warning(
+                    "the data of a call's checkpoints is left out, as it is too large", tool=self._tool.spec.name
+                )
+                kept.checkpoints = [made.model_copy(update={"data": None}) for made in result.checkpoints]
+        return kept
 
     async def _attempt(self, invocation: ToolInvocation, claim: BeginGuard | None) -> ToolResult:
         channel = CallChannel(
@@ -213,6 +227,9 @@ class ToolActivity:
             result = await self._attempt_in(context, invocation.call.arguments, claim)
         except ApplicationError:
             await channel.drain()
+            raise
+        except asyncio.CancelledError:
+            self._stopped[call] = context
             raise
         finally:
             if self._channels.get(call) is channel:  # else a later attempt has begun

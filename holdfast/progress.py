@@ -42,7 +42,7 @@ class RunProgress(RunSummary):
     doing: str = ""
     """What the run is doing now, in a few words."""
     next_model: Annotated[str | None, Field(exclude_if=lambda model: model is None)] = None
-    """The model that the next call will probably ask, if the agent that acts has had no reply since it took over; `None`
+    """The model that the next call will probably ask, if another agent has taken over since the last reply; `None`
     means that of the last reply."""
     waits_for: list[Wait] = []
     """What it waits for, oldest first."""

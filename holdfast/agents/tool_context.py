@@ -189,7 +189,9 @@ class ToolContext:
         return await self.agents.call(agent, input, {name: value for name, value in given.items() if value is not None})
 
     def create_checkpoint(self, name: str, data: Any = None) -> str:
-        """Makes a checkpoint of the run, recorded with the result of this call, and returns its id; never raises.
+        """Makes a checkpoint of the run, and returns its id; never raises.
+
+        It is recorded with the result of this call, also if that is an error, or the call is cancelled.
 
         Args:
             name: for people, who can restore it by this name or by the id.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHistory
 
-from holdfast import Agent, RunStatus, UsageError, WaitTimedOut, tool
+from holdfast import Agent, RunStatus, ToolContext, UsageError, WaitTimedOut, tool
 from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.testing import Reply
 from tests.support.lab import Lab
@@ -30,13 +30,15 @@ def prose(size: int, seed: int = 1) -> str:
 
 
 @tool(read_only=True)
-def dump(size: int, seed: int = 1) -> str:
-    """Gives much.
+def dump(context: ToolContext, size: int, seed: int = 1) -> str:
+    """Makes a checkpoint, and gives much.
 
     Args:
+        context: makes the checkpoint.
         size: how much, in characters.
         seed: which.
     """
+    context.create_checkpoint("dumped", {"size": size})
     return prose(size, seed)
 
 
@@ -84,7 +86,7 @@ async def test_large_results_and_inputs_and_transcripts(stored: tuple[Lab, Chunk
 
 
 async def test_a_result_beyond_the_limit_is_an_error_for_the_model(stored: tuple[Lab, ChunkTable]) -> None:
-    """A result beyond the limit is reported to the model, and the run continues."""
+    """A result beyond the limit is reported to the model, and the run continues, with the checkpoint of its tool."""
     lab, _ = stored
     lab.settings.max_payload_bytes = 2 * MB
     lab.server.call_tools(("dump", {"size": 2 * MB + 500}))
@@ -92,6 +94,7 @@ async def test_a_result_beyond_the_limit_is_an_error_for_the_model(stored: tuple
     async with lab.worker(hoarder, max_cached_workflows=100):
         handle = await lab.holdfast.start("hoarder", "All of it!")
         assert (await handle.result(60)).content == "I shall ask for less."
+        assert [point.data for point in await handle.checkpoints() if point.name == "dumped"] == [{"size": 2_000_500}]
     told = [m["content"] for m in lab.server.requests[1].messages if m["role"] == "tool"]
     assert len(told) == 1
     assert "bytes; the maximum is 2,000,000: return less, or write a file" in told[0]

@@ -7,21 +7,24 @@ import time
 
 import pytest
 
-from holdfast import Agent, Entry, RunHandle, RunStatus, TextDelta, tool
+from holdfast import Agent, RunHandle, RunStatus, TextDelta, ToolContext, tool
 from holdfast.testing import Reply
-from tests.support.lab import Lab, contents
+from tests.support.lab import Lab, contents, eventually
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
 SOON = 3.0  # seconds from a cancel to the closed connection
 
 
 @tool(read_only=True)
-async def wait_for_ever() -> str:
-    """Waits."""
+async def wait_for_ever(context: ToolContext) -> str:
+    """Makes a checkpoint, and waits."""
+    context.create_checkpoint("waiting", {"call": context.call_id})
+    waiting.append(context.call_id)
     await asyncio.Event().wait()
     return "never"
 
 
+waiting: list[str] = []
 talker = Agent(name="talker", system_prompt="You talk.", tools=[wait_for_ever])
 
 
@@ -60,19 +63,23 @@ async def test_cancel_during_streaming(lab: Lab) -> None:
 
 
 async def test_cancel_during_a_tool(lab: Lab) -> None:
-    """Cancelling interrupts a waiting tool and ends the run."""
+    """Cancelling interrupts a waiting tool and ends the run; the checkpoint that the tool has made is kept."""
+    waiting.clear()
     lab.server.call_tools(("wait_for_ever", {}), ("wait_for_ever", {}))
+
+    async def have_begun() -> bool:
+        return len(waiting) == 2
+
     async with lab.worker(talker):
         handle = await lab.holdfast.start("talker", "Wait.")
-        await lab.server.wait_for_requests(1)
-        async for event in handle.events():
-            if isinstance(event, Entry) and event.kind == "message" and event.turn == 1:
-                break
+        await eventually(have_begun)
         await handle.cancel()
         assert (await handle.result(60)).status == RunStatus.CANCELLED
         entries = await lab.entries(handle.id)
         assert [entry.data["error"] for entry in entries if entry.kind == "tool_result"] == [True, True]
         assert entries[-1].data["result"]["status"] == "cancelled"
+        made = [point for point in await handle.checkpoints() if point.name == "waiting"]
+        assert [point.data for point in made] == [{"call": call} for call in sorted(waiting)]
 
 
 async def test_cancel_while_the_provider_is_unavailable(lab: Lab) -> None:

@@ -117,13 +117,8 @@ def show_page(out: Output, progress: RunProgress, log: LogSummary, ui: str | Non
 
 def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -> list[tuple[str, str]]:
     room = width - len("  workspace  ")
-    version = f", version {log.agent_version}" if log.agent_version else ""
     limit = f" of at most {progress.max_turns}" if progress.max_turns else ""
-    facts = [("agent", f"{one_line(progress.agent)}{version}"), *model_facts(progress.model)]
-    if progress.active_agent:
-        facts.insert(1, ("handed to", one_line(progress.active_agent)))
-    if progress.next_model:
-        facts.append(("next model", one_line(progress.next_model)))
+    facts = _who(progress, log)
     facts += (
         _wrapped("instead of", [f"{tried} ×{count}" for tried, count in log.tried.items()], room) if log.tried else []
     )
@@ -152,6 +147,18 @@ def _facts(progress: RunProgress, log: LogSummary, ui: str | None, width: int) -
     if progress.workspace:
         facts.append(("workspace", one_line(progress.workspace)))
     return [*facts, *place_facts(progress.files, progress.workspace, ui)]
+
+
+def _who(progress: RunProgress, log: LogSummary) -> list[tuple[str, str]]:
+    """The agent, the one that has taken over, and their models."""
+    version = f", version {log.agent_version}" if log.agent_version else ""
+    facts = [("agent", f"{one_line(progress.agent)}{version}")]
+    if progress.active_agent:
+        facts.append(("handed to", one_line(progress.active_agent)))
+    facts += model_facts(progress.model)
+    if progress.next_model:
+        facts.append(("next model", one_line(progress.next_model)))
+    return facts
 
 
 def _progress(progress: RunProgress, room: int) -> list[tuple[str, str]]:
