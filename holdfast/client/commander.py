@@ -19,9 +19,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.commands import Command, Receipt
-from holdfast.errors import CommandRefused, ErrorType, RunOver, SessionOver, WorkerUnavailable
+from holdfast.errors import CommandRefused, ErrorType, RunNotFound, RunOver, SessionOver, WorkerUnavailable
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.polling_workers import PollingWorkers
+from holdfast.temporal.updates import awaited, update_with_start
 from holdfast.temporal.visibility import explained_rejections
 from holdfast.types import RunId
 
@@ -90,10 +91,11 @@ class Commander:
 
         async def update() -> Receipt:
             async with explained_rejections(self._client):
-                receipt: Receipt = await self._client.execute_update_with_start_workflow(
+                receipt: Receipt = await update_with_start(
+                    self._client,
                     command.NAME,
                     _payload(command),
-                    start_workflow_operation=start(),
+                    start(),
                     id=_update_id(command),
                     result_type=Receipt,
                 )
@@ -115,8 +117,7 @@ class Commander:
         while True:
             try:
                 with translated_errors(run_id):
-                    async with asyncio.timeout(ANSWER_TIMEOUT):
-                        return await self._attempt(run_id, update)
+                    return await awaited(self._attempt(run_id, update), ANSWER_TIMEOUT)
             except WorkflowUpdateFailedError as error:
                 if not _continues(error):
                     raise _refusal(error) from None
@@ -153,9 +154,12 @@ class Commander:
             raise RunOver(f"run {run_id!r} has ended ({description.status.name.lower()}); to continue from it, fork it")
 
     async def _unserved(self, run_id: RunId) -> str | None:
-        """Returns the task queue of a run that no worker polls; `None` if one does."""
-        with translated_errors(run_id):
-            description = await self._client.get_workflow_handle(run_id).describe()
+        """Returns the task queue of a run that no worker polls; `None` if one does, or the run has not been started."""
+        try:
+            with translated_errors(run_id):
+                description = await self._client.get_workflow_handle(run_id).describe()
+        except RunNotFound:
+            return None
         task_queue = description.task_queue
         return None if await PollingWorkers(self._client, task_queue).names() else task_queue
 

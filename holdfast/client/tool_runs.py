@@ -7,6 +7,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,8 @@ class ToolRuns:
             await self._cancel(handle)
             raise WaitTimedOut(f"tool {tool!r} has not ended within {options.timeout:g} s; it was cancelled") from None
         except asyncio.CancelledError:
-            await asyncio.shield(self._cancel(handle))
+            with suppress(HoldfastError):  # the caller is told of the cancel, also if the server is unavailable
+                await asyncio.shield(self._cancel(handle))
             raise
         return _executed(result, agent, tool, handle.id)
 

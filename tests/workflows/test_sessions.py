@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from holdfast import Agent, RunStatus, TextDelta, tool
+from holdfast import Agent, RunStatus, TextDelta, WorkerUnavailable, tool
+from holdfast.children import AgentCall
+from holdfast.client.agent_calls import call_agent
 from holdfast.client.session import Session
 from holdfast.commands import Receipt
 from holdfast.errors import CommandRefused, RunOver, SessionOver
@@ -51,6 +55,36 @@ async def test_a_message_sent_without_a_worker_has_its_own_answer(lab: Lab) -> N
             "To the second."
         )
         assert begun.count("answer") == 1
+
+
+async def test_a_message_that_no_worker_answers_is_abandoned_quietly(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller learns that no worker is there, or stops waiting when it wants to, and asyncio reports nothing."""
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context["message"]))
+    session = session_of(lab, "unanswered")
+    handle = await lab.holdfast.start("talker", "Hi.")
+
+    commands: list[Callable[[], Awaitable[Receipt]]] = [
+        lambda: session.send("Hi."),
+        lambda: handle.send("Hi."),
+        handle.interrupt,
+        handle.resume,
+    ]
+    for command in commands:
+        for seconds in (0.0, 0.3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await command()
+    asked = AgentCall(call="1", turn=1, key="1", agent="talker", input="Hi.")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await call_agent(lab.client, handle.id, asked)
+    monkeypatch.setattr("holdfast.client.commander.ANSWER_TIMEOUT", 0.2)
+    with pytest.raises(WorkerUnavailable, match="no worker polls task queue"):
+        await session.send("Hi.")
+    gc.collect()
+    await asyncio.sleep(0)
+    assert reported == []
 
 
 async def test_a_conversation(lab: Lab) -> None:
