@@ -33,7 +33,8 @@ def _set_runtime(settings: Settings) -> None:
 def main() -> int:
     """Runs a worker; returns 2 for bad settings, 3 if a service is unavailable; exits with 0 after a shutdown.
 
-    With `--check` it only checks the settings and loads the agents, and writes what is wrong to standard output.
+    With `--check` it only checks the settings and loads the agents, and writes what is wrong to standard output. With
+    `--replaces PID`, the ports of the worker with that pid count as free.
     """
     if "--check" in sys.argv[1:]:
         return _check()
@@ -64,12 +65,16 @@ def _check() -> int:
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)  # what modules print when they are imported belongs to the log
         try:
-            check(Settings.load())
+            check(Settings.load(), _replaced())
         except UsageError as error:
             _print_cause(error)
             answer.write(f"{error}\n")
             return 2
     return 0
+
+
+def _replaced() -> int | None:
+    return int(sys.argv[sys.argv.index("--replaces") + 1]) if "--replaces" in sys.argv else None
 
 
 def _print_cause(error: UsageError) -> None:

@@ -70,7 +70,7 @@ class ReloadingWorker:
                 continue
             self._out.note(f"changed: {shown_files(serving.changed_files())}")
             try:
-                await check_worker(self._variables)
+                await check_worker(self._variables, replaces=self._process.pid)
             except UsageError as error:
                 self._out.error(f"{error}. The worker keeps the code that it has")
                 continue

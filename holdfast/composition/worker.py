@@ -49,8 +49,10 @@ from holdfast.settings import Settings
 from holdfast.stack.address import local_address
 from holdfast.stack.part_locks import started_ns
 from holdfast.stack.serving import Serving, serving_file
+from holdfast.stack.sockets import is_served_by
 from holdfast.storage.memory import Embedding
 from holdfast.storage.persistence import Persistence
+from holdfast.telemetry.endpoint import check_endpoint
 from holdfast.temporal.connection import connect_temporal
 from holdfast.temporal.event_topics import TemporalEventTopics
 from holdfast.temporal.payload_limits import PayloadLimits
@@ -286,12 +288,19 @@ def _relieve_collector() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD, *gc.get_threshold()[1:])
 
 
-def check(settings: Settings) -> None:
-    """Checks everything that can be checked without a server: the settings, and the modules with the agents.
+def check(settings: Settings, replaced: int | None = None) -> None:
+    """Checks everything that can be checked without a server: the settings, the modules with the agents, and the port.
+
+    Args:
+        settings: of the worker.
+        replaced: the pid of a worker that ends before this one starts, whose port is free then.
 
     Raises:
         UsageError: a worker would not start; the message says why.
     """
+    port = settings.metrics_port
+    if port is not None and not (replaced and is_served_by(replaced, port)):
+        check_endpoint(settings.metrics_host, port)
     AgentCatalog.load(settings.holdfast_agents)
     deployment_config(settings)
     _persistence(settings)

@@ -1,4 +1,4 @@
-"""Check of a worker's settings and modules in a process of its own, before a running worker is stopped."""
+"""Check of a worker's settings, modules and ports in a process of its own, before a running worker is stopped."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from holdfast.stack import process
 TIMEOUT = 60.0  # seconds; a check takes one to two, and modules of users may do more when they are imported
 
 
-async def check_worker(variables: Mapping[str, str], log: Path | None = None) -> None:
+async def check_worker(variables: Mapping[str, str], log: Path | None = None, replaces: int | None = None) -> None:
     """Checks that a worker could start with these environment variables, in the current folder.
 
     Args:
         variables: its environment.
         log: what the modules print, and the traceback of an error in them, is added to it; `None` means that it goes to
             standard error.
+        replaces: the pid of the worker whose ports the new one takes over; `None` means that there is none.
 
     Raises:
         UsageError: it could not; the message says why.
     """
+    options = [] if replaces is None else ["--replaces", str(replaces)]
     with _opened(log) as errors:
         started = await asyncio.create_subprocess_exec(
-            *process.module_command("holdfast.worker", "--check"),
+            *process.module_command("holdfast.worker", "--check", *options),
             stdin=DEVNULL, stdout=PIPE, stderr=errors, env=variables, start_new_session=True,
         )  # fmt: skip
     try:

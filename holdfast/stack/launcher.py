@@ -23,6 +23,8 @@ from holdfast.stack.serving import Serving, shown_files
 from holdfast.stack.state import Part, PortName, StackState, StateFile, log_path
 from holdfast.stack.supervision import Supervision
 from holdfast.stack.ui import codec_endpoint, ui_url
+from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.visibility import check_search_attributes
 
 STOP_TIMEOUTS: Mapping[PartName, float] = {"worker": 30.0, "model": 5.0, "temporal": 15.0, "supervisor": 5.0}
 """Seconds from SIGTERM to SIGKILL for each part; the worker finishes its activities."""
@@ -84,8 +86,8 @@ class Launcher:
 
     async def _start_temporal(self) -> Client:
         before = self.state.parts.get("temporal")
+        binary = await find_server(self._report)  # before a running one is stopped, as there may be none
         await self.stop("temporal")
-        binary = await find_server(self._report)
         if before and before.version != binary.server and before.version is not None:
             self._report(
                 f"the Temporal database was last used by server {before.version}; it is now used by {binary.server}"
@@ -133,7 +135,7 @@ class Launcher:
     async def worker(self, client: Client, model: Part | None, program: Sequence[str] | None, replace: Replace) -> Part:
         """Starts a worker, or replaces the one that runs.
 
-        New settings and modules are checked before the running worker is stopped.
+        Whatever can be checked is, before the running worker is stopped: settings, modules, ports, and the namespace.
 
         Raises:
             UsageError: the worker cannot be started with these settings or modules.
@@ -151,7 +153,10 @@ class Launcher:
             return running
         variables = workers.environment(self._settings, address, model_url)
         if program is None:
-            await self._check(variables)
+            await self._check(variables, running)
+        if self._settings.temporal_address is not None:  # else it is the stack's own server, which has been prepared
+            with translated_errors():
+                await check_search_attributes(client)
         if running:
             self._report(f"restarting the worker; its runs resume automatically: {reason}")
         await self.stop("worker")
@@ -170,7 +175,7 @@ class Launcher:
         """Checks the settings and modules of a first worker while the other parts are started."""
         if program is None and self.state.alive("worker") is None:
             variables = workers.environment(self._settings, self._settings.temporal_address or "", None)
-            self._early_check = asyncio.create_task(self._new_check(variables))
+            self._early_check = asyncio.create_task(self._new_check(variables, None))
         try:
             yield
         finally:
@@ -178,11 +183,12 @@ class Launcher:
                 self._early_check.cancel()
                 await asyncio.gather(self._early_check, return_exceptions=True)
 
-    async def _check(self, variables: Mapping[str, str]) -> None:
-        await (self._early_check or self._new_check(variables))
+    async def _check(self, variables: Mapping[str, str], running: Part | None) -> None:
+        await (self._early_check or self._new_check(variables, running))
 
-    async def _new_check(self, variables: Mapping[str, str]) -> None:
-        await check.check_worker(variables, log_path(self._home, "worker"))
+    async def _new_check(self, variables: Mapping[str, str], running: Part | None) -> None:
+        log = log_path(self._home, "worker")
+        await check.check_worker(variables, log, replaces=running.pid if running else None)
 
     def needs_model(self, *, keeps_worker: bool) -> bool:
         """Returns whether the scripted model server has to run: for a new worker, or the one that is kept."""

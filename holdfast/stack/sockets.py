@@ -34,11 +34,11 @@ def answers(port: int) -> bool:
 
 
 def is_served_by(pid: int, port: int) -> bool:
-    """Returns whether a process listens on this port; True also where the system does not tell."""
-    table = Path("/proc/net/tcp")
-    if not table.exists():
+    """Returns whether a process listens on this port, of any address; True also where the system does not tell."""
+    tables = [table for table in map(Path, ("/proc/net/tcp", "/proc/net/tcp6")) if table.exists()]
+    if not tables:
         return True
-    rows = (line.split() for line in table.read_text().splitlines()[1:])
+    rows = (line.split() for table in tables for line in table.read_text().splitlines()[1:])
     listening = {
         f"socket:[{row[9]}]" for row in rows if row[3] == LISTEN and int(row[1].rpartition(":")[2], 16) == port
     }

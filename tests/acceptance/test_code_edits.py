@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,29 @@ def test_older_code_is_reported_and_replaced_by_up(served: CliStack, project: Pr
     assert "its code has changed" in restarted.err
     assert worker_pid(served) != before
     assert served("status", changes=settings).err == ""
+
+
+def test_a_worker_keeps_running_if_its_successor_would_have_no_port(served: CliStack, project: Project) -> None:
+    """A port of metrics that is taken, or an address that cannot be used, is refused before the worker is stopped."""
+    before = worker_pid(served)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        refusals = [
+            ({"METRICS_PORT": port}, "Address already in use"),
+            ({"METRICS_PORT": port, "METRICS_HOST": "a-name"}, "METRICS_HOST names an address of this machine"),
+        ]
+        for changes, reason in refusals:
+            refused = served("up", changes=project.settings | changes)
+            assert refused.code == 2
+            assert f"METRICS_PORT='{port}': metrics cannot be served at" in " ".join(refused.err.split())
+            assert reason in " ".join(refused.err.split())
+            assert "stopping" not in refused.err
+            assert worker_pid(served) == before
+    measured = {**project.settings, "METRICS_PORT": port}
+    assert served("up", changes=measured).code == 0
+    assert (after := worker_pid(served)) != before
+    assert served("restart", changes=measured).code == 0  # the port is that of the worker which is replaced
+    assert worker_pid(served) != after
 
 
 async def test_up_reloads(served: CliStack, project: Project) -> None:

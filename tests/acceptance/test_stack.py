@@ -245,7 +245,8 @@ async def test_an_address_that_does_not_answer_is_named(place: Place) -> None:
 
 
 async def test_no_way_to_a_server_names_all_ways(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without any Temporal server, the message lists every way to get one."""
+    """Without any Temporal server, the message lists every way to get one; one that runs is not stopped before."""
+    running = (await place.up()).temporal
     programs = tmp_path / "programs"
     programs.mkdir()
     impostor = programs / "temporal"
@@ -256,7 +257,9 @@ async def test_no_way_to_a_server_names_all_ways(place: Place, monkeypatch: pyte
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing can be downloaded
     with pytest.raises(TemporalUnavailable) as raised:
-        await place.up()
+        await place.up(temporal_namespace="another")
+    assert running is not None
+    assert running.is_alive
     message = str(raised.value)
     assert f"on PATH: {impostor} is not Temporal's program" in message
     assert "download by the Temporal SDK: " in message
