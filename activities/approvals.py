@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import EXPECTED
 from holdfast.activities.tool_context import tool_context
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.agents.catalog import AgentCatalog
@@ -53,7 +54,7 @@ class ApprovalActivities:
             raise ApplicationError(
                 f"this worker does not serve {kind!r}",
                 type=ErrorType.NOT_SERVED,
-                category=ApplicationErrorCategory.BENIGN,
+                category=EXPECTED,
             )
         if (condition := tool.condition) is None:
             return tool.spec.approval != "never"

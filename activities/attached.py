@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
-from holdfast.activities.failures import EXPECTED
+from holdfast.activities.failures import EXPECTED, store_unavailable
 from holdfast.agents.files import Loaded
 from holdfast.attachments import Attachment
 from holdfast.errors import ErrorType, ModelUnavailable, PayloadUnreadable, StoreUnavailable
@@ -124,7 +124,7 @@ class ContentActivities:
         try:
             return [await self._stored(each) for each in attachments]
         except StoreUnavailable as error:
-            raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
+            raise store_unavailable(error) from None
 
     async def _stored(self, attachment: Attachment) -> Attachment:
         if attachment.data is None:

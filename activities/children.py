@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
+from holdfast.activities.failures import EXPECTED
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.children import ChildReport, EarlierChild, FoundChild
 from holdfast.errors import ErrorType, HoldfastError, RunNotFound
@@ -39,9 +40,7 @@ class ChildActivities:
             except RunNotFound:
                 return FoundChild()
             except HoldfastError as error:
-                raise ApplicationError(
-                    str(error), type=ErrorType.INTERNAL, category=ApplicationErrorCategory.BENIGN
-                ) from None
+                raise ApplicationError(str(error), type=ErrorType.INTERNAL, category=EXPECTED) from None
 
     async def _is_same(self, wanted: EarlierChild) -> bool:
         agent = parent = None

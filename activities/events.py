@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import EXPECTED
 from holdfast.errors import ErrorType, TemporalUnavailable, UsageError
 from holdfast.event_topics import EmittedEvent, EventWaiter
 from holdfast.ports.event_topics import EventTopics
@@ -51,4 +52,4 @@ def _failure(error: UsageError | TemporalUnavailable) -> ApplicationError:
     if isinstance(error, UsageError):
         return ApplicationError(str(error), type=ErrorType.INVALID_REQUEST, non_retryable=True)
     log.warning("Temporal is unavailable, will retry", attempt=activity.info().attempt, reason=str(error))
-    return ApplicationError(str(error), type=ErrorType.INTERNAL, category=ApplicationErrorCategory.BENIGN)
+    return ApplicationError(str(error), type=ErrorType.INTERNAL, category=EXPECTED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from holdfast.errors import ErrorType
+from holdfast.errors import ErrorType, HoldfastError
 
 EXPECTED = ApplicationErrorCategory.BENIGN
 """Of failures that are logged on one line, or that the run tells; the SDK would add a traceback for each attempt."""
@@ -21,3 +21,8 @@ def not_served(lacks: str) -> ApplicationError:
     return ApplicationError(
         f"this worker does not have {lacks}", type=ErrorType.NOT_SERVED, non_retryable=True, category=EXPECTED
     )
+
+
+def store_unavailable(error: HoldfastError) -> ApplicationError:
+    """Returns the failure of an activity that cannot read or write now; Temporal retries it."""
+    return ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED)

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
-from holdfast.activities.failures import EXPECTED
+from holdfast.activities.failures import EXPECTED, store_unavailable
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.activities.workspace_copy import ADVICE, Stopped, WorkspaceCopier
 from holdfast.agents.workspaces import WorkspaceRoots
@@ -72,7 +72,7 @@ class ForkActivities:
                 raise refusal(error) from None
             except Unavailable as error:
                 log.warning("the run to fork cannot be read, will retry", run=wanted.fork.run, reason=str(error))
-                raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
+                raise store_unavailable(error) from None
         page = _page(entries, wanted.after)
         if wanted.after + len(page) >= entries[-1].seq:
             self._read.pop(activity.info().workflow_run_id or "", None)
@@ -122,7 +122,7 @@ class ForkActivities:
             raise UsageError(f"the files of run {wanted.run!r} cannot be written: {error}; {ADVICE}") from None
         except StoreUnavailable as error:
             log.warning("the files of the run to fork cannot be read, will retry", run=wanted.run, reason=str(error))
-            raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
+            raise store_unavailable(error) from None
 
     async def _prefix(self, wanted: ForkPageRequest) -> list[Entry]:
         fork = wanted.fork

@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
+from holdfast.activities.failures import EXPECTED
 from holdfast.errors import ErrorType
 
 HEARTBEAT_INTERVAL = timedelta(seconds=0.8)  # a third of the shortest timeout; a cancel arrives with the next one
@@ -54,9 +55,7 @@ async def repeated_if_lost() -> AsyncIterator[None]:
     except asyncio.CancelledError:
         if stopped_by_user():
             raise
-        raise ApplicationError(
-            "the worker was shut down", type=ErrorType.CALL_LOST, category=ApplicationErrorCategory.BENIGN
-        ) from None
+        raise ApplicationError("the worker was shut down", type=ErrorType.CALL_LOST, category=EXPECTED) from None
 
 
 def stopped_by_user() -> bool:

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import EXPECTED
 from holdfast.agents.tool import Tool
 from holdfast.errors import ErrorType, PayloadUnreadable
 from holdfast.invocations import ToolInvocation
@@ -63,7 +64,7 @@ class KeptWorkspaces:
                 f"not called: the files of the workspace cannot be restored: {error}",
                 type=ErrorType.INTERNAL,
                 non_retryable=True,
-                category=ApplicationErrorCategory.BENIGN,
+                category=EXPECTED,
             ) from None
         try:
             yield workspace
@@ -96,5 +97,5 @@ def _not_ready(reason: str, tool: Tool) -> ApplicationError:
         f"not called: the files of the workspace cannot be restored now: {reason}",
         type=ErrorType.WORKSPACE_NOT_READY,
         non_retryable=True,
-        category=ApplicationErrorCategory.BENIGN,
+        category=EXPECTED,
     )

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from cachetools import FIFOCache
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast._util.logger import get_logger
 from holdfast.activities.claims import (
@@ -21,6 +21,7 @@ from holdfast.activities.claims import (
     key_of,
     new_owner,
 )
+from holdfast.activities.failures import EXPECTED
 from holdfast.activities.late_results import LateResults
 from holdfast.activities.tool_runner import BeginGuard, ToolRunner
 from holdfast.agents.tool import Tool, ToolContext
@@ -111,7 +112,7 @@ class LedgerCalls:
                     self._unbegun[key] = owner
         raise ApplicationError(
             f"the call did not begin, although it was claimed {MAX_CLAIMS} times",
-            category=ApplicationErrorCategory.BENIGN,
+            category=EXPECTED,
         )
 
     async def _known(
@@ -199,13 +200,13 @@ class LedgerCalls:
                 f"it is unknown whether an earlier attempt made the call: {reason}",
                 type=ErrorType.CALL_LOST,
                 next_retry_delay=STORE_PAUSE,
-                category=ApplicationErrorCategory.BENIGN,
+                category=EXPECTED,
             )
         return ApplicationError(
             f"not called: the call could not be claimed in the ledger: {reason}",
             type=ErrorType.CLAIM_REQUIRED if self._is_required else ErrorType.NO_CLAIM,
             non_retryable=True,
-            category=ApplicationErrorCategory.BENIGN,
+            category=EXPECTED,
         )
 
 

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
-from holdfast.activities.failures import EXPECTED
+from holdfast.activities.failures import EXPECTED, store_unavailable
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.activities.retries import MAX_BACKOFF, retry_pause
 from holdfast.errors import ErrorType, ModelError, ModelUnavailable, StoreUnavailable
@@ -43,7 +43,7 @@ class MemoryActivities:
                 attempt=activity.info().attempt,
                 reason=str(error),
             )
-            raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
+            raise store_unavailable(error) from None
 
 
 def _retryable(error: ModelError) -> ApplicationError:

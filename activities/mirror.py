@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 from holdfast import names
 from holdfast._util.logger import get_logger
 from holdfast.activities.context_cache import ContextCache
-from holdfast.activities.failures import EXPECTED
+from holdfast.activities.failures import EXPECTED, store_unavailable
 from holdfast.activities.finished import FinishedCalls
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.activities.mirror_writer import MirrorWriter
@@ -88,7 +88,7 @@ class MirrorActivities:
             raise ApplicationError(str(error), type=ErrorType.INTERNAL, non_retryable=True) from None
         except StoreUnavailable as error:
             log.warning("the mirror lags, will retry", attempt=activity.info().attempt, reason=str(error))
-            raise ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED) from None
+            raise store_unavailable(error) from None
         if batch.entries[-1].kind == "finish":
             await self._telemetry.run_ended(batch)
         return head

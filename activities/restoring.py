@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import store_unavailable
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.checkpoints import RestorePoint, restore_point
 from holdfast.errors import (
@@ -80,4 +81,4 @@ class RestoreActivities:
 
 def _later(error: HoldfastError) -> ApplicationError:
     log.warning("the log of a run cannot be read, will retry", reason=str(error))
-    return ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=ApplicationErrorCategory.BENIGN)
+    return store_unavailable(error)

@@ -6,10 +6,11 @@ from collections.abc import Container
 from pathlib import Path
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast.activities.failures import EXPECTED, store_unavailable
 from holdfast.activities.limiter import Limiter
 from holdfast.activities.slots import AgentSlots
 from holdfast.agents.approvals import tightened_team
@@ -179,7 +180,7 @@ class RunActivities:
                 str(error),
                 limit or self._default_timeout,
                 type=ErrorType.MCP_UNAVAILABLE,
-                category=ApplicationErrorCategory.BENIGN,
+                category=EXPECTED,
             ) from None
         except StoreUnavailable as error:
             log.warning(
@@ -188,9 +189,7 @@ class RunActivities:
                 attempt=activity.info().attempt,
                 reason=str(error),
             )
-            raise ApplicationError(
-                str(error), type=ErrorType.STORE_UNAVAILABLE, category=ApplicationErrorCategory.BENIGN
-            ) from None
+            raise store_unavailable(error) from None
 
     def _check_tools(self, spec: AgentSpec, wanted: RunOptions) -> None:
         missing = [
@@ -214,7 +213,7 @@ class RunActivities:
             message,
             timeout or self._default_timeout,
             type=ErrorType.UNKNOWN_AGENT,
-            category=ApplicationErrorCategory.BENIGN,
+            category=EXPECTED,
         )
 
 

@@ -10,9 +10,10 @@ from datetime import timedelta
 from weakref import WeakValueDictionary
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 from holdfast import names
+from holdfast.activities.failures import EXPECTED
 from holdfast.activities.heartbeat import heartbeats
 from holdfast.types import RunId
 
@@ -151,7 +152,7 @@ class SlotActivities:
         if self._waiting >= self._max_waiting:
             raise ApplicationError(
                 f"{self._waiting} runs wait for a slot of this worker",
-                category=ApplicationErrorCategory.BENIGN,
+                category=EXPECTED,
                 next_retry_delay=RETRY_DELAY,
             )
         self._waiting += 1
@@ -168,7 +169,7 @@ class SlotActivities:
             async with heartbeats():
                 await asyncio.wait([waiting, ending], return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
-                raise ApplicationError("the worker is shutting down", category=ApplicationErrorCategory.BENIGN)
+                raise ApplicationError("the worker is shutting down", category=EXPECTED)
             await waiting
         finally:
             waiting.cancel()
