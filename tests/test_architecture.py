@@ -228,8 +228,8 @@ LAYERS = [
     Layer("previews", "errors"),
     Layer(
         "tools",
-        f"{VOCABULARY} _lazy _util.logger _util.loop_thread agents.mcp_server agents.tool agents.secret_files "
-        "agents.workspaces sandbox.attached",
+        f"{VOCABULARY} _lazy _util.descriptors _util.logger _util.loop_thread agents.mcp_server agents.tool "
+        "agents.secret_files agents.workspaces sandbox.attached",
         "httpx2 mcp mcp_types pydantic",
     ),
     Layer("temporal", f"{VOCABULARY} _util.logger _util.native_threads", "google pydantic temporalio"),
@@ -270,7 +270,8 @@ LAYERS = [
     Layer("storage.persistence", "errors ports storage"),
     Layer(
         "workspaces",
-        f"{VOCABULARY} _util.batches _util.logger _util.private_files agents.secret_files agents.workspaces",
+        f"{VOCABULARY} _util.batches _util.descriptors _util.logger _util.private_files agents.secret_files "
+        "agents.workspaces",
         "pydantic",
     ),
     Layer("scripted", f"{VOCABULARY} models", "pydantic starlette uvicorn"),

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+from holdfast._util.descriptors import TEMPORARY_PREFIX
 from holdfast.agents.tool import ToolError
-from holdfast.tools.workspace import TEMPORARY_PREFIX, Workspace
+from holdfast.tools.workspace import Workspace
 
 MAX_ENTRIES = 200_000  # files and folders of a workspace, which take some seconds
 MAX_HIDDEN = 1_000  # each is a mount of its own in the sandbox

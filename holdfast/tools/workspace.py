@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, Self
 
+from holdfast._util import descriptors
 from holdfast.agents.secret_files import secret_part
 from holdfast.agents.tool import ToolContext, ToolError
 from holdfast.agents.workspaces import WorkspaceRoots
@@ -20,12 +20,7 @@ from holdfast.errors import UsageError
 from holdfast.types import clean_text
 
 MAX_NAMES = 20_000  # of a folder that are searched for another Unicode form, which takes some hundredths of a second
-
-TEMPORARY_PREFIX = ".holdfast-"  # begins the names of files that are still being written
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: opening a pipe must not wait
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Item(NamedTuple):
@@ -99,7 +94,7 @@ class Workspace:
         with _plain_errors(path):
             real = self._real(path)
             with self._folder(real.parent) as folder:
-                descriptor = os.open(_name(real), _READ, dir_fd=folder)
+                descriptor = os.open(_name(real), descriptors.READ, dir_fd=folder)
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return os.fdopen(descriptor, "rb")
             os.close(descriptor)
@@ -115,15 +110,9 @@ class Workspace:
             real = self._real(path)
             with self._folder(real.parent, create=True) as folder:
                 mode = _mode_to_keep(path, _name(real), folder)
-                temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-                descriptor = os.open(temporary, _CREATE, 0o666, dir_fd=folder)
-                try:
+                with descriptors.replacing(real.name, folder) as temporary:
+                    descriptor = os.open(temporary, descriptors.CREATE, 0o666, dir_fd=folder)
                     _write_through(descriptor, data, mode)
-                    os.replace(temporary, real.name, src_dir_fd=folder, dst_dir_fd=folder)
-                except BaseException:
-                    with suppress(OSError):
-                        os.unlink(temporary, dir_fd=folder)
-                    raise
                 os.fsync(folder)
 
     def _real(self, path: PurePosixPath) -> PurePosixPath:
@@ -154,23 +143,13 @@ class Workspace:
                 found /= _same_name(self._root / found, name)
         return found
 
-    @contextmanager
-    def _folder(self, real: PurePosixPath, *, create: bool = False) -> Iterator[int]:
+    def _folder(self, real: PurePosixPath, *, create: bool = False) -> AbstractContextManager[int]:
         """Opens the folder of a resolved path."""
         try:
-            descriptor = os.open(self._root, _STEP)
+            root = os.open(self._root, descriptors.FOLDER)
         except FileNotFoundError:
             raise ToolError("the workspace is empty: its folder does not exist yet") from None
-        try:
-            for name in real.parts:
-                if create:
-                    _make_folder(name, descriptor)
-                below = os.open(name, _STEP, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = below
-            yield descriptor
-        finally:
-            os.close(descriptor)
+        return descriptors.open_below(root, real, create=create)
 
     def _status(self, path: PurePosixPath) -> os.stat_result:
         real = self._real(path)
@@ -180,7 +159,7 @@ class Workspace:
     def _item(self, folder: PurePosixPath, entry: os.DirEntry[str]) -> Item:
         if entry.is_dir(follow_symlinks=False):
             return Item(entry.name, is_folder=True, size=None)
-        if entry.name.startswith(TEMPORARY_PREFIX):
+        if entry.name.startswith(descriptors.TEMPORARY_PREFIX):
             return Item(entry.name, is_folder=False, size=None)
         try:
             status = self._status(folder / entry.name) if entry.is_symlink() else entry.stat(follow_symlinks=False)
@@ -232,12 +211,6 @@ def _same_name(folder: Path, name: str) -> str:
 
 def _size(status: os.stat_result) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def _make_folder(name: str, parent: int) -> None:
-    with suppress(FileExistsError):
-        os.mkdir(name, dir_fd=parent)
-        os.fsync(parent)
 
 
 def _mode_to_keep(path: PurePosixPath, name: str, folder: int) -> int | None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+from holdfast._util import descriptors
 from holdfast.trees import FILE, FOLDER, Node
 
-TEMPORARY_PREFIX = ".holdfast-"  # begins the names of files that are being written, as those of the file tools do
-_STEP = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: opening a pipe must not wait
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLAIN = 0o777  # without setuid and setgid
 
 
@@ -35,7 +31,7 @@ class Folder:
         """Opens a folder, and closes it at the end of the block."""
         if create:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, _STEP)
+        descriptor = os.open(path, descriptors.FOLDER)
         try:
             yield cls(descriptor)
         finally:
@@ -55,7 +51,7 @@ class Folder:
         """
         place = PurePosixPath(path)
         with self._at(place.parent) as folder:
-            descriptor = os.open(place.name, _READ, dir_fd=folder)
+            descriptor = os.open(place.name, descriptors.READ, dir_fd=folder)
             with os.fdopen(descriptor, "rb") as file:
                 before = os.fstat(descriptor)
                 if not stat.S_ISREG(before.st_mode):
@@ -89,20 +85,14 @@ class Folder:
                     os.mkdir(place.name, dir_fd=folder)
                 self._set_mode(place.name, folder, node.mode)
                 return
-            temporary = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-            try:
+            with descriptors.replacing(place.name, folder) as temporary:
                 if node.kind == FILE:
-                    with os.fdopen(os.open(temporary, _CREATE, 0o600, dir_fd=folder), "wb") as file:
+                    with os.fdopen(os.open(temporary, descriptors.CREATE, 0o600, dir_fd=folder), "wb") as file:
                         file.write(content)
                         file.flush()
                         os.fchmod(file.fileno(), node.mode & _PLAIN)
                 else:
                     os.symlink(node.target, temporary, dir_fd=folder)
-                os.replace(temporary, place.name, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary, dir_fd=folder)
-                raise
 
     def set_mode(self, path: str, mode: int) -> None:
         """Sets the permissions of a file or folder."""
@@ -111,21 +101,12 @@ class Folder:
             self._set_mode(place.name, folder, mode)
 
     def _set_mode(self, name: str, folder: int, mode: int) -> None:
-        descriptor = os.open(name, _READ, dir_fd=folder)
+        descriptor = os.open(name, descriptors.READ, dir_fd=folder)
         try:
             os.fchmod(descriptor, mode & _PLAIN)
         finally:
             os.close(descriptor)
 
-    @contextmanager
-    def _at(self, place: PurePosixPath) -> Iterator[int]:
-        """Opens a folder below this one, name by name."""
-        descriptor = os.dup(self._descriptor)
-        try:
-            for name in place.parts:
-                below = os.open(name, _STEP, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = below
-            yield descriptor
-        finally:
-            os.close(descriptor)
+    def _at(self, place: PurePosixPath) -> AbstractContextManager[int]:
+        """Opens a folder below this one."""
+        return descriptors.open_below(os.dup(self._descriptor), place)

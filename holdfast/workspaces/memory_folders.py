@@ -13,12 +13,13 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from holdfast._util.descriptors import TEMPORARY_PREFIX
 from holdfast._util.logger import get_logger
 from holdfast._util.private_files import write_private
 from holdfast.errors import StoreUnavailable, UsageError
 from holdfast.ports.memory_files import MAX_FILE_BYTES, MAX_FILES, MemoryFileStore, MemoryFolder, MemoryFolders
 from holdfast.trees import FILE, FOLDER, Node
-from holdfast.workspaces.folder import TEMPORARY_PREFIX, Folder
+from holdfast.workspaces.folder import Folder
 from holdfast.workspaces.records import FolderRecords
 
 log = get_logger(__name__)

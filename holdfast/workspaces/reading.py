@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast._util.descriptors import TEMPORARY_PREFIX
 from holdfast.agents.secret_files import secret_part
 from holdfast.trees import FILE, FOLDER, LINK, Node, Tree
-from holdfast.workspaces.folder import TEMPORARY_PREFIX, Folder
+from holdfast.workspaces.folder import Folder
 from holdfast.workspaces.limits import KeptLimits
 
 MAX_DEPTH = 200  # folders below one another; deeper ones are left out
