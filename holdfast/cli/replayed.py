@@ -182,6 +182,7 @@ async def opened_check(out: Output, *, needs_server: bool) -> AsyncIterator[Chec
         Unavailable: Temporal is unavailable.
     """
     from holdfast.composition.converter import client_converter  # noqa: PLC0415 - see _is_file
+    from holdfast.composition.reachable import reachable_storage  # noqa: PLC0415
     from holdfast.composition.replay import history_replayer  # noqa: PLC0415
     from holdfast.settings import Settings  # noqa: PLC0415
     from holdfast.temporal.replay.histories import HistoryReader  # noqa: PLC0415
@@ -193,5 +194,5 @@ async def opened_check(out: Output, *, needs_server: bool) -> AsyncIterator[Chec
             yield Check(replayer, HistoryReader(client), session.settings.temporal_task_queue)
         return
     settings = Settings.load()
-    async with client_converter(settings) as converter:
-        yield Check(history_replayer(converter), None, settings.temporal_task_queue)
+    async with reachable_storage(settings) as storage:
+        yield Check(history_replayer(client_converter(settings, storage)), None, settings.temporal_task_queue)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from holdfast.client.conversations import ConversationPlaces
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition.converter import client_converter
-from holdfast.composition.reachable import reachable_storage
+from holdfast.composition.reachable import ClientStorage, reachable_storage
 from holdfast.errors import TemporalUnavailable
 from holdfast.settings import Settings
 from holdfast.stack.address import local_address
@@ -41,20 +41,31 @@ async def open_client(settings: Settings, address: str) -> AsyncIterator[Holdfas
         SettingsError: a setting has a bad value.
         TemporalUnavailable: the server is unavailable.
     """
-    async with client_converter(settings) as converter, reachable_storage(settings) as storage:
-        temporal = await connect_temporal(address, settings.temporal_namespace, converter=converter)
-        yield Holdfast(
-            temporal,
-            task_queue=settings.temporal_task_queue,
-            max_input_bytes=largest_input(converter, settings.max_payload_bytes),
-            bus=storage.bus,
-            agents=storage.agents,
-            mirror=storage.mirror,
-            contents=storage.contents,
-            embedder=storage.embedder,
-            conversations=ConversationPlaces(settings.holdfast_home, storage.conversations),
-            may_run=may_run if settings.temporal_address is None else None,
-        )
+    async with reachable_storage(settings) as storage:
+        yield await client_on(settings, address, storage)
+
+
+async def client_on(settings: Settings, address: str, storage: ClientStorage) -> Holdfast:
+    """Returns a client of the Temporal server at `address` (host:port), with the workers' storage.
+
+    Raises:
+        SettingsError: a setting has a bad value.
+        TemporalUnavailable: the server is unavailable.
+    """
+    converter = client_converter(settings, storage)
+    temporal = await connect_temporal(address, settings.temporal_namespace, converter=converter)
+    return Holdfast(
+        temporal,
+        task_queue=settings.temporal_task_queue,
+        max_input_bytes=largest_input(converter, settings.max_payload_bytes),
+        bus=storage.bus,
+        agents=storage.agents,
+        mirror=storage.mirror,
+        contents=storage.contents,
+        embedder=storage.embedder,
+        conversations=ConversationPlaces(settings.holdfast_home, storage.conversations),
+        may_run=may_run if settings.temporal_address is None else None,
+    )
 
 
 def _local_address(settings: Settings) -> str:

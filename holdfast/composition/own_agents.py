@@ -20,32 +20,24 @@ from holdfast.agent_result import AgentResult
 from holdfast.agents.agent import Agent
 from holdfast.agents.own_code import full_spec_of, has_code, spec_of, with_reached
 from holdfast.agents.readers import reader_of
-from holdfast.client.conversations import ConversationPlaces
 from holdfast.client.holdfast import Holdfast
 from holdfast.client.inputs import RunInput
-from holdfast.client.known_agents import AgentSources
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
 from holdfast.client.tool_runs import ExecutedTool, ToolCallOptions
-from holdfast.composition.keys import key_ring
+from holdfast.composition.client import client_on
+from holdfast.composition.reachable import ProcessStorage
 from holdfast.errors import HoldfastError, WaitTimedOut, WorkerUnavailable
 from holdfast.events import Event
-from holdfast.ports import EventBus
-from holdfast.ports.contents import ContentStore
 from holdfast.settings import Settings
 from holdfast.stack import Replace, await_comeback, compare, up
 from holdfast.stack.serving import shown_files
 from holdfast.start_options import SessionOptions, StartOptions
-from holdfast.storage.payloads.data_converter import data_converter
-from holdfast.temporal.connection import connect_temporal
-from holdfast.temporal.payload_limits import largest_input
 from holdfast.tools.mcp.servers import leave_servers
 from holdfast.types import AgentSpec, RunId
 
 if TYPE_CHECKING:
     from holdfast.composition.code_worker import CodeWorker, Serve
-    from holdfast.storage.payloads.chunk_store import ChunkStore
-    from holdfast.storage.persistence import Persistence
 
 log = get_logger(__name__)
 
@@ -204,37 +196,9 @@ class OwnAgents:
                 worker.use(loop)
 
     async def _connect(self) -> Connection:
-        settings, keys = self._settings, key_ring(self._settings)
-
-        def chunk_store() -> ChunkStore:
-            from holdfast.storage.payloads.chunk_store import ChunkStore  # noqa: PLC0415 - see `_persistence`
-
-            payloads = _persistence().payloads
-            assert payloads is not None, "every database stores payloads"
-            return ChunkStore(payloads, keys)
-
-        converter = data_converter(chunk_store if settings.store_url != "memory://" else None, keys)
+        settings = self._settings
         address = settings.temporal_address or await _local_address(settings)
-        temporal = await connect_temporal(address, settings.temporal_namespace, converter=converter)
-
-        def bus() -> EventBus | None:
-            return None if settings.event_bus_backend == "memory" else _persistence().bus
-
-        def contents() -> ContentStore | None:
-            found = _persistence()
-            return found.contents if found.database is not None else None
-
-        runs = Holdfast(
-            temporal,
-            task_queue=settings.temporal_task_queue,
-            max_input_bytes=largest_input(converter, settings.max_payload_bytes),
-            bus=bus,
-            agents=lambda: _agents(settings),
-            mirror=lambda: _persistence().store,
-            contents=contents,
-            embedder=lambda: _persistence().embedder,
-            conversations=ConversationPlaces(settings.holdfast_home, lambda: _persistence().conversations),
-        )
+        runs = await client_on(settings, address, ProcessStorage(settings))
         if settings.temporal_address is not None:
             await _warn_without_worker(runs)
         return Connection(runs)
@@ -271,28 +235,14 @@ class OwnAgents:
 def _code_worker() -> Callable[[Client, Settings, Agent, Serve], CodeWorker]:
     """Returns what makes workers; its modules take a second to load, in which the model is asked already."""
     from holdfast.composition.code_worker import CodeWorker  # noqa: PLC0415
-
-    persistence = _persistence()
-    return lambda client, settings, agent, serve: CodeWorker(client, settings, persistence, agent, serve)
-
-
-def _persistence() -> Persistence:
-    """Returns the storage of the process, which is not needed to start a run: it takes half a second to load."""
     from holdfast.composition.persistence import shared_persistence  # noqa: PLC0415
 
-    return shared_persistence()
+    persistence = shared_persistence()
+    return lambda client, settings, agent, serve: CodeWorker(client, settings, persistence, agent, serve)
 
 
 def _name(agent: Agent | str) -> str:
     return agent if isinstance(agent, str) else agent.name
-
-
-def _agents(settings: Settings) -> AgentSources | None:
-    """Returns where names of agents are looked up, which most programs do not use."""
-    if settings.state_persistence_backend == "memory" or settings.agent_registry is not None:
-        return None  # this process cannot reach what the worker has
-    persistence = _persistence()
-    return AgentSources(persistence.served, persistence.registry) if persistence.served else None
 
 
 async def _cancel(handle: RunHandle) -> None:

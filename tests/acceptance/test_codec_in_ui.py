@@ -13,6 +13,7 @@ import pytest
 from holdfast import RunHandle, Settings
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition.converter import client_converter
+from holdfast.composition.reachable import reachable_storage
 from holdfast.stack import down, ui_url, up
 from holdfast.stack.sockets import answers
 from holdfast.stack.ui import CODEC_PORT
@@ -56,8 +57,8 @@ async def codec(settings: Settings, key: str) -> AsyncIterator[None]:
 async def finished(settings: Settings, address: str, server: ModelServer) -> RunHandle:
     """A run with an encrypted small input, and a large answer."""
     server.say("A large answer. " * 20_000)
-    async with client_converter(settings) as converter:
-        client = await connect_temporal(address, converter=converter)
+    async with reachable_storage(settings) as storage:
+        client = await connect_temporal(address, converter=client_converter(settings, storage))
         runs = Holdfast(client, task_queue=settings.temporal_task_queue)
         run = await runs.start("keeper", "What is secret?")
         await run.result(60)

@@ -17,6 +17,7 @@ from holdfast import RunStatus, Settings
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition.converter import client_converter
 from holdfast.composition.persistence import open_configured
+from holdfast.composition.reachable import reachable_storage
 from holdfast.stack import down, up
 from holdfast.storage.encryption import new_key
 from holdfast.temporal.connection import connect_temporal
@@ -66,8 +67,8 @@ def database(place: Place, folder: Path) -> Iterator[Mapping[str, Any]]:
 @asynccontextmanager
 async def connected(settings: Settings, address: str) -> AsyncIterator[tuple[Client, Holdfast]]:
     """A client that sends the header along."""
-    async with client_converter(settings) as converter:
-        plain = await connect_temporal(address, converter=converter)
+    async with reachable_storage(settings) as storage:
+        plain = await connect_temporal(address, converter=client_converter(settings, storage))
         config = plain.config()
         config["interceptors"] = [Herald()]
         client = Client(**config)
