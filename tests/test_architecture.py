@@ -193,7 +193,8 @@ LEAVES = """
 """
 VOCABULARY = f"{LEAVES} search_attributes"
 STORAGE = (
-    f"{VOCABULARY} _util.batches _util.logger storage.assertions storage.edge_cases storage.sealed storage.database"
+    f"{VOCABULARY} _util.batches _util.logger storage.assertions storage.edge_cases storage.days "
+    "storage.sealed storage.database"
 )
 CALLERS = "storage temporal client composition stack ops scripted models sandbox telemetry"
 LAYERS = [
@@ -233,7 +234,7 @@ LAYERS = [
         "httpx2 mcp mcp_types pydantic",
     ),
     Layer("temporal", f"{VOCABULARY} _util.logger _util.native_threads", "google pydantic temporalio"),
-    Layer("storage.assertions storage.edge_cases storage.sealed", VOCABULARY),
+    Layer("storage.assertions storage.days storage.edge_cases storage.sealed", VOCABULARY),
     Layer(
         "storage.database",
         f"{VOCABULARY} _util.logger _util.loop_thread _util.native_threads _util.private_files",

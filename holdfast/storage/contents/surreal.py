@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from cachetools import LRUCache
@@ -17,11 +17,10 @@ from holdfast.errors import PayloadUnreadable, StoreUnavailable
 from holdfast.ports.contents import ContentStore
 from holdfast.storage.database import Database, retry_conflicts
 from holdfast.storage.database.surql import statement
+from holdfast.storage.days import oldest_fresh, prunable_before, today
 from holdfast.storage.encryption import Key, KeyRing, key_of
 
 PART_BYTES = 512 * 1024  # per statement, so that other statements run in between
-FRESH, SLACK = timedelta(days=7), timedelta(days=2)
-"""As for payloads: the age below which a row's date is not renewed, and a margin for days and clocks."""
 CACHE_BYTES = 64 * 1024 * 1024  # of contents: each turn of a run sends them again
 PURPOSE = b"content"
 
@@ -95,7 +94,7 @@ class SurrealContents(ContentStore):
 
     @override
     async def prune(self, before: datetime, *, dry_run: bool = False) -> tuple[int, int]:
-        limit = before.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - FRESH - SLACK
+        limit = prunable_before(before)
         count, size, after = 0, 0, _head("")
         while True:
             [rows] = await self._database.run(OLD, before=limit, after=after, limit=PAGE)
@@ -103,7 +102,7 @@ class SurrealContents(ContentStore):
             unused = [row for row in rows if row["id"].id not in used]
             count, size = count + len(unused), size + sum(row["size"] for row in unused)
             if not dry_run:
-                await self._database.run(RENEW, heads=[row["id"] for row in rows if row["id"].id in used], day=_today())
+                await self._database.run(RENEW, heads=[row["id"] for row in rows if row["id"].id in used], day=today())
                 for row in unused:
                     await self._database.run(DROP, head=row["id"], digest=row["id"].id, before=limit)
                     self._cache.pop(row["id"].id, None)
@@ -137,11 +136,11 @@ class SurrealContents(ContentStore):
         Returns:
             Whether it was written, not there already.
         """
-        head, today = _head(part.digest), _today()
+        head, day = _head(part.digest), today()
         [found] = await self._database.run(FIND, head=head)
         if found is not None and found["complete"]:
             return False
-        row = {"id": head, "size": part.size, "parts": part.parts, "complete": False, "day": today}
+        row = {"id": head, "size": part.size, "parts": part.parts, "complete": False, "day": day}
         await self._database.run(BEGIN, row={**row, "key": part.key} if part.key else row)
         await self._database.run(WRITE, part=_part_id(part.digest, part.number), data=part.data)
         if part.number == part.parts - 1:
@@ -154,16 +153,16 @@ class SurrealContents(ContentStore):
         return {digest for digests in found for digest in digests}
 
     async def _keep(self, digest: str, data: bytes, key: Key | None) -> None:
-        head, today = _head(digest), _today()
+        head, day = _head(digest), today()
         [found] = await self._database.run(FIND, head=head)
         if found is not None and found["complete"]:
-            if found["day"] >= today - FRESH:
+            if found["day"] >= oldest_fresh():
                 return
-            [renewed] = await self._database.run(RENEW, heads=[head], day=today)
+            [renewed] = await self._database.run(RENEW, heads=[head], day=day)
             if renewed:
                 return
         parts = range(0, len(data), PART_BYTES)
-        row = {"id": head, "size": len(data), "parts": len(parts), "complete": False, "day": today}
+        row = {"id": head, "size": len(data), "parts": len(parts), "complete": False, "day": day}
         await self._database.run(BEGIN, row={**row, "key": key.name} if key else row)
         for number, start in enumerate(parts):
             sealed = await asyncio.to_thread(_sealed, data[start : start + PART_BYTES], key)
@@ -201,7 +200,3 @@ def _sealed(data: bytes, key: Key | None) -> bytes:
 
 def _opened(parts: list[bytes], key: Key | None) -> bytes:
     return b"".join(key.decrypt(part, PURPOSE) if key else part for part in parts)
-
-
-def _today() -> datetime:
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

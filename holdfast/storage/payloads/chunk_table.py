@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from surrealdb import RecordID
@@ -13,10 +13,7 @@ from holdfast._util.batches import batches
 from holdfast.errors import StoreUnavailable
 from holdfast.storage.database import Database, old_rows
 from holdfast.storage.database.surql import statement
-
-FRESH = timedelta(days=7)
-"""Age below which a row's date is not renewed: the embedded engine never frees the space of rewritten rows."""
-SLACK = timedelta(days=2)  # for dates being whole days, and for clocks that differ
+from holdfast.storage.days import oldest_fresh, prunable_before, today
 
 STATEMENT_BYTES = 2 * 1024 * 1024  # per write or read, so that other statements run in between
 NAMES = 500  # rows per statement
@@ -57,7 +54,7 @@ class ChunkTable:
     async def lacking(self, names: Iterable[str]) -> list[str]:
         """Returns the names that must be written: those that are missing or about to be pruned."""
         wanted = list(dict.fromkeys(names))
-        fresh = _midnight(datetime.now(UTC)) - FRESH
+        fresh = oldest_fresh()
         there: set[str] = set()
         for some in batches(wanted, most=NAMES):
             [found] = await self._database.run(LACKING, rows=self._ids(some), fresh=fresh)
@@ -66,7 +63,7 @@ class ChunkTable:
 
     async def keep(self, chunks: Mapping[str, bytes]) -> None:
         """Writes chunks with today's date; writing a chunk again only renews its date."""
-        day = _midnight(datetime.now(UTC))
+        day = today()
         for some in batches(chunks, size=STATEMENT_BYTES, measure=lambda name: len(chunks[name])):
             rows = [
                 {"id": RecordID(self.table, name), "data": chunks[name], "size": len(chunks[name]), "day": day}
@@ -100,13 +97,13 @@ class ChunkTable:
         is always safe: no history refers to chunks that were stored before its run began.
 
         Args:
-            before: an aware time; rows are kept for some nine days beyond it, see FRESH and SLACK.
+            before: an aware time; rows are kept for some nine days beyond it, see `prunable_before`.
             dry_run: only return what would be deleted.
 
         Returns:
             The amount that was deleted.
         """
-        limit = _midnight(before.astimezone(UTC)) - FRESH - SLACK
+        limit = prunable_before(before)
         if dry_run:
             [found] = await self._database.run(OLD_TOTAL.format(table=self.table), before=limit)
             return _amount(found)
@@ -126,7 +123,7 @@ class ChunkTable:
         Returns:
             The amount that was deleted.
         """
-        limit, after = _midnight(datetime.now(UTC)) - FRESH - SLACK, ""
+        limit, after = prunable_before(datetime.now(UTC)), ""
         count = size = 0
         while True:
             [rows] = await self._database.run(PAGE.format(table=self.table), after=after, limit=NAMES)
@@ -144,7 +141,3 @@ class ChunkTable:
 
 def _amount(found: list[dict[str, Any]]) -> Amount:
     return Amount(found[0]["count"], found[0]["bytes"]) if found else Amount(0, 0)
-
-
-def _midnight(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
