@@ -191,7 +191,7 @@ class ModelActivities:
 
     @staticmethod
     async def _reserve(this: ModelAttempt, context: Context) -> None:
-        """Reserves the call in daily budgets, and notes that it begins to cost something."""
+        """Reserves the call in daily budgets, and records that it begins to cost something."""
         this.source.spending.prepare()
         await this.source.leases.take(this.lease, context, this.partial.lost)
         this.partial.context = context
@@ -339,7 +339,7 @@ class ModelActivities:
 
 
 async def _settle(source: ModelSource, reply: ModelReply, partial: PartialText) -> None:
-    """Completes the usage of a reply, and notes how much of the model's window the call has used."""
+    """Completes the usage of a reply, and records how much of the model's window the call has used."""
     await source.spending.settle(reply, partial)
     if partial.context and not reply.partial and not reply.compaction:
         await source.windows.measure(reply, partial.context.spec, partial.lost)

@@ -1,4 +1,4 @@
-"""Names of workflows, activities and queries in Temporal.
+"""Names of workflows, activities, queries, updates and signals in Temporal.
 
 Clients in other languages, Temporal's CLI and recorded histories use them too, so released names never change.
 """

@@ -25,7 +25,7 @@ cashier = Agent(name="cashier", system_prompt="You pay what you are asked to pay
 
 
 async def main() -> None:
-    """Starts a payment and waits until somebody has decided."""
+    """Starts a payment and waits until someone has decided."""
     run = await cashier.start('Pay 500 to "Meyer": receiver Meyer, amount 500')
     print(f"holdfast inbox shows what waits; holdfast approve {run.id} lets it happen, holdfast deny {run.id} does not")
     print((await run.result()).content)

@@ -1,4 +1,4 @@
-"""A program that is killed in the middle of its run, and goes on with it when it is started again."""
+"""A program that is killed in the middle of its run, and continues it when it is started again."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for work that must go on while a program's own loop is busy, or has none."""
+"""An event loop in a thread of its own, for work that must continue while a program's own loop is busy, or has none."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _sections(text: str) -> list[DocstringSection]:
 
 
 def _description(sections: list[DocstringSection]) -> Iterator[str]:
-    """The paragraphs, notes and examples that precede the sections on arguments, results and errors."""
+    """The paragraphs, remarks and examples that precede the sections on arguments, results and errors."""
     for section in sections:
         match section.kind.value:
             case "text":

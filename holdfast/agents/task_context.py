@@ -22,7 +22,7 @@ from holdfast.types import Message, ToolCall, ToolResult
 log = get_logger(__name__)
 
 MARK_TOOL = "record_marks"
-"""The tool that records stages and checkpoints; a turn that only asks the model calls it as well, to go on."""
+"""The tool that records stages and checkpoints; a turn that only asks the model calls it as well, to continue."""
 ERROR = "error: "
 """Start of the result of a call that failed."""
 
@@ -105,7 +105,7 @@ class ModelStep:
 
 @dataclass
 class Needs:
-    """What a task cannot go on without."""
+    """What a task cannot continue without."""
 
     calls: list[ToolCall] = field(default_factory=list)
     model: ModelStep | None = None

@@ -206,7 +206,7 @@ class Tool:
 
 
 def _result(returned: Any, context: ToolContext) -> ToolResult:
-    """Returns what a function has returned as a result, and notes the images in it; reading these blocks."""
+    """Returns what a function has returned as a result, and records the images in it; reading these blocks."""
     result = as_result(returned, context.workspace)
     if result.error is None and (images := returned_images(returned)):
         context.marks.show(images, context.workspace)

@@ -109,7 +109,7 @@ class Agent(definition.Agent):
 
     @explains_options(RUN, StartOptions)
     async def start(self, input: RunInput, **options: Unpack[StartOptions]) -> RunHandle:  # noqa: A002
-        """Starts a run as `run` does, and returns at once; the run goes on whatever becomes of the handle."""
+        """Starts a run as `run` does, and returns at once; the run continues whatever happens to the handle."""
         return await (await _runner()).start(self, input, options)
 
     @overload
@@ -253,7 +253,7 @@ class Agent(definition.Agent):
 
         Args:
             message: text, data, or a list with images and files, as the input of `run`.
-            id: of the conversation, which goes on under it after a crash as well. `None` means a conversation of this
+            id: of the conversation, which continues under it after a crash as well. `None` means a conversation of this
                 object, which begins with its first message.
         """
         return await self.session(id or self._own_chat).ask(message)

@@ -1,4 +1,4 @@
-"""Whether a run was started as another request asks, so that a program that is started again can go on with it."""
+"""Whether a run was started as another request asks, so that a program that is started again can continue it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def check_same(client: Client, run_id: RunId, wanted: RunRequest, inputs: 
     is_same = _asked(found) == _asked(wanted) and await inputs.are_same(found.attachments, wanted.attachments)
     if found.session or found.fork or not is_same:
         raise RunExists(
-            f"run {run_id!r} exists already, with another input: the same input would go on with it; take another id"
+            f"run {run_id!r} already exists with another input: pass that input to continue it, or choose another id"
         )
 
 

@@ -143,7 +143,7 @@ class Holdfast:
                 means the worker's APPROVAL_TIMEOUT, which is without limit by default.
             history: messages of an earlier conversation, in OpenAI's chat format, which come before the input.
             attach: return the run with this id if it has the same agent and the same input, active or ended, so that a
-                program that is started again goes on with it.
+                program that is started again continues it.
 
         Raises:
             UsageError: an argument is not accepted.

@@ -228,7 +228,7 @@ class RunCommands:
             by: who approves; never a run or an agent.
 
         Raises:
-            CommandRefused: no such call waits, somebody has decided before, the tool does not take the arguments, or a
+            CommandRefused: no such call waits, someone has decided before, the tool does not take the arguments, or a
                 tool tries to approve; RunOver if the run has ended.
         """
         _check_person()
@@ -274,7 +274,7 @@ class RunCommands:
             by: as in `approve`.
 
         Raises:
-            CommandRefused: no such question waits, somebody has answered before, or the text is none of the options.
+            CommandRefused: no such question waits, someone has answered before, or the text is none of the options.
         """
         _check_person()
         return await self._command(Answer, question=question, text=text, id=id, by=by)

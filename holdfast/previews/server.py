@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         port = self.server.server_port
         if self.headers.get("Host") not in (f"{ADDRESS}:{port}", f"localhost:{port}"):
-            # A name that leads here belongs to somebody else's website, which must not read pages through it.
+            # A name that leads here belongs to someone else's website, which must not read pages through it.
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "not a host of this server")
             return
         page, slash, rest = unquote(urlsplit(self.path).path).lstrip("/").partition("/")

@@ -59,7 +59,7 @@ def _become_command(stage: dict[str, Any]) -> None:
 
 
 def _check_workspace(expected: list[int]) -> None:
-    """The folder was opened by its path, which somebody may have replaced with a link since it was checked."""
+    """The folder was opened by its path, which someone may have replaced with a link since it was checked."""
     here = Path.cwd().stat()
     if [here.st_dev, here.st_ino] != expected:
         raise RuntimeError("the workspace was replaced while the command started")

@@ -17,6 +17,7 @@ from holdfast.client.holdfast import Holdfast
 from holdfast.composition.models import configured_models
 from holdfast.composition.persistence import open_configured
 from holdfast.composition.worker import build_worker
+from holdfast import names
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
 from holdfast.storage.ledger import MemoryLedger
@@ -27,7 +28,7 @@ from holdfast.testing.observed_calls import Interceptor, ObservedCalls
 from holdfast.testing.session_stack import SessionStack
 from holdfast.types import RunId
 
-KILLABLE = ("model.call", "agent.output", "agent.guard")
+KILLABLE = (names.MODEL_CALL, names.AGENT_OUTPUT, names.AGENT_GUARD)
 """Activities other than tools in which a test may end the worker."""
 
 
@@ -76,9 +77,9 @@ class AgentServer:
         """
         if moment not in MOMENTS:
             raise UsageError(f"kill_at({activity!r}, {moment!r}): the moments are {', '.join(map(repr, MOMENTS))}")
-        if activity not in KILLABLE and not activity.startswith("tool."):
-            named = ", ".join(map(repr, KILLABLE))
-            raise UsageError(f"kill_at({activity!r}, …): name a tool, as 'tool.order', or {named}")
+        if activity not in KILLABLE and not activity.startswith(names.TOOL_PREFIX):
+            others = ", ".join(map(repr, KILLABLE))
+            raise UsageError(f"kill_at({activity!r}, …): name a tool, as 'tool.order', or {others}")
         self._points.append(KillPoint(activity, moment))
 
     def assert_killed(self) -> None:

@@ -1,4 +1,4 @@
-"""`chat`: a conversation with an agent that survives crashes, and goes on another day."""
+"""`chat`: a conversation with an agent that survives crashes, and can continue another day."""
 
 from __future__ import annotations
 
