@@ -54,7 +54,7 @@ class Attached:
         try:
             return await self._contents.get(attachment.digest)
         except StoreUnavailable as error:
-            raise ModelUnavailable(f"the store is unavailable, which has {attachment.line}: {error}") from None
+            raise ModelUnavailable(f"the store, which has {attachment.line}, is unavailable: {error}") from None
         except PayloadUnreadable as error:
             raise ApplicationError(
                 f"the content of {attachment.line} is lost: {error}",

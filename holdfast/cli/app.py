@@ -24,7 +24,8 @@ def application() -> typer.Typer:
 
         \b
         Begin with:
-          {name()} run researcher "What is promised?" --workspace docs
+          {name()} demo crash
+          {name()} run researcher "What is promised?" --workspace FOLDER
           {name()} list
         Commands start the local stack when they need it, unless TEMPORAL_ADDRESS
         names a server.""",

@@ -50,7 +50,7 @@ class BudgetOptions:
     on_limit: Annotated[
         OnLimit | None,
         typer.Option(
-            help="Before a limit is passed: stop the run, or ask a person (`budget` raises it). Default: stop."
+            help="Before a limit is exceeded: stop the run, or ask a person (`budget` raises it). Default: stop."
         ),
     ] = None
     allow_unpriced: Annotated[
@@ -73,7 +73,7 @@ class BudgetOptions:
 
 
 TagOption = Annotated[
-    list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A tag of the run; can be repeated.")
+    list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="A tag of the run; repeatable.")
 ]
 
 

@@ -19,7 +19,7 @@ AgentOption = Annotated[
 NamespaceOption = Annotated[str | None, typer.Option(metavar="NS", help="Another namespace of memories.")]
 MetaOption = Annotated[
     list[str] | None,
-    typer.Option("--meta", metavar="KEY=VALUE", help="Metadata; VALUE is JSON or else text; may be repeated."),
+    typer.Option("--meta", metavar="KEY=VALUE", help="Metadata; VALUE is JSON or else text; repeatable."),
 ]
 
 

@@ -82,7 +82,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Write one JSON documen
 RequireApprovalOption = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="TOOL", help="Ask a person before each call of a tool; `all` means every tool. May be repeated."
+        metavar="TOOL", help="Ask a person before each call of a tool; `all` means every tool with effects. Repeatable."
     ),
 ]
 ApprovalTimeoutOption = Annotated[
@@ -96,7 +96,7 @@ ContextOption = Annotated[
     ),
 ]
 ReloadOption = Annotated[
-    bool, typer.Option("--reload", help="Restart the worker, in good order, whenever its source files change.")
+    bool, typer.Option("--reload", help="Restart the worker gracefully whenever its source files change.")
 ]
 
 

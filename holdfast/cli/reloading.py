@@ -1,4 +1,4 @@
-"""A worker in the foreground that is started again, in good order, when its code changes."""
+"""A worker in the foreground that is restarted gracefully when its code changes."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Session:
         return ui_url(self.settings, run_id)
 
     def compare_worker(self) -> WorkerComparison | None:
-        """The worker of the local stack, held against this command; `None` means that none is running, or known."""
+        """The worker of the local stack, compared with this command; `None` means that none is running, or known."""
         from holdfast.stack import compare  # noqa: PLC0415 - see connected
 
         return compare(self.settings) if self.is_local else None

@@ -25,9 +25,9 @@ async def check_same(client: Client, run_id: RunId, wanted: RunRequest, inputs: 
     """
     found = await _first_request(client, run_id)
     if found is None:
-        raise RunExists(f"run {run_id!r} exists already, and it is no longer known what it was asked; take another id")
+        raise RunExists(f"run {run_id!r} already exists, and what it was asked is no longer known; choose another id")
     if found.agent_name != wanted.agent_name:
-        raise RunExists(f"run {run_id!r} exists already: it is one of agent {found.agent_name!r}; take another id")
+        raise RunExists(f"run {run_id!r} already exists: it is a run of agent {found.agent_name!r}; choose another id")
     is_same = _asked(found) == _asked(wanted) and await inputs.are_same(found.attachments, wanted.attachments)
     if found.session or found.fork or not is_same:
         raise RunExists(

@@ -125,7 +125,7 @@ def _called(method: Any, *args: Any, **kwargs: Any) -> Any:
     """Calls a method, and returns its result; handles and sessions block as well.
 
     Raises:
-        UsageError: an event loop runs here, which would stand still.
+        UsageError: an event loop is running here, which would be blocked.
     """
     try:
         asyncio.get_running_loop()
@@ -133,7 +133,7 @@ def _called(method: Any, *args: Any, **kwargs: Any) -> Any:
         pass
     else:
         raise UsageError(
-            f"an event loop is running here, and would stand still: await {method.__qualname__} of the agent itself "
+            f"an event loop is running here, and would be blocked: await {method.__qualname__} of the agent itself "
             "instead of its `sync`"
         )
     returned = method(*args, **kwargs)

@@ -208,7 +208,7 @@ def _check_data(given: RunInput) -> None:
     """Checks what JSON would take without complaint, although it should not be in an input."""
     for value in _values(given):
         if isinstance(value, File):
-            raise TypeError(f"{type(value).__name__} is inside of data; pass a list of text, Image and File instead")
+            raise TypeError(f"{type(value).__name__} is inside data; pass a list of text, Image and File instead")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{value} is not a JSON number")
 

@@ -262,7 +262,8 @@ class RunHandle(RunCommands):
             id: as in `Holdfast.start`.
             max_turns: maximum number of turns of the fork itself; `None` means the limit of this run.
             timeout: as in `Holdfast.start`; `None` means the limit of this run.
-            workspace: as in `Holdfast.start`; `None` copies the workspace of this run as it is now.
+            workspace: as in `Holdfast.start`; `None` copies the workspace of this run: one that is recorded as it was
+                at the point, any other folder as it is now.
             tags: as in `Holdfast.start`; `None` means those of this run.
             budget: as in `Holdfast.start`; `None` means that of this run.
 

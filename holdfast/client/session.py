@@ -148,7 +148,7 @@ class Session:
             if is_answer:
                 assert isinstance(event, Entry), "an answer is an entry"
                 return _answer(event, self.read)
-        raise RunOver(f"session {self.id!r} ended before it answered; `show {self.id}` tells why")
+        raise RunOver(f"session {self.id!r} ended before it answered; `show {self.id}` says why")
 
     async def save_conversation(self, *, file: str | Path | None = None, log: bool = True) -> Path:
         """Saves the conversation up to its last answer; see `RunHandle.save_conversation`."""

@@ -211,7 +211,8 @@ def checked_id(run_id: str) -> str:
     """
     if not RUN_ID.fullmatch(run_id):
         raise UsageError(
-            f"the run id {run_id!r} is not accepted: 1 to 200 letters, digits and _ . : @ -, a letter or digit first"
+            f"the run id {shortened(run_id, 80)!r} is not accepted: 1 to 200 letters, digits and _ . : @ -, "
+            "a letter or digit first"
         )
     return run_id
 

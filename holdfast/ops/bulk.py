@@ -167,7 +167,7 @@ def _lock(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise UsageError(f"another process works on {str(path)!r}: wait for its end") from None
+        raise UsageError(f"another process works on {str(path)!r}: wait until it has ended") from None
 
 
 def _end_of_last_line(descriptor: int) -> int:

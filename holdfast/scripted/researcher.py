@@ -138,7 +138,7 @@ class Research:
             return "I found nothing: the question has no words that could be searched for."
         listed = self._used("list_files")
         files = [path for use in listed for path in parse_files(use.result) if not path.startswith(REPORTS)]
-        among = f" among {len(files)} listed files" if listed else ""
+        among = f" among {len(files)} listed {'file' if len(files) == 1 else 'files'}" if listed else ""
         return f"I found nothing: I searched for {_enumerate(self.searched)}{among}, and have no line to quote."
 
 

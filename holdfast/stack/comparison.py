@@ -14,7 +14,7 @@ from holdfast.stack.state import Part, StackState, StateFile
 
 @dataclass(frozen=True)
 class WorkerComparison:
-    """The worker of the local stack, held against this process."""
+    """The worker of the local stack, compared with this process."""
 
     worker: Part
     differences: list[str]

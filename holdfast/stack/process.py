@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 POLL_INTERVAL = 0.02  # seconds between checks of a process that is ending
 KILL_TIMEOUT = 5.0  # seconds; the kernel needs longer only if a disk hangs
 LOG_LIMIT = 10_000_000  # bytes; a larger log is rotated when its process is started again
+LEAST_ROOM = 1_000_000  # bytes; the database of a new Temporal server needs more
 TAIL_BYTES = 8_000  # bytes of a log that are read to show its last lines
 
 PACKAGE_PARENT = Path(__file__).absolute().parents[2]
@@ -175,12 +177,21 @@ def size(log: Path) -> int:
 
 
 def tail(log: Path, since: int = 0, lines: int = 15) -> str:
-    """Returns the last lines of a log after byte `since`, indented for an error message."""
+    """Returns the last lines of a log after byte `since`, indented for an error message; it also names a full disk."""
+    full = f"\n  (the disk of {log.parent} is full)" if is_full(log.parent) else ""
     if not log.exists():
-        return "  (it wrote no log)"
+        return f"  (it wrote no log){full}"
     with log.open("rb") as stream:
         if since > size(log):  # the log was rotated in between
             since = 0
         stream.seek(max(since, size(log) - TAIL_BYTES))
         written = stream.read().decode(errors="replace").splitlines()
-    return "\n".join(f"  {line}" for line in written[-lines:]) or "  (it wrote nothing)"
+    return ("\n".join(f"  {line}" for line in written[-lines:]) or "  (it wrote nothing)") + full
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has too little room for a server to start."""
+    try:
+        return shutil.disk_usage(folder).free < LEAST_ROOM
+    except OSError:
+        return False

@@ -11,13 +11,13 @@ from typing import Self
 
 from temporalio.client import Client
 
+from holdfast import names
 from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition.models import configured_models
 from holdfast.composition.persistence import open_configured
 from holdfast.composition.worker import build_worker
-from holdfast import names
 from holdfast.errors import UsageError
 from holdfast.settings import Settings
 from holdfast.storage.ledger import MemoryLedger

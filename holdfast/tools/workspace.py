@@ -119,7 +119,7 @@ class Workspace:
         """Returns the resolved path, without links, relative to the workspace."""
         found = Path(os.path.realpath(self._root / self._in_existing_form(path)))
         if not found.is_relative_to(self._root):
-            raise ToolError(f"the path {shown(path)!r} is not accepted: it leads out of the workspace")
+            raise ToolError(f"the path {shown(path)!r} is not accepted: it leads outside the workspace")
         real = PurePosixPath(found.relative_to(self._root))
         if reason := self._protection(path) or self._protection(real):
             raise ToolError(f"{shown(path)!r} is protected, as {reason}; work without it")

@@ -234,7 +234,7 @@ BLOCKING = """
 def test_sync_refuses_in_loop(scripts: Scripts) -> None:
     done = scripts.run(scripts.write(BLOCKING))
     assert done.out.splitlines() == ["True 5", "True", "[6]", "twelve rope"]
-    assert "UsageError: an event loop is running here, and would stand still: await Agent.run" in done.err
+    assert "UsageError: an event loop is running here, and would be blocked: await Agent.run" in done.err
 
 
 def test_the_types_and_guards_of_a_script(scripts: Scripts) -> None:

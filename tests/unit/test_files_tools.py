@@ -128,7 +128,7 @@ def test_links_that_lead_out_are_refused(use: Use, path: str, workspace: Path, o
     (workspace / "folder").symlink_to(outside)
     (workspace / "inner" / "folder").symlink_to("../../outside")
     (workspace / "missing").symlink_to(outside / "made-through-a-link.txt")
-    with pytest.raises(ToolError, match="is not accepted: it leads out of the workspace"):
+    with pytest.raises(ToolError, match="is not accepted: it leads outside the workspace"):
         use(workspace, path)
     assert [path.name for path in outside.iterdir()] == ["secret.txt"]
     assert (outside / "secret.txt").read_text() == "the secret"

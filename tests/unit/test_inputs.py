@@ -86,7 +86,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: print, "must be text, JSON values"),
     (lambda: {"a": float("nan")}, "nan is not a JSON number"),
     (lambda: {"a": object()}, "cannot be passed as JSON"),
-    (lambda: {"picture": Image(png())}, "Image is inside of data"),
+    (lambda: {"picture": Image(png())}, "Image is inside data"),
     (lambda: LOOP, "cannot be passed as JSON"),
     (lambda: ["look", {"a": 1}, Image(png())], "part 2 of the input of a run is of type dict"),
     (lambda: "x" * 1_001, "1,001 bytes, but at most 1,000"),

@@ -25,6 +25,7 @@ from holdfast.stack.locks import is_locked, locked, try_lock
 from holdfast.stack.part_locks import PartRunning, claimed, holder, lock_path
 from holdfast.stack.state import Part, StackState, StateFile
 from holdfast.temporal import visibility
+from tests.support.small_disk import small_disk
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
@@ -66,6 +67,16 @@ async def test_another_process_with_the_same_pid_is_left_alone(sleeper: Part) ->
     assert await process.stop(stranger.pid, stranger.born, grace_seconds=0.1)
     await process.kill(stranger.pid, stranger.born)
     assert sleeper.is_alive
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    """The end of a log names a full disk, which may be why a part ended without a word."""
+    with small_disk(tmp_path / "disk", 2) as disk:
+        log = disk.folder / "temporal.log"
+        log.touch()
+        assert "full" not in process.tail(log)
+        disk.fill()
+        assert process.tail(log).endswith(f"(the disk of {disk.folder} is full)")
 
 
 def test_ps_tells_processes_apart_where_there_is_no_proc(sleeper: Part) -> None:

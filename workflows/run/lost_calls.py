@@ -94,6 +94,6 @@ class LostCalls:
         shown = repr(shortened(name, SHOWN_NAME))
         said = next((each for key, each in self._state.resolutions.items() if name in key), None)
         if said is not None:
-            raise Refusal(f"no lost call {shown} waits any more: somebody has said what became of it")
+            raise Refusal(f"no lost call {shown} waits any more: someone has already resolved it")
         ids = ", ".join(wait.id for wait in waits) or "none"
         raise Refusal(f"no lost call {shown} waits for a person; those that wait: {ids}")

@@ -37,14 +37,14 @@ async def approve(
     ] = False,
     matching: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY", help="With --always: only this argument must be the same; may be repeated."),
+        typer.Option(metavar="KEY", help="With --always: only this argument must be the same; repeatable."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Approve each call of the run that waits.")] = False,
     key: KeyOption = None,
     by: ByOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Lets a call be made that waits for a person's approval."""
+    """Approves a call that waits for a person."""
     if matching and not always:
         raise UsageError("--matching says which later calls --always covers; pass both")
     if edit is not None and everything:

@@ -23,7 +23,7 @@ async def cancel(runs: RunSelection, *, json: JsonOption = False) -> ExitCode:
 
     With --where, it stops all active runs that match a list filter of Temporal. It
     shows how many there are, asks, and keeps their ids in a file, so that --resume
-    continues after an interruption, and treats no run twice.
+    continues after an interruption, and processes no run twice.
     """
     return await end_runs(
         "cancel",

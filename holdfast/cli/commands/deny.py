@@ -28,7 +28,7 @@ async def deny(
     by: ByOption = None,
     json: JsonOption = False,
 ) -> ExitCode:
-    """Refuses a call that waits for a person's approval.
+    """Denies a call that waits for a person's approval.
 
     The call is not made. The agent is told who refused it and why, and continues.
     """

@@ -22,7 +22,7 @@ async def diff(
     other: Annotated[str, typer.Argument(metavar="OTHER", help="The id of the other run.", show_default=False)],
     json: JsonOption = False,
 ) -> None:
-    """Compares two runs: where they part, and what each used.
+    """Compares two runs: where they diverge, and what each used.
 
     It shows the first message that differs, then the turns, tokens, cost, tool calls
     and answer of each. Of a fork, only what it did itself counts.

@@ -50,7 +50,7 @@ async def events(
     """Prints the events of a topic, oldest first, one per line.
 
     Each line starts with the event's offset and its time. A later call with --after and the last
-    offset prints the newer events, without gap or repeat. The topic of a run also
+    offset prints the newer events, without gaps or repeats. The topic of a run also
     has the model's text as it streams; a ~ marks such events, which are not kept.
     """
     out = Output(json=json)

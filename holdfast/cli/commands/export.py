@@ -93,11 +93,11 @@ async def export(
         str | None, typer.Option(metavar="WHEN", help="Runs started since, as 2d or 2026-11-01.", show_default=False)
     ] = None,
     agent: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Runs of this agent; may be repeated.", show_default=False)
+        list[str] | None, typer.Option(metavar="NAME", help="Runs of this agent; repeatable.", show_default=False)
     ] = None,
     status: Annotated[
         list[RunStatus] | None,
-        typer.Option(metavar="STATUS", help="Runs in this status; may be repeated.", show_default=False),
+        typer.Option(metavar="STATUS", help="Runs in this status; repeatable.", show_default=False),
     ] = None,
     from_history: Annotated[
         bool, typer.Option("--from-history", help="Read Temporal's history instead of the mirror.")
@@ -111,16 +111,17 @@ async def export(
       sharegpt  one line per run, for training open models
       markdown  one document per run, for people
 
-    With --all, jsonl contains runs, agents with all versions, vectors, memories,
-    payloads, files of workspaces and events; with --since, --agent or --status it contains only the
-    matching runs. openai and sharegpt contain completed runs unless --status
-    says otherwise, up to the last complete answer; jsonl and markdown contain runs in
-    any status.
+    With --all, jsonl contains everything that Holdfast stores: runs, agents with all
+    versions, vectors, memories, payloads, files, events and more (`import --help`
+    lists the parts). With --since, --agent or --status it contains only the matching
+    runs, with their images and files. openai and sharegpt contain completed runs
+    unless --status says otherwise, up to the last complete answer; jsonl and markdown
+    contain runs in any status.
 
     The file gets its name when it is complete, and only its owner may read it.
-    Nothing in it is encrypted except payloads. A run that is not in the mirror is
-    read from Temporal's history; without a worker, the newest entries of an open
-    run are left out.
+    Runs in it are not encrypted, whatever the settings are. A run that is not in the
+    mirror is read from Temporal's history; without a worker, the newest entries of an
+    open run are left out.
 
     Exit code: 0, or 4 when a run was left out because its mirror is damaged.
     """  # noqa: D301 - \b keeps the list from being wrapped

@@ -57,9 +57,10 @@ async def fork(
     """Starts a run from a point of another one, with changes.
 
     The fork begins with a copy of the run's log up to the point, and of its workspace
-    as it is now. The run may be active or ended; it is not changed, and the fork does
-    not need it afterwards. Tool calls that have no result at the point are not made.
-    Tokens, cost and limits of the fork count from 0. Exit codes are those of `run`.
+    at that point; a folder that --workspace had named is copied as it is now. The run
+    may be active or ended; it is not changed, and the fork does not need it
+    afterwards. Tool calls that have no result at the point are not made. Tokens, cost
+    and limits of the fork count from 0. Exit codes are those of `run`.
     """
     out = Output(json=json)
     results = _results(tool_result or [])

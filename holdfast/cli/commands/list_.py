@@ -42,7 +42,7 @@ async def list_(
     ] = None,
     where: WhereOption = None,
     tag: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only runs with this tag; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only runs with this tag; repeatable.")
     ] = None,
     limit: Annotated[
         int, typer.Option(metavar="N", callback=at_least(1), help="Show at most this many.")

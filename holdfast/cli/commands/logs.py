@@ -41,7 +41,7 @@ async def logs(
     from holdfast.stack.log_file import LogFile  # noqa: PLC0415 - `--help` needs no stack
 
     if part not in PARTS:
-        raise UsageError(f"the stack has no part {part!r}, but {', '.join(PARTS)}")
+        raise UsageError(f"the stack has no part {part!r}; its parts are {', '.join(PARTS)}")
     path = Settings.load().holdfast_home.absolute() / "logs" / f"{part}.log"
     if not path.exists() and not follow:
         raise UsageError(f"there is no log {path} yet; `{command('up')}` starts the stack")

@@ -33,7 +33,7 @@ async def record(
     and neither keys nor the ids of calls. A model is left out if it was the default
     one.
 
-    The fixture `cassette` of the pytest plugin plays the file.
+    The fixture `cassette` of the pytest plugin replays the file.
     """
     out = Output()
     async with connected(out) as session:

@@ -29,7 +29,7 @@ async def resolve(
     by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Says whether a call took effect that was lost with its worker.
+    """Says whether a call that was lost with its worker took effect.
 
     Calls of tools with on_unknown="ask" wait for this. If the worker was only frozen
     and has recorded the result meanwhile, that is used, whatever you say.

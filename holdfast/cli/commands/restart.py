@@ -19,7 +19,7 @@ async def restart(json: JsonOption = False) -> ExitCode:
 
     It gets the settings of this command and the code on disk. Both are checked first:
     if something is wrong with them, the old worker stays. Calls in flight may end,
-    within 20 seconds. What else is not running is started.
+    within 20 seconds. Other parts that are not running are started.
     """
     out = Output(json=json)
     settings = Settings.load()

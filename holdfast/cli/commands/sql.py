@@ -42,7 +42,7 @@ ParamOption = Annotated[
     typer.Option(
         "--param",
         metavar="NAME=VALUE",
-        help="The value of $NAME: JSON or else text; may be repeated.",
+        help="The value of $NAME: JSON or else text; repeatable.",
         show_default=False,
     ),
 ]
@@ -56,7 +56,7 @@ async def sql(
 
     The tables are `run`, `message`, `tool_call`, `event` and more; `INFO FOR DB`
     lists them, `INFO FOR TABLE run` lists the fields of one. The database enforces
-    that nothing is written. A worker may run meanwhile, but need not.
+    that nothing is written. The command works with and without a worker.
 
     --json writes one document: a list with the result of each statement, with
     complete values, record ids and times as text.

@@ -35,7 +35,7 @@ async def terminate(
 
     With --where, it ends all active runs that match a list filter of Temporal. It
     shows how many there are, asks, and keeps their ids in a file, so that --resume
-    continues after an interruption, and treats no run twice.
+    continues after an interruption, and processes no run twice.
     """
     if bool(reason) == runs.resume and not runs.dry_run:
         raise UsageError("--resume keeps the reason that was given" if reason else "say why, with --reason TEXT")

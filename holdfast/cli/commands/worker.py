@@ -19,9 +19,9 @@ EXAMPLES = """
 async def worker(*, reload: ReloadOption = False) -> int | None:
     """Runs a worker in the foreground.
 
-    It reads its settings from the environment, and shuts down cleanly on Ctrl-C. The
-    local stack has a worker of its own: this one is for a server that
-    TEMPORAL_ADDRESS names.
+    It reads its settings from the environment and `.env`, and shuts down cleanly on
+    Ctrl-C. The local stack has a worker of its own: this one is for a server that
+    TEMPORAL_ADDRESS names. It needs a configured model.
     """
     Settings.load()  # reports a bad value in one line
     if not reload:

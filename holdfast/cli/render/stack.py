@@ -60,7 +60,7 @@ def show_stack(out: Output, found: StackStatus, now: datetime, store_fault: str 
     for part in found.parts:
         _show_part(out, part, now)
     if found.supervisor.state == "running":
-        _show_line(out, "supervisor", "", f"pid {found.supervisor.pid}, starts parts again that have ended")
+        _show_line(out, "supervisor", "", f"pid {found.supervisor.pid}, restarts parts that end")
     if not found.scripted:
         _show_line(out, "model", found.model)
     _show_line(out, "store", found.store_url, "" if store_fault else _LOCKED[found.store_locked])
@@ -87,7 +87,7 @@ def _show_part(out: Output, part: PartStatus, now: datetime) -> None:
     if part.trouble:
         out.say(" " * LABEL_WIDTH, (part.trouble, "red"))
     elif part.restarts:
-        out.say(" " * LABEL_WIDTH, (f"started again {count(part.restarts, 'time')}, as it had ended", "yellow"))
+        out.say(" " * LABEL_WIDTH, (f"restarted {count(part.restarts, 'time')}, as it had ended", "yellow"))
     for place in (SCRIPTED_MARK if part.name == "model" else None, part.ui, part.log):
         if place:
             out.say(" " * LABEL_WIDTH, (str(place), "dim"))

@@ -26,8 +26,8 @@ class Verifier:
     Args:
         store: the mirror.
         run_log: reads logs from Temporal's history.
-        quick: compare only the run's row, the newest entry and the number of entries, which takes two small reads for
-            a healthy run. A difference there leads to a full comparison; an altered row elsewhere is not detected.
+        quick: compare only the run's row, the newest entry and the number of entries, which reads little of a healthy
+            run. A difference there leads to a full comparison; an altered row elsewhere is not detected.
         ledger: lists the lost calls of each run; `None` lists none.
         files: the files of workspaces, which are checked unless it is quick; `None` checks none.
     """

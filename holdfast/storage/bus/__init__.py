@@ -1,4 +1,4 @@
-"""The event bus: publish to topics, subscribe from an offset on, resume without gap or repeat."""
+"""The event bus: publish to topics, subscribe from an offset on, resume without gaps or repeats."""
 
 from holdfast.storage.bus.bus import Bus
 from holdfast.storage.bus.memory import MemoryLog

@@ -85,8 +85,8 @@ class Schema:
         [[version, readers]] = await execute(_READ, row=VERSION_ROW)
         if readers > len(self._texts):
             raise StoreUnavailable(
-                f"the database has schema version {version}, and this version of Holdfast knows {len(self._texts)}: "
-                f"it takes one that knows {readers}. Use the newer one that made it, or another database"
+                f"the database has schema version {version}, which needs a Holdfast that knows version {readers}; this "
+                f"one knows {len(self._texts)}. Update Holdfast, or use another database"
             )
         return range(version + 1, len(self._texts) + 1)
 

@@ -44,10 +44,11 @@ async def register(
 ) -> None:
     """Registers agents that are written in TOML, YAML or JSON.
 
-    Fields: name, description, system_prompt, model, model_settings, context_window,
-    tools (names), max_turns, timeout (seconds). A definition that differs from the
-    current version becomes the next version; runs that have begun keep theirs. If any
-    file has an error, nothing is registered.
+    Fields: name (the only required one), description, system_prompt, model,
+    model_settings, context_window, tools, agents, handoffs, mcp, approvals,
+    output_schema, output_retries, max_turns, timeout (seconds), budget. A definition
+    that differs from the current version becomes the next version; runs that have
+    begun keep theirs. If any file has an error, nothing is registered.
     """
     out = Output(json=json)
     settings = Settings.load()

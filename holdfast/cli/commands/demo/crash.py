@@ -47,7 +47,7 @@ EXAMPLES = """
 
 
 async def crash(json: JsonOption = False) -> ExitCode:
-    """Kills the worker in mid-turn and shows what is lost.
+    """Kills the worker in the middle of a turn, and shows what is lost.
 
     The demo has a local stack of its own, in a temporary folder, with your model if
     one is configured. A run of `researcher` reads the project's own documents. Meanwhile

@@ -33,8 +33,8 @@ async def rebuild(
 
     Rows that are right stay; others are written or deleted. Readers therefore see
     no gap meanwhile, runs may continue, and an interrupted rebuild can simply be
-    started again. A worker must run, as it replays the histories. Runs that Temporal
-    has deleted are left unchanged.
+    started again. A worker must run, as it replays the histories of open runs. Runs
+    that Temporal has deleted are left unchanged.
 
     Exit code: 0, or 3 when a run could not be rebuilt.
     """

@@ -40,21 +40,21 @@ async def verify(
     """Compares the mirror with Temporal's history.
 
     --deep, the default for one run, compares every value of every row with what the
-    run's history projects to. --quick, the default for --all, costs two small reads
-    per healthy run: of the run's own row, and of the number of its entries and the
-    digest of the newest, which stands for the whole log. Only if these differ are its
-    other rows compared, so a row that was altered alone is not seen. Either way, each
-    row that is missing, altered or extra is named by run, table and seq. A worker
-    must run, as it replays the histories.
+    run's history projects to. --quick, the default for --all, reads little of a
+    healthy run: its own row, the number of its entries, and the digest of the newest,
+    which stands for the whole log. Only if these differ are its other rows compared,
+    so a row that was altered alone is not detected. Either way, each row that is
+    missing, altered or extra is named by run, table and seq. A worker must run, as it
+    replays the histories of open runs.
 
     The mirror of an active run may lag (`behind`): what it has so far is right. If
     Temporal has deleted a run's history (`mirror only`), its rows are compared with
     each other.
 
-    Tool calls whose worker was lost, so that nobody knew whether they took effect,
-    are listed too, and whether their result was recorded later. --deep also checks
-    that the files of the run's workspace can be restored from the store, at each
-    point; files that are lost cannot be repaired.
+    Tool calls whose worker was lost, and whose outcome is therefore unknown, are
+    listed too, with whether their result was recorded later. --deep also checks that
+    the files of the run's workspace can be restored from the store, at each point;
+    files that are lost cannot be repaired.
 
     Exit code: 0 when nothing is wrong, 4 when something is, 3 when a run could
     not be checked.
