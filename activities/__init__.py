@@ -100,6 +100,8 @@ class CodeDependencies:
     """The memory folders of agents; `None` means that there are none."""
     keeper: WorkspaceKeeper | None = None
     """Keeps workspaces in the store; `None` means that they stay on their machine."""
+    own_queue: str | None = None
+    """Task queue that only this process serves; `None` means that it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +199,7 @@ def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) 
             lifespans=deps.lifespans,
             keeper=deps.keeper,
             folders=deps.folders,
+            own_queue=deps.own_queue,
         )
 
     model = ModelActivities(

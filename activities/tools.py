@@ -83,6 +83,7 @@ class ToolActivity:
         lifespans: Lifespans | None = None,
         keeper: WorkspaceKeeper | None = None,
         folders: MemoryFolders | None = None,
+        own_queue: str | None = None,
     ) -> None:
         self._tool = tool
         self._find = find
@@ -110,6 +111,7 @@ class ToolActivity:
         self._sandbox = sandbox
         self._lifespans = lifespans
         self._folders = folders
+        self._own_queue = own_queue
         self._workspaces = KeptWorkspaces(keeper, is_cut=max_result is not None)
 
     def definition(self) -> Callable[..., Any]:
@@ -195,6 +197,8 @@ class ToolActivity:
                 observation.failed(TOOL_ERROR)
                 raise
             result.seconds = _seconds_since(started)
+            if result.elicitation is not None and result.elicitation.state is None:
+                result.elicitation.held_in = self._own_queue
             observation.returned(result)
         return result
 
@@ -267,8 +271,8 @@ class ToolActivity:
         except CallLost as error:
             log.warning("a tool call was lost", tool=spec.name, attempt=attempt, reason=str(error))
             raise ApplicationError(str(error), type=ErrorType.CALL_LOST, category=EXPECTED) from None
-        except CallNotHeld as error:  # another worker may keep it open
-            raise ApplicationError(str(error), type=ErrorType.NOT_HELD, category=EXPECTED) from None
+        except CallNotHeld as error:
+            raise ApplicationError(str(error), type=ErrorType.NOT_HELD, non_retryable=True, category=EXPECTED) from None
         except UnfinishedCall as error:  # has been logged where the call ran
             return ToolResult(error=str(error))
         except ToolError as error:

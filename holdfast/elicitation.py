@@ -52,6 +52,8 @@ class Elicitation(Tolerant):
     """Number of the answers to earlier questions of the call."""
     state: Text | None = None
     """What the server wants to be told again with the answers; `None` if it keeps the call open meanwhile."""
+    held_in: Text | None = None
+    """Task queue that only the process serves which keeps the call open; `None` means that it is that of the tool."""
     repeatable: bool = True
     """Whether the call may be made again, with the answers, if the process that keeps it open is lost."""
 

@@ -8,7 +8,6 @@ from typing import TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
-from holdfast.elicitation import Elicitation
 from holdfast.types import ToolSpec
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=2.5)
@@ -33,8 +32,9 @@ CLAIMED_ATTEMPTS = 20
 """Attempts of a call that is claimed in the ledger. However many there are, the call is made once. A worker that is
 frozen, or cut off, may take several of them: Temporal gives it one for each poll that it had sent before."""
 
-SEARCHED_WORKERS = 10
-"""Attempts to find the worker whose MCP server keeps a call open, half a second apart."""
+HELD_CALL_START, HELD_CALL_TRIES = timedelta(seconds=4), 2
+"""How soon the process continues a call whose MCP server keeps it open there, and how often it is asked to. One that is
+frozen or cut off for longer counts as lost. After the server was unavailable, the first of these times may be over."""
 
 CONCURRENCY_WAIT = 3_700.0
 """Further seconds for a call of a tool that limits how many are made at once: it waits in its worker. Heartbeats still
@@ -265,17 +265,22 @@ def tool_call(tool: ToolSpec) -> ActivityOptions:
     )
 
 
-def continued_call(tool: ToolSpec, asked: Elicitation | None) -> ActivityOptions:
-    """Returns the options of what continues a call that must not take effect twice, with answers to its server.
+def held_call(tool: ToolSpec, queue: str) -> ActivityOptions:
+    """Returns the options of what continues a call, with answers, in the process whose server keeps it open.
 
-    If the server keeps the call open, one worker has it; others send the answers back. Otherwise one attempt is made.
+    Args:
+        tool: the tool.
+        queue: the task queue of this process. An attempt that repeats an earlier one joins it there.
     """
-    how, is_open = tool_call(tool), asked is not None and asked.state is None
-    if is_open:
-        how["heartbeat_timeout"] = HEARTBEAT_TIMEOUT
-        how["retry_policy"] = RetryPolicy(
-            initial_interval=QUICK_RETRY, maximum_interval=5 * QUICK_RETRY, maximum_attempts=SEARCHED_WORKERS
-        )
+    how = tool_call(tool)
+    how["task_queue"] = queue
+    how["schedule_to_start_timeout"] = HELD_CALL_START
+    how["heartbeat_timeout"] = HEARTBEAT_TIMEOUT
+    how["retry_policy"] = RetryPolicy(
+        initial_interval=QUICK_RETRY,
+        maximum_interval=timedelta(seconds=10),
+        maximum_attempts=tool_attempts(tool) if tool.repeatable else CLAIMED_ATTEMPTS,
+    )
     return how
 
 

@@ -150,6 +150,10 @@ class AgentCatalog:
         own = next((server for server in known.mcp if server.name == name), None) if known else None
         return own or self._servers.get(name)
 
+    def has_servers(self) -> bool:
+        """Whether an agent may have tools of MCP servers."""
+        return bool(self._servers) or any(agent.mcp for agent in map(self.find, self.names()) if agent)
+
     def server_tool(self, agent: str, name: str) -> Tool | None:
         """Returns the tool of an MCP server that an agent knows by this name; `None` if it has no such server."""
         server = self.server(agent, server_of(name))

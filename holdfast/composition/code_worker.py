@@ -26,7 +26,7 @@ from holdfast.composition.agent_calls import ProgramAgentCalls
 from holdfast.composition.models import LazyModel, model_access
 from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, traces
-from holdfast.composition.worker_options import BUILD_ID, workspace_roots
+from holdfast.composition.worker_options import BUILD_ID, own_queue, workspace_roots
 from holdfast.composition.workspaces import memory_folders, workspace_keeper
 from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
@@ -111,7 +111,8 @@ class CodeWorker:
         observed = await self._parts.enter_async_context(traces(self._settings, self._client))
         self._parts.push_async_callback(self._lifespans.close)
         self._parts.push_async_callback(self._model.close)
-        await self._parts.enter_async_context(self._worker(observed))
+        for worker in self._workers(observed):
+            await self._parts.enter_async_context(worker)
 
     async def stop(self) -> None:
         """Stops; calls in flight may end for a moment, and are then lost."""
@@ -121,7 +122,7 @@ class CodeWorker:
         if self._serve is not None:
             await self._serve(agent, self._loop.current)
 
-    def _worker(self, observed: Observability) -> Worker:
+    def _workers(self, observed: Observability) -> list[Worker]:
         client, settings, persistence = self._client, self._settings, self._persistence
         roots = WorkspaceRoots(workspace_roots(settings), settings.holdfast_home)
         dependencies = CodeDependencies(
@@ -147,17 +148,24 @@ class CodeWorker:
             stages=TemporalStageReports(client),
             http=settings.http_access,
             telemetry=observed.telemetry,
+            own_queue=own_queue(self._agent.code_queue) if self._catalog.has_servers() else None,
         )
-        return Worker(
-            client,
-            task_queue=self._agent.code_queue,
-            activities=build_code_activities(dependencies),
-            interceptors=observed.interceptors,
-            identity=f"{self._agent.name}-{os.getpid()}@{socket.gethostname()}",
-            max_concurrent_activities=MAX_CALLS,
-            activity_task_poller_behavior=PollerBehaviorSimpleMaximum(POLLERS),
-            max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
-            default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
-            graceful_shutdown_timeout=GRACE,
-            build_id=BUILD_ID,
-        )
+        activities = build_code_activities(dependencies)
+        queues = [self._agent.code_queue, dependencies.own_queue]
+        return [
+            Worker(
+                client,
+                task_queue=queue,
+                activities=activities,
+                interceptors=observed.interceptors,
+                identity=f"{self._agent.name}-{os.getpid()}@{socket.gethostname()}",
+                max_concurrent_activities=MAX_CALLS,
+                activity_task_poller_behavior=PollerBehaviorSimpleMaximum(POLLERS),
+                max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+                default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+                graceful_shutdown_timeout=GRACE,
+                build_id=BUILD_ID,
+            )
+            for queue in queues
+            if queue is not None
+        ]

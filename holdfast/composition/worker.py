@@ -36,7 +36,7 @@ from holdfast.composition.registry import custom_registry
 from holdfast.composition.replay import FAILURES
 from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, observability
-from holdfast.composition.worker_options import BUILD_ID, workspace_roots
+from holdfast.composition.worker_options import BUILD_ID, own_queue, workspace_roots
 from holdfast.composition.workers import Workers
 from holdfast.composition.workspaces import memory_folders, workspace_keeper
 from holdfast.errors import StoreLocked, StoreUnavailable, TemporalUnavailable
@@ -190,8 +190,10 @@ def build_worker(
         lifespans=lifespans,
         sandbox=configured_sandbox(settings),
         telemetry=observed.telemetry,
+        own_queue=own_queue(settings.temporal_task_queue) if catalog.has_servers() else None,
     )
     activities = build_activities(deps)
+    own = {deps.own_queue: None} if deps.own_queue is not None else {}
     deployment = deployment_config(settings)
     runs = Worker(
         client,
@@ -217,7 +219,7 @@ def build_worker(
         build_id=None if deployment else BUILD_ID,
     )
     # Not versions of a deployment: each would have a rate of its own, and model calls do not depend on agents' code.
-    rated = [
+    others = [
         Worker(
             client,
             task_queue=queue,
@@ -232,9 +234,9 @@ def build_worker(
             graceful_shutdown_timeout=GRACE,
             build_id=BUILD_ID,
         )
-        for queue, rate in queues.rates.items()
+        for queue, rate in {**queues.rates, **own}.items()
     ]
-    return Workers(client, runs, rated, queues.rates, lifespans.close)
+    return Workers(client, runs, others, queues.rates, lifespans.close)
 
 
 def _max_activities(settings: Settings) -> int:

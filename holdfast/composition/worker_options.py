@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 from holdfast._version import __version__
@@ -10,6 +11,15 @@ from holdfast.settings import Settings
 BUILD_ID = f"holdfast-{__version__}"
 """Names the code of a worker that is not a version of a deployment. The SDK's default is a digest of all loaded
 modules, which takes a second at each start."""
+
+
+def own_queue(task_queue: str) -> str:
+    """Returns the name of a task queue that no other process has ever served.
+
+    Args:
+        task_queue: the one that the process shares with others.
+    """
+    return f"{task_queue}/process/{uuid.uuid4().hex}"
 
 
 def workspace_roots(settings: Settings) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Workers of one process: that of the runs, and those of the task queues whose rate is limited."""
+"""Workers of one process: that of the runs, and those of further task queues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Workers:
     Args:
         client: connected to the namespace that they serve.
         runs: serves the runs' own task queue.
-        rated: serve the task queues of model calls whose rate is limited.
+        others: serve the task queues of model calls whose rate is limited, and that of this process alone.
         rates: activities per second of these task queues, over all workers.
         ended: called when no call is in flight any more.
     """
@@ -28,12 +28,12 @@ class Workers:
         self,
         client: Client,
         runs: Worker,
-        rated: Sequence[Worker],
+        others: Sequence[Worker],
         rates: Mapping[str, float],
         ended: Callable[[], Awaitable[None]],
     ) -> None:
         self._client = client
-        self._workers = (*rated, runs)
+        self._workers = (*others, runs)
         self._rates = rates
         self._ended = ended
 

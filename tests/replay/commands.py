@@ -21,7 +21,7 @@ VOLATILE = {
     "previous_digest",
     "workspace",
 }
-VOLATILE |= {"seconds", "id", "tool_call_id", "target", "run", "own_workspace", "line", "after"}
+VOLATILE |= {"seconds", "id", "tool_call_id", "target", "run", "own_workspace", "line", "after", "held_in"}
 OPTIONS = (
     "start_to_close_timeout",
     "schedule_to_close_timeout",

@@ -18,9 +18,11 @@ from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
 from holdfast.testing import ChatRequest, ChatToolCall, EmbeddingFault, Reply
 from holdfast.tools import ask_human
+from holdfast.tools.mcp.servers import close_servers, servers
 from holdfast.types import Usage
 from tests.support.lab import Lab, eventually
 from tests.support.ledgers import LossyLedger, SwitchedLedger
+from tests.support.mcp_shops import Shop
 from tests.support.pictures import png
 from tests.support.switched_store import SwitchedStore
 from tests.support.trees import LONG, Cast, asks, exists, has_status, streaming
@@ -321,6 +323,30 @@ async def waits_for_people(lab: Lab) -> RunHandle:
     return handle
 
 
+async def answers_a_server(lab: Lab) -> RunHandle:
+    """An MCP server that keeps a call open while a person answers, and one that is lost meanwhile."""
+    folder = lab.settings.holdfast_home / "shop"
+    folder.mkdir(parents=True)
+    shop = Shop(folder)
+    booker = Agent(name="booker", mcp=[shop.server(protocol="legacy")])
+    for name in ("Ada", "Bo"):
+        lab.server.call_tools(("shop__book", {"name": name}))
+    lab.server.say("Booked.")
+    try:
+        await servers().tools(booker.mcp[0])  # it has started: the run is prepared in one attempt
+        async with lab.worker(booker, max_cached_workflows=100):
+            handle = await lab.holdfast.start("booker", "Book.")
+            await eventually(lambda: _is_calm(handle, "Ada"))
+            await handle.answer(None, '{"day": "Monday"}', by="Eve")
+            await eventually(lambda: _is_calm(handle, "Bo"))
+            await asyncio.to_thread(shop.kill)
+            await handle.answer(None, "decline")
+            await handle.result(60)
+    finally:
+        await asyncio.to_thread(close_servers)
+    return handle
+
+
 async def _is_calm(handle: RunHandle, words: str) -> bool:
     """Whether a run waits for this and has no append in flight: what it does next does not depend on timing."""
     progress = await handle.status()
@@ -479,5 +505,6 @@ SCENARIOS: dict[str, Scenario] = {
         is_guarded,
         enters_a_stage,
         waits_for_people,
+        answers_a_server,
     )
 }

@@ -21,6 +21,8 @@ from tests.support.cli import ROOT
 PROGRAM = ROOT / "tests" / "support" / "mcp_shop.py"
 TIMEOUT = 60.0  # seconds for a condition; reached only when a test fails
 TOKEN = "sesame"
+FOLDER = "SHOP_FOLDER"
+"""Environment variable of workers with the agents of `mcp_desk.py`: where their server writes down what it does."""
 
 
 @dataclass

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.invocations import ToolInvocation
     from holdfast.types import ToolResult, ToolSpec
     from holdfast.workflows import options
+    from holdfast.workflows.run.code_process import has_not_begun
 
 LOST = (TimeoutType.HEARTBEAT, TimeoutType.START_TO_CLOSE)
 
@@ -48,15 +49,34 @@ async def call_once(tool: ToolSpec, invocation: ToolInvocation, invoke: Invoke) 
 async def continue_call(tool: ToolSpec, invocation: ToolInvocation, invoke: Invoke) -> ToolResult:
     """Continues a call with answers to what an MCP server has asked, and returns its result.
 
-    A call that must not take effect twice is not begun again: if nothing keeps it open any more, its `outcome` is
-    `unknown`. Its claim in the ledger holds the question, as the result of the activity that began it.
+    If a server keeps it open, that is done in the process that has this server. If it is lost, a call that may be
+    repeated is made again, with the answers. One that must not take effect twice is not begun again: its `outcome` is
+    then `unknown`. Its claim in the ledger holds the question, as the result of the activity that began it.
 
     Raises:
         ActivityError: the call failed in a way that is not a loss of its worker.
     """
+    asked = invocation.elicitation
+    if asked is not None and asked.held_in is not None:
+        held = await _held(invocation, options.held_call(tool, asked.held_in), invoke)
+        if held is not None or not tool.repeatable:
+            return held or _unknown()
     if tool.repeatable:
         return await invoke(invocation, options.tool_call(tool))
-    return await _or_unknown(invoke(invocation, options.continued_call(tool, invocation.elicitation)))
+    return await _or_unknown(invoke(invocation, options.tool_call(tool)))
+
+
+async def _held(invocation: ToolInvocation, how: options.ActivityOptions, invoke: Invoke) -> ToolResult | None:
+    """Continues a call in the process that keeps it open, and returns its result; `None` if it is lost."""
+    for _ in range(options.HELD_CALL_TRIES):
+        try:
+            return await invoke(invocation, how)
+        except ActivityError as error:
+            if is_lost(error):
+                break
+            if not has_not_begun(error):
+                raise
+    return None
 
 
 async def _without_claim(tool: ToolSpec, invocation: ToolInvocation, invoke: Invoke) -> ToolResult:
@@ -75,6 +95,10 @@ async def _or_unknown(call: Awaitable[ToolResult]) -> ToolResult:
     except ActivityError as error:
         if not is_lost(error):
             raise
+    return _unknown()
+
+
+def _unknown() -> ToolResult:
     return ToolResult(error=OUTCOME_UNKNOWN, outcome="unknown")
 
 

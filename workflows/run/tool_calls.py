@@ -225,8 +225,7 @@ class ToolCaller:
         while result is not None and result.elicitation is not None:
             if resolution is not None and resolution.happened:  # the ledger knows only the question
                 return ToolResult(content=resolution.result or "done", outcome="resolved")
-            may_repeat = admitted.tool.repeatable or resolution is not None
-            asked = result.elicitation.model_copy(update={"repeatable": may_repeat})
+            asked = result.elicitation.model_copy(update={"repeatable": admitted.tool.repeatable})
             answers = await elicitations.answered(call, asked)
             if not isinstance(answers, Elicitation):
                 return answers
@@ -264,7 +263,7 @@ class ToolCaller:
         invocation = invocation_of(state, call)
 
         async def invoke(invocation: ToolInvocation, how: options.ActivityOptions) -> ToolResult:
-            how = options.ActivityOptions(**how, **self._process.limits(tool.task_queue))
+            how = options.ActivityOptions(**how, **self._process.limits(how.get("task_queue")))
             return await call_activity(tool.activity, invocation, ToolResult, summary=shown_call(state, call), **how)
 
         if admitted.answers is not None:
