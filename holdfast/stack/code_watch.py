@@ -1,4 +1,4 @@
-"""Watch over the source files that a worker has loaded."""
+"""Watch over the source files that the parts of a stack have loaded."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ RETRY_INTERVAL = 0.3  # seconds between looks while no worker has reported what 
 
 
 async def changed_code(settings: Settings) -> AsyncIterator[None]:
-    """Yields after each change of the code of the worker of the local stack, until it is cancelled.
+    """Yields after each change of the code of the worker or the scripted model server, until it is cancelled.
 
-    Files that the worker has loaded, and others in their folders, may change; it yields only if the worker serves older
+    Files that they have loaded, and others in their folders, may change; it yields only if one of them serves older
     code than the files now, or if there is no worker, as it could not load them.
     """
     home = settings.holdfast_home.absolute()
-    async for _ in changes(lambda: Serving.read(home, StateFile(home).read().alive("worker"))):
+
+    def serving() -> Serving | None:
+        state = StateFile(home).read()
+        worker, model = (Serving.read(home, state.alive(name)) for name in ("worker", "model"))
+        return worker.model_copy(update={"files": model.files | worker.files}) if worker and model else worker
+
+    async for _ in changes(serving):
         yield
 
 

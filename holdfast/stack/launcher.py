@@ -113,11 +113,17 @@ class Launcher:
             codec_endpoint=codec_endpoint() if self._settings.holdfast_encryption_key else None,
         )
 
-    async def model(self) -> Part:
-        """Starts the scripted model server if it is not running."""
+    async def model(self, replace: Replace) -> Part:
+        """Starts the scripted model server if it is not running, or replaces one whose code has changed.
+
+        Its calls in flight are retried, and it has no state.
+        """
         running = self.state.alive("model")
         if running and running.address:
-            return running
+            reason = None if replace is Replace.NEVER else model_server.outdated(self._home, running)
+            if reason is None:
+                return running
+            self._report(f"restarting the scripted model server: {reason}")
         await self.stop("model")
 
         async def start() -> Part:

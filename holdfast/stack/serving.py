@@ -1,4 +1,4 @@
-"""What the running worker serves: its agents, and the code that it has loaded."""
+"""What the running parts of the stack serve: agents, and the code that they have loaded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from pydantic import ValidationError
 
 from holdfast._util.private_files import write_private
 from holdfast.settings import Settings
-from holdfast.stack.part_locks import is_part
+from holdfast.stack.part_locks import PartName, is_part
 from holdfast.stack.process import birth
 from holdfast.stack.state import Part
 from holdfast.types import Data
-
-FILE = "worker.json"
-"""In the state folder: what the worker of the stack serves."""
 
 FILE_VARIABLE = "HOLDFAST_WORKER_FILE"
 """Names the file in which another worker is to write it."""
@@ -38,12 +35,12 @@ class LoadedFile(Data):
 
 
 class Serving(Data):
-    """What a worker of the stack serves; written by the worker when it has started."""
+    """What a part of the stack serves: a worker, or the scripted model server; written by it when it has started."""
 
     pid: int
     born: str
     agents: list[str]
-    """Names of the agents that are defined in code."""
+    """Names of the agents that are defined in code; empty for the scripted model server."""
     files: dict[str, LoadedFile]
     """The source files of Holdfast, of the modules of HOLDFAST_AGENTS, and of what these import from the project."""
 
@@ -60,10 +57,10 @@ class Serving(Data):
         return cls(pid=pid, born=birth(pid) or "", agents=list(agents), files=_loaded_files(modules, since_ns))
 
     @classmethod
-    def read(cls, home: Path, worker: Part | None) -> Serving | None:
-        """Returns what a worker of the stack serves; `None` if it has not started yet, or is not known."""
-        found = cls.load(home / FILE)
-        return found if found and worker and (found.pid, found.born) == (worker.pid, worker.born) else None
+    def read(cls, home: Path, part: Part | None) -> Serving | None:
+        """Returns what a part of the stack serves; `None` if it has not started yet, or is not known."""
+        found = cls.load(file_of(home, part.name)) if part else None
+        return found if found and part and (found.pid, found.born) == (part.pid, part.born) else None
 
     @classmethod
     def load(cls, file: Path) -> Serving | None:
@@ -82,11 +79,16 @@ class Serving(Data):
         return [Path(path) for path, loaded in self.files.items() if _has_changed(path, loaded)]
 
 
+def file_of(home: Path, name: PartName) -> Path:
+    """Returns the file in the state folder in which a part records what it serves."""
+    return home / f"{name}.json"
+
+
 def serving_file(settings: Settings) -> Path | None:
     """Returns where this worker is to write what it serves; `None` if nobody asks."""
     if named := os.environ.get(FILE_VARIABLE):
         return Path(named)
-    return settings.prepare_home() / FILE if is_part() else None
+    return file_of(settings.prepare_home(), "worker") if is_part() else None
 
 
 def shown_files(files: Sequence[Path], limit: int = 3) -> str:

@@ -60,7 +60,7 @@ async def up(
         report: receives plain lines on what is started, stopped and waited for.
         worker: whether to start a worker with these settings.
         program: the command that runs the worker; `None` means the package's own.
-        replace: whether a worker that runs already is replaced.
+        replace: whether a worker that runs already is replaced; a scripted model server is if its code has changed.
         supervised: whether parts that end unasked are started again; `None` means if there is a worker.
 
     Raises:
@@ -74,7 +74,7 @@ async def up(
     async with _launcher(settings, home, report) as launcher, launcher.early_check(program if worker else ()):
         client = await launcher.temporal()
         keeps_worker = replace is Replace.NEVER and launcher.state.alive("worker") is not None
-        model = await launcher.model() if launcher.needs_model(keeps_worker=keeps_worker) else None
+        model = await launcher.model(replace) if launcher.needs_model(keeps_worker=keeps_worker) else None
         if worker:
             await launcher.worker(client, model, program, replace)
             if settings.has_model and not keeps_worker:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
+import shutil
 import socket
+import subprocess
+import sys
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +20,7 @@ from pydantic import SecretStr
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
+import holdfast
 from holdfast.errors import TemporalUnavailable, WorkerUnavailable
 from holdfast.stack import Replace, Stack, down, kill, local_address, server, sockets, start_worker, status, ui_url
 from holdfast.stack.worker import identity
@@ -186,6 +191,48 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
         "restarting the worker; its runs resume automatically: other settings: LOG_LEVEL, OPENAI_API_KEY" in place.said
     )
     assert "secret" not in (place.home / "stack.json").read_text() + "".join(place.said)
+
+
+UP_TWICE = """
+import asyncio, json, pathlib, sys
+from holdfast.scripted import assistant
+from holdfast.settings import Settings
+from holdfast.stack import Replace, up
+
+async def main(home, address):
+    said = []
+    async def model(replace):
+        settings = Settings(holdfast_home=home, temporal_address=address)
+        return (await up(settings, said.append, worker=False, supervised=False, replace=replace)).model
+    found = [await model(Replace.IF_CHANGED) for _ in range(2)]
+    code = pathlib.Path(assistant.__file__)
+    code.write_text(code.read_text() + "# edited")
+    found += [await model(replace) for replace in (Replace.NEVER, Replace.IF_CHANGED, Replace.IF_CHANGED)]
+    print(json.dumps([[(part.pid, part.address) for part in found], said]))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_edited_answers_restart_the_scripted_model_server(
+    place: Place, temporal_address: str, tmp_path: Path
+) -> None:
+    """`up` replaces the scripted model server if its code has changed, at the same address, and only then."""
+    package = tmp_path / "copy" / "holdfast"
+    shutil.copytree(Path(holdfast.__file__).parent, package)
+    command = [sys.executable, "-c", UP_TWICE, str(place.home), temporal_address]
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    done = await asyncio.to_thread(subprocess.run, command, env=environment, cwd=place.root, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    found, said = json.loads(done.stdout)
+    (first, address), *_ = found
+    last = found[-1][0]
+    assert found == [[first, address]] * 3 + [[last, address]] * 2
+    assert last != first
+    edited = package / "scripted" / "assistant.py"
+    assert [line for line in said if "restarting" in line] == [
+        f"restarting the scripted model server: its code has changed: {edited}"
+    ]
 
 
 async def test_only_up_and_restart_replace_a_worker(place: Place) -> None:

@@ -12,7 +12,7 @@ from holdfast.stack import process
 from tests.support import fork_client
 from tests.support.fork_client import ForkedProcess
 
-FORKED = ("holdfast.worker", "holdfast.scripted.model")
+FORKED = ("holdfast.worker", "holdfast.stack.model_process")
 """Modules whose loading takes most of their start; the supervisor loads little, and stays as small as it is."""
 
 _fresh = process.spawn

@@ -22,10 +22,11 @@ async def up(*, reload: ReloadOption = False, json: JsonOption = False) -> ExitC
 
     The stack is a Temporal server, a worker and, if no model is configured, the
     scripted model server. Parts that already run are left alone, except a worker with
-    other settings or older code: it is restarted gracefully. A part that ends
-    unexpectedly is restarted. With TEMPORAL_ADDRESS set, only the worker is started,
-    for that server. The first time, getting the Temporal server may take minutes. With
-    --reload, the command stays until Ctrl-C; the stack keeps running.
+    other settings or older code, which is restarted gracefully, and a scripted model
+    server with older code. A part that ends unexpectedly is restarted. With
+    TEMPORAL_ADDRESS set, only the worker is started, for that server. The first time,
+    getting the Temporal server may take minutes. With --reload, the command stays until
+    Ctrl-C; the stack keeps running.
     """
     out = Output(json=json)
     settings = Settings.load()
