@@ -123,3 +123,16 @@ def test_every_table_knows_its_columns(engine: Engine) -> None:
         assert "SCHEMAFULL" in info["tables"][table], table
     for edge in ("spawned", "forked"):
         assert re.search("TYPE RELATION IN run OUT run", info["tables"][edge])
+
+
+def test_comments_describe_what_is_written(engine: Engine) -> None:
+    """Comments of tables name the parts of their rows' ids; none speaks of what cannot be done yet."""
+    [info] = engine.run(engine.ask("INFO FOR DB"))
+    for table, definition in info["tables"].items():
+        assert "empty while" not in definition, table
+        rows = engine.run(engine.ask("SELECT VALUE id FROM type::table($table) LIMIT 1", table=table))[0]
+        named = re.search(r"; id \[(.*?)\]", definition)
+        if rows and named:
+            assert len(rows[0].id) == len(named[1].split(",")), table
+    [memory] = engine.run(engine.ask("INFO FOR TABLE memory"))
+    assert "COMMENT 'a digest for each key and value" in memory["fields"]["facets"]
