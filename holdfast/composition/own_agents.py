@@ -6,10 +6,10 @@ import asyncio
 import sys
 import threading
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from temporalio.client import Client
 
@@ -37,7 +37,7 @@ from holdfast.tools.mcp.servers import leave_servers
 from holdfast.types import AgentSpec, RunId
 
 if TYPE_CHECKING:
-    from holdfast.composition.code_worker import CodeWorker, Serve
+    from holdfast.composition.code_worker import Serve
 
 log = get_logger(__name__)
 
@@ -72,12 +72,41 @@ def close_own_agents() -> None:
         old.close()
 
 
+class CodeServer(Protocol):
+    """Serves the code of one agent from this process; see `CodeWorker`."""
+
+    def use(self, loop: AbstractEventLoop) -> None:
+        """Runs async tools in another event loop from now on."""
+
+    async def start(self) -> None:
+        """Starts to take calls."""
+
+    async def stop(self) -> None:
+        """Stops."""
+
+
+MakeCodeServer = Callable[[Client, Settings, Agent, "Serve"], CodeServer]
+
+_make_code_server: MakeCodeServer | None = None
+
+
+@contextmanager
+def code_workers(make: MakeCodeServer) -> Iterator[None]:
+    """Has the code of agents served by something else than a `CodeWorker` during the block, as tests do."""
+    global _make_code_server  # noqa: PLW0603 - one per process, as what it is used by
+    before, _make_code_server = _make_code_server, make
+    try:
+        yield
+    finally:
+        _make_code_server = before
+
+
 @dataclass
 class Connection:
     """What a program needs to run agents."""
 
     runs: Holdfast
-    workers: dict[str, CodeWorker] = field(default_factory=dict)
+    workers: dict[str, CodeServer] = field(default_factory=dict)
     """By the task queue that each serves."""
     serving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -232,8 +261,10 @@ class OwnAgents:
             await leave_servers()
 
 
-def _code_worker() -> Callable[[Client, Settings, Agent, Serve], CodeWorker]:
+def _code_worker() -> MakeCodeServer:
     """Returns what makes workers; its modules take a second to load, in which the model is asked already."""
+    if _make_code_server is not None:
+        return _make_code_server
     from holdfast.composition.code_worker import CodeWorker  # noqa: PLC0415
     from holdfast.composition.persistence import shared_persistence  # noqa: PLC0415
 

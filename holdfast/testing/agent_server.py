@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -15,16 +15,19 @@ from holdfast import names
 from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.client.holdfast import Holdfast
+from holdfast.composition.code_worker import CodeWorker, Serve
 from holdfast.composition.models import configured_models
-from holdfast.composition.persistence import open_configured
+from holdfast.composition.own_agents import code_workers
+from holdfast.composition.persistence import open_configured, shared_persistence
 from holdfast.composition.worker import build_worker
 from holdfast.errors import UsageError
+from holdfast.ports.ledger import Ledger
 from holdfast.settings import Settings
-from holdfast.storage.ledger import MemoryLedger
 from holdfast.temporal.connection import connect_temporal
 from holdfast.testing.calls import MadeCall, calls_of
-from holdfast.testing.killed_worker import MOMENTS, KillPoint, LedgerOfLife, Moment, WorkerLife
-from holdfast.testing.observed_calls import Interceptor, ObservedCalls
+from holdfast.testing.killed_code_worker import KillableCodeWorker
+from holdfast.testing.killed_worker import MOMENTS, KillPoint, Lives, Moment, WorkerLife
+from holdfast.testing.observed_calls import ObservedCalls, intercepted
 from holdfast.testing.session_stack import SessionStack
 from holdfast.types import RunId
 
@@ -49,12 +52,13 @@ class AgentServer:
         self._settings = settings
         self._agents: list[Agent] = []
         self._persistence = open_configured(settings)
-        self._ledger = MemoryLedger()
         self._worker = AsyncExitStack()
-        self._lives: list[WorkerLife] = []
         self._points: list[KillPoint] = []
+        self._lives, self._code_lives = Lives(self._points), Lives(self._points)
+        self._begun: list[WorkerLife] = []
         self._deaths: list[asyncio.Task[None]] = []
         self._observed = ObservedCalls()
+        self._served = ExitStack()
 
     def __call__(self, *agents: Agent) -> None:
         """Serves agents until the end of the test.
@@ -70,7 +74,10 @@ class AgentServer:
         self._stack.loop.submit(self._restart()).result()
 
     def kill_at(self, activity: str, moment: Moment) -> None:
-        """Ends the worker at the next such moment, and starts another one.
+        """Ends the worker that makes the call at the next such moment, and starts another one.
+
+        It is the worker of the agents that are served, or that in the program which serves the code of an agent that
+        the test runs itself.
 
         Raises:
             UsageError: there is no such moment.
@@ -108,15 +115,14 @@ class AgentServer:
         await self._start(self._stack.client)
 
     async def _start(self, client: Client) -> None:
-        self._lives.append(WorkerLife(self._points, self._died))
+        self._begun.append(life := self._lives.begin(self._died))
         model = configured_models(self._settings)
-        ledger = LedgerOfLife(self._ledger, self._lives[-1], self._is_lost)
         worker = build_worker(
-            _intercepted(client, self._observed, self._lives[-1]),
+            intercepted(client, self._observed, life),
             self._settings,
             catalog=AgentCatalog(self._agents, shipped=True),
             model=model,
-            persistence=replace(self._persistence, ledger=ledger),
+            persistence=replace(self._persistence, ledger=self._lives.ledger_of(life)),
         )
         self._worker = AsyncExitStack()
         self._worker.push_async_callback(model.close)
@@ -131,27 +137,26 @@ class AgentServer:
         await self._start(await connect_temporal(self._stack.address))  # one connection cannot have both workers
         await shutdown
 
-    def _is_lost(self, owner: str) -> bool:
-        return any(life.is_over and owner in life.owners for life in self._lives)
+    def _code_worker(self, client: Client, settings: Settings, agent: Agent, serve: Serve) -> KillableCodeWorker:
+        def make(own: Client, ledger: Ledger) -> CodeWorker:
+            persistence = replace(shared_persistence(), ledger=ledger)
+            return CodeWorker(intercepted(own, self._observed), settings, persistence, agent, serve)
+
+        return KillableCodeWorker(client, make, self._code_lives)
 
     async def _close(self) -> None:
-        for life in self._lives:
+        for life in self._begun:
             life.bury()
         await asyncio.gather(*self._deaths)
         await self._worker.aclose()
         await self._persistence.close()
 
     def __enter__(self) -> Self:
+        self._served.enter_context(code_workers(self._code_worker))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._served.close()
         self._stack.loop.submit(self._close()).result()
-
-
-def _intercepted(client: Client, *interceptors: Interceptor) -> Client:
-    """Returns the same connection, whose workers have these interceptors."""
-    config = client.config()
-    config["interceptors"] = [*config["interceptors"], *interceptors]
-    return Client(**config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from temporalio.worker import ActivityInboundInterceptor, ActivityOutboundInterc
 from typing_extensions import override
 
 from holdfast.ports.ledger import CallKey, Ledger, LedgerEntry, LostCall, Recorded
+from holdfast.storage.ledger import MemoryLedger
 from holdfast.testing.observed_calls import Interceptor
 from holdfast.types import RunId
 
@@ -73,7 +75,9 @@ class WorkerLife(Interceptor):
                 point.reached = self.is_over = True
                 self._on_death(self)
         if self.is_over:
-            await self._buried.wait()
+            while not self._buried.is_set():
+                with suppress(asyncio.CancelledError):  # of its shutdown, of which Temporal must not hear
+                    await self._buried.wait()
             raise ApplicationError("the test has killed this worker")
 
     def bury(self) -> None:
@@ -83,6 +87,31 @@ class WorkerLife(Interceptor):
     @override
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Inbound(next, self)
+
+
+class Lives:
+    """The workers of a test that serve the same task queues one after the other, and the ledger that they share.
+
+    Args:
+        points: where one of them ends.
+    """
+
+    def __init__(self, points: Sequence[KillPoint]) -> None:
+        self._points = points
+        self._ledger = MemoryLedger()
+        self._lives: list[WorkerLife] = []
+
+    def begin(self, on_death: Callable[[WorkerLife], None]) -> WorkerLife:
+        """Returns the life of another worker; `on_death` is called when it ends."""
+        self._lives.append(WorkerLife(self._points, on_death))
+        return self._lives[-1]
+
+    def ledger_of(self, life: WorkerLife) -> Ledger:
+        """Returns the ledger as the worker of a life sees it."""
+        return LedgerOfLife(self._ledger, life, self._is_lost)
+
+    def _is_lost(self, owner: str) -> bool:
+        return any(life.is_over and owner in life.owners for life in self._lives)
 
 
 class _Inbound(ActivityInboundInterceptor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from temporalio import activity, client
+from temporalio.client import Client
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from temporalio.worker import Interceptor as WorkerInterceptor
 from typing_extensions import override
@@ -32,6 +33,13 @@ class ObservedCalls(Interceptor):
     @override
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _Observed(next, self)
+
+
+def intercepted(client: Client, *interceptors: Interceptor) -> Client:
+    """Returns the same connection, whose workers have these interceptors."""
+    config = client.config()
+    config["interceptors"] = [*config["interceptors"], *interceptors]
+    return Client(**config)
 
 
 class _Observed(ActivityInboundInterceptor):

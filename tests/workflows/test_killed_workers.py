@@ -68,6 +68,25 @@ async def test_a_killed_worker_does_nothing_twice(stack: SessionStack, tmp_path:
             model.assert_complete()
 
 
+def test_the_code_of_a_program_is_killed_too(stack: SessionStack, tmp_path: Path) -> None:
+    """The moments are reached as well in calls that the program serves which has called `Agent.run`."""
+    with open_bench(tmp_path) as bench:
+        server = bench.server(stack)
+        server()
+        server.kill_at("tool.order", "after")
+        server.kill_at("tool.look", "during")
+        shop = Shop()
+        bench.model.call_tools(("order", {"article": "rope"}))
+        bench.model.call_tools(("look", {"article": "rope"}))
+        bench.model.say("Done.")
+        result = asyncio.run(shop.agent.run("Do it."))
+        assert result.content == "Done."
+        assert shop.ran == ["order rope", "look rope", "look rope"]
+        assert [call.result for call in server.calls(result.run_id)] == ["ordered rope", "12"]
+        server.assert_killed()
+        bench.model.assert_complete()
+
+
 def test_a_moment_that_is_not_reached_fails(stack: SessionStack, tmp_path: Path) -> None:
     """A kill that does not happen fails the test and says what happened; one that cannot happen is refused at once."""
     with open_bench(tmp_path) as bench:
