@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
@@ -48,33 +49,33 @@ class CallingTool(AgentCaller):
         self._lent = AsyncExitStack()
 
     @override
-    async def call(self, agent: Any, text: str, options: Mapping[str, Any]) -> AgentResult:
+    async def call(self, agent: Any, given: Any, options: Mapping[str, Any], *, folder: Path) -> AgentResult:
         if self._invocation.alone:
             raise UsageError("call_agent needs a run, and this tool was called without one; use Agent.run instead")
-        if not isinstance(text, str) or not text.strip():
-            raise UsageError(f"an agent is called with text that is not empty, not {text!r:.80}")
-        call = self._made(agent, text, dict(options))
+        call = self._made(agent, given, dict(options), folder)
         result = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, self._loop))
         readers = reader_of(agent)
         return AgentResult.from_run(result, readers.of(result.active_agent) if readers else None)
 
-    async def _made(self, agent: Any, text: str, options: dict[str, Any]) -> RunResult:
+    async def _made(self, agent: Any, given: Any, options: dict[str, Any], folder: Path) -> RunResult:
         invocation, found = self._invocation, await self._calls.reference(agent)
+        text, further = _divided(await self._calls.asked(given, folder))
         asked = AgentCall(
             call=invocation.call.id,
             turn=invocation.turn,
-            key=self._key(found, text),
+            key=self._key(found, text, further),
             agent=found,
             input=text,
-            options=options,
+            options=options | further,
         )
         async with self._without_slot():
             return await self._calls.call(invocation.run_id, asked)
 
-    def _key(self, agent: str | AgentSpec, text: str) -> str:
+    def _key(self, agent: str | AgentSpec, text: str, further: Mapping[str, Any]) -> str:
         """Returns what identifies a call within the tool call."""
         name = agent if isinstance(agent, str) else agent.name
-        digest = hashlib.sha256(json.dumps([name, text]).encode()).hexdigest()[:16]
+        asked = [name, text, further] if further else [name, text]
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
         self._asked[digest] += 1
         return f"{digest}.{self._asked[digest]}"
 
@@ -90,3 +91,8 @@ class CallingTool(AgentCaller):
             self._waiting -= 1
             if not self._waiting:
                 await self._lent.aclose()
+
+
+def _divided(fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Returns the text of an input, and the further fields of a request that it sets."""
+    return str(fields["input"]), {name: value for name, value in fields.items() if name != "input"}

@@ -48,7 +48,13 @@ class ChildActivities:
             if entry.kind == "start":
                 agent, parent = entry.data["agent"]["name"], entry.data["request"].get("parent")
             elif entry.message and entry.message.role == "user":
-                return (agent, parent, entry.message.content) == (wanted.agent, wanted.parent, wanted.input)
+                attached = [each.identity for each in entry.message.attachments]
+                return (agent, parent, entry.message.content, attached) == (
+                    wanted.agent,
+                    wanted.parent,
+                    wanted.input,
+                    [each.identity for each in wanted.attachments],
+                )
         return False
 
     async def _report(self, wanted: EarlierChild) -> ChildReport | None:

@@ -130,7 +130,7 @@ class ForkActivities:
         if (known := self._read.get(execution)) is not None:
             return known
         _, entries = await self._reader.prefix(fork)
-        check_prefix(entries, fork.message, session=wanted.session)
+        check_prefix(entries, has_message=fork.has_message, session=wanted.session)
         edited_results(entries, fork.tool_results)
         self._read[execution] = entries
         return entries

@@ -57,6 +57,7 @@ def chat_message(
 
 
 RESULT_IMAGES = "These images belong to the results above:"
+RESULT_FILES = "These files belong to the results above:"
 """How the message begins that shows the images of tool results, which chat completions accept from users only."""
 
 

@@ -41,10 +41,6 @@ def _checkpoint_data(data: Any) -> Any:
     return data
 
 
-MessageText = Annotated[Text, AfterValidator(_message)]
-"""The text of a message to a run."""
-
-
 MAX_EDIT_BYTES = 256 * 1024
 """Of arguments with which a call is approved, as JSON; a run carries them when it continues as new."""
 
@@ -96,23 +92,14 @@ class Command(Data):
     """Who sent it."""
 
 
-class Send(Command):
-    """Sends a message to the agent."""
+class MessageCommand(Command):
+    """A command with a text of a person, which may have images and files."""
 
-    NAME = "send"
-    DESCRIPTION = 'Sends a message to the agent: {"text": "…", "policy": "steer"}, or just "the text"'
     TEXT = "text"
     BULK = frozenset({"attachments"})
 
     attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
-    """Images and files of the message."""
-    text: Text
-    """At most 512 KB; blank only with attachments."""
-    policy: Policy = Policy.STEER
-    to_session: bool = False
-    """Refuse the message if the run is not a session."""
-    pin: bool = False
-    """Keep the message in the model's context when older ones are summarized."""
+    """Images and files that belong to the text."""
 
     @field_validator("attachments")
     @classmethod
@@ -123,10 +110,27 @@ class Send(Command):
             raise ValueError(f"their `data` has {size:,} bytes, but at most {MAX_MESSAGE_BYTES:,} are accepted")
         return attachments
 
-    @field_validator("text")
+    @field_validator("text", check_fields=False)
     @classmethod
-    def _is_given(cls, text: str, info: ValidationInfo) -> str:
+    def _is_given(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is None:
+            return text
         return _sized(text) if info.data.get("attachments") else _message(text)
+
+
+class Send(MessageCommand):
+    """Sends a message to the agent."""
+
+    NAME = "send"
+    DESCRIPTION = 'Sends a message to the agent: {"text": "…", "policy": "steer"}, or just "the text"'
+
+    text: Text
+    """At most 512 KB; blank only with attachments."""
+    policy: Policy = Policy.STEER
+    to_session: bool = False
+    """Refuse the message if the run is not a session."""
+    pin: bool = False
+    """Keep the message in the model's context when older ones are summarized."""
 
 
 class Pause(Command):
@@ -146,15 +150,19 @@ class Resume(Command):
     DESCRIPTION = "Resumes the paused run; needs no input"
 
 
-class Interrupt(Command):
+class Interrupt(MessageCommand):
     """Stops the current turn: a session then waits for a message, any other run pauses."""
 
     NAME = "interrupt"
     DESCRIPTION = 'Stops the current turn; with {"text": "…"}, or just "a text", the agent continues with it'
-    TEXT = "text"
 
-    text: MessageText | None = None
-    """A message with which the agent continues at once."""
+    text: Text | None = None
+    """A message with which the agent continues at once; as in `Send`."""
+
+    @property
+    def has_message(self) -> bool:
+        """Whether the agent continues with a message."""
+        return bool(self.text or self.attachments)
 
 
 class RaiseBudget(Command):
@@ -257,14 +265,14 @@ class Deny(Command):
     """For the agent."""
 
 
-class Answer(Command):
+class Answer(MessageCommand):
     """Answers a question of the agent."""
 
     NAME = "answer"
     DESCRIPTION = 'Answers the question that waits: {"question": "2/call_1", "text": "…"}, or just "the answer"'
-    TEXT = "text"
 
-    text: MessageText
+    text: Text
+    """As in `Send`."""
     question: WaitName | None = None
     """Id of the wait, or of the call that asks; `None` means the only question that waits."""
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from holdfast.attachments import Attachment
 from holdfast.bounds import Json, Text
 from holdfast.data import Tolerant
 
@@ -23,6 +26,8 @@ class Decision(Tolerant):
     """Who decided."""
     text: Text | None = None
     """The reason of a denial, or the answer to a question."""
+    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    """Images and files of the answer."""
     arguments: Text | None = None
     """The arguments, as JSON, with which a call was approved instead of the model's."""
     data: Json = None

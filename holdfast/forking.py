@@ -56,12 +56,12 @@ def _named_point(entries: Sequence[Entry], at: str, run_id: str) -> int:
     return found[-1]
 
 
-def check_prefix(entries: Sequence[Entry], message: str | None, *, session: bool) -> None:
+def check_prefix(entries: Sequence[Entry], *, has_message: bool, session: bool) -> None:
     """Checks that a run can continue from a prefix.
 
     Args:
         entries: the prefix.
-        message: the message that follows it.
+        has_message: whether a message follows it.
         session: whether the fork waits for the next message, instead of ending after an answer.
 
     Raises:
@@ -78,7 +78,7 @@ def check_prefix(entries: Sequence[Entry], message: str | None, *, session: bool
         return
     if not any(found.role == "user" for found in messages):
         raise UsageError("the point is before the input of the run: fork at turn 0 or later")
-    if messages[-1].role == "assistant" and not messages[-1].tool_calls and not message:
+    if messages[-1].role == "assistant" and not messages[-1].tool_calls and not has_message:
         raise UsageError(
             "the fork would end at once, as the model has answered at this point: add a message, or fork at an "
             "earlier turn"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from holdfast.chat_format import RESULT_IMAGES
+from holdfast.chat_format import RESULT_FILES, RESULT_IMAGES
 from holdfast.messages import Message
 
 
 def inlined(messages: Iterable[Message], contents: Mapping[str, bytes]) -> Iterator[Message]:
-    """Yields messages with their contents. Images of results are in a message of their own after all results.
+    """Yields messages with their contents. Those of results are in a message of their own after all results.
 
     Args:
         messages: of a context.
@@ -18,7 +18,7 @@ def inlined(messages: Iterable[Message], contents: Mapping[str, bytes]) -> Itera
     shown: list[Message] = []
     for message in messages:
         if message.role != "tool" and shown:
-            yield _images(shown).inlined(contents)
+            yield _files(shown).inlined(contents)
             shown = []
         if message.role == "tool":
             yield message
@@ -26,11 +26,12 @@ def inlined(messages: Iterable[Message], contents: Mapping[str, bytes]) -> Itera
         else:
             yield message.inlined(contents) if message.attachments else message
     if shown:
-        yield _images(shown).inlined(contents)
+        yield _files(shown).inlined(contents)
 
 
-def _images(results: Sequence[Message]) -> Message:
-    images = [each for result in results for each in result.attachments]
-    said = f"{RESULT_IMAGES} {', '.join(each.name for each in images)}"
-    placed = [each.model_copy(update={"at": len(said)}) for each in images]
+def _files(results: Sequence[Message]) -> Message:
+    files = [each for result in results for each in result.attachments]
+    lead = RESULT_IMAGES if all(each.is_image for each in files) else RESULT_FILES
+    said = f"{lead} {', '.join(each.name for each in files)}"
+    placed = [each.model_copy(update={"at": len(said)}) for each in files]
     return Message(seq=results[-1].seq, role="user", content=said, attachments=placed)

@@ -30,7 +30,7 @@ class ToolResult(Tolerant):
     files: list[str] = []
     """Files that the tool wrote, relative to the workspace."""
     attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
-    """Images that the model is shown with the result."""
+    """Images and files that the model is shown with the result."""
     seconds: Elapsed = 0.0
     attempts: Count = 1
     """Number of attempts."""

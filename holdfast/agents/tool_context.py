@@ -44,7 +44,7 @@ class ToolChannel(Protocol):
 class AgentCaller(Protocol):
     """Calls agents for the function of a tool."""
 
-    async def call(self, agent: Any, text: str, options: Mapping[str, Any]) -> AgentResult:
+    async def call(self, agent: Any, given: Any, options: Mapping[str, Any], *, folder: Path) -> AgentResult:
         """Runs an agent as a child of the run of the tool, and returns its result; see `ToolContext.call_agent`."""
 
 
@@ -160,7 +160,7 @@ class ToolContext:
     async def call_agent(
         self,
         agent: Any,
-        input: str,  # noqa: A002 - the field's word
+        input: Any,  # noqa: A002 - the field's word
         *,
         max_turns: int | None = None,
         timeout: float | None = None,
@@ -174,7 +174,8 @@ class ToolContext:
 
         Args:
             agent: an instance of `Agent`, or the name of one, with or without a version (`NAME@3`).
-            input: what it is asked.
+            input: what it is asked: text, data, or a list of text, `Image` and `File`, as the input of a run. Relative
+                paths are below the workspace.
             max_turns: maximum number of model calls of the child.
             timeout: maximum seconds of the child.
             budget: what the child may use; never more than this run may.
@@ -182,11 +183,13 @@ class ToolContext:
         Raises:
             UsageError: an argument is not accepted, or there is no run, as in `execute_tool`.
             CommandRefused: the run is five runs below the first one, or its budget is used up.
+            StoreUnavailable: an image or a file of the input could not be stored.
         """
         if self.agents is None:
             raise UsageError("call_agent needs a run: this tool was called directly")
         given = {"max_turns": max_turns, "timeout": timeout, "budget": _plain(budget)}
-        return await self.agents.call(agent, input, {name: value for name, value in given.items() if value is not None})
+        options = {name: value for name, value in given.items() if value is not None}
+        return await self.agents.call(agent, input, options, folder=self.workspace)
 
     def create_checkpoint(self, name: str, data: Any = None) -> str:
         """Makes a checkpoint of the run, and returns its id; never raises.

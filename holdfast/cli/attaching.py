@@ -30,6 +30,11 @@ def with_files(text: str, attach: Sequence[str] | None) -> RunInput:
     return [text, *(Image(place) if place.startswith(URL) else File(place) for place in attach)]
 
 
+def message_of(text: str | None, attach: Sequence[str] | None) -> RunInput | None:
+    """Returns a message that need not be given; `None` means none. One with attachments may have no text."""
+    return None if text is None and not attach else with_files(text or "", attach)
+
+
 async def write_attachment(run: RunHandle, number: int) -> None:
     """Writes the content of an attachment to standard output.
 

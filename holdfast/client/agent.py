@@ -199,7 +199,7 @@ class Agent(definition.Agent):
 
         Args:
             other: the agent, or the name of one that a worker or the registry knows.
-            query: what it is asked; in a tool, text.
+            query: what it is asked, as the input of `run`.
             options: see `Holdfast.start`; in a tool only `max_turns`, `timeout` and `budget`.
 
         Raises:

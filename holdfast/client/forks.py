@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from holdfast.attachments import with_lines
 from holdfast.budgets import Budget
 from holdfast.client.comparison import ComparedRun, RunDiff
+from holdfast.client.inputs import RunInput
 from holdfast.client.listed_run import ListedRun
 from holdfast.client.starter import RunStarter
 from holdfast.context import context_of
@@ -34,7 +35,7 @@ class ForkEdits:
     """What a fork changes.
 
     Attributes:
-        message: follows what is copied; `None` adds none.
+        message: follows what is copied: text, or what else an input may be; `None` adds none.
         model: as in `Holdfast.start`.
         system_prompt: replaces that of the run.
         tool_results: new contents of tool results, by the id of the call, or by turn and id: `3/call_1`.
@@ -45,7 +46,7 @@ class ForkEdits:
         budget: as in `Holdfast.start`; `None` means that of the run.
     """
 
-    message: str | None = None
+    message: RunInput | None = None
     model: str | list[str] | tuple[str, ...] | None = None
     system_prompt: str | None = None
     tool_results: Mapping[str, str] | None = None
@@ -112,11 +113,12 @@ class Forks:
         log = await self.read(origin)
         seq = point_of(log.entries, None if at is None else str(at), origin)
         entries = log.entries[: seq + 1]
-        if edits.message is not None:
-            self._starter.checked_text(edits.message, "message")
-        check_prefix(entries, edits.message, session=bool(_options(entries).get("session")))
+        has_message, session = edits.message is not None, bool(_options(entries).get("session"))
+        check_prefix(entries, has_message=has_message, session=session)
         results = dict(edits.tool_results or {})
-        self._starter.check_size("text of a fork", edits.message or "", edits.system_prompt or "", *results.values())
+        message = await self._starter.taken(edits.message, "message") if has_message else None
+        text = message.text if message else ""
+        self._starter.check_size("text of a fork", text, edits.system_prompt or "", *results.values())
         edited_results(entries, results)
         spec = _spec(entries, origin)
         if edits.system_prompt is not None:
@@ -127,8 +129,10 @@ class Forks:
             **{name: value for name, value in given.items() if value is not None},
             "agent": spec,
             "workspace": edits.workspace,
-            "input": edits.message or _shown(entries),
-            "fork": _point(origin, log, seq, message=edits.message, tool_results=results),
+            "input": with_lines(text, message.attachments) if message else _shown(entries),
+            "fork": _point(
+                origin, log, seq, message=text, attachments=message and message.attachments, tool_results=results
+            ),
         }
         return await self._starter.start(fields, run_id)
 

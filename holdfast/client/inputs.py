@@ -8,7 +8,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import BaseModel
@@ -49,12 +49,13 @@ class Inputs:
         self._contents = contents
         self.max_bytes = max_input_bytes
 
-    async def take(self, given: RunInput, what: str = "input of a run") -> GivenInput:
+    async def take(self, given: RunInput, what: str = "input of a run", folder: Path | None = None) -> GivenInput:
         """Returns an input in the form in which a run takes it.
 
         Args:
             given: the input.
             what: it is, for messages.
+            folder: that relative paths of files are below; `None` means the working folder.
 
         Raises:
             UsageError: it is empty, too large, of another kind, or a file of it cannot be read.
@@ -65,16 +66,25 @@ class Inputs:
             text, structured = _text(given, what)
             self.check_size(what, text)
             return GivenInput(text, [], structured)
-        loaded = await asyncio.to_thread(lambda: [part.load() if isinstance(part, File) else part for part in parts])
+        loaded = await asyncio.to_thread(
+            lambda: [part.load(folder) if isinstance(part, File) else part for part in parts]
+        )
         return await self._stored(loaded, what)
 
-    async def message(self, given: RunInput) -> dict[str, Any]:
+    async def request(self, given: RunInput, folder: Path | None = None) -> dict[str, Any]:
+        """Returns the fields of a request that an input sets; takes and raises what `take` does."""
+        taken = await self.take(given, folder=folder)
+        found: dict[str, Any] = {"input": taken.text}
+        if taken.structured:
+            found["structured"] = True
+        return found | _attachments(taken)
+
+    async def message(self, given: RunInput, what: str = "message") -> dict[str, Any]:
         """Returns the fields of a command that sends a message; raises what `take` raises."""
         if isinstance(given, str):  # which the command checks
             return {"text": given}
-        taken = await self.take(given, "message")
-        attached = [each.model_dump(exclude_unset=True) for each in taken.attachments]
-        return {"text": taken.text, **({"attachments": attached} if attached else {})}
+        taken = await self.take(given, what)
+        return {"text": taken.text} | _attachments(taken)
 
     async def content(self, attachment: Attachment) -> bytes:
         """Returns the content of an attachment.
@@ -158,6 +168,11 @@ class Inputs:
                 f"the {what} has {size:,} bytes, but at most {self.max_bytes:,} are accepted; "
                 "put it in a file of the workspace"
             )
+
+
+def _attachments(taken: GivenInput) -> dict[str, Any]:
+    attached = [each.model_dump(exclude_unset=True) for each in taken.attachments]
+    return {"attachments": attached} if attached else {}
 
 
 def _parts(given: RunInput, what: str) -> list[Any]:

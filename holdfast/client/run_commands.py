@@ -99,7 +99,7 @@ class RunCommands:
 
     async def interrupt(
         self,
-        text: str | None = None,
+        text: RunInput | None = None,
         *,
         id: str | None = None,  # noqa: A002 - the field's word
         by: str | None = None,
@@ -107,14 +107,16 @@ class RunCommands:
         """Stops the current turn and keeps its partial results. A session then waits; any other run pauses.
 
         Args:
-            text: a message with which the agent continues at once.
+            text: a message with which the agent continues at once; as in `send`, it may have images and files.
             id: as in `send`.
             by: as in `send`.
 
         Raises:
             CommandRefused: the session has nothing to interrupt, or the run has ended.
+            UsageError: an argument is not accepted.
         """
-        return await self._command(Interrupt, text=text, id=id, by=by)
+        message = {} if text is None else await self.inputs.message(text)
+        return await self._command(Interrupt, **message, id=id, by=by)
 
     async def raise_budget(
         self,
@@ -260,7 +262,7 @@ class RunCommands:
     async def answer(
         self,
         question: str | None,
-        text: str,
+        text: RunInput,
         *,
         id: str | None = None,  # noqa: A002 - the field's word
         by: str | None = None,
@@ -269,15 +271,19 @@ class RunCommands:
 
         Args:
             question: id of what waits, or of the call that asks; `None` means the only question that waits.
-            text: the answer; if the question has options, one of them.
+            text: the answer; if the question has options, one of them. Otherwise it may have images and files, as in
+                `send`.
             id: as in `send`.
             by: as in `approve`.
 
         Raises:
-            CommandRefused: no such question waits, someone has answered before, or the text is none of the options.
+            CommandRefused: no such question waits, someone has answered before, or the answer is none of the options,
+                or has files although an MCP server asks.
+            UsageError: an argument is not accepted.
         """
         _check_person()
-        return await self._command(Answer, question=question, text=text, id=id, by=by)
+        message = await self.inputs.message(text, "answer")
+        return await self._command(Answer, question=question, **message, id=id, by=by)
 
     async def _command(self, kind: type[Command], **fields: Any) -> Receipt:
         return await self._commander.send(self.id, checked_command(kind, **fields))

@@ -20,10 +20,10 @@ from holdfast.client.comparison import RunDiff
 from holdfast.client.conversations import Conversations
 from holdfast.client.follow import Follower
 from holdfast.client.forks import ForkEdits, Forks
-from holdfast.client.inputs import Inputs
+from holdfast.client.inputs import Inputs, RunInput
 from holdfast.client.listed_run import ListedRun
-from holdfast.client.run_commands import RunCommands
-from holdfast.commands import Restore
+from holdfast.client.run_commands import RunCommands, checked_command
+from holdfast.commands import Policy, Restore, Send
 from holdfast.errors import CommandRefused, RunOver, UsageError, WaitTimedOut
 from holdfast.events import Event
 from holdfast.ports import BusSource
@@ -195,18 +195,22 @@ class RunHandle(RunCommands):
                 return False
         return False
 
-    async def restore(self, checkpoint: str, *, message: str | None = None, by: str | None = None) -> RunHandle:
+    async def restore(self, checkpoint: str, *, message: RunInput | None = None, by: str | None = None) -> RunHandle:
         """Goes back to a checkpoint: an open run in place, and one that has ended by a fork, which is returned.
 
         Args:
             checkpoint: as in `restore_from_checkpoint`.
-            message: a message to the agent that follows; one that has ended with an answer at this point needs it.
+            message: a message to the agent that follows, as in `fork`; one that has ended with an answer at this point
+                needs it.
             by: as in `send`.
 
         Raises:
             UsageError: the run has no such checkpoint, or could not continue from it.
             CommandRefused: the run ended before it went back.
         """
+        follows = None  # checked before the run goes back
+        if message is not None:
+            follows = checked_command(Send, **await self.inputs.message(message), policy=Policy.STEER, by=by)
         try:
             is_restored = await self.restore_from_checkpoint(checkpoint, by=by)
         except RunOver:
@@ -214,8 +218,8 @@ class RunHandle(RunCommands):
         if not is_restored:
             await self.effects_since(checkpoint)  # says which checkpoints there are
             raise CommandRefused(f"run {self.id!r} has not gone back to {checkpoint!r}; its log says why")
-        if message is not None:
-            await self.send(message, by=by)
+        if follows is not None:
+            await self._commander.send(self.id, follows)
         return self
 
     async def effects_since(self, checkpoint: str) -> list[Effect]:
@@ -236,7 +240,7 @@ class RunHandle(RunCommands):
         self,
         at: str | int | None = None,
         *,
-        message: str | None = None,
+        message: RunInput | None = None,
         model: str | list[str] | tuple[str, ...] | None = None,
         system_prompt: str | None = None,
         tool_results: Mapping[str, str] | None = None,
@@ -255,7 +259,7 @@ class RunHandle(RunCommands):
         Args:
             at: the number of a turn, or `turn-3`: its end; `message-5`: that message; or the name of a checkpoint.
                 `None` means everything that is recorded.
-            message: a message to the agent that follows.
+            message: a message to the agent that follows: text, data, or a list with images and files.
             model: another model.
             system_prompt: another system prompt.
             tool_results: other results of tool calls, by the id of the call, or by turn and id: `3/call_1`.

@@ -23,7 +23,7 @@ from holdfast._version import __version__
 from holdfast.bounds import shortened
 from holdfast.budgets import Budget, checked_budget, plain_budget
 from holdfast.client.attaching import check_same
-from holdfast.client.inputs import Inputs
+from holdfast.client.inputs import GivenInput, Inputs, RunInput
 from holdfast.client.known_agents import KnownAgents
 from holdfast.errors import RunExists, UsageError
 from holdfast.protocol import RunRequest
@@ -123,13 +123,7 @@ class RunStarter:
         if fields.get("attachments"):
             self.check_size("input of a run", fields["input"])
             return {"input": fields["input"]}
-        given = await self._inputs.take(fields.get("input"))
-        found: dict[str, Any] = {"input": given.text}
-        if given.structured:
-            found["structured"] = True
-        if given.attachments:
-            found["attachments"] = [each.model_dump(exclude_unset=True) for each in given.attachments]
-        return found
+        return await self._inputs.request(fields.get("input"))
 
     def _options(self, name: str, request: RunRequest) -> dict[str, Any]:
         """Returns what Temporal is told of a run besides its input."""
@@ -157,16 +151,9 @@ class RunStarter:
         """
         await self._known_agents.check(name)
 
-    def checked_text(self, text: Any, what: str = "input of a run") -> str:
-        """Returns the text of an input or a message.
-
-        Raises:
-            UsageError: it is empty, too large or not text.
-        """
-        if not isinstance(text, str) or not text.strip():
-            raise UsageError(f"the {what} must be text that is not empty, not {text!r}")
-        self.check_size(what, text)
-        return text
+    async def taken(self, given: RunInput, what: str) -> GivenInput:
+        """Returns a message in the form in which a run takes it; see `Inputs.take`."""
+        return await self._inputs.take(given, what)
 
     def check_size(self, what: str, *texts: str) -> None:
         """Checks that texts are small enough to be part of a request.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client
@@ -14,6 +15,7 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.own_code import full_spec_of, has_code, with_reached
 from holdfast.children import AgentCall
 from holdfast.client.agent_calls import call_agent
+from holdfast.client.inputs import Inputs
 from holdfast.errors import UsageError
 from holdfast.ports.agent_calls import AgentCalls
 from holdfast.types import AgentSpec, RunId, RunResult
@@ -24,10 +26,12 @@ class _Calls(AgentCalls):
 
     Args:
         client: connected to the namespace of the runs.
+        inputs: takes what they are asked.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, inputs: Inputs) -> None:
         self._client = client
+        self._inputs = inputs
 
     @override
     async def reference(self, agent: Any) -> str | AgentSpec:
@@ -41,6 +45,10 @@ class _Calls(AgentCalls):
     async def _own(self, agent: Agent) -> str | AgentSpec: ...
 
     @override
+    async def asked(self, given: Any, folder: Path) -> dict[str, Any]:
+        return await self._inputs.request(given, folder)
+
+    @override
     async def call(self, run_id: RunId, asked: AgentCall) -> RunResult:
         return await call_agent(self._client, run_id, asked)
 
@@ -50,11 +58,12 @@ class WorkerAgentCalls(_Calls):
 
     Args:
         client: see above.
+        inputs: see above.
         catalog: the agents of the worker.
     """
 
-    def __init__(self, client: Client, catalog: AgentCatalog) -> None:
-        super().__init__(client)
+    def __init__(self, client: Client, inputs: Inputs, catalog: AgentCatalog) -> None:
+        super().__init__(client, inputs)
         self._catalog = catalog
 
     @override
@@ -74,11 +83,12 @@ class ProgramAgentCalls(_Calls):
 
     Args:
         client: see above.
+        inputs: see above.
         serve: serves the code of an agent from now on.
     """
 
-    def __init__(self, client: Client, serve: Callable[[Agent], Awaitable[None]]) -> None:
-        super().__init__(client)
+    def __init__(self, client: Client, inputs: Inputs, serve: Callable[[Agent], Awaitable[None]]) -> None:
+        super().__init__(client, inputs)
         self._serve = serve
 
     @override

@@ -22,6 +22,7 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.cancellation import Cancellation
 from holdfast.agents.live_catalog import LiveCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.client.inputs import Inputs
 from holdfast.composition.agent_calls import ProgramAgentCalls
 from holdfast.composition.models import LazyModel, model_access
 from holdfast.composition.sandbox import configured_sandbox
@@ -125,12 +126,14 @@ class CodeWorker:
     def _workers(self, observed: Observability) -> list[Worker]:
         client, settings, persistence = self._client, self._settings, self._persistence
         roots = WorkspaceRoots(workspace_roots(settings), settings.holdfast_home)
+        limits = PayloadLimits(client.data_converter, settings.max_payload_bytes)
+        shared = persistence.contents if persistence.database is not None else None
         dependencies = CodeDependencies(
             catalog=self._catalog,
             models=model_access(settings, self._model, persistence),
             store=persistence.store,
             contents=persistence.contents,
-            limits=PayloadLimits(client.data_converter, settings.max_payload_bytes),
+            limits=limits,
             memories=persistence.memories,
             roots=roots,
             keeper=workspace_keeper(settings, persistence, roots),
@@ -142,8 +145,8 @@ class CodeWorker:
             lifespans=self._lifespans,
             max_result=settings.max_tool_result_bytes,
             bus=persistence.bus,
-            images=persistence.contents if persistence.database is not None else None,
-            agents=ProgramAgentCalls(client, self._serve_other),
+            images=shared,
+            agents=ProgramAgentCalls(client, Inputs(lambda: shared, limits.max_input_bytes), self._serve_other),
             topics=TemporalEventTopics(client, settings.temporal_task_queue),
             stages=TemporalStageReports(client),
             http=settings.http_access,

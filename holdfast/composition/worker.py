@@ -28,6 +28,7 @@ from holdfast.activities.tool_loop import CallerLoop, ToolLoop
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.shipped.frontend_developer import previews
 from holdfast.agents.workspaces import WorkspaceRoots
+from holdfast.client.inputs import Inputs
 from holdfast.composition.agent_calls import WorkerAgentCalls
 from holdfast.composition.deployment import deployment_config, report_version
 from holdfast.composition.models import ModelQueues, configured_models, model_access
@@ -161,6 +162,7 @@ def build_worker(
     queues, tool_loop = ModelQueues(settings), ToolLoop() if isolate_tools else CallerLoop()
     lifespans = Lifespans(catalog, tool_loop)
     roots = WorkspaceRoots(workspace_roots(settings), settings.holdfast_home)
+    limits = PayloadLimits(client.data_converter, settings.max_payload_bytes)
     deps = Dependencies(
         catalog=catalog,
         models=model_access(settings, model, persistence),
@@ -168,13 +170,13 @@ def build_worker(
         contents=persistence.contents,
         images=persistence.contents,
         run_log=TemporalRunLog(client),
-        limits=PayloadLimits(client.data_converter, settings.max_payload_bytes),
+        limits=limits,
         registry=persistence.registry,
         memories=persistence.memories,
         bus=persistence.bus,
         ledger=persistence.ledger,
         ledger_required=settings.tool_ledger == "require",
-        agents=WorkerAgentCalls(client, catalog),
+        agents=WorkerAgentCalls(client, Inputs(lambda: persistence.contents, limits.max_input_bytes), catalog),
         topics=TemporalEventTopics(client, settings.temporal_task_queue),
         stages=TemporalStageReports(client),
         roots=roots,

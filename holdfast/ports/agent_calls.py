@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 from holdfast.children import AgentCall
@@ -19,6 +20,18 @@ class AgentCalls(Protocol):
 
         Raises:
             UsageError: it is not an agent, or its code is not served here.
+        """
+
+    async def asked(self, given: Any, folder: Path) -> dict[str, Any]:
+        """Returns the fields of a request that an input sets: `input`, and maybe `attachments` and `structured`.
+
+        Args:
+            given: text, data, or a list of text, images and files, which are stored.
+            folder: that relative paths of files are below.
+
+        Raises:
+            UsageError: it is empty, too large, of another kind, or a file of it cannot be read.
+            StoreUnavailable: a content could not be stored.
         """
 
     async def call(self, run_id: RunId, asked: AgentCall) -> RunResult:

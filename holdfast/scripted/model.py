@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import Send
 
 from holdfast.attachments import size_text
-from holdfast.chat_format import RESULT_IMAGES
+from holdfast.chat_format import RESULT_FILES, RESULT_IMAGES
 from holdfast.models import SCRIPTED_MARK, SCRIPTED_MODEL
 from holdfast.scripted import assistant, coder, frontend, persona
 from holdfast.scripted.chat import ChatReply, ChatRequest, text_pieces
@@ -110,7 +110,7 @@ class _Message(BaseModel):
     @property
     def is_question(self) -> bool:
         """Whether a person wrote it."""
-        return self.role == "user" and not self.text.startswith(RESULT_IMAGES)
+        return self.role == "user" and not self.text.startswith((RESULT_IMAGES, RESULT_FILES))
 
 
 class _ToolFunction(BaseModel):

@@ -144,19 +144,19 @@ def test_a_prefix_from_which_a_run_cannot_continue(log: Log) -> None:
     """It needs an input, and something to answer; a session may wait for the next message."""
     entries = log.after(-1)
     with pytest.raises(UsageError, match="before the input"):
-        check_prefix(entries[:2], "Go on.", session=False)
-    check_prefix(entries[:3], None, session=False)
-    check_prefix(entries, None, session=False)
+        check_prefix(entries[:2], has_message=True, session=False)
+    check_prefix(entries[:3], has_message=False, session=False)
+    check_prefix(entries, has_message=False, session=False)
     add(log, 4, role="assistant", content="Nothing.")
     with pytest.raises(UsageError, match="would end at once"):
-        check_prefix(log.after(-1), None, session=False)
-    check_prefix(log.after(-1), "Look again.", session=False)
-    check_prefix(log.after(-1), None, session=True)
+        check_prefix(log.after(-1), has_message=False, session=False)
+    check_prefix(log.after(-1), has_message=True, session=False)
+    check_prefix(log.after(-1), has_message=False, session=True)
 
 
 def test_a_partial_answer_is_made_again(log: Log) -> None:
     """The reply of a run that was cancelled does not count, so its fork calls the model again."""
     before: list[Entry] = log.after(-1)
     add(log, 4, role="assistant", content="Noth", partial=True)
-    check_prefix(log.after(-1), None, session=False)
+    check_prefix(log.after(-1), has_message=False, session=False)
     assert prefix(log, 15).open_calls() == prefix(log, len(before) - 1).open_calls()

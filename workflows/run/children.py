@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast._version import __version__
     from holdfast.approval import ALL
+    from holdfast.attachments import Attachment
     from holdfast.bounds import indexed, shortened
     from holdfast.budgets import Budget
     from holdfast.children import MAX_DEPTH, ChildReport, ChildRun, EarlierChild, FoundChild, ReportRequest
@@ -225,6 +226,8 @@ class Children:
         """
         agent = split_version(_name(order.agent))[0]
         wanted = EarlierChild(run=run, parent=self._state.run_id, agent=agent, input=order.text)
+        if attached := order.options.get("attachments"):
+            wanted.attachments = [Attachment.model_validate(each) for each in attached]
         summary = shortened(f"what {run} has answered", SUMMARY_CHARS)
         while True:
             try:
@@ -263,7 +266,7 @@ class Children:
 
     async def _start_workflow(self, run: str, request: RunRequest) -> Handle:
         name = split_version(_name(request.agent))[0] if isinstance(request.agent, str) else request.agent.name
-        shown = " ".join(request.input.split())[:SUMMARY_CHARS]
+        shown = " ".join(request.shown_input.split())[:SUMMARY_CHARS]
         assert request.parent is not None
         assert request.root is not None
         return await workflow.start_child_workflow(

@@ -83,16 +83,16 @@ class Commands:
 
     def check_interrupt(self, command: Interrupt) -> None:
         """Refuses to interrupt a run that has nothing to stop, unless there is a message for it."""
-        if command.text and (fault := self._state.queue.fault(command.text)):
+        if command.has_message and (fault := self._state.queue.fault(command.text or "", command.attachments)):
             raise Refusal(fault)
-        if not command.text and self._is_free:
+        if not command.has_message and self._is_free:
             raise Refusal("there is no turn to interrupt: the session waits for a message")
 
     def interrupt(self, command: Interrupt, _seq: int) -> None:
         """Stops the current turn."""
         self._stop_turn()
-        if command.text:
-            self._queue(command, command.text)
+        if command.has_message:
+            self._queue(command, command.text or "", command.attachments)
         elif not self._state.request.session:
             self._pause(command.by)
 

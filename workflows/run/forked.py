@@ -7,8 +7,9 @@ from itertools import takewhile
 
 from holdfast.forking import NOT_RUN, Prefix
 from holdfast.protocol import Plan, RunRequest
-from holdfast.types import Message, ToolResult
+from holdfast.types import ToolResult
 from holdfast.workflows.run.clock import RunClock
+from holdfast.workflows.run.entry_data import user_message
 from holdfast.workflows.run.log import Log
 from holdfast.workflows.run.state import RunState
 from holdfast.workflows.run.waiting import withdrawn
@@ -49,9 +50,9 @@ def fork_of(run_id: str, request: RunRequest, plan: Plan, prefix: Prefix, *, now
     for call in prefix.open_calls():
         state.add_tool_result(now, call, ToolResult(error=NOT_RUN), turn=prefix.turn_of_calls)
     _guard_again(state, prefix)
-    if fork.message:
-        state.add_message(now, Message(seq=state.log.next_message, role="user", content=fork.message))
-    state.answered = request.session and not fork.message and prefix.answer is not None
+    if fork.has_message:
+        state.add_message(now, user_message(state.log.next_message, fork.message or "", fork.attachments))
+    state.answered = request.session and not fork.has_message and prefix.answer is not None
     return state
 
 

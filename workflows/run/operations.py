@@ -13,6 +13,7 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
+    from holdfast.attachments import lines
     from holdfast.bounds import shortened
     from holdfast.commands import RUN_SENDER
     from holdfast.decisions import Decision, parsed_arguments
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.run.attachments import stored
     from holdfast.workflows.run.decisions import Decisions
     from holdfast.workflows.run.people import People
     from holdfast.workflows.run.state import RunState
@@ -81,7 +83,7 @@ class Operations:
         if decision is None:
             return None
         if decision.outcome == "answered":
-            return ToolResult(content=decision.text or "")
+            return await _answer(decision)
         return ToolResult(
             error="nobody answered in time" if decision.outcome == "expired" else "the question was withdrawn"
         )
@@ -233,6 +235,25 @@ class Operations:
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
+
+
+async def _answer(decision: Decision) -> ToolResult:
+    """Returns the answer of a person as the result of the call that has asked.
+
+    Raises:
+        CancelledError: the turn was stopped while the contents of the answer were being stored.
+    """
+    result = ToolResult(content=decision.text or "")
+    if decision.attachments:
+        result.content = result.content or f"[{lines(decision.attachments)}]"
+        try:
+            result.attachments = await stored(decision.attachments)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise asyncio.CancelledError from None
+            reason = f"its images and files could not be stored: {error.cause or error}"
+            result.content = f"{result.content}\n[{reason}]".lstrip()
+    return result
 
 
 def _limit(arguments: Arguments, now: datetime) -> datetime | None:

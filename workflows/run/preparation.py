@@ -78,10 +78,15 @@ class Preparation:
 
     async def stored(self, wanted: RunRequest) -> RunRequest:
         """Returns the request with the contents in the store that it carries itself, if it does."""
-        if not any(each.data for each in wanted.attachments):
-            return wanted
-        self._doing = "storing the attachments"
-        return wanted.model_copy(update={"attachments": await stored(wanted.attachments)})
+        changes: dict[str, object] = {}
+        if any(each.data for each in wanted.attachments):
+            self._doing = "storing the attachments"
+            changes["attachments"] = await stored(wanted.attachments)
+        if wanted.fork and any(each.data for each in wanted.fork.attachments):
+            self._doing = "storing the attachments of the message"
+            kept = await stored(wanted.fork.attachments)
+            changes["fork"] = wanted.fork.model_copy(update={"attachments": kept})
+        return wanted.model_copy(update=changes) if changes else wanted
 
     async def _attempt(self, arguments: tuple[object, ...]) -> Plan | None:
         """Makes one attempt while an MCP server of the agent is unavailable, after a pause that is shown to people.

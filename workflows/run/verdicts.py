@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from temporalio import workflow
 
@@ -20,6 +21,13 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.turn import tools_by_name
 
 SHOWN_CHARS = 80  # of an id or an option in a refusal
+
+
+ENDED_BY = {
+    "approval": "it is a call that waits for an approval, which `approve` or `deny` gives without files",
+    "question": "it is a question, which `answer` answers",
+}
+"""What to do with a wait of another kind."""
 
 
 class Verdicts:
@@ -82,10 +90,12 @@ class Verdicts:
         self._decisions.end(workflow.now(), wait, decision, call=wait.data["call"])
 
     def check_answer(self, command: Answer) -> None:
-        """Refuses an answer by an agent, to no open question, or that is none of the options."""
+        """Refuses an answer by an agent, to no open question, or that the question does not take."""
         self._check_person(command)
         wait = self._found("question", command.question)
         if "elicitation" in wait.data:
+            if command.attachments:
+                raise Refusal("an MCP server asks, which takes an answer in text: answer without images and files")
             try:
                 check_answer(wait, command.text)
             except ValueError as error:
@@ -95,11 +105,17 @@ class Verdicts:
         if options and command.text not in options:
             accepted = ", ".join(repr(shortened(str(option), SHOWN_CHARS)) for option in options)
             raise Refusal(f"the answer must be one of {accepted}, not {shortened(command.text, SHOWN_CHARS)!r}")
+        if options and command.attachments:
+            raise Refusal(
+                "the question has options, and takes one of them without images and files: `send` these in a message"
+            )
 
     def answer(self, command: Answer, _seq: int) -> None:
         """Answers a question."""
         wait = self._found("question", command.question)
         decision = Decision(outcome="answered", by=command.by, text=command.text)
+        if command.attachments:
+            decision.attachments = command.attachments
         self._decisions.end(workflow.now(), wait, decision, call=wait.data["call"])
 
     def check_event(self, command: Event) -> None:
@@ -131,7 +147,7 @@ class Verdicts:
             Refusal: there is none, or more than one.
         """
         waits = [wait for wait in self._state.open_waits.values() if wait.kind == kind]
-        found = waits if name is None else [wait for wait in waits if name in (wait.id, wait.data.get("call"))]
+        found = waits if name is None else _named(waits, name)
         if len(found) == 1:
             return found[0]
         what = {"approval": "call", "question": "question"}[kind]
@@ -139,6 +155,8 @@ class Verdicts:
             ids = ", ".join(wait.id for wait in found)
             raise Refusal(f"several {what}s wait: name one of {ids}")
         shown = f"no {what}" if name is None else f"no {what} {shortened(name, SHOWN_CHARS)!r}"
+        if name is not None and (other := _named(self._state.open_waits.values(), name)):
+            raise Refusal(f"{shown} waits: {ENDED_BY.get(other[0].kind, 'it is something else that waits')}")
         if name is not None and (ended := self._ended(name)):
             raise Refusal(f"{shown} waits any more: {ended}")
         ids = ", ".join(wait.id for wait in waits) or "none"
@@ -171,3 +189,8 @@ class Verdicts:
         if missing := [key for key in keys if key not in arguments]:
             known = ", ".join(arguments) or "none"
             raise Refusal(f"the call has no argument {missing[0]!r} that later calls could match; it has: {known}")
+
+
+def _named(waits: Iterable[Wait], name: str) -> list[Wait]:
+    """Returns the waits with this id, or of the call with this id."""
+    return [wait for wait in waits if name in (wait.id, wait.data.get("call"))]

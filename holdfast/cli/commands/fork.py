@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.attaching import AttachOption, message_of
 from holdfast.cli.budgets import BudgetOptions
 from holdfast.cli.exit_code import ExitCode
 from holdfast.cli.options import JsonOption, RunIdArgument, at_least, models_of, seconds
@@ -21,6 +22,7 @@ EXAMPLES = """
     $ fork q-1 --at 2 --model gpt-5-mini --mode background
     $ fork q-1 --at 0 --system-prompt "Answer in one sentence."
     $ fork q-1 --at 3 --tool-result call_7="no such file"
+    $ fork q-1 --message "And this one?" --attach second.png
 """
 
 
@@ -32,6 +34,7 @@ async def fork(
         typer.Option(metavar="POINT", help="A turn (3), a message (message-5) or a checkpoint. Default: the end."),
     ] = None,
     message: Annotated[str | None, typer.Option(metavar="TEXT", help="A message to the agent that follows.")] = None,
+    attach: AttachOption = None,
     model: Annotated[str | None, typer.Option(metavar="M[,M…]", help="Another model.")] = None,
     system_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="Another system prompt.")] = None,
     tool_result: Annotated[
@@ -68,7 +71,7 @@ async def fork(
     async with connected(out, whole=True) as session:
         handle = await session.run(run_id).fork(
             at,
-            message=message,
+            message=message_of(message, attach),
             model=models_of(model),
             system_prompt=system_prompt,
             tool_results=results,

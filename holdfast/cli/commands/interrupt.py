@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.attaching import AttachOption, message_of
 from holdfast.cli.commanding import ByOption, KeyOption, send_command, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 
 EXAMPLES = """
     $ interrupt researcher-3f9a12bc
     $ interrupt researcher-3f9a12bc "Only the summary, please."
+    $ interrupt album-1 "This one." --attach second.png
 """
 
 
@@ -22,6 +24,7 @@ async def interrupt(
         typer.Argument(metavar="TEXT", help="A message that the agent continues with.", show_default=False),
     ] = None,
     *,
+    attach: AttachOption = None,
     key: KeyOption = None,
     by: ByOption = None,
     json: JsonOption = False,
@@ -33,7 +36,7 @@ async def interrupt(
     """
     await send_command(
         run_id,
-        lambda run: run.interrupt(text, id=key, by=by or user()),
+        lambda run: run.interrupt(message_of(text, attach), id=key, by=by or user()),
         done="the turn of {run} was stopped",
         json=json,
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from holdfast.checkpoints import Effect
+from holdfast.cli.attaching import AttachOption, message_of
 from holdfast.cli.commanding import ByOption, user
 from holdfast.cli.options import JsonOption, RunIdArgument
 from holdfast.cli.program import command
@@ -28,6 +29,7 @@ async def restore(
     ],
     *,
     message: Annotated[str | None, typer.Option(metavar="TEXT", help="A message to the agent that follows.")] = None,
+    attach: AttachOption = None,
     by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -42,7 +44,7 @@ async def restore(
     async with connected(out) as session:
         run = session.run(run_id)
         effects = await run.effects_since(checkpoint)
-        restored = await run.restore(checkpoint, message=message, by=by or user())
+        restored = await run.restore(checkpoint, message=message_of(message, attach), by=by or user())
     if json:
         out.document(
             {
