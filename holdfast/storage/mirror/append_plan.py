@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.bounds import is_encodable
@@ -18,11 +18,14 @@ class Stored:
     chain: str
     started_at: datetime
     head: TranscriptRef
+    turn: int | None = field(default=None, compare=False)
+    """The highest turn of its entries, which never decreases within a log; `None` if it was not read."""
 
     @classmethod
     def after(cls, batch: EntryBatch) -> Stored:
         """Returns the state of the mirror after `batch` has been written."""
-        return cls(batch.chain, batch.summary.started_at, batch.entries[-1].ref)
+        turn = max(entry.turn for entry in batch.entries)
+        return cls(batch.chain, batch.summary.started_at, batch.entries[-1].ref, turn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from surrealdb import RecordID
 
 from holdfast.ports import EXTRA, MISSING, Cipher, RowDifference
 from holdfast.storage.mirror.row_encryption import EXACT, decrypt_text, encrypt_row
-from holdfast.storage.mirror.rows import Row, Rows, project
+from holdfast.storage.mirror.rows import Row, project
 from holdfast.types import EntryBatch
 
 RowId = tuple[str, str]
@@ -43,7 +43,7 @@ def expected_rows(log: EntryBatch) -> list[Row]:
         *rows.attachments,
         *rows.tool_calls.values(),
         *rows.checkpoints,
-        *_turns_closed_by_results(rows),
+        *rows.closing_results(),
         *rows.edges,
         *rows.waits.values(),
         rows.run,
@@ -68,17 +68,6 @@ def compare_rows(log: EntryBatch, stored: Iterable[Row], cipher: Cipher | None) 
             differing.append(DifferingRow(_row_difference(plain, what), plain["id"], sealed))
     differing += [DifferingRow(_row_difference(row, EXTRA), row["id"], None) for row in found.values()]
     return sorted(differing, key=_place)
-
-
-def _turns_closed_by_results(rows: Rows) -> Iterator[Row]:
-    """Yields the checkpoints of turns that end with a tool result, by the rule of append.surql."""
-    answered: dict[int, list[int | None]] = {}
-    for (turn, _), call in rows.tool_calls.items():
-        answered.setdefault(turn, []).append(call.get("answered"))
-    closed = {turn: max(filter(None, seqs)) for turn, seqs in answered.items() if None not in seqs}
-    for checkpoint in rows.results:
-        if closed.get(checkpoint["data"]["turn"]) == checkpoint["data"]["seq"]:
-            yield checkpoint
 
 
 def _difference(row: Row, plain: Row, sealed: Row, cipher: Cipher | None) -> str | None:

@@ -34,7 +34,7 @@ class Rows:
     checkpoints: list[Row] = field(default_factory=list)
     """Those at replies that call no tool, and those that were made."""
     results: list[Row] = field(default_factory=list)
-    """A checkpoint at each tool result, since any of them may end its turn."""
+    """A checkpoint at each tool result that may end its turn."""
     spawned: list[Row] = field(default_factory=list)
     """The edge from the run's parent, if it has one; only with entry 0."""
     waits: dict[int, Row] = field(default_factory=dict)
@@ -50,6 +50,38 @@ class Rows:
     def edges(self) -> list[Row]:
         """All edges that lead to the run."""
         return [*self.spawned, *self.forked]
+
+    def tables(self) -> dict[str, list[Row]]:
+        """Returns the rows that append.surql writes beside the run's own, by the names that it has for them."""
+        every = {
+            "events": self.events,
+            "messages": self.messages,
+            "attachments": self.attachments,
+            "tool_calls": [*self.tool_calls.values()],
+            "checkpoints": self.checkpoints,
+            "results": self.results,
+            "spawned": self.spawned,
+            "forked": self.forked,
+            "waits": [*self.waits.values()],
+            "ended_waits": self.ended_waits,
+        }
+        return {name: rows for name, rows in every.items() if rows}
+
+    def closing_results(self) -> list[Row]:
+        """Returns the checkpoints among `results` whose tool result ends its turn: the newest, when no call is open.
+
+        It is only right for turns all of whose calls so far are among these rows.
+        """
+        answered: dict[int, list[int | None]] = {}
+        for (turn, _), call in self.tool_calls.items():
+            answered.setdefault(turn, []).append(call.get("answered"))
+        closed = {turn: max(filter(None, seqs)) for turn, seqs in answered.items() if None not in seqs}
+        return [row for row in self.results if closed.get(row["data"]["turn"]) == row["data"]["seq"]]
+
+    def close_turns(self, after: int) -> None:
+        """Makes checkpoints of the results that end their turns, for turns after `after`, which began in this batch."""
+        self.checkpoints += [row for row in self.closing_results() if row["data"]["turn"] > after]
+        self.results = [row for row in self.results if row["data"]["turn"] <= after]
 
 
 def project(batch: EntryBatch, entries: Sequence[Entry]) -> Rows:

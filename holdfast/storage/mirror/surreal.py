@@ -16,7 +16,7 @@ from holdfast.errors import MirrorDamaged, StoreUnavailable, TranscriptUnavailab
 from holdfast.inbox import OpenWait
 from holdfast.ports import Cipher, RowDifference, Store
 from holdfast.storage.database import Database, WriteConflict, retry_conflicts
-from holdfast.storage.database.surql import statement
+from holdfast.storage.database.surql import statement, transaction
 from holdfast.storage.mirror.append_plan import Stored, check_batch, continues, overlap, plan_append
 from holdfast.storage.mirror.context import build_context
 from holdfast.storage.mirror.json_text import entry_from, summary_from, wait_from
@@ -36,7 +36,7 @@ from holdfast.types import (
     TranscriptRef,
 )
 
-APPEND = statement("holdfast.storage.mirror", "append")
+APPEND = transaction("holdfast.storage.mirror", "append")
 DELETE = statement("holdfast.storage.mirror", "delete")
 DELETE_PART = statement("holdfast.storage.mirror", "delete_part")
 TRUNCATE = statement("holdfast.storage.mirror", "truncate")
@@ -60,7 +60,8 @@ COMPLETENESS = """RETURN [
 ENTRIES = "SELECT VALUE text FROM event:[$id, $first]..=[$id, ..] LIMIT $limit"
 MESSAGES = "SELECT VALUE entry.text FROM message:[$id, $first]..=[$id, ..] LIMIT $limit"
 
-OPEN = sorted(status for status in RunStatus if not status.is_final)
+OPEN = sorted(status.value for status in RunStatus if not status.is_final)
+FINAL = sorted(status.value for status in FINAL_STATUSES)
 PAGE = 200  # rows per statement, usually some 0.5 MB, so that other statements run in between
 DELETED_AT_ONCE = 2000  # entries per statement, with all their rows: some 0.3 s
 REMEMBERED_RUNS = 4096  # some 300 bytes each
@@ -90,6 +91,9 @@ class SurrealStore(Store):
     @override
     async def append(self, batch: EntryBatch) -> TranscriptRef:
         check_batch(batch)
+        if batch.entries[0].seq == 0 and batch.run_id not in self._written:
+            with contextlib.suppress(WriteConflict):  # the mirror has the run
+                return await self._write(batch, batch.entries, None)
         return await retry_conflicts(lambda: self._append(batch), f"run {batch.run_id!r}")
 
     @override
@@ -161,7 +165,7 @@ class SurrealStore(Store):
 
     @override
     async def open_waits(self, kinds: Collection[str], limit: int = 1000) -> list[OpenWait]:
-        [rows] = await self._database.run(OPEN_WAITS, kinds=sorted(kinds), final=sorted(FINAL_STATUSES), limit=limit)
+        [rows] = await self._database.run(OPEN_WAITS, kinds=sorted(kinds), final=FINAL, limit=limit)
         return [
             OpenWait(run_id=row["run"].id, agent=row["agent"], wait=wait_from(decrypt_text(row["text"], self._cipher)))
             for row in rows
@@ -177,7 +181,7 @@ class SurrealStore(Store):
             run=row["id"],
             row={name: value for name, value in row.items() if name != "id" or run.head.seq < 0},
             expected=list(place.values()),
-            final=sorted(FINAL_STATUSES),
+            final=FINAL,
         )
         [changed] = await retry_conflicts(conclude, f"run {run.summary.run_id!r}")
         return bool(changed)
@@ -217,9 +221,7 @@ class SurrealStore(Store):
             return step
         if step.cut is not None and (stored or await self._has_rest(batch.run_id)):
             stored = await self._truncate(batch, step.cut, stored)
-        await self._write(batch, step.entries, stored)
-        self._remember(batch)
-        return batch.entries[-1].ref
+        return await self._write(batch, step.entries, stored)
 
     async def _position(self, batch: EntryBatch) -> tuple[Stored | None, dict[int, str]]:
         """Returns where the mirror of a run ends, and the digests of its entries that the batch is compared with."""
@@ -269,35 +271,33 @@ class SurrealStore(Store):
             return None
         return replace(stored, head=TranscriptRef(seq=cut - 1, digest=before[cut - 1]))
 
-    async def _write(self, batch: EntryBatch, entries: Sequence[Entry], stored: Stored | None) -> None:
-        rows = encrypt_rows(project(batch, entries), self._cipher)
+    async def _write(self, batch: EntryBatch, entries: Sequence[Entry], stored: Stored | None) -> TranscriptRef:
+        """Writes `entries`, the last ones of `batch`, after those that the mirror has by `stored`."""
+        begins = entries[0].seq == 0
+        rows = project(batch, entries)
+        if begins:
+            rows.close_turns(after=-1)
+        elif stored is not None and stored.turn is not None:
+            rows.close_turns(after=stored.turn)
+        encrypt_rows(rows, self._cipher)
         skipped = entries[0].seq - batch.entries[0].seq
-        previous = batch.entries[skipped - 1].digest if skipped else batch.previous_digest
-        results = await self._database.run(
-            APPEND,
-            id=batch.run_id,
-            run=rows.run["id"],
-            expected=_expected_row(stored),
-            before=event_id(batch.run_id, entries[0].seq - 1),
-            previous=previous,
-            events=rows.events,
-            messages=rows.messages,
-            attachments=rows.attachments,
-            tool_calls=list(rows.tool_calls.values()),
-            checkpoints=rows.checkpoints,
-            results=rows.results,
-            spawned=rows.spawned,
-            forked=rows.forked,
-            waits=list(rows.waits.values()),
-            ended_waits=rows.ended_waits,
-            begins=entries[0].seq == 0,
-            final=sorted(FINAL_STATUSES),
-            row=rows.run,
-        )
+        values = {
+            "id": batch.run_id,
+            "run": rows.run["id"],
+            "expected": _expected_row(stored),
+            "begins": begins,
+            "before": None if begins else event_id(batch.run_id, entries[0].seq - 1),
+            "previous": batch.entries[skipped - 1].digest if skipped else batch.previous_digest,
+            "final": FINAL,
+            "row": rows.run,
+        } | rows.tables()
+        results = await self._database.run(APPEND.text(values), **values)
         if [rows.run["head"]] not in results:  # the database does not report a write that permissions forbid
             raise StoreUnavailable(
                 f"the database ignored entries of run {batch.run_id!r}: check that its user may write"
             )
+        self._remember(batch)
+        return batch.entries[-1].ref
 
     def _mirrored(self, row: dict[str, Any]) -> MirroredRun:
         head = TranscriptRef(seq=row["head"], digest=row["digest"])
