@@ -1,4 +1,4 @@
-"""What answers the model calls of a process: its own models, and those of the agents whose code it has."""
+"""The sources that answer the model calls of a process: its own models, and those of the agents whose code it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What model calls have used and what that costs, also of attempts that were lost with their worker."""
+"""The usage of model calls and its cost, also of attempts that were lost with their worker."""
 
 from __future__ import annotations
 

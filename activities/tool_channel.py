@@ -1,4 +1,4 @@
-"""What a tool reports while it runs: its progress for observers of the run, and events for other runs."""
+"""Reports of a tool while it runs: its progress for observers of the run, and events for other runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of a model's context window a call has used."""
+"""The share of a model's context window that a call has used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a call of a tool needs a person's approval: `never`, on a `condition` of the tool, or `always`."""
+"""The approval that a call of a tool needs from a person: `never`, on a `condition` of the tool, or `always`."""
 
 from __future__ import annotations
 

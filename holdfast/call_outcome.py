@@ -1,4 +1,4 @@
-"""How the results of tool calls are known that must not take effect twice."""
+"""Outcomes of tool calls that must not take effect twice: how their results are known."""
 
 from __future__ import annotations
 

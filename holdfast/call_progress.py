@@ -1,4 +1,4 @@
-"""How far the call of a tool is, as the tool itself reports it."""
+"""The progress of a tool call, as the tool itself reports it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from holdfast.attachments import Attachment
 from holdfast.bounds import Text
-from holdfast.commands import Compact
 from holdfast.messages import CarriedSize
 from holdfast.progress import Wait
 from holdfast.types import Tolerant
@@ -47,13 +46,23 @@ class RestoreOrder(Tolerant):
     by: str | None = None
 
 
+class CompactOrder(Tolerant):
+    """A command to compact the context."""
+
+    id: str
+    """Of the command."""
+    focus: str | None = None
+    """As in `Compact`."""
+    by: str | None = None
+
+
 class CarriedContext(Tolerant):
     """The part of the carried state that determines the context of the next model call, beside the log."""
 
     size: CarriedSize = CarriedSize()
     restoring: RestoreOrder | None = None
     """A restore whose checkpoint has not been found yet."""
-    compacting: Compact | None = None
+    compacting: CompactOrder | None = None
     """A person's order to compact the context before the next model call."""
 
 

@@ -1,4 +1,4 @@
-"""What identifies a request for a chat completion, whichever run it is of."""
+"""The identity of a request for a chat completion, whichever run it belongs to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends a wait of a run: commands of the command line, and signals."""
+"""The ends of waits: commands of the command line, and signals."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ HoldfastError
 │   │   ├── UnknownOption      a function has no such keyword; the message names the right one (also a TypeError)
 │   │   └── BrokenAgentModule  importing a module of HOLDFAST_AGENTS has raised an error
 │   ├── UnknownAgent           no agent has this name (also a KeyError)
-│   └── RunExists              a run has this id already
+│   ├── RunExists              a run already has this id
+│   └── ApprovalRequired       a tool that is called without a run needs a person's approval
+├── ToolCallFailed             a tool that was called without a run has failed
 ├── RunNotFound                no run has this id
 ├── QueryRefused               a run cannot answer a query
 ├── CommandRefused             a run refuses a command; the message says why
@@ -191,7 +193,7 @@ def _shown(names: Sequence[str]) -> str:
 
 
 class RunExists(UsageError):
-    """A run has this id already."""
+    """A run already has this id."""
 
 
 class ApprovalRequired(UsageError):

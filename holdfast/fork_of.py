@@ -1,4 +1,4 @@
-"""What a fork is made of, as its request and its activities say it."""
+"""The origin of a fork, in its request and its activities."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from holdfast.bounds import MAX_COST, MAX_COUNT
 from holdfast.rejection import place_of, reason_of
-from holdfast.types import Data, Usage
+from holdfast.types import Tolerant, Usage
 
 MTOK = 1_000_000
 EXAMPLE = '{"my-model": {"input": 0.25, "output": 2}}'
@@ -20,7 +20,7 @@ EXAMPLE = '{"my-model": {"input": 0.25, "output": 2}}'
 Rate = Annotated[float, Field(ge=0, le=MAX_COST, allow_inf_nan=False)]
 
 
-class ModelPrice(Data):
+class ModelPrice(Tolerant):
     """The price of a model, in US dollars per million tokens, and the size of its context."""
 
     input: Rate
@@ -71,7 +71,7 @@ def parse_prices(text: str) -> dict[str, ModelPrice]:
     if not isinstance(found, dict):
         raise ValueError(f"it must be a JSON object such as {EXAMPLE}")  # noqa: TRY004 - for pydantic
     try:
-        return {name: ModelPrice.model_validate(price) for name, price in found.items()}
+        return {name: ModelPrice.model_validate(price, extra="forbid") for name, price in found.items()}
     except ValidationError as error:
         first = error.errors()[0]
         name = place_of(first) or "a price"

@@ -1,4 +1,4 @@
-"""What is wrong with a request of a run, in words for the person who wrote it."""
+"""Problems of a request for a run, in words for the person who wrote it."""
 
 from __future__ import annotations
 

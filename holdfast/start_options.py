@@ -1,4 +1,4 @@
-"""How a run is started, besides its agent and its input."""
+"""Options with which a run is started, besides its agent and its input."""
 
 from __future__ import annotations
 

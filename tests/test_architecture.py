@@ -471,6 +471,12 @@ def test_a_file_holds_one_noun() -> None:
     assert {module: length for module, length in lengths.items() if length > MAX_LINES} == {}
 
 
+def test_docstrings_of_modules_begin_with_a_noun() -> None:
+    """A module says what it defines: its docstring does not begin with a question word."""
+    question = re.compile(r'"""(?:What|Where|How|Whether|Why|When|Which|Who) ')
+    assert not [module for module, path in MODULES.items() if question.match(path.read_text())]
+
+
 def test_the_public_surface_is_this() -> None:
     """`holdfast` exports exactly these names, and each can be loaded."""
     expected = set(PUBLIC_NAMES.split())

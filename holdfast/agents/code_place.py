@@ -1,4 +1,4 @@
-"""Where the code of agents is: the file that defines an agent, and the task queue of the process that has it."""
+"""The place of the code of agents: the file that defines an agent, and the task queue of the process that has it."""
 
 from __future__ import annotations
 

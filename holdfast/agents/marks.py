@@ -1,4 +1,4 @@
-"""What a tool asks of its run beside its result: checkpoints, a place in the context, and to show its progress."""
+"""Requests of a tool to its run, beside its result: checkpoints, a place in the context, and progress to show."""
 
 from __future__ import annotations
 

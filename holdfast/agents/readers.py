@@ -1,4 +1,4 @@
-"""What makes values of the answers of agents that this process knows."""
+"""Readers, which make values of the answers of agents that this process knows."""
 
 from __future__ import annotations
 

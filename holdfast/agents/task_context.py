@@ -1,4 +1,4 @@
-"""What a function `run_task` can do, and what the run has recorded of it: the steps that are not made again."""
+"""The context of a function `run_task`: what it can do, and the recorded steps, which are not made again."""
 
 from __future__ import annotations
 

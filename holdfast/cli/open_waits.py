@@ -1,4 +1,4 @@
-"""What a run waits for now, for commands that end all waits of a kind."""
+"""The open waits of a run, for commands that end all waits of a kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the running worker of the local stack has of its own: other settings, or older code, than this command."""
+"""Notices about the running worker of the local stack: it has other settings, or older code, than this command."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def parsed_arguments(words: Sequence[str], tool: ToolSpec | None) -> dict[str, A
         tool: says of which type each value is; `None` means that it is not known, so that values are JSON or text.
 
     Raises:
-        UsageError: a word is no argument of the tool, or one is missing.
+        UsageError: a word is not an argument of the tool, or one is missing.
     """
     given = dict(_split(word) for word in words)
     if tool is None:

@@ -1,4 +1,4 @@
-"""What runs the agents of a program: given by the composition, as it needs the settings and the local stack."""
+"""The runner of the agents of a program; the composition provides it, as it needs the settings and the local stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a run was started as another request asks, so that a program that is started again can continue it."""
+"""The comparison of a run with a request for it, so that a program that is started again can continue the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What servers say if they do not accept images and files in messages, and what to do then. No I/O.
+"""Refusals of servers that do not accept images and files in messages, and what to do then. No I/O.
 
 | the server says | for example |
 |---|---|

@@ -81,7 +81,7 @@ def _with_contexts(entries: Sequence[Entry]) -> Iterator[tuple[Entry, Context]]:
 
 
 def _copied(entries: Sequence[Entry]) -> int:
-    """Returns the newest entry that a fork has copied; 0 if the run is no fork."""
+    """Returns the newest entry that a fork has copied; 0 if the run is not a fork."""
     forked = entries[0].data.get("forked") if entries else None
     return int(forked["seq"]) if forked else 0
 

@@ -1,4 +1,4 @@
-"""What the running parts of the stack serve: agents, and the code that they have loaded."""
+"""The record of what the running parts of the stack serve: agents, and the code that they have loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What calls of tools that are in flight report of their progress, read from their heartbeats."""
+"""The progress of tool calls in flight, read from their heartbeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command has changed in a workspace, and what it must not see there."""
+"""The files of a workspace that a command has changed, and those that it must not see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a folder is kept, and how much."""
+"""The limits of what is kept of a folder."""
 
 from __future__ import annotations
 

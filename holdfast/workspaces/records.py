@@ -1,4 +1,4 @@
-"""What is remembered beside a kept folder: the snapshot that it is like, and the chunks of its files."""
+"""The records beside a kept folder: the snapshot that it equals, and the chunks of its files."""
 
 from __future__ import annotations
 

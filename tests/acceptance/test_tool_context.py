@@ -1,4 +1,4 @@
-"""What a tool tells of itself while it runs, and learns of its run."""
+"""Reports of a tool while it runs, and what it learns of its run."""
 
 from __future__ import annotations
 

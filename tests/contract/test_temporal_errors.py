@@ -1,4 +1,4 @@
-"""What the client says of a Temporal server that is not set up for runs."""
+"""The client's errors about a Temporal server that is not set up for runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs wait for, in the mirror: rows that begin, end and are cut off, and the list of what is open."""
+"""Waits of runs in the mirror: rows that begin, end and are cut off, and the list of what is open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tools, agents and runs say about approval, before any run: who may be stricter, and what is refused."""
+"""Approvals as tools, agents and runs require them, before any run: who may be stricter, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run knows of its guards and of the type of its answers, and carries over continue-as-new."""
+"""Guards and the type of answers, as a run knows them and carries them over continue-as-new."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of entries that change what the model sees."""
+"""Texts about entries that change what the model sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `run` and `watch` show while nothing happens."""
+"""The line that `run` and `watch` show while nothing happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a compaction takes out of a context, and what it leaves."""
+"""Compactions: what they take out of a context, and what they leave."""
 
 from __future__ import annotations
 

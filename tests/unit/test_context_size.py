@@ -1,4 +1,4 @@
-"""When the context is compacted, and when that no longer helps."""
+"""The size of the context: when it is compacted, and when that no longer helps."""
 
 from __future__ import annotations
 

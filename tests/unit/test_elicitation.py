@@ -1,4 +1,4 @@
-"""What a person's text means as the answer to a question of an MCP server."""
+"""Answers of people to questions of MCP servers: what their text means."""
 
 from __future__ import annotations
 

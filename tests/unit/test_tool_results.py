@@ -1,4 +1,4 @@
-"""What tools return, as the text that a model reads and as files."""
+"""Results of tools, as the text that a model reads and as files."""
 
 from __future__ import annotations
 

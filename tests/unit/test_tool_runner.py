@@ -1,4 +1,4 @@
-"""Where tools run: threads and event loops of their own, and what becomes of calls that do not end."""
+"""Threads and event loops of tools, and what happens to calls that do not end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of its model's context window a call has used."""
+"""The share of its model's context window that a call has used."""
 
 from __future__ import annotations
 

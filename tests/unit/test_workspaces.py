@@ -1,4 +1,4 @@
-"""Which folders runs may work in, and which files in them file tools leave alone."""
+"""Folders that runs may work in, and files in them that file tools leave alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker keeps of runs that have ended."""
+"""The memory of a worker after runs have ended."""
 
 from __future__ import annotations
 

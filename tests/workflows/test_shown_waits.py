@@ -1,4 +1,4 @@
-"""What a run waits for is shown everywhere: since when, and the command that ends the wait."""
+"""Waits of a run are shown everywhere: since when, and the command that ends the wait."""
 
 from __future__ import annotations
 

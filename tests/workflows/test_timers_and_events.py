@@ -1,4 +1,4 @@
-"""What a run does without a worker: questions to people, sleep, and waiting for messages and events."""
+"""Waits that a run performs without a worker: questions to people, sleep, messages and events."""
 
 from __future__ import annotations
 

@@ -85,6 +85,7 @@ def test_what_a_run_carries_keeps_fields_of_a_newer_version() -> None:
         "timeout": 5.0,
         "expected_model": "m",
         "workspace": "/w",
+        "price": {"input": 1.0, "output": 2.0} | NEWER,
         **NEWER,
     }
     carried: dict[str, Any] = {
@@ -100,6 +101,7 @@ def test_what_a_run_carries_keeps_fields_of_a_newer_version() -> None:
         "model": None,
         "files": [],
         "started_at": "2026-01-01T00:00:00Z",
+        "context": {"compacting": {"id": "c1", "focus": "the prices"} | NEWER},
         "control": {
             "paused": True,
             "queue": [{"id": "m1", "text": "Be quick."} | NEWER],
@@ -120,4 +122,5 @@ def test_what_a_run_carries_keeps_fields_of_a_newer_version() -> None:
     assert (state.status, [wait.kind for wait in state.open_waits.values()]) == ("paused", ["vote"])
     again = carried_state(state, now, "e", acked=state.head).model_dump(mode="json", exclude_unset=True)
     assert again["invented_later"] == NEWER["invented_later"]
+    assert again["context"]["compacting"] == carried["context"]["compacting"]
     assert again["control"] | carried["control"] == again["control"], "what an older worker does not know is handed on"

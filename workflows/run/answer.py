@@ -1,4 +1,4 @@
-"""What happens with a final reply: it is validated and guarded, and then it is the answer, or is repaired, or fails."""
+"""The handling of a final reply: it is validated and guarded, and then it is the answer, is repaired, or fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the calls of a run report of their progress: the part of its state that the last reports are in."""
+"""Reports of the calls of a run on their progress: the part of its state that has the newest ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the calls of a turn may wait for: a person's approval, and what the run itself performs."""
+"""The waits of the calls of a turn: for a person's approval, and for what the run itself performs."""
 
 from __future__ import annotations
 

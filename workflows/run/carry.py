@@ -1,4 +1,4 @@
-"""What a run carries over continue-as-new, and the state with which it resumes."""
+"""The state that a run carries over continue-as-new, and with which it resumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run knows of the checks of its texts: by guards, and by the type of its answers."""
+"""The checks of the texts of a run: by guards, and by the type of its answers."""
 
 from __future__ import annotations
 

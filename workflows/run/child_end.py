@@ -1,4 +1,4 @@
-"""How a child run has ended: as Temporal tells its parent, and what that is for the call that has asked it."""
+"""The end of a child run: as Temporal tells its parent, and what that means for the call that asked it."""
 
 from __future__ import annotations
 

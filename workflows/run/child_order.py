@@ -1,4 +1,4 @@
-"""What a child run is asked."""
+"""Requests for child runs: what each is asked, and with which options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands to a run do."""
+"""The effects of the commands to a run."""
 
 from __future__ import annotations
 

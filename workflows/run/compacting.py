@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from holdfast.commands import Compact
+    from holdfast.carried import CompactOrder
     from holdfast.errors import ErrorType
     from holdfast.messages import Compaction, CompactionOrder
     from holdfast.model_reply import ModelReply
@@ -114,7 +114,7 @@ class CompactingCaller:
         return ContextFull(RunError(type=ErrorType.CONTEXT_OVERFLOW, message=message))
 
 
-def _facts(why: str, reply: ModelReply, asked: Compact | None) -> dict[str, Any]:
+def _facts(why: str, reply: ModelReply, asked: CompactOrder | None) -> dict[str, Any]:
     """Returns the data of the entry."""
     assert reply.compaction is not None, "only a compaction that was done is recorded"
     facts: dict[str, Any] = {"reason": why, **reply.compaction.model_dump(mode="json", exclude_unset=True)}

@@ -1,10 +1,11 @@
-"""What the commands do that change what the model sees: checkpoints, restores and compactions."""
+"""Commands that change what the model sees: checkpoints, restores and compactions."""
 
 from __future__ import annotations
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from holdfast.carried import CompactOrder
     from holdfast.checkpoints import turn_of
     from holdfast.commands import Command, Compact, CreateCheckpoint, Restore
     from holdfast.workflows.run.budget_wait import BUDGET
@@ -30,7 +31,8 @@ def context_handlers(state: RunState, restoring: Restoring) -> dict[type[Command
         state.record_checkpoint(workflow.now(), command.id, command.name, data=command.data, by=command.by)
 
     def compact(command: Compact, _seq: int) -> None:
-        state.context.compacting = command
+        assert command.id is not None, "a command that is carried out has an id"
+        state.context.compacting = CompactOrder(id=command.id, focus=command.focus, by=command.by)
 
     def until_raised() -> str | None:
         # Not at once: the summary is written by a call that costs almost what the budget has no room for.

@@ -1,12 +1,11 @@
-"""What determines the context of the next model call, beside the log: its size, and what commands do to it."""
+"""The state that determines the context of the next model call, beside the log: its size, and orders of commands."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from holdfast.carried import CarriedContext, RestoreOrder
+from holdfast.carried import CarriedContext, CompactOrder, RestoreOrder
 from holdfast.checkpoints import Checkpoint, RestorePoint, turn_name
-from holdfast.commands import Compact
 from holdfast.types import Message
 from holdfast.workflows.run.context_size import ContextSize
 from holdfast.workflows.run.log import Log
@@ -24,7 +23,7 @@ class ContextState:
         carried = carried or CarriedContext()
         self._log = log
         self.size = ContextSize(carried.size)
-        self.compacting: Compact | None = carried.compacting
+        self.compacting: CompactOrder | None = carried.compacting
         """A person's order to compact the context before the next model call."""
         self.restoring: RestoreOrder | None = carried.restoring
         """A restore that was not carried out yet."""

@@ -1,4 +1,4 @@
-"""What people have decided in a run: kept until it is acted on, and a while longer for those who come second."""
+"""Decisions of people in a run: kept until they are acted on, and a while longer for those who decide second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a child run tells its parent by signals: when it waits, and, if Temporal does not tell, how it has ended."""
+"""Signals of a child run to its parent: when it waits, and, if Temporal does not tell, how it has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run tells of itself: its result, its summary in lists and in the mirror, and its progress."""
+"""Reports of a run on itself: its result, its summary in lists and in the mirror, and its progress."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class View:
 
     @property
     def rest(self) -> float:
-        """Seconds until the search attributes may change again for what is no change of the status."""
+        """Seconds until the search attributes may change again for anything but a change of the status."""
         since = workflow.now() - self._upserted_at if self._upserted_at else FIRST_INTERVAL
         return max((FIRST_INTERVAL - since).total_seconds(), 0.0)
 

@@ -1,4 +1,4 @@
-"""What a run waits for: the part of its state that begins and ends waits, and records them."""
+"""The waits of a run: the part of its state that begins, ends and records them."""
 
 from __future__ import annotations
 

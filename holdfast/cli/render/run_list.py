@@ -11,7 +11,7 @@ from holdfast.cli.render.table import Column, fits, natural_width, show_table
 from holdfast.cli.render.text import ago, duration, one_line
 from holdfast.client.listed_run import ListedRun
 
-LEAST_NEEDED = ("TOOK", "AGENT", "TURNS", "STAGE", "INPUT")
+LEAST_NEEDED = ("TOOK", "AGENT", "TURNS", "STAGE", "INPUT", "STARTED")
 """Columns that are left out where the terminal is too narrow, in this order."""
 
 NARROWEST_INPUT = 12  # cells; some two words

@@ -1,4 +1,4 @@
-"""What a run is waiting for, and for how long."""
+"""The wait of a run: its subject and its duration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runs of a list wait for, since when, and the commands that end the waits."""
+"""The waits of the runs of a list, since when they wait, and the commands that end the waits."""
 
 from __future__ import annotations
 

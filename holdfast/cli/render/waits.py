@@ -1,4 +1,4 @@
-"""What a run waits for, since when, and the commands that end the wait."""
+"""The waits of a run, since when it waits, and the commands that end the wait."""
 
 from __future__ import annotations
 

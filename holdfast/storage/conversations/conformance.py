@@ -1,4 +1,4 @@
-"""What every store of conversations guarantees, as a check that each implementation passes."""
+"""The guarantees of every store of conversations, as a check that each implementation passes."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ async def a_result_is_recorded_once(ledger: Ledger) -> None:
     await ledger.claim(key, owner="a", tool="pay")
     same(await ledger.record(key, owner="b", result=b"2"), Recorded.REFUSED, "only the owner records a result")
     same(await ledger.record(key, owner="a", result=LARGE), Recorded.IN_TIME, "the owner's result is recorded")
-    same(await ledger.record(key, owner="a", result=b"other"), Recorded.IN_TIME, "recording again is no error")
+    same(await ledger.record(key, owner="a", result=b"other"), Recorded.IN_TIME, "recording again is not an error")
     same((await ledger.claim(key, owner="b", tool="pay")).result, LARGE, "the first result stays")
     found = await ledger.find(key)
     require(found is not None and found.result == LARGE, "a result can be read")

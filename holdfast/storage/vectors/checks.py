@@ -97,5 +97,5 @@ def _numbers(values: list[float]) -> array[float]:
 
 
 def _is_number(value: object) -> bool:
-    """Also for those of numerical libraries, whose small floats are no floats of Python."""
+    """Also for those of numerical libraries, whose small floats are not Python floats."""
     return type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))

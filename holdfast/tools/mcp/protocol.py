@@ -1,4 +1,4 @@
-"""What the MCP SDK says, in the words of Holdfast, and the other way round."""
+"""Conversions between the MCP SDK's types and Holdfast's."""
 
 from __future__ import annotations
 

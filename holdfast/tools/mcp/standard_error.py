@@ -1,4 +1,4 @@
-"""What a server writes to its standard error: the last lines of it, and its end."""
+"""The standard error of an MCP server: its last lines, and its end."""
 
 from __future__ import annotations
 
