@@ -23,7 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the slow tier out of a normal run; `-m` chooses by itself."""
+    """Leaves the slow tier out of a normal run, where `-m` chooses by itself; gives tests in full size more time."""
+    if tiers.is_slow():
+        for item in items:
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(tiers.FULL_SIZE_TIMEOUT))
     if tiers.is_slow() or config.option.markexpr:
         return
     slow = [item for item in items if item.get_closest_marker("slow")]

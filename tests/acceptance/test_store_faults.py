@@ -161,7 +161,7 @@ MISFITS = [
     Misfit(
         "wrong namespace",
         {"SURREALDB_NAMESPACE": "theirs", "SURREALDB_USERNAME": "tenant", "SURREALDB_PASSWORD": "right"},
-        "that it is a user of namespace 'theirs'",
+        "that the user belongs to namespace 'theirs'",
         before="DEFINE USER tenant ON NAMESPACE PASSWORD 'right' ROLES EDITOR",
         namespace="ours",
         restart_with={"SURREALDB_NAMESPACE": "ours"},

@@ -18,10 +18,9 @@ from holdfast.stack.binary import find_server
 from holdfast.testing import Reply
 from holdfast.tools import ask_human
 from tests.support.crash_agents import clerk
-from tests.support.lab import Lab, contents, eventually
+from tests.support.lab import SOON, Lab, contents, eventually
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
-SOON = 3.0  # seconds from a cancel to the closed connection
 
 
 @tool(approval="always")

@@ -14,11 +14,10 @@ from holdfast.testing import Reply
 from holdfast.testing.session_stack import SessionStack
 from holdfast.tools import ask_human
 from tests.support.crash_agents import clerk
-from tests.support.lab import Lab, contents, eventually
+from tests.support.lab import SOON, Lab, contents, eventually
 from tests.support.temporal_ui import TemporalUi
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
-SOON = 3.0  # seconds from a click to the closed connection
 
 
 @tool(approval="always")

@@ -34,6 +34,7 @@ from holdfast.testing import ModelServer
 from holdfast.types import Entry, RunId
 
 TIMEOUT = 60.0  # seconds for a condition; reached only when a test fails
+SOON = 15.0  # seconds from a cancel to its effect, on a busy machine; what is not cancelled hangs for 60 or more
 
 
 @dataclass

@@ -12,6 +12,8 @@ T = TypeVar("T")
 SLOW = "HOLDFAST_TEST_SLOW"
 """The environment variable of the slow tier; `--slow` sets it, for all processes of the session."""
 
+FULL_SIZE_TIMEOUT = 900.0  # seconds for a test in full size: some of them start dozens of processes
+
 
 def is_slow() -> bool:
     """Returns whether this session runs the slow tier too."""

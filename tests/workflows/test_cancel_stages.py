@@ -12,10 +12,9 @@ from holdfast import Agent, Budget, RunHandle, RunStatus, TextDelta, tool
 from holdfast.errors import RunOver
 from holdfast.scripted.chat import ChatToolCall
 from holdfast.testing import Reply
-from tests.support.lab import Lab, eventually
+from tests.support.lab import SOON, Lab, eventually
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
-SOON = 3.0  # seconds from a cancel to the end of the run
 
 cleaned: list[str] = []
 

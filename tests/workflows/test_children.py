@@ -11,7 +11,7 @@ from holdfast.errors import AgentDefinitionError
 from holdfast.ops.doctor import Reconciler, Relatives, RunFinder
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, Reply
-from tests.support.lab import Lab, contents, eventually
+from tests.support.lab import SOON, Lab, contents, eventually
 from tests.support.trees import LONG, Cast, agent, asks, assert_replays, exists, has_status, streaming
 
 clerk = Agent(name="clerk", description="Knows what is in stock.", system_prompt="clerk")
@@ -106,7 +106,7 @@ async def test_agents_that_nobody_knows_are_refused(lab: Lab) -> None:
 
 
 async def test_cancel_at_each_stage_reaches_the_whole_tree(lab: Lab) -> None:
-    """A cancel of the first of three runs ends all within 3 s, with partial texts, and counts what they used."""
+    """A cancel of the first of three runs ends all soon, with partial texts, and counts what they used."""
     Cast(lab, chief=asks("boss", "Find out."), boss=asks("clerk", "How many?"), clerk=Reply(LONG, hang_after=1))
     async with lab.worker(chief, max_cached_workflows=CACHED):
         handle = await lab.holdfast.start("chief", "How many ropes?")
@@ -115,7 +115,7 @@ async def test_cancel_at_each_stage_reaches_the_whole_tree(lab: Lab) -> None:
         began = time.monotonic()
         await handle.cancel()
         results = [await run.result(60) for run in tree]
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < SOON
         assert [result.run.status for result in results] == [RunStatus.CANCELLED] * 3
         assert results[-1].content.startswith("This")
         [top, middle, leaf] = [result.run for result in results]

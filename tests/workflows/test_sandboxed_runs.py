@@ -11,17 +11,16 @@ import pytest
 from holdfast import RunStatus
 from holdfast.agents.shipped.coder import coder
 from holdfast.sandbox import Mode
-from tests.support.lab import Lab, eventually
+from tests.support.lab import SOON, Lab, eventually
 from tests.support.sandboxes import HOLD, LIMITED, is_held, working
 
 ESCAPE = f"{HOLD}; (setsid sh -c 'setsid sleep 60 & sleep 60' &); touch begun; sleep 60"
 """Starts processes that leave the command's group, its session and its parent."""
-SOON = 3.0  # seconds from a cancel to the end
 
 
 @pytest.mark.parametrize("mode", LIMITED)
 async def test_double_fork_setsid_dies_on_cancel(lab: Lab, tmp_path: Path, mode: Mode) -> None:
-    """A cancel ends the command of a run within 3 s, with processes that have left its session and its parent."""
+    """A cancel ends the command of a run soon, with processes that have left its session and its parent."""
     await working(mode)
     lab.server.call_tools(("run_shell", {"command": ESCAPE}))
     lab = replace(lab, settings=lab.settings.model_copy(update={"holdfast_sandbox": mode}))

@@ -9,10 +9,9 @@ import pytest
 
 from holdfast import Agent, RunHandle, RunStatus, TextDelta, ToolContext, tool
 from holdfast.testing import Reply
-from tests.support.lab import Lab, contents, eventually
+from tests.support.lab import SOON, Lab, contents, eventually
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
-SOON = 3.0  # seconds from a cancel to the closed connection
 
 
 @tool(read_only=True)
