@@ -23,7 +23,7 @@ from holdfast.storage.database.local_index import IndexHost
 from holdfast.storage.database.migrate import MIGRATIONS
 from holdfast.storage.database.watches import Watch
 
-ELECTION_DEADLINE = 3.0  # seconds; a process needs milliseconds between acquiring the lock and being reachable
+ELECTION_DEADLINE = 6.0  # seconds; an owner is reachable within milliseconds, unless it is frozen or the machine busy
 RETRY_INTERVAL = 0.02  # seconds between two attempts, half of it random, so that processes do not retry in step
 
 
