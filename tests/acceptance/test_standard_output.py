@@ -75,8 +75,14 @@ ELSEWHERE = {"up", "down", "restart", "demo crash", "chat", "fork", "rerun", "re
 
 REFUSED, WRONG_USE = 1, 2  # exit codes of a command to a run that does not wait for it, or has no such checkpoint
 DAMAGED = 4  # exit code of `doctor verify`, as this database does not mirror the run
-NOTHING_HERE = {"files": 1, "memory clear": 2}
-"""Exit codes of commands on what this database lacks: the contents of files, and an agent's memory folder."""
+ERRORS_ALONE = {
+    **dict.fromkeys(("approve", "deny", "resume", "answer", "resolve"), REFUSED),  # the run waits for its model
+    "restore": WRONG_USE,
+    "files": 1,
+    "memory clear": 2,
+}
+"""Exit codes of commands that the run refuses, or on what this database lacks: the contents of files, and an agent's
+memory folder."""
 QUICK = ("watch", "events", "sql")  # a subscription, a read of the bus, a query
 ALL = [*QUICK, *slow(*(verb for verb in ARGUMENTS if verb not in QUICK))]
 
@@ -163,8 +169,8 @@ def test_only_the_document_is_on_standard_output(cli: CliStack, shared: Shared, 
         cli.server.hold()
     done = shared.with_killed_owner(*words, "--json")
     assert done.code in {0, REFUSED, WRONG_USE, DAMAGED, 130}, done.err
-    if verb in NOTHING_HERE:
-        assert (done.code, done.out) == (NOTHING_HERE[verb], "")
+    if verb in ERRORS_ALONE:
+        assert (done.code, done.out) == (ERRORS_ALONE[verb], "")
         assert done.err.startswith("error: ")
         return
     for text in done.out.splitlines() if verb == "events" else [done.out]:
