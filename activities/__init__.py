@@ -221,7 +221,8 @@ def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) 
     approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
     tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
     code: list[Callable[..., Any]]
-    code = [OutputActivities(find, runner, most).validate, GuardActivities(find, runner, most).guard]
+    code = [OutputActivities(find, runner, most, deps.telemetry).validate]
+    code.append(GuardActivities(find, runner, most, deps.telemetry).guard)
     code.append(PromptActivities(find, runner, deps.lifespans, min(most, MAX_INPUT_BYTES)).write)
     code += [code_ready, approvals.check, model.call]
     return [*code, *tools, UnservedActivities(deps.catalog, serve).definition()]

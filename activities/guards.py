@@ -16,9 +16,11 @@ from holdfast.agents.agent import Agent
 from holdfast.agents.guards import Guarding
 from holdfast.agents.user_functions import UserFunction, run_context
 from holdfast.answers import GuardCheck, GuardVerdict, GuardVerdicts
+from holdfast.ports.telemetry import Check, CheckObservation, NoTelemetry, Telemetry
 
 log = get_logger(__name__)
 
+GUARD_ERROR = "guard_error"  # the kind of all errors that guards raise, as telemetry reports it
 TIMEOUT = 30.0  # seconds for one guard and one text
 
 
@@ -29,9 +31,13 @@ class GuardActivities:
         find: returns the agent of a name that is served here; `None` means that there is none.
         runner: calls the guards, so that one that blocks does not stop the worker.
         max_bytes: largest text that may replace another.
+        telemetry: observes each guard.
     """
 
-    def __init__(self, find: Callable[[str], Agent | None], runner: ToolRunner, max_bytes: int) -> None:
+    def __init__(
+        self, find: Callable[[str], Agent | None], runner: ToolRunner, max_bytes: int, telemetry: Telemetry | None
+    ) -> None:
+        self._telemetry = telemetry or NoTelemetry()
         self._find = find
         self._runner = runner
         self._max_bytes = max_bytes
@@ -53,22 +59,32 @@ class GuardActivities:
     async def _verdict(self, text: str, check: GuardCheck, guards: Sequence[UserFunction]) -> GuardVerdict:
         guarding = Guarding(text, run_context(check))
         for guard in guards:
-            await self._ask(guard, guarding)
-            text = guarding.verdict.content or ""
-            if (size := len(text.encode())) > self._max_bytes:
-                guarding.block(guard, f"the text of the guard has {size:,} bytes; the maximum is {self._max_bytes:,}")
+            asked = Check(operation="guard", name=guard.name, on=check.on, text=guarding.text, asked=check)
+            with self._telemetry.check(asked) as observation:
+                await self._ask(guard, guarding, observation)
+                observation.ended(*_said(guard, guarding.verdict))
             if guarding.is_blocked:
                 break
         return guarding.verdict
 
-    async def _ask(self, guard: UserFunction, guarding: Guarding) -> None:
+    async def _ask(self, guard: UserFunction, guarding: Guarding, observation: CheckObservation) -> None:
         try:
             said = await self._runner.run(guard.name, lambda: guarding.ask(guard), TIMEOUT, is_async=guard.is_async)
         except Exception as error:  # code of the user; what no guard has seen to its end does not pass
             log.warning("a guard failed, so the text is blocked", guard=guard.name, exc_info=error)
+            observation.failed(GUARD_ERROR)
             late = isinstance(error, UnfinishedCall)
             guarding.block(
                 guard, "the guard did not end in time" if late else f"the guard failed: {type(error).__name__}: {error}"
             )
         else:
             guarding.take(guard, said)
+            if (size := len(guarding.text.encode())) > self._max_bytes and guarding.verdict.guard == guard.name:
+                guarding.block(guard, f"the text of the guard has {size:,} bytes; the maximum is {self._max_bytes:,}")
+
+
+def _said(guard: UserFunction, verdict: GuardVerdict) -> tuple[str, str]:
+    """Returns what a guard has said, in a word, and why."""
+    if verdict.guard != guard.name:
+        return "passed", ""
+    return ("replaced", "") if verdict.blocked is None else ("blocked", verdict.blocked)

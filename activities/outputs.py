@@ -21,6 +21,7 @@ from holdfast.agents.user_functions import run_context
 from holdfast.answers import OutputCheck, OutputVerdict
 from holdfast.errors import ErrorType
 from holdfast.output_schema import is_text
+from holdfast.ports.telemetry import Check, NoTelemetry, Telemetry
 
 log = get_logger(__name__)
 
@@ -36,9 +37,13 @@ class OutputActivities:
         find: returns the agent of a name that is served here; `None` means that there is none.
         runner: calls the users' validators, so that one that blocks does not stop the worker.
         max_bytes: largest answer; the model's own are no larger, but what a validator makes of one may be.
+        telemetry: observes each validation.
     """
 
-    def __init__(self, find: Callable[[str], Agent | None], runner: ToolRunner, max_bytes: int) -> None:
+    def __init__(
+        self, find: Callable[[str], Agent | None], runner: ToolRunner, max_bytes: int, telemetry: Telemetry | None
+    ) -> None:
+        self._telemetry = telemetry or NoTelemetry()
         self._find = find
         self._runner = runner
         self._max_bytes = max_bytes
@@ -51,9 +56,28 @@ class OutputActivities:
             ApplicationError: of type NotServed, if another worker has the agent's code; of type OutputInvalid, if a
                 validator fails, which is retried.
         """
+        output = self._output(check) if check.json_schema is None else None
+        asked = Check(operation="validate_output", name=check.agent, on="output", text=check.text, asked=check)
+        with self._telemetry.check(asked) as observation:
+            try:
+                verdict = await self._verdict(check, output)
+            except ApplicationError as error:
+                observation.failed(error.type or ErrorType.OUTPUT_INVALID)
+                raise
+            word = "changed" if verdict.content is not None else "valid"
+            observation.ended("invalid" if verdict.error is not None else word, verdict.error or "")
+        return verdict
+
+    def _output(self, check: OutputCheck) -> Output:
+        agent = self._find(check.agent)
+        if agent is None or agent.typed_output is None:
+            raise not_served(f"the output type of agent {check.agent!r}")
+        return agent.typed_output
+
+    async def _verdict(self, check: OutputCheck, output: Output | None) -> OutputVerdict:
         try:
             async with repeated_if_lost():
-                text = await self._validated(check)
+                text = await self._validated(check, output)
         except BadOutput as error:
             return OutputVerdict(error=str(error))
         except ApplicationError:
@@ -67,14 +91,13 @@ class OutputActivities:
             raise ApplicationError(reason, type=ErrorType.OUTPUT_INVALID, non_retryable=True, category=EXPECTED)
         return OutputVerdict(content=text)
 
-    async def _validated(self, check: OutputCheck) -> str:
-        if (schema := check.json_schema) is not None:
-            by_schema = check_text if is_text(schema) else validated
-            return await asyncio.to_thread(by_schema, check.text, schema)
-        agent = self._find(check.agent)
-        if agent is None or agent.typed_output is None:
-            raise not_served(f"the output type of agent {check.agent!r}")
-        return await self._by_code(agent.typed_output, check)
+    async def _validated(self, check: OutputCheck, output: Output | None) -> str:
+        """Returns a valid answer; `output` validates it, or else its schema does."""
+        if output is not None:
+            return await self._by_code(output, check)
+        schema = check.json_schema or {}
+        by_schema = check_text if is_text(schema) else validated
+        return await asyncio.to_thread(by_schema, check.text, schema)
 
     async def _by_code(self, output: Output, check: OutputCheck) -> str:
         """Validates an answer by the type of the agent, and by its own validator."""

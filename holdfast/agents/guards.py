@@ -49,13 +49,14 @@ class Guarding:
     """
 
     def __init__(self, text: str, context: RunContext) -> None:
-        self._text = text
+        self.text = text
+        """As the guards so far have left it."""
         self._context = context
         self.verdict = GuardVerdict()
 
     def ask(self, guard: UserFunction) -> Any:
         """Calls a guard; what it returns may have to be awaited."""
-        return guard(self._text, self._context)
+        return guard(self.text, self._context)
 
     def take(self, guard: UserFunction, said: Any) -> None:
         """Takes note of what a guard has said."""
@@ -64,8 +65,8 @@ class Guarding:
         if isinstance(said, Block):
             self.block(guard, str(said.reason) or "no reason was given")
         elif isinstance(said, str) and said.strip():
-            self._text = clean_text(said)
-            self.verdict = GuardVerdict(guard=guard.name, content=self._text)
+            self.text = clean_text(said)
+            self.verdict = GuardVerdict(guard=guard.name, content=self.text)
         else:
             self.block(guard, f"the guard returned {said!r:.80}; it may return None, Block(reason) or another text")
 

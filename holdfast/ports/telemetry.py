@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from typing_extensions import override
 
+from holdfast.answers import AskedOfCode, GuardedText
 from holdfast.invocations import ToolInvocation
 from holdfast.model_reply import ModelReply
 from holdfast.protocol import ModelCall
 from holdfast.types import Context, EntryBatch, MirroredRun, ToolResult, ToolSpec
+
+CheckOperation = Literal["guard", "validate_output"]
 
 
 class ModelObservation:
@@ -48,6 +52,38 @@ class ToolObservation:
         """The call was not made, as another attempt has made it or may have."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A text that a guard or a validator of an agent looks at."""
+
+    operation: CheckOperation
+    name: str
+    """Of the guard, or of the agent whose answer is validated."""
+    on: GuardedText
+    text: str
+    asked: AskedOfCode
+    """What the function is told of the run."""
+
+
+class CheckObservation:
+    """One attempt of a check, while it is made."""
+
+    def ended(self, verdict: str, reason: str = "") -> None:
+        """The check has a verdict.
+
+        Args:
+            verdict: `passed`, `replaced` or `blocked`; of a validation `valid`, `changed` or `invalid`.
+            reason: why, which may quote content.
+        """
+
+    def failed(self, kind: str) -> None:
+        """The function that checks has failed.
+
+        Args:
+            kind: the type of the error, one of few words.
+        """
+
+
 class Telemetry(Protocol):
     """Receives what a worker does. Nothing here raises, waits for a network or quotes content unless asked to."""
 
@@ -56,6 +92,9 @@ class Telemetry(Protocol):
 
     def tool_call(self, invocation: ToolInvocation, tool: ToolSpec) -> AbstractContextManager[ToolObservation]:
         """Observes an attempt of a tool call."""
+
+    def check(self, check: Check) -> AbstractContextManager[CheckObservation]:
+        """Observes an attempt of a check."""
 
     def mirrored(self, batch: EntryBatch) -> None:
         """The mirror has acknowledged a batch."""
@@ -90,6 +129,11 @@ class NoTelemetry(Telemetry):
     @override
     def tool_call(self, invocation: ToolInvocation, tool: ToolSpec) -> Iterator[ToolObservation]:
         yield ToolObservation()
+
+    @contextmanager
+    @override
+    def check(self, check: Check) -> Iterator[CheckObservation]:
+        yield CheckObservation()
 
     @override
     def mirrored(self, batch: EntryBatch) -> None:
@@ -129,6 +173,12 @@ class Telemetries(Telemetry):
     def tool_call(self, invocation: ToolInvocation, tool: ToolSpec) -> Iterator[ToolObservation]:
         with ExitStack() as stack:
             yield _ToolObservations([stack.enter_context(part.tool_call(invocation, tool)) for part in self._parts])
+
+    @contextmanager
+    @override
+    def check(self, check: Check) -> Iterator[CheckObservation]:
+        with ExitStack() as stack:
+            yield _CheckObservations([stack.enter_context(part.check(check)) for part in self._parts])
 
     @override
     def mirrored(self, batch: EntryBatch) -> None:
@@ -189,3 +239,18 @@ class _ToolObservations(ToolObservation):
     def not_made(self) -> None:
         for part in self._parts:
             part.not_made()
+
+
+class _CheckObservations(CheckObservation):
+    def __init__(self, parts: Sequence[CheckObservation]) -> None:
+        self._parts = parts
+
+    @override
+    def ended(self, verdict: str, reason: str = "") -> None:
+        for part in self._parts:
+            part.ended(verdict, reason)
+
+    @override
+    def failed(self, kind: str) -> None:
+        for part in self._parts:
+            part.failed(kind)

@@ -9,7 +9,8 @@ from __future__ import annotations
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
 
 CHAT, EXECUTE_TOOL, INVOKE_AGENT = "chat", "execute_tool", "invoke_agent"
-"""Values of `OPERATION`; a span's name is one of them and the model, the tool or the agent."""
+"""Values of `OPERATION`; a span's name is one of them and the model, the tool or the agent. The spans of guards and
+validators have operations of their own: see `holdfast.ports.telemetry`."""
 
 OPERATION = "gen_ai.operation.name"
 PROVIDER = "gen_ai.provider.name"
@@ -31,8 +32,18 @@ INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
 TOOL_RESULT = "gen_ai.tool.call.result"
-CONTENT = (SYSTEM_INSTRUCTIONS, INPUT_MESSAGES, OUTPUT_MESSAGES, TOOL_ARGUMENTS, TOOL_RESULT)
-"""What a span has only if the setting `TRACE_CONTENT` asks for it; JSON."""
+CHECK_TEXT = "holdfast.check.text"
+CHECK_REASON = "holdfast.check.reason"
+CONTENT = (
+    SYSTEM_INSTRUCTIONS,
+    INPUT_MESSAGES,
+    OUTPUT_MESSAGES,
+    TOOL_ARGUMENTS,
+    TOOL_RESULT,
+    CHECK_TEXT,
+    CHECK_REASON,
+)
+"""What a span has only if the setting `TRACE_CONTENT` asks for it; those of `gen_ai` are JSON."""
 
 ERROR_TYPE = "error.type"
 SERVER = "server.address"
@@ -44,6 +55,8 @@ TURN = "holdfast.turn"
 ATTEMPT = "holdfast.attempt"
 COST = "holdfast.cost_usd"
 OUTCOME = "holdfast.tool.outcome"
+CHECK_ON = "holdfast.check.on"
+CHECK_VERDICT = "holdfast.check.verdict"
 TRIED = "holdfast.tried_models"
 PARENT_RUN = "holdfast.run.parent"
 FORKED_FROM = "holdfast.run.forked_from"

@@ -1,4 +1,4 @@
-"""Spans of model calls and tool calls, which begin and end within an activity."""
+"""Spans of model calls, tool calls and checks, which begin and end within an activity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from holdfast.invocations import ToolInvocation
 from holdfast.model_reply import ModelReply
-from holdfast.ports.telemetry import ModelObservation, ToolObservation
+from holdfast.ports.telemetry import Check, CheckObservation, ModelObservation, ToolObservation
 from holdfast.protocol import ModelCall
 from holdfast.telemetry import attributes as names
 from holdfast.telemetry.content import input_json, output_json, system_json
@@ -154,6 +154,39 @@ class ToolSpan(ToolObservation):
     @override
     def not_made(self) -> None:
         self._current.drop()
+
+
+class CheckSpan(CheckObservation):
+    """The span of an attempt of a guard or a validation."""
+
+    def __init__(self, check: Check, start: Start, *, with_content: bool) -> None:
+        self._with_content = with_content
+        self._current = CurrentSpan(start, with_content=with_content)
+        self.end = self._current.end
+        self._span = self._current.begin(
+            f"{check.operation} {check.name}",
+            SpanKind.INTERNAL,
+            {
+                names.OPERATION: check.operation,
+                names.AGENT: check.asked.agent,
+                names.CONVERSATION: check.asked.run_id,
+                names.TURN: check.asked.turn,
+                names.ATTEMPT: activity.info().attempt,
+                names.CHECK_ON: check.on,
+            },
+        )
+        if with_content:
+            self._span.set_attribute(names.CHECK_TEXT, check.text)
+
+    @override
+    def ended(self, verdict: str, reason: str = "") -> None:
+        self._span.set_attribute(names.CHECK_VERDICT, verdict)
+        if self._with_content and reason:
+            self._span.set_attribute(names.CHECK_REASON, reason)
+
+    @override
+    def failed(self, kind: str) -> None:
+        self._current.fail(kind)
 
 
 def mark_failed(span: Span, kind: str, message: str) -> None:

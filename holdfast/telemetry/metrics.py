@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 
 from cachetools import FIFOCache
@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from holdfast.invocations import ToolInvocation
 from holdfast.model_reply import ModelReply
-from holdfast.ports.telemetry import ModelObservation, Telemetry, ToolObservation
+from holdfast.ports.telemetry import Check, CheckObservation, ModelObservation, Telemetry, ToolObservation
 from holdfast.protocol import ModelCall
 from holdfast.telemetry import metric_names as names
 from holdfast.types import Context, EntryBatch, MirroredRun, RunSummary, ToolResult, ToolSpec, Usage
@@ -79,6 +79,10 @@ class Metrics(Telemetry):
     @override
     def tool_call(self, invocation: ToolInvocation, tool: ToolSpec) -> Iterator[ToolObservation]:
         yield _ToolCount(self, tool.name)
+
+    @override
+    def check(self, check: Check) -> AbstractContextManager[CheckObservation]:
+        return nullcontext(CheckObservation())
 
     @override
     def mirrored(self, batch: EntryBatch) -> None:

@@ -1,4 +1,4 @@
-"""OpenTelemetry spans of runs, model calls and tool calls."""
+"""OpenTelemetry spans of runs, model calls, tool calls and checks."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from typing_extensions import override
 
 from holdfast._version import __version__
 from holdfast.invocations import ToolInvocation
-from holdfast.ports.telemetry import ModelObservation, Telemetry, ToolObservation
+from holdfast.ports.telemetry import Check, CheckObservation, ModelObservation, Telemetry, ToolObservation
 from holdfast.protocol import ModelCall
 from holdfast.telemetry import attributes as names
-from holdfast.telemetry.call_spans import ModelSpan, ToolSpan, mark_failed, told, usage_attributes
+from holdfast.telemetry.call_spans import CheckSpan, ModelSpan, ToolSpan, mark_failed, told, usage_attributes
 from holdfast.telemetry.content import text_json
 from holdfast.telemetry.providers import Providers
 from holdfast.telemetry.run_trace import RunTrace
@@ -41,7 +41,7 @@ FindTrace = Callable[[MirroredRun], Awaitable[RunTrace | None]]
 
 
 class Tracing(Telemetry):
-    """Spans of runs: one for each run, at its end, and one for each attempt of a model or tool call.
+    """Spans of runs: one for each run, at its end, and one for each attempt of a call or a check.
 
     Spans of calls begin and end in activities; they are children of the run's span, whose id is derived from the run.
 
@@ -105,6 +105,18 @@ class Tracing(Telemetry):
     @contextmanager
     def _tool_call(self, invocation: ToolInvocation, tool: ToolSpec) -> Iterator[ToolObservation]:
         observation = ToolSpan(invocation, tool, self._start, with_content=self._with_content)
+        try:
+            yield observation
+        finally:
+            observation.end()
+
+    @override
+    def check(self, check: Check) -> AbstractContextManager[CheckObservation]:
+        return self._check(check) if TRACED.get() else nullcontext(CheckObservation())
+
+    @contextmanager
+    def _check(self, check: Check) -> Iterator[CheckObservation]:
+        observation = CheckSpan(check, self._start, with_content=self._with_content)
         try:
             yield observation
         finally:

@@ -13,7 +13,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from holdfast import Agent, tool
+from holdfast import Agent, Block, tool
 from holdfast.agents.own_code import spec_of
 from holdfast.composition.code_worker import CodeWorker
 from holdfast.composition.telemetry import Observability, observability
@@ -106,13 +106,26 @@ async def test_a_run_is_one_trace_without_content(lab: Lab, receiver: OtlpReceiv
 
 
 async def test_content_is_traced_only_if_asked_for(lab: Lab, receiver: OtlpReceiver) -> None:
-    """With TRACE_CONTENT spans have prompts, arguments, results and answers."""
+    """With TRACE_CONTENT spans have prompts, arguments, results, answers, and what guards see and say."""
+
+    def guard(text: str) -> Block | None:
+        return None if SECRET in text else Block("nothing to seek")
+
+    asked = Agent(name="seeker", system_prompt=f"You seek {SECRET}.", tools=[look], input_guards=[guard])
     looked.clear()
     looked[SECRET] = 1
     lab.server.call_tools(("look", {"word": SECRET}))
     lab.server.say(f"It is {SECRET}.")
-    async with traced(lab, receiver, trace_content=True) as observed, lab.worker(seeker, observed=observed):
+    async with traced(lab, receiver, trace_content=True) as observed, lab.worker(asked, observed=observed):
+        await lab.holdfast.run("seeker", "Seek.")
+        await receiver.wait_for("guard guard", "invoke_agent seeker")
+        spans, receiver.spans = receiver.spans, []
         await lab.holdfast.run("seeker", f"Seek {SECRET}.")
+    [blocked] = [span for span in spans if span.name == "guard guard"]
+    assert (blocked.attributes["holdfast.check.text"], blocked.attributes["holdfast.check.reason"]) == (
+        "Seek.",
+        "nothing to seek",
+    )
     [root] = receiver.named("invoke_agent seeker")
     [called] = receiver.named("execute_tool look")
     last = max(receiver.named("chat test-model"), key=lambda span: span.raw.start_time_unix_nano)
@@ -122,6 +135,59 @@ async def test_content_is_traced_only_if_asked_for(lab: Lab, receiver: OtlpRecei
     assert SECRET in last.attributes["gen_ai.system_instructions"]
     sent = json.loads(last.attributes["gen_ai.input.messages"])
     assert [message["role"] for message in sent] == ["user", "assistant", "tool"]
+
+
+async def test_guards_and_validators_are_traced(lab: Lab, receiver: OtlpReceiver) -> None:
+    """Each guard has a span for each text, each validation one for each answer, with its verdict, once; none quotes it.
+
+    Each workflow task replays the whole run here, which adds no span.
+    """
+
+    def hides(text: str) -> str | None:
+        return text.replace(SECRET, "it") if SECRET in text else None
+
+    def passes(text: str) -> None:
+        assert SECRET not in text, "the guard before it has replaced the text"
+
+    async def breaks(text: str) -> Block | None:
+        if "twelve" in text:
+            raise RuntimeError(SECRET)
+        return Block(f"{SECRET} again") if "thirteen" in text else None
+
+    def few(pieces: int) -> int:
+        if pieces > 12:
+            raise ValueError(f"{SECRET}: too many")
+        return pieces
+
+    counter = Agent(name="counter", output_type=int, output_validator=few, input_guards=[hides, passes, breaks])
+    lab.server.say("13")
+    lab.server.say("12")
+    async with traced(lab, receiver) as observed, lab.worker(counter, observed=observed):
+        handle = await lab.holdfast.start("counter", f"Count {SECRET}.")
+        assert (await handle.result(60)).output == 12
+        for blocked in ("Count twelve.", "Count thirteen."):
+            assert not (await lab.holdfast.run("counter", blocked)).success
+    spans = receiver.of(handle.id)
+    root = assert_one_tree(spans)
+    assert {span.parent for span in spans if span is not root} == {root.id}
+    checks = sorted(
+        (span for span in spans if "check" in str(span.raw)), key=lambda span: span.raw.start_time_unix_nano
+    )
+    assert [(span.name, span.attributes["holdfast.check.verdict"]) for span in checks] == [
+        ("guard hides", "replaced"),
+        ("guard passes", "passed"),
+        ("guard breaks", "passed"),
+        ("validate_output counter", "invalid"),
+        ("validate_output counter", "valid"),
+    ]
+    told = checks[0].attributes
+    assert (told["gen_ai.operation.name"], told["gen_ai.agent.name"]) == ("guard", "counter")
+    assert (told["holdfast.check.on"], told["holdfast.attempt"]) == ("input", 1)
+    assert not any(span.is_error for span in checks)
+    broken, refused = [span for span in receiver.named("guard breaks") if span not in checks]
+    assert (broken.is_error, broken.attributes["error.type"]) == (True, "guard_error")
+    assert (refused.is_error, refused.attributes["holdfast.check.verdict"]) == (False, "blocked")
+    assert not any(SECRET in str(span.raw) for span in receiver.spans)
 
 
 async def test_child_in_parents_trace(lab: Lab, receiver: OtlpReceiver) -> None:
