@@ -1,4 +1,4 @@
-"""Guards: functions that see the messages of people before the model does, and answers before they are given."""
+"""Guards: functions that see the messages of people before the model does, and answers before they are returned."""
 
 from __future__ import annotations
 

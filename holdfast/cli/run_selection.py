@@ -1,4 +1,4 @@
-"""The arguments of commands that treat one run, or all runs that match a list filter."""
+"""The arguments of commands that act on one run, or on all runs that match a list filter."""
 
 from __future__ import annotations
 

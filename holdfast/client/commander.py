@@ -1,4 +1,4 @@
-"""Sends commands to runs."""
+"""The sender of commands to runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts of runs: checks a request, and gives it to Temporal."""
+"""Starts of runs: a request is checked, and sent to Temporal."""
 
 from __future__ import annotations
 

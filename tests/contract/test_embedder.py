@@ -115,10 +115,10 @@ async def test_faults_say_whether_to_try_again(server: ModelServer, embedder: Op
     assert len(await embedder.embed(["one"])) == 1
 
 
-@pytest.mark.parametrize("odd", [[math.inf] * DIMENSIONS, [None] * DIMENSIONS, "text"])
-async def test_what_is_no_vector_is_not_taken(server: ModelServer, embedder: OpenAIEmbedder, odd: object) -> None:
+@pytest.mark.parametrize("case", [[math.inf] * DIMENSIONS, [None] * DIMENSIONS, "text"])
+async def test_what_is_no_vector_is_not_taken(server: ModelServer, embedder: OpenAIEmbedder, case: object) -> None:
     """Not-a-number reaches the index."""
-    server.embed = lambda _request: [odd]  # type: ignore[list-item]
+    server.embed = lambda _request: [case]  # type: ignore[list-item]
     with pytest.raises(ModelUnavailable, match="embeddings"):
         await embedder.embed(["text"])
 

@@ -123,13 +123,13 @@ async def test_numbers_continue_after_unregistering(registry: SurrealRegistry) -
     assert (await registry.add(AgentDefinition(name="guide", system_prompt="two"))).current.version == 2
 
 
-@pytest.mark.parametrize("odd", EDGE_CASES, ids=lambda odd: odd.name)
-async def test_unusual_settings_come_back_exactly(odd: EdgeCase, registry: SurrealRegistry) -> None:
+@pytest.mark.parametrize("case", EDGE_CASES, ids=lambda case: case.name)
+async def test_unusual_settings_come_back_exactly(case: EdgeCase, registry: SurrealRegistry) -> None:
     """Settings of any JSON value are returned exactly."""
     try:
-        definition = AgentDefinition(name="odd", model_settings={"value": odd.value})
+        definition = AgentDefinition(name="odd", model_settings={"value": case.value})
     except ValueError:
-        assert odd.name in ("key that is None", "infinite float", "200 levels", "200 levels of keys")
+        assert case.name in ("key that is None", "infinite float", "200 levels", "200 levels of keys")
         return
     await registry.register(definition)
     assert (await registry.get("odd")).content() == definition.content()

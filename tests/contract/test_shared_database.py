@@ -224,22 +224,22 @@ async def test_kill_of_holders_loses_nothing_that_was_acknowledged(path: Path, s
     """Killing the owner loses no acknowledged write of any process."""
     peers = [await start() for _ in range(4)]
     await asyncio.gather(*(peer.ask("open") for peer in peers))
-    spared = peers[2:]
-    for doomed in peers[:2]:
+    survivors = peers[2:]
+    for victim in peers[:2]:
         await asyncio.gather(*(peer.ask("close") for peer in peers))
-        assert await doomed.ask("open") is True
-        await asyncio.gather(*(peer.ask("open") for peer in spared))
-        name = f"after {doomed.process.pid}"
-        writing = [asyncio.create_task(peer.ask("write", f"{name}/{peer.process.pid}", ROWS)) for peer in spared]
+        assert await victim.ask("open") is True
+        await asyncio.gather(*(peer.ask("open") for peer in survivors))
+        name = f"after {victim.process.pid}"
+        writing = [asyncio.create_task(peer.ask("write", f"{name}/{peer.process.pid}", ROWS)) for peer in survivors]
         async with sharing(path) as ours:
             await eventually(lambda: _has_rows(ours, 20))
-        await doomed.kill()
+        await victim.kill()
         await asyncio.gather(*writing)
-        assert len(await holders(spared)) == 1
-        for peer in spared:
+        assert len(await holders(survivors)) == 1
+        for peer in survivors:
             assert await peer.ask("run", COUNT, {"name": f"{name}/{peer.process.pid}"}) == [ROWS]
-        await spared[0].ask("run", "DELETE row", {})
-        peers = [peer for peer in peers if peer is not doomed]
+        await survivors[0].ask("run", "DELETE row", {})
+        peers = [peer for peer in peers if peer is not victim]
 
 
 COUNT = "RETURN count(SELECT 1 FROM row WHERE id[0] = $name)"

@@ -217,22 +217,22 @@ async def test_what_is_deleted_is_gone(backend: Backend) -> None:
         assert await memories.count("shared") == len(NOTES) - 1
 
 
-@pytest.mark.parametrize("odd", EDGE_CASES, ids=lambda odd: odd.name)
-async def test_unusual_values_come_back(backend: Backend, odd: EdgeCase) -> None:
+@pytest.mark.parametrize("case", EDGE_CASES, ids=lambda case: case.name)
+async def test_unusual_values_come_back(backend: Backend, case: EdgeCase) -> None:
     """Texts and metadata are returned exactly."""
     async with backend.opened() as memories:
-        text = f"odd {odd.value}" if isinstance(odd.value, str) and len(odd.value) < 60_000 else "odd"
+        text = f"odd {case.value}" if isinstance(case.value, str) and len(case.value) < 60_000 else "odd"
         try:
-            kept = await memories.add("shared", text, {"value": odd.value})
+            kept = await memories.add("shared", text, {"value": case.value})
         except ValueError:
             return  # refused in words; see the tests of what is refused
         found = await memories.get("shared", kept)
         assert found is not None
         assert found.text == text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-        if "surrogate" not in odd.name and "unusual keys" not in odd.name:
-            assert found.metadata == {"value": odd.value}
+        if "surrogate" not in case.name and "unusual keys" not in case.name:
+            assert found.metadata == {"value": case.value}
         assert await embed_all(memories) == 1
-        assert await ids(memories, "odd", value=odd.value) == [kept]
+        assert await ids(memories, "odd", value=case.value) == [kept]
 
 
 async def test_pages_are_whole_and_in_order(backend: Backend) -> None:

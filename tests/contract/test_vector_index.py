@@ -172,8 +172,8 @@ async def test_the_index_is_built_again_when_much_has_changed(kept: Persistence)
     assert first.nearest != space.nearest
     [info] = await database.run("INFO FOR DB")
     assert [name for name in info["tables"] if name.startswith(space.table)] == [space.nearest]
-    [notes] = await database.run("SELECT count() FROM vector_backlog GROUP ALL")
-    assert sum(row["count"] for row in notes) == 0
+    [backlog] = await database.run("SELECT count() FROM vector_backlog GROUP ALL")
+    assert sum(row["count"] for row in backlog) == 0
     assert space.learned == 1_000
 
 

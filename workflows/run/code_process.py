@@ -1,4 +1,4 @@
-"""Calls of code that one process serves, as a script: while it is away, the run waits for it, and says so."""
+"""Calls of code that one process serves, as a script: while it is not running, the run waits for it, and says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped agent that plays a person, of whom some facts are given."""
+"""The shipped agent that plays a person whom facts describe."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Persona(Agent):
     """
 
     name = "persona"
-    description = "plays a person of whom facts are given"
+    description = "plays a person whom facts describe"
     max_turns = 200
 
     def __init__(self, *, facts: Sequence[str] | None = None, **options: Any) -> None:

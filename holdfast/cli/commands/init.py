@@ -48,7 +48,7 @@ async def init(
     out.note("next:")
     if folder != Path():
         out.note(f"  cd {folder}")
-    out.note("  pytest")
+    out.note("  pip install pytest && pytest")
     out.note(f"  {command('run', 'clerk', 'How many anchors are in stock?')}")
     out.note("name a model and its key in .env to get real answers")
 

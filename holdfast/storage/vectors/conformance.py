@@ -22,7 +22,7 @@ from typing import Any
 
 from holdfast.errors import UsageError
 from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
-from holdfast.storage.vectors.sample import HOSTILE_TEXTS, ODD_METADATA, unit_vectors
+from holdfast.storage.vectors.sample import EDGE_CASES_OF_METADATA, HOSTILE_TEXTS, unit_vectors
 
 Vectors = Callable[[str], VectorStoreProtocol]
 """Gives the store of a namespace; the same for the same namespace, or one that sees the same vectors."""
@@ -116,12 +116,14 @@ async def filters_leave_k_where_k_fit(vectors: Vectors) -> None:
 async def metadata_is_exact(vectors: Vectors) -> None:
     """Any JSON comes back as it was, and is found by a filter with the same value and by no other."""
     store = _fresh(vectors)
-    for place, odd in enumerate(ODD_METADATA):
-        await store.upsert(str(place), [1, place], odd)
-    for place, odd in enumerate(ODD_METADATA):
+    for place, case in enumerate(EDGE_CASES_OF_METADATA):
+        await store.upsert(str(place), [1, place], case)
+    for place, case in enumerate(EDGE_CASES_OF_METADATA):
         stored = await store.get_vector(str(place))
-        _same(stored and repr(stored.metadata), repr(odd), "metadata comes back exactly")
-        _same(_ids(await store.query([1, place], k=99, filter=odd)), [str(place)], f"a filter finds {ascii(odd)[:80]}")
+        _same(stored and repr(stored.metadata), repr(case), "metadata comes back exactly")
+        _same(
+            _ids(await store.query([1, place], k=99, filter=case)), [str(place)], f"a filter finds {ascii(case)[:80]}"
+        )
 
 
 async def changed_metadata_is_what_counts(vectors: Vectors) -> None:

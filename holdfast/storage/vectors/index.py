@@ -30,9 +30,9 @@ ALL = statement("holdfast.storage.vectors", "all")
 CLAIM = statement("holdfast.storage.vectors", "claim")
 SWITCH = statement("holdfast.storage.vectors", "switch")
 RETIRE = statement("holdfast.storage.vectors", "retire")
-NOTES = "SELECT id, stamp FROM vector_backlog:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"
-HOW_MANY_NOTES = "SELECT count() FROM vector_backlog:[$namespace, '']..=[$namespace, ..] GROUP ALL"
-FORGET_NOTES = "DELETE $notes WHERE stamp IN $stamps RETURN NONE"
+BACKLOG = "SELECT id, stamp FROM vector_backlog:[$namespace, $after]>..=[$namespace, ..] LIMIT $limit"
+BACKLOG_SIZE = "SELECT count() FROM vector_backlog:[$namespace, '']..=[$namespace, ..] GROUP ALL"
+DISCARD = "DELETE $pending WHERE stamp IN $stamps RETURN NONE"
 REMOVE = "REMOVE TABLE IF EXISTS <nearest>"
 TABLE = "DEFINE TABLE IF NOT EXISTS <nearest> SCHEMALESS COMMENT 'a search index over rows of `vector`'"
 INSERT = "INSERT IGNORE INTO <nearest> $entries RETURN NONE"
@@ -46,13 +46,15 @@ M = 24  # neighbours of a vector
 EFC = 64  # candidates for them
 
 MAX_BACKLOG = 400  # vectors that searches compare directly, which takes as long as an index query, some 40 ms
-SHARE = 4  # a quarter of what the index knows may be notes: so each vector is indexed five times at most, as all grows
-LOOK = 100  # writes before the notes are counted again
+SHARE = (
+    4  # a quarter of what the index knows may be backlog: so each vector is indexed five times at most, as all grows
+)
+LOOK = 100  # writes before the backlog is counted again
 POLL = 0.1  # seconds between two looks at how far the database is
 
 
-def note(row: RecordID) -> Row:
-    """Says that a vector was written, or deleted."""
+def backlog_row(row: RecordID) -> Row:
+    """Returns the row which records that a vector was written or deleted, and that the index does not know it yet."""
     return {"id": RecordID("vector_backlog", row.id), "row": row, "stamp": uuid.uuid4().hex}
 
 
@@ -68,20 +70,20 @@ class Index:
     def __init__(self, database: Database, namespace: str, spaces: Spaces) -> None:
         self._database, self._namespace, self._spaces = database, namespace, spaces
         self._unseen = 0
-        """Notes made since we last counted them."""
+        """Rows added to the backlog since it was last counted."""
 
-    async def noted(self, count: int) -> None:
+    async def written(self, count: int) -> None:
         """Rebuilds the index if the backlog has become too large for searches; that takes a while.
 
         Args:
-            count: how many notes were made.
+            count: how many rows were added to the backlog.
         """
         self._unseen += count
         if self._unseen < LOOK:
             return
         self._unseen = 0
         space = await self._spaces.find()
-        if space and await self._notes() > max(MAX_BACKLOG, space.learned // SHARE):
+        if space and await self._backlog_size() > max(MAX_BACKLOG, space.learned // SHARE):
             await self.build()
 
     async def build(self) -> None:
@@ -98,17 +100,17 @@ class Index:
                 await self._replace(space, builder)
 
     async def _replace(self, space: Space, builder: str) -> None:
-        notes = [row async for page in pages(self._database, NOTES, self._namespace) for row in page]
+        pending = [row async for page in pages(self._database, BACKLOG, self._namespace) for row in page]
         nearest = space.other_table
         learned = await self._fill(nearest, builder)
         await self._build(nearest, space.dimension, builder)
         await self._switch(nearest, learned, builder)
-        await self._forget(notes, builder)
+        await self._discard(pending, builder)
         old = replace(space, nearest=nearest).other_table
         await self._database.run(fill(RETIRE, nearest=old), space=self._spaces.row, builder=builder)
 
-    async def _notes(self) -> int:
-        [rows] = await self._database.run(HOW_MANY_NOTES, namespace=key(self._namespace))
+    async def _backlog_size(self) -> int:
+        [rows] = await self._database.run(BACKLOG_SIZE, namespace=key(self._namespace))
         return int(rows[0]["count"]) if rows else 0
 
     async def _claim(self, builder: str) -> None:
@@ -150,11 +152,11 @@ class Index:
         if switched != [nearest]:
             raise WriteConflict("another process builds the index")
 
-    async def _forget(self, notes: list[Row], builder: str) -> None:
-        """Drops the notes of vectors that were not written again since; those that stay cost a look each."""
-        for first in range(0, len(notes), LOOK):
-            some = notes[first : first + LOOK]
+    async def _discard(self, pending: list[Row], builder: str) -> None:
+        """Deletes the backlog rows of vectors that were not written again since; each that stays costs a comparison."""
+        for first in range(0, len(pending), LOOK):
+            some = pending[first : first + LOOK]
             await self._database.run(
-                FORGET_NOTES, notes=[each["id"] for each in some], stamps=[each["stamp"] for each in some]
+                DISCARD, pending=[each["id"] for each in some], stamps=[each["stamp"] for each in some]
             )
             await self._claim(builder)

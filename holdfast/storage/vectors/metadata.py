@@ -87,8 +87,8 @@ def _plain(what: str, value: Any, levels: int) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(what, inner, levels - 1) for inner in value]
     if isinstance(value, Mapping):
-        if odd := [key for key in value if not isinstance(key, str)]:
-            raise UsageError(f"{what} has the key {odd[0]!r}; keys of JSON are text")
+        if wrong := [key for key in value if not isinstance(key, str)]:
+            raise UsageError(f"{what} has the key {wrong[0]!r}; keys of JSON are text")
         return {str(key): _plain(what, inner, levels - 1) for key, inner in value.items()}
     if value is None or isinstance(value, str | bool | int | float):
         return value

@@ -23,7 +23,7 @@ HOSTILE_TEXTS = (
 )
 """Ids and namespaces that databases and their clients are known to stumble over."""
 
-ODD_METADATA: tuple[dict[str, Any], ...] = (
+EDGE_CASES_OF_METADATA: tuple[dict[str, Any], ...] = (
     {"v": 1},
     {"v": True},
     {"v": "1"},

@@ -88,7 +88,7 @@ class Search:
     async def _by_index(self, nearest: str, ef: int) -> list[VectorMatch] | None:
         """The best of what the index knows and of what it does not; None where only comparing with all will do."""
         backlog = pages(self._database, BACKLOG, self._namespace)
-        unknown = [note["row"] async for page in backlog for note in page]
+        unknown = [written["row"] async for page in backlog for written in page]
         width = self._k * WIDER if self._facets else self._k + SPARE
         while width <= WIDEST:
             known = await self._nearest(nearest, width, max(ef, width))

@@ -18,7 +18,7 @@ from holdfast.storage.database import Database, WriteConflict, retry_conflicts
 from holdfast.storage.database.local_index import call_index
 from holdfast.storage.database.surql import statement
 from holdfast.storage.vectors.checks import check_dimension, check_k, check_name, check_vector
-from holdfast.storage.vectors.index import Index, note
+from holdfast.storage.vectors.index import Index, backlog_row
 from holdfast.storage.vectors.metadata import facets
 from holdfast.storage.vectors.record import Record, record, records
 from holdfast.storage.vectors.rows import Row, exact_bytes, key, record_from, row, row_id, text_of
@@ -113,16 +113,18 @@ class SurrealVectorStore(VectorStoreProtocol):
         gone: bool | None = await self._call_local("delete", id=key(id))
         if gone is not None:
             return gone
-        results = await self._retry_conflicts(lambda: self._database.run(DELETE, row=identity, note=note(identity)))
+        results = await self._retry_conflicts(
+            lambda: self._database.run(DELETE, row=identity, pending=backlog_row(identity))
+        )
         there = True in results
-        await self._index.noted(int(there))
+        await self._index.written(int(there))
         return there
 
     async def _keep(self, made: list[Record]) -> None:
-        noted = 0
+        written = 0
         for batch in batches(made, most=max(BATCH // len(made[0].numbers), 1) if made else 1):
-            noted += await self._retry_conflicts(partial(self._write, batch))
-        await self._index.noted(noted)
+            written += await self._retry_conflicts(partial(self._write, batch))
+        await self._index.written(written)
 
     async def _write(self, batch: list[Record]) -> int:
         """Writes vectors and returns how many the index on the server has yet to learn."""
@@ -139,7 +141,7 @@ class SurrealVectorStore(VectorStoreProtocol):
             UPSERT,
             space=self._spaces.row,
             dimension=dimension,
-            notes=[note(each["id"]) for each in rows],
+            backlog=[backlog_row(each["id"]) for each in rows],
             rows=rows,
         )
         if norms not in results:  # the database reports no error for a denied write

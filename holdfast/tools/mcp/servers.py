@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before a server that has ended is connected again; it doubles
-STABLE_AFTER = 30.0  # seconds that a connection must last for the pauses to begin anew
+STABLE_AFTER = 30.0  # seconds that a connection must last for the pauses to start over
 ATTEMPTS = 4  # of a call that no connection has sent
 EXIT_TIMEOUT = 10.0  # seconds for the end of all servers
 
