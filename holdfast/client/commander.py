@@ -29,6 +29,8 @@ from holdfast.types import RunId
 ANSWER_TIMEOUT = 10.0  # seconds; a worker answers within milliseconds, or seconds if it has to replay a long run
 LAST_TIMEOUT = 60.0  # seconds for all attempts, if workers poll
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts, while a run takes other updates or continues as new
+ABORTED = "update was aborted"
+"""What Temporal says, with the status of an unavailable server, of an update whose run it has to load again."""
 QUEUED = "queued"
 """State in the receipt of a command that Temporal keeps until a worker polls."""
 
@@ -142,6 +144,8 @@ class Commander:
         except RPCError as error:
             # Temporal takes ten updates of a run at a time, and none while a workflow task of the run is repeated.
             if error.status in (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION):
+                raise _Again from None
+            if ABORTED in error.message:
                 raise _Again from None
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise

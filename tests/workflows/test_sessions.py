@@ -8,14 +8,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from temporalio.client import OutboundInterceptor, StartWorkflowUpdateWithStartInput, WorkflowUpdateHandle
+from temporalio.service import RPCError, RPCStatusCode
 
-from holdfast import Agent, RunStatus, TextDelta, WorkerUnavailable, tool
+from holdfast import Agent, Holdfast, RunStatus, TextDelta, WorkerUnavailable, tool
 from holdfast.children import AgentCall
 from holdfast.client.agent_calls import call_agent
 from holdfast.client.session import Session
 from holdfast.commands import Receipt
 from holdfast.errors import CommandRefused, RunOver, SessionOver
 from holdfast.testing import Reply
+from holdfast.testing.observed_calls import Interceptor, intercepted
 from tests.support.lab import Lab, contents, eventually
 from tests.support.tiers import scaled
 
@@ -229,6 +232,39 @@ async def test_100_senders_one_session(lab: Lab) -> None:
         await is_waiting(session)
         texts = [text for role, text in contents(await lab.entries(session.id)) if role == "user"]
         assert sorted(texts) == sorted(f"message {number}" for number in range(senders))
+
+
+class AbortedOnce(Interceptor):
+    """Answers the first message to a session as a server does that has to load its run again meanwhile."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002 - the base's word
+        return _AbortedOnce(next)
+
+
+class _AbortedOnce(OutboundInterceptor):
+    answers = 0
+
+    async def start_update_with_start_workflow(
+        self,
+        input: StartWorkflowUpdateWithStartInput,  # noqa: A002 - the base's word
+    ) -> WorkflowUpdateHandle[Any]:
+        handle = await super().start_update_with_start_workflow(input)
+        self.answers += 1
+        if self.answers == 1:
+            raise RPCError("workflow update was aborted", RPCStatusCode.UNAVAILABLE, b"")
+        return handle
+
+
+async def test_a_message_that_the_server_aborts_is_sent_again(lab: Lab) -> None:
+    """A server under load aborts updates: the message is sent again, and is delivered once."""
+    client = intercepted(lab.client, AbortedOnce())
+    lab.holdfast = Holdfast(client, task_queue=lab.settings.temporal_task_queue)
+    lab.server.say("Hello.")
+    async with lab.worker(talker, max_cached_workflows=100):
+        session = session_of(lab, "aborted")
+        await session.send("Hi.")
+        await is_waiting(session)
+        assert [role for role, _ in contents(await lab.entries(session.id))] == ["system", "user", "assistant"]
 
 
 async def test_update_at_can_x200(short_histories: Lab) -> None:
