@@ -133,6 +133,7 @@ LEAVES = """
     agent_result
     answers
     approval
+    arguments
     attachments
     bounds
     budgets
@@ -226,7 +227,7 @@ LAYERS = [
         "genai_prices httpx2 openai pydantic",
     ),
     Layer("sandbox", VOCABULARY),
-    Layer("previews", "errors"),
+    Layer("previews", "arguments errors"),
     Layer(
         "tools",
         f"{VOCABULARY} _lazy _util.descriptors _util.logger _util.loop_thread agents.mcp_server agents.tool "

@@ -31,9 +31,11 @@ async def run_blocking(function: Callable[P, T], /, *args: P.args, **kwargs: P.k
         kwargs: its keyword arguments.
 
     Raises:
-        TypeError: the function is async; await it instead.
+        TypeError: it is not a function, or it is async; await that instead.
         Exception: whatever the function raises.
     """
+    if not callable(function):
+        raise TypeError(f"run_blocking needs a function, not {function!r:.80}")
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"run_blocking needs a blocking function, but {function!r} is async; await it instead")
     call = partial(contextvars.copy_context().run, _without_stop_iteration, partial(function, *args, **kwargs))

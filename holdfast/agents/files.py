@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ConfigDict, PrivateAttr, RootModel, ValidationError
 
 from holdfast.attachments import MAX_FILE_BYTES, Attachment, check_url, content_fault
+from holdfast.bounds import shortened
 from holdfast.errors import UsageError
 from holdfast.media_types import IMAGES, media_type_of, name_for
 
@@ -54,11 +55,15 @@ class File(RootModel[Path]):
         self, source: str | Path | bytes, /, *, name: str | None = None, media_type: str | None = None
     ) -> None:
         url, data = None, None
+        given: object = source
         if isinstance(source, bytes | bytearray | memoryview):
             data, source = bytes(source), Path(name or ".")
         elif isinstance(source, str) and source.startswith(URL_STARTS):
             url = self._checked_url(source)
-        super().__init__(source)  # pydantic says what else is not a path
+        elif not isinstance(given, str | os.PathLike):
+            shown = shortened(repr(given), 80)
+            raise UsageError(f"{type(self).__name__}({shown}): it must be a path, or the content as bytes")
+        super().__init__(source)
         self._data, self._name, self._media_type, self._url = data, name, media_type, url
 
     @classmethod

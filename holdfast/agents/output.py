@@ -203,7 +203,7 @@ def _faults(value: Any, schema: dict[str, Any]) -> list[str]:
 def _adapter(agent: str, wanted: Any) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(wanted)
-    except (PydanticUserError, NameError, TypeError) as error:
+    except (PydanticUserError, NameError, TypeError, IndexError) as error:  # the last one for an empty text
         raise _inexpressible(agent, wanted, error) from error
 
 

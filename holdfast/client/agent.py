@@ -16,6 +16,7 @@ from holdfast.agents import services
 from holdfast.agents.conversion import agent_fields, handed_to, name_of
 from holdfast.agents.single_call import single_call
 from holdfast.agents.tool_context import current_call
+from holdfast.arguments import check_instance, checked_id, checked_mapping
 from holdfast.embedding import embed_texts
 from holdfast.errors import UsageError
 from holdfast.option_names import RUN, explains_options
@@ -206,6 +207,7 @@ class Agent(definition.Agent):
             UsageError: an argument is not accepted.
         """
         if (call := current_call.get()) is None:
+            check_instance("other", other, definition.Agent | str, "an Agent, or the name of one")
             return await (await _runner()).run(other, query, options)
         if refused := sorted(options.keys() - IN_TOOLS):
             raise UsageError(
@@ -232,7 +234,7 @@ class Agent(definition.Agent):
         from holdfast.client.tool_runs import ToolCallOptions  # noqa: PLC0415 - a definition needs no client
 
         options = ToolCallOptions(id, approve, timeout, context, workspace)
-        return await runner.execute_tool(self, tool, {**(arguments or {}), **params}, options)
+        return await runner.execute_tool(self, tool, {**checked_mapping("arguments", arguments), **params}, options)
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Returns a vector of each text; see `Holdfast.embed`. It needs neither a worker nor a Temporal server."""
@@ -246,7 +248,7 @@ class Agent(definition.Agent):
         async def opened() -> Session:
             return await (await _runner()).session(self, id, options)
 
-        return OwnSession(id, opened)
+        return OwnSession(checked_id(id), opened)
 
     async def chat(self, message: RunInput, *, id: str | None = None) -> Answer:  # noqa: A002
         """Sends a message in a conversation, and returns the agent's answer, whose text is its `reply`.

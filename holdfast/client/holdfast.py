@@ -12,8 +12,8 @@ from pydantic import JsonValue
 from temporalio.client import Client
 
 from holdfast.agent_result import AgentResult
-from holdfast.agents.agent import Agent
 from holdfast.agents.readers import reader_of
+from holdfast.arguments import checked_id, checked_known_id, checked_mapping, checked_number, checked_text
 from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
 from holdfast.client.conversations import ConversationPlaces, Conversations
@@ -26,7 +26,7 @@ from holdfast.client.listed_run import ListedRun
 from holdfast.client.run_conditions import run_conditions
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
-from holdfast.client.starter import RunStarter, checked_id
+from holdfast.client.starter import RunStarter, request_fields
 from holdfast.client.tool_runs import AnyAgent, ExecutedTool, ToolCallOptions, ToolRuns
 from holdfast.embedding import Vectors, embed_texts
 from holdfast.errors import WorkerUnavailable
@@ -137,8 +137,8 @@ class Holdfast:
             tags: stored with the run.
             context: JSON values for the tools of this run and of the runs that it starts, as `ToolContext.context`; at
                 most 64 KB. The model does not see them, but they are stored with the run: pass no secrets.
-            approve: names of tools whose calls a person must approve in this run, although neither the tool nor the
-                agent requires it; "all" stands for every tool that has effects outside of the run.
+            approve: names of tools, or one name, whose calls a person must approve in this run, although neither the
+                tool nor the agent requires it; "all" stands for every tool that has effects outside of the run.
             approval_timeout: seconds that an approval or a question waits for a person; then a call is denied. `None`
                 means the worker's APPROVAL_TIMEOUT, which is without limit by default.
             history: messages of an earlier conversation, in OpenAI's chat format, which come before the input.
@@ -151,7 +151,7 @@ class Holdfast:
             RunExists: the id is taken; with `attach`, by another agent or input.
             TemporalUnavailable: the server is unavailable.
         """
-        wanted = _wanted(
+        wanted = request_fields(
             agent,
             approve,
             input=input,
@@ -211,7 +211,7 @@ class Holdfast:
         Raises:
             UsageError: the id is not accepted.
         """
-        wanted = _wanted(
+        wanted = request_fields(
             agent,
             approve,
             session=True,
@@ -285,11 +285,11 @@ class Holdfast:
             TemporalUnavailable: the server is unavailable.
         """
         options = ToolCallOptions(id, approve, timeout, context, workspace)
-        return await self.tool_runs.execute(agent, tool, {**(arguments or {}), **params}, options)
+        return await self.tool_runs.execute(agent, tool, {**checked_mapping("arguments", arguments), **params}, options)
 
     def handle(self, id: RunId) -> RunHandle:  # noqa: A002 - the field's word
         """Returns a handle of the run with this id; only the handle's methods check that the run exists."""
-        return self._handle(id)
+        return self._handle(checked_known_id(id))
 
     def _handle(self, run_id: RunId, agent: AnyAgent | None = None) -> RunHandle:
         return self._opened(id=run_id, read=reader_of(agent))
@@ -357,8 +357,9 @@ class Holdfast:
             UsageError: `where` or `stage` is not accepted; the message says what to change.
         """
         conditions = run_conditions(status=status, agent=agent, root=root, stage=stage, tags=tags or {})
+        checked_number("limit", limit, 0)
         if where is not None:
-            await check_filter(self._client, where)
+            await check_filter(self._client, checked_text("where", where))
             conditions.append(f"({where})")
         with translated_errors():
             async with explained_rejections(self._client):
@@ -388,12 +389,3 @@ class Holdfast:
             raise WorkerUnavailable(
                 f"no worker polls task queue {self._task_queue!r}; `holdfast up` or `holdfast worker` starts one"
             )
-
-
-def _wanted(agent: AnyAgent, approve: Sequence[str] | None, **fields: Any) -> dict[str, Any]:
-    """Returns the fields of a request to start a run; None means that one is not set."""
-    return {
-        "agent": agent.spec() if isinstance(agent, Agent) else agent,
-        "approve": list(approve) if approve is not None else None,
-        **fields,
-    }

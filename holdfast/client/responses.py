@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.agents import agent as definition
 from holdfast.agents import services
+from holdfast.arguments import check_instance
 from holdfast.client.history import conversation_of
 from holdfast.errors import UsageError
 from holdfast.start_options import StartOptions
@@ -51,6 +52,8 @@ async def get_model_response(
         AgentDefinitionError: the schema is not accepted.
         RunFailed: the model has not answered.
     """
+    if messages is not None:
+        check_instance("messages", messages, list | tuple, "a list of messages")
     asked = [*(messages or []), *([] if message is None else [{"role": "user", "content": message}])]
     if not asked:
         raise UsageError("get_model_response needs a `message`, or `messages`")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import JsonValue, ValidationError
 from temporalio import activity
 
+from holdfast.arguments import checked_names
 from holdfast.bounds import shortened
 from holdfast.client.commander import Commander
 from holdfast.client.inputs import Inputs, RunInput
@@ -234,7 +235,7 @@ class RunCommands:
                 tool tries to approve; RunOver if the run has ended.
         """
         _check_person()
-        chosen = always if isinstance(always, bool) else list(always)
+        chosen = always if isinstance(always, bool) else checked_names("always", always)
         return await self._command(Approve, call=call, edit=edit, always=chosen, id=id, by=by)
 
     async def deny(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from holdfast.arguments import checked_mapping, checked_text, refused
 from holdfast.bounds import indexed
 from holdfast.call_progress import MAX_INDEXED_CHARS, indexed_stage
 from holdfast.errors import UsageError
@@ -33,17 +34,20 @@ def run_conditions(
     """Returns the conditions that all must hold; see `Holdfast.list`.
 
     Raises:
-        UsageError: no run can be found by this stage.
+        UsageError: one is not accepted, or no run can be found by this stage.
     """
-    conditions = [EACH_RUN, *(f"AgentTags = {quoted(tag)}" for tag in indexed_tags(tags))]
+    for name, given in {"agent": agent, "root": root, "stage": stage}.items():
+        if given is not None:
+            checked_text(name, given)
+    conditions = [EACH_RUN, *(f"AgentTags = {quoted(tag)}" for tag in indexed_tags(checked_mapping("tags", tags)))]
     if agent:
         conditions.append(f"AgentName = {quoted(agent)}")
     if root:
         conditions.append(f"(AgentRoot = {quoted(indexed(root))} OR WorkflowId = {quoted(root)})")
     if stage is not None:
         conditions.append(f"AgentStage = {quoted(_checked_stage(stage))}")
-    if status:
-        conditions.append(_status_condition(status))
+    if status is not None:
+        conditions.append(_status_condition(_checked_status(status)))
     return conditions
 
 
@@ -54,6 +58,13 @@ def _checked_stage(stage: str) -> str:
             "digits, '_', '-' and '.' are indexed, as building_ui"
         )
     return stage
+
+
+def _checked_status(status: RunStatus) -> RunStatus:
+    try:
+        return RunStatus(status)
+    except ValueError:
+        raise refused("status", status, f"one of {', '.join(RunStatus)}") from None
 
 
 def _status_condition(status: RunStatus) -> str:

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError, TerminatedError
 
 from holdfast.agent_result import AgentResult
 from holdfast.agents.readers import Readers
+from holdfast.arguments import checked_known_id, checked_number, checked_seconds, checked_text
 from holdfast.attachments import Attachment
 from holdfast.budgets import Budget
 from holdfast.checkpoints import Checkpoint, Effect, checkpoints_of, effects_since, find_checkpoint
@@ -67,6 +68,7 @@ class RunHandle(RunCommands):
             RunNotFound: no run has this id.
             WaitTimedOut: the run has not ended in time.
         """
+        checked_seconds("timeout", timeout)
         try:
             async with asyncio.timeout(timeout):
                 ended = await self._ended()
@@ -100,11 +102,11 @@ class RunHandle(RunCommands):
 
     def entries(self, after: int = -1) -> AsyncIterator[Entry]:
         """Yields the entries after entry `after` that exist now."""
-        return self._log.entries(self.id, after)
+        return self._log.entries(self.id, checked_number("after", after, -1))
 
     def transcript(self, after: int = -1) -> AsyncIterator[Message]:
         """Yields the messages after message `after` that exist now."""
-        return self._log.messages(self.id, after)
+        return self._log.messages(self.id, checked_number("after", after, -1))
 
     async def attachments(self) -> list[Attachment]:
         """Returns the images and files of the transcript, oldest first."""
@@ -121,6 +123,7 @@ class RunHandle(RunCommands):
             PayloadUnreadable: its content is lost.
             StoreUnavailable: the store is unavailable.
         """
+        checked_number("number", number, 1)
         found = await self.attachments()
         if not 1 <= number <= len(found):
             raise UsageError(f"run {self.id!r} has no attachment {number}; it has {len(found)}")
@@ -153,7 +156,7 @@ class RunHandle(RunCommands):
 
     def events(self, after: int = -1) -> AsyncIterator[Event]:
         """Yields all events after entry `after` as they happen, until the run ends."""
-        return Follower(self._log, self.id, after, self._bus).events()
+        return Follower(self._log, self.id, checked_number("after", after, -1), self._bus).events()
 
     async def checkpoints(self) -> list[Checkpoint]:
         """Returns the points that the run can go back to, oldest first."""
@@ -228,6 +231,7 @@ class RunHandle(RunCommands):
         Raises:
             UsageError: the run has no such checkpoint.
         """
+        checked_text("checkpoint", checkpoint)
         entries = [entry async for entry in self.entries()]
         return effects_since(entries, find_checkpoint(entries, checkpoint, self.id).ref.seq)
 
@@ -303,7 +307,7 @@ class RunHandle(RunCommands):
             MirrorDamaged: the mirror of one was altered.
             Unavailable: one of them cannot be read now.
         """
-        return await self._starts().compare(self.id, other)
+        return await self._starts().compare(self.id, checked_known_id(other))
 
     def _starts(self) -> Forks:
         if self._forks is None:
@@ -328,6 +332,7 @@ class RunHandle(RunCommands):
         Args:
             reason: kept in the run's history; encrypted if payloads are.
         """
+        checked_text("reason", reason)
         handle = self._client.get_workflow_handle(self.id)
         with translated_errors(self.id):
             if self._client.data_converter.payload_codec is None:

@@ -12,6 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from holdfast.agent_result import Read, typed_answer
 from holdfast.agents.readers import Readers
+from holdfast.arguments import check_instance
 from holdfast.client.commander import Commander
 from holdfast.client.inputs import RunInput
 from holdfast.client.run_commands import checked_command
@@ -171,6 +172,7 @@ class Session:
 
         A message that no worker has taken yet has no known place in the log, in which earlier answers come before it.
         """
+        check_instance("receipt", receipt, Receipt, "what `send` has returned")
         has_begun, is_delivered = receipt.seq is not None, False
         async for event in self.run.events((receipt.seq or 0) - 1):
             data = event.data if isinstance(event, Entry) else {}

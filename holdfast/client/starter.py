@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,11 +19,14 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from holdfast import names
 from holdfast._version import __version__
+from holdfast.agents.agent import Agent
+from holdfast.arguments import check_instance, checked_folder, checked_id, checked_names
 from holdfast.bounds import shortened
 from holdfast.budgets import Budget, checked_budget, plain_budget
 from holdfast.client.attaching import check_same
 from holdfast.client.inputs import GivenInput, Inputs, RunInput
 from holdfast.client.known_agents import KnownAgents
+from holdfast.definition import AgentDefinition
 from holdfast.errors import RunExists, UsageError
 from holdfast.protocol import RunRequest
 from holdfast.rejection import place_of, reason_of
@@ -32,9 +34,8 @@ from holdfast.request_problems import request_problems
 from holdfast.search_attributes import AGENT_NAME, AGENT_STATUS
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.visibility import explained_rejections
-from holdfast.types import RunId, RunStatus
+from holdfast.types import AgentSpec, RunId, RunStatus
 
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,199}")
 INPUT_SHOWN = 200  # characters of the input that lists show
 DETAILS_SHOWN = 2_000  # characters of it that the page of a run in Temporal's UI shows
 
@@ -71,7 +72,7 @@ class RunStarter:
         """
         request = await self._request(fields)
         name = request.agent_name
-        run_id = checked_id(run_id) if run_id else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
+        run_id = checked_id(run_id) if run_id is not None else f"{_slug(name)}-{uuid.uuid4().hex[:8]}"
         try:
             with translated_errors(run_id):
                 async with explained_rejections(self._client):
@@ -105,8 +106,8 @@ class RunStarter:
         )
 
     async def _request(self, fields: Mapping[str, Any]) -> RunRequest:
-        folder = fields.get("workspace")
-        wanted = {**fields, "workspace": _absolute(folder) if folder else None}
+        folder = checked_folder("workspace", fields.get("workspace"))
+        wanted = {**fields, "workspace": str(folder.resolve()) if folder else None}
         wanted["client_version"] = __version__
         if fields.get("input") or not fields.get("session"):
             wanted |= await self._asked(fields)
@@ -164,8 +165,19 @@ class RunStarter:
         self._inputs.check_size(what, *texts)
 
 
-def _absolute(folder: str | Path) -> str:
-    return str(Path(folder).resolve())
+def request_fields(agent: Any, approve: Sequence[str] | None, **fields: Any) -> dict[str, Any]:
+    """Returns the fields of a request to start a run; those that are `None` are not set.
+
+    Raises:
+        UsageError: the agent is neither a definition nor a name, or `approve` has something else than names.
+    """
+    kinds = (str, Agent, AgentSpec, AgentDefinition, Mapping)
+    check_instance("agent", agent, kinds, "an Agent, a definition, or the name of an agent")
+    return {
+        "agent": agent.spec() if isinstance(agent, Agent) else agent,
+        "approve": checked_names("approve", approve),
+        **fields,
+    }
 
 
 def _checked_budget(budget: Budget | Mapping[str, Any]) -> dict[str, Any]:
@@ -188,20 +200,6 @@ def _checked_request(fields: dict[str, Any]) -> RunRequest:
             f"{place}={shortened(repr(given), 80)}: {reason}" for place, reason, given in request_problems(error)
         )
         raise UsageError(f"the run cannot be started: {problems}") from None
-
-
-def checked_id(run_id: str) -> str:
-    """Returns the id of a run.
-
-    Raises:
-        UsageError: it is not accepted.
-    """
-    if not RUN_ID.fullmatch(run_id):
-        raise UsageError(
-            f"the run id {shortened(run_id, 80)!r} is not accepted: 1 to 200 letters, digits and _ . : @ -, "
-            "a letter or digit first"
-        )
-    return run_id
 
 
 def _slug(name: str) -> str:

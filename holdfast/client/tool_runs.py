@@ -22,7 +22,8 @@ from temporalio.exceptions import ApplicationError, CancelledError, WorkflowAlre
 from holdfast import names
 from holdfast.agents.agent import Agent
 from holdfast.agents.typed_results import typed
-from holdfast.client.starter import RunStarter, checked_id
+from holdfast.arguments import checked_folder, checked_id, checked_seconds
+from holdfast.client.starter import RunStarter
 from holdfast.definition import AgentDefinition, split_version
 from holdfast.errors import (
     ApprovalRequired,
@@ -106,6 +107,7 @@ class ToolRuns:
         """Calls a tool, waits for its result and returns it; see `Holdfast.execute_tool`."""
         if options.approve and activity.in_activity():
             raise UsageError("approve=True is for people: a tool cannot approve a call that another tool makes")
+        checked_seconds("timeout", options.timeout)
         request = self._request(agent, tool, arguments, options)
         handle = await self._start(request, options.id)
         try:
@@ -123,10 +125,11 @@ class ToolRuns:
     def _request(
         self, agent: AnyAgent, tool: str, arguments: Mapping[str, Any], options: ToolCallOptions
     ) -> ToolRunRequest:
+        folder = checked_folder("workspace", options.workspace)
         given = {
             "approve": options.approve or None,
             "context": options.context,
-            "workspace": str(Path(options.workspace).resolve()) if options.workspace else None,
+            "workspace": str(folder.resolve()) if folder else None,
         }
         try:
             plain = to_jsonable_python(dict(arguments))
@@ -150,7 +153,7 @@ class ToolRuns:
         name = split_version(request.agent)[0] if isinstance(request.agent, str) else request.agent.name
         if isinstance(request.agent, str):
             await self._starter.check_agent(request.agent)
-        call_id = checked_id(given_id) if given_id else f"tool-{request.tool}-{uuid.uuid4().hex[:12]}"
+        call_id = checked_id(given_id) if given_id is not None else f"tool-{request.tool}-{uuid.uuid4().hex[:12]}"
         fingerprint = _fingerprint(name, request)
         try:
             with translated_errors(call_id):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from holdfast.arguments import check_instance
 from holdfast.client.conversations import ConversationPlaces
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition.converter import client_converter
@@ -28,7 +29,9 @@ async def connect(settings: Settings | None = None) -> AsyncIterator[Holdfast]:
         SettingsError: a setting has a bad value.
         TemporalUnavailable: the server is unavailable; the message says what to do.
     """
-    settings = settings or Settings.load()
+    if settings is None:
+        settings = Settings.load()
+    check_instance("settings", settings, Settings, "Settings, or None")
     async with open_client(settings, settings.temporal_address or _local_address(settings)) as client:
         yield client
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from holdfast.arguments import checked_text
 from holdfast.errors import SettingsError, UsageError
 from holdfast.ports.registry import RegistryProtocol
 from holdfast.settings import Settings
@@ -36,7 +37,7 @@ def registry_factory(backend: str | None = None) -> RegistryProtocol:
         SettingsError: a setting has a bad value (a ValueError).
     """
     if backend is not None:
-        return _make(backend)
+        return _make(checked_text("backend", backend))
     settings = Settings.load()
     custom = custom_registry(settings)
     return _make(settings.state_persistence_backend) if custom is None else custom

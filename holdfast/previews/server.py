@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from typing_extensions import override
 
+from holdfast.arguments import checked_folder
 from holdfast.errors import UsageError
 from holdfast.previews.pages import INDEX, Pages
 
@@ -43,7 +44,7 @@ class PreviewServer:
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self._folder = Path(folder) if folder is not None else None
+        self._folder = checked_folder("folder", folder)
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._server: _Server | None = None
         self._lock = threading.Lock()

@@ -11,8 +11,8 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from holdfast import Agent, RunNotFound
+from holdfast.arguments import checked_id
 from holdfast.cli.commands.rerun import new_run_id
-from holdfast.client.starter import checked_id
 from holdfast.ops.bulk import BulkJob
 from holdfast.temporal.list_filter import explain
 from holdfast.temporal.visibility import command
