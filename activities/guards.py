@@ -8,6 +8,7 @@ from temporalio import activity
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast._util.raised import raised
 from holdfast.activities.failures import not_served
 from holdfast.activities.heartbeat import repeated_if_lost
 from holdfast.activities.tool_runner import ToolRunner
@@ -74,9 +75,7 @@ class GuardActivities:
             log.warning("a guard failed, so the text is blocked", guard=guard.name, exc_info=error)
             observation.failed(GUARD_ERROR)
             late = isinstance(error, UnfinishedCall)
-            guarding.block(
-                guard, "the guard did not end in time" if late else f"the guard failed: {type(error).__name__}: {error}"
-            )
+            guarding.block(guard, "the guard did not end in time" if late else f"the guard failed: {raised(error)}")
         else:
             guarding.take(guard, said)
             if (size := len(guarding.text.encode())) > self._max_bytes and guarding.verdict.guard == guard.name:

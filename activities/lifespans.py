@@ -6,6 +6,7 @@ import asyncio
 from weakref import WeakKeyDictionary
 
 from holdfast._util.logger import get_logger
+from holdfast._util.raised import raised
 from holdfast.activities.tool_loop import CallerLoop
 from holdfast.agents.agent import Agent
 from holdfast.agents.catalog import AgentCatalog
@@ -56,9 +57,7 @@ class Lifespans:
             await self._loop.run(agent.name, lifespan.open, OPEN_TIMEOUT)
         except Exception as error:
             log.warning("an agent cannot be entered", agent=agent.name, reason=repr(error))
-            raise ToolError(
-                f"not called: agent {agent.name!r} cannot be entered: {type(error).__name__}: {error}"
-            ) from error
+            raise ToolError(f"not called: agent {agent.name!r} cannot be entered: {raised(error)}") from error
         self._open[agent] = lifespan
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from holdfast._util.raised import raised
 from holdfast.activities.model_source import LONGEST
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.activities.tool_threads import UnfinishedCall
@@ -46,7 +47,7 @@ async def ask_through(agent: Agent, context: Context, run: RunContext, ask: Ask,
     except (ModelError, UnfinishedCall):
         raise
     except Exception as error:
-        raise ModelRefused(f"wrap_model_call ({names}) failed: {type(error).__name__}: {error}") from error
+        raise ModelRefused(f"wrap_model_call ({names}) failed: {raised(error)}") from error
     return reply.model_copy()
 
 

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast._util.raised import raised
 from holdfast.activities.failures import EXPECTED, not_served
 from holdfast.activities.heartbeat import repeated_if_lost
 from holdfast.activities.tool_runner import ToolRunner
@@ -117,7 +118,7 @@ class OutputActivities:
         return output.shown(value, written)
 
     def _failure(self, check: OutputCheck, error: Exception) -> ApplicationError:
-        told = str(error) if isinstance(error, UnfinishedCall) else f"{type(error).__name__}: {error}"
+        told = str(error) if isinstance(error, UnfinishedCall) else raised(error)
         log.warning("validating an answer failed", agent=check.agent, run_id=check.run_id, reason=told, exc_info=error)
         reason = f"the answer could not be validated: {told}"
         return ApplicationError(reason, type=ErrorType.OUTPUT_INVALID, category=EXPECTED)

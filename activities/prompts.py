@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
+from holdfast._util.raised import raised
 from holdfast.activities.failures import EXPECTED, not_served
 from holdfast.activities.heartbeat import repeated_if_lost
 from holdfast.activities.lifespans import Lifespans
@@ -68,7 +69,7 @@ class PromptActivities:
 
 
 def _failure(function: str, call: PromptCall, error: Exception) -> ApplicationError:
-    told = str(error) if isinstance(error, BadPrompt) else f"{type(error).__name__}: {error}"
+    told = str(error) if isinstance(error, BadPrompt) else raised(error)
     if isinstance(error, UnfinishedCall):
         told = f"it did not end within {TIMEOUT:g} s"
     log.warning("a system prompt could not be written", agent=call.agent, run_id=call.run_id, reason=told)

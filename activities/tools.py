@@ -12,6 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from holdfast._util.logger import get_logger
+from holdfast._util.raised import raised
 from holdfast.activities.agent_calls import CallingTool
 from holdfast.activities.attached import ImageKeeper
 from holdfast.activities.call_stages import CallStages
@@ -279,7 +280,7 @@ class ToolActivity:
             reason = str(error)
             log.warning("tool failed", tool=spec.name, attempt=attempt, reason=reason)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = raised(error)
             log.warning("tool failed", tool=spec.name, attempt=attempt, reason=reason, exc_info=_from_tool(error))
         if spec.repeatable and attempt <= spec.retries:
             raise ApplicationError(reason, category=EXPECTED)  # logged here; the SDK would log it once more

@@ -13,6 +13,7 @@ from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, Tele
 from holdfast._util.logs import configure_logging
 from holdfast._util.streams import StandardStreams, open_closed
 from holdfast._util.terminal import clean
+from holdfast.composition.loading import load_agents
 from holdfast.composition.worker import check, serve
 from holdfast.errors import BrokenAgentModule, HoldfastError, UsageError
 from holdfast.settings import Settings
@@ -47,7 +48,7 @@ def main() -> int:
         log = streams.writer(2)
         configure_logging(settings.log_level, settings.log_format, private=private, stream=log)
         _set_runtime(settings)
-        asyncio.Runner().run(serve(settings))
+        asyncio.Runner().run(serve(settings, load_agents(settings)))
     except UsageError as error:
         _print_cause(error)
         print(clean(str(error)), file=sys.stderr)

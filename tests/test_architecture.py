@@ -214,10 +214,10 @@ LAYERS = [
     # Side effects know ports. Known exceptions: the catalog of agents, the limits of payloads.
     Layer(
         "activities",
-        f"{VOCABULARY} _util.logger _util.streams agents.agent agents.approvals agents.cancellation agents.catalog "
-        "agents.directory agents.files agents.guards agents.lifespan agents.output agents.readers agents.secret_files "
-        "agents.system_prompt agents.tool agents.tool_context agents.user_functions agents.workspaces agents.wrappers "
-        "temporal.payload_limits temporal.prefix storage.memory workspaces",
+        f"{VOCABULARY} _util.logger _util.raised _util.streams agents.agent agents.approvals agents.cancellation "
+        "agents.catalog agents.directory agents.files agents.guards agents.lifespan agents.output agents.readers "
+        "agents.secret_files agents.system_prompt agents.tool agents.tool_context agents.user_functions "
+        "agents.workspaces agents.wrappers temporal.payload_limits temporal.prefix storage.memory workspaces",
         "cachetools temporalio",
     ),
     # Adapters: the vocabulary and their own SDK.
@@ -285,7 +285,7 @@ LAYERS = [
     # Users' code.
     Layer(
         "agents",
-        f"{VOCABULARY} _lazy previews tools _util.logger",
+        f"{VOCABULARY} _lazy previews tools _util.logger _util.raised",
         "griffe jsonschema pydantic pydantic_core referencing",
     ),
     Layer(
@@ -319,7 +319,7 @@ LAYERS = [
         f"{VOCABULARY} settings _util _version agents api {CALLERS} workspaces",
         "google prompt_toolkit pydantic pydantic_core rich surrealdb temporalio typer uvicorn",
     ),
-    Layer("worker", "_util errors settings composition.worker telemetry.endpoint", "temporalio"),
+    Layer("worker", "_util errors settings composition.loading composition.worker telemetry.endpoint", "temporalio"),
     Layer("__main__", "cli"),
 ]
 ENTRY_POINTS = ("holdfast", "holdfast.cli", "holdfast.testing", "holdfast.worker")

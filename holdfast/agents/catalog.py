@@ -14,8 +14,10 @@ from typing import Any
 
 import holdfast.agents.shipped
 import holdfast.tools
+from holdfast._util.raised import raised
 from holdfast.agents.agent import Agent
 from holdfast.agents.asking import is_about_agent
+from holdfast.agents.importing import importing
 from holdfast.agents.mcp_server import MCPServer, server_of
 from holdfast.agents.mcp_tools import mcp_tool
 from holdfast.agents.served_tools import served_tool, served_tools
@@ -209,12 +211,13 @@ def _shipped_modules() -> Iterator[ModuleType]:
 def _content_of(module: str) -> tuple[list[Agent], list[Tool], list[MCPServer]]:
     _make_working_directory_importable()
     try:
-        imported = importlib.import_module(module)
+        with importing(module):
+            imported = importlib.import_module(module)
         agents, tools, servers = _agents_in(imported), _tools_in(imported), _servers_in(imported)
     except (Exception, SystemExit) as error:  # a module of the user may raise anything when it is imported
         place = _place_in_project(error)
-        raised = f"{type(error).__name__}: {error}"
-        kind, reason = (BrokenAgentModule, f"{place}: {raised}") if place else (AgentDefinitionError, raised)
+        told = raised(error)
+        kind, reason = (BrokenAgentModule, f"{place}: {told}") if place else (AgentDefinitionError, told)
         raise kind(f"HOLDFAST_AGENTS names {module!r}, which cannot be used: {reason}") from error
     if not agents and not tools and not servers:
         raise AgentDefinitionError(f"HOLDFAST_AGENTS names {module!r}, which defines neither an agent nor a tool")
@@ -270,6 +273,6 @@ def _build(cls: type[Agent]) -> Agent:
         raise
     except Exception as error:  # a constructor of the user may raise anything
         raise AgentDefinitionError(
-            f"{cls.__qualname__}() failed: {type(error).__name__}: {error}; "
+            f"{cls.__qualname__}() failed: {raised(error)}; "
             "give its arguments defaults, or define an instance of it in the module"
         ) from error

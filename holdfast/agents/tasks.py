@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from holdfast._util.logger import get_logger
+from holdfast._util.raised import raised
 from holdfast.agents.agent import Agent
 from holdfast.agents.task_context import MARK_TOOL, Mark, ModelStep, Recorded, TaskContext
 from holdfast.agents.tool import Tool, ToolContext, tool
@@ -75,7 +76,7 @@ class TaskAgent(Agent):
             text = answer if isinstance(answer, str) else to_json(answer).decode()
         except Exception as error:
             log.warning("run_task failed", agent=self.name, run_id=context.run_id, exc_info=error)
-            raise ModelRefused(f"run_task of agent {self.name!r} failed: {type(error).__name__}: {error}") from error
+            raise ModelRefused(f"run_task of agent {self.name!r} failed: {raised(error)}") from error
         needs, base = context.needs, request.reply("")
         first = needs.calls[0].id if needs.calls else needs.model.id if needs.model else "end"
         marks_id = f"marks-{first.removeprefix('step-')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from holdfast.agents.importing import refuse_during_import
 from holdfast.arguments import check_instance
 from holdfast.client.conversations import ConversationPlaces
 from holdfast.client.holdfast import Holdfast
@@ -29,6 +30,7 @@ async def connect(settings: Settings | None = None) -> AsyncIterator[Holdfast]:
         SettingsError: a setting has a bad value.
         TemporalUnavailable: the server is unavailable; the message says what to do.
     """
+    refuse_during_import()
     if settings is None:
         settings = Settings.load()
     check_instance("settings", settings, Settings, "Settings, or None")

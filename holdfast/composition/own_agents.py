@@ -18,6 +18,7 @@ from holdfast._util.loop_thread import LoopThread
 from holdfast._util.native_threads import call_at_exit
 from holdfast.agent_result import AgentResult
 from holdfast.agents.agent import Agent
+from holdfast.agents.importing import refuse_during_import
 from holdfast.agents.own_code import full_spec_of, has_code, spec_of, with_reached
 from holdfast.agents.readers import reader_of
 from holdfast.client.holdfast import Holdfast
@@ -194,6 +195,7 @@ class OwnAgents:
         self._thread.end(EXIT_TIMEOUT)
 
     async def _connected(self) -> Connection:
+        refuse_during_import()
         if self._connecting is None or (self._connecting.done() and self._connecting.exception()):
             self._connecting = asyncio.create_task(self._connect())
         return await asyncio.shield(self._connecting)

@@ -48,8 +48,6 @@ from holdfast.ops.retention.retention import retention
 from holdfast.ports import ChatModel
 from holdfast.settings import Settings
 from holdfast.stack.address import local_address
-from holdfast.stack.part_locks import started_ns
-from holdfast.stack.serving import Serving, serving_file
 from holdfast.stack.sockets import is_served_by
 from holdfast.storage.memory import Embedding
 from holdfast.storage.persistence import Persistence
@@ -245,8 +243,13 @@ def _max_activities(settings: Settings) -> int:
     return max(100, 20 * settings.max_concurrent_agents)
 
 
-async def serve(settings: Settings) -> None:
-    """Runs a worker until SIGTERM or SIGINT, then shuts down: calls in flight may end, and the store is closed."""
+async def serve(settings: Settings, catalog: AgentCatalog) -> None:
+    """Runs a worker until SIGTERM or SIGINT, then shuts down: calls in flight may end, and the store is closed.
+
+    Args:
+        settings: of the worker.
+        catalog: the agents, which were loaded outside of an event loop, as `check` does: a module may use one.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(OWN_THREADS, thread_name_prefix="worker"))
@@ -254,7 +257,6 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(signum, stop.set)
     with suppress(OSError):  # what needs the folder says so
         settings.holdfast_home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    catalog = _catalog(settings)
     persistence = _persistence(settings)
     client = await _connect(settings, converter(settings, persistence))
     await check_search_attributes(client)
@@ -308,14 +310,6 @@ def check(settings: Settings, replaced: int | None = None) -> None:
     AgentCatalog.load(settings.holdfast_agents)
     deployment_config(settings)
     _persistence(settings)
-
-
-def _catalog(settings: Settings) -> AgentCatalog:
-    """Loads the agents; the worker of the local stack leaves word of what it has loaded."""
-    catalog = AgentCatalog.load(settings.holdfast_agents)
-    if file := serving_file(settings):
-        Serving.of_this_process(catalog.names(), settings.holdfast_agents, started_ns()).write(file)
-    return catalog
 
 
 def _persistence(settings: Settings) -> Persistence:

@@ -204,6 +204,26 @@ REFUSED = [
     LoadCase(
         "imports what is not there", "import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"
     ),
+    LoadCase(
+        "runs",
+        "import holdfast\na = holdfast.Agent(name='a')\na.sync.run('go')",
+        "'mine_bad' runs an agent.*if __name__ ==",
+    ),
+    LoadCase(
+        "runs in a loop",
+        "import asyncio, holdfast\na = holdfast.Agent(name='a')\nasyncio.run(a.run('go'))",
+        "'mine_bad' runs an agent",
+    ),
+    LoadCase(
+        "connects",
+        "import asyncio, holdfast\nasync def f():\n  async with holdfast.connect(): ...\nasyncio.run(f())",
+        "'mine_bad' runs an agent, or connects",
+    ),
+    LoadCase(
+        "raises what has no text",
+        "class E(Exception):\n  def __str__(self): return 1 / 0\nraise E",
+        r"E \(its text cannot be shown: ZeroDivisionError\)",
+    ),
     LoadCase("no agent", "answer = 42", "which defines neither an agent"),
     LoadCase("bad tool", "@tool\ndef f(x): ...", "tool f: parameter 'x' needs a type"),
     LoadCase("bad agent", "a = Agent(name='a', max_turns=0)", "max_turns=0 is not accepted"),

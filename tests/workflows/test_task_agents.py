@@ -205,6 +205,8 @@ async def test_what_a_task_must_not_do(lab: Lab) -> None:
         async def run_task(self, task: str, context: TaskContext) -> Any:
             if task == "fail":
                 raise ValueError("no such task")
+            if task == "fail at length":
+                raise ValueError("long" * 1_000_000)
             if task == "ask":
                 await context.model(5)  # type: ignore[arg-type]
             if task == "return":
@@ -214,10 +216,13 @@ async def test_what_a_task_must_not_do(lab: Lab) -> None:
 
     async with lab.worker(fickle := Fickle()):
         failed = await lab.holdfast.run(fickle, "fail")
+        long = await lab.holdfast.run(fickle, "fail at length")
         changed = await lab.holdfast.run(fickle, "change")
         asked = await lab.holdfast.run(fickle, "ask")
         returned = await lab.holdfast.run(fickle, "return")
     assert str(failed.error) == "run_task of agent 'Fickle' failed: ValueError: no such task"
+    assert str(long.error).startswith("run_task of agent 'Fickle' failed: ValueError: longlong")
+    assert len(str(long.error)) < 21_000
     assert "a prompt must be text, not 5" in str(asked.error)
     assert "Unable to serialize unknown type" in str(returned.error)
     assert "run_task must make the same steps" in str(changed.error)

@@ -98,3 +98,33 @@ async def test_a_tools_own_cancellation_is_its_error(lab: Lab, isolate_tools: bo
     """CancelledError that a tool raises by itself is told as such, not as the end of the worker."""
     answers = await told(lab, raising(asyncio.CancelledError), isolate_tools=isolate_tools)
     assert answers == ["error: RuntimeError: the tool raised CancelledError, although the call was not cancelled"]
+
+
+class Mute(Exception):
+    """An error that has no text."""
+
+    def __str__(self) -> str:
+        raise KeyError("none")
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (Mute(), "error: Mute (its text cannot be shown: KeyError)"),
+        (ValueError("long" * 1_000_000), f"error: ValueError: {'long' * 4_997}… (3,980,012 more characters)"),
+    ],
+    ids=["without a text", "with a text of megabytes"],
+)
+async def test_any_error_of_a_tool_is_told(lab: Lab, error: Exception, answer: str) -> None:
+    """The model reads what an error is, at a size that fits into its context; the call is made once."""
+    made: list[int] = []
+
+    @tool
+    async def fail() -> str:
+        """Fails."""
+        made.append(1)
+        raise error
+
+    [read] = await told(lab, fail)
+    assert read == answer
+    assert made == [1]
