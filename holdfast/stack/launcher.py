@@ -164,7 +164,7 @@ class Launcher:
             with translated_errors():
                 await check_search_attributes(client)
         if running:
-            self._report(f"restarting the worker; its runs resume automatically: {reason}")
+            self._report(f"restarting the worker ({reason}); its runs resume automatically")
         await self.stop("worker")
         log_start = process.size(log_path(self._home, "worker"))
         part = await self._spawn("worker", lambda lock: workers.spawn(command, self._home, variables, lock, wanted))

@@ -188,7 +188,7 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
     assert not before.worker.is_alive
     assert json.loads((place.home / "environment.json").read_text())["OPENAI_API_KEY"] == "another-secret"
     assert (
-        "restarting the worker; its runs resume automatically: other settings: LOG_LEVEL, OPENAI_API_KEY" in place.said
+        "restarting the worker (other settings: LOG_LEVEL, OPENAI_API_KEY); its runs resume automatically" in place.said
     )
     assert "secret" not in (place.home / "stack.json").read_text() + "".join(place.said)
 
@@ -249,7 +249,7 @@ async def test_only_up_and_restart_replace_a_worker(place: Place) -> None:
     after = await place.up(worker=True, replace=Replace.ALWAYS)
     assert after.worker
     assert after.worker.pid != before.worker.pid
-    assert "restarting the worker; its runs resume automatically: as you asked" in place.said
+    assert "restarting the worker (as you asked); its runs resume automatically" in place.said
     assert "ended in order" in after.worker.log.read_text()
 
 

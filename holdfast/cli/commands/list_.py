@@ -65,7 +65,7 @@ async def list_(
         elif status or agent or root or stage or where or tags:
             out.note("no run matches")
         else:
-            out.note(f"no runs yet; start one: {command('run', 'researcher', 'What is promised?')}")
+            out.note(f"no runs yet; start one: {command('run', 'researcher', 'What survives a crash?')}")
 
 
 def _show(out: Output, runs: list[ListedRun], limit: int) -> None:

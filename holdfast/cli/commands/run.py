@@ -34,7 +34,7 @@ READER = "researcher"
 """The shipped agent that has nothing to read without a workspace."""
 
 EXAMPLES = """
-    $ run researcher "What is promised?" --workspace docs
+    $ run researcher "What survives a crash?" --workspace docs
     $ run researcher - --workspace . < question.txt
     $ run researcher "Who decides?" --id q-1 --mode background
     $ run researcher "Who decides?" --json --timeout 60
