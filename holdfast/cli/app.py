@@ -25,7 +25,7 @@ def application() -> typer.Typer:
         \b
         Begin with:
           {name()} demo crash
-          {name()} run researcher "What survives a crash?" --workspace FOLDER
+          {name()} run researcher "What survives a crash?" --workspace DIR
           {name()} list
         Commands start the local stack when they need it, unless TEMPORAL_ADDRESS
         names a server.""",

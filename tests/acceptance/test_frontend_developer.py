@@ -67,7 +67,7 @@ async def test_frontend_developer_page_opens_in_a_browser(cli: CliStack, tmp_pat
 
 
 def test_frontend_developer_goes_on_after_a_killed_worker(stack: SessionStack, tmp_path: Path) -> None:
-    """A worker that is killed while it deploys is replaced; the run goes on from there, and repeats nothing else."""
+    """A worker that is killed while it deploys is replaced; the run continues from there, and repeats nothing else."""
     sandbox = Sandbox()
     with open_bench(tmp_path / "home") as bench:
         server = bench.server(stack)

@@ -368,7 +368,7 @@ VIEWER = """
 
 
 def test_a_script_passes_pictures_and_data(scripts: Scripts) -> None:
-    """A picture and a dataclass are inputs; a script that is started again goes on with the runs that have them."""
+    """A picture and a dataclass are inputs; a script that is started again continues the runs that have them."""
     (scripts.folder / "x.png").write_bytes(png(150, 150))
     file = scripts.write(VIEWER)
     done = scripts.run(file)

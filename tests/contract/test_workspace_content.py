@@ -264,7 +264,7 @@ async def test_a_file_that_is_being_written_is_kept(here: Machine) -> None:
 
 
 async def test_a_folder_that_was_removed_is_restored(here: Machine) -> None:
-    """A folder that somebody has deleted is there again for the next call."""
+    """A folder that someone has deleted is there again for the next call."""
     fill(here.folder)
     point = await here.call(WorkspacePoint())
     before = here.shown()

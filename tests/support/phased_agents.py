@@ -43,7 +43,7 @@ class Phases:
         return (self.folder / f"{run_id}.reached").exists()
 
     def release(self, run_id: str) -> None:
-        """Lets a call go on that has stopped, in a worker that is still alive."""
+        """Lets a call that has stopped continue, in a worker that is still alive."""
         (self.folder / f"{run_id}.free").touch()
 
     def reach(self, run_id: str, phase: str) -> bool:
@@ -55,7 +55,7 @@ class Phases:
         return True
 
     def is_free(self, run_id: str) -> bool:
-        """Whether a call may go on."""
+        """Whether a call may continue."""
         return (self.folder / f"{run_id}.free").exists()
 
     def take_effect(self, run_id: str) -> int:

@@ -101,7 +101,7 @@ class SurrealServer:
         freeze(self._process.pid)
 
     def thaw(self) -> None:
-        """Lets it go on."""
+        """Lets it continue."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 

@@ -95,7 +95,7 @@ def test_entries_after_a_point() -> None:
 
 
 def test_a_log_begins_with_the_entries_that_were_handed_over() -> None:
-    """What an execution hands over is part of the next one's log: numbers, digests and messages go on from there."""
+    """What an execution hands over is part of the next one's log: numbers, digests and messages continue from there."""
     before = Log()
     for number in range(3):
         message = Message(seq=number, role="user", content=f"message {number}")

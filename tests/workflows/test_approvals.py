@@ -271,7 +271,7 @@ async def test_an_undecided_call_is_denied_at_its_deadline(lab: Lab, till: Till)
 
 
 async def test_approve_while_paused(lab: Lab, till: Till) -> None:
-    """A decision counts while the run is paused, and the call is made when it is resumed; deadlines go on."""
+    """A decision counts while the run is paused, and the call is made when it is resumed; deadlines keep running."""
     lab.server.call_tools(("pay", {"amount": 5}), ("pay", {"amount": 6}))
     lab.server.say("Done.")
     async with lab.worker(till.agent(), max_cached_workflows=100):

@@ -315,7 +315,7 @@ async def test_images_that_results_carry_are_stored(stored: Lab) -> None:
 
 
 async def test_a_new_key_does_not_make_another_input(temporal_address: str, tmp_path: Path) -> None:
-    """A program that is started again with a new first key goes on with the run that the old key encrypted."""
+    """A program that is started again with a new first key continues the run that the old key encrypted."""
     old, new = new_key(), new_key()
     async with open_stored_lab(temporal_address, tmp_path, keys=KeyRing.parse(old)) as (lab, payloads):
         lab.server.say("Seen.")

@@ -51,7 +51,7 @@ async def streaming(lab: Lab, handle: RunHandle) -> None:
 
 
 async def test_pause_with_calls_in_flight(lab: Lab) -> None:
-    """Calls in flight end and are recorded, nothing new starts, and the run goes on when it is resumed."""
+    """Calls in flight end and are recorded, nothing new starts, and the run continues when it is resumed."""
     lab.server.call_tools(("nap", {}), ("nap", {"seconds": 0.4}))
     lab.server.say("Done.")
     async with lab.worker(worker_bee):

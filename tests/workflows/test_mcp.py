@@ -132,7 +132,7 @@ async def test_mcp_stdio_killed_restarts(lab: Lab, shop: Shop) -> None:
 
 
 async def test_a_cancel_reaches_the_server(lab: Lab, shop: Shop) -> None:
-    """A run that is cancelled ends the call in the server, and other calls of the server go on."""
+    """A run that is cancelled ends the call in the server, and other calls of the server continue."""
     agent = Agent(name="clerk", mcp=[shop.server()])
     async with lab.worker(agent):
         lab.server.call_tools(("shop__wait", {"name": "never"}))

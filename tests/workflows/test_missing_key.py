@@ -22,7 +22,7 @@ WORDS = "encrypted with key 'lost', and HOLDFAST_ENCRYPTION_KEY is not set"
 
 
 async def test_one_run_without_its_key_hides_no_other(lab: Lab) -> None:
-    """`list` and `doctor verify --all` go on with the other runs."""
+    """`list` and `doctor verify --all` continue with the other runs."""
     keys, database = KeyRing.parse(f"lost:{new_key()}"), open_database("mem://")
     assert lab.settings.temporal_address is not None
     client = await connect_temporal(lab.settings.temporal_address, converter=data_converter(None, keys))

@@ -73,7 +73,7 @@ async def streaming(handle: RunHandle) -> None:
 
 
 async def test_restore_during_stream(lab: Lab) -> None:
-    """The stream is closed, its text stays in the transcript, and the model goes on from the point."""
+    """The stream is closed, its text stays in the transcript, and the model continues from the point."""
     lab.server.call_tools(("look", {"at": "bill"}))
     lab.server.call_tools(("pay", {"euros": 5}))
     lab.server.reply(Reply(text=LONG, hang_after=1))

@@ -65,7 +65,7 @@ async def test_output_repaired_then_typed(lab: Lab) -> None:
 async def test_output_never_valid_fails(lab: Lab) -> None:
     """After its repairs a run fails with OutputInvalid, which has the model's last text, and no placeholder.
 
-    A session goes on: each answer has its own repairs.
+    A session continues: each answer has its own repairs.
     """
     for text in ("one", "two", "three"):
         lab.server.say(text)

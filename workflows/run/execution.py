@@ -217,7 +217,7 @@ class Execution:
             if not self._ends_at_once(step):
                 if await self._should_continue_as_new():
                     return None
-                # Of the calls of a turn, each waits for itself: while the run is paused, deadlines go on.
+                # Of the calls of a turn, each waits for itself: while the run is paused, deadlines keep running.
                 if not isinstance(step, CallTools) and not await self._gate.is_open():
                     continue
                 step = self._next_step()
