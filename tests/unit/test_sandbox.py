@@ -277,7 +277,7 @@ async def test_command_that_takes_too_long_is_killed(workspace: Path) -> None:
 
 
 async def test_without_bwrap_refuses_and_names_package(workspace: Path, without_bwrap: Path) -> None:
-    """Without bubblewrap nothing runs; the error names the package for the operator, and tells the model to continue."""
+    """Without bubblewrap nothing runs; the error names the package to the operator, and asks the model to continue."""
     with pytest.raises(ToolError) as refused:
         await run_shell("echo ran > ran", context=context(workspace, Sandbox()))
     said = str(refused.value)
