@@ -20,6 +20,8 @@ from tests.support.lab import Lab, contents, eventually
 from tests.support.tiers import scaled
 
 ROOT = Path(__file__).parents[2]
+RUNS = scaled(20, 200)  # side by side
+ALL_ENDED = scaled(60.0, 600.0)  # seconds for all of them on a busy machine
 
 
 def speaker(heard: asyncio.Event) -> Agent:
@@ -136,8 +138,8 @@ async def test_runs_that_are_asked_from_their_start_are_mirrored_as_they_replay(
             async def has_ended() -> bool:
                 return (await run.status()).status.is_final
 
-            await eventually(has_ended)
+            await eventually(has_ended, ALL_ENDED)
             return run
 
-        for run in await asyncio.gather(*(asked() for _ in range(scaled(20, 200)))):
+        for run in await asyncio.gather(*(asked() for _ in range(RUNS))):
             await lab.assert_mirrored(run.id)

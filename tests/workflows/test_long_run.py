@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import pytest
+from temporalio.api.enums.v1 import TimeoutType
 
+from holdfast import RunHandle
 from holdfast.storage.mirror import open_store
 from holdfast.storage.mirror.memory import MemoryStore
 from holdfast.testing import ChatRequest, Reply
 from tests.support.lab import Lab
 from tests.support.many_turns import walk, walker
+
+
+async def assert_made_once(lab: Lab, run: RunHandle, calls: int) -> None:
+    """Checks that no model call was made twice, but those in flight that a busy machine kept from their heartbeats."""
+    if repeated := len(lab.server.requests) - calls:
+        assert 0 < repeated <= await lost_attempts(lab, run)
+
+
+async def lost_attempts(lab: Lab, run: RunHandle) -> int:
+    """How many attempts of calls Temporal has given up, as their heartbeats came too late."""
+    lost = 0
+    description = (await lab.client.get_workflow_handle(run.id).describe()).raw_description
+    execution = description.workflow_execution_info.first_run_id
+    while execution:
+        events = lab.client.get_workflow_handle(run.id, run_id=execution).fetch_history_events()
+        async for event in events:
+            started = event.activity_task_started_event_attributes
+            if started.last_failure.timeout_failure_info.timeout_type == TimeoutType.TIMEOUT_TYPE_HEARTBEAT:
+                lost += started.attempt - 1
+            execution = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+    return lost
 
 
 async def assert_whole(lab: Lab, turns: int, timeout: float = 600) -> None:
@@ -21,7 +44,7 @@ async def assert_whole(lab: Lab, turns: int, timeout: float = 600) -> None:
             result = await handle.result(timeout)
             assert result.content == f"walked {turns - 1} steps"
             assert result.usage.requests == turns
-            assert len(lab.server.requests) == turns, "no model call was made twice"
+            await assert_made_once(lab, handle, turns)
             description = await lab.client.get_workflow_handle(handle.id).describe()
             assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
             messages = [message async for message in handle.transcript()]
@@ -69,7 +92,7 @@ async def test_a_mirror_that_is_lost_late_comes_back_from_history(short_historie
         handle = await lab.holdfast.start("walker", "Walk.", timeout=300)
         result = await handle.result(200)
         assert result.content == f"walked {turns - 1} steps"
-        assert len(lab.server.requests) == turns
+        await assert_made_once(lab, handle, turns)
         description = await lab.client.get_workflow_handle(handle.id).describe()
         assert description.run_id != description.raw_description.workflow_execution_info.first_run_id
         await lab.assert_mirrored(handle.id, store)
@@ -92,5 +115,5 @@ async def test_a_new_worker_with_an_empty_store_continues_after_continue_as_new(
     async with lab.worker(walker, store=store, max_cached_workflows=100):
         result = await handle.result(200)
         assert result.content == f"walked {turns - 1} steps"
-        assert len(lab.server.requests) == turns + 1
+        await assert_made_once(lab, handle, turns + 1)
         await lab.assert_mirrored(handle.id, store)
