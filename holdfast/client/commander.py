@@ -70,7 +70,12 @@ class Commander:
             return receipt
 
         async def signal(_why: str) -> Receipt:
-            await handle.signal(command.NAME, _payload(command))
+            try:
+                await handle.signal(command.NAME, _payload(command))
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    await self._check_open(run_id)
+                raise
             return Receipt(id=command.id or "", seq=None, state=QUEUED)
 
         return await self._deliver(run_id, update, signal)

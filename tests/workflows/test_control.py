@@ -138,8 +138,8 @@ async def test_interrupt_pauses_a_one_shot_run(lab: Lab) -> None:
         assert roles == ["system", "user", "assistant", "user", "assistant"]
 
 
-async def test_an_ended_run_takes_no_commands(lab: Lab) -> None:
-    """A command to a run that has ended or does not exist is refused, and so is nonsense."""
+async def test_an_ended_run_takes_no_commands(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command to a run that has ended or does not exist is refused, also if no update was answered in time."""
     lab.server.say("Done.")
     async with lab.worker(worker_bee):
         handle = await lab.holdfast.start("bee", "Work.")
@@ -152,6 +152,12 @@ async def test_an_ended_run_takes_no_commands(lab: Lab) -> None:
             await handle.send("  ")
         with pytest.raises(UsageError, match="policy"):
             await handle.send("Hello", policy="shout")
+        for patience in ("ANSWER_TIMEOUT", "LAST_TIMEOUT"):
+            monkeypatch.setattr(f"holdfast.client.commander.{patience}", 0)
+        with pytest.raises(RunOver, match="has ended"):
+            await handle.send("Hello?")
+        with pytest.raises(RunNotFound):
+            await lab.holdfast.handle("no-such-run").pause()
 
 
 @pytest.mark.parametrize("given", [[], ["Be quick."], [{"text": "Be quick.", "policy": "steer"}]])
