@@ -218,10 +218,19 @@ def _content_of(module: str) -> tuple[list[Agent], list[Tool], list[MCPServer]]:
         place = _place_in_project(error)
         told = raised(error)
         kind, reason = (BrokenAgentModule, f"{place}: {told}") if place else (AgentDefinitionError, told)
+        if meant := None if place else _module_of(module):
+            reason = f"name the module, {meant!r}, not its file"
         raise kind(f"HOLDFAST_AGENTS names {module!r}, which cannot be used: {reason}") from error
     if not agents and not tools and not servers:
         raise AgentDefinitionError(f"HOLDFAST_AGENTS names {module!r}, which defines neither an agent nor a tool")
     return agents, tools, servers
+
+
+def _module_of(path: str) -> str | None:
+    """Returns the module that a path of a file was meant to name; `None` if it is not a path."""
+    if "/" not in path and not path.endswith(".py"):
+        return None
+    return ".".join(part for part in Path(path).with_suffix("").parts if part not in ("/", ".."))
 
 
 def _place_in_project(error: BaseException) -> str | None:

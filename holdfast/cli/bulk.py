@@ -184,7 +184,7 @@ class BulkCommand:
                     made += 1
                     if treated.outcome is Outcome.FAILED:
                         out.say((f"{clean(treated.run)}: {clean(treated.reason)}", "red"))
-                    progress.report(made, "run", f"of {len(left):,} treated")
+                    progress.report(made, "run", f"of {len(left):,} processed")
                     out.status(f"{made:,} of {len(left):,}")
                 out.status(None)
         except BaseException:

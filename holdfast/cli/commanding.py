@@ -98,7 +98,7 @@ async def command_runs(
     Raises:
         UsageError: a key is given for many runs.
     """
-    runs.check_one(key, "--key is for one run; many runs are each treated once")
+    runs.check_one(key, "--key is for one run; many runs are each processed once")
     kept = (options or {}) | ({BY: by} if by else {})
 
     async def one(session: Session, run_id: RunId) -> None:

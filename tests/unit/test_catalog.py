@@ -249,6 +249,13 @@ def test_module_that_is_not_there_is_named(name: str, modules: Write) -> None:
         AgentCatalog.load([name])
 
 
+@pytest.mark.parametrize(("name", "meant"), [("mine.py", "mine"), ("./mine.py", "mine"), ("team/mine", "team.mine")])
+def test_a_file_is_answered_with_its_module(name: str, meant: str) -> None:
+    """HOLDFAST_AGENTS takes modules; for the path of a file, the error names the module that is meant."""
+    with pytest.raises(AgentDefinitionError, match=f"name the module, '{meant}', not its file"):
+        AgentCatalog.load([name])
+
+
 def test_two_agents_of_one_name_are_refused(modules: Write) -> None:
     """Two agents with one name are refused."""
     modules(mine_a="a = Agent(name='twin')", mine_b="b = Agent(name='twin')")
