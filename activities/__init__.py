@@ -105,9 +105,10 @@ class CodeDependencies:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dependencies(CodeDependencies):
+class Dependencies:
     """What all activities are built from."""
 
+    code: CodeDependencies
     run_log: RunLog
     registry: RegistryProtocol
     default_timeout: float
@@ -136,31 +137,32 @@ class Shared:
 
 def build_activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Returns every activity that a worker registers, including the agents' tools."""
-    shared, models = Shared(deps, deps.max_concurrent_agents), deps.models
+    code = deps.code
+    shared, models = Shared(code, deps.max_concurrent_agents), code.models
     run = RunActivities(
-        AgentDirectory(deps.catalog, deps.registry),
-        served=deps.catalog.tools(),
-        roots=deps.roots,
+        AgentDirectory(code.catalog, deps.registry),
+        served=code.catalog.tools(),
+        roots=code.roots,
         default_timeout=deps.default_timeout,
         models=models,
         slots=shared.slots,
-        limits=deps.limits,
+        limits=code.limits,
         max_tool_calls=deps.max_tool_calls,
         limiter=Limiter(models),
-        has_ledger=deps.ledger is not None,
+        has_ledger=code.ledger is not None,
         approval_timeout=deps.approval_timeout,
-        keeps_workspaces=deps.keeper is not None,
+        keeps_workspaces=code.keeper is not None,
     )
-    mirror = MirrorActivities(shared.writer, deps.run_log, shared.contexts, shared.finished, deps.telemetry)
-    events = EventActivities(deps.topics)
-    memory = MemoryActivities(Embedding(deps.memories))
-    forks = ForkActivities(deps.run_log, deps.store, deps.roots, deps.keeper)
+    mirror = MirrorActivities(shared.writer, deps.run_log, shared.contexts, shared.finished, code.telemetry)
+    events = EventActivities(code.topics)
+    memory = MemoryActivities(Embedding(code.memories))
+    forks = ForkActivities(deps.run_log, code.store, code.roots, code.keeper)
     ours: list[Callable[..., Any]] = [run.prepare, SlotActivities(shared.slots).wait]
     ours += [mirror.append, mirror.finish, mirror.rebuild, events.register, events.emit]
     ours += [forks.page, forks.workspace, ChildActivities(deps.run_log).find]
-    ours += [RestoreActivities(deps.store, deps.run_log).restore_point]
-    ours.append(ContentActivities(deps.contents).keep)
-    return [*ours, memory.embed, *build_code_activities(deps, shared)]
+    ours += [RestoreActivities(code.store, deps.run_log).restore_point]
+    ours.append(ContentActivities(code.contents).keep)
+    return [*ours, memory.embed, *build_code_activities(code, shared)]
 
 
 def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) -> list[Callable[..., Any]]:
@@ -172,14 +174,28 @@ def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) 
     """
     shared = shared or Shared(deps)
     runner = ToolRunner(deps.tool_loop)
+    find, most = deps.catalog.find, deps.limits.max_bytes
+    serve = _served_by(deps, shared, runner)
+    model = _model_activities(deps, shared, runner)
+    approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
+    tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
+    code: list[Callable[..., Any]]
+    code = [OutputActivities(find, runner, most, deps.telemetry).validate]
+    code.append(GuardActivities(find, runner, most, deps.telemetry).guard)
+    code.append(PromptActivities(find, runner, deps.lifespans, min(most, MAX_INPUT_BYTES)).write)
+    code += [code_ready, approvals.check, model.call]
+    return [*code, *tools, UnservedActivities(deps.catalog, serve).definition()]
+
+
+def _served_by(deps: CodeDependencies, shared: Shared, runner: ToolRunner) -> Callable[[Tool], ToolActivity]:
+    """Returns what makes the activity of a tool."""
     images = ImageKeeper(deps.images)
     ledger = LedgerCalls(deps.ledger, runner, deps.limits, is_required=deps.ledger_required)
-    find, most = deps.catalog.find, deps.limits.max_bytes
 
     def serve(tool: Tool) -> ToolActivity:
         return ToolActivity(
             tool,
-            find=find,
+            find=deps.catalog.find,
             runner=runner,
             ledger=ledger,
             slots=shared.slots,
@@ -202,8 +218,12 @@ def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) 
             own_queue=deps.own_queue,
         )
 
-    model = ModelActivities(
-        ModelSources(deps.models, find, runner),
+    return serve
+
+
+def _model_activities(deps: CodeDependencies, shared: Shared, runner: ToolRunner) -> ModelActivities:
+    return ModelActivities(
+        ModelSources(deps.models, deps.catalog.find, runner),
         deps.store,
         shared.writer,
         runner=runner,
@@ -218,11 +238,3 @@ def build_code_activities(deps: CodeDependencies, shared: Shared | None = None) 
         retry_for=deps.models.retry_for,
         telemetry=deps.telemetry,
     )
-    approvals = ApprovalActivities(deps.catalog, runner, deps.roots)
-    tools = [serve(tool).definition() for tool in deps.catalog.tools().values()]
-    code: list[Callable[..., Any]]
-    code = [OutputActivities(find, runner, most, deps.telemetry).validate]
-    code.append(GuardActivities(find, runner, most, deps.telemetry).guard)
-    code.append(PromptActivities(find, runner, deps.lifespans, min(most, MAX_INPUT_BYTES)).write)
-    code += [code_ready, approvals.check, model.call]
-    return [*code, *tools, UnservedActivities(deps.catalog, serve).definition()]

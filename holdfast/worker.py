@@ -14,7 +14,7 @@ from holdfast._util.logs import configure_logging
 from holdfast._util.streams import StandardStreams, open_closed
 from holdfast._util.terminal import clean
 from holdfast.composition.loading import load_agents
-from holdfast.composition.worker import check, serve
+from holdfast.composition.worker_process import check, serve
 from holdfast.errors import BrokenAgentModule, HoldfastError, UsageError
 from holdfast.settings import Settings
 from holdfast.telemetry.endpoint import open_runtime

@@ -319,7 +319,11 @@ LAYERS = [
         f"{VOCABULARY} settings _util _version agents api {CALLERS} workspaces",
         "google prompt_toolkit pydantic pydantic_core rich surrealdb temporalio typer uvicorn",
     ),
-    Layer("worker", "_util errors settings composition.loading composition.worker telemetry.endpoint", "temporalio"),
+    Layer(
+        "worker",
+        "_util errors settings composition.loading composition.worker_process telemetry.endpoint",
+        "temporalio",
+    ),
     Layer("__main__", "cli"),
 ]
 ENTRY_POINTS = ("holdfast", "holdfast.cli", "holdfast.testing", "holdfast.worker")

@@ -20,6 +20,7 @@ from holdfast.activities.lifespans import Lifespans
 from holdfast.activities.tool_loop import CallerLoop, Job, ToolLoop
 from holdfast.agents.agent import Agent
 from holdfast.agents.cancellation import Cancellation
+from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.live_catalog import LiveCatalog
 from holdfast.agents.workspaces import WorkspaceRoots
 from holdfast.client.inputs import Inputs
@@ -29,6 +30,9 @@ from holdfast.composition.sandbox import configured_sandbox
 from holdfast.composition.telemetry import Observability, traces
 from holdfast.composition.worker_options import BUILD_ID, own_queue, workspace_roots
 from holdfast.composition.workspaces import memory_folders, workspace_keeper
+from holdfast.ports import ChatModel
+from holdfast.ports.agent_calls import AgentCalls
+from holdfast.ports.contents import ContentStore
 from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.event_topics import TemporalEventTopics
@@ -125,33 +129,18 @@ class CodeWorker:
 
     def _workers(self, observed: Observability) -> list[Worker]:
         client, settings, persistence = self._client, self._settings, self._persistence
-        roots = WorkspaceRoots(workspace_roots(settings), settings.holdfast_home)
-        limits = PayloadLimits(client.data_converter, settings.max_payload_bytes)
-        shared = persistence.contents if persistence.database is not None else None
-        dependencies = CodeDependencies(
+        dependencies = code_dependencies(
+            client,
+            settings,
+            persistence,
+            queue=self._agent.code_queue,
             catalog=self._catalog,
-            models=model_access(settings, self._model, persistence),
-            store=persistence.store,
-            contents=persistence.contents,
-            limits=limits,
-            memories=persistence.memories,
-            roots=roots,
-            keeper=workspace_keeper(settings, persistence, roots),
-            folders=memory_folders(settings, persistence),
-            ledger=persistence.ledger,
-            ledger_required=settings.tool_ledger == "require",
-            tool_loop=self._loop,
-            sandbox=configured_sandbox(settings),
+            model=self._model,
+            agents=lambda inputs: ProgramAgentCalls(client, inputs, self._serve_other),
+            loop=self._loop,
             lifespans=self._lifespans,
-            max_result=settings.max_tool_result_bytes,
-            bus=persistence.bus,
-            images=shared,
-            agents=ProgramAgentCalls(client, Inputs(lambda: shared, limits.max_input_bytes), self._serve_other),
-            topics=TemporalEventTopics(client, settings.temporal_task_queue),
-            stages=TemporalStageReports(client),
-            http=settings.http_access,
-            telemetry=observed.telemetry,
-            own_queue=own_queue(self._agent.code_queue) if self._catalog.has_servers() else None,
+            images=persistence.contents if persistence.database is not None else None,
+            observed=observed,
         )
         activities = build_code_activities(dependencies)
         queues = [self._agent.code_queue, dependencies.own_queue]
@@ -172,3 +161,61 @@ class CodeWorker:
             for queue in queues
             if queue is not None
         ]
+
+
+def code_dependencies(
+    client: Client,
+    settings: Settings,
+    persistence: Persistence,
+    *,
+    queue: str,
+    catalog: AgentCatalog,
+    model: ChatModel,
+    agents: Callable[[Inputs], AgentCalls],
+    loop: CallerLoop,
+    lifespans: Lifespans,
+    images: ContentStore | None,
+    observed: Observability,
+) -> CodeDependencies:
+    """Returns what the activities are built from that call the code of agents.
+
+    Args:
+        client: connected to the namespace of the runs.
+        settings: limits and folders.
+        persistence: the stores.
+        queue: the task queue that serves the code.
+        catalog: the agents whose code is called.
+        model: makes the model calls.
+        agents: makes what runs agents that tools call.
+        loop: where async tools run.
+        lifespans: of the agents in the catalog.
+        images: where images of results are stored; `None` means that the workers would not find them.
+        observed: receives traces and metrics.
+    """
+    roots = WorkspaceRoots(workspace_roots(settings), settings.holdfast_home)
+    limits = PayloadLimits(client.data_converter, settings.max_payload_bytes)
+    return CodeDependencies(
+        catalog=catalog,
+        models=model_access(settings, model, persistence),
+        store=persistence.store,
+        contents=persistence.contents,
+        images=images,
+        limits=limits,
+        memories=persistence.memories,
+        bus=persistence.bus,
+        ledger=persistence.ledger,
+        ledger_required=settings.tool_ledger == "require",
+        agents=agents(Inputs(lambda: images, limits.max_input_bytes)),
+        topics=TemporalEventTopics(client, settings.temporal_task_queue),
+        stages=TemporalStageReports(client),
+        roots=roots,
+        keeper=workspace_keeper(settings, persistence, roots),
+        folders=memory_folders(settings, persistence),
+        http=settings.http_access,
+        max_result=settings.max_tool_result_bytes,
+        tool_loop=loop,
+        lifespans=lifespans,
+        sandbox=configured_sandbox(settings),
+        telemetry=observed.telemetry,
+        own_queue=own_queue(queue) if catalog.has_servers() else None,
+    )
