@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support import forked_commands, forked_parts
 from tests.support.cli_stack import CliStack, open_cli_stack
+from tests.support.place import Place
+from tests.support.processes import Site
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +36,17 @@ def forked_stack() -> Iterator[None]:
     forked_commands.start_server()
     with forked_parts.installed():
         yield
+
+
+@pytest.fixture
+async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
+    """Where the workers of a test run."""
+    async with Site.open(temporal_address, tmp_path) as site:
+        yield site
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """A stack of a test's own."""
+    async with Place.open(tmp_path) as place:
+        yield place

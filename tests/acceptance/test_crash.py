@@ -6,10 +6,6 @@ import asyncio
 import json
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from holdfast import RunHandle
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
@@ -21,13 +17,6 @@ from tests.support.processes import Process, Site
 RETRY_AFTER = 2.0  # seconds
 DUMPS = 6  # tool results of one turn, 0.6 MB together: more than a model call carries to the mirror
 KILLS = 2
-
-
-@pytest.fixture
-async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
-    """Where the workers of a test run."""
-    async with Site.open(temporal_address, tmp_path) as site:
-        yield site
 
 
 def bodies(site: Site) -> list[str]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from holdfast.scripted.embedding_wire import hashed_vectors
 from holdfast.storage.memory import TextMemory
@@ -17,13 +14,6 @@ from tests.support.processes import Site
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 COUNT = 150  # memories: three batches
-
-
-@pytest.fixture
-async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
-    """A place for workers."""
-    async with Site.open(temporal_address, tmp_path) as site:
-        yield site
 
 
 async def test_a_worker_killed_while_it_embeds(site: Site, tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
@@ -22,13 +20,6 @@ from tests.support.surreal_server import free_port
 
 DASHBOARD = ROOT / "deploy" / "grafana-dashboard.json"
 METRIC = re.compile(r"\b((?:holdfast|temporal)_[a-z0-9_]+)")
-
-
-@pytest.fixture
-async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
-    """Where the workers of a test run."""
-    async with Site.open(temporal_address, tmp_path) as site:
-        yield site
 
 
 def scrape(port: int) -> dict[str, float]:

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,6 @@ from holdfast.stack.worker import identity
 from holdfast.temporal import visibility
 from holdfast.temporal.connection import connect_temporal
 from tests.support.place import Place
-
-
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    """A stack of a test's own."""
-    async with Place.open(tmp_path) as place:
-        yield place
 
 
 async def connect(stack: Stack, namespace: str = "default") -> Client:

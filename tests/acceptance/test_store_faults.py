@@ -31,13 +31,6 @@ LOGIN = {"username": USERNAME, "password": PASSWORD}
 
 
 @pytest.fixture
-async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
-    """Where the workers of a test run."""
-    async with Site.open(temporal_address, tmp_path) as site:
-        yield site
-
-
-@pytest.fixture
 def surreal(tmp_path: Path) -> Iterator[SurrealServer]:
     """A SurrealDB server of the test's own, running."""
     folder = tmp_path / "surreal"

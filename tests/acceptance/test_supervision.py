@@ -7,11 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from holdfast.cli.stack_watch import StackWatch
 from holdfast.stack import Part, down, kill, status, supervise
@@ -24,13 +20,6 @@ from tests.support.place import Place
 
 SAID_WITHIN = 10.0  # seconds; it takes less than one, on a machine that is not busy
 COMEBACK = 20.0  # seconds; it takes less than one, on a machine that is not busy
-
-
-@pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    """A stack of a test's own."""
-    async with Place.open(tmp_path) as place:
-        yield place
 
 
 async def comes_back(place: Place, name: PartName, before: Part | None) -> Part:

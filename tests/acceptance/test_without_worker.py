@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from tests.support.cli import CommandLine
 from tests.support.processes import Site
 
 SOON = 20.0  # seconds for a command on a busy machine; one that waits for a worker takes 35
 UNPOLLED = "a-queue-without-workers"
-
-
-@pytest.fixture
-async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
-    """Where the worker of a test runs."""
-    async with Site.open(temporal_address, tmp_path) as site:
-        yield site
 
 
 async def test_a_run_is_shown_from_history(site: Site) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -18,13 +16,6 @@ from tests.support.crash_agents import ran
 from tests.support.processes import Site
 
 DELAY = 0.3  # seconds that the model takes; long enough for calls to overlap where they may
-
-
-@pytest.fixture
-async def site(temporal_address: str, tmp_path: Path) -> AsyncIterator[Site]:
-    """Where the workers of a test run."""
-    async with Site.open(temporal_address, tmp_path) as site:
-        yield site
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

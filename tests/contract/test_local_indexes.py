@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 
 from holdfast.errors import StoreUnavailable, UsageError
-from holdfast.ports.retrieval import StoredVector, VectorMatch
-from holdfast.storage.database import Database
 from holdfast.storage.database.background import BackgroundDatabase
 from holdfast.storage.database.local_index import call_index
 from holdfast.storage.persistence import Persistence, open_persistence, persistence_on
 from holdfast.storage.vectors import MemoryVectorStore
 from holdfast.storage.vectors.sample import unit_vectors
 from tests.support import vector_writer
+from tests.support.stored_vectors import database_of, ids, numbered
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "test"
@@ -55,22 +54,6 @@ async def writer(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-def database_of(kept: Persistence) -> Database:
-    """The database, which there is."""
-    assert kept.database is not None
-    return kept.database
-
-
-def numbered(vectors: list[list[float]], first: int = 0) -> list[StoredVector]:
-    """Vectors with numbers as ids."""
-    return [StoredVector(id=str(place), vector=vector) for place, vector in enumerate(vectors, start=first)]
-
-
-def ids(matches: list[VectorMatch]) -> list[str]:
-    """What was found."""
-    return [match.id for match in matches]
 
 
 async def test_an_embedded_database_has_no_index_of_its_own(url: str) -> None:

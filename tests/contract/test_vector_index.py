@@ -12,7 +12,7 @@ import pytest
 from pydantic import JsonValue
 
 from holdfast.errors import StoreUnavailable
-from holdfast.ports.retrieval import StoredVector, VectorMatch, VectorStoreProtocol
+from holdfast.ports.retrieval import StoredVector, VectorStoreProtocol
 from holdfast.storage.database import Database
 from holdfast.storage.persistence import Persistence, open_persistence
 from holdfast.storage.vectors import MemoryVectorStore
@@ -21,6 +21,7 @@ from holdfast.storage.vectors.sample import unit_vectors
 from holdfast.storage.vectors.search import EXACT_UP_TO
 from holdfast.storage.vectors.space import Spaces
 from holdfast.storage.vectors.surreal import SurrealVectors
+from tests.support.stored_vectors import database_of, ids, numbered
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 NAMESPACE = "test"
@@ -56,22 +57,6 @@ async def kept(tmp_path: Path) -> AsyncIterator[Persistence]:
         persistence = open_persistence(server.url, username=USERNAME, password=PASSWORD)
         yield persistence
         await persistence.close()
-
-
-def database_of(kept: Persistence) -> Database:
-    """The database, which there is."""
-    assert kept.database is not None
-    return kept.database
-
-
-def numbered(vectors: list[list[float]], first: int = 0) -> list[StoredVector]:
-    """Vectors with numbers as ids."""
-    return [StoredVector(id=str(place), vector=vector) for place, vector in enumerate(vectors, start=first)]
-
-
-def ids(matches: list[VectorMatch]) -> list[str]:
-    """What was found."""
-    return [match.id for match in matches]
 
 
 async def recall(store: VectorStoreProtocol, exact: VectorStoreProtocol, queries: list[list[float]]) -> float:

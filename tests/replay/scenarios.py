@@ -23,9 +23,10 @@ from holdfast.types import Usage
 from tests.support.lab import Lab, eventually
 from tests.support.ledgers import LossyLedger, SwitchedLedger
 from tests.support.mcp_shops import Shop
+from tests.support.moments import has_status, streaming
 from tests.support.pictures import png
 from tests.support.switched_store import SwitchedStore
-from tests.support.trees import LONG, Cast, asks, exists, has_status, streaming
+from tests.support.trees import LONG, Cast, asks, exists
 
 
 @tool(read_only=True, timeout=20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from holdfast import Agent, RunHandle, RunStatus, TextDelta
+from holdfast import Agent, RunHandle
 from holdfast.composition.replay import history_replayer
 from holdfast.scripted.chat import ChatReply, ChatRequest, ChatToolCall
 from holdfast.testing import Reply
@@ -40,15 +40,6 @@ def agent(name: str, *asked: Agent | str, tools: Sequence[object] = ()) -> Agent
     return Agent(name=name, system_prompt=name, agents=list(asked), tools=list(tools))
 
 
-async def has_status(handle: RunHandle, *statuses: RunStatus) -> None:
-    """Waits until a run exists and has one of these statuses."""
-
-    async def reached() -> bool:
-        return (await handle.status()).status in statuses
-
-    await eventually(reached)
-
-
 async def exists(lab: Lab, run: str) -> RunHandle:
     """Waits until a run has begun."""
     handle = lab.holdfast.handle(run)
@@ -61,11 +52,17 @@ async def exists(lab: Lab, run: str) -> RunHandle:
     return handle
 
 
-async def streaming(handle: RunHandle) -> None:
-    """Waits until the model of a run is in the middle of its answer."""
-    async for event in handle.events():
-        if isinstance(event, TextDelta):
-            return
+async def continued(lab: Lab, run: RunHandle) -> None:
+    """Makes a run whose children are at work continue as new, by signals that it does not know."""
+    temporal = lab.client.get_workflow_handle(run.id)
+    began = (await temporal.describe()).run_id
+
+    async def has_continued() -> bool:
+        for _ in range(50):
+            await temporal.signal("noise")
+        return (await temporal.describe()).run_id != began
+
+    await eventually(has_continued)
 
 
 async def assert_replays(lab: Lab, *runs: RunHandle) -> None:

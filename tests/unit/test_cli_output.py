@@ -25,12 +25,7 @@ CALL = ToolCall(id="c1", name="read_file", arguments='{"path": "notes.md"}')
 OTHER = ToolCall(id="c2", name="read_file", arguments='{"path": "other.md"}')
 
 
-@pytest.fixture(autouse=True)
-def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sets 80 columns, and nothing that forces colors."""
-    monkeypatch.setenv("COLUMNS", "80")
-    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("narrow_pipe")
 
 
 def entry(kind: EntryKind, message: Message | None = None, *, seq: int = 0, turn: int = 1, **data: object) -> Entry:

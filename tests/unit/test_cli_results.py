@@ -21,12 +21,7 @@ from holdfast.cli.render.values import cell, plain
 NOON = datetime(2026, 5, 4, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sets 80 columns, and nothing that forces colors."""
-    monkeypatch.setenv("COLUMNS", "80")
-    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("narrow_pipe")
 
 
 @dataclass(frozen=True)

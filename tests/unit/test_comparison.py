@@ -21,12 +21,7 @@ NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 LONG = "The harbour master promises a berth for every ship that has written before noon, and "
 
 
-@pytest.fixture(autouse=True)
-def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sets 80 columns, and nothing that forces colors."""
-    monkeypatch.setenv("COLUMNS", "80")
-    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("narrow_pipe")
 
 
 class Run(Log):

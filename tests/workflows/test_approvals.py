@@ -12,6 +12,7 @@ from holdfast import Agent, Entry, RunHandle, RunStatus, tool
 from holdfast.errors import CommandRefused
 from holdfast.progress import Wait
 from tests.support.lab import Lab, contents, eventually
+from tests.support.moments import continued
 
 
 class Till:
@@ -382,19 +383,7 @@ async def test_approvals_over_continue_as_new(short_histories: Lab, till: Till) 
     async with lab.worker(till.agent(), max_cached_workflows=100):
         handle = await lab.holdfast.start("clerk", "Pay.", approval_timeout=600)
         before = await waiting(handle, 2)
-        temporal = lab.client.get_workflow_handle(handle.id)
-        first = (await temporal.describe()).run_id
-
-        async def continued() -> bool:
-            await asyncio.gather(*(temporal.signal("nonsense") for _ in range(40)))
-            await eventually(is_mirrored)  # Temporal takes no continue-as-new while new signals arrive
-            return (await temporal.describe()).run_id != first
-
-        async def is_mirrored() -> bool:
-            progress = await handle.status()
-            return progress.head == progress.mirrored
-
-        await eventually(continued)
+        await continued(lab, handle)
         after = await waiting(handle, 2)
         assert after == before
         await handle.approve(after[1].id)

@@ -17,9 +17,10 @@ from holdfast.testing.replies import call_tools
 from holdfast.tools import ask_human
 from tests.support.lab import Lab, eventually
 from tests.support.lab_cli import command_line
+from tests.support.moments import has_status, streaming
 from tests.support.pictures import PDF, png
 from tests.support.stored_lab import open_stored_lab
-from tests.support.trees import LONG, Cast, assert_replays, has_status, streaming
+from tests.support.trees import LONG, Cast, assert_replays
 
 CACHED = 100
 FIRST, SECOND, THIRD = (Image(png(seed=seed), name=f"{seed}.png") for seed in (1, 2, 3))

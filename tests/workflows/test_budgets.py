@@ -21,6 +21,7 @@ from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from holdfast.types import RunResult, Usage
 from tests.support.databases import Databases
 from tests.support.lab import Lab, contents, eventually
+from tests.support.moments import has_status
 
 PRICE = ModelPrice(input=10, output=100)  # dollars per million tokens
 USED = Usage(input_tokens=1_000, output_tokens=100)  # costs $0.02
@@ -212,13 +213,13 @@ async def test_commands_to_a_run_that_waits_for_a_budget(priced: Lab) -> None:
         handle = await priced.holdfast.start("looker", "Look.", budget={"tokens": 100, "on_limit": "ask"})
         await waits(handle)
         await handle.interrupt()
-        await eventually(lambda: _has_status(handle, RunStatus.PAUSED))
+        await has_status(handle, RunStatus.PAUSED)
         assert [wait.kind for wait in (await handle.status()).waits_for] == ["resume"]
         await handle.resume()
         await waits(handle)
         await handle.pause()
         await handle.raise_budget(tokens=100_000)
-        await eventually(lambda: _has_status(handle, RunStatus.PAUSED))
+        await has_status(handle, RunStatus.PAUSED)
         assert not priced.server.requests
         await handle.resume()
         assert (await handle.result(60)).content == "Done."
@@ -250,10 +251,6 @@ async def test_restore_while_waiting_for_a_budget(priced: Lab) -> None:
 
 async def _kinds(lab: Lab, handle: RunHandle, kind: str, number: int) -> bool:
     return [entry.kind for entry in await lab.entries(handle.id)].count(kind) == number
-
-
-async def _has_status(handle: RunHandle, status: RunStatus) -> bool:
-    return (await handle.status()).status == status
 
 
 async def test_running_time_can_be_raised(priced: Lab) -> None:

@@ -15,7 +15,8 @@ from holdfast.errors import CommandRefused, UsageError
 from holdfast.testing import ChatRequest, Reply
 from holdfast.testing.replies import call_tools
 from tests.support.lab import Lab, contents, eventually
-from tests.support.trees import LONG, Cast, asks, assert_replays, exists, has_status, streaming
+from tests.support.moments import has_status, streaming
+from tests.support.trees import LONG, Cast, asks, assert_replays, exists
 
 CACHED = 100
 """Workflows in a worker's memory: without a cache, the SDK may hold the task of a child back until it times out."""

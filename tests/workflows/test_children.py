@@ -12,7 +12,8 @@ from holdfast.ops.doctor import Reconciler, Relatives, RunFinder
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatRequest, Reply
 from tests.support.lab import SOON, Lab, contents, eventually
-from tests.support.trees import LONG, Cast, agent, asks, assert_replays, exists, has_status, streaming
+from tests.support.moments import has_status, streaming
+from tests.support.trees import LONG, Cast, agent, asks, assert_replays, continued, exists
 
 clerk = Agent(name="clerk", description="Knows what is in stock.", system_prompt="clerk")
 boss = agent("boss", clerk)
@@ -202,15 +203,7 @@ async def test_children_outlive_continue_as_new(short_histories: Lab) -> None:
         first, second = await exists(lab, f"{handle.id}/1.0"), await exists(lab, f"{handle.id}/1.1")
         await streaming(first)
         await streaming(second)
-        temporal = lab.client.get_workflow_handle(handle.id)
-        began = (await temporal.describe()).run_id
-
-        async def has_continued() -> bool:
-            for _ in range(50):
-                await temporal.signal("noise")
-            return (await temporal.describe()).run_id != began
-
-        await eventually(has_continued)
+        await continued(lab, handle)
         await second.cancel()
         await handle.pause(now=True)
         await has_status(first, RunStatus.PAUSED)

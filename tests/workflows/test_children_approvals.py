@@ -5,7 +5,8 @@ from __future__ import annotations
 from holdfast import RunStatus, tool
 from holdfast.testing import ChatToolCall, Reply
 from tests.support.lab import Lab, contents
-from tests.support.trees import Cast, agent, asks, assert_replays, exists, has_status
+from tests.support.moments import has_status
+from tests.support.trees import Cast, agent, asks, assert_replays, exists
 
 CACHED = 100  # as in the other tests of children
 

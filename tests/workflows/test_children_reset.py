@@ -12,7 +12,8 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from holdfast import RunHandle, RunStatus
 from holdfast.testing import Reply
 from tests.support.lab import Lab, contents, eventually
-from tests.support.trees import LONG, Cast, agent, asks, assert_replays, exists, streaming
+from tests.support.moments import streaming
+from tests.support.trees import LONG, Cast, agent, asks, assert_replays, exists
 
 boss = agent("boss", agent("clerk"))
 TWELVE = Reply("12")

@@ -13,7 +13,8 @@ import pytest
 from holdfast import RunHandle, RunStatus, tool
 from holdfast.testing import ChatToolCall, Reply
 from tests.support.lab import SOON, Lab, contents, eventually
-from tests.support.trees import LONG, Cast, agent, asks, assert_replays, exists, has_status, streaming
+from tests.support.moments import has_status, streaming
+from tests.support.trees import LONG, Cast, agent, asks, assert_replays, continued, exists
 
 CACHED = 100  # as in the other tests of children
 STREAMS = Reply(LONG, hang_after=1)
@@ -113,19 +114,6 @@ async def test_cancel_after_continue_as_new_reaches_the_children(short_histories
         assert used is not None
         assert used.requests == 3
         await assert_replays(lab, handle, child)
-
-
-async def continued(lab: Lab, run: RunHandle) -> None:
-    """Makes a run continue as new, by commands that it does not know."""
-    temporal = lab.client.get_workflow_handle(run.id)
-    began = (await temporal.describe()).run_id
-
-    async def has_continued() -> bool:
-        for _ in range(50):
-            await temporal.signal("noise")
-        return (await temporal.describe()).run_id != began
-
-    await eventually(has_continued)
 
 
 async def test_a_time_limit_ends_the_children(lab: Lab) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from holdfast import Agent, Entry, RunHandle, RunStatus, TextDelta, tool
+from holdfast import Agent, Entry, RunStatus, tool
 from holdfast.errors import CommandRefused, RunNotFound, RunOver, UsageError
 from holdfast.testing import Reply
-from tests.support.lab import Lab, contents, eventually
+from tests.support.lab import Lab, contents
+from tests.support.moments import continued, has_status, streaming
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
 
@@ -32,22 +33,6 @@ def kinds(entries: list[Entry]) -> list[str]:
         for entry in entries
         if entry.kind in {"command", "status", "dropped", "refused", "answer"}
     ]
-
-
-async def has_status(handle: RunHandle, status: RunStatus) -> None:
-    """Waits until a run has a status."""
-
-    async def reached() -> bool:
-        return (await handle.status()).status == status
-
-    await eventually(reached)
-
-
-async def streaming(lab: Lab, handle: RunHandle) -> None:
-    """Waits until the model of a run is in the middle of its answer."""
-    async for event in handle.events():
-        if isinstance(event, TextDelta):
-            return
 
 
 async def test_pause_with_calls_in_flight(lab: Lab) -> None:
@@ -79,7 +64,7 @@ async def test_pause_now_stops_the_stream(lab: Lab) -> None:
     lab.server.say("Done.")
     async with lab.worker(worker_bee, max_cached_workflows=100):
         handle = await lab.holdfast.start("bee", "Talk.")
-        await streaming(lab, handle)
+        await streaming(handle)
         await handle.pause(now=True)
         await has_status(handle, RunStatus.PAUSED)
         await handle.resume()
@@ -111,7 +96,7 @@ async def test_message_during_last_answer(lab: Lab) -> None:
     lab.server.reply(Reply(text="First answer.", hang_after=1))
     async with lab.worker(worker_bee, max_cached_workflows=100):
         handle = await lab.holdfast.start("bee", "Talk.")
-        await streaming(lab, handle)
+        await streaming(handle)
         await handle.send("One more thing.", policy="enqueue")
         lab.server.say("Second answer.")
         await handle.send("Now.", policy="interrupt")
@@ -127,7 +112,7 @@ async def test_interrupt_pauses_a_one_shot_run(lab: Lab) -> None:
     lab.server.reply(Reply(text=LONG, hang_after=1))
     async with lab.worker(worker_bee, max_cached_workflows=100):
         handle = await lab.holdfast.start("bee", "Talk.")
-        await streaming(lab, handle)
+        await streaming(handle)
         await handle.interrupt()
         await has_status(handle, RunStatus.PAUSED)
         lab.server.say("In short.")
@@ -273,19 +258,7 @@ async def test_pause_over_can(short_histories: Lab) -> None:
         await lab.server.wait_for_requests(2)
         receipt = await handle.pause(id="p1")
         await has_status(handle, RunStatus.PAUSED)
-        first = (await lab.client.get_workflow_handle(handle.id).describe()).run_id
-
-        async def continued() -> bool:
-            temporal = lab.client.get_workflow_handle(handle.id)
-            await asyncio.gather(*(temporal.signal("nonsense") for _ in range(50)))
-            await eventually(is_mirrored)
-            return (await temporal.describe()).run_id != first
-
-        async def is_mirrored() -> bool:
-            progress = await handle.status()
-            return progress.head == progress.mirrored
-
-        await eventually(continued)
+        await continued(lab, handle)
         await has_status(handle, RunStatus.PAUSED)
         assert (await handle.pause(id="p1")).seq == receipt.seq
         await handle.resume()

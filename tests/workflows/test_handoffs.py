@@ -17,7 +17,8 @@ from holdfast.testing import ChatRequest, Reply
 from holdfast.testing.replies import call_tools
 from tests.support.lab import Lab, contents, eventually
 from tests.support.lab_cli import command_line
-from tests.support.trees import Cast, assert_replays, has_status
+from tests.support.moments import has_status
+from tests.support.trees import Cast, assert_replays
 
 CACHED = 100
 """Workflows in a worker's memory: the tests replay the runs at their end, once for all steps."""

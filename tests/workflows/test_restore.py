@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from holdfast import Agent, Entry, RunHandle, RunStatus, TextDelta, ToolContext, names, tool
+from holdfast import Agent, Entry, RunHandle, RunStatus, ToolContext, names, tool
 from holdfast.context import context_of
 from holdfast.errors import CommandRefused, RunOver, UsageError
 from holdfast.ops.doctor import Verdict, Verifier
@@ -19,6 +19,7 @@ from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import Reply
 from tests.support.lab import Lab, eventually
 from tests.support.many_turns import walk, walker
+from tests.support.moments import has_status, streaming
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
 
@@ -64,14 +65,6 @@ def of_kind(entries: list[Entry], kind: str) -> list[dict[str, Any]]:
     return [entry.data for entry in entries if entry.kind == kind]
 
 
-async def streaming(handle: RunHandle) -> None:
-    """Waits until the model of a run is in the middle of its answer."""
-    async for event in handle.events():
-        if isinstance(event, TextDelta):
-            return
-    raise AssertionError("the run ended before the model said a word")
-
-
 async def test_restore_during_stream(lab: Lab) -> None:
     """The stream is closed, its text stays in the transcript, and the model continues from the point."""
     lab.server.call_tools(("look", {"at": "bill"}))
@@ -110,7 +103,7 @@ async def test_restore_to_before_restore(lab: Lab) -> None:
         async def paused_after(turn: int) -> None:
             await lab.server.wait_for_requests(turn)
             await handle.pause()
-            await eventually(lambda: _is(handle, RunStatus.PAUSED))
+            await has_status(handle, RunStatus.PAUSED)
 
         await paused_after(4)
         assert await handle.restore_from_checkpoint("3")
@@ -130,10 +123,6 @@ async def test_restore_to_before_restore(lab: Lab) -> None:
         await handle.cancel()
         await handle.result(60)
         await lab.assert_mirrored(handle.id)
-
-
-async def _is(handle: RunHandle, status: RunStatus) -> bool:
-    return (await handle.status()).status == status
 
 
 async def test_doctor_after_restore(lab: Lab) -> None:
@@ -207,17 +196,17 @@ async def test_a_session_goes_back_to_an_answer(lab: Lab) -> None:
         lab.server.say(text)
     async with lab.worker(clerk, max_cached_workflows=100):
         handle = await started_session(lab, "First.")
-        await eventually(lambda: _is(handle, RunStatus.WAITING))
+        await has_status(handle, RunStatus.WAITING)
         await handle.send("Second.")
         await lab.server.wait_for_requests(2)
-        await eventually(lambda: _is(handle, RunStatus.WAITING))
+        await has_status(handle, RunStatus.WAITING)
         assert await handle.restore_from_checkpoint("turn-1")
-        await eventually(lambda: _is(handle, RunStatus.WAITING))
+        await has_status(handle, RunStatus.WAITING)
         assert (await handle.status()).output == "one"
         await handle.send("Third.")
         await lab.server.wait_for_requests(3)
         assert sent(lab, 2) == ["You work.", "First.", "one", "Third."]
-        await eventually(lambda: _is(handle, RunStatus.WAITING))
+        await has_status(handle, RunStatus.WAITING)
         await handle.cancel()
         await handle.result(60)
         await lab.assert_mirrored(handle.id)
@@ -230,7 +219,7 @@ async def test_a_paused_run_goes_back_and_stays_paused(lab: Lab) -> None:
         handle = await lab.holdfast.start("walker", "Walk.")
         await lab.server.wait_for_requests(3)
         await handle.pause()
-        await eventually(lambda: _is(handle, RunStatus.PAUSED))
+        await has_status(handle, RunStatus.PAUSED)
         assert await handle.restore_from_checkpoint("turn-1")
         seen = len(lab.server.requests)
         assert (await handle.status()).status == RunStatus.PAUSED
@@ -294,7 +283,7 @@ async def test_restore_over_continue_as_new(short_histories: Lab, is_lost: bool)
         await lab.server.wait_for_requests(turns, 60)
         assert await _continued(lab, handle)
         await handle.pause()
-        await eventually(lambda: _is(handle, RunStatus.PAUSED))
+        await has_status(handle, RunStatus.PAUSED)
         assert not await handle.restore_from_checkpoint("turn-900"), "it is refused at once"
         assert not await handle.restore_from_checkpoint("nowhere"), "it is refused when the log has been read"
         if is_lost:

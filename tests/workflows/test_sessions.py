@@ -20,6 +20,7 @@ from holdfast.errors import CommandRefused, RunOver, SessionOver
 from holdfast.testing import Reply
 from holdfast.testing.observed_calls import Interceptor, intercepted
 from tests.support.lab import Lab, contents, eventually
+from tests.support.moments import continued
 from tests.support.tiers import scaled
 
 LONG = "This is the beginning of a very long answer that never comes to its end."
@@ -294,19 +295,7 @@ async def test_command_twice_across_can(short_histories: Lab) -> None:
     async with lab.worker(talker, max_cached_workflows=100):
         session = session_of(lab, "repeated")
         await session.ask("Only once, please.", id="m1")
-        first = (await lab.client.get_workflow_handle(session.id).describe()).run_id
-
-        async def continued() -> bool:
-            temporal = lab.client.get_workflow_handle(session.id)
-            await asyncio.gather(*(temporal.signal("nonsense") for _ in range(50)))
-            await eventually(is_mirrored)
-            return (await temporal.describe()).run_id != first
-
-        async def is_mirrored() -> bool:
-            progress = await session.run.status()
-            return progress.head == progress.mirrored
-
-        await eventually(continued)
+        await continued(lab, session.run)
         await session.send("Only once, please.", id="m1")
         with pytest.raises(CommandRefused, match="other content"):
             await session.send("Something else.", id="m1")

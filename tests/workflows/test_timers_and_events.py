@@ -16,6 +16,7 @@ from holdfast.progress import Wait
 from holdfast.temporal.event_topics import TemporalEventTopics
 from holdfast.tools import ask_human, emit, sleep, wait_for_event, wait_for_message
 from tests.support.lab import Lab, contents, eventually
+from tests.support.moments import continued
 
 idler = Agent(name="idler", tools=[ask_human, sleep, wait_for_message, wait_for_event, emit])
 
@@ -36,23 +37,6 @@ async def waiting(handle: RunHandle, kind: str) -> Wait:
 def results(entries: list[Entry]) -> list[str]:
     """What the model was told."""
     return [text for role, text in contents(entries) if role == "tool"]
-
-
-async def continued(lab: Lab, handle: RunHandle) -> None:
-    """Waits until a run has continued as new, of which nonsense that it is sent is the cause."""
-    temporal = lab.client.get_workflow_handle(handle.id)
-    first = (await temporal.describe()).run_id
-
-    async def is_new() -> bool:
-        await asyncio.gather(*(temporal.signal("nonsense") for _ in range(40)))
-        await eventually(is_mirrored)  # Temporal takes no continue-as-new while new signals arrive
-        return (await temporal.describe()).run_id != first
-
-    async def is_mirrored() -> bool:
-        progress = await handle.status()
-        return progress.head == progress.mirrored
-
-    await eventually(is_new)
 
 
 async def finished_at(lab: Lab, handle: RunHandle) -> datetime:

@@ -10,8 +10,9 @@ from holdfast.pricing import ModelPrice
 from holdfast.testing import ChatRequest, ChatToolCall, Reply
 from holdfast.types import Usage
 from tests.support.lab import Lab, contents, eventually
+from tests.support.moments import streaming
 from tests.support.tiers import slow
-from tests.support.trees import LONG, Cast, asks, assert_replays, exists, streaming
+from tests.support.trees import LONG, Cast, asks, assert_replays, exists
 
 CHILDREN = 20
 PRICE = ModelPrice(input=10, output=100)  # dollars per million tokens
