@@ -299,7 +299,7 @@ LAYERS = [
     Layer("ops", f"{VOCABULARY} _util temporal storage", "pydantic surrealdb temporalio"),
     Layer(
         "stack",
-        f"{VOCABULARY} settings temporal scripted _util.private_files",
+        f"{VOCABULARY} settings temporal scripted _util.concurrency _util.private_files",
         "lazy_loader pydantic temporalio watchfiles",
     ),
     Layer(

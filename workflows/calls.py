@@ -6,7 +6,7 @@ from typing import Any, TypeVar, Unpack
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import shortened
@@ -56,6 +56,11 @@ def decoded(name: str, raw: RawValue | None, result_type: type[T]) -> T:
 
 class NeedsNewerWorker(Exception):
     """A run has an input that only a newer version reads."""
+
+
+def error_type(error: ActivityError) -> str | None:
+    """Returns the type of an activity's failure; `None` if it has none."""
+    return error.cause.type if isinstance(error.cause, ApplicationError) else None
 
 
 def must_retry(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -36,6 +37,15 @@ def open_lock_file(path: Path, *, create: bool = True) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def try_flock(descriptor: int) -> bool:
+    """Takes the lock of an open file, until its descriptor is closed, and returns whether it was free."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _require_own_file(descriptor: int, path: Path) -> None:

@@ -15,6 +15,7 @@ from holdfast.cli.session import Session
 from holdfast.composition.client import open_client
 from holdfast.settings import Settings
 from holdfast.stack import down, up
+from holdfast.stack.progress import say_nothing
 
 
 @asynccontextmanager
@@ -34,11 +35,11 @@ async def own_stack(out: Output) -> AsyncIterator[Session]:
         settings = _settings(chosen, Path(folder))
         out.note("starting a local stack for this demo alone")
         try:
-            address = (await up(settings, _say_nothing)).address
+            address = (await up(settings, say_nothing)).address
             async with open_client(settings, address) as runs:
                 yield Session(out, settings, runs.temporal, runs)
         finally:
-            await down(settings, _say_nothing)
+            await down(settings, say_nothing)
 
 
 def _settings(chosen: Settings, folder: Path) -> Settings:
@@ -71,7 +72,3 @@ def _cancelled_by_signals() -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
-
-
-def _say_nothing(_line: str) -> None:
-    pass

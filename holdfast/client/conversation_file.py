@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast._util.private_files import open_lock_file, write_private
+from holdfast._util.private_files import open_lock_file, try_flock, write_private
 from holdfast.errors import StoreUnavailable, UsageError
 from holdfast.types import RunId
 
@@ -128,7 +127,7 @@ class ConversationFile:
     def _locked(self) -> Iterator[None]:
         descriptor, end = open_lock_file(self._lock), time.monotonic() + LOCK_TIMEOUT
         try:
-            while not _try_lock(descriptor):
+            while not try_flock(descriptor):
                 if time.monotonic() > end:
                     raise StoreUnavailable(
                         f"{str(self.path)!r} has been locked by another process for {LOCK_TIMEOUT:g} s: try again"
@@ -154,11 +153,3 @@ def _place(lines: list[bytes], run_id: RunId, runs: dict[RunId, _Line]) -> int |
 
 def _digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import fcntl
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +14,7 @@ from uuid import uuid4
 
 from pydantic import AwareDatetime, ValidationError
 
-from holdfast._util.private_files import write_private
+from holdfast._util.private_files import try_flock, write_private
 from holdfast.errors import UsageError
 from holdfast.types import Data, RunId
 
@@ -164,10 +163,8 @@ class BulkJob:
 
 
 def _lock(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(f"another process works on {str(path)!r}: wait until it has ended") from None
+    if not try_flock(descriptor):
+        raise UsageError(f"another process works on {str(path)!r}: wait until it has ended")
 
 
 def _end_of_last_line(descriptor: int) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from holdfast._util.private_files import open_lock_file
+from holdfast._util.private_files import open_lock_file, try_flock
 from holdfast.errors import SettingsError
 
 RETRY_INTERVAL = 0.05  # seconds between attempts, while another process holds the lock
@@ -32,7 +31,7 @@ def try_lock(path: Path) -> int | None:
         ) from error
     acquired = False
     try:
-        acquired = _locks(descriptor)
+        acquired = try_flock(descriptor)
     finally:
         if not acquired:
             os.close(descriptor)
@@ -46,17 +45,9 @@ def is_locked(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _locks(descriptor)
+        return not try_flock(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _locks(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @asynccontextmanager

@@ -5,29 +5,29 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from holdfast._util.concurrency import beside
 
 Report = Callable[[str], None]
 """Receives plain lines for the person who waits."""
+
 
 TERMINAL_INTERVAL = 0.5  # seconds between updates of the line on a terminal
 LINE_INTERVAL = 15.0  # seconds between lines in a log file
 
 
-@asynccontextmanager
-async def ticking(what: str, detail: Callable[[], str], report: Report) -> AsyncIterator[None]:
+def say_nothing(_line: str) -> None:
+    """A report to nobody."""
+
+
+def ticking(what: str, detail: Callable[[], str], report: Report) -> AbstractAsyncContextManager[None]:
     """Shows the elapsed time and the progress during the block.
 
     On a terminal, one line of stderr is overwritten; elsewhere, `report` receives a line from time to time.
     """
-    task = asyncio.create_task(_tick(what, detail, report))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    return beside(_tick(what, detail, report))
 
 
 async def _tick(what: str, detail: Callable[[], str], report: Report) -> None:

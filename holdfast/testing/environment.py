@@ -21,6 +21,7 @@ from holdfast.composition.persistence import open_configured
 from holdfast.composition.worker import build_worker
 from holdfast.models import open_model
 from holdfast.settings import Settings
+from holdfast.stack.progress import say_nothing
 from holdfast.testing.model_server import ModelServer
 
 
@@ -62,11 +63,11 @@ async def serve_agents(*agents: Agent) -> AsyncIterator[AgentEnvironment]:
     ):
         settings = _settings(Path(folder), server)
         try:
-            local = await stack.up(settings, _say_nothing, worker=False)
+            local = await stack.up(settings, say_nothing, worker=False)
             async with open_client(settings, local.address) as client, _worker(client, settings, agents):
                 yield AgentEnvironment(client, server)
         finally:
-            await stack.down(settings, _say_nothing)
+            await stack.down(settings, say_nothing)
 
 
 def _settings(folder: Path, server: ModelServer) -> Settings:
@@ -107,7 +108,3 @@ async def _worker(client: Holdfast, settings: Settings, agents: tuple[Agent, ...
     finally:
         await persistence.close()
         await model.close()
-
-
-def _say_nothing(_line: str) -> None:
-    pass

@@ -16,6 +16,7 @@ from temporalio.client import Client
 from holdfast import stack
 from holdfast._util.loop_thread import LoopThread
 from holdfast.settings import Settings
+from holdfast.stack.progress import say_nothing
 from holdfast.temporal.connection import connect_temporal
 
 USUAL_START = 5.0  # seconds; a server that is installed starts in one or two
@@ -63,7 +64,7 @@ def session_stack(home: Path, report: Callable[[str], object]) -> Iterator[Sessi
             yield SessionStack(running.address, running.ui, home, loop, client)
         finally:
             if _is_last(users.fileno()):
-                loop.submit(stack.down(settings, _say_nothing)).result()
+                loop.submit(stack.down(settings, say_nothing)).result()
                 shutil.rmtree(home, ignore_errors=True)
             loop.end(END_TIMEOUT)
 
@@ -87,7 +88,3 @@ def _patient(report: Callable[[str], object]) -> Callable[[str], None]:
             report(line)
 
     return pass_on
-
-
-def _say_nothing(_line: str) -> None:
-    pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import ActivityError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 with workflow.unsafe.imports_passed_through():
@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.invocations import ToolInvocation
     from holdfast.types import ToolResult, ToolSpec
     from holdfast.workflows import options
+    from holdfast.workflows.calls import error_type
     from holdfast.workflows.run.code_process import has_not_begun
 
 LOST = (TimeoutType.HEARTBEAT, TimeoutType.START_TO_CLOSE)
@@ -41,7 +42,7 @@ async def call_once(tool: ToolSpec, invocation: ToolInvocation, invoke: Invoke) 
     try:
         return await _or_unknown(invoke(invocation, options.claimed_call(tool)))
     except ActivityError as error:
-        if failure_type(error) != ErrorType.NO_CLAIM:
+        if error_type(error) != ErrorType.NO_CLAIM:
             raise
     return await _without_claim(tool, invocation.model_copy(update={"claim": None}), invoke)
 
@@ -107,9 +108,4 @@ def is_lost(error: ActivityError) -> bool:
     cause = error.cause
     if isinstance(cause, TemporalTimeoutError):
         return cause.type in LOST
-    return failure_type(error) in (ErrorType.CALL_LOST, ErrorType.NOT_HELD)
-
-
-def failure_type(error: ActivityError) -> str | None:
-    """Returns the type of the failure that an activity raised."""
-    return error.cause.type if isinstance(error.cause, ApplicationError) else None
+    return error_type(error) in (ErrorType.CALL_LOST, ErrorType.NOT_HELD)

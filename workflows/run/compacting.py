@@ -14,7 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.messages import Compaction, CompactionOrder
     from holdfast.model_reply import ModelReply
     from holdfast.types import RunError
-    from holdfast.workflows.run.model_calls import ModelCaller, error_type, run_error
+    from holdfast.workflows.calls import error_type
+    from holdfast.workflows.run.model_calls import ModelCaller, run_error
     from holdfast.workflows.run.state import RunState
 
 DUE, OVERFLOW, ASKED = "window", "overflow", "command"

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.protocol import ModelCall, ModelProgress
     from holdfast.types import RunError, TranscriptRef
     from holdfast.workflows import options
-    from holdfast.workflows.calls import MESSAGE_CHARS, call_activity
+    from holdfast.workflows.calls import MESSAGE_CHARS, call_activity, error_type
     from holdfast.workflows.run.code_process import CodeProcess, has_not_begun
     from holdfast.workflows.run.model_queue import ModelQueue
     from holdfast.workflows.run.outbox import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outbox
@@ -218,11 +218,6 @@ def lost_progress(error: ActivityError) -> ModelProgress | None:
         return ModelProgress.model_validate(error.cause.last_heartbeat_details[0])
     except (IndexError, ValidationError):
         return None
-
-
-def error_type(error: ActivityError) -> str | None:
-    """Returns the type of an activity's failure; `None` if it has none."""
-    return error.cause.type if isinstance(error.cause, ApplicationError) else None
 
 
 def out_of_time(error: ActivityError) -> bool:

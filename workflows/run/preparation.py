@@ -17,12 +17,12 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import RunError, RunStatus
     from holdfast.workflows import options
-    from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.calls import call_activity, error_type
     from holdfast.workflows.local import attempt_locally
     from holdfast.workflows.options import FIRST_WAIT
     from holdfast.workflows.run.attachments import stored
     from holdfast.workflows.run.fork import copy_workspace, read_prefix
-    from holdfast.workflows.run.model_calls import error_type, run_error
+    from holdfast.workflows.run.model_calls import run_error
     from holdfast.workflows.run.prompting import Prompting
     from holdfast.workflows.run.state import SUMMARY_CHARS
 

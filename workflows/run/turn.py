@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from holdfast.bounds import shortened
 from holdfast.errors import ErrorType
 from holdfast.types import AgentSpec, Message, RunError, ToolCall, ToolSpec
 
@@ -118,7 +119,7 @@ def describe_call(call: ToolCall) -> str:
         shown = ", ".join(f"{name}={_brief(value)}" for name, value in arguments.items())
     except (ValueError, AttributeError, RecursionError):
         shown = _brief(call.arguments)
-    return _cut(f"{call.name}({shown})", 120)
+    return shortened(f"{call.name}({shown})", 120)
 
 
 def tools_by_name(spec: AgentSpec) -> dict[str, ToolSpec]:
@@ -128,8 +129,4 @@ def tools_by_name(spec: AgentSpec) -> dict[str, ToolSpec]:
 
 def _brief(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return _cut(" ".join(text.split()), 40)
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return shortened(" ".join(text.split()), 40)

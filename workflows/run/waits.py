@@ -11,9 +11,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
-    from holdfast.workflows.calls import SUMMARY_CHARS
+    from holdfast.workflows.calls import SUMMARY_CHARS, error_type
     from holdfast.workflows.options import FIRST_WAIT, LONGEST_WAIT
-    from holdfast.workflows.run.claimed_calls import failure_type
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.view import View
 
@@ -71,7 +70,7 @@ class Waits:
 
 def _missing(error: ActivityError) -> str | None:
     """Returns what a call waits for that its worker serves; `None` means that the worker does not serve it."""
-    kind = failure_type(error)
+    kind = error_type(error)
     if kind == ErrorType.WORKSPACE_NOT_READY:
         return WORKSPACE
     return LEDGER if kind == ErrorType.CLAIM_REQUIRED else None
