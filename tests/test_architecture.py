@@ -202,8 +202,8 @@ LAYERS = [
     Layer(LEAVES, "", "pydantic pydantic_core"),
     Layer("search_attributes", LEAVES, "temporalio"),
     Layer(
-        "settings observability_settings workspace_settings",
-        "bounds budgets errors http_access pricing _util.age _util.named_values rejection",
+        "settings model_settings observability_settings workspace_settings",
+        "bounds budgets errors http_access names pricing _util.age _util.named_values rejection",
         "pydantic pydantic_settings",
     ),
     Layer("_version", ""),

@@ -12,7 +12,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from holdfast.errors import TemporalUnavailable
-from holdfast.settings import SCRIPTED_MODEL, Settings
+from holdfast.names import SCRIPTED_MODEL
+from holdfast.settings import Settings
 from holdfast.stack import server, sockets
 from holdfast.stack import worker as workers
 from holdfast.stack.comparison import compare

@@ -16,8 +16,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from holdfast.errors import WorkerUnavailable
+from holdfast.names import SCRIPTED_MODEL
 from holdfast.scripted.hashing import HASHING_MODEL
-from holdfast.settings import SCRIPTED_MODEL, Settings
+from holdfast.settings import Settings
 from holdfast.stack import process
 from holdfast.stack.part_locks import CLAIM_VARIABLE, PartLock
 from holdfast.stack.serving import FILE_VARIABLE
