@@ -26,6 +26,11 @@ class ChildOrder:
     """Further fields of its request."""
 
 
+def name_of(agent: str | AgentSpec) -> str:
+    """Returns the name by which an agent is asked: its reference, or the name in its definition."""
+    return agent if isinstance(agent, str) else agent.name
+
+
 def question_of(call: ToolCall) -> str | None:
     """Returns the question of a call; `None` if there is none."""
     try:

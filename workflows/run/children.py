@@ -9,33 +9,29 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
-from temporalio.workflow import ChildWorkflowCancellationType, ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
-    from holdfast._version import __version__
-    from holdfast.approval import ALL
     from holdfast.attachments import Attachment
-    from holdfast.bounds import indexed, shortened
+    from holdfast.bounds import shortened
     from holdfast.budgets import Budget
     from holdfast.children import MAX_DEPTH, ChildReport, ChildRun, EarlierChild, FoundChild, ReportRequest
+    from holdfast.commands import RUN_SENDER
     from holdfast.definition import split_version
     from holdfast.errors import ErrorType
-    from holdfast.protocol import RunRequest
-    from holdfast.search_attributes import AGENT_NAME, AGENT_PARENT, AGENT_ROOT, AGENT_STATUS
-    from holdfast.types import AgentSpec, RunError, RunId, RunResult, RunStatus, ToolCall, ToolResult, ToolSpec
+    from holdfast.types import AgentSpec, RunError, RunId, RunStatus, ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
     from holdfast.workflows.calls import SUMMARY_CHARS, call_activity
     from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.child_end import answer_of, end_of, used_by
-    from holdfast.workflows.run.child_order import ChildOrder, question_of
+    from holdfast.workflows.run.child_order import ChildOrder, name_of, question_of
+    from holdfast.workflows.run.child_start import Handle, child_request, start_child
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.run_budget import RunBudget, not_called
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.tree import wait_for, wait_id
-    from holdfast.workspace_states import WorkspacePoint, WorkspaceSnapshot
+    from holdfast.workspace_states import WorkspaceSnapshot
 
 ATTEMPTS = 20
 """Ids that are tried for one child; each reset of its parent to before its start uses up one."""
@@ -43,7 +39,6 @@ STOP_TIMEOUT = timedelta(seconds=30)
 """How long a run waits for a child that it has cancelled. A child that runs ends within seconds."""
 
 T = TypeVar("T")
-Handle = ChildWorkflowHandle[Any, Any]
 
 
 class Children:
@@ -107,7 +102,7 @@ class Children:
                 f"no agent was asked: this run is {MAX_DEPTH} runs below the first one, which is the limit; "
                 "answer with what you know"
             )
-        agent = next((each for each in self._state.spec.agents if _name(each) == tool.agent), None)
+        agent = next((each for each in self._state.spec.agents if name_of(each) == tool.agent), None)
         if agent is None:
             return f"the agent {tool.agent!r} cannot be asked by this one"
         return ChildOrder(call.id, str(place), agent, text, self._shares(call))
@@ -192,7 +187,7 @@ class Children:
             if isinstance(part, Shortage):
                 return not_called(part)
             try:
-                handle = await self._start_workflow(run, self._request(order, part))
+                handle = await start_child(state, run, child_request(state, order, part))
             except WorkflowAlreadyStartedError:  # by an execution before a reset
                 if earlier := await self._earlier(run, order):
                     return earlier
@@ -201,16 +196,16 @@ class Children:
                 continue
             except FailureError as error:
                 self._budget.give_back(run)
-                return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: {error.message}")
+                return ToolResult(error=f"the agent {name_of(agent)!r} could not be asked: {error.message}")
             self._handles[run] = handle
             handle.add_done_callback(functools.partial(self._take_end, run))
             return self._add(run, order)
-        return ToolResult(error=f"the agent {_name(agent)!r} could not be asked: its run could not be named")
+        return ToolResult(error=f"the agent {name_of(agent)!r} could not be asked: its run could not be named")
 
     def _add(self, run: RunId, order: ChildOrder) -> ChildRun:
         child = ChildRun(
             run=run,
-            agent=split_version(_name(order.agent))[0],
+            agent=split_version(name_of(order.agent))[0],
             call=order.call,
             turn=self._state.turns,
             started_at=workflow.now(),
@@ -224,7 +219,7 @@ class Children:
 
         One that is open reports what it does, and its end.
         """
-        agent = split_version(_name(order.agent))[0]
+        agent = split_version(name_of(order.agent))[0]
         wanted = EarlierChild(run=run, parent=self._state.run_id, agent=agent, input=order.text)
         if attached := order.options.get("attachments"):
             wanted.attachments = [Attachment.model_validate(each) for each in attached]
@@ -263,58 +258,6 @@ class Children:
 
     def _take_end(self, run: RunId, _done: object) -> None:
         self.report(end_of(run, self._handles[run]))
-
-    async def _start_workflow(self, run: str, request: RunRequest) -> Handle:
-        name = split_version(_name(request.agent))[0] if isinstance(request.agent, str) else request.agent.name
-        shown = " ".join(request.shown_input.split())[:SUMMARY_CHARS]
-        assert request.parent is not None
-        assert request.root is not None
-        return await workflow.start_child_workflow(
-            names.AGENT_RUN,
-            request,
-            id=run,
-            result_type=RunResult,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            # Temporal would also apply another policy when the parent continues as new.
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-            memo={"input": shown},
-            search_attributes=TypedSearchAttributes(
-                [
-                    SearchAttributePair(AGENT_NAME, indexed(name)),
-                    SearchAttributePair(AGENT_STATUS, RunStatus.QUEUED.value),
-                    SearchAttributePair(AGENT_PARENT, indexed(request.parent)),
-                    SearchAttributePair(AGENT_ROOT, indexed(request.root)),
-                ]
-            ),
-            static_summary=shortened(name if self._state.plan.private else f"{name} · {shown}", 120),
-        )
-
-    def _request(self, order: ChildOrder, part: Budget | None) -> RunRequest:
-        state, request = self._state, self._state.request
-        fields: dict[str, Any] = {
-            "agent": order.agent,
-            "input": order.text,
-            **order.options,
-            "workspace": state.plan.workspace,
-            "parent": state.run_id,
-            "root": request.root or state.run_id,
-            "depth": request.depth + 1,
-            "client_version": __version__,
-        }
-        inherited = {
-            "own_workspace": state.plan.own_workspace,
-            "kept": WorkspacePoint(heads=heads) if (heads := [each.bare for each in state.workspace.heads]) else None,
-            "tags": request.tags,
-            "context": request.context,
-            "expires": request.expires,
-            "approval_timeout": request.approval_timeout,
-            "within": part,
-        }
-        fields |= {name: value for name, value in inherited.items() if value}
-        if ALL in (request.approve or ()):
-            fields["approve"] = [ALL]
-        return RunRequest.model_validate(fields)
 
     async def stop(self, child: ChildRun) -> None:
         """Cancels a child and waits for its end."""
@@ -360,7 +303,7 @@ class Children:
 
     @property
     def _sender(self) -> str:
-        return f"run:{self._state.run_id}"
+        return f"{RUN_SENDER}{self._state.run_id}"
 
     async def _signal(self, child: ChildRun, signal: str, *arguments: Any) -> bool:
         """Sends a signal to a child, and returns whether it is open."""
@@ -382,7 +325,3 @@ async def to_its_end(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
         except asyncio.CancelledError:
             is_cancelled = True
     return task.result(), is_cancelled
-
-
-def _name(agent: str | AgentSpec | Any) -> str:
-    return agent if isinstance(agent, str) else str(agent.name)

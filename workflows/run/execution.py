@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.commands import Commands
     from holdfast.workflows.run.compacting import CompactingCaller, ContextFull
     from holdfast.workflows.run.context_commands import context_handlers
+    from holdfast.workflows.run.continuation import Continuation
     from holdfast.workflows.run.control import Control
     from holdfast.workflows.run.forked import fork_of
     from holdfast.workflows.run.gate import Gate
@@ -90,7 +91,8 @@ class Execution:
         )
         self._view = View(self.state)
         self.stages = Stages(self.state, self._view, self._outbox)
-        self._gate = Gate(self.state, self._is_continuing)
+        self._continuation = Continuation(self._outbox)
+        self._gate = Gate(self.state, self._continuation.is_near)
         self.children = Children(self.state, self._gate)
         self.tool_children = ToolChildren(self.state, self.children)
         waits = CallWaits(self.state, self._gate)
@@ -104,8 +106,6 @@ class Execution:
         self._day_limit = ""
         """Why the last model call was not made, if a daily budget does not suffice."""
         self._stop: RunStatus | None = None
-        self._next_try = 0
-        """Length of the history at which the run tries again to continue as new, after the mirror lagged."""
         self._out_of_time = ""
         self._calls = CompactingCaller(self.state, self._model)
         self._restoring = Restoring(self.state, self._step, self._outbox)
@@ -215,7 +215,7 @@ class Execution:
                 self.state.end_interrupted_turn(workflow.now())
             step = self._next_step()
             if not self._ends_at_once(step):
-                if await self._should_continue_as_new():
+                if not self._stop and await self._continuation.begins(self.children):
                     return None
                 # Of the calls of a turn, each waits for itself: while the run is paused, deadlines keep running.
                 if not isinstance(step, CallTools) and not await self._gate.is_open():
@@ -254,7 +254,7 @@ class Execution:
             case WaitForMessage() if self.state.context.compacting:
                 outcome = await self._compact_now()
             case WaitForMessage():
-                is_open = await has_next_message(self.state, self._is_continuing)
+                is_open = await has_next_message(self.state, self._continuation.is_near)
                 outcome = None if is_open else Outcome(RunStatus.COMPLETED)
             case Finish(fault):
                 outcome = await self._finish(fault)
@@ -327,7 +327,7 @@ class Execution:
             self._deliver()
         self._view.update()
         try:
-            reply = await self._calls.call(self._is_continuing)
+            reply = await self._calls.call(self._continuation.is_near)
         except (ActivityError, ContextFull) as error:
             if self._step.is_stopped:  # between two attempts, so that there is no partial reply
                 return
@@ -360,7 +360,7 @@ class Execution:
 
     async def _compact_as_asked(self) -> None:
         try:
-            await self._calls.compact_as_asked(self._is_continuing)
+            await self._calls.compact_as_asked(self._continuation.is_near)
         except ActivityError as error:
             self.state.record_refusal(workflow.now(), Compact.NAME, run_error(error).message, None)
             self.state.context.compacting = None
@@ -372,27 +372,7 @@ class Execution:
         if not self.state.pending_calls:
             self.state.mark_turn(workflow.now())
 
-    def _is_continuing(self) -> bool:
-        """Whether no further call of this turn is begun, so that the run can continue as new before it."""
-        info = workflow.info()
-        length = info.get_current_history_length()
-        return info.is_continue_as_new_suggested() and (length >= self._next_try or length > options.MAX_EVENTS)
-
     def _stopped(self) -> Outcome:
         if self._stop == RunStatus.TIMED_OUT:
             return Outcome(RunStatus.TIMED_OUT, RunError(type=ErrorType.TIMED_OUT, message=self._out_of_time))
         return Outcome(RunStatus.CANCELLED, RunError(type=ErrorType.CANCELLED, message="the run was cancelled"))
-
-    async def _should_continue_as_new(self) -> bool:
-        """Whether to continue as new: not before the mirror is complete, as the next execution reads it.
-
-        Entries that are recorded at the last moment are handed over to the next execution.
-        """
-        if self._stop or not self._is_continuing():
-            return False
-        await self.children.hand_over()
-        must_continue = workflow.info().get_current_history_length() > options.MAX_EVENTS
-        if await self._outbox.can_hand_over(None if must_continue else options.FLUSH_TIMEOUT):
-            return True
-        self._next_try = workflow.info().get_current_history_length() + options.EVENTS_BETWEEN_TRIES
-        return False
