@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from holdfast.agent_result import AgentResult
 from holdfast.agents.readers import reader_of
-from holdfast.arguments import checked_id, checked_known_id, checked_mapping, checked_number, checked_text
+from holdfast.arguments import checked_id, checked_known_id, checked_mapping, checked_number
 from holdfast.budgets import Budget
 from holdfast.client.commander import Commander
 from holdfast.client.conversations import ConversationPlaces, Conversations
@@ -22,14 +22,13 @@ from holdfast.client.history import history_of
 from holdfast.client.inbox import Inbox
 from holdfast.client.inputs import Inputs, RunInput
 from holdfast.client.known_agents import KnownAgents, Sources
-from holdfast.client.listed_run import ListedRun
+from holdfast.client.listed_run import ListedRun, listed_runs
 from holdfast.client.run_conditions import run_conditions
 from holdfast.client.run_handle import RunHandle
 from holdfast.client.session import Session
 from holdfast.client.starter import RunStarter, request_fields
 from holdfast.client.tool_runs import AnyAgent, ExecutedTool, ToolCallOptions, ToolRuns
 from holdfast.embedding import Vectors, embed_texts
-from holdfast.errors import WorkerUnavailable
 from holdfast.event_topics import emitted_event
 from holdfast.inbox import OpenWait
 from holdfast.option_names import RUN, explains_options
@@ -37,13 +36,9 @@ from holdfast.ports import BusSource, MirrorSource
 from holdfast.ports.contents import ContentSource
 from holdfast.ports.retrieval import Embedder
 from holdfast.start_options import StartOptions
-from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.event_topics import TemporalEventTopics
-from holdfast.temporal.executions import newest_first
-from holdfast.temporal.list_filter import check_filter
 from holdfast.temporal.polling_workers import PollingWorkers
 from holdfast.temporal.run_log import TemporalRunLog
-from holdfast.temporal.visibility import explained_rejections
 from holdfast.types import MAX_INPUT_BYTES, RunId, RunStatus
 
 
@@ -84,7 +79,7 @@ class Holdfast:
         self._task_queue = task_queue
         run_log = TemporalRunLog(client)
         self._inbox = Inbox(client, mirror, bus)
-        self._workers = PollingWorkers(client, task_queue, may_run) if may_run else PollingWorkers(client, task_queue)
+        self._workers = PollingWorkers(client, task_queue, may_run)
         inputs = Inputs(contents, max_input_bytes)
         self._starter = RunStarter(client, KnownAgents(self._workers, agents), task_queue=task_queue, inputs=inputs)
         forks = Forks(run_log, mirror, self._starter)
@@ -358,14 +353,8 @@ class Holdfast:
         """
         conditions = run_conditions(status=status, agent=agent, root=root, stage=stage, tags=tags or {})
         checked_number("limit", limit, 0)
-        if where is not None:
-            await check_filter(self._client, checked_text("where", where))
-            conditions.append(f"({where})")
-        with translated_errors():
-            async with explained_rejections(self._client):
-                found = await newest_first(self._client, " AND ".join(conditions), limit)
-            for execution in found:
-                yield await ListedRun.of(execution)
+        async for run in listed_runs(self._client, conditions, where=where, limit=limit):
+            yield run
 
     async def inbox(self) -> Sequence[OpenWait]:
         """Returns everything that waits for a person, over all runs, oldest first.
@@ -385,7 +374,4 @@ class Holdfast:
         Raises:
             WorkerUnavailable: none does.
         """
-        if not await self._workers.names():
-            raise WorkerUnavailable(
-                f"no worker polls task queue {self._task_queue!r}; `holdfast up` or `holdfast worker` starts one"
-            )
+        await self._workers.check()

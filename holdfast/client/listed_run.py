@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import AwareDatetime
-from temporalio.client import WorkflowExecution
+from temporalio.client import Client, WorkflowExecution
 
+from holdfast.arguments import checked_text
 from holdfast.errors import PayloadUnreadable
 from holdfast.search_attributes import (
     AGENT_COST,
@@ -21,8 +22,11 @@ from holdfast.search_attributes import (
     AGENT_TURN,
     AGENT_WAITS_FOR,
 )
-from holdfast.temporal.executions import started_at
+from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.executions import newest_first, started_at
+from holdfast.temporal.list_filter import check_filter
 from holdfast.temporal.run_log import ENDED
+from holdfast.temporal.visibility import explained_rejections
 from holdfast.types import Data, RunId, RunStatus, Text
 
 
@@ -87,3 +91,28 @@ async def _memo(execution: WorkflowExecution) -> tuple[Mapping[str, Any], str | 
         return await execution.memo(), None
     except PayloadUnreadable as error:
         return {}, str(error)
+
+
+async def listed_runs(
+    client: Client, conditions: Sequence[str], *, where: str | None, limit: int
+) -> AsyncIterator[ListedRun]:
+    """Yields the runs that match all conditions, newest first; see `Holdfast.list`.
+
+    Args:
+        client: of the namespace.
+        conditions: in Temporal's language of list filters.
+        where: a further condition, which a person wrote.
+        limit: maximum number of runs.
+
+    Raises:
+        UsageError: `where` is not accepted; the message says what to change.
+        TemporalUnavailable: the server is unavailable.
+    """
+    if where is not None:
+        await check_filter(client, checked_text("where", where))
+        conditions = [*conditions, f"({where})"]
+    with translated_errors():
+        async with explained_rejections(client):
+            found = await newest_first(client, " AND ".join(conditions), limit)
+        for execution in found:
+            yield await ListedRun.of(execution)

@@ -6,11 +6,8 @@ from collections.abc import Callable
 
 from temporalio.client import Client
 
+from holdfast.errors import WorkerUnavailable
 from holdfast.temporal.connection import pollers, translated_errors
-
-
-def _may_run(_name: str) -> bool:
-    return True
 
 
 class PollingWorkers:
@@ -19,10 +16,11 @@ class PollingWorkers:
     Args:
         client: connected to their namespace.
         task_queue: the task queue.
-        may_run: returns whether the worker of a name may be running; Temporal lists one that was killed for a while.
+        may_run: returns whether the worker of a name may be running, as Temporal lists one that was killed for a while;
+            `None` means that all may.
     """
 
-    def __init__(self, client: Client, task_queue: str, may_run: Callable[[str], bool] = _may_run) -> None:
+    def __init__(self, client: Client, task_queue: str, may_run: Callable[[str], bool] | None = None) -> None:
         self._client = client
         self._may_run = may_run
         self.task_queue = task_queue
@@ -35,4 +33,16 @@ class PollingWorkers:
         """
         with translated_errors():
             found = await pollers(self._client, self.task_queue)
-        return {poller.identity for poller in found if self._may_run(poller.identity)}
+        return {poller.identity for poller in found if self._may_run is None or self._may_run(poller.identity)}
+
+    async def check(self) -> None:
+        """Checks that there is one.
+
+        Raises:
+            WorkerUnavailable: there is none.
+            TemporalUnavailable: the server is unavailable.
+        """
+        if not await self.names():
+            raise WorkerUnavailable(
+                f"no worker polls task queue {self.task_queue!r}; `holdfast up` or `holdfast worker` starts one"
+            )
