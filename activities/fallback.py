@@ -13,15 +13,8 @@ from holdfast._util.logger import get_logger
 from holdfast.activities.failures import EXPECTED
 from holdfast.activities.retries import Attempt, retry_pause
 from holdfast.bounds import shortened
-from holdfast.errors import (
-    ContextOverflow,
-    ErrorType,
-    FaultReason,
-    ModelError,
-    ModelRefused,
-    ModelUnavailable,
-    OutOfCredit,
-)
+from holdfast.errors import ContextOverflow, ErrorType, ModelError, ModelRefused, ModelUnavailable, OutOfCredit
+from holdfast.fault_reason import FaultReason
 from holdfast.model_reply import ModelReply, Redirection, TriedModel
 from holdfast.ports import ChatModel
 from holdfast.protocol import ModelCall

@@ -51,6 +51,8 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Self
 
+from holdfast.fault_reason import FaultReason
+
 if TYPE_CHECKING:
     from holdfast.types import RunResult
 
@@ -106,30 +108,6 @@ class ErrorType(enum.StrEnum):
     INTERRUPTED = "Interrupted"
     TERMINATED = "RunTerminated"
     INTERNAL = "InternalError"
-
-
-class FaultReason(enum.StrEnum):
-    """Why a model did not answer, in one word; see `ModelError.reason`."""
-
-    RATE_LIMITED = "rate_limited"
-    SERVER_ERROR = "server_error"
-    TIMEOUT = "timeout"
-    CONNECTION = "connection"
-    BROKEN_REPLY = "broken_reply"
-    BREAKER_OPEN = "breaker_open"
-    NO_CREDIT = "no_credit"
-    REFUSED = "refused"
-    CONTEXT_OVERFLOW = "context_overflow"
-
-    @property
-    def is_temporary(self) -> bool:
-        """Whether the same request may succeed later."""
-        return self not in (self.NO_CREDIT, self.REFUSED, self.CONTEXT_OVERFLOW)
-
-    @property
-    def words(self) -> str:
-        """The reason for people."""
-        return self.value.replace("_", " ")
 
 
 class HoldfastError(Exception):

@@ -18,7 +18,7 @@ class TriedModel(Tolerant):
     model: Label
     """As the agent names it."""
     reason: Label
-    """Why it did not answer, a value of `holdfast.errors.FaultReason`."""
+    """Why it did not answer, a value of `holdfast.fault_reason.FaultReason`."""
     message: Text = ""
     """The error, for people."""
 

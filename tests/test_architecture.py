@@ -156,6 +156,7 @@ LEAVES = """
     estimates
     event_topics
     events
+    fault_reason
     fork_of
     forking
     http_access

@@ -56,6 +56,7 @@ PASSED_THROUGH = (
     "chat_format",
     "json_schema",
     "errors",
+    "fault_reason",
     "event_topics",
     "events",
     "invocations",

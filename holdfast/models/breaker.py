@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from holdfast._util.logger import get_logger
-from holdfast.errors import FaultReason, ModelError, ModelUnavailable
+from holdfast.errors import ModelError, ModelUnavailable
+from holdfast.fault_reason import FaultReason
 
 log = get_logger(__name__)
 

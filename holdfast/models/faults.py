@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.errors import ContextOverflow, FaultReason, ModelError, ModelRefused, ModelUnavailable, OutOfCredit
+from holdfast.errors import ContextOverflow, ModelError, ModelRefused, ModelUnavailable, OutOfCredit
+from holdfast.fault_reason import FaultReason
 from holdfast.models.overflow import overflow_tokens
 
 MAX_RETRY_AFTER = 86_400.0  # seconds; no run waits for longer, and an absurd number must not overflow

@@ -12,7 +12,8 @@ import openai
 from typing_extensions import override
 
 from holdfast._util.logger import get_logger
-from holdfast.errors import FaultReason, ModelRefused, ModelUnavailable
+from holdfast.errors import ModelRefused, ModelUnavailable
+from holdfast.fault_reason import FaultReason
 from holdfast.model_reply import ModelReply
 from holdfast.models.chunks import CompletionChunks, Response
 from holdfast.models.faults import DOUBTFUL_ATTEMPTS

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from holdfast import _lazy
-from holdfast.errors import FaultReason, ModelError, ModelUnavailable
+from holdfast.errors import ModelError, ModelUnavailable
+from holdfast.fault_reason import FaultReason
 from holdfast.models.faults import Fault
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from holdfast.errors import FaultReason, ModelRefused, ModelUnavailable
+from holdfast.errors import ModelRefused, ModelUnavailable
+from holdfast.fault_reason import FaultReason
 from holdfast.models.breaker import FIRST_OPEN, PROBE_WAIT, Breaker, BreakerLimits
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.errors import ContextOverflow, FaultReason, ModelUnavailable, OutOfCredit
+from holdfast.errors import ContextOverflow, ModelUnavailable, OutOfCredit
+from holdfast.fault_reason import FaultReason
 from holdfast.models.faults import Fault
 
 SAID = [
