@@ -25,6 +25,7 @@ from holdfast.workspaces.contents import tree_of, write_tree
 from holdfast.workspaces.keeper import WorkspaceKeeper, WorkspaceNotReady
 from holdfast.workspaces.limits import KeptLimits
 from tests.support.small_disk import small_disk
+from tests.support.stored_files import trees_of
 from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 
 NAME, RUN = "run-1", "run-1"
@@ -381,7 +382,7 @@ async def test_only_what_no_run_needs_is_pruned(here: Machine, content: SurrealF
     kept = await content.amount()
     await content.sweep()
     assert (await content.amount()).count <= kept.count
-    assert await SurrealFiles(database).missing((await SurrealFiles(database).trees_of(RUN))[-1]) == []
+    assert await SurrealFiles(database).missing((await trees_of(database, RUN))[-1]) == []
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "x" * 300])

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import enum
 import json
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from holdfast import File, ToolContext, tool
 from holdfast.activities.result_cut import cut
 from holdfast.agents.results import as_result
 from holdfast.types import ToolResult
+from tests.support.tool_agents import NOON, Colour, Item, Point
 
-
-class Colour(enum.Enum):
-    RED = "red"
-
-
-class Item(BaseModel):
-    name: str
-    at: datetime | None = None
-
-
-@dataclass
-class Point:
-    x: int
-
-
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 RETURNED: list[tuple[Any, Any]] = [
     ("text", str),
     ({"a": [1, None]}, dict[str, list[int | None]]),

@@ -20,6 +20,7 @@ from holdfast.trees import Tree
 from holdfast.workspace_log import snapshots_in
 from tests.support.lab import Lab, eventually
 from tests.support.scouts import forkable
+from tests.support.stored_files import trees_of
 
 
 @tool
@@ -254,16 +255,16 @@ async def test_lost_files_are_found_and_those_of_deleted_runs_released(
         await run.result(60)
         await lab.assert_mirrored(run.id)
     assert await lost_files(lab.store, files, run.id) == ()
-    trees = await files.trees_of(run.id)
-    names = Tree.decode(await files.get_tree(trees[0])).nodes["a.txt"].chunks
     database = files._database
+    trees = await trees_of(database, run.id)
+    names = Tree.decode(await files.get_tree(trees[0])).nodes["a.txt"].chunks
     await database.run("DELETE $rows", rows=[RecordID("file_chunk", name) for name in names])
     found = await lost_files(lab.store, SurrealFiles(database), run.id)
     assert {line.rpartition(": ")[2] for line in found} == {"a.txt"}
     mirrored = await lab.store.run(run.id)
     assert mirrored is not None
     assert await Pruner(lab.store, None, files=files).drop(Prunable(mirrored))
-    assert await files.trees_of(run.id) == []
+    assert await trees_of(database, run.id) == []
 
 
 async def test_nothing_is_recorded_if_nothing_changed(lab: Lab, files: SurrealFiles) -> None:

@@ -26,7 +26,6 @@ SEPARATOR = ":"  # between the parts of a name or a reference; neither hashes no
 CLAIMED = 10_000  # uses that are remembered, so that each is written once
 
 USE = "INSERT IGNORE INTO file_use $rows RETURN VALUE id"
-TREES = "SELECT VALUE id FROM file_use:[$owner, NONE]..=[$owner, ..]"
 PRESENT = "SELECT VALUE id FROM $rows"
 RELEASE = "DELETE file_use:[$owner, NONE]..=[$owner, ..] RETURN NONE"
 PAGE = "SELECT VALUE id FROM file_use WHERE id > $after ORDER BY id LIMIT $limit"
@@ -112,15 +111,6 @@ class SurrealFiles(FileStore):
             StoreUnavailable: the database is unavailable.
         """
         return await self._table.amount()
-
-    async def trees_of(self, owner: str) -> list[str]:
-        """Returns the trees that a run needs.
-
-        Raises:
-            StoreUnavailable: the database is unavailable.
-        """
-        [found] = await self._database.run(TREES, owner=owner)
-        return [identity.id[1] for identity in found]
 
     async def missing(self, tree: str) -> list[str]:
         """Returns the paths of the files in a tree whose content is not in the database.
