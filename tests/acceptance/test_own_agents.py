@@ -112,7 +112,7 @@ def test_script_killed_second_start_attaches(taken_up: TakenUp) -> None:
     assert "ordered rope by two" in third.out
     other = scripts.run(scripts.write(CLERK.replace("Please order", "Order"), RUN="killed-1"))
     assert other.code == 1
-    assert "RunExists: run 'killed-1' exists already, with another input" in other.err
+    assert "RunExists: run 'killed-1' already exists with another input" in other.err
     assert scripts.orders() == ["rope"]
 
 
@@ -380,7 +380,7 @@ def test_a_script_passes_pictures_and_data(scripts: Scripts) -> None:
     (scripts.folder / "x.png").write_bytes(png(3, 3))
     other = scripts.run(file)
     assert other.code == 1
-    assert "run 'album-1' exists already, with another input" in other.err
+    assert "run 'album-1' already exists with another input" in other.err
 
 
 TEAM = """
