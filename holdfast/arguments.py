@@ -83,17 +83,20 @@ def checked_seconds(name: str, value: object) -> float | None:
 
 
 def checked_folder(name: str, value: object) -> Path | None:
-    """Returns the path of a folder; `None`, and an empty text, mean that there is none.
+    """Returns the absolute path of a folder, without links; `None`, and an empty text, mean that there is none.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: it is something else, or no folder can have this path.
     """
     if value is None or value == "":
         return None
     path = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(path, str):
         raise refused(name, value, "the path of a folder, as text or a Path")
-    return Path(path)
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise refused(name, value, f"a path that a folder can have ({error})") from None
 
 
 def checked_names(name: str, value: object) -> list[str] | None:

@@ -142,7 +142,11 @@ class Image(File):
 
 def _read(path: Path) -> bytes:
     """Returns the content of a regular file, at most one byte more than a message accepts."""
-    with os.fdopen(os.open(path.expanduser(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    try:
+        opened = os.open(path.expanduser(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (RuntimeError, ValueError) as error:
+        raise OSError(f"no file can have this path: {error}") from None
+    with os.fdopen(opened, "rb") as file:
         kind = os.fstat(file.fileno())
         if not stat.S_ISREG(kind.st_mode):
             raise OSError("it is a folder; attach its files" if stat.S_ISDIR(kind.st_mode) else "it is not a file")

@@ -107,7 +107,7 @@ class RunStarter:
 
     async def _request(self, fields: Mapping[str, Any]) -> RunRequest:
         folder = checked_folder("workspace", fields.get("workspace"))
-        wanted = {**fields, "workspace": str(folder.resolve()) if folder else None}
+        wanted = {**fields, "workspace": str(folder) if folder else None}
         wanted["client_version"] = __version__
         if fields.get("input") or not fields.get("session"):
             wanted |= await self._asked(fields)

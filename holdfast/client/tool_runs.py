@@ -129,7 +129,7 @@ class ToolRuns:
         given = {
             "approve": options.approve or None,
             "context": options.context,
-            "workspace": str(folder.resolve()) if folder else None,
+            "workspace": str(folder) if folder else None,
         }
         try:
             plain = to_jsonable_python(dict(arguments))

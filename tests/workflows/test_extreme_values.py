@@ -155,6 +155,8 @@ async def test_any_start_ends_in_good_order(lab: Lab) -> None:
         ({"agent": "a\ud800"}, "half a surrogate pair"),
         ({"model": "m" * 1_001}, "model="),
         ({"workspace": "w" * 5_000}, "workspace="),
+        ({"workspace": "w\0"}, "is not accepted: it must be a path that a folder can have"),
+        ({"workspace": "\ud800"}, "is not accepted: it must be a path that a folder can have"),
     ],
 )
 async def test_the_client_refuses_them_before_the_start(lab: Lab, options: dict[str, Any], told: str) -> None:
