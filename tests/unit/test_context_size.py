@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from holdfast.messages import Compaction, ContextUse
 from holdfast.model_reply import ModelReply
-from holdfast.types import Usage
+from holdfast.protocol import Plan, RunRequest
+from holdfast.types import AgentSpec, Usage
 from holdfast.workflows.run.context_size import ContextSize
+from holdfast.workflows.run.state import RunState
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def reply(tokens: int | None = None, window: int = 10_000) -> ModelReply:
@@ -17,6 +23,23 @@ def reply(tokens: int | None = None, window: int = 10_000) -> ModelReply:
 
 def done(before: int, after: int) -> Compaction:
     return Compaction(tokens_before=before, tokens_after=after)
+
+
+def test_the_window_is_that_of_the_agent_that_acts() -> None:
+    """A run that is handed to an agent with another model is compacted by the window of that, once it is known."""
+    team = {
+        "large": AgentSpec(name="large", model="l"),
+        "small": AgentSpec(name="small", model="s", context_window=8_000),
+    }
+    plan = Plan(spec=AgentSpec(name="a", team=team), timeout=60, expected_model="m", workspace="/w")
+    request = RunRequest(agent="a", input="Hello.")
+    state = RunState.begin("run", request, plan, started_at=NOW, now=NOW, chain="c")
+    size, seen = state.context.size, []
+    size.observe(reply(9_000))
+    for active in (None, "large", "small", None):
+        state.act_as(active)
+        seen.append((size.window, size.is_due))
+    assert seen == [(10_000, True), (None, False), (8_000, True), (None, False)]
 
 
 def test_it_is_due_at_80_percent() -> None:

@@ -6,9 +6,11 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowQueryFailedError
 
 from holdfast import Agent, RunHandle, RunStatus, tool
@@ -18,6 +20,7 @@ from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.testing import ChatToolCall, Reply
 from tests.support.lab import Lab, contents, eventually
 from tests.support.tiers import scaled
+from tests.support.trees import assert_replays
 
 ROOT = Path(__file__).parents[2]
 RUNS = scaled(20, 200)  # side by side
@@ -143,3 +146,28 @@ async def test_runs_that_are_asked_from_their_start_are_mirrored_as_they_replay(
 
         for run in await asyncio.gather(*(asked() for _ in range(RUNS))):
             await lab.assert_mirrored(run.id)
+
+
+async def test_updates_are_timed_from_the_start_of_a_run(lab: Lab) -> None:
+    """Search attributes are updated a second after the start, however late the first workflow task was.
+
+    The time of that task is another one in a replay if a query divides the task, so that nothing may depend on it.
+    """
+    heard = asyncio.Event()
+    heard.set()
+    lab.server.call_tools(("listen", {}))
+    lab.server.say("Done.")
+    handle = await lab.holdfast.start("speaker", "Speak.")
+    started = (await lab.client.get_workflow_handle(handle.id).describe()).start_time
+    await asyncio.sleep((started - datetime.now(UTC)).total_seconds() + 1.1)
+    async with lab.worker(speaker(heard), max_cached_workflows=100):
+        assert (await handle.result(60)).content == "Done."
+        history = await lab.client.get_workflow_handle(handle.id).fetch_history()
+        await assert_replays(lab, handle)
+    kinds = {EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED}
+    steps = [
+        event.activity_task_scheduled_event_attributes.activity_type.name or "upsert"
+        for event in history.events
+        if event.event_type in kinds
+    ]
+    assert steps[:5] == ["upsert", "model.call", "tool.listen", "upsert", "model.call"]

@@ -177,6 +177,7 @@ class RunState(CallReports):
         self.checks.follow(self.spec)
         if self.spec.models != before.models:
             self.plan.model_queue = None  # its first call learns which one it is
+            self.context.size.window = self.spec.context_window  # likewise
 
     @property
     def asked_model(self) -> str:

@@ -48,7 +48,10 @@ class View:
     def __init__(self, state: RunState) -> None:
         self._state = state
         self._shown: dict[str, str | int | float | datetime | list[str] | None] = {}
-        self._began = workflow.now()
+        # The time of a run's first task is another one in a replay, as in `RunState.begin`.
+        self._first_at = None if state.request.carried else state.started_at
+        """When the first upsert counts as made; `None` means when it is."""
+        self._began = self._first_at or workflow.now()
         self._upserted_at: datetime | None = None
 
     def update(self, *, final: bool = False, now: bool = False) -> None:
@@ -64,7 +67,8 @@ class View:
             return
         if updates := self._updates(self._state):
             workflow.upsert_search_attributes(updates)
-            self._upserted_at = workflow.now()
+            is_first = self._upserted_at is None
+            self._upserted_at = (self._first_at if is_first else None) or workflow.now()
 
     @property
     def rest(self) -> float:
