@@ -62,7 +62,7 @@ class RunDiff(Data):
     same: int
     """Number of messages at the beginning that both have; ids that providers chose are not compared."""
     first: tuple[Message | None, Message | None] | None
-    """The message of each at which they part; one is `None` if a run has no more, both if they are equal."""
+    """The message of each at which they diverge; one is `None` if a run has no more, both if they are equal."""
 
     @classmethod
     def of(cls, a: ComparedRun, b: ComparedRun, entries_of_a: Sequence[Entry], entries_of_b: Sequence[Entry]) -> Self:
