@@ -168,7 +168,7 @@ class ToolContext:
     ) -> AgentResult:
         """Runs another agent as a child of this run, and returns its result, also if it has failed.
 
-        The child shares the workspace, the context, the budget and the fate of this run, and counts in its
+        The child shares the workspace, the context and the budget of this run, ends with it, and counts in its
         `tree_usage`. A later attempt of this tool that asks the same finds the child that an earlier one has started. A
         child that is still active when the tool has ended is cancelled. The `timeout` of the tool includes the child.
 

@@ -38,7 +38,7 @@ async def check_vectors(vectors: Vectors) -> None:
     """Runs every check.
 
     Raises:
-        AssertionError: the store breaks a promise; the message says which.
+        AssertionError: the store violates a guarantee; the message says which.
     """
     for check in CHECKS:
         await check(vectors)
@@ -295,9 +295,9 @@ def _nested(levels: int) -> Any:
     return value
 
 
-def _same(actual: object, expected: object, promise: str) -> None:
+def _same(actual: object, expected: object, guarantee: str) -> None:
     if actual != expected:
-        raise AssertionError(f"guarantee violated: {promise}\n  expected {expected!r:.400}\n  found {actual!r:.400}")
+        raise AssertionError(f"guarantee violated: {guarantee}\n  expected {expected!r:.400}\n  found {actual!r:.400}")
 
 
 def _close(actual: Sequence[float], expected: Sequence[float]) -> None:
