@@ -184,10 +184,9 @@ class AgentCatalog:
         if self._agents.get(agent.name) is agent:
             return
         if agent.name in self._agents:
-            raise AgentDefinitionError(
-                f"two agents are named {agent.name!r}: one in {self._origins[agent.name]}, one in {origin}; "
-                "rename one of them"
-            )
+            first = self._origins[agent.name]
+            places = f"both in {origin}" if first == origin else f"one in {first}, one in {origin}"
+            raise AgentDefinitionError(f"two agents are named {agent.name!r}: {places}; rename one of them")
         if agent.memory_path and (owner := self._on_path(agent.memory_path)):
             raise AgentDefinitionError(
                 f"the agents {owner!r} and {agent.name!r} have the same memory_path, {agent.memory_path!r}: each needs "

@@ -266,6 +266,9 @@ def test_two_agents_of_one_name_are_refused(modules: Write) -> None:
         AgentDefinitionError, match=r"'researcher': one in holdfast\.agents\.shipped\.researcher, one in mine_c"
     ):
         AgentCatalog.load(["mine_c"])
+    modules(mine_d="d = Agent(name='twin')\ne = Agent(name='twin')")
+    with pytest.raises(AgentDefinitionError, match="two agents are named 'twin': both in mine_d; rename"):
+        AgentCatalog.load(["mine_d"])
 
 
 def test_tools_are_checked_when_loading(modules: Write) -> None:
