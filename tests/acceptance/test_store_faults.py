@@ -171,7 +171,7 @@ MISFITS = [
     Misfit(
         "a schema of a newer version",
         {"SURREALDB_NAMESPACE": "newer"},
-        "Use the newer one that made it, or another database",
+        "Update Holdfast, or use another database",
         before="UPDATE schema_version SET old = [version, readers], version = 9999, readers = 9999",
         after="UPDATE schema_version SET version = old[0], readers = old[1]",
         namespace="newer",
