@@ -55,7 +55,7 @@ class ClientStorage(ABC):
 
     def contents(self) -> ContentStore | None:
         """Returns the store of attachments; it is created if no worker has done so yet."""
-        persistence = self._created()
+        persistence = None if self._settings.is_in_memory else self._created()
         return persistence.contents if persistence and persistence.database else None
 
     def conversations(self) -> ConversationStore | None:
@@ -71,7 +71,7 @@ class ClientStorage(ABC):
         """
         from holdfast.storage.payloads.chunk_store import ChunkStore  # noqa: PLC0415 - loads the database's client
 
-        persistence = self._created()
+        persistence = None if self._settings.is_in_memory else self._created()
         if persistence is None or persistence.payloads is None:
             raise StoreUnavailable("each process has its own database: name one that they share in SURREALDB_URL")
         return ChunkStore(persistence.payloads, key_ring(self._settings))
