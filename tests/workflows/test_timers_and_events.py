@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from holdfast import Agent, Entry, RunHandle, RunStatus, names
-from holdfast.errors import CommandRefused, UsageError
+from holdfast.errors import CommandRefused, TemporalUnavailable, UsageError
 from holdfast.event_topics import EventTopicState, EventWaiter, event_topic_id
 from holdfast.progress import Wait
 from holdfast.temporal.event_topics import TemporalEventTopics
@@ -345,3 +345,28 @@ async def test_an_event_that_is_not_accepted(lab: Lab, name: str, data: object) 
     """A name or data out of bounds is refused where the event is emitted."""
     with pytest.raises(UsageError):
         await lab.holdfast.emit(name, data)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["interrupted", "cancelled"])
+async def test_an_emission_that_is_tried_again_can_be_stopped(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    """An interruption or a cancel between two attempts of an emission ends the call, not the run with an error."""
+    tried = asyncio.Event()
+
+    async def unavailable(_self: TemporalEventTopics, _name: str, _event: object) -> None:
+        tried.set()
+        raise TemporalUnavailable("it is restarted")
+
+    monkeypatch.setattr(TemporalEventTopics, "emit", unavailable)
+    lab.server.call_tools(("emit", {"name": "ready"}))
+    lab.server.say("Something else.")
+    async with lab.worker(idler, max_cached_workflows=100):
+        handle = await lab.holdfast.start("idler", "Emit.")
+        await tried.wait()
+        await (handle.cancel() if ends else handle.interrupt("Do something else."))
+        result = await handle.result(60)
+        assert result.status == (RunStatus.CANCELLED if ends else RunStatus.COMPLETED), result.error
+        [stopped] = results(await lab.entries(handle.id))
+        assert "stopped" in stopped
+        await lab.assert_mirrored(handle.id)

@@ -285,7 +285,7 @@ class Children:
             await workflow.get_external_workflow_handle(run).cancel()
         except FailureError as error:
             if is_cancelled_exception(error):
-                raise
+                raise asyncio.CancelledError from None
 
     def _begin_cascade(self) -> None:
         if self._cascade is None:
@@ -311,7 +311,7 @@ class Children:
             await workflow.get_external_workflow_handle(child.run).signal(signal, args=arguments)
         except FailureError as error:
             if is_cancelled_exception(error):
-                raise
+                raise asyncio.CancelledError from None
             return False
         return True
 

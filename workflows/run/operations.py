@@ -217,12 +217,16 @@ class Operations:
         return ToolResult(error=error)
 
     async def _request(self, activity: str, arguments: tuple[Any, ...], summary: str) -> str | None:
-        """Makes a request to Temporal, and returns why it was refused; `None` if it was not."""
+        """Makes a request to Temporal, and returns why it was refused; `None` if it was not.
+
+        Raises:
+            CancelledError: the turn was stopped.
+        """
         try:
             await call_activity(activity, arguments, bool, summary=summary, **options.EVENT_TOPIC)
         except ActivityError as error:
             if is_cancelled_exception(error):
-                raise
+                raise asyncio.CancelledError from None
             return str(error.cause or error)
         return None
 
@@ -234,7 +238,7 @@ class Operations:
             await topic.signal(names.SIGNAL_FORGET, waiter)
         except FailureError as error:
             if is_cancelled_exception(error):
-                raise
+                raise asyncio.CancelledError from None
 
 
 async def _answer(decision: Decision) -> ToolResult:
