@@ -86,7 +86,7 @@ async def test_forks_and_restores_begin_with_pictures(stored: Lab, tmp_path: Pat
     (tmp_path / "notes.txt").write_text("ropes: 12\n")
     (tmp_path / "third.png").write_bytes(png(seed=3))
     async with stored.worker(viewer, max_cached_workflows=CACHED):
-        session = stored.holdfast.session("album", viewer)
+        session = stored.holdfast.session("gone-back", viewer)
         await session.ask(["Look", FIRST])
         fork = await session.run.fork(message=["And this?", SECOND, File(tmp_path / "notes.txt")])
         await has_status(fork, RunStatus.WAITING)
@@ -101,16 +101,18 @@ async def test_forks_and_restores_begin_with_pictures(stored: Lab, tmp_path: Pat
                 await session.run.fork(message=wrong)
             with pytest.raises(UsageError, match=r"the message must be|must not be blank|cannot be read"):
                 await session.run.restore("turn-1", message=wrong)
-        assert not [entry for entry in await stored.entries("album") if entry.kind == "restored"]
+        assert not [entry for entry in await stored.entries("gone-back") if entry.kind == "restored"]
         attach = ("--attach", str(tmp_path / "third.png"))
         cli = command_line(stored)
-        await cli.run("restore", "album", "turn-1", *attach)
+        await cli.run("restore", "gone-back", "turn-1", *attach)
         await stored.server.wait_for_requests(3)
         assert stored.server.requests[-1].messages[-1]["content"] == [shown(3)]
-        await cli.run("fork", "album", "--message", "Again?", *attach, "--id", "again", "--mode", "background")
+        await cli.run(
+            "fork", "gone-back", "--message", "Again?", *attach, "--id", "forked-again", "--mode", "background"
+        )
         await stored.server.wait_for_requests(4)
         assert stored.server.requests[-1].messages[-1]["content"] == [said("Again?"), shown(3)]
-        runs = [stored.holdfast.handle(each) for each in ("album", fork.id, "again")]
+        runs = [stored.holdfast.handle(each) for each in ("gone-back", fork.id, "forked-again")]
         for run in runs:
             await has_status(run, RunStatus.WAITING)
             await run.cancel()

@@ -117,16 +117,18 @@ class Pruner:
 
     async def _runs(self) -> AsyncIterator[MirroredRun | Retained]:
         after: RunId | None = None
-        while ids := await self._store.run_ids(after, PAGE):
-            for run in await self._page(after, ids):
-                yield run
-            after = ids[-1]
+        while page := await self._page(after):
+            for run in page.values():
+                if run is not None:
+                    yield run
+            after = list(page)[-1]  # not after that many runs: others may begin meanwhile
 
-    async def _page(self, after: RunId | None, ids: list[RunId]) -> list[MirroredRun | Retained]:
+    async def _page(self, after: RunId | None) -> dict[RunId, MirroredRun | Retained | None]:
+        """Returns the next runs by id; `None` stands for one that was deleted meanwhile."""
         try:
-            return list(await self._store.runs(after, len(ids)))
+            return {run.summary.run_id: run for run in await self._store.runs(after, PAGE)}
         except UNREADABLE:
-            return [run for run_id in ids if (run := await self._one(run_id))]
+            return {run_id: await self._one(run_id) for run_id in await self._store.run_ids(after, PAGE)}
 
     async def _one(self, run_id: RunId) -> MirroredRun | Retained | None:
         try:

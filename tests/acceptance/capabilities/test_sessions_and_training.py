@@ -184,7 +184,7 @@ async def test_what_is_no_conversation_is_not_saved(model: ModelServer, serve: A
         await agent.save_conversation(file=file)
     with pytest.raises(RunNotFound, match="no run 'unknown'"):
         await agent.save_conversation("unknown", file=file)
-    with pytest.raises(UsageError, match="id=3 is not accepted"):
+    with pytest.raises(UsageError, match="the run id 3 is not accepted"):
         await agent.save_conversation(3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="log='yes' is not accepted"):
         await agent.save_conversation("unknown", log="yes")  # type: ignore[arg-type]
