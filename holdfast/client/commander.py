@@ -150,12 +150,10 @@ class Commander:
             # Temporal takes ten updates of a run at a time, and none while a workflow task of the run is repeated.
             if error.status in (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION):
                 raise _Again from None
-            if ABORTED in error.message:
-                raise _Again from None
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if error.status != RPCStatusCode.NOT_FOUND and ABORTED not in error.message:
                 raise
             await self._check_open(run_id)
-            raise _Again from None  # the run has continued as new
+            raise _Again from None  # the run has continued as new, or the server is busy
 
     async def _check_open(self, run_id: RunId) -> None:
         description = await self._client.get_workflow_handle(run_id).describe()

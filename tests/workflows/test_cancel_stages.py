@@ -170,7 +170,6 @@ async def test_cancel_while_a_session_waits(lab: Lab) -> None:
         assert time.monotonic() - asked < SOON
 
 
-@pytest.mark.slow
 async def test_pause_races_finish(lab: Lab) -> None:
     """A pause that arrives while a run ends either pauses it or hears that it is over."""
     lab.server.respond = lambda _request: Reply(text="Done.")
