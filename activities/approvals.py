@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from holdfast import names
 from holdfast._util.logger import get_logger
-from holdfast.activities.failures import EXPECTED
+from holdfast.activities.failures import unknown_activity
 from holdfast.activities.tool_context import tool_context
 from holdfast.activities.tool_runner import ToolRunner
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.tool import Tool
 from holdfast.agents.workspaces import WorkspaceRoots
-from holdfast.errors import ErrorType
 from holdfast.invocations import ToolInvocation
 
 log = get_logger(__name__)
@@ -51,11 +49,7 @@ class ApprovalActivities:
         """
         tool = self._tools.get(kind) or self._catalog.tool_of(invocation.agent, invocation.call.name)
         if tool is None:
-            raise ApplicationError(
-                f"this worker does not serve {kind!r}",
-                type=ErrorType.NOT_SERVED,
-                category=EXPECTED,
-            )
+            raise unknown_activity(kind)
         if (condition := tool.condition) is None:
             return tool.spec.approval != "never"
         try:

@@ -23,6 +23,11 @@ def not_served(lacks: str) -> ApplicationError:
     )
 
 
+def unknown_activity(kind: str) -> ApplicationError:
+    """Returns the failure of a call of an activity that this worker does not have; Temporal repeats it elsewhere."""
+    return ApplicationError(f"this worker does not serve {kind!r}", type=ErrorType.NOT_SERVED, category=EXPECTED)
+
+
 def store_unavailable(error: HoldfastError) -> ApplicationError:
     """Returns the failure of an activity that cannot read or write now; Temporal retries it."""
     return ApplicationError(str(error), type=ErrorType.STORE_UNAVAILABLE, category=EXPECTED)

@@ -7,14 +7,12 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
 
 from holdfast._util.logger import get_logger
-from holdfast.activities.failures import EXPECTED
+from holdfast.activities.failures import unknown_activity
 from holdfast.activities.tools import ToolActivity
 from holdfast.agents.catalog import AgentCatalog
 from holdfast.agents.tool import Tool
-from holdfast.errors import ErrorType
 from holdfast.invocations import ToolInvocation
 from holdfast.names import TOOL_PREFIX
 from holdfast.types import ToolResult
@@ -53,4 +51,4 @@ class UnservedActivities:
             if found := self._catalog.tool_of(invocation.agent, invocation.call.name):
                 return await self._serve(found).call(invocation)
         log.warning("this worker does not serve an activity that a run calls", activity=kind)
-        raise ApplicationError(f"this worker does not serve {kind!r}", type=ErrorType.NOT_SERVED, category=EXPECTED)
+        raise unknown_activity(kind)
