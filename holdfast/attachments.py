@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from holdfast.bounds import Count, Text
 from holdfast.data import Tolerant
@@ -177,6 +177,18 @@ def total_fault(attachments: Iterable[Attachment]) -> str | None:
     if sum(sizes) > MAX_TOTAL_BYTES:
         return f"the attachments have {sum(sizes):,} bytes together, but at most {MAX_TOTAL_BYTES:,} are accepted"
     return None
+
+
+def _of_one_message(attachments: list[Attachment]) -> list[Attachment]:
+    if fault := total_fault(attachments):
+        raise ValueError(fault)
+    return attachments
+
+
+AttachmentList = Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)]
+"""Attachments, which take no byte if there are none."""
+MessageAttachments = Annotated[AttachmentList, AfterValidator(_of_one_message)]
+"""Likewise, those of one message, whose number and size are limited."""
 
 
 def size_text(size: int) -> str:

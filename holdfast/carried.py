@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
-from holdfast.attachments import Attachment
+from holdfast.attachments import AttachmentList
 from holdfast.bounds import Text
 from holdfast.messages import CarriedSize
 from holdfast.progress import Wait
@@ -19,7 +15,7 @@ class QueuedMessage(Tolerant):
     id: str
     """Of the command that sent it."""
     text: Text
-    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    attachments: AttachmentList = []
     after_answer: bool = False
     """Whether it waits for the answer; otherwise the next model call sees it."""
     pinned: bool = False

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from holdfast.attachments import Attachment
+from holdfast.attachments import AttachmentList
 from holdfast.bounds import Count, Name, Text
 from holdfast.data import Tolerant
 from holdfast.progress import Wait
@@ -64,7 +64,7 @@ class EarlierChild(Tolerant):
     parent: RunId
     agent: str
     input: Text
-    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    attachments: AttachmentList = []
 
 
 class FoundChild(Tolerant):

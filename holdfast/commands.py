@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from holdfast.attachments import Attachment, total_fault
+from holdfast.attachments import Attachment, MessageAttachments
 from holdfast.bounds import MAX_ID_BYTES, MAX_NAME, Json, Label, Seconds, Text, Turns
 from holdfast.budgets import CallCount, Dollars, TokenCount
 from holdfast.checkpoints import MAX_DATA_BYTES
@@ -98,14 +98,12 @@ class MessageCommand(Command):
     TEXT = "text"
     BULK = frozenset({"attachments"})
 
-    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    attachments: MessageAttachments = []
     """Images and files that belong to the text."""
 
     @field_validator("attachments")
     @classmethod
-    def _are_few(cls, attachments: list[Attachment]) -> list[Attachment]:
-        if fault := total_fault(attachments):
-            raise ValueError(fault)
+    def _are_small(cls, attachments: list[Attachment]) -> list[Attachment]:
         if (size := sum(len(each.data or "") for each in attachments)) > MAX_MESSAGE_BYTES:
             raise ValueError(f"their `data` has {size:,} bytes, but at most {MAX_MESSAGE_BYTES:,} are accepted")
         return attachments

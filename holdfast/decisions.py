@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from holdfast.attachments import Attachment
+from holdfast.attachments import AttachmentList
 from holdfast.bounds import Json, Text
 from holdfast.data import Tolerant
 
@@ -26,7 +24,7 @@ class Decision(Tolerant):
     """Who decided."""
     text: Text | None = None
     """The reason of a denial, or the answer to a question."""
-    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    attachments: AttachmentList = []
     """Images and files of the answer."""
     arguments: Text | None = None
     """The arguments, as JSON, with which a call was approved instead of the model's."""

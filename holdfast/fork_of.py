@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from holdfast.attachments import Attachment, total_fault
+from holdfast.attachments import MessageAttachments
 from holdfast.bounds import Indexed, Text
 from holdfast.types import Entry, RunId, Tolerant
 from holdfast.workspace_states import WorkspacePoint
@@ -29,17 +29,10 @@ class ForkOf(Tolerant):
     """Chain of the run, as in `CarriedState.chain`; the fork is refused if the id is another run's now."""
     message: Text | None = None
     """The message that follows the copied entries."""
-    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    attachments: MessageAttachments = []
     """Images and files of this message, which may have no text then."""
     tool_results: dict[Text, Text] = {}
     """New contents of tool results, by the id of the call, or by turn and id: `3/call_1`."""
-
-    @field_validator("attachments")
-    @classmethod
-    def _are_few(cls, attachments: list[Attachment]) -> list[Attachment]:
-        if fault := total_fault(attachments):
-            raise ValueError(fault)
-        return attachments
 
     @property
     def has_message(self) -> bool:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field
-
-from holdfast.attachments import Attachment, with_lines
+from holdfast.attachments import AttachmentList, with_lines
 from holdfast.bounds import Count, Json, Text
 from holdfast.chat_format import chat_call, chat_message, chat_parts, replayable_arguments
 from holdfast.data import Tolerant
@@ -40,7 +38,7 @@ class Message(Tolerant):
     """Position in the transcript, without gaps; 0 is the system prompt."""
     role: Literal["system", "user", "assistant", "tool"]
     content: Text = ""
-    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    attachments: AttachmentList = []
     """Its images and files; those of a tool's result are shown to the model after the results."""
     tool_calls: list[ToolCall] = []
     tool_call_id: str | None = None

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, ValidationInfo, field_validator, mode
 from pydantic_core import PydanticKnownError
 
 from holdfast.answers import CarriedChecks
-from holdfast.attachments import Attachment, total_fault, with_lines
+from holdfast.attachments import MessageAttachments, with_lines
 from holdfast.bounds import MAX_PATH, Count, Indexed, Json, Models, Name, Seconds, Text, Turns
 from holdfast.budgets import Budget, CarriedBudget
 from holdfast.call_progress import ToolProgress
@@ -189,7 +189,7 @@ class RunRequest(RunOptions):
 
     session: bool = False
     """Whether the run waits for the next message after each answer, instead of ending."""
-    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    attachments: MessageAttachments = []
     """Images and files of the first message."""
     structured: Annotated[bool, Field(exclude_if=lambda structured: not structured)] = False
     """Whether `input` is JSON text that was made of data; a request may have the data itself as its `input`."""
@@ -227,13 +227,6 @@ class RunRequest(RunOptions):
         if not text and not info.data.get("session") and not info.data.get("attachments"):
             raise PydanticKnownError("string_too_short", {"min_length": 1})
         return text
-
-    @field_validator("attachments")
-    @classmethod
-    def _are_few(cls, attachments: list[Attachment]) -> list[Attachment]:
-        if fault := total_fault(attachments):
-            raise ValueError(fault)
-        return attachments
 
     @model_validator(mode="before")
     @classmethod

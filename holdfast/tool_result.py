@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from holdfast.attachments import Attachment
+from holdfast.attachments import AttachmentList
 from holdfast.bounds import Count, Elapsed, Text
 from holdfast.call_outcome import CallOutcome
 from holdfast.call_progress import CallProgress
@@ -29,7 +29,7 @@ class ToolResult(Tolerant):
     """What went wrong, in words that the model can act on; `None` means that the call succeeded."""
     files: list[str] = []
     """Files that the tool wrote, relative to the workspace."""
-    attachments: Annotated[list[Attachment], Field(exclude_if=lambda attachments: not attachments)] = []
+    attachments: AttachmentList = []
     """Images and files that the model is shown with the result."""
     seconds: Elapsed = 0.0
     attempts: Count = 1
