@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeVar, Unpack
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import shortened
@@ -52,6 +53,12 @@ def decoded(name: str, raw: RawValue | None, result_type: type[T]) -> T:
             type=ErrorType.INTERNAL,
             non_retryable=True,
         ) from error
+
+
+def raise_cancel(error: FailureError) -> None:
+    """Raises CancelledError if a call has failed because it was cancelled: its caller was stopped."""
+    if is_cancelled_exception(error):
+        raise asyncio.CancelledError from None
 
 
 class NeedsNewerWorker(Exception):

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
@@ -26,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         KeptEvent,
     )
     from holdfast.workflows.inputs import checked_input
+    from holdfast.workflows.signals import tell
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -146,13 +146,7 @@ class EventTopic:
         key = (waiter.run_id, waiter.wait)
         if self._waiters.get(key) is waiter:
             del self._waiters[key]
-        run = workflow.get_external_workflow_handle(waiter.run_id)
-        try:
-            await run.signal(names.SIGNAL_EVENT, {"wait": waiter.wait, **told})
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise
-            workflow.logger.info("run %s no longer waits: %s", waiter.run_id, error)
+        await tell(waiter.run_id, names.SIGNAL_EVENT, {"wait": waiter.wait, **told})
 
     async def _wait(self) -> None:
         """Waits for a signal; without runs that wait, at most until the newest event is old."""

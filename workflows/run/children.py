@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import ErrorType
     from holdfast.types import AgentSpec, RunError, RunId, RunStatus, ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
-    from holdfast.workflows.calls import SUMMARY_CHARS, call_activity
+    from holdfast.workflows.calls import SUMMARY_CHARS, call_activity, raise_cancel
     from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.child_end import answer_of, end_of, used_by
     from holdfast.workflows.run.child_order import ChildOrder, name_of, question_of
@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.workflows.run.run_budget import RunBudget, not_called
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.tree import wait_for, wait_id
+    from holdfast.workflows.signals import tell
     from holdfast.workspace_states import WorkspaceSnapshot
 
 ATTEMPTS = 20
@@ -146,7 +147,7 @@ class Children:
         for child in list(self._tree.open()):
             if child.reports:
                 continue
-            child.reports = await self._signal(child, names.SIGNAL_REPORT)
+            child.reports = await tell(child.run, names.SIGNAL_REPORT)
             if not child.reports:  # it has ended, and Temporal tells how
                 await self._end(child)
 
@@ -172,7 +173,7 @@ class Children:
         state = self._state
         if state.paused and not state.interrupted and not state.is_stopping:
             child.paused = True
-            await self._signal(child, "pause", {"now": True, "by": self._sender})
+            await tell(child.run, "pause", {"now": True, "by": self._sender})
         else:
             await self.stop(child)
 
@@ -235,7 +236,7 @@ class Children:
             if found.report.status.is_final:
                 self.report(found.report)
                 return child
-            child.reports = await self._signal(child, names.SIGNAL_REPORT, ReportRequest(again=True))
+            child.reports = await tell(child.run, names.SIGNAL_REPORT, ReportRequest(again=True))
             if child.reports:
                 return child
             self._tree.discard(child)  # it has ended meanwhile
@@ -284,8 +285,7 @@ class Children:
         try:
             await workflow.get_external_workflow_handle(run).cancel()
         except FailureError as error:
-            if is_cancelled_exception(error):
-                raise asyncio.CancelledError from None
+            raise_cancel(error)
 
     def _begin_cascade(self) -> None:
         if self._cascade is None:
@@ -299,21 +299,11 @@ class Children:
             for child in [child for child in self._tree.open() if child.paused != state.paused]:
                 child.paused = state.paused
                 if (child.status == RunStatus.PAUSED) != child.paused:
-                    await self._signal(child, "pause" if child.paused else "resume", {"by": self._sender})
+                    await tell(child.run, "pause" if child.paused else "resume", {"by": self._sender})
 
     @property
     def _sender(self) -> str:
         return f"{RUN_SENDER}{self._state.run_id}"
-
-    async def _signal(self, child: ChildRun, signal: str, *arguments: Any) -> bool:
-        """Sends a signal to a child, and returns whether it is open."""
-        try:
-            await workflow.get_external_workflow_handle(child.run).signal(signal, args=arguments)
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise asyncio.CancelledError from None
-            return False
-        return True
 
 
 async def to_its_end(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
@@ -22,11 +22,12 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.progress import Wait
     from holdfast.types import ToolCall, ToolResult, ToolSpec
     from holdfast.workflows import options
-    from holdfast.workflows.calls import call_activity
+    from holdfast.workflows.calls import call_activity, raise_cancel
     from holdfast.workflows.run.attachments import stored
     from holdfast.workflows.run.decisions import Decisions
     from holdfast.workflows.run.people import People
     from holdfast.workflows.run.state import RunState
+    from holdfast.workflows.signals import tell
 
 SHOWN_CHARS = 120  # of a question or a name, where people see what a run waits for
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)  # Temporal's timers end before the year 10,000
@@ -225,20 +226,14 @@ class Operations:
         try:
             await call_activity(activity, arguments, bool, summary=summary, **options.EVENT_TOPIC)
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise asyncio.CancelledError from None
+            raise_cancel(error)
             return str(error.cause or error)
         return None
 
     async def _forget(self, name: str, wait_id: str) -> None:
         """Tells the keeper of an event that the run no longer waits; it may have ended meanwhile."""
-        topic = workflow.get_external_workflow_handle(event_topic_id(workflow.info().task_queue, name))
         waiter = EventWaiter(run_id=self._state.run_id, wait=wait_id, since=self._state.started_at)
-        try:
-            await topic.signal(names.SIGNAL_FORGET, waiter)
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise asyncio.CancelledError from None
+        await tell(event_topic_id(workflow.info().task_queue, name), names.SIGNAL_FORGET, waiter)
 
 
 async def _answer(decision: Decision) -> ToolResult:
@@ -253,8 +248,7 @@ async def _answer(decision: Decision) -> ToolResult:
         try:
             result.attachments = await stored(decision.attachments)
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise asyncio.CancelledError from None
+            raise_cancel(error)
             reason = f"its images and files could not be stored: {error.cause or error}"
             result.content = f"{result.content}\n[{reason}]".lstrip()
     return result

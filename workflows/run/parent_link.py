@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.types import RunError, RunResult, RunStatus
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.tree import leaves
+    from holdfast.workflows.signals import tell
 
 RUNNING = json.dumps([RunStatus.RUNNING.value])
 """What a parent assumes of a child that has told nothing."""
@@ -70,7 +71,7 @@ class ParentLink:
             return
         self._has_ended = True
         if self._wants_end or (self._state and self._state.tree.reports) or result.status == RunStatus.CANCELLED:
-            await _signal(self._parent, ChildReport.of(result))
+            await tell(self._parent, names.SIGNAL_CHILD, ChildReport.of(result))
 
     async def fail(self, error: BaseException) -> None:
         """Reports the end of a run that has not begun."""
@@ -84,7 +85,7 @@ class ParentLink:
             status=RunStatus.CANCELLED if is_cancelled else RunStatus.FAILED,
             error=RunError(type=ErrorType.CANCELLED if is_cancelled else kind, message=str(error)),
         )
-        await _signal(self._parent, report)
+        await tell(self._parent, names.SIGNAL_CHILD, report)
 
     async def _report_changes(self, state: RunState, parent: str) -> None:
         while True:
@@ -98,7 +99,7 @@ class ParentLink:
                 if state.next_status == RunStatus.WAITING
                 else [],
             )
-            await _signal(parent, report)
+            await tell(parent, names.SIGNAL_CHILD, report)
             state.tree.told = shown
 
 
@@ -108,12 +109,3 @@ def _shown(state: RunState) -> str:
     if state.next_status == RunStatus.WAITING:
         shown += [wait.id for wait in leaves(state.run_id, list(state.open_waits.values()))]
     return json.dumps(shown)
-
-
-async def _signal(parent: str, report: ChildReport) -> None:
-    try:
-        await workflow.get_external_workflow_handle(parent).signal(names.SIGNAL_CHILD, report)
-    except FailureError as error:
-        if is_cancelled_exception(error):
-            raise
-        workflow.logger.info("the parent %s cannot be told: %s", parent, error)  # it has ended
