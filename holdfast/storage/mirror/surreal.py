@@ -92,7 +92,7 @@ class SurrealStore(Store):
     async def append(self, batch: EntryBatch) -> TranscriptRef:
         check_batch(batch)
         if batch.entries[0].seq == 0 and batch.run_id not in self._written:
-            with contextlib.suppress(WriteConflict):  # the mirror has the run
+            with contextlib.suppress(WriteConflict):  # the mirror has the run, or what is left of one
                 return await self._write(batch, batch.entries, None)
         return await retry_conflicts(lambda: self._append(batch), f"run {batch.run_id!r}")
 
