@@ -26,7 +26,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.ports.model_access import ModelAccess
-from holdfast.protocol import Plan, RunOptions
+from holdfast.protocol import Plan, PlanRequest, RunOptions
 from holdfast.temporal.payload_limits import PayloadLimits
 from holdfast.types import AgentSpec, model_names
 
@@ -85,7 +85,7 @@ class RunActivities:
         self._keeps_workspaces = keeps_workspaces
 
     @activity.defn(name=names.RUN_PREPARE)
-    async def prepare(self, wanted: RunOptions, input_bytes: int) -> Plan:
+    async def prepare(self, wanted: PlanRequest, input_bytes: int) -> Plan:
         """Finds the agent, overrides its limits with those of the request, and checks that its tools are served.
 
         The run uses this plan until it ends, even if the agent changes meanwhile.
@@ -110,6 +110,7 @@ class RunActivities:
             workspace=str(workspace := self._workspace(wanted)),
             max_tool_calls=self._max_tool_calls,
             provider=self._models.provider,
+            asked_at=wanted.asked_at,
         )
         if self._keeps_workspaces and not wanted.alone and (name := self._roots.name_of(workspace)):
             plan.own_workspace = name

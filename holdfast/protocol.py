@@ -76,6 +76,8 @@ class Plan(Tolerant):
     """Seconds that an approval or a question waits for a person; `None` means without limit."""
     private: bool = False
     """Whether payloads are encrypted, so that content must not appear in Temporal's plain metadata."""
+    asked_at: Annotated[AwareDatetime | None, Field(exclude_if=lambda moment: moment is None)] = None
+    """As in `PlanRequest`."""
 
     def expected_of(self, active: str | None) -> str:
         """Returns the model that will probably answer an agent of the run, named as in `AgentSpec.acting`."""
@@ -184,6 +186,13 @@ class RunOptions(Tolerant):
     """Whether this is no run, but a call of one tool, which takes none of the slots of runs."""
 
 
+class PlanRequest(RunOptions):
+    """What a run asks a worker to plan."""
+
+    asked_at: Annotated[AwareDatetime | None, Field(exclude_if=lambda moment: moment is None)] = None
+    """Workflow time at which a local activity is asked; its result has it, so that it is the same in each replay."""
+
+
 class RunRequest(RunOptions):
     """The input of an `AgentRun` workflow."""
 
@@ -247,10 +256,10 @@ class RunRequest(RunOptions):
         """Name of the agent, without a version."""
         return split_version(self.agent)[0] if isinstance(self.agent, str) else self.agent.name
 
-    def options(self) -> RunOptions:
+    def options(self) -> PlanRequest:
         """Returns the options that were set, without the input."""
         given = {name: getattr(self, name) for name in RunOptions.model_fields if name in self.model_fields_set}
-        return RunOptions.model_construct(set(given), **given)
+        return PlanRequest.model_construct(set(given), **given)
 
 
 class ModelCall(Tolerant):

@@ -412,6 +412,13 @@ def test_decisions_about_the_next_step_need_no_temporal() -> None:
     assert {external(name) for module in pure for name in IMPORTS[module]} <= {None, "pydantic"}
 
 
+def test_what_a_run_records_has_a_time_that_replays() -> None:
+    """The code of runs asks `workflow_time` for the time, as that of Temporal is not always the same in a replay."""
+    of_runs = {module: path for module, path in MODULES.items() if module.startswith("holdfast.workflows.run.")}
+    assert of_runs
+    assert not [module for module, path in of_runs.items() if re.search(r"workflow\.(now|time)\(", path.read_text())]
+
+
 # --- what an import loads --------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import ErrorType
     from holdfast.output_schema import is_text
     from holdfast.types import Message, RunError
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.calls import MESSAGE_CHARS
     from holdfast.workflows.run.check_calls import CheckCalls
     from holdfast.workflows.run.guarding import blocked_error, failed, reason_of, record_verdict
@@ -87,7 +88,7 @@ class AnswerCheck:
         state.checks.repairs += 1
         state.context.size.add(errors)
         message = Message(seq=state.log.next_message, role="user", content=errors)
-        state.add_message(workflow.now(), message, repair=state.checks.repairs)
+        state.add_message(workflow_time.now(), message, repair=state.checks.repairs)
 
     async def _guarded(self, text: str) -> str | RunError | None:
         """Returns an answer as the guards pass it, or why they do not."""

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.decisions import Decision, parsed_arguments
     from holdfast.progress import Wait
     from holdfast.types import ToolCall, ToolResult, ToolSpec
-    from holdfast.workflows import options
+    from holdfast.workflows import options, workflow_time
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.run.code_process import CodeProcess
     from holdfast.workflows.run.decisions import Decisions
@@ -94,7 +94,7 @@ class Approvals:
         return Wait(
             id=wait_id,
             kind="approval",
-            since=workflow.now(),
+            since=workflow_time.now(),
             until=self._people.deadline(),
             what=f"approval of {describe_call(call)}",
             data={"call": call.id, "tool": tool.name} | shown,

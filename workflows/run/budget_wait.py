@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.budgets import Budget
     from holdfast.commands import RAISABLE, RaiseBudget
     from holdfast.progress import Wait
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.control import Refusal
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.open_wait import wait_until_over
@@ -49,14 +50,14 @@ class BudgetWait:
             until: when the wait ends by itself.
             facts: for programs.
         """
-        state, now = self._state, workflow.now()
+        state, now = self._state, workflow_time.now()
         wait = Wait(id=BUDGET, kind="budget", since=now, until=until, what=what, data=facts)
         try:
             await wait_until_over(state, wait, self._gate, ready=self._is_given_up, summary=NEXT_DAY)
         except TimeoutError:
-            state.end_wait(workflow.now(), BUDGET, "due")
+            state.end_wait(workflow_time.now(), BUDGET, "due")
         if self._is_given_up() and BUDGET in state.open_waits:
-            state.end_wait(workflow.now(), BUDGET, "withdrawn")
+            state.end_wait(workflow_time.now(), BUDGET, "withdrawn")
 
     def _is_given_up(self) -> bool:
         """Whether a command has stopped the turn, or takes the run back."""
@@ -100,7 +101,7 @@ class BudgetCommand:
             state.clock.extend(command.seconds)
         state.plan = plan.model_copy(update=changes)
         if BUDGET in state.open_waits:
-            state.end_wait(workflow.now(), BUDGET, "raised", **({"by": command.by} if command.by else {}))
+            state.end_wait(workflow_time.now(), BUDGET, "raised", **({"by": command.by} if command.by else {}))
 
     def _limit(self, name: str) -> float | None:
         plan = self._state.plan

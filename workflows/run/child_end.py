@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.children import ChildReport, ChildRun
     from holdfast.errors import ErrorType
     from holdfast.types import RunError, RunId, RunResult, RunStatus, ToolResult, Usage
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.calls import MESSAGE_CHARS
 
 
@@ -54,7 +55,7 @@ def answer_of(child: ChildRun) -> ToolResult:
     facts: dict[str, Any] = {
         "run": child.run,
         "usage": child.usage,
-        "seconds": (workflow.now() - child.started_at).total_seconds(),
+        "seconds": (workflow_time.now() - child.started_at).total_seconds(),
     }
     if child.status == RunStatus.COMPLETED:
         return ToolResult(content=child.output, **facts)

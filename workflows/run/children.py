@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.definition import split_version
     from holdfast.errors import ErrorType
     from holdfast.types import AgentSpec, RunError, RunId, RunStatus, ToolCall, ToolResult, ToolSpec
-    from holdfast.workflows import options
+    from holdfast.workflows import options, workflow_time
     from holdfast.workflows.calls import SUMMARY_CHARS, call_activity, raise_cancel
     from holdfast.workflows.run.budget import Shortage
     from holdfast.workflows.run.child_end import answer_of, end_of, used_by
@@ -127,9 +127,9 @@ class Children:
         if child.status.is_final and state.plan.budget is not None:
             self._budget.child_ended(child.run, used_by(report))
         if wait in state.open_waits:
-            state.end_wait(workflow.now(), wait, "continued" if not child.status.is_final else child.status.value)
+            state.end_wait(workflow_time.now(), wait, "continued" if not child.status.is_final else child.status.value)
         if child.status in (RunStatus.WAITING, RunStatus.PAUSED):
-            state.begin_wait(workflow.now(), wait_for(child, report))
+            state.begin_wait(workflow_time.now(), wait_for(child, report))
 
     def _answer(self, child: ChildRun) -> ToolResult:
         result = answer_of(child)
@@ -209,7 +209,7 @@ class Children:
             agent=split_version(name_of(order.agent))[0],
             call=order.call,
             turn=self._state.turns,
-            started_at=workflow.now(),
+            started_at=workflow_time.now(),
         )
         self._tree.add(child)
         self._begin_cascade()

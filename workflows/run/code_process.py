@@ -13,7 +13,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 with workflow.unsafe.imports_passed_through():
     from holdfast import names
     from holdfast.progress import Wait
-    from holdfast.workflows import options
+    from holdfast.workflows import options, workflow_time
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.open_wait import wait_until_over
@@ -96,7 +96,9 @@ class CodeProcess:
     async def _await_return(self) -> bool:
         spec = self._state.spec
         what = f"the process that serves {spec.name}"
-        wait = Wait(id=PROCESS, kind="process", since=workflow.now(), what=what, data={"task_queue": spec.code_queue})
+        wait = Wait(
+            id=PROCESS, kind="process", since=workflow_time.now(), what=what, data={"task_queue": spec.code_queue}
+        )
         answer = asyncio.create_task(
             call_activity(names.CODE_READY, (), bool, summary=what, **options.code_ready(spec.code_queue))
         )
@@ -116,7 +118,7 @@ class CodeProcess:
 
     def _end(self, outcome: str) -> None:
         if self.is_awaited:
-            self._state.end_wait(workflow.now(), PROCESS, outcome)
+            self._state.end_wait(workflow_time.now(), PROCESS, outcome)
 
 
 def has_not_begun(error: ActivityError) -> bool:

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.carried import QueuedMessage
     from holdfast.commands import Command, Interrupt, Pause, Policy, RaiseBudget, Resume, Send
     from holdfast.progress import Wait
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.budget_wait import BudgetCommand
     from holdfast.workflows.run.control import Handler, Refusal
     from holdfast.workflows.run.state import RunState
@@ -131,5 +132,6 @@ class Commands:
         self._state.paused = True
         what = f"someone to resume it (paused by {by})" if by else "someone to resume it"
         self._state.open_waits.setdefault(
-            RESUMED, Wait(id=RESUMED, kind="resume", since=workflow.now(), what=what, data={"by": by} if by else {})
+            RESUMED,
+            Wait(id=RESUMED, kind="resume", since=workflow_time.now(), what=what, data={"by": by} if by else {}),
         )

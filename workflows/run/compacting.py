@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.messages import Compaction, CompactionOrder
     from holdfast.model_reply import ModelReply
     from holdfast.types import RunError
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.calls import error_type
     from holdfast.workflows.run.model_calls import ModelCaller, run_error
     from holdfast.workflows.run.state import RunState
@@ -94,7 +95,7 @@ class CompactingCaller:
         if reply.compaction is None:  # it was stopped
             state.context.compacting = None
             return None
-        state.record("compaction", workflow.now(), _facts(why, reply, asked if why == ASKED else None))
+        state.record("compaction", workflow_time.now(), _facts(why, reply, asked if why == ASKED else None))
         state.context.size.settle(turn, reply.compaction, counts=why != ASKED)
         if state.plan.budget is not None:  # what the next call reserves
             state.budget.context_tokens, state.budget.counted = reply.compaction.tokens_after, state.log.next_message

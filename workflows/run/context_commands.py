@@ -8,6 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.carried import CompactOrder
     from holdfast.checkpoints import turn_of
     from holdfast.commands import Command, Compact, CreateCheckpoint, Restore
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.budget_wait import BUDGET
     from holdfast.workflows.run.control import Handler, Refusal
     from holdfast.workflows.run.restoring import Restoring
@@ -28,7 +29,7 @@ def context_handlers(state: RunState, restoring: Restoring) -> dict[type[Command
 
     def create_checkpoint(command: CreateCheckpoint, _seq: int) -> None:
         assert command.id is not None, "a command that is carried out has an id"
-        state.record_checkpoint(workflow.now(), command.id, command.name, data=command.data, by=command.by)
+        state.record_checkpoint(workflow_time.now(), command.id, command.name, data=command.data, by=command.by)
 
     def compact(command: Compact, _seq: int) -> None:
         assert command.id is not None, "a command that is carried out has an id"

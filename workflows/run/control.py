@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import ErrorType
     from holdfast.rejection import place_of, reason_of
     from holdfast.types import RunStatus
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.state import RunState
 
 C = TypeVar("C", bound=Command)
@@ -84,7 +85,7 @@ class Control:
         self._handlers = handlers
         self._answers = state.answers
         for name, reason, given in self._early_signals:
-            state.record_refusal(workflow.now(), name, reason, given)
+            state.record_refusal(workflow_time.now(), name, reason, given)
         early, self._early = self._early, []
         for command in early:
             try:
@@ -92,7 +93,7 @@ class Control:
                     self._check(command)
                     self._carry_out(command)
             except Refusal as refusal:
-                state.record_refusal(workflow.now(), command.NAME, str(refusal), _content(command), id=command.id)
+                state.record_refusal(workflow_time.now(), command.NAME, str(refusal), _content(command), id=command.id)
 
     def hand_over(self) -> None:
         """Refuses all further commands, as the next execution of the run takes them: its state has been handed over.
@@ -199,7 +200,7 @@ class Control:
         seq = state.head.seq + 1
         if command.id is None:
             command.id = f"{command.NAME}-{seq}"
-        state.record_command(workflow.now(), command)
+        state.record_command(workflow_time.now(), command)
         handler = self._handlers[type(command)]
         handler.apply(command, seq)
         answer = CommandAnswer(digest=_digest(command), seq=seq, state=state.next_status)
@@ -240,7 +241,7 @@ class Control:
             if len(self._early_signals) < MAX_EARLY:
                 self._early_signals.append((name, reason, given))
         elif not state.status.is_final:  # the log of an ended run is complete
-            state.record_refusal(workflow.now(), name, reason, given)
+            state.record_refusal(workflow_time.now(), name, reason, given)
 
     def _refusal_type(self) -> ErrorType:
         state = self._state

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.elicitation import Elicitation, ServerAnswer, asked_text, options_of, read_answer
     from holdfast.progress import Wait
     from holdfast.types import ToolCall, ToolResult
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.decisions import Decisions
     from holdfast.workflows.run.people import People
     from holdfast.workflows.run.state import RunState
@@ -89,7 +90,7 @@ class Elicitations:
         return Wait(
             id=wait_id,
             kind="question",
-            since=workflow.now(),
+            since=workflow_time.now(),
             until=self._people.deadline(),
             what=f"the answer to: {shown}",
             data={

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.progress import RunProgress
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import RunError, RunResult, RunStatus, ToolCall, ToolResult
-    from holdfast.workflows import options
+    from holdfast.workflows import options, workflow_time
     from holdfast.workflows.calls import must_retry, unexpected
     from holdfast.workflows.catch_up import leave_to_catch_up
     from holdfast.workflows.run.answer import AnswerCheck
@@ -72,10 +72,10 @@ class Execution:
         info = workflow.info()
         carried = request.carried
         if carried:
-            self.state = resumed(info.workflow_id, request, carried, now=workflow.now())
+            self.state = resumed(info.workflow_id, request, carried, now=workflow_time.now())
         else:
             # A reset makes another execution, which is still the first one's: its log has the same beginning.
-            run_id, now, chain = info.workflow_id, workflow.now(), info.first_execution_run_id
+            run_id, now, chain = info.workflow_id, workflow_time.now(), info.first_execution_run_id
             if prefix:
                 self.state = fork_of(run_id, request, plan, prefix, now=now, chain=chain)
             else:
@@ -150,11 +150,11 @@ class Execution:
                 )
             except TimeoutError:
                 self._stop = RunStatus.TIMED_OUT
-                self._out_of_time = why_out_of_time(self.state, workflow.now())
+                self._out_of_time = why_out_of_time(self.state, workflow_time.now())
                 return
             await asyncio.sleep(0)  # what a command has woken takes its next step first
             if not turns.done():
-                state.enter_status(workflow.now())
+                state.enter_status(workflow_time.now())
                 self._view.update(now=state.waits_changed)
                 if state.status != RunStatus.RUNNING or state.waits_changed:
                     self._outbox.send()
@@ -165,13 +165,13 @@ class Execution:
         await self.children.stop_all()
         for call in self.state.pending_calls:  # of a run that was paused, so that each call has a result
             result = self.children.answer(call) or ToolResult(error="not called: the run has ended")
-            self.state.record_tool_result(workflow.now(), call, result, counts=result.run is not None)
-        self.state.drop_messages(workflow.now(), f"the run has ended ({outcome.status})")
+            self.state.record_tool_result(workflow_time.now(), call, result, counts=result.run is not None)
+        self.state.drop_messages(workflow_time.now(), f"the run has ended ({outcome.status})")
         self._restoring.drop()
-        self.state.withdraw_waits(workflow.now())
-        self.state.end(workflow.now(), outcome.status, outcome.error)
+        self.state.withdraw_waits(workflow_time.now())
+        self.state.end(workflow_time.now(), outcome.status, outcome.error)
         ended = result_of(self.state)
-        self.state.finish(workflow.now(), ended)
+        self.state.finish(workflow_time.now(), ended)
         self._view.update(final=True)
         if not await self._outbox.finish(options.FLUSH_TIMEOUT):
             await leave_to_catch_up(self.state.run_id)
@@ -180,7 +180,7 @@ class Execution:
     def next_request(self) -> RunRequest:
         """Returns the request that the next execution starts with."""
         self._budget.fold()
-        carried = carried_state(self.state, workflow.now(), workflow.info().run_id, acked=self._outbox.acked)
+        carried = carried_state(self.state, workflow_time.now(), workflow.info().run_id, acked=self._outbox.acked)
         name = self.state.plan.spec.name  # the plan has the definition
         return self.state.request.model_copy(update={"agent": name, "carried": carried, "history": []})
 
@@ -212,7 +212,7 @@ class Execution:
             if self.state.context.restore_to:
                 self._restoring.finish()
             if self.state.interrupted:
-                self.state.end_interrupted_turn(workflow.now())
+                self.state.end_interrupted_turn(workflow_time.now())
             step = self._next_step()
             if not self._ends_at_once(step):
                 if not self._stop and await self._continuation.begins(self.children):
@@ -267,7 +267,7 @@ class Execution:
 
     async def _finish(self, fault: RunError | None) -> Outcome | None:
         """Gives the model's last reply as the answer, if it is one."""
-        self.state.mark_turn(workflow.now())
+        self.state.mark_turn(workflow_time.now())
         reason = self._model.cut_off if fault and self._model.cut_off else fault
         if reason is None and self.state.checks.of_answers:
             await self._step.run(self._answer.check())
@@ -293,7 +293,7 @@ class Execution:
         await self._step.run(self._call_model())
         if self._day_limit:
             why = self._day_limit.partition(";")[0]  # without what a run does that does not ask
-            await self._budget_wait.take(f"a larger budget: {why}", until=next_day(workflow.now()))
+            await self._budget_wait.take(f"a larger budget: {why}", until=next_day(workflow_time.now()))
         return None
 
     async def _make_calls(self, calls: list[ToolCall]) -> Outcome | None:
@@ -310,14 +310,14 @@ class Execution:
             await self._budget_wait.take(f"a larger budget: {shortage}", **asdict(shortage))
             return None
         for call in self.state.pending_calls:
-            self.state.record_tool_result(workflow.now(), call, not_called(shortage), counts=False)
+            self.state.record_tool_result(workflow_time.now(), call, not_called(shortage), counts=False)
         return self._conclude(Outcome(RunStatus.FAILED, exceeded(shortage)))
 
     def _conclude(self, outcome: Outcome) -> Outcome | None:
         """Ends the run, or an exchange of a session, which then waits for the next message."""
         if not self.state.request.session:
             return outcome
-        self.state.record_answer(workflow.now(), outcome.error)
+        self.state.record_answer(workflow_time.now(), outcome.error)
         return None
 
     async def _call_model(self) -> None:
@@ -337,17 +337,17 @@ class Execution:
                 return
             if not state.request.session or self._stop or reason.type == ErrorType.TIMED_OUT:
                 raise
-            state.record_answer(workflow.now(), reason)
+            state.record_answer(workflow_time.now(), reason)
             return
         if reply is not None:
-            state.record_reply(workflow.now(), reply)
+            state.record_reply(workflow_time.now(), reply)
             self._budget.count_reply(reply)
 
     def _deliver(self) -> None:
         """Adds the messages that wait to the transcript."""
         last = self.state.last_message
         is_answered = self.state.answered or (last is not None and last.role == "assistant")
-        self.state.deliver(workflow.now(), after_answer=is_answered)
+        self.state.deliver(workflow_time.now(), after_answer=is_answered)
 
     async def _compact_now(self) -> Outcome | None:
         """Compacts the context of a session that waits, if the budget allows it."""
@@ -362,15 +362,15 @@ class Execution:
         try:
             await self._calls.compact_as_asked(self._continuation.is_near)
         except ActivityError as error:
-            self.state.record_refusal(workflow.now(), Compact.NAME, run_error(error).message, None)
+            self.state.record_refusal(workflow_time.now(), Compact.NAME, run_error(error).message, None)
             self.state.context.compacting = None
 
     async def _call_tools(self, calls: list[ToolCall]) -> None:
         async for call, result in self._tools.call_all(calls):
-            self.state.record_tool_result(workflow.now(), call, result)
+            self.state.record_tool_result(workflow_time.now(), call, result)
             self.stages.show()
         if not self.state.pending_calls:
-            self.state.mark_turn(workflow.now())
+            self.state.mark_turn(workflow_time.now())
 
     def _stopped(self) -> Outcome:
         if self._stop == RunStatus.TIMED_OUT:

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import shortened
     from holdfast.errors import ErrorType
     from holdfast.types import RunError
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.calls import MESSAGE_CHARS
     from holdfast.workflows.run.check_calls import CheckCalls
     from holdfast.workflows.run.model_calls import run_error
@@ -54,7 +55,7 @@ def record_verdict(state: RunState, on: GuardedText, message: int, verdict: Guar
     if verdict.guard is None:
         return
     said = {"content": verdict.content} if verdict.blocked is None else {"blocked": verdict.blocked}
-    state.record("guard", workflow.now(), {"on": on, "guard": verdict.guard, "message": message, **said})
+    state.record("guard", workflow_time.now(), {"on": on, "guard": verdict.guard, "message": message, **said})
 
 
 def blocked_error(what: str, verdict: GuardVerdict) -> RunError:

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.invocations import Resolution
     from holdfast.progress import Wait
     from holdfast.types import ToolCall, ToolResult, ToolSpec
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.control import Refusal
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.open_wait import wait_until_over
@@ -53,7 +54,7 @@ class LostCalls:
                 await wait_until_over(state, self._wait(wait_id, call, tool), self._gate)
             except asyncio.CancelledError:
                 if wait_id in state.open_waits:
-                    state.end_wait(workflow.now(), wait_id, "withdrawn")
+                    state.end_wait(workflow_time.now(), wait_id, "withdrawn")
                 return ToolResult(error=OUTCOME_UNKNOWN, outcome="unknown")
         return state.resolutions.get(wait_id)
 
@@ -72,7 +73,7 @@ class LostCalls:
         wait = self._found(command.call)
         facts = {"by": command.by} if command.by else {}
         self._state.resolutions[wait.id] = Resolution(happened=command.happened, result=command.result)
-        self._state.end_wait(workflow.now(), wait.id, HAPPENED if command.happened else DID_NOT_HAPPEN, **facts)
+        self._state.end_wait(workflow_time.now(), wait.id, HAPPENED if command.happened else DID_NOT_HAPPEN, **facts)
 
     def _wait_id(self, call: ToolCall) -> str:
         return f"{self._state.turns}/{call.id}/outcome"
@@ -81,7 +82,7 @@ class LostCalls:
         return Wait(
             id=wait_id,
             kind="call",
-            since=workflow.now(),
+            since=workflow_time.now(),
             what=f"someone to say whether {describe_call(call)} took effect",
             data={"call": call.id, "tool": tool.name, "arguments": shortened(call.arguments, SHOWN_ARGUMENTS)},
         )

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.model_reply import ModelReply
     from holdfast.protocol import ModelCall, ModelProgress
     from holdfast.types import RunError, TranscriptRef
-    from holdfast.workflows import options
+    from holdfast.workflows import options, workflow_time
     from holdfast.workflows.calls import MESSAGE_CHARS, call_activity, error_type
     from holdfast.workflows.run.code_process import CodeProcess, has_not_begun
     from holdfast.workflows.run.model_queue import ModelQueue
@@ -164,7 +164,7 @@ class ModelCaller:
             turn=state.turns + 1,
             base=base,
             entries=state.log.after(base.seq if base else -1),
-            deadline=state.deadline(workflow.now()),
+            deadline=state.deadline(workflow_time.now()),
             provider=state.plan.provider,
             slot_only=True,
         )

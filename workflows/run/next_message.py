@@ -9,6 +9,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.progress import Wait
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.open_wait import time_until
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.waiting import NEXT_MESSAGE
@@ -24,7 +25,7 @@ async def has_next_message(state: RunState, is_continuing: Callable[[], bool]) -
     Returns:
         False if the session has been idle for as long as it may.
     """
-    now, idle = workflow.now(), state.request.idle_limit
+    now, idle = workflow_time.now(), state.request.idle_limit
     wait = state.open_waits.setdefault(
         NEXT_MESSAGE,
         Wait(

@@ -10,6 +10,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from holdfast.bounds import shortened
     from holdfast.progress import Wait
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.calls import SUMMARY_CHARS
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.state import RunState
@@ -17,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 
 def time_until(moment: datetime | None) -> timedelta | None:
     """Returns how long a timer runs until a moment, at least 0; `None` means without end."""
-    return None if moment is None else max(moment - workflow.now(), timedelta())
+    return None if moment is None else max(moment - workflow_time.now(), timedelta())
 
 
 async def wait_until_over(
@@ -36,7 +37,7 @@ async def wait_until_over(
         TimeoutError: its deadline has passed.
         CancelledError: the turn was stopped.
     """
-    state.begin_wait(workflow.now(), wait)
+    state.begin_wait(workflow_time.now(), wait)
     await workflow.wait_condition(
         lambda: wait.id not in state.open_waits or (ready is not None and ready()) or gate.is_continuing(),
         timeout=time_until(state.open_waits[wait.id].until),

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.json_schema import faults
     from holdfast.progress import Wait
     from holdfast.types import ToolCall, ToolResult, ToolSpec
-    from holdfast.workflows import options
+    from holdfast.workflows import options, workflow_time
     from holdfast.workflows.calls import call_activity, raise_cancel
     from holdfast.workflows.run.attachments import stored
     from holdfast.workflows.run.decisions import Decisions
@@ -90,7 +90,7 @@ class Operations:
         )
 
     async def _sleep(self, call: ToolCall, arguments: Arguments) -> ToolResult | None:
-        until = _end(arguments, workflow.now())
+        until = _end(arguments, workflow_time.now())
         if isinstance(until, str):
             return ToolResult(error=until)
         decision = await self._decision(
@@ -98,7 +98,7 @@ class Operations:
         )
         if decision is None:
             return None
-        return ToolResult(content=f"slept until {workflow.now().isoformat(timespec='seconds')}")
+        return ToolResult(content=f"slept until {workflow_time.now().isoformat(timespec='seconds')}")
 
     async def _wait_for_message(self, call: ToolCall, arguments: Arguments) -> ToolResult | None:
         queue = self._state.queue
@@ -106,7 +106,7 @@ class Operations:
             call,
             "message",
             "a message",
-            until=_limit(arguments, workflow.now()),
+            until=_limit(arguments, workflow_time.now()),
             ready=lambda: Decision(outcome="arrived") if queue else None,
         )
         if decision is None:
@@ -144,8 +144,8 @@ class Operations:
         Raises:
             CancelledError: the turn was stopped. The request has ended then, so that the run can be forgotten after it.
         """
-        what, limit = f"event {shortened(name, SHOWN_CHARS)}", _limit(arguments, workflow.now())
-        self._state.begin_wait(workflow.now(), self._wait(wait_id, "event", what, limit, {"name": name}))
+        what, limit = f"event {shortened(name, SHOWN_CHARS)}", _limit(arguments, workflow_time.now())
+        self._state.begin_wait(workflow_time.now(), self._wait(wait_id, "event", what, limit, {"name": name}))
         registering = asyncio.create_task(self._register(name, wait_id))
         try:
             return await asyncio.shield(registering)
@@ -187,13 +187,13 @@ class Operations:
             if not await self._people.decide(wait, expired=expired, ready=lambda: ready() is not None):
                 return None
             if wait_id in self._state.open_waits and (found := ready()):
-                self._decisions.end(workflow.now(), wait, found)
+                self._decisions.end(workflow_time.now(), wait, found)
             decision = self._decisions.of(wait_id)
         self._decisions.forget_details(wait_id)
         return decision
 
     def _wait(self, wait_id: str, kind: str, what: str, until: datetime | None, data: Arguments | None = None) -> Wait:
-        wait = Wait(id=wait_id, kind=kind, since=workflow.now(), what=what)
+        wait = Wait(id=wait_id, kind=kind, since=workflow_time.now(), what=what)
         if until is not None:
             wait.until = until
         if data:
@@ -214,7 +214,7 @@ class Operations:
         wait = self._state.open_waits.get(wait_id)
         if error is None or wait is None:
             return None
-        self._decisions.end(workflow.now(), wait, Decision(outcome="refused", text=error))
+        self._decisions.end(workflow_time.now(), wait, Decision(outcome="refused", text=error))
         return ToolResult(error=error)
 
     async def _request(self, activity: str, arguments: tuple[Any, ...], summary: str) -> str | None:

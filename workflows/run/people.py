@@ -11,6 +11,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from holdfast.decisions import Decision
     from holdfast.progress import Wait
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.decisions import Decisions
     from holdfast.workflows.run.gate import Gate
     from holdfast.workflows.run.open_wait import wait_until_over
@@ -34,7 +35,7 @@ class People:
     def deadline(self) -> datetime | None:
         """Returns when a wait for a person ends that begins now; `None` means never."""
         limit = self._state.plan.approval_timeout
-        return None if limit is None else workflow.now() + timedelta(seconds=limit)
+        return None if limit is None else workflow_time.now() + timedelta(seconds=limit)
 
     async def decide(self, wait: Wait, *, expired: str = "expired", ready: Callable[[], bool] | None = None) -> bool:
         """Waits until a decision ends the wait, or its deadline does.
@@ -61,9 +62,9 @@ class People:
             await wait_until_over(state, wait, self._gate, ready=ready)
         except TimeoutError:
             if not is_over():  # a decision in the same workflow task counts
-                self._decisions.end(workflow.now(), wait, Decision(outcome=expired))
+                self._decisions.end(workflow_time.now(), wait, Decision(outcome=expired))
         except asyncio.CancelledError:
             if not state.keeps_waits and wait.id in state.open_waits:
-                self._decisions.end(workflow.now(), wait, Decision(outcome="withdrawn"))
+                self._decisions.end(workflow_time.now(), wait, Decision(outcome="withdrawn"))
             raise
         return is_over()

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.progress import RunProgress
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import RunError, RunStatus
-    from holdfast.workflows import options
+    from holdfast.workflows import options, workflow_time
     from holdfast.workflows.calls import call_activity, error_type
     from holdfast.workflows.local import attempt_locally
     from holdfast.workflows.options import FIRST_WAIT
@@ -51,10 +51,14 @@ class Preparation:
             ApplicationError: no worker serves the agent or its tools within the run's time limit, or the start is
                 rejected.
         """
-        arguments = (self._wanted.options(), len(self._wanted.input.encode()))
+        wanted, size = arguments = (self._wanted.options(), len(self._wanted.input.encode()))
+        timed = wanted.model_copy(update={"asked_at": workflow_time.now()})
         plan: Plan | None = await attempt_locally(
-            names.RUN_PREPARE, *arguments, result_type=Plan, on_failure=self._show_wait
+            names.RUN_PREPARE, timed, size, result_type=Plan, on_failure=self._show_wait
         )
+        if plan is not None and plan.asked_at is not None:
+            workflow_time.pin(plan.asked_at)
+            plan.asked_at = None
         while plan is None and self._needs_server:
             plan = await self._attempt(arguments)
         if plan is not None:
@@ -111,7 +115,7 @@ class Preparation:
         return None
 
     def _left(self) -> timedelta | None:
-        return None if self._limit is None else self._limit - (workflow.now() - workflow.info().start_time)
+        return None if self._limit is None else self._limit - (workflow_time.now() - workflow.info().start_time)
 
     async def prefix(self, fork: ForkOf, plan: Plan) -> Prefix:
         """Returns the log that a fork begins with, and copies the workspace if it has one of its own.

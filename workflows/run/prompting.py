@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import ErrorType
     from holdfast.protocol import Plan, RunRequest
     from holdfast.types import AgentSpec, RunError
-    from holdfast.workflows import options
+    from holdfast.workflows import options, workflow_time
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.run.code_process import has_not_begun
     from holdfast.workflows.run.model_calls import run_error
@@ -63,7 +63,7 @@ class Prompting:
 
     async def _written(self, spec: AgentSpec, function: str) -> str:
         plan, delay, waits = self._plan, options.FIRST_WAIT, False
-        give_up = workflow.now().timestamp() + plan.timeout
+        give_up = workflow_time.now().timestamp() + plan.timeout
         while True:
             try:
                 return await self._call(spec, function, waits=waits)
@@ -72,7 +72,7 @@ class Prompting:
                     waits = True  # until the process is back, however long that takes
                     self._show(f"the process that serves {spec.name}")
                     continue
-                if not is_unserved(error) or workflow.now().timestamp() > give_up:
+                if not is_unserved(error) or workflow_time.now().timestamp() > give_up:
                     raise
             self._show(f"a worker that has the function {function!r} of agent {spec.name!r}")
             await workflow.sleep(delay)

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.errors import TranscriptUnavailable, UsageError
     from holdfast.protocol import RestoreQuery
     from holdfast.types import Message, ToolResult
-    from holdfast.workflows import options
+    from holdfast.workflows import options, workflow_time
     from holdfast.workflows.calls import call_activity
     from holdfast.workflows.run.control import Refusal
     from holdfast.workflows.run.outbox import Outbox
@@ -71,7 +71,7 @@ class Restoring:
 
     def finish(self) -> None:
         """Takes the run back to the point that was found, once its step has ended."""
-        state, now = self._state, workflow.now()
+        state, now = self._state, workflow_time.now()
         point, order = state.context.restore_to, state.context.restoring
         assert point is not None, "a restore is finished when its point was found"
         assert order is not None, "a point belongs to a restore"
@@ -160,4 +160,4 @@ class Restoring:
     def _refuse(self, order: RestoreOrder, reason: str) -> None:
         """Records that a command which was taken cannot be carried out."""
         given = order.checkpoint
-        self._state.record_refusal(workflow.now(), Restore.NAME, reason, given, id=order.command)
+        self._state.record_refusal(workflow_time.now(), Restore.NAME, reason, given, id=order.command)

@@ -8,6 +8,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from holdfast.call_progress import ToolProgress
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.outbox import Outbox
     from holdfast.workflows.run.state import RunState
     from holdfast.workflows.run.view import View
@@ -25,7 +26,7 @@ class Stages:
 
     def enter(self, report: ToolProgress) -> None:
         """Takes note that a call has entered a stage, as its worker tells; one that comes too late is ignored."""
-        if not self._state.status.is_final and self._state.enter_stage(workflow.now(), report):
+        if not self._state.status.is_final and self._state.enter_stage(workflow_time.now(), report):
             self._show_soon()
 
     def show(self) -> None:

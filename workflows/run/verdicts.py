@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from holdfast.json_schema import faults
     from holdfast.progress import Wait
     from holdfast.types import ToolSpec
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.control import Handler, Refusal
     from holdfast.workflows.run.decisions import Decisions
     from holdfast.workflows.run.elicitations import check_answer
@@ -76,7 +77,7 @@ class Verdicts:
             grant = Grant(tool=self._tool(wait).name, arguments=some, exact=command.always is True, by=command.by)
             self._decisions.grant(grant)
             facts["always"] = {"arguments": some, "exact": grant.exact}
-        self._decisions.end(workflow.now(), wait, decision, **facts)
+        self._decisions.end(workflow_time.now(), wait, decision, **facts)
 
     def check_deny(self, command: Deny) -> None:
         """Refuses a denial by an agent, or of no open call."""
@@ -87,7 +88,7 @@ class Verdicts:
         """Denies a call."""
         wait = self._found("approval", command.call)
         decision = Decision(outcome="denied", by=command.by, text=command.reason)
-        self._decisions.end(workflow.now(), wait, decision, call=wait.data["call"])
+        self._decisions.end(workflow_time.now(), wait, decision, call=wait.data["call"])
 
     def check_answer(self, command: Answer) -> None:
         """Refuses an answer by an agent, to no open question, or that the question does not take."""
@@ -116,7 +117,7 @@ class Verdicts:
         decision = Decision(outcome="answered", by=command.by, text=command.text)
         if command.attachments:
             decision.attachments = command.attachments
-        self._decisions.end(workflow.now(), wait, decision, call=wait.data["call"])
+        self._decisions.end(workflow_time.now(), wait, decision, call=wait.data["call"])
 
     def check_event(self, command: Event) -> None:
         """Refuses an event for which the run does not wait."""
@@ -128,10 +129,10 @@ class Verdicts:
         """Ends the wait for an event."""
         wait = self._state.open_waits[command.wait]
         if command.error is not None:
-            self._decisions.end(workflow.now(), wait, Decision(outcome="full", text=command.error))
+            self._decisions.end(workflow_time.now(), wait, Decision(outcome="full", text=command.error))
             return
         self._decisions.receive(str(wait.data.get("name")), command.offset)
-        self._decisions.end(workflow.now(), wait, Decision(outcome="event", by=command.by, data=command.data))
+        self._decisions.end(workflow_time.now(), wait, Decision(outcome="event", by=command.by, data=command.data))
 
     def _check_person(self, command: Command) -> None:
         """Refuses what a run or an agent sends: only people decide."""

@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from holdfast.tags import indexed_tags
     from holdfast.types import RunStatus
+    from holdfast.workflows import workflow_time
     from holdfast.workflows.run.state import RunState
 
 LAST_LINES = ("", "\N{NO-BREAK SPACE}", "", "\N{NO-BREAK SPACE}")  # the UI cuts off the last lines of the details
@@ -51,7 +52,7 @@ class View:
         # The time of a run's first task is another one in a replay, as in `RunState.begin`.
         self._first_at = None if state.request.carried else state.started_at
         """When the first upsert counts as made; `None` means when it is."""
-        self._began = self._first_at or workflow.now()
+        self._began = self._first_at or workflow_time.now()
         self._upserted_at: datetime | None = None
 
     def update(self, *, final: bool = False, now: bool = False) -> None:
@@ -63,17 +64,17 @@ class View:
         """
         self._show()
         is_new_status = self._shown.get(AGENT_STATUS.name) != self._state.shown_status.value
-        if not (final or now or is_new_status or self._is_due(workflow.now())):
+        if not (final or now or is_new_status or self._is_due(workflow_time.now())):
             return
         if updates := self._updates(self._state):
             workflow.upsert_search_attributes(updates)
             is_first = self._upserted_at is None
-            self._upserted_at = (self._first_at if is_first else None) or workflow.now()
+            self._upserted_at = (self._first_at if is_first else None) or workflow_time.now()
 
     @property
     def rest(self) -> float:
         """Seconds until the search attributes may change again for anything but a change of the status."""
-        since = workflow.now() - self._upserted_at if self._upserted_at else FIRST_INTERVAL
+        since = workflow_time.now() - self._upserted_at if self._upserted_at else FIRST_INTERVAL
         return max((FIRST_INTERVAL - since).total_seconds(), 0.0)
 
     def _is_due(self, now: datetime) -> bool:
