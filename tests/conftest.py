@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,13 +38,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Removes settings of the environment, which are not the tests'."""
+    """Removes settings of the environment, which are not the tests', and names a state folder that none may use."""
     if config.option.slow:
         os.environ[tiers.SLOW] = "1"
     for name in SETTINGS:
         os.environ.pop(name, None)
+    os.environ["HOLDFAST_HOME"] = tempfile.mkdtemp(prefix="holdfast-state-of-no-test-")
     # A shell starts background jobs with SIGINT ignored, and so would everything be that tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    """Removes the state folder."""
+    shutil.rmtree(os.environ["HOLDFAST_HOME"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def untouched_state() -> Iterator[None]:
+    """No test uses the state folder that it has by default: it would share it with others, and with the developer."""
+    home = Path(os.environ["HOLDFAST_HOME"])
+    before = set(home.iterdir())
+    yield
+    assert set(home.iterdir()) <= before, "the test has used the default state folder; set HOLDFAST_HOME in it"
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,9 @@ def own_agents() -> OwnAgents:
 
     Raises:
         SettingsError: a setting has a bad value.
+        UsageError: a module of HOLDFAST_AGENTS is being imported.
     """
+    refuse_during_import()
     global _own_agents  # noqa: PLW0603 - one per process is what this is
     with _guard:
         if _own_agents is None:

@@ -83,10 +83,7 @@ class Bench:
 
     def close(self) -> None:
         """Stops the worker, forgets what the process has made from the settings, and restores the environment."""
-        close_own_agents()
-        close_servers()
-        with ThreadPoolExecutor(1) as thread:  # the test's thread may have an event loop
-            thread.submit(asyncio.run, close_shared_persistence()).result()
+        _forget()
         self._exits.close()
 
 
@@ -94,9 +91,12 @@ class Bench:
 def open_bench(folder: Path) -> Iterator[Bench]:
     """Starts a model server; agents can reach no other model, and no setting of the environment has an effect.
 
+    What code before the test has made from other settings, as by running an agent, is closed.
+
     Args:
         folder: for files of the test's runs.
     """
+    _forget()
     with ModelServer(strict=True) as model, refused_outside(), _environment():
         bench = Bench(model, folder)
         with _environment(bench.settings):
@@ -104,6 +104,14 @@ def open_bench(folder: Path) -> Iterator[Bench]:
                 yield bench
             finally:
                 bench.close()
+
+
+def _forget() -> None:
+    """Closes what the process has made from the settings; the next use reads them again."""
+    close_own_agents()
+    close_servers()
+    with ThreadPoolExecutor(1) as thread:  # the test's thread may have an event loop
+        thread.submit(asyncio.run, close_shared_persistence()).result()
 
 
 def _settings(home: Path, model: ModelServer) -> Settings:

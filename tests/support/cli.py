@@ -51,7 +51,8 @@ class CommandLine:
     """Runs commands of `starter.py`.
 
     Attributes:
-        settings: environment variables of each command; settings of the test process are not inherited.
+        settings: environment variables of each command; settings of the test process are not inherited, except its
+            state folder by a command without a folder of its own, see `tests/conftest.py`.
         folder: the working directory; `None` means that of the tests.
     """
 
@@ -61,6 +62,8 @@ class CommandLine:
     def environment(self, changes: Mapping[str, str] = NO_CHANGES) -> dict[str, str]:
         """Returns the whole environment of a command."""
         known = {name.upper() for name in Settings.model_fields}
+        if self.folder is None:
+            known -= {"HOLDFAST_HOME"}
         inherited = {name: value for name, value in os.environ.items() if name not in known}
         return {**inherited, "HOLDFAST_NO_BOOTSTRAP": "1", "COLUMNS": "80", **self.settings, **changes}
 

@@ -13,8 +13,9 @@ from holdfast.settings import Settings
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads a `.env` of the developer."""
+    """No test reads a `.env` of the developer, and none has a setting."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOLDFAST_HOME")
     return tmp_path
 
 

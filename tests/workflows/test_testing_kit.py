@@ -9,6 +9,7 @@ import pytest
 
 import holdfast
 from holdfast import Agent, Holdfast, tool
+from holdfast.composition.own_agents import own_agents
 from holdfast.errors import UsageError
 from holdfast.testing import AgentServer, Called, ModelServer, call_tools, say
 
@@ -73,9 +74,17 @@ def test_a_script_that_is_too_short_fails_the_run(model: ModelServer, hf: Holdfa
         model.assert_complete()
 
 
+@pytest.fixture
+def ran_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something that has run an agent of this process before the test, and a server that is not there any more."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    own_agents()
+
+
+@pytest.mark.usefixtures("ran_before")
 @pytest.mark.parametrize("way", ["async", "blocking"])
 def test_agents_that_a_program_runs_itself(model: ModelServer, serve: AgentServer, called: Called, way: str) -> None:
-    """`Agent.run` in a test uses the test's worker, model and state, in each test anew."""
+    """`Agent.run` in a test uses the test's worker, model and state, in each test anew, whatever has run before."""
     serve()
     model.reply(call_tools(stock={"article": "rope"}), say(f"Twelve, {way}."))
     result = asyncio.run(clerk.run("How many?", id="own-1")) if way == "async" else clerk.sync.run("Many?", id="own-2")
