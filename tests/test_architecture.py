@@ -460,7 +460,10 @@ def test_the_pytest_plugin_loads_nothing() -> None:
 def test_workflows_load_no_adapter() -> None:
     """Workflow code brings no SDK but Temporal's into the sandbox."""
     assert (
-        loaded_by("import holdfast.workflows", "openai", "surrealdb", "starlette", "numpy", "holdfast.settings") == []
+        loaded_by(
+            "import holdfast.workflows.registered", "openai", "surrealdb", "starlette", "numpy", "holdfast.settings"
+        )
+        == []
     )
 
 

@@ -1,11 +1,5 @@
-"""Workflows: the deterministic code of runs. Side effects are in `activities`."""
+"""Workflows: the deterministic code of runs. Side effects are in `activities`.
 
-from holdfast.workflows.embed_memories import EmbedMemories
-from holdfast.workflows.event_topic import EventTopic
-from holdfast.workflows.mirror_catch_up import MirrorCatchUp
-from holdfast.workflows.run.agent_run import AgentRun
-from holdfast.workflows.tool_run import ToolRun
-from holdfast.workflows.unknown import UnknownWorkflow
-
-WORKFLOWS = [AgentRun, MirrorCatchUp, EmbedMemories, EventTopic, ToolRun, UnknownWorkflow]
-"""The workflows that a worker registers."""
+`registered` lists them. This module imports none: Temporal's sandbox loads a workflow and its packages anew for each
+execution, and would load all the others with it.
+"""

@@ -6,7 +6,7 @@ from temporalio.converter import DataConverter
 
 from holdfast.temporal.connection import quiet_runtime
 from holdfast.temporal.replay.replayer import HistoryReplayer
-from holdfast.workflows import WORKFLOWS
+from holdfast.workflows.registered import WORKFLOWS
 
 FAILURES: tuple[type[BaseException], ...] = (ValueError, TypeError)
 """Errors of workflow code that end the run; others fail the workflow task, which Temporal repeats."""

@@ -30,7 +30,7 @@ from holdfast.settings import Settings
 from holdfast.storage.persistence import Persistence
 from holdfast.temporal.run_log import TemporalRunLog
 from holdfast.temporal.workflow_runner import ConsistentQueryRunner
-from holdfast.workflows import WORKFLOWS
+from holdfast.workflows.registered import WORKFLOWS
 
 GRACE = timedelta(seconds=20)  # for calls in flight at shutdown; most model calls end sooner
 STICKY_TIMEOUT = timedelta(seconds=1)  # time that a workflow task waits for a worker that was killed

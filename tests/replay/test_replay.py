@@ -16,7 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from holdfast.composition import worker
 from holdfast.temporal.converter import DATA_CONVERTER
 from holdfast.temporal.replay.recorder import Recording, RecordingRunner
-from holdfast.workflows import WORKFLOWS
+from holdfast.workflows.registered import WORKFLOWS
 from tests.replay.commands import activity_commands
 from tests.replay.scenarios import SCENARIOS
 from tests.support.lab import Lab

@@ -9,7 +9,7 @@ from datetime import timedelta
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from holdfast.temporal.connection import connect_temporal
-from holdfast.workflows import WORKFLOWS
+from holdfast.workflows.registered import WORKFLOWS
 
 STICKY = timedelta(seconds=8)  # what is meant for this worker alone waits so long once it is killed
 
