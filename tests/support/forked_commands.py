@@ -85,12 +85,16 @@ def _read(descriptor: int) -> bytes:
         return stream.read()
 
 
-@functools.cache
 def start_server() -> None:
-    """Starts the server of this test process, which ends with it."""
-    os.environ[SERVER] = f"holdfast-tests-{uuid.uuid4().hex}"
+    """Starts the server of this test process, which ends with it, and names it in the environment of the test."""
+    os.environ[SERVER] = _server()
+
+
+@functools.cache
+def _server() -> str:
+    name = f"holdfast-tests-{uuid.uuid4().hex}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind("\0" + os.environ[SERVER])
+        listener.bind("\0" + name)
         listener.listen()
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.support.command_server", str(listener.fileno())],
@@ -101,3 +105,4 @@ def start_server() -> None:
             pass_fds=[listener.fileno()],
         )
     atexit.register(server.communicate)
+    return name
