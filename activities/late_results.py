@@ -6,7 +6,7 @@ import asyncio
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowUpdateFailedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast._util.logger import get_logger
 from holdfast.commands import MAX_ID_CHARS, Resolve
@@ -55,9 +55,10 @@ async def _send(client: Client, run_id: str, resolve: Resolve) -> None:
                 await run.execute_update(Resolve.NAME, payload)
         except (WorkflowUpdateFailedError, TimeoutError) as error:  # nobody is asked yet, or any more
             reason = str(error.__cause__ or error)
-        except RPCError as error:
+        except RPCError as error:  # a busy server aborts updates
             reason = str(error)
-            break
+            if error.status == RPCStatusCode.NOT_FOUND:
+                break
         else:
             return
         await asyncio.sleep(PAUSE)

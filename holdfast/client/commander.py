@@ -11,7 +11,6 @@ from typing import Any
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
-    WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -22,15 +21,12 @@ from holdfast.commands import Command, Receipt
 from holdfast.errors import CommandRefused, ErrorType, RunNotFound, RunOver, SessionOver, WorkerUnavailable
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.polling_workers import PollingWorkers
-from holdfast.temporal.updates import awaited, update_with_start
+from holdfast.temporal.updates import FIRST_PAUSE, NotNow, Updates, awaited, pauses, update_with_start
 from holdfast.temporal.visibility import explained_rejections
 from holdfast.types import RunId
 
 ANSWER_TIMEOUT = 10.0  # seconds; a worker answers within milliseconds, or seconds if it has to replay a long run
 LAST_TIMEOUT = 60.0  # seconds for all attempts, if workers poll
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0  # seconds between attempts, while a run takes other updates or continues as new
-ABORTED = "update was aborted"
-"""What Temporal says, with the status of an unavailable server, of an update whose run it has to load again."""
 QUEUED = "queued"
 """State in the receipt of a command that Temporal keeps until a worker polls."""
 
@@ -51,6 +47,7 @@ class Commander:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._updates = Updates(client)
 
     async def send(self, run_id: RunId, command: Command) -> Receipt:
         """Sends a command and returns its receipt; a command with an id of its own can be repeated safely.
@@ -74,7 +71,7 @@ class Commander:
                 await handle.signal(command.NAME, _payload(command))
             except RPCError as error:
                 if error.status == RPCStatusCode.NOT_FOUND:
-                    await self._check_open(run_id)
+                    await self._updates.check_open(run_id)
                 raise
             return Receipt(id=command.id or "", seq=None, state=QUEUED)
 
@@ -120,45 +117,27 @@ class Commander:
         unanswered: Callable[[str], Awaitable[Receipt]],
     ) -> Receipt:
         loop = asyncio.get_running_loop()
-        deadline, pause = loop.time() + LAST_TIMEOUT, FIRST_PAUSE
+        deadline, delays = loop.time() + LAST_TIMEOUT, pauses()
         while True:
             try:
                 with translated_errors(run_id):
-                    return await awaited(self._attempt(run_id, update), ANSWER_TIMEOUT)
+                    return await awaited(self._updates.attempt(run_id, update), ANSWER_TIMEOUT)
             except WorkflowUpdateFailedError as error:
                 if not _continues(error):
                     raise _refusal(error) from None
-                await asyncio.sleep(pause)
+                await asyncio.sleep(FIRST_PAUSE)
             except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
                 if task_queue := await self._unserved(run_id):
                     with translated_errors(run_id):
                         return await unanswered(f"no worker polls task queue {task_queue!r}; `holdfast up` starts one")
-            except _Again:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+            except NotNow:
+                await asyncio.sleep(next(delays))
             if loop.time() > deadline:
                 with translated_errors(run_id):
                     return await unanswered(
                         f"no worker has answered the command to run {run_id!r} within {LAST_TIMEOUT:g} s; "
                         "it may still be carried out: see `show`"
                     )
-
-    async def _attempt(self, run_id: RunId, update: Callable[[], Awaitable[Receipt]]) -> Receipt:
-        try:
-            return await update()
-        except RPCError as error:
-            # Temporal takes ten updates of a run at a time, and none while a workflow task of the run is repeated.
-            if error.status in (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION):
-                raise _Again from None
-            if error.status != RPCStatusCode.NOT_FOUND and ABORTED not in error.message:
-                raise
-            await self._check_open(run_id)
-            raise _Again from None  # the run has continued as new, or the server is busy
-
-    async def _check_open(self, run_id: RunId) -> None:
-        description = await self._client.get_workflow_handle(run_id).describe()
-        if description.status not in (None, WorkflowExecutionStatus.RUNNING):
-            raise RunOver(f"run {run_id!r} has ended ({description.status.name.lower()}); to continue from it, fork it")
 
     async def _unserved(self, run_id: RunId) -> str | None:
         """Returns the task queue of a run that no worker polls; `None` if one does, or the run has not been started."""
@@ -169,10 +148,6 @@ class Commander:
             return None
         task_queue = description.task_queue
         return None if await PollingWorkers(self._client, task_queue).names() else task_queue
-
-
-class _Again(Exception):
-    """The run cannot take an update at the moment."""
 
 
 def _with_id(command: Command) -> Command:

@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from holdfast import Agent, RunStatus, ToolContext, tool
 from holdfast.errors import CommandRefused, UsageError
 from holdfast.testing import ChatRequest, Reply
+from holdfast.testing.observed_calls import intercepted
 from holdfast.testing.replies import call_tools
+from tests.support.aborted_updates import AbortedOnce
 from tests.support.lab import Lab, contents, eventually
 from tests.support.moments import has_status, streaming
 from tests.support.trees import LONG, Cast, asks, assert_replays, exists
@@ -77,6 +79,7 @@ async def test_child_usage_counts(lab: Lab, way: Literal["ask", "tool"]) -> None
     """What a child has used counts in its parent's tree, whether the model has asked it or a tool has called it."""
     calls = asks("clerk", "How many ropes?") if way == "ask" else call_tools(("count", {"article": "ropes"}))
     Cast(lab, boss=[calls, Reply("We have 12 ropes.")], clerk=Reply('{"pieces": 12}'))
+    lab.client = intercepted(lab.client, AbortedOnce())  # a call that the server aborts is sent again
     async with lab.worker(boss, max_cached_workflows=CACHED):
         handle = await lab.holdfast.start("boss", "Do we have ropes?", tags={"team": "stock"}, budget={"tokens": 9_000})
         result = await handle.result(60)

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from temporalio.client import OutboundInterceptor, StartWorkflowUpdateWithStartInput, WorkflowUpdateHandle
-from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast import Agent, Holdfast, RunStatus, TextDelta, WorkerUnavailable, tool
 from holdfast.children import AgentCall
@@ -18,7 +16,8 @@ from holdfast.client.session import Session
 from holdfast.commands import Receipt
 from holdfast.errors import CommandRefused, RunOver, SessionOver
 from holdfast.testing import Reply
-from holdfast.testing.observed_calls import Interceptor, intercepted
+from holdfast.testing.observed_calls import intercepted
+from tests.support.aborted_updates import AbortedOnce
 from tests.support.lab import Lab, contents, eventually
 from tests.support.moments import continued
 from tests.support.tiers import scaled
@@ -233,27 +232,6 @@ async def test_100_senders_one_session(lab: Lab) -> None:
         await is_waiting(session)
         texts = [text for role, text in contents(await lab.entries(session.id)) if role == "user"]
         assert sorted(texts) == sorted(f"message {number}" for number in range(senders))
-
-
-class AbortedOnce(Interceptor):
-    """Answers the first message to a session as a server does that has to load its run again meanwhile."""
-
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002 - the base's word
-        return _AbortedOnce(next)
-
-
-class _AbortedOnce(OutboundInterceptor):
-    answers = 0
-
-    async def start_update_with_start_workflow(
-        self,
-        input: StartWorkflowUpdateWithStartInput,  # noqa: A002 - the base's word
-    ) -> WorkflowUpdateHandle[Any]:
-        handle = await super().start_update_with_start_workflow(input)
-        self.answers += 1
-        if self.answers == 1:
-            raise RPCError("workflow update was aborted", RPCStatusCode.UNAVAILABLE, b"")
-        return handle
 
 
 async def test_a_message_that_the_server_aborts_is_sent_again(lab: Lab) -> None:
