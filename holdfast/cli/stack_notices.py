@@ -1,4 +1,4 @@
-"""Notices about the running worker of the local stack: it has other settings, or older code, than this command."""
+"""Notices about the running parts of the local stack: they have other settings, or older code, than this command."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ def warn_of_worker(out: Output, compared: WorkerComparison | None, *, runs: bool
     if compared is None:
         return
     differences = [name for name in compared.differences if runs or name != FOLDER]
-    for text in notices(differences, compared.changed_files if runs else []):
+    older = (compared.changed_files, compared.outdated_model) if runs else ([], None)
+    for text in notices(differences, *older):
         out.warn(text)
 
 
-def notices(differences: Sequence[str], changed_files: Sequence[Path]) -> list[str]:
-    """Returns in words in what the running worker differs, and which command changes that."""
+def notices(differences: Sequence[str], changed_files: Sequence[Path], outdated_model: str | None) -> list[str]:
+    """Returns in words in what the running parts differ, and which command changes that."""
     from holdfast.stack.serving import shown_files  # noqa: PLC0415 - `--help` needs no stack
 
     found = []
@@ -38,6 +39,11 @@ def notices(differences: Sequence[str], changed_files: Sequence[Path]) -> list[s
     if changed_files:
         found.append(
             f"the running worker serves older code: {shown_files(changed_files)} changed since it started. "
+            f"`{command('up')}` restarts it"
+        )
+    if outdated_model:
+        found.append(
+            f"the running scripted model server answers with older code: {outdated_model}. "
             f"`{command('up')}` restarts it"
         )
     return found

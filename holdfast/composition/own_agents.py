@@ -296,6 +296,8 @@ async def _local_address(settings: Settings) -> str:
             _say(f"the running worker has other settings: {', '.join(compared.differences)}. {RESTART}")
         if compared.changed_files:
             _say(f"the running worker serves older code: {shown_files(compared.changed_files)} changed. {RESTART}")
+        if compared.outdated_model:
+            _say(f"the running scripted model server answers with older code: {compared.outdated_model}. {RESTART}")
     return address
 
 

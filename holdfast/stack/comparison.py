@@ -23,6 +23,8 @@ class WorkerComparison:
     """Files of which it serves an older version."""
     agents: frozenset[str] | None
     """Names of the agents that it serves from code; `None` if they are not known."""
+    outdated_model: str | None = None
+    """As in `StackStatus`."""
 
 
 def compare(settings: Settings) -> WorkerComparison | None:
@@ -38,7 +40,19 @@ def compare(settings: Settings) -> WorkerComparison | None:
         _differences(settings, state, worker),
         serving.changed_files() if serving else [],
         frozenset(serving.agents) if serving else None,
+        outdated_model(settings, state),
     )
+
+
+def outdated_model(settings: Settings, state: StackState) -> str | None:
+    """Returns why the scripted model server does not answer as the code on disk would; `None` if it does, or is unused.
+
+    Args:
+        settings: those of this process.
+        state: what runs.
+    """
+    running = None if settings.has_model else state.alive("model")
+    return model_server.outdated(settings.holdfast_home.absolute(), running) if running else None
 
 
 def _differences(settings: Settings, state: StackState, worker: Part) -> list[str]:

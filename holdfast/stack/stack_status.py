@@ -16,7 +16,7 @@ from holdfast.names import SCRIPTED_MODEL
 from holdfast.settings import Settings
 from holdfast.stack import server, sockets
 from holdfast.stack import worker as workers
-from holdfast.stack.comparison import compare
+from holdfast.stack.comparison import compare, outdated_model
 from holdfast.stack.locks import is_locked
 from holdfast.stack.part_locks import PartName
 from holdfast.stack.state import Part, StackState, StateFile
@@ -60,6 +60,8 @@ class StackStatus(Data):
     """Names of settings in which the running worker differs from this process."""
     changed_files: list[Path]
     """Source files of which the running worker serves an older version."""
+    outdated_model: str | None
+    """Why the running scripted model server does not answer as the code on disk would; `None` if it does."""
     namespace: str
     task_queue: str
     pollers: list[str]
@@ -89,6 +91,7 @@ async def status(settings: Settings) -> StackStatus:
         supervisor=_described("supervisor", state.alive("supervisor")),
         differences=compared.differences if compared else [],
         changed_files=compared.changed_files if compared else [],
+        outdated_model=outdated_model(settings, state),
         namespace=settings.temporal_namespace,
         task_queue=settings.temporal_task_queue,
         pollers=seen,

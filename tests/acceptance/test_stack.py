@@ -186,7 +186,7 @@ async def test_changed_settings_restart_the_worker(place: Place) -> None:
 
 
 UP_TWICE = """
-import asyncio, json, pathlib, sys
+import asyncio, json, os, pathlib, subprocess, sys
 from holdfast.scripted import assistant
 from holdfast.settings import Settings
 from holdfast.stack import Replace, up
@@ -199,8 +199,13 @@ async def main(home, address):
     found = [await model(Replace.IF_CHANGED) for _ in range(2)]
     code = pathlib.Path(assistant.__file__)
     code.write_text(code.read_text() + "# edited")
+    shown = subprocess.run(
+        [sys.executable, "-m", "holdfast", "status", "--json"], capture_output=True, text=True,
+        env={**os.environ, "HOLDFAST_HOME": home, "TEMPORAL_ADDRESS": address},
+    )
+    status = [json.loads(shown.stdout)["outdated_model"], shown.stderr]
     found += [await model(replace) for replace in (Replace.NEVER, Replace.IF_CHANGED, Replace.IF_CHANGED)]
-    print(json.dumps([[(part.pid, part.address) for part in found], said]))
+    print(json.dumps([[(part.pid, part.address) for part in found], said, status]))
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -209,14 +214,17 @@ asyncio.run(main(*sys.argv[1:]))
 async def test_edited_answers_restart_the_scripted_model_server(
     place: Place, temporal_address: str, tmp_path: Path
 ) -> None:
-    """`up` replaces the scripted model server if its code has changed, at the same address, and only then."""
+    """`up` replaces the scripted model server if its code has changed, at the same address, and only then.
+
+    `status` says before that it answers with older code, and what changes that.
+    """
     package = tmp_path / "copy" / "holdfast"
     shutil.copytree(Path(holdfast.__file__).parent, package)
     command = [sys.executable, "-c", UP_TWICE, str(place.home), temporal_address]
     environment = {**os.environ, "PYTHONPATH": str(package.parent)}
     done = await asyncio.to_thread(subprocess.run, command, env=environment, cwd=place.root, capture_output=True)
     assert done.returncode == 0, done.stderr
-    found, said = json.loads(done.stdout)
+    found, said, (why, shown) = json.loads(done.stdout)
     (first, address), *_ = found
     last = found[-1][0]
     assert found == [[first, address]] * 3 + [[last, address]] * 2
@@ -225,6 +233,10 @@ async def test_edited_answers_restart_the_scripted_model_server(
     assert [line for line in said if "restarting" in line] == [
         f"restarting the scripted model server: its code has changed: {edited}"
     ]
+    assert why == f"its code has changed: {edited}"
+    assert "the running scripted model server answers with older code: its code has changed: " in " ".join(
+        shown.split()
+    )
 
 
 async def test_only_up_and_restart_replace_a_worker(place: Place) -> None:

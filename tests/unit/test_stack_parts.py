@@ -17,10 +17,12 @@ import pytest
 from pydantic import SecretStr
 
 from holdfast.budgets import DayBudget
+from holdfast.cli.render.output import Output
+from holdfast.cli.stack_notices import warn_of_worker
 from holdfast.errors import SettingsError
 from holdfast.pricing import ModelPrice
 from holdfast.settings import Settings
-from holdfast.stack import part_locks, process, sockets, status, ui_url, worker
+from holdfast.stack import WorkerComparison, part_locks, process, sockets, status, ui_url, worker
 from holdfast.stack.locks import is_locked, locked, try_lock
 from holdfast.stack.part_locks import PartRunning, claimed, holder, lock_path
 from holdfast.stack.state import Part, StackState, StateFile
@@ -50,6 +52,16 @@ def sleeper(tmp_path: Path) -> Iterator[Part]:
     part = start(tmp_path, OBEDIENT)
     yield part
     asyncio.run(process.kill(part.pid, part.born))
+
+
+def test_a_run_is_told_that_the_model_server_is_old(sleeper: Part, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before a run, a command says that the scripted model server answers with older code, and what restarts it."""
+    compared = WorkerComparison(sleeper, [], [], None, outdated_model="its code has changed: assistant.py")
+    warn_of_worker(Output(), compared, runs=False)
+    assert capsys.readouterr().err == ""
+    warn_of_worker(Output(), compared, runs=True)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "model server answers with older code: its code has changed: assistant.py. `holdfast up` restarts it" in said
 
 
 async def test_a_process_is_known_until_it_ends(sleeper: Part) -> None:

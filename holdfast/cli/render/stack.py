@@ -36,7 +36,7 @@ async def show_status(out: Output, settings: Settings) -> ExitCode:
         out.document({**found.model_dump(mode="json"), **facts})
     else:
         show_stack(out, found, datetime.now(UTC), fault)
-    for text in notices(found.differences, found.changed_files):
+    for text in notices(found.differences, found.changed_files, found.outdated_model):
         out.warn(text)
     return ExitCode.OK if healthy else ExitCode.UNAVAILABLE
 
