@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ class TakenUp:
     """What was seen of the script that was started again."""
 
     scripts: Scripts
-    waiting: Done
+    waiting: dict[str, Any]
     ordered_before: list[str]
     again: Done
 
@@ -87,16 +88,14 @@ def taken_up(cli_stack: CliStack, tmp_path_factory: pytest.TempPathFactory) -> T
         finally:
             process.kill()
     cli_stack.server.release()
-    waits = cli_stack("show", "killed-1", "--json")
-    while waits.json["status"] != "waiting":
-        waits = cli_stack("show", "killed-1", "--json")
+    waits = cli_stack.repeat("show", "killed-1", until=lambda shown: shown["status"] == "waiting")
     before = scripts.orders()
     again = scripts.run(scripts.write(CLERK, VERSION="two", RUN="killed-1"))
     return TakenUp(scripts, waits, before, again)
 
 
 def test_script_dead_tool_waits_then_runs_once(taken_up: TakenUp) -> None:
-    [wait] = taken_up.waiting.json["waits_for"]
+    [wait] = taken_up.waiting["waits_for"]
     assert (wait["kind"], wait["what"]) == ("process", "the process that serves clerk")
     assert taken_up.ordered_before == []
     assert taken_up.scripts.orders() == ["rope"]
@@ -202,8 +201,7 @@ LEAVES = """
 def test_a_program_that_leaves_during_a_call_leaves_its_run_alone(scripts: Scripts, cli: CliStack) -> None:
     """The call is lost, as in a crash, and not a failure of the tool: the run waits for the program."""
     assert scripts.run(scripts.write(LEAVES)).code == 0
-    while (shown := cli("show", "left-alone", "--json").json)["status"] == "running":
-        pass
+    shown = cli.repeat("show", "left-alone", until=lambda shown: shown["status"] != "running")
     assert [wait["kind"] for wait in shown["waits_for"]] == ["process"]
 
 

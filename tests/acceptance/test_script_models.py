@@ -55,9 +55,8 @@ def test_own_client_killed_in_mid_call(cli: CliStack, tmp_path: Path) -> None:
                     time.sleep(0.05)
             finally:
                 process.kill()
-        while (waits := cli("show", "own-client", "--json")).json["status"] != "waiting":
-            pass
-        assert waits.json["waits_for"][0]["what"] == "the process that serves clerk"
+        waits = cli.repeat("show", "own-client", until=lambda shown: shown["status"] == "waiting")
+        assert waits["waits_for"][0]["what"] == "the process that serves clerk"
         assert scripts.run(file).out.strip() == "Hello, Ada."
         assert [request.messages[0]["content"] for request in provider.requests] == ["You help Ada."] * 2
     assert scripts.orders() == ["prompt", "model:0", "model:0"], "the prompt is in the log"

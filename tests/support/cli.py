@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from tests.support import forked_commands
 ROOT = Path(__file__).parents[2]
 STARTER = (sys.executable, str(ROOT / "starter.py"))
 TIMEOUT = 100.0  # seconds for one command; the first one of a stack starts everything else
+REPEAT_INTERVAL = 0.5  # seconds between commands that wait for something; one takes a tenth of a processor's second
 NO_CHANGES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -115,6 +117,18 @@ class CommandLine:
             finally:
                 process.kill()
         return Done(process.returncode, out, err)
+
+    def repeat(self, *words: str, until: Callable[[Any], object]) -> Any:
+        """Repeats a command with `--json` until what it prints satisfies a condition, and returns that.
+
+        Raises:
+            AssertionError: it did not in time.
+        """
+        deadline = time.monotonic() + TIMEOUT
+        while not until(shown := self(*words, "--json").json):
+            assert time.monotonic() < deadline, shown
+            time.sleep(REPEAT_INTERVAL)
+        return shown
 
     async def run(self, *words: str, stdin: str | bytes = b"", changes: Mapping[str, str] = NO_CHANGES) -> Done:
         """Runs a command to its end, while the loop of the test continues."""

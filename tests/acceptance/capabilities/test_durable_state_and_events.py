@@ -162,9 +162,7 @@ def test_checkpoints_are_persisted_in_their_table(cli: CliStack) -> None:
     made = cli("checkpoints", "kept-1", "--create", "before the storm", "--data", '{"boats": 3}')
     assert made.code == 0, made.err
     wanted = "SELECT agent_name, data, timestamp FROM agent_checkpoint WHERE data.name = 'before the storm'"
-    while not (rows := cli("sql", wanted, "--json").json[0]):
-        pass
-    [row] = rows
+    [[row]] = cli.repeat("sql", wanted, until=lambda results: results[0])
     assert row["agent_name"] == "researcher"
     assert json.loads(row["data"]["text"])["data"] == {"boats": 3}
     assert datetime.fromisoformat(row["timestamp"]) <= datetime.now(UTC)
