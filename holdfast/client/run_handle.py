@@ -180,7 +180,8 @@ class RunHandle(RunCommands):
             by: as in `send`.
 
         Returns:
-            Whether the run went back; `False` means that it has no such checkpoint, or ended before.
+            Whether the run went back; `False` means that it has no such checkpoint, or ended before. `restore` raises
+            an error in its place, which says which checkpoints there are.
 
         Raises:
             RunOver: the run had ended before the command; `restore` then makes a new run.

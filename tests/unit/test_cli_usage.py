@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 import inspect
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from holdfast.cli.app import application
 from holdfast.cli.option_groups import flattened
 from holdfast.cli.verbs import GROUPS, VERBS, Section, Verb, summaries
 
+ROOT = Path(__file__).parents[2]
 WORDS = [verb.words for verb in VERBS]
 LONGEST_NAME = "python3 starter.py"
 
@@ -81,6 +84,22 @@ def test_help_loads_no_sdk(words: str, unwanted: set[str]) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "Usage: " in done.stdout
     assert not unwanted & set(done.stdout.splitlines()[-1].split())
+
+
+def test_files_of_the_current_folder_take_no_one_s_place(tmp_path: Path) -> None:
+    """`python -m holdfast` works in a folder with files named like modules of Python, as the installed command does."""
+    for name in ("json", "logging", "secrets"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('not the one that is meant')")
+    environment = {**os.environ, "HOLDFAST_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "holdfast", "status", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.stderr == b""
+    assert json.loads(done.stdout)["healthy"] is False
 
 
 @pytest.mark.parametrize(
