@@ -18,7 +18,7 @@ from holdfast.stack import worker as workers
 from holdfast.stack.binary import ServerBinary, find_server, private_cache
 from holdfast.stack.locks import locked
 from holdfast.stack.part_locks import TITLES, PartLock, PartName, claimed
-from holdfast.stack.progress import Report
+from holdfast.stack.progress import Report, ticking
 from holdfast.stack.serving import Serving, shown_files
 from holdfast.stack.state import Part, PortName, StackState, StateFile, log_path
 from holdfast.stack.supervision import Supervision
@@ -58,7 +58,7 @@ class Launcher:
         self._early_check: asyncio.Task[None] | None = None
 
     async def temporal(self) -> Client:
-        """Starts the Temporal server if it is not running."""
+        """Starts the Temporal server if it is not running, or does not answer."""
         address, namespace = self._settings.temporal_address, self._settings.temporal_namespace
         if address is not None:
             try:
@@ -71,14 +71,15 @@ class Launcher:
         running = self.state.alive("temporal")
         if running and running.address:
             try:
-                client = await server.ready(running, namespace)
+                client = await server.ready(running, namespace, server.RUNNING_TIMEOUT)
             except server.UnknownNamespace:
                 self._report(
                     f"restarting the Temporal server to create namespace {namespace!r}; runs resume automatically"
                 )
             except TemporalUnavailable:
                 if running.is_alive:
-                    raise
+                    self._report("restarting the Temporal server, which does not answer; runs resume automatically")
+                    await self._kill(running)
             else:
                 await server.prepare_namespace(client)  # an older version may have started it
                 return client
@@ -96,7 +97,7 @@ class Launcher:
         async def start() -> tuple[Part, Client]:
             log_start = process.size(log_path(self._home, "temporal"))
             part = await self._spawn("temporal", lambda lock: self._spawn_temporal(binary, lock))
-            return part, await server.ready(part, self._settings.temporal_namespace, log_start)
+            return part, await server.ready(part, self._settings.temporal_namespace, server.START_TIMEOUT, log_start)
 
         part, client = await self._on_a_free_port("temporal", start)
         await server.prepare_namespace(client)
@@ -169,7 +170,8 @@ class Launcher:
         log_start = process.size(log_path(self._home, "worker"))
         part = await self._spawn("worker", lambda lock: workers.spawn(command, self._home, variables, lock, wanted))
         try:
-            await workers.ready(part, client, self._settings.temporal_task_queue, log_start)
+            async with ticking("waiting for the worker", str, self._report):
+                await workers.ready(part, client, self._settings.temporal_task_queue, workers.START_TIMEOUT, log_start)
         except WorkerUnavailable:
             await self._kill(part)
             raise
@@ -217,7 +219,7 @@ class Launcher:
         if edited:
             return f"its code has changed: {shown_files(edited)}"
         try:
-            await workers.ready(running, client, self._settings.temporal_task_queue)
+            await workers.ready(running, client, self._settings.temporal_task_queue, workers.POLL_TIMEOUT)
         except WorkerUnavailable:
             return "it has stopped polling"
         return None

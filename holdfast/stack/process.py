@@ -140,7 +140,7 @@ async def stop(pid: int, born: str, grace_seconds: float) -> bool:
     Returns:
         Whether it ended without SIGKILL; True also if it was not running.
     """
-    _signal(pid, born, signal.SIGTERM)
+    send_signal(pid, born, signal.SIGTERM)
     if await _ended(pid, born, grace_seconds):
         return True
     await kill(pid, born)
@@ -149,11 +149,12 @@ async def stop(pid: int, born: str, grace_seconds: float) -> bool:
 
 async def kill(pid: int, born: str) -> None:
     """Kills a process and waits until it has ended."""
-    _signal(pid, born, signal.SIGKILL)
+    send_signal(pid, born, signal.SIGKILL)
     await _ended(pid, born, KILL_TIMEOUT)
 
 
-def _signal(pid: int, born: str, number: signal.Signals) -> None:
+def send_signal(pid: int, born: str, number: signal.Signals) -> None:
+    """Sends a signal to a process, unless it has ended."""
     if is_alive(pid, born):
         with suppress(ProcessLookupError):
             os.kill(pid, number)

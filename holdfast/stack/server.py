@@ -20,8 +20,9 @@ from holdfast.search_attributes import SEARCH_ATTRIBUTES
 from holdfast.stack import process, sockets
 from holdfast.stack.binary import ServerBinary
 from holdfast.stack.part_locks import PartLock
+from holdfast.stack.server_health import UI_PORT_FLAG
 from holdfast.stack.sockets import LOOPBACK
-from holdfast.stack.state import UI_PORT_FLAG, Part, log_path
+from holdfast.stack.state import Part, log_path
 from holdfast.temporal.connection import connect_temporal
 from holdfast.temporal.visibility import missing
 
@@ -61,7 +62,8 @@ DATABASE = "temporal.db"
 DEFAULT_RETENTION = timedelta(hours=24)  # of namespaces of the development server
 RETENTION = timedelta(days=90)  # history is authoritative, and `doctor` and `fork` read it long after a run
 
-START_TIMEOUT = 30.0  # seconds; a start takes half a second, longer with a new database or on a busy machine
+RUNNING_TIMEOUT = 30.0  # seconds in which a running server must answer, or it is replaced
+START_TIMEOUT = 60.0  # seconds; a start takes half a second, longer with a new database or on a busy machine
 ANSWER_TIMEOUT = 5.0  # seconds for one attempt to connect and to get an answer
 RETRY_INTERVAL = 0.05  # seconds between attempts while the server starts
 
@@ -131,7 +133,7 @@ async def connect(address: str, namespace: str) -> Client:
     return client
 
 
-async def ready(part: Part, namespace: str, log_start: int = 0) -> Client:
+async def ready(part: Part, namespace: str, timeout: float, log_start: int = 0) -> Client:
     """Waits until a server of the stack answers.
 
     Raises:
@@ -140,7 +142,7 @@ async def ready(part: Part, namespace: str, log_start: int = 0) -> Client:
     """
     assert part.address is not None
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + START_TIMEOUT
+    deadline = loop.time() + timeout
     while True:
         try:
             client = await connect(part.address, namespace)
@@ -151,7 +153,7 @@ async def ready(part: Part, namespace: str, log_start: int = 0) -> Client:
                 raise TemporalUnavailable(_failure(part, "ended", log_start)) from error
             if loop.time() >= deadline:
                 raise TemporalUnavailable(
-                    _failure(part, f"does not answer after {START_TIMEOUT:.0f} s", log_start)
+                    _failure(part, f"does not answer after {timeout:.0f} s", log_start)
                 ) from error
             await asyncio.sleep(RETRY_INTERVAL)
         else:

@@ -12,15 +12,13 @@ from pydantic import AwareDatetime, Field, ValidationError
 from holdfast._util.private_files import write_private
 from holdfast.stack.part_locks import PartName, holder, last_holder
 from holdfast.stack.process import birth, is_alive
+from holdfast.stack.server_health import UI_PORT_FLAG
 from holdfast.types import Data
 
 PortName = Literal["temporal", "ui", "model"]
 
 PREFERRED_PORTS: dict[PortName, int] = {"temporal": 7233, "ui": 8233, "model": 8234}
 """Temporal's default ports, and the next one for the model server."""
-
-UI_PORT_FLAG = "--ui-port"
-"""Flag of the Temporal server, from which the port of its UI is known if `stack.json` is lost."""
 
 
 class Part(Data):

@@ -4,6 +4,8 @@ It has the environment of the worker, with which it starts the parts as `stack.j
 finds running is supervised too, whoever has started it. It changes nothing while a command holds `stack.lock`, and
 starts only parts that are `wanted`, so it never interferes with `up`, `restart` and `down`.
 
+It also replaces a Temporal server that runs, but can no longer use its database.
+
 It loads nothing but the standard library, and takes some 12 MB of memory.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -24,6 +27,7 @@ from holdfast.errors import HoldfastError
 from holdfast.stack import process
 from holdfast.stack.locks import try_lock
 from holdfast.stack.part_locks import TITLES, PartName, claimed, holder
+from holdfast.stack.server_health import ServerHealth
 
 INTERVAL = 0.2 if Path("/proc/self/stat").exists() else 1.0  # seconds between looks; `ps` costs more than /proc
 RECOVERED = 20.0  # seconds after which a part that has been started again counts as sound
@@ -53,10 +57,12 @@ class Supervisor:
 
     Args:
         home: the state folder.
+        health: of the Temporal server.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, health: ServerHealth | None = None) -> None:
         self._home = home
+        self._health = health or ServerHealth()
         self._state: dict[str, Any] = {}
         self._records: dict[PartName, Record] = {name: Record() for name in SUPERVISED}
         self._due: dict[PartName, float] = {}
@@ -76,6 +82,8 @@ class Supervisor:
             part = self._part(name)
             if part is None or process.is_alive(part["pid"], part["born"]):
                 self._see_running(name, part)
+                if part is not None and name == "temporal":
+                    self._check_health(part)
             elif name not in self._due:
                 self._see_ended(name, part)
             elif time.monotonic() >= self._due[name]:
@@ -100,6 +108,23 @@ class Supervisor:
         if record.ends and (part is None or _age(part) > RECOVERED):
             record.ends, record.since = 0, None
             self._publish()
+
+    def _check_health(self, part: dict[str, Any]) -> None:
+        """Kills a Temporal server that has failed: then it is started again, as any part that has ended."""
+        failure = self._health.failure((part["pid"], part["born"]), part["command"])
+        if failure is None:
+            return
+        lock = try_lock(self._home / "stack.lock")
+        if lock is None:  # a command is changing the stack
+            return
+        try:
+            self._read()
+            current = self._part("temporal")
+            if current and (current["pid"], current["born"]) == (part["pid"], part["born"]):
+                _say(f"the {TITLES['temporal']} (pid {part['pid']}) is replaced, as its database fails: {failure}")
+                process.send_signal(part["pid"], part["born"], signal.SIGKILL)
+        finally:
+            os.close(lock)
 
     def _see_ended(self, name: PartName, part: dict[str, Any]) -> None:
         record = self._records[name]

@@ -25,7 +25,8 @@ from holdfast.stack.serving import FILE_VARIABLE
 from holdfast.stack.state import Part, log_path
 from holdfast.temporal.connection import pollers
 
-POLL_TIMEOUT = 30.0  # seconds until a new worker must poll; it takes one to three
+START_TIMEOUT = 120.0  # seconds until a new worker must poll; it takes one to three, and longer on a busy machine
+POLL_TIMEOUT = 30.0  # seconds until Temporal must see a running worker poll
 POLL_INTERVAL = 0.05  # seconds between requests to the server
 IDENTITY_PREFIX = "holdfast-worker-"
 MODEL_SERVER = "scripted model server"
@@ -131,19 +132,19 @@ def spawn(
     return part
 
 
-async def ready(part: Part, client: Client, task_queue: str, log_start: int = 0) -> None:
+async def ready(part: Part, client: Client, task_queue: str, timeout: float, log_start: int = 0) -> None:
     """Waits until Temporal sees the worker poll.
 
     Raises:
         WorkerUnavailable: it ended, or did not poll in time; the message contains the end of its log.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + POLL_TIMEOUT
+    deadline = loop.time() + timeout
     while not await _polls(part, client, task_queue):
         if not part.is_alive:
             raise WorkerUnavailable(_failure(part, "ended", log_start))
         if loop.time() >= deadline:
-            fate = f"does not poll task queue {task_queue!r} after {POLL_TIMEOUT:.0f} s"
+            fate = f"does not poll task queue {task_queue!r} after {timeout:.0f} s"
             raise WorkerUnavailable(_failure(part, fate, log_start))
         await asyncio.sleep(POLL_INTERVAL)
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import random
 import signal
 import time
+from datetime import timedelta
 from typing import Any
 
+import pytest
+from temporalio.api.workflowservice.v1 import GetClusterInfoRequest, ListWorkflowExecutionsRequest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
+
 from holdfast.cli.stack_watch import StackWatch
-from holdfast.stack import Part, down, kill, status, supervise
+from holdfast.stack import Part, down, kill, server, status, supervise
 from holdfast.stack.part_locks import CLAIM_VARIABLE, PartName
 from holdfast.stack.state import StateFile
 from tests.support.cli import TIMEOUT
@@ -19,10 +27,12 @@ from tests.support.lab import eventually
 from tests.support.place import Place
 
 SAID_WITHIN = 10.0  # seconds; it takes less than one, on a machine that is not busy
+FAILS_WITHIN = 300.0  # seconds of abandoned requests; it takes 15 to 30
+REPLACED = 120.0  # seconds; a server counts as failed after 20
 COMEBACK = 20.0  # seconds; it takes less than one, on a machine that is not busy
 
 
-async def comes_back(place: Place, name: PartName, before: Part | None) -> Part:
+async def comes_back(place: Place, name: PartName, before: Part | None, within: float = COMEBACK) -> Part:
     """Waits until another process is this part, and the supervisor has recorded how it started it."""
     assert before is not None
 
@@ -30,7 +40,7 @@ async def comes_back(place: Place, name: PartName, before: Part | None) -> Part:
         part = place.state().alive(name)
         return part is not None and part.pid != before.pid and bool(part.command)
 
-    await eventually(is_back, COMEBACK)
+    await eventually(is_back, within)
     return place.state().parts[name]
 
 
@@ -57,6 +67,66 @@ async def test_what_is_killed_comes_back(place: Place) -> None:
     found = await status(place.settings(**without_model))
     assert [(part.name, part.restarts) for part in found.parts] == [("temporal", 1), ("model", 1), ("worker", 1)]
     assert found.pollers == [f"holdfast-worker-{worker.pid}@{found.pollers[0].partition('@')[2]}"]
+
+
+async def abandon_requests(client: Client) -> None:
+    """Makes requests with deadlines that pass meanwhile, until the server's database connection has failed."""
+    service = client.workflow_service
+
+    async def abandoned() -> None:
+        deadline = timedelta(milliseconds=random.uniform(1, 60))
+        with contextlib.suppress(RPCError):
+            if random.random() < 1 / 2:
+                question = ListWorkflowExecutionsRequest(namespace="default", page_size=200)
+                await service.list_workflow_executions(question, timeout=deadline, retry=False)
+            else:
+                run_id = f"abandoned-{random.random()}"
+                await client.start_workflow("Nothing", id=run_id, task_queue="nobody", rpc_timeout=deadline)
+
+    async with asyncio.timeout(FAILS_WITHIN):
+        while True:
+            await asyncio.gather(*(abandoned() for _ in range(200)))
+            try:
+                await service.get_cluster_info(GetClusterInfoRequest(), timeout=timedelta(seconds=5), retry=False)
+            except RPCError as error:
+                if "interrupted" in error.message:
+                    return
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_server_whose_database_connection_has_failed_is_replaced(place: Place) -> None:
+    """A server that runs, but fails each request since clients abandoned some, is replaced, and runs resume."""
+    stack = await place.up(worker=True)
+    before = place.state().parts["temporal"]
+    client = await Client.connect(stack.address)
+    await client.start_workflow("Nothing", id="before", task_queue="later")
+    await abandon_requests(client)
+    await comes_back(place, "temporal", before, REPLACED)
+    again = await place.up(worker=True)
+    assert again.temporal
+    assert again.temporal.pid != before.pid
+    found = await client.get_workflow_handle("before").describe()
+    assert found.status == WorkflowExecutionStatus.RUNNING
+    assert "is replaced, as its database fails" in place.state().parts["supervisor"].log.read_text()
+
+
+async def test_up_replaces_a_server_that_does_not_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`up` does not fail because of a server that hangs: it starts another one with the same runs."""
+    stack = await place.up()
+    assert stack.temporal
+    client = await Client.connect(stack.address)
+    await client.start_workflow("Nothing", id="before", task_queue="later")
+    os.kill(stack.temporal.pid, signal.SIGSTOP)
+    monkeypatch.setattr(server, "ANSWER_TIMEOUT", 1.0)
+    monkeypatch.setattr(server, "RUNNING_TIMEOUT", 2.0)
+    place.said.clear()
+    again = await place.up()
+    assert again.temporal
+    assert again.temporal.pid != stack.temporal.pid
+    assert place.said[0] == "restarting the Temporal server, which does not answer; runs resume automatically"
+    found = await (await Client.connect(again.address)).get_workflow_handle("before").describe()
+    assert found.status == WorkflowExecutionStatus.RUNNING
 
 
 async def test_what_keeps_ending_is_started_ever_more_rarely(place: Place) -> None:
