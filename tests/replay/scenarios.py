@@ -16,7 +16,7 @@ from holdfast.storage.ledger import MemoryLedger
 from holdfast.storage.memory import InProcessTable, TextMemory
 from holdfast.storage.memory.pending import BATCH
 from holdfast.storage.vectors import MemoryVectors
-from holdfast.testing import ChatRequest, ChatToolCall, EmbeddingFault, Reply
+from holdfast.testing import ChatRequest, ChatToolCall, EmbeddingFault, Reply, call_tools
 from holdfast.tools import ask_human
 from holdfast.tools.mcp.servers import close_servers, servers
 from holdfast.types import Usage
@@ -64,13 +64,16 @@ async def answers_after_tools(lab: Lab) -> RunHandle:
 async def claims_a_call(lab: Lab) -> RunHandle:
     """A call that is claimed in the ledger, and one that is made without a claim as the store is unavailable."""
     ledger = SwitchedLedger()
-    lab.server.call_tools(("change", {"word": "a"}))
-    lab.server.reply(Reply(tool_calls=[ChatToolCall("change", {"word": "b"})], delay=0.5))
-    lab.server.say("Changed.")
+    turns = [call_tools(change={"word": "a"}), call_tools(change={"word": "b"}), Reply("Changed.")]
+
+    def respond(request: ChatRequest) -> Reply:
+        made = [message["role"] for message in request.messages].count("assistant")
+        ledger.on = made == 0
+        return turns[made]
+
+    lab.server.respond = respond
     async with lab.worker(agent, ledger=ledger):
         handle = await lab.holdfast.start("recorded", "Change it.")
-        await lab.server.wait_for_requests(2)
-        ledger.on = False
         await handle.result(60)
     return handle
 
@@ -195,7 +198,7 @@ async def outlives_its_worker_and_store(lab: Lab) -> RunHandle:
     lab.server.say("Found.")
     async with lab.worker(agent, store=store):
         handle = await lab.holdfast.start("recorded", "Find it.")
-        await lab.server.wait_for_requests(2)
+        await eventually(lambda: _has_told_a_result(lab))
     async with lab.worker(agent, store=store):
         await handle.result(60)
         store.on = True
@@ -467,6 +470,11 @@ async def enters_a_stage(lab: Lab) -> RunHandle:
         shown.set()
         await handle.result(60)
     return handle
+
+
+async def _has_told_a_result(lab: Lab) -> bool:
+    """Whether the model was told what a tool has returned."""
+    return any(message["role"] == "tool" for request in lab.server.requests for message in request.messages)
 
 
 async def _does(handle: RunHandle, words: str) -> bool:

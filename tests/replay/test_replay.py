@@ -6,6 +6,7 @@ import gzip
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from holdfast import RunStatus
 from holdfast.composition import worker
 from holdfast.temporal.converter import DATA_CONVERTER
 from holdfast.temporal.replay.recorder import Recording, RecordingRunner
+from holdfast.testing import Reply
 from holdfast.workflows.registered import WORKFLOWS
 from tests.replay.commands import activity_commands
-from tests.replay.scenarios import SCENARIOS
+from tests.replay.scenarios import SCENARIOS, agent
 from tests.support.lab import Lab
 from tests.support.tiers import scaled
 
@@ -70,3 +73,19 @@ async def test_commands_are_those_recorded(lab: Lab, name: str) -> None:
     handle = await SCENARIOS[name](lab)
     history = await lab.client.get_workflow_handle(handle.id).fetch_history()
     assert activity_commands(history) == activity_commands(load(path))
+
+
+@pytest.mark.slow
+async def test_a_lost_attempt_uses_up_no_reply(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attempt of a call that repeats a lost one has the same reply, so that a busy machine changes no scenario."""
+    lab.server.reply(Reply.error(503), Reply("The beginning of an answer.", hang_after=1))
+    lab.server.say("Found.")
+    monkeypatch.setattr("holdfast.activities.heartbeat.HEARTBEAT_INTERVAL", timedelta(hours=1))
+    async with lab.worker(agent, max_cached_workflows=100):
+        handle = await lab.holdfast.start("recorded", "Find it.")
+        await lab.server.wait_for_requests(2, 60)  # of which the second is never heard of again
+        monkeypatch.undo()
+        await lab.server.wait_for_requests(3, 60)
+        await handle.cancel()
+        assert (await handle.result(60)).status == RunStatus.CANCELLED
+        assert (await lab.holdfast.run("recorded", "Find it.", timeout=60)).content == "Found."

@@ -16,7 +16,6 @@ from holdfast.agents.catalog import AgentCatalog
 from holdfast.client.holdfast import Holdfast
 from holdfast.composition import worker
 from holdfast.composition.telemetry import Observability
-from holdfast.models import open_model
 from holdfast.ports import ChatModel, EventBus, Store
 from holdfast.ports.contents import ContentStore
 from holdfast.ports.day_budgets import DayBudgets
@@ -31,7 +30,9 @@ from holdfast.storage.persistence import Persistence
 from holdfast.temporal.connection import connect_temporal
 from holdfast.temporal.replayed import ReplayedLog
 from holdfast.testing import ModelServer
+from holdfast.testing.observed_calls import intercepted
 from holdfast.types import Entry, RunId
+from tests.support.lab_model import FailedAttempts, LabModel, LabServer
 
 TIMEOUT = 60.0  # seconds for a condition; reached only when a test fails
 SOON = 15.0  # seconds from a cancel to its effect, on a busy machine; what is not cancelled hangs for 60 or more
@@ -49,6 +50,8 @@ class Lab:
     bus: EventBus = field(default_factory=lambda: Bus(MemoryLog()))
     contents: ContentStore | None = None
     """Of attachments; `None` means that each worker has its own, in memory."""
+    attempts: FailedAttempts = field(default_factory=FailedAttempts)
+    """Those of all its workers."""
 
     @classmethod
     @asynccontextmanager
@@ -64,7 +67,7 @@ class Lab:
         client = await connect_temporal(address)
         store, bus = open_store(settings.store_url), Bus(MemoryLog())
         try:
-            async with ModelServer() as server:
+            async with LabServer() as server:
                 queue = settings.temporal_task_queue
                 runs = Holdfast(client, task_queue=queue, bus=lambda: bus)
                 yield cls(client, runs, server, store, settings, bus)
@@ -105,11 +108,9 @@ class Lab:
             kept = replace(kept, contents=self.contents)
         if day_budgets is not None:
             kept = replace(kept, day_budgets=day_budgets)
-        ours = open_model(
-            openai_api_key="test", openai_base_url=self.server.url, openrouter_api_key=None, default_model="test-model"
-        )
+        ours = LabModel(self.server.url, self.attempts)
         running = worker.build_worker(
-            self.client,
+            intercepted(self.client, self.attempts),
             self.settings.model_copy(update={"holdfast_home": home}) if home else self.settings,
             catalog=AgentCatalog(agents),
             model=model or ours,

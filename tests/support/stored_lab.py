@@ -17,8 +17,8 @@ from holdfast.storage.payloads.chunk_table import ChunkTable
 from holdfast.storage.payloads.data_converter import data_converter
 from holdfast.storage.persistence import open_persistence
 from holdfast.temporal.connection import connect_temporal
-from holdfast.testing import ModelServer
 from tests.support.lab import Lab
+from tests.support.lab_model import LabServer
 
 
 @asynccontextmanager
@@ -56,7 +56,7 @@ async def open_stored_lab(
         contents=lambda: persistence.contents,
     )
     try:
-        async with ModelServer() as server:
+        async with LabServer() as server:
             yield Lab(client, runs, server, persistence.store, settings, contents=persistence.contents), payloads
     finally:
         await persistence.close()
