@@ -17,6 +17,7 @@ import pytest
 
 from holdfast.settings import Settings
 from tests.support import cli_reference, forked_commands
+from tests.support.tiers import patience
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -35,7 +36,7 @@ NOT_RUN_BECAUSE = "not run: "
 SAVED = "saved: the commands below run it"
 LATER = "shown within a minute, when the last command is repeated"
 """Comments before a block, for its test alone; after the first one stands the reason."""
-PATIENCE = 60.0  # seconds for what is shown later
+PATIENCE = patience(60.0)  # seconds for what is shown later
 NOT_HERE = ("python3 -m tests",)  # would run these tests again
 INSTALLED = """\
 import sys

@@ -25,9 +25,10 @@ import pytest
 import holdfast
 from holdfast.stack.binary import cache_folder
 from holdfast.testing import ModelServer
+from tests.support.tiers import patience
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 170  # seconds for one command; reached only when a test fails
+TIMEOUT = patience(170)  # seconds for one command; reached only when a test fails
 NOT_SHIPPED = {"__pycache__", "reports"}
 """Folders that hold what running the package from a checkout leaves there."""
 OWNER = "the user"

@@ -16,9 +16,10 @@ from holdfast.composition.persistence import close_shared_persistence, shared_pe
 from holdfast.errors import SettingsError
 from holdfast.storage.database import Database, StatementFailed, open_database
 from holdfast.storage.database.background import BackgroundDatabase
+from tests.support.tiers import patience
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 30.0  # seconds; reached only when a test fails
+TIMEOUT = patience(30.0)  # seconds; reached only when a test fails
 PROGRAM = """
 import asyncio
 from holdfast.composition.persistence import close_shared_persistence, shared_persistence

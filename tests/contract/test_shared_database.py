@@ -32,13 +32,13 @@ from holdfast.storage.database.gateway.wire import MAX_FRAME
 from holdfast.storage.database.shared import SharedDatabase
 from tests.support.freezing import freeze
 from tests.support.lab import eventually
-from tests.support.tiers import scaled
+from tests.support.tiers import patience, scaled
 
 ROOT = Path(__file__).parents[2]
 FROZEN_PROMISE = 12.0  # seconds within which a call to a frozen holder ends, with what a busy machine adds
 ROWS = 200
 PEERS = scaled(4, 10)  # processes
-PEER_TIMEOUT = 60.0  # seconds for one answer of a process
+PEER_TIMEOUT = patience(60.0)  # seconds for one answer of a process
 
 
 class Refused(Exception):

@@ -21,12 +21,13 @@ from holdfast.storage.database.migrate import MIGRATIONS
 from holdfast.storage.mirror import open_store
 from holdfast.storage.mirror.sample import SampleRun
 from holdfast.types import Entry, RunStatus
+from tests.support.tiers import patience
 
 ROOT = Path(__file__).parents[2]
 ACKS = 60  # batches before the kill: enough for several segments of work, still a second
 TABLES = ("event", "message", "tool_call", "run")
 TEARS = 12  # places where a write is torn; each falls into another statement or row
-PROCESS_TIMEOUT = 60  # seconds; a process takes one or two
+PROCESS_TIMEOUT = patience(60)  # seconds; a process takes one or two
 
 
 @pytest.fixture

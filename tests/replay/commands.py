@@ -22,6 +22,9 @@ VOLATILE = {
     "workspace",
 }
 VOLATILE |= {"seconds", "id", "tool_call_id", "target", "run", "own_workspace", "line", "after", "held_in"}
+TIMING = {"attempts"}
+"""Fields that exist or not: a busy machine may keep a worker from its heartbeats, and a call takes another attempt."""
+
 OPTIONS = (
     "start_to_close_timeout",
     "schedule_to_close_timeout",
@@ -65,7 +68,8 @@ def _plain(payloads: Payloads) -> list[Any]:
 
 def _without_volatile(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: "…" if key in VOLATILE else _without_volatile(item) for key, item in value.items()}
+        kept = {key: item for key, item in value.items() if key not in TIMING}
+        return {key: "…" if key in VOLATILE else _without_volatile(item) for key, item in kept.items()}
     if isinstance(value, list):
         return [_without_volatile(item) for item in value]
     return "…" if isinstance(value, str) and value.startswith("recorded-") else value

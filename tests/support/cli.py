@@ -16,10 +16,11 @@ from typing import Any
 
 from holdfast.settings import Settings
 from tests.support import forked_commands
+from tests.support.tiers import patience
 
 ROOT = Path(__file__).parents[2]
 STARTER = (sys.executable, str(ROOT / "starter.py"))
-TIMEOUT = 100.0  # seconds for one command; the first one of a stack starts everything else
+TIMEOUT = patience(100.0)  # seconds for one command; the first one of a stack starts everything else
 REPEAT_INTERVAL = 0.5  # seconds between commands that wait for something; one takes a tenth of a processor's second
 NO_CHANGES: Mapping[str, str] = MappingProxyType({})
 

@@ -33,8 +33,9 @@ from holdfast.testing import ModelServer
 from holdfast.testing.observed_calls import intercepted
 from holdfast.types import Entry, RunId
 from tests.support.lab_model import FailedAttempts, LabModel, LabServer
+from tests.support.tiers import patience
 
-TIMEOUT = 60.0  # seconds for a condition; reached only when a test fails
+TIMEOUT = patience(60.0)  # seconds for a condition; reached only when a test fails
 SOON = 15.0  # seconds from a cancel to its effect, on a busy machine; what is not cancelled hangs for 60 or more
 
 

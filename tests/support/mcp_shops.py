@@ -17,9 +17,10 @@ import psutil
 
 from holdfast import MCPServer
 from tests.support.cli import ROOT
+from tests.support.tiers import patience
 
 PROGRAM = ROOT / "tests" / "support" / "mcp_shop.py"
-TIMEOUT = 60.0  # seconds for a condition; reached only when a test fails
+TIMEOUT = patience(60.0)  # seconds for a condition; reached only when a test fails
 TOKEN = "sesame"
 FOLDER = "SHOP_FOLDER"
 """Environment variable of workers with the agents of `mcp_desk.py`: where their server writes down what it does."""

@@ -26,9 +26,10 @@ from tests.support import forked_commands
 from tests.support.cli import ROOT
 from tests.support.fork_client import ForkedProcess
 from tests.support.lab import eventually, replayed_entries
+from tests.support.tiers import patience
 
 AGENTS = "tests.support.crash_agents"
-TIMEOUT = 40.0  # seconds until a process must have started or ended; a shutdown may take 20 of them
+TIMEOUT = patience(40.0)  # seconds until a process must have started or ended; a shutdown may take 20 of them
 STATE_PREFIX = "PENDING_ACTIVITY_STATE_"
 SHOWN_LINES = 40  # of each log, when a test fails
 

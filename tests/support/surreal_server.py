@@ -17,9 +17,10 @@ from typing import Self
 import pytest
 
 from tests.support.freezing import freeze
+from tests.support.tiers import patience
 
 USERNAME, PASSWORD = "root", "correct horse"
-START_TIMEOUT = 20.0  # seconds; a start takes a fraction of one
+START_TIMEOUT = patience(20.0)  # seconds; a start takes a fraction of one
 HOW_TO_GET_IT = (
     "no SurrealDB server: install `surreal` (surrealdb.com/install) or put it into ~/.cache/holdfast-tests/bin"
 )

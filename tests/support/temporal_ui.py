@@ -14,6 +14,7 @@ from playwright.async_api import Error, Locator, Page, async_playwright, expect
 
 from holdfast import RunHandle
 from tests.support.lab import eventually
+from tests.support.tiers import patience
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -25,7 +26,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-TIMEOUT = 20_000.0  # milliseconds for a page to show something; a busy machine takes some seconds
+TIMEOUT = patience(20_000.0)  # milliseconds for a page to show something; a busy machine takes some seconds
 
 
 class TemporalUi:

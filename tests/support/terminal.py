@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.support.tiers import patience
+
 ENTER, CTRL_D = "\r", "\x04"
 PROMPT = "\x1b[?2004h"
 """Sent to the terminal when a prompt is shown: it turns on bracketed paste."""
-TIMEOUT = 60.0  # seconds for what a person waits for; reached only when a test fails
+TIMEOUT = patience(60.0)  # seconds for what a person waits for; reached only when a test fails
 
 
 @dataclass

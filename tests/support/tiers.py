@@ -25,6 +25,13 @@ def scaled(normal: T, full: T) -> T:
     return full if is_slow() else normal
 
 
+def patience(seconds: float) -> float:
+    """Returns how long a test waits for what must come, in seconds: the slow tier starts many processes, and shares
+    its machine with other work.
+    """
+    return scaled(seconds, 5 * seconds)
+
+
 def slow(*values: Any) -> list[Any]:
     """Returns parameters of the slow tier alone, such as engines that differ from a tested one in little."""
     return [pytest.param(value, marks=pytest.mark.slow) for value in values]

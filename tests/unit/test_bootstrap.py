@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import bootstrap
+from tests.support.tiers import patience
 
 PROGRAM = """
 import json, sys
@@ -27,7 +28,7 @@ import demo
 print(json.dumps(dict(demo=demo.VERSION, argv=sys.argv[1:], prefix=sys.prefix)))
 """
 UNREACHABLE_INDEX = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
-TIMEOUT = 120  # seconds
+TIMEOUT = patience(120)  # seconds
 ROOT = Path(bootstrap.__file__).parent
 
 

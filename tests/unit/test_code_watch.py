@@ -7,8 +7,9 @@ from pathlib import Path
 
 from holdfast.stack.code_watch import changes
 from holdfast.stack.serving import LoadedFile, Serving
+from tests.support.tiers import patience
 
-TIMEOUT = 20.0  # seconds; reached only when a test fails
+TIMEOUT = patience(20.0)  # seconds; reached only when a test fails
 
 
 async def test_a_change_while_the_last_one_is_handled_is_noticed(tmp_path: Path) -> None:
