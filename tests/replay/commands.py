@@ -21,7 +21,18 @@ VOLATILE = {
     "previous_digest",
     "workspace",
 }
-VOLATILE |= {"seconds", "id", "tool_call_id", "target", "run", "own_workspace", "line", "after", "held_in"}
+VOLATILE |= {
+    "seconds",
+    "earlier_attempts",
+    "id",
+    "tool_call_id",
+    "target",
+    "run",
+    "own_workspace",
+    "line",
+    "after",
+    "held_in",
+}
 TIMING = {"attempts"}
 """Fields that exist or not: a busy machine may keep a worker from its heartbeats, and a call takes another attempt."""
 
