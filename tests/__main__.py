@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import compileall
 import os
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     if arguments in ([], ["--slow"]):
         get_temporal_server()
+        compile_sources()
         arguments += ["-n", str(1 + (os.cpu_count() or 1)), "--dist", "worksteal"]
     folder = tempfile.mkdtemp(prefix="holdfast-", dir=MEMORY if has_room(MEMORY) else None)
     command = [sys.executable, "-m", "pytest", *arguments]
@@ -53,6 +55,14 @@ def get_temporal_server() -> None:
 
     server = asyncio.run(find_server(lambda line: print(line, file=sys.stderr, flush=True)))
     print(f"Temporal server {server.server}: {server.path}", file=sys.stderr, flush=True)
+
+
+def compile_sources() -> None:
+    """Many of the processes that tests start load Holdfast. Where Python is told to write no bytecode, each would
+    compile all of it, which is a third of the time of its start.
+    """
+    for folder in ("holdfast", "workflows", "activities", "tests/support"):
+        compileall.compile_dir(ROOT / folder, quiet=2, workers=0)
 
 
 if __name__ == "__main__":
