@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,10 @@ def imports_of(module: str) -> set[str]:
     return found - {module}
 
 
-IMPORTS = {module: imports_of(module) for module in MODULES}
+@cache
+def imports() -> dict[str, set[str]]:
+    """The imports of each module; read by the first test that needs them, as all test processes load this file."""
+    return {module: imports_of(module) for module in MODULES}
 
 
 def find_circle(graph: dict[str, set[str]]) -> list[str] | None:
@@ -107,7 +111,7 @@ def find_circle(graph: dict[str, set[str]]) -> list[str] | None:
 
 def test_there_is_no_circle_of_imports() -> None:
     """No module imports itself by way of others, whether at its top, in a function or for a type checker."""
-    circle = find_circle(IMPORTS)
+    circle = find_circle(imports())
     assert circle is None, "circle of imports:\n    " + "\n -> ".join(circle)
 
 
@@ -366,7 +370,7 @@ def test_imports_point_one_way(layer: Layer) -> None:
     wrong = [
         f"{module} imports {name}"
         for module in modules
-        for name in sorted(IMPORTS[module])
+        for name in sorted(imports()[module])
         if not (within(name, known) if is_ours(name) else external(name) in {None, *libraries})
     ]
     assert not wrong, "\n".join(["imports against the table of layers:", *wrong])
@@ -383,7 +387,7 @@ def test_only_entry_points_compose() -> None:
     """Only the package root, the command line, the worker process and the test environment import it."""
     importers = {
         module
-        for module, names in IMPORTS.items()
+        for module, names in imports().items()
         if any(within(name, {"holdfast.composition"}) for name in names)
         and not within(module, {"holdfast.composition"})
     }
@@ -395,7 +399,7 @@ def test_only_the_worker_knows_workflows_and_activities() -> None:
     code = {"holdfast.workflows", "holdfast.activities"}
     importers = {
         module
-        for module, names in IMPORTS.items()
+        for module, names in imports().items()
         if any(within(name, code) for name in names) and not within(module, code)
     }
     assert importers == {
@@ -409,7 +413,7 @@ def test_decisions_about_the_next_step_need_no_temporal() -> None:
     """The turn, the log and the state of a run are plain code that a table can test."""
     names = ("turn", "log", "state", "budget")
     pure = [f"holdfast.workflows.run.{name}" for name in names]
-    assert {external(name) for module in pure for name in IMPORTS[module]} <= {None, "pydantic"}
+    assert {external(name) for module in pure for name in imports()[module]} <= {None, "pydantic"}
 
 
 def test_what_a_run_records_has_a_time_that_replays() -> None:
