@@ -68,7 +68,9 @@ def retry_or_fail(
     """
     number = attempt.number
     if error.max_attempts is not None and number >= error.max_attempts:
-        return _permanent(f"{error}; this was attempt {number} of {error.max_attempts}")
+        most = error.max_attempts
+        tried = f"attempt {number} of {most}" if number <= most else f"attempt {number}; such a call has at most {most}"
+        return _permanent(f"{error}; this was {tried}")
     pause = retry_pause(number, error.retry_after)
     if attempt.now + pause >= deadline:
         reason = f"{error}; the run's time limit leaves no room for attempt {number + 1}"
@@ -76,7 +78,8 @@ def retry_or_fail(
     if attempt.now + pause >= attempt.first_at + retry_for:
         minutes = retry_for.total_seconds() / 60
         return _permanent(
-            f"{error}; a call is retried for {minutes:g} minutes (MODEL_RETRY_MINUTES), which have passed"
+            f"{error}; a call is retried for {minutes:g} minute{'' if minutes == 1 else 's'} (MODEL_RETRY_MINUTES), "
+            "which have passed"
         )
     log.warning("model call failed, will retry", attempt=number, retry_delay=pause.total_seconds(), reason=str(error))
     return ApplicationError(str(error), type=ErrorType.MODEL_UNAVAILABLE, next_retry_delay=pause, category=EXPECTED)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from holdfast._util.age import ACCEPTED_AGES, age
 from holdfast.bounds import MAX_SECONDS, Seconds, TemporalName, is_encodable
 from holdfast.budgets import EVERYTHING, DayBudget, Dollars, parse_day_budgets
+from holdfast.env_file import name_misspelled, unreadable_lines_named
 from holdfast.errors import SettingsError
 from holdfast.http_access import HttpAccess
 from holdfast.model_settings import ModelSettings
@@ -168,11 +169,14 @@ class Settings(ModelSettings, ObservabilitySettings, WorkspaceSettings):
         Raises:
             SettingsError: one line that names the variable, the value and what is accepted.
         """
+        env_file = Path(".env")
         try:
-            return cls()
+            with unreadable_lines_named(env_file):
+                settings = cls()
+                written = DotEnvSettingsSource(cls).env_vars
         except UnicodeDecodeError as error:
             raise SettingsError(
-                f"{Path('.env').absolute()} is not UTF-8 text (byte {error.start}: {error.reason}): "
+                f"{env_file.absolute()} is not UTF-8 text (byte {error.start}: {error.reason}): "
                 "save it in that encoding"
             ) from None
         except OSError as error:
@@ -184,6 +188,8 @@ class Settings(ModelSettings, ObservabilitySettings, WorkspaceSettings):
                 "(hidden)" if any(word in name for word in ("KEY", "PASSWORD", "PROVIDERS")) else _shown(first["input"])
             )
             raise SettingsError(f"{name}={shown} is not accepted: {reason_of(first)}") from None
+        name_misspelled(env_file, written, (name.upper() for name in cls.model_fields))
+        return settings
 
     def prepare_home(self) -> Path:
         """Creates the state folder, for its owner only, and returns its absolute path.

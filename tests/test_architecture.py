@@ -207,7 +207,7 @@ LAYERS = [
     Layer(LEAVES, "", "pydantic pydantic_core"),
     Layer("search_attributes", LEAVES, "temporalio"),
     Layer(
-        "settings model_settings observability_settings workspace_settings",
+        "settings env_file model_settings observability_settings workspace_settings",
         "bounds budgets errors http_access names pricing _util.age _util.named_values rejection",
         "pydantic pydantic_settings",
     ),

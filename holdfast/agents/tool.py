@@ -374,7 +374,7 @@ def _plain_error(error: BaseException) -> BaseException:
         case Exception() if not isinstance(error, StopIteration):
             return error
         case _:
-            said = f"the tool raised {type(error).__name__}"
+            said = f"the tool raised {type(error).__name__}" + (f": {error}" if str(error) else "")
     plain = RuntimeError(said)
     plain.__cause__ = error
     return plain

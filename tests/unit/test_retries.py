@@ -83,6 +83,12 @@ ENDS = [
     EndCase("an outage of an hour", ModelUnavailable("down"), passed=HOUR, says="MODEL_RETRY_MINUTES"),
     EndCase("useless replies", ModelUnavailable("bad", max_attempts=3), attempt=2),
     EndCase("useless replies again", ModelUnavailable("bad", max_attempts=3), attempt=3, says="attempt 3 of 3"),
+    EndCase(
+        "useless replies after lost workers",
+        ModelUnavailable("bad", max_attempts=3),
+        attempt=7,
+        says="this was attempt 7; such a call has at most 3",
+    ),
     EndCase("no time", ModelUnavailable("down"), deadline=timedelta(seconds=1), says="time limit", type="RunTimedOut"),
     EndCase("a long pause", ModelUnavailable("wait", 1e5), deadline=timedelta(minutes=20)),
 ]

@@ -81,6 +81,20 @@ def test_the_environment_wins_over_the_file(empty_folder: Path, monkeypatch: pyt
     assert "from-file" not in repr(settings)
 
 
+def test_lines_of_the_file_that_have_no_effect_are_named(empty_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An unreadable line and a misspelled setting are named once; variables of other programs are not."""
+    file = empty_folder / ".env"
+    lines = ["this is not a line", "MODEL_IDLE_TIMEUOT=5", "OPENAI_APIKEY=k", "OPENAI_ORG_ID=o", "LOG_LEVEL=DEBUG"]
+    file.write_text("\n".join(lines))
+    assert Settings.load().log_level == "DEBUG"
+    Settings.load()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{file}, line 1 is ignored: it is not NAME=VALUE",
+        f"{file}: MODEL_IDLE_TIMEUOT is not a setting and is ignored; did you mean MODEL_IDLE_TIMEOUT?",
+        f"{file}: OPENAI_APIKEY is not a setting and is ignored; did you mean OPENAI_API_KEY?",
+    ]
+
+
 def test_openai_wins_over_openrouter(monkeypatch: pytest.MonkeyPatch) -> None:
     """OPENAI_* takes precedence over OPENROUTER_*, as in the adapter."""
     monkeypatch.setenv("OPENROUTER_API_KEY", "router")

@@ -647,6 +647,7 @@ RAISED = [
     RaisedCase(KeyError("k"), KeyError, "'k'"),
     RaisedCase(StopIteration(), RuntimeError, "StopIteration"),
     RaisedCase(SystemExit(3), RuntimeError, r"sys.exit\(3\)"),
+    RaisedCase(GeneratorExit("no more pages"), RuntimeError, r"^the tool raised GeneratorExit: no more pages$"),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast._util.terminal import clean
 from holdfast.cli.render.output import Output
+from holdfast.cli.render.text import one_line
 from holdfast.types import Message
 
 _STYLES = {"system": "dim", "user": "bold cyan", "assistant": "bold green", "tool": "bold yellow"}
@@ -20,5 +21,5 @@ def show_message(out: Output, message: Message) -> None:
     if message.shown:
         out.say(clean(message.shown).rstrip())
     for call in message.tool_calls:
-        out.say(("→ ", "cyan"), f"{clean(call.name)} {clean(call.arguments)}", (f"  {clean(call.id)}", "dim"))
+        out.say(("→ ", "cyan"), f"{one_line(call.name)} {clean(call.arguments)}", (f"  {clean(call.id)}", "dim"))
     out.say()
