@@ -6,18 +6,19 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from holdfast.settings import Settings
-from tests.support import cli_reference, forked_commands
-from tests.support.tiers import patience
+from tests.support import cli_reference, forked_commands, tiers
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -36,8 +37,15 @@ NOT_RUN_BECAUSE = "not run: "
 SAVED = "saved: the commands below run it"
 LATER = "shown within a minute, when the last command is repeated"
 """Comments before a block, for its test alone; after the first one stands the reason."""
-PATIENCE = patience(60.0)  # seconds for what is shown later
-NOT_HERE = ("python3 -m tests",)  # would run these tests again
+PATIENCE = tiers.patience(60.0)  # seconds for what is shown later
+REPEAT_INTERVAL = 0.5  # seconds between looks meanwhile
+OTHER_WORKER = re.compile(r"^\$ \w+=\S+ .* up$", re.MULTILINE)
+"""The command that replaces the worker by one with other settings."""
+NOT_HERE = {
+    "python3 -m tests": "would run these tests again",
+    "holdfast demo crash": "README runs it in a checkout, and tests/acceptance/test_wheel.py after an installation",
+}
+"""Commands that are not run, with the reason."""
 INSTALLED = """\
 import sys
 
@@ -47,6 +55,17 @@ sys.argv[0] = "holdfast"
 sys.exit(main())
 """
 """The script of the command `holdfast`, as an installed package has it."""
+OWN_STACK = {
+    "README.md": "it starts the stack, and shows all that is stored",
+    "docs/install.md": "it starts and stops the stack",
+    "docs/tutorial/first-agent.md": "it starts and stops the stack",
+    "docs/coming-from/earlier-designs.md": "it lists all agents of the registry",
+    "docs/howto/bulk.md": "its commands change all runs",
+    "docs/howto/own-project.md": "it makes a project of its own",
+    "docs/howto/registry.md": "it replaces the registry",
+    "docs/howto/test-your-agents.md": "it makes a project of its own",
+}
+"""Pages that begin without any state, with the reason; other pages follow each other on one stack."""
 LINKED = ("holdfast", "workflows", "activities", "requirements", "worker.py", "starter.py", "bootstrap.py", "README.md")
 
 
@@ -65,10 +84,35 @@ def blocks(page: Path) -> list[Block]:
     return [Block(*match.groups()) for match in BLOCK.finditer(page.read_text())]
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Path]:
+@dataclass
+class SharedDesk:
+    """A desk at which one page is tried after another, while its stack runs."""
+
+    folder: Path
+    has_other_worker: bool = False
+    """Whether the page before has replaced the worker by one with settings of its own."""
+
+    def clear(self) -> None:
+        """Deletes the files that a page has left."""
+        for path in self.folder.iterdir():
+            if path.name in (*LINKED, "docs", ".holdfast"):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def use_default_worker(self) -> None:
+        """Replaces a worker that has settings of a page before."""
+        if self.has_other_worker:
+            run("python3 starter.py up", self.folder)
+            self.has_other_worker = False
+
+
+@contextmanager
+def open_desk(parent: Path) -> Iterator[Path]:
     """A folder like a checkout, where a reader types what the pages say; the stack that comes up is taken down."""
-    folder = tmp_path / "checkout"
+    folder = parent / "checkout"
     folder.mkdir()
     for name in LINKED:
         (folder / name).symlink_to(ROOT / name)
@@ -80,6 +124,29 @@ def desk(tmp_path: Path) -> Iterator[Path]:
     write_programs(programs(folder))
     yield folder
     run("python3 starter.py down", folder)
+
+
+@pytest.fixture(scope="module")
+def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedDesk]:
+    """The desk of the pages that follow each other."""
+    with open_desk(tmp_path_factory.mktemp("pages")) as folder:
+        yield SharedDesk(folder)
+
+
+@pytest.fixture
+def desk(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Where a reader types what a page says: at a desk of its own, or after other pages; see `OWN_STACK`."""
+    if str(page.relative_to(ROOT)) in OWN_STACK or tiers.is_slow():
+        with open_desk(tmp_path) as folder:
+            yield folder
+        return
+    shared: SharedDesk = request.getfixturevalue("shared_desk")
+    replaces_worker = OTHER_WORKER.search(page.read_text()) is not None
+    if not replaces_worker:
+        shared.use_default_worker()
+    yield shared.folder
+    shared.has_other_worker |= replaces_worker
+    shared.clear()
 
 
 def write_programs(folder: Path) -> None:
@@ -181,6 +248,7 @@ class Reader:
         while (missing := first_missing(block.text, self._printed)) is not None:
             may_come = block.comment == LATER and time.monotonic() < deadline
             assert may_come, f"{missing!r} is not in\n{self._printed}"
+            time.sleep(REPEAT_INTERVAL)
             self._printed = self._run(self._last)
 
 
@@ -205,7 +273,10 @@ def test_what_a_page_says_is_printed_is_compared() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 @pytest.mark.timeout(600)
 def test_what_a_page_shows_works(page: Path, desk: Path) -> None:
-    """Each command and block of a page does what it shows; `cd` holds until the end of the page."""
+    """Each command and block of a page does what it shows; `cd` holds until the end of the page.
+
+    Starting a stack takes longer than most pages. Each page has its own in the slow tier, and if it is tried alone.
+    """
     reader = Reader(desk)
     for block in blocks(page):
         if block.comment and block.comment.startswith(NOT_RUN_BECAUSE):
