@@ -155,8 +155,9 @@ class UnknownAgent(UsageError, KeyError):
             registered: names of the registered agents.
         """
         known = sorted(known)
-        similar = get_close_matches(name, [*known, *registered], n=1)
-        advice = f" (did you mean {similar[0]!r}?)" if similar else ""
+        by_lower = {one.lower(): one for one in (*registered, *known)}
+        similar = get_close_matches(name.lower(), by_lower, n=1)
+        advice = f" (did you mean {by_lower[similar[0]]!r}?)" if similar else ""
         listed = [f"known: {_shown(known)}"] if known or not registered else []
         listed += [f"registered: {_shown(registered)}"] if registered else []
         return cls("; ".join([f"Agent {name!r} not found{advice}", *listed]))

@@ -42,7 +42,9 @@ class RunSelection:
     def __post_init__(self) -> None:
         """Refuses arguments that contradict each other."""
         if [self.run_id is not None, self.where is not None, self.resume].count(True) != 1:
-            raise UsageError("name one run, or use --where QUERY for many, or --resume")
+            raise UsageError(
+                "name one run, or many with --where QUERY, or continue an interrupted command with --resume"
+            )
         if self.run_id is not None and (self.ids_file or self.yes or self.dry_run):
             raise UsageError("--yes, --dry-run and --ids-file need --where")
         if self.resume and self.dry_run:

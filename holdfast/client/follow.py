@@ -28,6 +28,7 @@ from holdfast.types import Entry, RunId
 
 POLL_INTERVAL = 0.15  # seconds; a describe costs the server about a millisecond
 MAX_EARLY = 100  # deltas that wait for earlier text; a few seconds' worth, and heartbeats are more frequent
+LOST = "its worker was lost or did not respond"
 PICKUP_TIME = timedelta(seconds=3)  # a worker starts a workflow task within milliseconds
 
 
@@ -203,12 +204,12 @@ class Follower:
         for pending in description.raw_description.pending_activities:
             is_call = pending.activity_type.name != names.RUN_SLOT  # of which `_wait` tells
             if is_call and pending.attempt > 1 and pending.HasField("last_failure"):
-                return self._notice_once(_retry_notice(pending, await self._reason(pending.last_failure)))
+                return self._notice_once(retry_notice(pending, await self._reason(pending.last_failure)))
         return await self._waits(description)
 
     async def _reason(self, failure: Failure) -> str:
         if failure.timeout_failure_info.timeout_type == TimeoutType.TIMEOUT_TYPE_HEARTBEAT:
-            return "its worker was lost or did not respond"
+            return LOST
         return await self._log.reason(failure)
 
     async def _waits(self, description: WorkflowExecutionDescription) -> list[Event]:
@@ -243,7 +244,7 @@ def _fallback_notice(tried: TriedModel) -> str:
     return f"Model {tried.model!r} did not answer ({tried.reason.replace('_', ' ')}); asking the next one."
 
 
-def _retry_notice(pending: PendingActivityInfo, reason: str) -> str:
+def retry_notice(pending: PendingActivityInfo, reason: str) -> str:
     """Which call failed, why, and that it is retried."""
     name = pending.activity_type.name
     said = reason.rstrip(".")
@@ -253,4 +254,5 @@ def _retry_notice(pending: PendingActivityInfo, reason: str) -> str:
         return f"The mirror lags behind: {said}. Retrying (attempt {pending.attempt})."
     if name == names.MODEL_CALL:
         return f"Model call failed: {said}. Retrying (attempt {pending.attempt})."
-    return f"{name.removeprefix(names.TOOL_PREFIX)} failed: {said}. Retrying (attempt {pending.attempt})."
+    unless = ", unless the tool must not run twice" if reason == LOST else ""
+    return f"{name.removeprefix(names.TOOL_PREFIX)} failed: {said}. Retrying (attempt {pending.attempt}){unless}."

@@ -23,6 +23,11 @@ def test_an_unknown_agent_is_reported_with_the_known_ones(
     assert str(UnknownAgent.named("clrek", known, registered)) == message
 
 
+def test_an_agent_is_suggested_whatever_the_case_of_its_name() -> None:
+    """A name that differs only in its case is suggested as it is written."""
+    assert "(did you mean 'Clerk'?)" in str(UnknownAgent.named("CLERK", ["Clerk", "reader"]))
+
+
 def test_a_long_list_is_cut() -> None:
     """A message lists a limited number of names."""
     message = str(UnknownAgent.named("x", [f"a{number:03}" for number in range(SHOWN_NAMES + 3)]))
