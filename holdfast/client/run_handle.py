@@ -30,6 +30,7 @@ from holdfast.events import Event
 from holdfast.ports import BusSource
 from holdfast.progress import RunProgress
 from holdfast.temporal.connection import translated_errors
+from holdfast.temporal.outages import outlasting
 from holdfast.temporal.run_log import ENCRYPTED_REASON, TemporalRunLog
 from holdfast.types import Entry, Message, RunId, RunResult, RunStatus, Usage
 
@@ -61,12 +62,15 @@ class RunHandle(RunCommands):
     async def result(self, timeout: float | None = None) -> AgentResult:
         """Waits for the end and returns the result, also of a failed run; `raise_on_failure()` on it raises.
 
+        The wait outlasts an unavailable Temporal server: a log message says so, and the server is asked again.
+
         Args:
             timeout: seconds to wait, which does not limit the run; `None` means without limit.
 
         Raises:
             RunNotFound: no run has this id.
             WaitTimedOut: the run has not ended in time.
+            TemporalUnavailable: the server has been unavailable for ten minutes.
         """
         checked_seconds("timeout", timeout)
         try:
@@ -344,13 +348,17 @@ class RunHandle(RunCommands):
     async def _ended(self) -> RunResult:
         while True:
             try:
-                with translated_errors(self.id):
-                    result: RunResult = await self._client.get_workflow_handle(self.id, result_type=RunResult).result()
-                    return result
+                return await outlasting(self._returned, f"the end of run {self.id!r}")
             except WorkflowFailureError as failure:
                 if not isinstance(failure.cause, TerminatedError) or await self.ended():
                     return await self._failed(failure.cause)
                 # The execution was terminated by a reset; the run continues in another one.
+
+    async def _returned(self) -> RunResult:
+        """Waits for what the workflow returns."""
+        with translated_errors(self.id):
+            result: RunResult = await self._client.get_workflow_handle(self.id, result_type=RunResult).result()
+            return result
 
     async def _failed(self, cause: BaseException) -> RunResult:
         if isinstance(cause, ApplicationError) and cause.details:
