@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from holdfast._util.private_files import write_private
 from holdfast.settings import Settings
 from holdfast.stack.part_locks import PartName, is_part
-from holdfast.stack.process import birth
+from holdfast.stack.process import PACKAGE_PARENT, birth
 from holdfast.stack.state import Part
 from holdfast.types import Data
 
@@ -92,11 +92,20 @@ def serving_file(settings: Settings) -> Path | None:
 
 
 def shown_files(files: Sequence[Path], limit: int = 3) -> str:
-    """Returns the names of files for a message."""
-    here = Path.cwd()
-    names = [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in files[:limit]]
+    """Returns the names of files for a message, those of Holdfast last: after an upgrade, they are many."""
+    package = PACKAGE_PARENT / PACKAGE
+    own_first = sorted(files, key=lambda path: path.is_relative_to(package))
+    names = [_shortened(path) for path in own_first[:limit]]
     more = f" and {len(files) - limit} more" if len(files) > limit else ""
     return ", ".join(names) + more
+
+
+def _shortened(path: Path) -> str:
+    """Returns a path in relation to the current folder, or to that from which Holdfast is imported."""
+    for folder in (Path.cwd(), PACKAGE_PARENT):
+        if path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return str(path)
 
 
 def _loaded_files(modules: Iterable[str], since_ns: int) -> dict[str, LoadedFile]:

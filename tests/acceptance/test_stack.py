@@ -229,7 +229,7 @@ async def test_edited_answers_restart_the_scripted_model_server(
     last = found[-1][0]
     assert found == [[first, address]] * 3 + [[last, address]] * 2
     assert last != first
-    edited = package / "scripted" / "assistant.py"
+    edited = Path("holdfast/scripted/assistant.py")
     assert [line for line in said if "restarting" in line] == [
         f"restarting the scripted model server: its code has changed: {edited}"
     ]
