@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 import subprocess
 import sys
@@ -87,7 +88,11 @@ def imports_of(module: str) -> set[str]:
 @cache
 def imports() -> dict[str, set[str]]:
     """The imports of each module; read by the first test that needs them, as all test processes load this file."""
-    return {module: imports_of(module) for module in MODULES}
+    gc.disable()  # the parser of Python 3.11 may fail if a finalizer of what other tests have left runs inside it
+    try:
+        return {module: imports_of(module) for module in MODULES}
+    finally:
+        gc.enable()
 
 
 def find_circle(graph: dict[str, set[str]]) -> list[str] | None:

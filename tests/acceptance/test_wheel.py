@@ -61,6 +61,10 @@ asyncio.run(main())
 """
 
 
+NOT_THERE = {"PYTHONPATH", "VIRTUAL_ENV", "HOLDFAST_HOME"}
+"""Variables of the tests that a user does not have."""
+
+
 @dataclass(frozen=True)
 class Built:
     """What a build of the project produces."""
@@ -118,7 +122,7 @@ class Installation:
         return output
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        kept = {name: value for name, value in os.environ.items() if name not in NOT_THERE}
         return kept | {
             "HOME": str(self.folder / "home"),
             "PATH": f"{self.environment / 'bin'}{os.pathsep}{os.environ['PATH']}",

@@ -99,8 +99,13 @@ class ServerCalls:
         opened = OpenCall(call)
         opened.task = asyncio.ensure_future(self._answered(client, opened))
         self._open[opened] = None
-        opened.task.add_done_callback(lambda _: self._open.pop(opened))
+        opened.task.add_done_callback(lambda task: self._ended(opened, task))
         return opened
+
+    def _ended(self, opened: OpenCall, task: asyncio.Future[ToolResult]) -> None:
+        self._open.pop(opened)
+        if not task.cancelled():
+            task.exception()  # of a call that is held, nobody may ask for it: asyncio would report that
 
     async def _result(self, client: Client, opened: OpenCall) -> ToolResult:
         """Waits for the result of a call, or for a question that only a person can answer."""
