@@ -30,7 +30,9 @@ from tests.support.surreal_server import PASSWORD, USERNAME, SurrealServer
 from tests.support.tiers import slow
 
 MB = 1_000_000
-CONTENT = "".join(random.Random(1).choices('abcdefghijklmnopqrstuvwxyz \n"é', k=3 * MB))
+LETTERS = 'abcdefghijklmnopqrstuvwxyz \n"é'.encode("latin-1")
+LETTER_OF = bytes(LETTERS[byte % len(LETTERS)] for byte in range(256))
+CONTENT = random.Random(1).randbytes(3 * MB).translate(LETTER_OF).decode("latin-1")
 SECRET_KEYS = KeyRing.parse(new_key())
 
 

@@ -287,7 +287,7 @@ async def test_command_twice_across_can(short_histories: Lab) -> None:
 async def test_2500_updates_to_a_waiting_run(short_histories: Lab) -> None:
     """A run that only waits takes any number of commands: its history is renewed while it waits."""
     lab = short_histories
-    count = scaled(180, 2500)
+    count = scaled(120, 2500)
     async with lab.worker(talker, max_cached_workflows=100):
         session = session_of(lab, "busy")
         lab.server.say("Hello.")
