@@ -31,7 +31,7 @@ async def paused(lab: Lab, **options: Any) -> RunHandle:
 
 async def test_a_wait_is_shown_with_the_command_that_ends_it(lab: Lab) -> None:
     """All views of a paused run say what it waits for, since when, and which command ends the wait."""
-    cli = command_line(lab)
+    cli, here = command_line(lab), ("--where", f'TaskQueue = "{lab.settings.temporal_task_queue}"')
     async with lab.worker(talker, max_cached_workflows=10):
         run = await paused(lab)
         [wait] = (await run.status()).waits_for
@@ -42,7 +42,7 @@ async def test_a_wait_is_shown_with_the_command_that_ends_it(lab: Lab) -> None:
         assert f"paused by Ada), {since}" in shown.out
         assert ending in shown.out
         assert (await cli.run("show", run.id, "--json")).json["waits_for"][0]["ends_with"] == [["resume", run.id]]
-        listed = await cli.run("list", "--status", "paused", "--agent", "talker")
+        listed = await cli.run("list", "--status", "paused", "--agent", "talker", *here)
         assert f"{run.id} waits for someone to resume it (paused by Ada), {since}" in listed.out
         assert ending in listed.out
         metadata: WorkflowMetadata = await lab.client.get_workflow_handle(run.id).query(
@@ -58,7 +58,9 @@ async def test_a_wait_is_shown_with_the_command_that_ends_it(lab: Lab) -> None:
         lab.server.release()
         await run.resume()
         assert (await run.result(60)).status == RunStatus.COMPLETED
-    assert "waits" not in (await cli.run("list", "--agent", "talker", "--limit", "1")).out
+    listed = await cli.run("list", *here)
+    assert run.id in listed.out
+    assert "waits" not in listed.out
 
 
 async def test_without_a_worker_the_list_has_the_kind(lab: Lab) -> None:
