@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
+
+from holdfast.similar import most_similar
 
 SIMILAR = 0.88  # of 1; `.env` may have variables of other programs, so only a likely slip is named
 PARSER = "dotenv.main"
@@ -54,9 +55,8 @@ def name_misspelled(path: Path, written: Iterable[str], known: Iterable[str]) ->
     """
     known = set(known)
     for name in sorted({name.upper() for name in written} - known):
-        similar = get_close_matches(name, known, n=1, cutoff=SIMILAR)
-        if similar:
-            _say(f"{path.absolute()}: {name} is not a setting and is ignored; did you mean {similar[0]}?")
+        if similar := most_similar(name, known, SIMILAR):
+            _say(f"{path.absolute()}: {name} is not a setting and is ignored; did you mean {similar}?")
 
 
 def _say(text: str) -> None:

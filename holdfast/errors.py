@@ -48,10 +48,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Self
 
 from holdfast.fault_reason import FaultReason
+from holdfast.similar import most_similar
 
 if TYPE_CHECKING:
     from holdfast.types import RunResult
@@ -155,9 +155,8 @@ class UnknownAgent(UsageError, KeyError):
             registered: names of the registered agents.
         """
         known = sorted(known)
-        by_lower = {one.lower(): one for one in (*registered, *known)}
-        similar = get_close_matches(name.lower(), by_lower, n=1)
-        advice = f" (did you mean {by_lower[similar[0]]!r}?)" if similar else ""
+        similar = most_similar(name, [*registered, *known])
+        advice = f" (did you mean {similar!r}?)" if similar else ""
         listed = [f"known: {_shown(known)}"] if known or not registered else []
         listed += [f"registered: {_shown(registered)}"] if registered else []
         return cls("; ".join([f"Agent {name!r} not found{advice}", *listed]))

@@ -189,6 +189,7 @@ LEAVES = """
     run_context
     run_status
     server_tools
+    similar
     specs
     start_options
     tags
@@ -213,7 +214,7 @@ LAYERS = [
     Layer("search_attributes", LEAVES, "temporalio"),
     Layer(
         "settings env_file model_settings observability_settings workspace_settings",
-        "bounds budgets errors http_access names pricing _util.age _util.named_values rejection",
+        "bounds budgets errors http_access names pricing rejection similar _util.age _util.named_values",
         "pydantic pydantic_settings",
     ),
     Layer("_version", ""),

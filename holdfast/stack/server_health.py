@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-LOOPBACK = "127.0.0.1"
+from holdfast.stack.sockets import LOOPBACK
+
 UI_PORT_FLAG = "--ui-port"  # of the server, by which the port is known even if `stack.json` is lost
 QUESTION = "/api/v1/cluster-info"  # served by the web UI, which asks the server, which reads it from the database
 INTERVAL = 5.0  # seconds between two questions

@@ -91,7 +91,7 @@ async def status(settings: Settings) -> StackStatus:
         supervisor=_described("supervisor", state.alive("supervisor")),
         differences=compared.differences if compared else [],
         changed_files=compared.changed_files if compared else [],
-        outdated_model=outdated_model(settings, state),
+        outdated_model=compared.outdated_model if compared else outdated_model(settings, state),
         namespace=settings.temporal_namespace,
         task_queue=settings.temporal_task_queue,
         pollers=seen,

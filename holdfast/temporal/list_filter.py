@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.errors import UsageError
 from holdfast.search_attributes import SEARCH_ATTRIBUTES
+from holdfast.similar import most_similar
 from holdfast.temporal.connection import translated_errors
 from holdfast.temporal.visibility import lacking
 
@@ -93,7 +93,6 @@ def explain(said: str, client: Client) -> str:
 
 def _unknown(name: str) -> str:
     known = [*SEARCH_ATTRIBUTES, *TEMPORALS_OWN]
-    lowered = {each.lower(): each for each in known}
-    close = get_close_matches(name.lower(), lowered, n=1)
-    hint = f"did you mean {lowered[close[0]]}? " if close else ""
+    similar = most_similar(name, known)
+    hint = f"did you mean {similar}? " if similar else ""
     return f"there is no search attribute {name!r}; {hint}runs have {', '.join(known)}"
