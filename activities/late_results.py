@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast._util.logger import get_logger
@@ -53,8 +53,8 @@ async def _send(client: Client, run_id: str, resolve: Resolve) -> None:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 await run.execute_update(Resolve.NAME, payload)
-        except (WorkflowUpdateFailedError, TimeoutError) as error:  # nobody is asked yet, or any more
-            reason = str(error.__cause__ or error)
+        except (WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
+            reason = str(error.__cause__ or error)  # nobody is asked yet, or any more; or no worker has answered
         except RPCError as error:  # a busy server aborts updates
             reason = str(error)
             if error.status == RPCStatusCode.NOT_FOUND:
